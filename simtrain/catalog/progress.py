@@ -1,0 +1,18 @@
+"""How long work tells how far it is, without knowing who listens."""
+
+from collections.abc import Iterable
+from typing import Protocol, TypeVar
+
+Item = TypeVar("Item")
+
+
+class Progress(Protocol):
+    """Passes items on and may show how many of `total` have gone by."""
+
+    def __call__(self, items: Iterable[Item], total: int, description: str, /) -> Iterable[Item]:
+        """The same items in the same order."""
+
+
+def silent(items: Iterable[Item], total: int, description: str, /) -> Iterable[Item]:
+    """The `Progress` that shows nothing."""
+    return items

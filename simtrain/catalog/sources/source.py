@@ -1,0 +1,149 @@
+"""What any source says about its images, in one shape; and how single values are read."""
+
+import math
+import numbers
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from simtrain.config import nearest
+from simtrain.errors import CatalogError
+
+PARTS = ("id", "path", "split", "product", "label", "caption", "query", "gallery")
+"""The columns that every source gives."""
+
+COMPUTED = ("width", "height", "sha256", "duplicate_group", "pixel_sha256")
+"""The columns that only reading the images gives."""
+
+_SPLITS = {
+    "train": "train",
+    "training": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "dev": "val",
+    "test": "test",
+}
+_BOOLEANS = {"true": True, "yes": True, "t": True, "y": True, "1": True}
+_BOOLEANS |= {"false": False, "no": False, "f": False, "n": False, "0": False}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """Images as their source describes them.
+
+    Attributes:
+        rows: One row per image, in the source's order: the columns of `PARTS`, then the source's own ones. `path` is a
+            POSIX path relative to `root`; `split`, `product`, `label` and `caption` may be null.
+        root: Folder that the paths start from.
+        findings: What a person should know about it, each with a `kind`.
+    """
+
+    rows: pd.DataFrame
+    root: Path
+    findings: list[dict[str, Any]]
+
+
+def known_split(name: str) -> str | None:
+    """`train`, `val` or `test` for one of its usual names in any case; None for any other word."""
+    return _SPLITS.get(name.strip().lower())
+
+
+def split_of(name: str | None, *, where: str) -> str | None:
+    """Like `known_split`, but null stays null and any other word is refused.
+
+    Raises:
+        CatalogError: opened by `where`.
+    """
+    if name is None:
+        return None
+    split = known_split(name)
+    if split is None:
+        raise CatalogError(
+            f"{where}: '{name}' is no split; allowed: {', '.join(_SPLITS)}{nearest(name.lower(), _SPLITS)}"
+        )
+    return split
+
+
+def boolean_of(value: object, *, where: str) -> bool:
+    """True or false from a boolean, a 0 or 1, or the usual words; an empty value is true.
+
+    Raises:
+        CatalogError: for anything else, opened by `where`.
+    """
+    text = text_of(value, where=where)
+    if text is None:
+        return True
+    if text.strip().lower() not in _BOOLEANS:
+        raise CatalogError(f"{where}: '{text}' is neither true nor false; allowed: true, false, yes, no, 1, 0")
+    return _BOOLEANS[text.strip().lower()]
+
+
+def text_of(value: object, *, where: str) -> str | None:
+    """A single value as text; None for empty ones.
+
+    A whole number that was stored as a float, as happens to numbers beside empty cells, loses its `.0`.
+
+    Raises:
+        CatalogError: for lists, bytes and the like, opened by `where`.
+    """
+    if value is None or value is pd.NA or value is pd.NaT:
+        return None
+    if isinstance(value, str):
+        return value if value.strip() else None
+    if isinstance(value, numbers.Real) and math.isnan(value):
+        return None
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    if not pd.api.types.is_scalar(value) or isinstance(value, bytes):
+        raise CatalogError(f"{where}: expected text, found {type(value).__name__}")
+    return str(value)
+
+
+def text_column(values: Sequence[str | None]) -> pd.Series:
+    """Text with nulls, which keeps its type where every value is null."""
+    return pd.Series(list(values), dtype="str")
+
+
+def source_rows(parts: dict[str, Sequence[Any]], further: dict[str, pd.Series]) -> pd.DataFrame:
+    """The rows of a `Source`: `parts` by name, then `further`.
+
+    Args:
+        parts: `path` and any others of `PARTS`. Without `id` the path is the id; without `query` or `gallery` it is
+            true; the rest is null.
+        further: The source's own columns.
+    """
+    count = len(parts["path"])
+    columns: dict[str, pd.Series] = {}
+    for name in PARTS:
+        if name in ("query", "gallery"):
+            columns[name] = pd.Series(list(parts.get(name, [True] * count)), dtype="bool")
+        else:
+            columns[name] = text_column(parts.get(name, parts["path"] if name == "id" else [None] * count))
+    return pd.DataFrame(columns | further)
+
+
+def products_from_paths(paths: Sequence[str], *, pattern: str) -> list[str | None]:
+    """The product that a regular expression with one group finds in each path; null where it finds none.
+
+    Raises:
+        CatalogError: if the expression is invalid, has not exactly one group, or matches no path at all.
+    """
+    try:
+        expression = re.compile(pattern)
+    except re.error as error:
+        raise CatalogError(f"product_pattern '{pattern}': not a regular expression: {error}") from None
+    if expression.groups != 1:
+        raise CatalogError(
+            f"product_pattern '{pattern}': has {expression.groups} groups; put (round brackets) around the "
+            "product and use (?:…) for anything else"
+        )
+    matches = [expression.search(path) for path in paths]
+    products = [(match.group(1) or None) if match else None for match in matches]
+    if not any(products):
+        raise CatalogError(f"product_pattern '{pattern}': matches none of the {len(paths)} paths, such as '{paths[0]}'")
+    return products

@@ -1,0 +1,130 @@
+"""Train, val and test, so that no product and no duplicate is on two sides, and growth moves nothing.
+
+Images that share a product or a picture form a group, also by way of others. A group's side follows from a hash of the
+seed and the group's key alone, so it stays where it is when others come or go.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+
+from simtrain.errors import CatalogError
+
+_STRICTEST_FIRST = ("test", "val", "train")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Split:
+    """The sides.
+
+    Attributes:
+        sides: `train`, `val` or `test` for each image.
+        straddling: Keys of the groups that the given splits had cut; each went whole to test, else to val.
+        moved: Number of images that are therefore not where their source had put them.
+    """
+
+    sides: list[str]
+    straddling: list[str]
+    moved: int
+
+
+def group_images(*, products: Sequence[str | None], contents: Sequence[str]) -> list[str]:
+    """A key for each image, equal for images of one group: linked by equal product or equal content, also indirectly.
+
+    Args:
+        products: Product of each image, or None.
+        contents: Equal for images that are duplicates of each other, such as a hash of the pixels.
+
+    Returns:
+        `product:` and the group's first product in alphabetical order; without any product `image:` and the content.
+    """
+    root_of = list(range(len(contents)))
+
+    def find(row: int) -> int:
+        while root_of[row] != row:
+            root_of[row] = root_of[root_of[row]]
+            row = root_of[row]
+        return row
+
+    first: dict[tuple[str, str], int] = {}
+    for row, (product, content) in enumerate(zip(products, contents, strict=True)):
+        for link in [("content", content)] + ([("product", product)] if product is not None else []):
+            root_of[find(row)] = find(first.setdefault(link, row))
+    roots = [find(row) for row in range(len(contents))]
+    members: dict[int, list[str]] = defaultdict(list)
+    for root, product in zip(roots, products, strict=True):
+        if product is not None:
+            members[root].append(product)
+    names = {root: f"product:{min(products_of)}" for root, products_of in members.items()}
+    return [names.get(root, f"image:{contents[root]}") for root in roots]
+
+
+def assign_splits(groups: Sequence[str], *, given: Sequence[str | None], val: float, test: float, seed: int) -> Split:
+    """Give every group a side.
+
+    A group with given splits goes whole to the strictest of them: test, then val, then train. Where no group was given
+    to test, it is drawn with share `test` from the groups in train or without a split; val likewise.
+
+    Where three groups or more are drawn from, a side with a share is never left empty, nor is train: the groups whose
+    hashes lie nearest to the missing side are moved. Only in such tiny catalogues can growth move a group.
+
+    Args:
+        groups: Key of each image's group.
+        given: Split of each image by its source, or None.
+        val: Share of the groups, 0 to 1.
+        test: Share of the groups, 0 to 1.
+        seed: Another seed draws other groups.
+
+    Raises:
+        CatalogError: if the source had images for training, and every one is of a group that is also in val or test.
+    """
+    wishes: dict[str, set[str]] = defaultdict(set)
+    for group, split in zip(groups, given, strict=True):
+        wishes[group].update([split] if split is not None else [])
+    side_of = {
+        group: next((side for side in _STRICTEST_FIRST if side in wish), "train") for group, wish in wishes.items()
+    }
+    _refuse_an_empty_train(wishes, side_of)
+    taken = set(side_of.values())
+    drawable = [group for group, side in side_of.items() if side == "train"]
+    side_of |= _draw(drawable, val=0.0 if "val" in taken else val, test=0.0 if "test" in taken else test, seed=seed)
+    straddling = sorted(group for group, wish in wishes.items() if len(wish) > 1)
+    cut = set(straddling)
+    moved = sum(
+        group in cut and split is not None and split != side_of[group]
+        for group, split in zip(groups, given, strict=True)
+    )
+    return Split(sides=[side_of[group] for group in groups], straddling=straddling, moved=moved)
+
+
+def _draw(groups: Sequence[str], *, val: float, test: float, seed: int) -> dict[str, str]:
+    position = {group: _position(group, seed=seed) for group in groups}
+    ordered = sorted(groups, key=lambda group: (position[group], group))
+    in_test = sum(place < test for place in position.values())
+    in_val = sum(place < test + val for place in position.values()) - in_test
+    count = len(groups)
+    if count >= 3:
+        reach = in_test + in_val
+        in_test = max(in_test, int(test > 0))
+        in_val = max(reach - in_test, int(val > 0))
+    while count and in_test + in_val >= count:
+        in_test, in_val = (in_test - 1, in_val) if in_test > in_val else (in_test, in_val - 1)
+    sides = ["test"] * in_test + ["val"] * in_val + ["train"] * (count - in_test - in_val)
+    return dict(zip(ordered, sides, strict=True))
+
+
+def _position(group: str, *, seed: int) -> float:
+    """A number in [0, 1) that depends on the seed and the group's key alone."""
+    digest = blake2b(f"{seed}\0{group}".encode(), digest_size=8).digest()
+    return (int.from_bytes(digest, "big") >> 11) / 2**53  # 53 bits: a float holds them without rounding up to 1
+
+
+def _refuse_an_empty_train(wishes: dict[str, set[str]], side_of: dict[str, str]) -> None:
+    in_train = [group for group, wish in wishes.items() if "train" in wish]
+    if in_train and "train" not in side_of.values():
+        raise CatalogError(
+            f"nothing is left to train on: all {len(in_train)} products or duplicate groups in train are also "
+            "in val or test, and none may be cut in two; the product column is too coarse, or the split was "
+            "made image by image: map another product column or drop the split column"
+        )

@@ -1,0 +1,111 @@
+"""The catalogue: one row per image, one Parquet file, and the folder that its paths start from."""
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from simtrain.errors import CatalogError
+
+CATALOG_FILE = "catalog.parquet"
+SPLITS = ("train", "val", "test")
+TEXT_COLUMNS = ("id", "path", "split", "product", "label", "caption")
+COLUMNS = (*TEXT_COLUMNS, "query", "gallery", "width", "height", "sha256", "duplicate_group")
+_METADATA_KEY = b"simtrain"
+_FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Catalog:
+    """A shop's images.
+
+    Attributes:
+        rows: One row per image with the columns of `COLUMNS` and any that the source had beyond them; index 0..N-1.
+        root: Folder that the column `path` is relative to.
+        folder: Folder that holds `catalog.parquet`.
+    """
+
+    rows: pd.DataFrame
+    root: Path
+    folder: Path
+
+    def image_path(self, row: int) -> Path:
+        """File of the image in that row."""
+        return self.root / str(self.rows["path"].iat[row])
+
+    def rows_of(self, splits: Sequence[str]) -> NDArray[np.int64]:
+        """Row numbers of the images in these splits, ascending."""
+        return np.flatnonzero(self.rows["split"].isin(list(splits)).to_numpy()).astype(np.int64)
+
+    def groups(self, columns: Sequence[str]) -> NDArray[np.int64]:
+        """One number per row, equal where all of `columns` are equal; -1 where one of them is empty.
+
+        Raises:
+            CatalogError: for a column that the catalogue does not have, with the ones it does.
+        """
+        for column in columns:
+            if column not in self.rows.columns:
+                names = ", ".join(map(str, self.rows.columns))
+                raise CatalogError(f"{self.folder / CATALOG_FILE}: no column '{column}'; it has {names}")
+        keys = self.rows[list(columns)]
+        codes = keys.groupby(list(columns), sort=True, dropna=False, observed=True).ngroup().to_numpy(dtype=np.int64)
+        return np.where(keys.isna().any(axis=1).to_numpy(), -1, codes)
+
+
+def write_catalog(catalog: Catalog) -> Path:
+    """Write `catalog.parquet`, whole or not at all, and return its path."""
+    target = catalog.folder / CATALOG_FILE
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        stage_catalog(catalog, temporary)
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return target
+
+
+def stage_catalog(catalog: Catalog, path: Path) -> None:
+    """Write the file that `catalog.folder` is to hold under another name, for a caller that renames it.
+
+    The root is kept relative to the folder where it lies inside it, so that such a folder can be moved.
+    """
+    table = pa.Table.from_pandas(catalog.rows, preserve_index=False)
+    root, folder = catalog.root.resolve(), catalog.folder.resolve()
+    stored = root.relative_to(folder).as_posix() if root.is_relative_to(folder) else root.as_posix()
+    note = json.dumps({"format_version": _FORMAT_VERSION, "root": stored}, sort_keys=True)
+    table = table.replace_schema_metadata({**(table.schema.metadata or {}), _METADATA_KEY: note.encode()})
+    pq.write_table(table, path)
+
+
+def read_catalog(folder: Path) -> Catalog:
+    """Open what `simtrain prepare` wrote.
+
+    Args:
+        folder: The folder, or the Parquet file in it.
+
+    Raises:
+        CatalogError: if it is not there, not a catalogue, or its images have moved.
+    """
+    path = folder if folder.suffix == ".parquet" else folder / CATALOG_FILE
+    if not path.is_file():
+        raise CatalogError(f"{path}: no catalogue here; make one with: simtrain prepare SOURCE --out {path.parent}")
+    try:
+        table = pq.read_table(path)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise CatalogError(f"{path}: not a Parquet file: {str(error).splitlines()[0]}") from None
+    note = (table.schema.metadata or {}).get(_METADATA_KEY)
+    missing = [name for name in COLUMNS if name not in table.column_names]
+    if note is None or missing:
+        lacking = f": no column {missing[0]}" if missing else ""
+        raise CatalogError(f"{path}: not a catalogue of simtrain prepare{lacking}")
+    root = path.parent / str(json.loads(note)["root"])
+    if not root.is_dir():
+        raise CatalogError(f"{path}: its images were in {root}, which is gone; run simtrain prepare again")
+    return Catalog(rows=table.to_pandas(), root=root, folder=path.parent)

@@ -1,0 +1,302 @@
+"""The command line: verbs only. Everything heavier than the configuration is imported inside each command."""
+
+import errno
+import json
+import os
+import re
+import sys
+from collections.abc import Callable, Iterable
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
+
+import typer
+
+from simtrain.errors import SimtrainError
+
+if TYPE_CHECKING:
+    from simtrain.catalog.progress import Progress
+    from simtrain.commands.evaluate import EvaluationReport
+    from simtrain.commands.runs import Run
+    from simtrain.config import RunConfig
+    from simtrain.serving.searcher import Neighbour
+
+Item = TypeVar("Item")
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Fine-tune pretrained image encoders for similar-product search: prepare, fit, evaluate, export, search.",
+)
+_DEFAULT_CHECKPOINTS = Path("checkpoints")
+_MENDABLE = {errno.ENOSPC, errno.EACCES, errno.EPERM, errno.EROFS, errno.EDQUOT, errno.ENAMETOOLONG}
+
+
+class SplitChoice(StrEnum):
+    """The splits of a catalogue."""
+
+    TRAIN = "train"
+    VAL = "val"
+    TEST = "test"
+
+
+SetOption = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a configuration key; repeatable.")
+]
+
+
+@app.command()
+def prepare(
+    source: Annotated[str, typer.Argument(help="Folder of images, .csv or .parquet table, or synthetic[:PRODUCTS].")],
+    out: Annotated[Path, typer.Option(help="Folder for the catalogue.")],
+    config: Annotated[Path | None, typer.Option(help="YAML with settings; the defaults do without.")] = None,
+    overrides: SetOption = None,
+) -> None:
+    """Read, verify, deduplicate and split images into a catalogue."""
+    from simtrain.commands.prepare import prepare as run_prepare
+    from simtrain.config import load_prepare_config
+
+    settings = load_prepare_config(config, overrides or [])
+    report = run_prepare(source, out=out, config=settings, progress=_progress())
+    for line in report.lines():
+        print(line)
+
+
+@app.command()
+def fit(
+    config: Annotated[
+        Path | None, typer.Argument(metavar="CONFIG.yaml", help="The run; see `simtrain config`.")
+    ] = None,
+    overrides: SetOption = None,
+    resume: Annotated[str | None, typer.Option(metavar="RUN", help="Go on with an interrupted run.")] = None,
+) -> None:
+    """Fine-tune an encoder; writes checkpoints/RUN."""
+    settings = _fit_config(config, overrides or [], resume=resume)
+    from simtrain.commands.fit import fit as run_fit
+
+    result = run_fit(
+        settings, resume=resume is not None, say=_say, progress=_progress(), progress_bar=sys.stderr.isatty()
+    )
+    if result.ended_by is not None:
+        _say(f"interrupted; go on with: simtrain fit --resume {_shown(result.folder)}")
+        raise typer.Exit(128 + result.ended_by)
+    if result.best is not None and result.zero_shot is not None:
+        verdict = "" if result.best_epoch else "  (no epoch was better than the untouched encoder, which is kept)"
+        _say(
+            f"best {result.monitor} on val: {result.best:.3f} in epoch {result.best_epoch}, "
+            f"zero-shot {result.zero_shot:.3f}{verdict}"
+        )
+    _say(f"run: {result.folder}")
+    _say(f"next: simtrain evaluate {_shown(result.folder)}")
+
+
+@app.command()
+def evaluate(
+    target: Annotated[str, typer.Argument(metavar="RUN_OR_CONFIG", help="A run, or a YAML: its encoder untouched.")],
+    split: Annotated[SplitChoice, typer.Option(help="The split that is judged.")] = SplitChoice.TEST,
+    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Where the figures go.")] = None,
+    overrides: SetOption = None,
+) -> None:
+    """Retrieval metrics with confidence intervals."""
+    from simtrain.config import load_run_config
+
+    run = None
+    if _is_config(target):
+        settings, folder, to = load_run_config(Path(target), overrides or []), None, Path("evaluation.json")
+    else:
+        run = _open_run(target, overrides or [])
+        settings, folder, to = run.config, run.folder, run.folder / "evaluation.json"
+    from simtrain.commands.evaluate import evaluate as run_evaluate
+    from simtrain.commands.runs import write_json
+
+    report = run_evaluate(settings, run_folder=folder, split=split.value, progress=_progress())
+    to = json_file or to
+    write_json(to, report.to_dict())
+    _print_evaluation(report)
+    _say(f"written: {to}")
+
+
+@app.command()
+def export(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="A run of simtrain fit.")],
+    out: Annotated[Path, typer.Option(help="Folder for the bundle.")],
+    overrides: SetOption = None,
+) -> None:
+    """Write encoder, preprocessing, index and items as one bundle, and check it."""
+    opened = _open_run(run, overrides or [])
+    from simtrain.commands.export import export as run_export
+
+    result = run_export(opened, out=out, progress=_progress())
+    _say(f"bundle: {result.folder} ({result.items} items)")
+    _say(f"checked: opened again, {result.checked} images embedded equal and each found itself first")
+    if not result.onnx:
+        _say("encoder.onnx: left out; it needs pip install 'simtrain[export]' and export.onnx not false")
+    _say(f"next: simtrain search {result.folder} --image PATH")
+
+
+@app.command()
+def search(
+    bundle: Annotated[Path, typer.Argument(help="A bundle of simtrain export.")],
+    image: Annotated[Path | None, typer.Option(help="Query image.")] = None,
+    text: Annotated[str | None, typer.Option(help="Query text, for encoders that read text.")] = None,
+    k: Annotated[int, typer.Option("-k", min=1, help="Neighbours.")] = 5,
+    plot: Annotated[Path | None, typer.Option(metavar="FILE.png", help="Draw query and neighbours.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+) -> None:
+    """The products nearest to an image."""
+    from simtrain.commands.search import search as run_search
+
+    result = run_search(bundle, image=image, text=text, k=k, plot=plot)
+    if as_json:
+        print(json.dumps(result.to_dict(), indent=2, ensure_ascii=False))
+    else:
+        _print_neighbours(result.neighbours)
+        if plot is not None:
+            _say(f"picture: {plot}")
+
+
+@app.command("config")
+def show_config(
+    config: Annotated[Path | None, typer.Argument(metavar="CONFIG.yaml", help="The run's YAML.")] = None,
+    overrides: SetOption = None,
+    schema: Annotated[bool, typer.Option("--schema", help="Print the JSON schema, for editors.")] = False,
+) -> None:
+    """Print a configuration with every default filled in, or its JSON schema."""
+    from simtrain.config import RunConfig, dump_yaml, load_run_config
+
+    if schema:
+        print(json.dumps(RunConfig.model_json_schema(), indent=2))
+    elif config is None:
+        raise SimtrainError("config: give a CONFIG.yaml, or --schema")
+    else:
+        print(dump_yaml(load_run_config(config, overrides or [])), end="")
+
+
+def main() -> None:
+    """Run the command line; what a user can mend is told in a line or two, with exit status 2."""
+    try:
+        app()
+    except SimtrainError as error:
+        _fail(_message(error))
+    except OSError as error:
+        if error.errno not in _MENDABLE:
+            raise
+        _fail(f"{error.filename or ''}: {error.strerror}")
+    except BrokenPipeError:
+        os._exit(1)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
+
+
+def _fit_config(config: Path | None, overrides: list[str], *, resume: str | None) -> "RunConfig":
+    from simtrain.config import load_run_config
+
+    if resume is None:
+        if config is None:
+            raise SimtrainError("fit: give a CONFIG.yaml, or --resume RUN")
+        return load_run_config(config, overrides)
+    if config is None:
+        run = _open_run(resume, overrides)
+        return run.config.model_copy(update={"run": run.folder.name, "checkpoints": str(run.folder.parent)})
+    settings = load_run_config(config, overrides)
+    run = _open_run(resume, [], checkpoints=Path(settings.checkpoints))
+    return settings.model_copy(update={"run": run.folder.name, "checkpoints": str(run.folder.parent)})
+
+
+def _open_run(name: str, overrides: list[str], *, checkpoints: Path = _DEFAULT_CHECKPOINTS) -> "Run":
+    from simtrain.commands.runs import open_run
+
+    return open_run(name, checkpoints=checkpoints, overrides=overrides)
+
+
+def _is_config(target: str) -> bool:
+    return Path(target).suffix.lower() in (".yaml", ".yml")
+
+
+def _shown(folder: Path) -> str:
+    """How the run is called on the next command line."""
+    return folder.name if folder.parent == _DEFAULT_CHECKPOINTS else str(folder)
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
+def _fail(message: str) -> NoReturn:
+    print(f"error: {message}", file=sys.stderr)
+    sys.exit(2)
+
+
+def _message(error: SimtrainError) -> str:
+    """The message itself: a loading process sends its whole traceback, with the message at its end."""
+    text = str(error)
+    return re.split(r"\nsimtrain\.errors\.\w+: ", text)[-1].strip() if text.startswith("Caught ") else text
+
+
+def _progress() -> "Progress":
+    """A bar on a terminal, a line every few seconds elsewhere."""
+    return _bar if sys.stderr.isatty() else _lines
+
+
+def _bar(items: Iterable[Item], total: int, description: str, /) -> Iterable[Item]:
+    from rich.console import Console
+    from rich.progress import track
+
+    return track(items, description=description, total=total, console=Console(stderr=True), transient=True)
+
+
+def _lines(items: Iterable[Item], total: int, description: str, /) -> Iterable[Item]:
+    import time
+
+    told = time.monotonic()
+    for done, item in enumerate(items, start=1):
+        yield item
+        if time.monotonic() - told > 10:
+            told = time.monotonic()
+            print(f"{description}: {done}/{total}", file=sys.stderr, flush=True)
+
+
+def _table(columns: list[tuple[str, Any]], rows: Iterable[Iterable[str]], *, title: str) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", title_style="", box=SIMPLE_HEAD, pad_edge=False)
+    for name, justify in columns:
+        table.add_column(name, justify=justify, overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    Console(width=None if sys.stdout.isatty() else 120, soft_wrap=False).print(table, markup=False)
+
+
+def _print_evaluation(report: "EvaluationReport") -> None:
+    found = report.evaluation
+    title = (
+        f"{report.name}, split {report.split}: {found.queries} queries among {found.gallery} images, "
+        f"relevant = same {' + '.join(report.relevance)}"
+    )
+    percent: Callable[[float], str] = lambda value: f"{100 * value:.1f}"  # noqa: E731
+    rows = [
+        [name, percent(metric.mean), f"{percent(metric.low)} to {percent(metric.high)}"]
+        for name, metric in found.metrics.items()
+    ]
+    _table(
+        [("metric", "left"), ("%", "right"), (f"{100 * found.confidence:.0f} % interval", "right")], rows, title=title
+    )
+    if found.lone_queries:
+        _say(f"{found.lone_queries} queries had nothing to find and were left out")
+
+
+def _print_neighbours(neighbours: "list[Neighbour]") -> None:
+    columns: list[tuple[str, Any]] = [("rank", "right"), ("similarity", "right"), ("id", "left"), ("what", "left")]
+    rows = [
+        [str(found.rank), f"{found.similarity:.3f}", found.id, found.caption or found.label or ""]
+        for found in neighbours
+    ]
+    _table(columns, rows, title="")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,108 @@
+"""`simtrain evaluate`: how well a run, or an untouched encoder, finds what it should."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from simtrain.build import build_encoder
+from simtrain.catalog.progress import Progress
+from simtrain.catalog.table import read_catalog
+from simtrain.commands.runs import data_fingerprint
+from simtrain.config import RunConfig
+from simtrain.data.datasets import worker_count
+from simtrain.data.embedding import embed_images, inference_device
+from simtrain.encoders.base import Encoder
+from simtrain.errors import CheckpointError
+from simtrain.evaluation.protocol import Evaluation, judge, retrieval_task
+from simtrain.training.checkpoints import BEST, read_module_state
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationReport:
+    """The figures and what they belong to.
+
+    Attributes:
+        name: The run's, or `zero-shot`.
+        split: The evaluated one.
+        relevance: Columns that tell what is relevant.
+        encoder: Configuration of the encoder.
+        data: Fingerprint of the catalogue.
+        evaluation: The figures.
+    """
+
+    name: str
+    split: str
+    relevance: list[str]
+    encoder: dict[str, Any]
+    data: dict[str, Any]
+    evaluation: Evaluation
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {
+            "name": self.name,
+            "split": self.split,
+            "relevance": self.relevance,
+            "encoder": self.encoder,
+            "data": self.data,
+            **self.evaluation.to_dict(),
+        }
+
+
+def evaluate(config: RunConfig, *, run_folder: Path | None, split: str, progress: Progress) -> EvaluationReport:
+    """Judge an encoder on a split of the configured catalogue.
+
+    Args:
+        config: Catalogue, encoder, relevance.
+        run_folder: The run whose best weights are judged; None: the encoder as it comes (zero-shot).
+        split: `train`, `val` or `test`.
+        progress: Shows how many batches are embedded.
+
+    Raises:
+        SimtrainError: for anything that the user can mend.
+    """
+    catalog = read_catalog(Path(config.catalog))
+    task = retrieval_task(
+        catalog, split=split, gallery_splits=config.evaluation.gallery_splits, relevance=config.relevance_columns
+    )
+    encoder = build_encoder(config.encoder, load=True) if run_folder is None else tuned_encoder(config, run_folder)
+    embeddings = embed_images(
+        encoder,
+        [catalog.image_path(int(row)) for row in task.rows],
+        batch_size=config.evaluation.batch_size,
+        workers=worker_count(config.data.workers),
+        device=inference_device(config.trainer.accelerator),
+        progress=progress,
+    )
+    return EvaluationReport(
+        name="zero-shot" if run_folder is None else run_folder.name,
+        split=split,
+        relevance=config.relevance_columns,
+        encoder=config.encoder.model_dump(mode="json"),
+        data=data_fingerprint(catalog),
+        evaluation=judge(
+            task,
+            embeddings,
+            draws=config.evaluation.bootstrap_draws,
+            confidence=config.evaluation.confidence,
+            seed=config.seed,
+        ),
+    )
+
+
+def tuned_encoder(config: RunConfig, run_folder: Path) -> Encoder:
+    """The encoder of a run with the weights of its best epoch.
+
+    Raises:
+        CheckpointError: if the checkpoint is missing, broken, or of another encoder.
+    """
+    path = run_folder / BEST
+    state = read_module_state(path)
+    encoder = build_encoder(config.encoder, load=False)
+    tensors = {name.removeprefix("encoder."): value for name, value in state.items() if name.startswith("encoder.")}
+    try:
+        encoder.load_state_dict(tensors)
+    except RuntimeError as error:
+        reason = str(error).splitlines()[-1].strip()
+        raise CheckpointError(f"{path}: does not fit the run's encoder: {reason}") from None
+    return encoder.eval()

@@ -1,0 +1,115 @@
+"""`simtrain export`: a run's best encoder, an index of the catalogue and its items in one folder, checked."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from torch import Tensor
+
+from simtrain.build import build_validation, empty_encoder
+from simtrain.catalog.images import read_image
+from simtrain.catalog.progress import Progress
+from simtrain.catalog.table import Catalog, read_catalog
+from simtrain.commands.evaluate import tuned_encoder
+from simtrain.commands.runs import Run, data_fingerprint
+from simtrain.config import RunConfig
+from simtrain.data.datasets import worker_count
+from simtrain.data.embedding import embed_images, inference_device
+from simtrain.errors import BundleError, CatalogError
+from simtrain.evaluation.protocol import judge
+from simtrain.serving.bundle import Bundle
+from simtrain.serving.bundle_writer import BundleContent, check_target, write_bundle
+from simtrain.serving.onnx_export import onnx_available
+from simtrain.serving.verification import verify_bundle
+
+CHECKED_IMAGES = 64
+_LEFT_OUT = ("split", "query", "gallery", "width", "height", "sha256", "pixel_sha256")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportResult:
+    """What was exported.
+
+    Attributes:
+        folder: The bundle.
+        items: Images that its index holds.
+        checked: Images that were embedded again and found themselves first.
+        onnx: Whether `encoder.onnx` is in it.
+    """
+
+    folder: Path
+    items: int
+    checked: int
+    onnx: bool
+
+
+def export(run: Run, *, out: Path, progress: Progress) -> ExportResult:
+    """Write a bundle of the run's best encoder and every `gallery` image of its catalogue, then open and check it.
+
+    Args:
+        run: A run with a `best.ckpt`.
+        out: The bundle's folder; an older bundle there is replaced.
+        progress: Shows how many batches are embedded.
+
+    Raises:
+        SimtrainError: for anything that the user can mend; the folder is then as it was.
+    """
+    check_target(out)
+    config = run.config
+    onnx = _wants_onnx(config)
+    catalog = read_catalog(Path(config.catalog))
+    encoder = tuned_encoder(config, run.folder)
+    device = inference_device(config.trainer.accelerator)
+    embeddings = embed_images(
+        encoder,
+        [catalog.image_path(row) for row in range(len(catalog.rows))],
+        batch_size=config.evaluation.batch_size,
+        workers=worker_count(config.data.workers),
+        device=device,
+        progress=progress,
+    )
+    found = catalog.rows["gallery"].to_numpy(dtype=bool)
+    if not found.any():
+        raise CatalogError(f"{catalog.folder}: no image has gallery = true; nothing could be found")
+    items = catalog.rows[found].drop(columns=list(_LEFT_OUT), errors="ignore").reset_index(drop=True)
+    content = BundleContent(
+        encoder=encoder,
+        encoder_config=config.encoder.model_dump(mode="json"),
+        embeddings=embeddings.numpy()[found],
+        items=items,
+        root=catalog.root.resolve(),
+        run={"name": run.folder.name, "config": config.model_dump(mode="json"), "data": data_fingerprint(catalog)},
+        metrics=_metrics(run, catalog, embeddings),
+        index_factory=config.export.index,
+    )
+    write_bundle(content, out, onnx=onnx)
+    bundle = Bundle.open(out)
+    verify_bundle(
+        out,
+        images=lambda row: read_image(bundle.image_path(row)),
+        network_factory=empty_encoder,
+        rows=CHECKED_IMAGES,
+        device=device,
+    )
+    return ExportResult(folder=out, items=len(items), checked=min(CHECKED_IMAGES, len(items)), onnx=onnx)
+
+
+def _wants_onnx(config: RunConfig) -> bool:
+    if config.export.onnx and not onnx_available():
+        raise BundleError("export.onnx: needs the extra: pip install 'simtrain[export]'")
+    return onnx_available() if config.export.onnx is None else config.export.onnx
+
+
+def _metrics(run: Run, catalog: Catalog, embeddings: Tensor) -> dict[str, object]:
+    """The tuned encoder's validation figures beside the untouched encoder's."""
+    task = build_validation(run.config, catalog)
+    if task is None:
+        return {}
+    tuned = judge(
+        task,
+        embeddings[np.asarray(task.rows)],
+        draws=run.config.evaluation.bootstrap_draws,
+        confidence=run.config.evaluation.confidence,
+        seed=run.config.seed,
+    )
+    return {"split": "val", "tuned": tuned.to_dict(), "zero_shot": run.record.get("zero_shot")}

@@ -1,0 +1,121 @@
+"""Run folders: where they are, what is in them, how they are opened again."""
+
+import hashlib
+import importlib.metadata
+import json
+import os
+import platform
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+import simtrain
+from simtrain.catalog.table import CATALOG_FILE, Catalog
+from simtrain.config import RunConfig, apply_overrides, nearest, parse_run_config
+from simtrain.errors import CheckpointError
+
+CONFIG_FILE = "config.yaml"
+RUN_FILE = "run.json"
+_LIBRARIES = (
+    "torch", "torchvision", "pytorch-lightning", "pytorch-metric-learning", "timm", "albumentations",
+    "sentence-transformers", "transformers", "faiss-cpu", "numpy", "pillow",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """A run that `simtrain fit` began.
+
+    Attributes:
+        folder: Its folder.
+        config: Its configuration, every default filled in.
+        record: Its `run.json`.
+    """
+
+    folder: Path
+    config: RunConfig
+    record: dict[str, Any]
+
+
+def open_run(name: str, *, checkpoints: Path, overrides: Sequence[str] = ()) -> Run:
+    """Open a run by its name in `checkpoints`, or by its folder, with `key=value` overrides of its configuration.
+
+    Raises:
+        CheckpointError: if it is not there, with the nearest name that is.
+    """
+    folder = find_run(name, checkpoints=checkpoints)
+    if folder is None:
+        names = sorted(path.parent.name for path in checkpoints.glob(f"*/{CONFIG_FILE}"))
+        known = f"; runs there: {', '.join(names)}" if names else ""
+        raise CheckpointError(f"{name}: no such run in {checkpoints}{nearest(name, names) or known}")
+    path = folder / CONFIG_FILE
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+        config = parse_run_config(apply_overrides(tree, overrides), where=str(path))
+        record = json.loads((folder / RUN_FILE).read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError, json.JSONDecodeError, TypeError) as error:
+        raise CheckpointError(f"{folder}: not a run of simtrain fit: {error}") from None
+    return Run(folder=folder, config=config, record=record)
+
+
+def find_run(name: str, *, checkpoints: Path) -> Path | None:
+    """The folder of a run by its name in `checkpoints`, or by its folder; None if there is none."""
+    for folder in (checkpoints / name, Path(name)):
+        if (folder / CONFIG_FILE).is_file():
+            return folder
+    return None
+
+
+def data_fingerprint(catalog: Catalog) -> dict[str, Any]:
+    """What data a run saw: the catalogue file's hash and its counts."""
+    digest = hashlib.sha256((catalog.folder / CATALOG_FILE).read_bytes()).hexdigest()
+    counts = catalog.rows["split"].value_counts()
+    return {
+        "sha256": digest,
+        "images": len(catalog.rows),
+        "splits": {str(k): int(v) for k, v in sorted(counts.items())},
+    }
+
+
+def environment() -> dict[str, Any]:
+    """Versions behind a run's figures."""
+    versions = {}
+    for library in _LIBRARIES:
+        try:
+            versions[library] = importlib.metadata.version(library)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return {
+        "simtrain": simtrain.__version__,
+        "python": platform.python_version(),
+        "libraries": versions,
+        "git": _git_commit(),
+    }
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Write a JSON file, whole or not at all."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        temporary.replace(path)
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be written: {error.strerror}") from None
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _git_commit() -> dict[str, Any] | None:
+    """The commit of the folder that the command runs in, if it is a git checkout."""
+    try:
+        commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, timeout=10, check=False)
+        changes = subprocess.run(
+            ["git", "status", "--porcelain"], capture_output=True, text=True, timeout=10, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return {"commit": commit.stdout.strip(), "dirty": bool(changes.stdout.strip())} if commit.returncode == 0 else None

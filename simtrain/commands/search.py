@@ -1,0 +1,92 @@
+"""`simtrain search`: the products of a bundle that are nearest to an image."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from simtrain.build import empty_encoder
+from simtrain.catalog.images import read_image
+from simtrain.errors import SimtrainError
+from simtrain.evaluation.plots import NeighbourTile, QueryStrip, check_plot_path, neighbour_strip
+from simtrain.serving.bundle import Bundle
+from simtrain.serving.searcher import Neighbour, Searcher
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchResult:
+    """What a bundle answered.
+
+    Attributes:
+        query: The image's path, or the text.
+        bundle: The bundle's folder.
+        fingerprint: Of its embedding space.
+        neighbours: Nearest first.
+    """
+
+    query: str
+    bundle: Path
+    fingerprint: str
+    neighbours: list[Neighbour]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {
+            "query": self.query,
+            "bundle": str(self.bundle),
+            "fingerprint": self.fingerprint,
+            "neighbours": [
+                {
+                    "rank": found.rank,
+                    "id": found.id,
+                    "similarity": found.similarity,
+                    "path": found.path.as_posix(),
+                    "product": found.product,
+                    "label": found.label,
+                    "caption": found.caption,
+                    **{name: value for name, value in found.other.items() if name not in ("query", "rank")},
+                }
+                for found in self.neighbours
+            ],
+        }
+
+
+def search(folder: Path, *, image: Path | None, text: str | None, k: int, plot: Path | None) -> SearchResult:
+    """The k items of a bundle that are nearest to an image file or to a text.
+
+    Args:
+        folder: The bundle.
+        image: Query image; give either this or `text`.
+        text: Query text, for bundles whose encoder reads text.
+        k: Neighbours, 1 or more; all items if there are fewer.
+        plot: Where to draw the query and its neighbours as a strip of thumbnails (.png), or None.
+
+    Raises:
+        SimtrainError: for anything that the user can mend.
+    """
+    if (image is None) == (text is None):
+        raise SimtrainError('search: give either --image PATH or --text "..."')
+    if plot is not None:
+        check_plot_path(plot)
+    pixels = read_image(image) if image is not None else None
+    bundle = Bundle.open(folder)
+    searcher = Searcher(bundle=bundle, encoder=bundle.load_encoder(empty_encoder), device=torch.device("cpu"))
+    neighbours = searcher.by_image(pixels, k=k) if pixels is not None else searcher.by_text(str(text), k=k)
+    if plot is not None and pixels is not None:
+        tiles = [
+            NeighbourTile(
+                path=bundle.image_path(found.row),
+                similarity=found.similarity,
+                caption=found.caption or found.label or found.id,
+                relevant=None,
+            )
+            for found in neighbours
+        ]
+        neighbour_strip(plot, [QueryStrip(image=pixels, caption="query", neighbours=tiles)])
+    return SearchResult(
+        query=str(image if image is not None else text),
+        bundle=folder,
+        fingerprint=bundle.fingerprint,
+        neighbours=neighbours,
+    )

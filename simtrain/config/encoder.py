@@ -1,0 +1,92 @@
+"""Which network turns an image into a vector, and how the image is prepared for it."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from simtrain.config.section import Section
+
+Resize = Literal["pad", "crop", "squash"]
+
+
+class _NetworkConfig(Section):
+    weights: str = "none"
+    """Where the pretrained weights come from: `none` (random), a file (.pt, .pth, .ckpt, .safetensors),
+    `package:MODULE/FILE` (a file inside an installed Python package), or a name that the encoder's own library knows:
+    a torchvision weights enum such as `IMAGENET1K_V2` for `resnet`, `hub` for `timm`."""
+
+    weights_match: Literal["name", "order"] = "name"
+    """How the file's tensors find their places: by `name`, or by `order` where a port has renamed every one of them;
+    `order` still demands that number, sequence and shapes agree."""
+
+    image_size: Annotated[int, Field(ge=32, le=1024)] | None = None
+    """Side of the square input in pixels, 32 to 1024; null: the size that the weights were trained with."""
+
+    resize: Resize = "pad"
+    """How an image becomes a square: `pad` with white (keeps all of the product), centre `crop`, or `squash`."""
+
+    embedding_size: Annotated[int, Field(ge=2, le=8192)] | None = None
+    """Dimensions of the embedding, 2 to 8192, by a trained linear layer that is kept at export; null: the network's own
+    pooled features."""
+
+
+class ResNetConfig(_NetworkConfig):
+    """A torchvision ResNet without its classifier."""
+
+    kind: Literal["resnet"]
+    """`resnet`"""
+
+    model: Annotated[str, Field(pattern=r"^(resnet|resnext|wide_resnet)\d+\w*$")] = "resnet50"
+    """A torchvision name: resnet18 to resnet152, resnext50_32x4d, wide_resnet50_2 …"""
+
+    weights: str = "IMAGENET1K_V2"
+    """A torchvision weights enum (`IMAGENET1K_V1`, `IMAGENET1K_V2`; downloaded once), a file, `package:MODULE/FILE`,
+    or `none` (random)."""
+
+
+class TimmConfig(_NetworkConfig):
+    """Any image model of timm without its classifier."""
+
+    kind: Literal["timm"]
+    """`timm`"""
+
+    model: str
+    """A name that `timm.list_models()` knows, with or without a weights tag."""
+
+    weights: str = "hub"
+    """`hub` (timm's own weights for the model, downloaded once), a file, `package:MODULE/FILE`, or `none` (random)."""
+
+
+class PixelsConfig(Section):
+    """Baseline without weights: the image's pixels themselves, centred."""
+
+    kind: Literal["pixels"]
+    """`pixels`"""
+
+    image_size: int = Field(default=32, ge=4, le=256)
+    """Side of the square in pixels, 4 to 256; the embedding has 3 · side² numbers."""
+
+    resize: Resize = "pad"
+    """How an image becomes a square: `pad` with white, centre `crop`, or `squash`."""
+
+
+class HistogramConfig(Section):
+    """Baseline without weights: a joint colour histogram, square-rooted (Hellinger kernel)."""
+
+    kind: Literal["histogram"]
+    """`histogram`"""
+
+    space: Literal["lab", "hsv"] = "lab"
+    """Colour space of the bins: CIE `lab` (D65) or `hsv`."""
+
+    bins: int = Field(default=8, ge=2, le=16)
+    """Bins per channel, 2 to 16; the embedding has bins³ numbers."""
+
+    image_size: int = Field(default=96, ge=8, le=512)
+    """Side of the square in pixels, 8 to 512, whose pixels are counted."""
+
+    resize: Resize = "squash"
+    """How an image becomes a square; `squash` adds no white to the counts."""
+
+
+EncoderConfig = Annotated[ResNetConfig | TimmConfig | PixelsConfig | HistogramConfig, Field(discriminator="kind")]

@@ -1,0 +1,229 @@
+"""From YAML and `--set` to a checked configuration, and back."""
+
+import difflib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, TypeVar, get_args, get_origin
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from simtrain.config.prepare import PrepareConfig
+from simtrain.config.run import RunConfig
+from simtrain.config.section import Section
+from simtrain.errors import ConfigError
+
+AnySection = TypeVar("AnySection", bound=Section)
+
+
+def load_run_config(path: Path, overrides: Sequence[str]) -> RunConfig:
+    """Read a run's YAML, apply `key=value` overrides and check it.
+
+    Raises:
+        ConfigError: naming the file, the key, what was found and what is allowed.
+    """
+    tree = apply_overrides(_read_yaml(path), overrides)
+    tree.setdefault("run", None)
+    if tree["run"] is None:
+        tree["run"] = path.stem
+    return parse_run_config(tree, where=str(path))
+
+
+def parse_run_config(tree: Mapping[str, Any], *, where: str) -> RunConfig:
+    """Check a run's configuration that was read already; `where` opens the error's message."""
+    return _validated(RunConfig, tree, where=where)
+
+
+def load_prepare_config(path: Path | None, overrides: Sequence[str]) -> PrepareConfig:
+    """Like `load_run_config`, for `simtrain prepare`; without a file every default holds."""
+    tree = _read_yaml(path) if path is not None else {}
+    return _validated(PrepareConfig, apply_overrides(tree, overrides), where=str(path) if path else "--set")
+
+
+def dump_yaml(config: Section) -> str:
+    """The configuration with every default filled in, as YAML that loads to the same configuration."""
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def apply_overrides(tree: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+    """A copy of `tree` in which each `a.b=value` has replaced that key; values are read as YAML.
+
+    Raises:
+        ConfigError: for an override without `=`, or a path through something that is not a section.
+    """
+    result: dict[str, Any] = json.loads(json.dumps(tree, default=str))
+    for override in overrides:
+        key, separator, text = override.partition("=")
+        names = key.strip().split(".")
+        if not separator or not all(names):
+            raise ConfigError(f"--set {override}: expected key=value, such as optimizer.learning_rate=1e-4")
+        try:
+            value = _number_or_value(yaml.safe_load(text))
+        except yaml.YAMLError as error:
+            raise ConfigError(f"--set {override}: the value is not YAML: {_one_line(error)}") from error
+        node = result
+        for name in names[:-1]:
+            child = node.get(name)
+            if child is None:
+                child = node[name] = {}
+            if not isinstance(child, dict):
+                raise ConfigError(f"--set {override}: '{name}' is a value, not a section")
+            node = child
+        node[names[-1]] = value
+    return result
+
+
+def differences(before: Section, after: Section) -> list[str]:
+    """The keys in which two configurations differ, as lines `key: before -> after`."""
+    old, new = dict(_flat(before.model_dump(mode="json"))), dict(_flat(after.model_dump(mode="json")))
+    return [
+        f"{key}: {json.dumps(old.get(key))} -> {json.dumps(new.get(key))}"
+        for key in sorted(old.keys() | new.keys())
+        if old.get(key) != new.get(key)
+    ]
+
+
+def nearest(name: str, allowed: Iterable[str]) -> str:
+    """`; did you mean 'x'?` for the allowed name nearest to a misspelt one, or nothing where none is near."""
+    matches = difflib.get_close_matches(name, list(allowed), n=1, cutoff=0.6)
+    return f"; did you mean '{matches[0]}'?" if matches else ""
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """YAML in which a key that stands twice is an error instead of a silent loss, and 1e-4 is a number."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if key in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"key '{key}' stands twice", key_node.start_mark)
+            seen.add(key)
+        return super().construct_mapping(node, deep=deep)
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    if path.is_dir():
+        raise ConfigError(f"{path}: is a folder; expected a YAML file")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        names = [str(other) for other in path.parent.glob("*.y*ml")] if path.parent.is_dir() else []
+        raise ConfigError(f"{path}: no such configuration file{nearest(str(path), names)}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read as text: {_one_line(error)}") from error
+    try:
+        tree = yaml.load(text, Loader=_StrictLoader)  # a SafeLoader with one more check
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: not YAML: {_one_line(error)}") from error
+    if not isinstance(tree, dict):
+        raise ConfigError(f"{path}: expected keys and values at the top, found {type(tree).__name__}")
+    return tree
+
+
+def _number_or_value(value: Any) -> Any:
+    """YAML 1.1 reads 1e-4 as text; people who type it mean the number."""
+    if isinstance(value, str):
+        try:
+            return float(value) if any(digit in value for digit in "0123456789") and "e" in value.lower() else value
+        except ValueError:
+            return value
+    return value
+
+
+def _validated(schema: type[AnySection], tree: Mapping[str, Any], *, where: str) -> AnySection:
+    try:
+        return schema.model_validate(tree)
+    except ValidationError as error:
+        raise ConfigError(_explain(error, schema=schema, where=where)) from None
+
+
+def _explain(error: ValidationError, *, schema: type[Section], where: str) -> str:
+    details = error.errors(include_url=False)
+    by_place = {tuple(_walk(schema, detail["loc"])[0]): detail for detail in reversed(details)}
+    lines = [_explain_one(detail, schema=schema, where=where) for detail in reversed(by_place.values())]
+    more = f" (and {len(lines) - 2} more)" if len(lines) > 2 else ""
+    return "\n".join(lines[:2]) + more
+
+
+def _explain_one(detail: Any, *, schema: type[Section], where: str) -> str:
+    names, section = _walk(schema, detail["loc"])
+    key = ".".join(names)
+    place = f"{where}: {key}" if key else where
+    match detail["type"]:
+        case "extra_forbidden":
+            allowed = list(section.model_fields) if section is not None else []
+            return f"{place}: unknown key{nearest(names[-1], allowed) or '; allowed: ' + ', '.join(allowed)}"
+        case "missing":
+            return f"{place}: missing; it has no default"
+        case "union_tag_not_found":
+            return f"{place}.kind: missing; allowed: {detail['ctx'].get('expected_tags', _tags(schema, names))}"
+        case "union_tag_invalid":
+            tags = detail["ctx"]["expected_tags"]
+            found = detail["ctx"]["tag"]
+            return (
+                f"{place}.kind: got '{found}'; allowed: {tags}{nearest(found, tags.replace(chr(39), '').split(', '))}"
+            )
+        case "value_error":
+            return f"{place}: {detail['ctx']['error']}"
+        case _:
+            return f"{place}: got {_short(detail['input'])}; {detail['msg'][0].lower()}{detail['msg'][1:]}"
+
+
+def _walk(schema: type[Section], location: Sequence[int | str]) -> tuple[list[str], type[BaseModel] | None]:
+    """The key as the user wrote it, without pydantic's union tags, and the section that its last name belongs to."""
+    names: list[str] = []
+    section: type[BaseModel] | None = schema
+    parent: type[BaseModel] | None = schema
+    candidates: list[type[BaseModel]] = []
+    for step in location:
+        tagged = [model for model in candidates if _tag(model) == step]
+        if tagged:
+            section, candidates = tagged[0], []
+        elif isinstance(step, int):  # a place in a list: its items are what `section` says already
+            names.append(str(step))
+        elif section is not None:
+            names.append(step)
+            parent = section
+            field = section.model_fields.get(step)
+            models = _models(field.annotation) if field is not None else []
+            section = models[0] if len(models) == 1 else None
+            candidates = models if len(models) > 1 else []
+    return names, parent
+
+
+def _models(annotation: Any) -> list[type[BaseModel]]:
+    """Every section that an annotation can hold, through unions, Annotated and lists."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    arguments = get_args(annotation)[:1] if get_origin(annotation) is Annotated else get_args(annotation)
+    return [model for argument in arguments for model in _models(argument)]
+
+
+def _tag(model: type[BaseModel]) -> str | None:
+    kind = model.model_fields.get("kind")
+    return get_args(kind.annotation)[0] if kind is not None else None
+
+
+def _tags(schema: type[Section], names: Sequence[str]) -> str:
+    field = schema.model_fields.get(names[-1]) if names else None
+    models = _models(field.annotation) if field is not None else []
+    return ", ".join(f"'{_tag(model)}'" for model in models)
+
+
+def _flat(tree: Any, prefix: str = "") -> Iterable[tuple[str, Any]]:
+    if isinstance(tree, dict) and tree:
+        for name, value in tree.items():
+            yield from _flat(value, f"{prefix}.{name}" if prefix else str(name))
+    else:
+        yield prefix, tree
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())

@@ -1,0 +1,104 @@
+"""What the encoder is trained for."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from simtrain.config.section import Section
+
+
+class ProjectionHeadConfig(Section):
+    """The multilayer perceptron between the embedding and the loss; dropped at export (SimCLR, section 4.2)."""
+
+    hidden_size: int = Field(default=512, ge=8, le=8192)
+    """Width of the hidden layer, 8 to 8192."""
+
+    output_size: int = Field(default=128, ge=2, le=4096)
+    """Dimensions that the loss sees, 2 to 4096."""
+
+
+class SimCLRConfig(Section):
+    """NT-Xent: each view has to pick out its partner among all the other views of the batch."""
+
+    kind: Literal["simclr"]
+    """`simclr`"""
+
+    positive: Literal["augmentation", "product"] = "augmentation"
+    """Where the two views come from: two `augmentation`s of one image (label-free), or two different pictures of one
+    `product` (needs the column `product`)."""
+
+    temperature: float = Field(default=0.1, gt=0, le=10)
+    """Divides the cosine similarities, above 0 to 10."""
+
+    projection_head: ProjectionHeadConfig | None = None
+    """The head that the loss sees and export drops; null: the loss sees the embedding itself."""
+
+    single_image_groups: Literal["error", "drop"] = "error"
+    """With `positive: product`, what becomes of products with one training image: an `error`, or `drop` them."""
+
+
+class _GroupedConfig(Section):
+    positive: str = "product"
+    """The catalogue column whose equal values make two images a positive pair: `product`, `label` or any other."""
+
+    images_per_group: int = Field(default=2, ge=2, le=64)
+    """K of a P by K batch, 2 to 64: images of each group in a batch; P = data.batch_size / K."""
+
+    single_image_groups: Literal["error", "drop"] = "error"
+    """What becomes of groups with one training image, which have no positive pair: an `error`, or `drop` them."""
+
+
+class TripletConfig(_GroupedConfig):
+    """Triplet margin loss on the unit sphere: an anchor nearer to its positive than to its negative by a margin."""
+
+    kind: Literal["triplet"]
+    """`triplet`"""
+
+    distance: Literal["cosine", "euclidean"] = "cosine"
+    """Unit of the margin: `cosine` similarity (-1 to 1) or `euclidean` distance of unit vectors (0 to 2)."""
+
+    margin: float = Field(default=0.2, gt=0, le=2)
+    """Above 0 to 2, in the unit of `distance`."""
+
+    miner: Literal["batch_hard", "semi_hard", "hard_negatives", "all"] = "hard_negatives"
+    """Which triplets of the batch count: `batch_hard` (each anchor's farthest positive with its nearest negative),
+    `semi_hard` (negatives farther than the positive, yet within the margin), `hard_negatives` (every positive pair with
+    the anchor's nearest negative), or `all` that violate the margin."""
+
+
+class ComponentConfig(Section):
+    """A class of pytorch-metric-learning by name, with the arguments of its constructor."""
+
+    name: str
+    """The class, such as `MultiSimilarityLoss` or `MultiSimilarityMiner`."""
+
+    parameters: dict[str, Any] = Field(default_factory=dict)
+    """Keyword arguments of its constructor; `num_classes` and `embedding_size` are filled in where it wants them."""
+
+
+class MetricLearningConfig(_GroupedConfig):
+    """Any loss of pytorch-metric-learning, with any of its miners."""
+
+    kind: Literal["metric_learning"]
+    """`metric_learning`"""
+
+    loss: ComponentConfig
+    """The loss; one with weights of its own (proxies) is trained with the head's learning rate."""
+
+    miner: ComponentConfig | None = None
+    """The miner; null: the loss sees every pair of the batch."""
+
+    projection_head: ProjectionHeadConfig | None = None
+    """The head that the loss sees and export drops; null: the loss sees the embedding itself."""
+
+    @model_validator(mode="after")
+    def _no_inner_distance_objects(self) -> "MetricLearningConfig":
+        for component in (self.loss, self.miner):
+            if component is not None and "distance" in component.parameters:
+                raise ValueError(
+                    "distance cannot be set here: embeddings are unit vectors, and the class keeps its own"
+                )
+        return self
+
+
+ObjectiveConfig = Annotated[SimCLRConfig | TripletConfig | MetricLearningConfig, Field(discriminator="kind")]

@@ -1,0 +1,190 @@
+"""A whole run: what is trained, on what, how long, and how it is judged."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from simtrain.config.encoder import EncoderConfig, HistogramConfig, PixelsConfig
+from simtrain.config.objective import ObjectiveConfig, SimCLRConfig
+from simtrain.config.section import Section
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+SplitName = Literal["train", "val", "test"]
+
+
+class TransformConfig(Section):
+    """One transform of albumentations."""
+
+    name: str
+    """The class, such as `HorizontalFlip`."""
+
+    parameters: dict[str, Any] = Field(default_factory=dict)
+    """Keyword arguments of its constructor."""
+
+
+class AugmentationConfig(Section):
+    """How training views differ from the image."""
+
+    preset: Literal["color_sensitive", "color_invariant", "simclr"] = "color_sensitive"
+    """`color_sensitive` keeps the colour (geometry, mild light); `color_invariant` makes colour variants of a product
+    alike; `simclr` is the full recipe of the paper (colour jitter, grayscale, blur)."""
+
+    transforms: list[TransformConfig] | None = None
+    """Your own list in place of the preset; it ends with a resize to the encoder's square in any case."""
+
+
+class DataConfig(Section):
+    """Batches and the processes that make them."""
+
+    batch_size: int = Field(default=96, ge=2, le=65536)
+    """Images per step for P by K batches and SimCLR's augmentations; pairs per step for `positive: product`."""
+
+    limit_batch_to: str | None = None
+    """A column, such as `category` or `label`: every batch takes its groups from one value of it (harder negatives);
+    null: from everywhere."""
+
+    workers: Annotated[int, Field(ge=0, le=128)] | None = None
+    """Processes that load images, 0 (in the training process) to 128; null: one per core, at most 8."""
+
+
+class OptimizerConfig(Section):
+    """AdamW, warm-up and cosine."""
+
+    learning_rate: float = Field(default=3e-4, gt=0, le=1)
+    """Peak rate of the encoder, above 0 to 1."""
+
+    head_factor: float = Field(default=10.0, gt=0, le=1000)
+    """The rate of heads and of a loss's own weights is `learning_rate` times this, above 0 to 1000."""
+
+    weight_decay: float = Field(default=1e-4, ge=0, le=1)
+    """Decoupled decay, 0 to 1; biases and normalisation are spared."""
+
+    betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = (0.9, 0.999)
+    """AdamW's running averages, each 0 to below 1."""
+
+    warmup_fraction: float = Field(default=0.1, ge=0, lt=1)
+    """Share of the steps in which the rate rises from 0, 0 to below 1; a cosine falls to 0 in the rest."""
+
+    gradient_clip_norm: float | None = Field(default=1.0, gt=0)
+    """Largest norm of the gradient; null: unlimited."""
+
+
+class TrainerConfig(Section):
+    """How long, on what, and what is held still."""
+
+    epochs: int = Field(default=10, ge=1, le=100_000)
+    """Passes over the training images, 1 to 100000."""
+
+    max_steps: Annotated[int, Field(ge=1)] | None = None
+    """Stop after so many steps, even within an epoch; null: after the epochs."""
+
+    head_only_epochs: int = Field(default=0, ge=0)
+    """First epochs in which only new layers learn; 0: none."""
+
+    freeze_batch_norm: bool = True
+    """Keep the running statistics of BatchNorm as they came."""
+
+    early_stopping_patience: Annotated[int, Field(ge=1)] | None = None
+    """Stop after so many epochs without a better `evaluation.monitor`; null: never."""
+
+    accelerator: Literal["auto", "cpu", "gpu"] = "auto"
+    """`auto` takes the GPU if there is one."""
+
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    """Arithmetic of the network; the loss is always computed in float32."""
+
+
+class EvaluationConfig(Section):
+    """How retrieval is judged."""
+
+    monitor: Literal["map_at_r", "r_precision", "mrr", "recall_at_1", "recall_at_5", "recall_at_10"] = "map_at_r"
+    """The validation figure that chooses the best epoch."""
+
+    gallery_splits: list[SplitName] | None = None
+    """Splits whose `gallery` images are searched; null: the evaluated split itself."""
+
+    batch_size: int = Field(default=128, ge=1, le=65536)
+    """Images embedded at once."""
+
+    bootstrap_draws: int = Field(default=2000, ge=100, le=100_000)
+    """Draws behind each confidence interval, 100 to 100000."""
+
+    confidence: float = Field(default=0.95, gt=0.5, lt=1)
+    """Level of the intervals, above 0.5 to below 1."""
+
+
+class ExportConfig(Section):
+    """What `simtrain export` writes."""
+
+    index: str = "Flat"
+    """A FAISS factory string: `Flat` (exact), `HNSW32`, `IVF1024,Flat` …"""
+
+    onnx: bool | None = None
+    """Write `encoder.onnx`; null: if the extra `export` is installed."""
+
+
+class RunConfig(Section):
+    """Everything that `simtrain fit` needs to know."""
+
+    catalog: str
+    """Folder that `simtrain prepare` wrote."""
+
+    run: Name | None = None
+    """Name of the run: its folder below `checkpoints`; null: the name of the configuration's file."""
+
+    checkpoints: str = "checkpoints"
+    """Folder that holds the runs."""
+
+    seed: int = Field(default=0, ge=0, lt=2**31)
+    """Every random number comes from it."""
+
+    relevance: str | Annotated[list[str], Field(min_length=1)] = "product"
+    """The column, or columns together, whose equal values make one image relevant to another in an evaluation."""
+
+    encoder: EncoderConfig
+    """The network and its input."""
+
+    objective: ObjectiveConfig
+    """What it is trained for."""
+
+    augmentation: AugmentationConfig = AugmentationConfig()
+    """Training views."""
+
+    data: DataConfig = DataConfig()
+    """Batches."""
+
+    optimizer: OptimizerConfig = OptimizerConfig()
+    """Steps."""
+
+    trainer: TrainerConfig = TrainerConfig()
+    """Duration and devices."""
+
+    evaluation: EvaluationConfig = EvaluationConfig()
+    """Judgement."""
+
+    export: ExportConfig = ExportConfig()
+    """The bundle."""
+
+    @property
+    def relevance_columns(self) -> list[str]:
+        """`relevance` as a list."""
+        return [self.relevance] if isinstance(self.relevance, str) else list(self.relevance)
+
+    @property
+    def trains(self) -> bool:
+        """Whether the encoder has weights to train."""
+        return not isinstance(self.encoder, PixelsConfig | HistogramConfig)
+
+    @model_validator(mode="after")
+    def _batches_can_be_filled(self) -> "RunConfig":
+        if isinstance(self.objective, SimCLRConfig):
+            if self.data.limit_batch_to is not None and self.objective.positive == "augmentation":
+                raise ValueError("data.limit_batch_to needs groups; it does not go with positive: augmentation")
+            return self
+        size, images = self.data.batch_size, self.objective.images_per_group
+        if size % images or size < 2 * images:
+            raise ValueError(
+                f"data.batch_size {size} does not hold two whole groups of objective.images_per_group {images}; "
+                f"take a multiple of {images}, {2 * images} or more"
+            )
+        return self

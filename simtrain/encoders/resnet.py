@@ -1,0 +1,77 @@
+"""torchvision's ResNets without their classifier."""
+
+# Shapes: N images, S = image_size, F = 512 (resnet18, resnet34) or 2048.
+
+from typing import cast
+
+import torch
+import torchvision
+from torch import Tensor, nn
+from typing_extensions import override
+
+from simtrain.encoders.base import Encoder
+from simtrain.encoders.preprocessing import Preprocessing, Resize
+from simtrain.errors import CheckpointError, ConfigError
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+class ResNetEncoder(Encoder):
+    """A ResNet, ResNeXt or Wide ResNet (https://arxiv.org/abs/1512.03385) up to its average pooling.
+
+    Args:
+        network: A torchvision ResNet whose `fc` is an identity.
+        feature_size: F.
+        embedding_size: D, or None for F.
+        preprocessing: How images are prepared.
+    """
+
+    def __init__(
+        self, *, network: nn.Module, feature_size: int, embedding_size: int | None, preprocessing: Preprocessing
+    ) -> None:
+        super().__init__(preprocessing=preprocessing, feature_size=feature_size, embedding_size=embedding_size)
+        self.network = network
+
+    @override
+    def features(self, images: Tensor) -> Tensor:
+        return cast(Tensor, self.network(images))
+
+
+def resnet_network(model: str, *, weights: str | None) -> tuple[nn.Module, int]:
+    """A torchvision ResNet without classifier and the length of its features.
+
+    Args:
+        model: torchvision's name, such as `resnet50`.
+        weights: Name of a torchvision weights enum, downloaded once; None: random.
+
+    Raises:
+        ConfigError: for a name that torchvision does not know, with the ones it does.
+        CheckpointError: if the weights cannot be downloaded.
+    """
+    known = [name for name in torchvision.models.list_models() if "resne" in name and "/" not in name]
+    known = [name for name in known if name.startswith(("resnet", "resnext", "wide_resnet"))]
+    if model not in known:
+        raise ConfigError(f"encoder.model: torchvision has no '{model}'; allowed: {', '.join(sorted(known))}")
+    names = [entry.name for entry in torchvision.models.get_model_weights(model)]
+    if weights is not None and weights not in [*names, "DEFAULT"]:
+        raise ConfigError(
+            f"encoder.weights: '{weights}' is neither a file nor torchvision weights of {model}; "
+            f"allowed: {', '.join(names)}, DEFAULT, none"
+        )
+    try:
+        network = torchvision.models.get_model(model, weights=weights)
+    except OSError as error:
+        raise CheckpointError(
+            f"encoder.weights: {weights} of {model} could not be downloaded ({error}); give a local file instead"
+        ) from error
+    feature_size = int(network.fc.in_features)
+    network.fc = nn.Identity()
+    return network.to(memory_format=torch.channels_last), feature_size
+
+
+def resnet_preprocessing(*, image_size: int | None, resize: Resize) -> Preprocessing:
+    """What torchvision's weights were trained with, at 224 pixels unless told otherwise."""
+    return Preprocessing(
+        image_size=image_size or 224, resize=resize, interpolation="bilinear", mean=IMAGENET_MEAN, std=IMAGENET_STD
+    )

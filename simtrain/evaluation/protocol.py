@@ -1,0 +1,167 @@
+"""Who asks and what can be found: a catalogue's split as a retrieval task, and its figures with their intervals."""
+
+# Shapes: N images of the task, Q queries, G gallery images, D features.
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from torch import Tensor
+
+from simtrain.catalog.table import Catalog
+from simtrain.errors import CatalogError
+from simtrain.evaluation.metrics import QueryScores, RetrievalSet, score_queries
+from simtrain.evaluation.statistics import Interval, cluster_bootstrap_intervals
+
+
+@dataclass(frozen=True, kw_only=True)
+class RetrievalTask:
+    """Queries and a gallery of one catalogue. Where an image is both, it is not its own neighbour (leave-one-out).
+
+    Attributes:
+        rows: (N,) catalogue rows of every image that takes part, ascending.
+        queries: (Q,) positions in `rows`.
+        gallery: (G,) positions in `rows`.
+        ids: N ids.
+        groups: (N,) equal where images are relevant to each other; -1 where relevant to none.
+        clusters: (N,) what the bootstrap draws: products, and single images where there are none.
+    """
+
+    rows: NDArray[np.int64]
+    queries: NDArray[np.int64]
+    gallery: NDArray[np.int64]
+    ids: Sequence[str]
+    groups: NDArray[np.int64]
+    clusters: NDArray[np.int64]
+
+    def score(self, embeddings: Tensor) -> QueryScores:
+        """(N, D) unit embeddings of `rows` -> one value per query and metric."""
+        return score_queries(
+            RetrievalSet(
+                query_embeddings=embeddings[self.queries],
+                gallery_embeddings=embeddings[self.gallery],
+                query_ids=[self.ids[position] for position in self.queries],
+                gallery_ids=[self.ids[position] for position in self.gallery],
+                query_groups=self.groups[self.queries],
+                gallery_groups=self.groups[self.gallery],
+            )
+        )
+
+    def means(self, embeddings: Tensor) -> dict[str, float]:
+        """(N, D) unit embeddings of `rows` -> the mean of each metric, 0..1."""
+        return self.score(embeddings).means()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """The figures of one encoder on one task.
+
+    Attributes:
+        metrics: Name -> mean and confidence interval, 0..1.
+        queries: Queries that were scored.
+        lone_queries: Queries without a relevant gallery image, left out.
+        gallery: Images that were searched.
+        confidence: Level of the intervals.
+    """
+
+    metrics: dict[str, Interval]
+    queries: int
+    lone_queries: int
+    gallery: int
+    confidence: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON; an interval that cannot be told is null."""
+        return {
+            "metrics": {
+                name: {"mean": found.mean, "low": _or_null(found.low), "high": _or_null(found.high)}
+                for name, found in self.metrics.items()
+            },
+            "queries": self.queries,
+            "lone_queries": self.lone_queries,
+            "gallery": self.gallery,
+            "confidence": self.confidence,
+        }
+
+
+def retrieval_task(
+    catalog: Catalog, *, split: str, gallery_splits: Sequence[str] | None, relevance: Sequence[str]
+) -> RetrievalTask:
+    """The task of a split: its `query` images ask, `gallery` images of the gallery's splits can be found.
+
+    Args:
+        catalog: Where the images are.
+        split: The evaluated one.
+        gallery_splits: Where to search; None: in the evaluated split.
+        relevance: Columns whose equal values make images relevant.
+
+    Raises:
+        CatalogError: if no query has anything to find, with what the catalogue offers instead.
+    """
+    groups = catalog.groups(relevance)
+    asks = np.isin(np.arange(len(groups)), catalog.rows_of([split])) & catalog.rows["query"].to_numpy(dtype=bool)
+    found_in = np.isin(np.arange(len(groups)), catalog.rows_of(gallery_splits or [split]))
+    can_be_found = found_in & catalog.rows["gallery"].to_numpy(dtype=bool)
+    _check_answerable(catalog, groups, asks, can_be_found, split=split, relevance=relevance)
+    rows = np.flatnonzero(asks | can_be_found).astype(np.int64)
+    products = catalog.groups(["product"])[rows]
+    return RetrievalTask(
+        rows=rows,
+        queries=np.flatnonzero(asks[rows]),
+        gallery=np.flatnonzero(can_be_found[rows]),
+        ids=[str(name) for name in catalog.rows["id"].iloc[rows]],
+        groups=groups[rows],
+        clusters=np.where(products >= 0, products, products.max(initial=-1) + 1 + np.arange(len(rows))),
+    )
+
+
+def judge(task: RetrievalTask, embeddings: Tensor, *, draws: int, confidence: float, seed: int) -> Evaluation:
+    """The figures of (N, D) unit embeddings of the task's rows, with bootstrap intervals over products."""
+    scores = task.score(embeddings)
+    clusters = task.clusters[task.queries[scores.query_rows]]
+    return Evaluation(
+        metrics=cluster_bootstrap_intervals(scores.values, clusters, draws=draws, confidence=confidence, seed=seed),
+        queries=len(scores.query_rows),
+        lone_queries=scores.lone_queries,
+        gallery=len(task.gallery),
+        confidence=confidence,
+    )
+
+
+def filled_columns(rows: pd.DataFrame) -> list[str]:
+    """Of `product` and `label`, those with values."""
+    return [name for name in ("product", "label") if rows[name].notna().any()]
+
+
+def _check_answerable(
+    catalog: Catalog,
+    groups: NDArray[np.int64],
+    asks: NDArray[np.bool_],
+    can_be_found: NDArray[np.bool_],
+    *,
+    split: str,
+    relevance: Sequence[str],
+) -> None:
+    name = " + ".join(relevance)
+    if not asks.any():
+        raise CatalogError(f"{catalog.folder}: split '{split}' has no query images")
+    if not (groups >= 0).any():
+        others = [column for column in filled_columns(catalog.rows) if [column] != list(relevance)]
+        hint = f"; filled: {', '.join(others)} (set relevance={others[0]})" if others else ""
+        raise CatalogError(f"{catalog.folder}: relevance column '{name}' is empty{hint}")
+    _, places, counts = np.unique(groups[can_be_found], return_inverse=True, return_counts=True)
+    findable = np.zeros(len(groups), dtype=np.int64)
+    sizes = dict(zip(groups[can_be_found].tolist(), counts[places].tolist(), strict=True))
+    findable[asks] = [sizes.get(group, 0) if group >= 0 else 0 for group in groups[asks].tolist()]
+    if not (findable - (asks & can_be_found) > 0).any():
+        raise CatalogError(
+            f"{catalog.folder}: none of {int(asks.sum())} queries of split '{split}' has another image of its own "
+            f"'{name}' to find; take more images into that split, or another relevance"
+        )
+
+
+def _or_null(value: float) -> float | None:
+    return None if np.isnan(value) else value

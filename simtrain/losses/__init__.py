@@ -1,0 +1,1 @@
+"""Losses as pure functions of embeddings, and the door to pytorch-metric-learning."""

@@ -1,0 +1,1 @@
+"""LightningModules: they hold networks, ask a loss for a number, and log. One hook: `loss(batch)`."""

@@ -1,0 +1,1 @@
+"""The bundle that a run is exported to, and search in it."""

@@ -1,0 +1,146 @@
+"""The bundle: one folder with encoder, preprocessing, index and items that cannot be mismatched."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+from simtrain.encoders.base import Encoder
+from simtrain.encoders.preprocessing import Preprocessing
+from simtrain.errors import BundleError
+from simtrain.serving.golden import check_golden, space_fingerprint
+from simtrain.serving.index import ItemIndex
+from simtrain.serving.manifest import MANIFEST_FILE, check_files, read_manifest
+
+WEIGHTS_FILE = "encoder/model.safetensors"
+ENCODER_FILE = "encoder/encoder.json"
+GOLDEN_FILE = "encoder/golden.safetensors"
+ONNX_FILE = "encoder.onnx"
+INDEX_FILE = "index.faiss"
+ITEMS_FILE = "items.parquet"
+ITEMS_METADATA_KEY = b"simtrain"
+"""Under it the schema of `items.parquet` holds JSON with the fingerprint of the embedding space."""
+
+NetworkFactory = Callable[[dict[str, Any], Preprocessing], Encoder]
+"""From an encoder's configuration and preprocessing to that encoder, its weights still whatever they are."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bundle:
+    """A bundle whose every file was checked. Get one with `open`."""
+
+    folder: Path
+    manifest: dict[str, Any]
+    items: pd.DataFrame
+    """N rows in the order of ids, which is the order of the index."""
+
+    index: ItemIndex
+
+    @staticmethod
+    def open(folder: Path) -> Bundle:
+        """Check format, hashes and fingerprints, and read the index and the items.
+
+        Raises:
+            BundleError: naming the first file that is missing, altered or of another bundle.
+        """
+        manifest = read_manifest(folder)
+        required = (WEIGHTS_FILE, ENCODER_FILE, GOLDEN_FILE, INDEX_FILE, ITEMS_FILE)
+        check_files(folder, manifest["files"], required=required, optional=(ONNX_FILE,))
+        index = ItemIndex.read(folder / INDEX_FILE, factory=str(manifest["index"]["factory"]))
+        items, items_fingerprint = _read_items(folder / ITEMS_FILE)
+        bundle = Bundle(folder=folder, manifest=manifest, items=items, index=index)
+        expected = space_fingerprint(
+            bundle.preprocessing,
+            weights_sha256=manifest["files"][WEIGHTS_FILE],
+            golden_sha256=manifest["files"][GOLDEN_FILE],
+        )
+        for name, found in (
+            (MANIFEST_FILE, manifest["fingerprint"]),
+            (INDEX_FILE, manifest["index"]["fingerprint"]),
+            (ITEMS_FILE, items_fingerprint),
+        ):
+            if found != expected:
+                raise BundleError(
+                    f"{folder / name}: made with another encoder: its fingerprint is {str(found)[:12]}…, the encoder's "
+                    f"is {expected[:12]}…; export the bundle again"
+                )
+        if not len(items) == index.count == manifest["index"]["count"]:
+            raise BundleError(f"{folder}: the index holds {index.count} items, {ITEMS_FILE} {len(items)}")
+        return bundle
+
+    @property
+    def fingerprint(self) -> str:
+        """Name of the embedding space, 64 hexadecimal digits."""
+        return str(self.manifest["fingerprint"])
+
+    @property
+    def encoder_config(self) -> dict[str, Any]:
+        """The encoder's section of the run's configuration."""
+        return dict(self.manifest["encoder"]["config"])
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """How images are prepared."""
+        return Preprocessing.from_dict(self.manifest["preprocessing"])
+
+    @property
+    def onnx_path(self) -> Path | None:
+        """`encoder.onnx`, if the bundle has one."""
+        return self.folder / ONNX_FILE if ONNX_FILE in self.manifest["files"] else None
+
+    def image_path(self, row: int) -> Path:
+        """Where the image of an item was when the bundle was made."""
+        return Path(self.manifest["image_root"]) / str(self.items["path"].iat[row])
+
+    def load_encoder(self, network_factory: NetworkFactory) -> Encoder:
+        """Re-create the encoder on the CPU, fill it, and see that it gives the golden embeddings.
+
+        Args:
+            network_factory: Makes the network from `encoder_config` and `preprocessing`, without downloading weights.
+
+        Raises:
+            BundleError: if the network is another one, or this environment gives other embeddings.
+        """
+        encoder = network_factory(self.encoder_config, self.preprocessing)
+        if encoder.preprocessing != self.preprocessing:
+            raise BundleError(
+                f"{self.folder / ENCODER_FILE}: the re-created encoder prepares images otherwise: "
+                f"{encoder.preprocessing}; the bundle's is {self.preprocessing}"
+            )
+        encoder = encoder.float().cpu()
+        path = self.folder / WEIGHTS_FILE
+        try:
+            encoder.load_state_dict(load_file(path), strict=True)
+        except (RuntimeError, SafetensorError) as error:
+            reason = " ".join(str(error).split())[:300]
+            raise BundleError(f"{path}: does not fit the network that its configuration makes: {reason}") from None
+        encoder.eval()
+        self.check_golden(encoder, device=torch.device("cpu"))
+        return encoder
+
+    def check_golden(self, encoder: Encoder, *, device: torch.device) -> None:
+        """See that an encoder that was moved to a device gives the bundle's embeddings there.
+
+        Raises:
+            BundleError: if it does not.
+        """
+        check_golden(self.folder / GOLDEN_FILE, encoder, device=device)
+
+
+def _read_items(path: Path) -> tuple[pd.DataFrame, str | None]:
+    try:
+        table = pq.read_table(path)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise BundleError(f"{path}: not a Parquet file: {str(error).splitlines()[0]}") from None
+    note = (table.schema.metadata or {}).get(ITEMS_METADATA_KEY, b"{}")
+    return table.to_pandas(), json.loads(note).get("fingerprint")

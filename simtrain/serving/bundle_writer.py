@@ -1,0 +1,193 @@
+"""Writing a bundle: whole or not at all."""
+
+# Shapes: N items, D dimensions of the embedding.
+
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+import simtrain
+from simtrain.encoders.base import Encoder
+from simtrain.errors import BundleError
+from simtrain.serving.bundle import (
+    ENCODER_FILE,
+    GOLDEN_FILE,
+    INDEX_FILE,
+    ITEMS_FILE,
+    ITEMS_METADATA_KEY,
+    ONNX_FILE,
+    WEIGHTS_FILE,
+)
+from simtrain.serving.golden import reference_copy, space_fingerprint, write_golden, write_tensors
+from simtrain.serving.index import ItemIndex, recall_against_exact
+from simtrain.serving.manifest import hashes_of, is_bundle, library_versions, write_manifest
+from simtrain.serving.onnx_export import export_onnx
+
+RECALL_DEPTH = 10
+"""Neighbours looked at when an index is measured against exact search."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BundleContent:
+    """What goes into a bundle."""
+
+    encoder: Encoder
+    """The network; it is copied, its mode and device don't matter."""
+
+    encoder_config: dict[str, Any]
+    """The encoder's section of the run's configuration as plain values, `kind` among them."""
+
+    embeddings: NDArray[np.float32]
+    """(N, D) rows of length 1, made by this encoder."""
+
+    items: pd.DataFrame
+    """N rows in the order of `embeddings`: `id` (unique text), `path` (below `root`) and any other column."""
+
+    root: Path
+    """Folder that the paths start from."""
+
+    run: dict[str, Any]
+    """Where it comes from: name, configuration, fingerprint of the data."""
+
+    metrics: dict[str, Any]
+    """The run's figures with their intervals."""
+
+    index_factory: str
+    """A FAISS factory string; `Flat` is exact."""
+
+
+def check_target(folder: Path) -> None:
+    """Refuse, before any work is done, a folder that `write_bundle` would refuse.
+
+    Raises:
+        BundleError: if there is something that is not a bundle.
+    """
+    if (folder.exists() or folder.is_symlink()) and not is_bundle(folder):
+        raise BundleError(f"{folder}: exists and is not a bundle; choose another folder, or remove it first")
+
+
+def write_bundle(content: BundleContent, folder: Path, *, onnx: bool) -> Path:
+    """Write the whole bundle beside its place, then put it there; a bundle that is there already is replaced.
+
+    A process killed in between leaves a hidden folder beside the target, and the target as it was (killed in the very
+    moment between two renames, the old bundle is the hidden folder that ends in `.old`).
+
+    Args:
+        content: What goes in.
+        folder: The bundle's folder; missing parents are made.
+        onnx: Write `encoder.onnx` too; needs the packages that `onnx_available` looks for.
+
+    Returns:
+        The folder.
+
+    Raises:
+        BundleError: if something else is there, the index cannot be built, or the folder cannot be written.
+        ValueError: for embeddings and items that do not go together.
+    """
+    check_target(folder)
+    _check_content(content)
+    target = folder.resolve()
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        work = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+        shutil.rmtree(work, ignore_errors=True)  # left by a killed process of the same number
+        work.mkdir()
+        try:
+            _fill(work, content, onnx=onnx)
+            _put(work, target)
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+    except OSError as error:
+        raise BundleError(f"{folder}: cannot be written: {error.strerror or error}") from error
+    return folder
+
+
+def _check_content(content: BundleContent) -> None:
+    expected = (len(content.items), content.encoder.embedding_size)
+    if content.embeddings.shape != expected:
+        raise ValueError(f"embeddings has shape {content.embeddings.shape}; items and encoder need {expected}")
+    for column in ("id", "path"):
+        if column not in content.items.columns or content.items[column].isna().any():
+            raise ValueError(f"items needs the column '{column}' without gaps")
+    if content.items["id"].duplicated().any():
+        raise ValueError("items has an id more than once; allowed: unique ids")
+
+
+def _fill(folder: Path, content: BundleContent, *, onnx: bool) -> None:
+    encoder = reference_copy(content.encoder)
+    preprocessing = encoder.preprocessing
+    description = {
+        "kind": content.encoder_config["kind"],
+        "embedding_size": encoder.embedding_size,
+        "config": content.encoder_config,
+    }
+    (folder / "encoder").mkdir()
+    write_tensors(folder / WEIGHTS_FILE, encoder.state_dict())
+    text = json.dumps({**description, "preprocessing": preprocessing.to_dict()}, indent=2)
+    (folder / ENCODER_FILE).write_text(text + "\n", encoding="utf-8")
+    write_golden(folder / GOLDEN_FILE, encoder)
+    if onnx:
+        export_onnx(encoder, folder / ONNX_FILE)
+    hashes = hashes_of(folder)
+    fingerprint = space_fingerprint(
+        preprocessing, weights_sha256=hashes[WEIGHTS_FILE], golden_sha256=hashes[GOLDEN_FILE]
+    )
+    index = _write_index_and_items(folder, content, fingerprint=fingerprint)
+    manifest = {
+        "created_by": f"simtrain {simtrain.__version__}",
+        "encoder": description,
+        "preprocessing": preprocessing.to_dict(),
+        "index": {**index, "fingerprint": fingerprint},
+        "metrics": content.metrics,
+        "thresholds": None,
+        "libraries": library_versions(),
+        "run": content.run,
+        "image_root": content.root.resolve(),
+        "fingerprint": fingerprint,
+        "files": hashes_of(folder),
+    }
+    write_manifest(folder, manifest)
+
+
+def _write_index_and_items(folder: Path, content: BundleContent, *, fingerprint: str) -> dict[str, Any]:
+    """Both in the order of ids, so that the order of rows breaks ties as ids do."""
+    ids = content.items["id"].astype(str).tolist()
+    order = sorted(range(len(ids)), key=ids.__getitem__)
+    embeddings = np.ascontiguousarray(content.embeddings[order], dtype=np.float32)
+    index = ItemIndex.build(embeddings, factory=content.index_factory)
+    index.save(folder / INDEX_FILE)
+    table = pa.Table.from_pandas(content.items.iloc[order].reset_index(drop=True), preserve_index=False)
+    note = json.dumps({"fingerprint": fingerprint}).encode()
+    table = table.replace_schema_metadata({**(table.schema.metadata or {}), ITEMS_METADATA_KEY: note})
+    pq.write_table(table, folder / ITEMS_FILE)
+    return {
+        "factory": content.index_factory,
+        "metric": "cosine",
+        "count": index.count,
+        "recall_vs_exact": recall_against_exact(index, embeddings, k=RECALL_DEPTH),
+        "recall_depth": RECALL_DEPTH,
+    }
+
+
+def _put(work: Path, target: Path) -> None:
+    if not target.exists():
+        work.rename(target)
+        return
+    check_target(target)  # it may have changed while the new one was made
+    old = target.with_name(f"{work.name.removesuffix('.tmp')}.old")
+    target.rename(old)
+    try:
+        work.rename(target)
+    except OSError:
+        old.rename(target)
+        raise
+    shutil.rmtree(old, ignore_errors=True)

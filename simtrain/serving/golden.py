@@ -1,0 +1,96 @@
+"""Golden images and their embeddings: whether an encoder, in this environment, still gives the space it gave."""
+
+# Shapes: S = image_size, D dimensions of the embedding; 4 golden images.
+
+import copy
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from torch import Tensor
+
+from simtrain.encoders.base import Encoder
+from simtrain.encoders.preprocessing import Preprocessing
+from simtrain.errors import BundleError
+
+_LEAST_COSINE = 0.9999
+_LARGEST_DIFFERENCE = 1e-3
+
+
+def golden_images(image_size: int) -> NDArray[np.uint8]:
+    """(4, S, S, 3) RGB made by formula: a colour gradient, a checkerboard, discs on white, and stripes."""
+    side = np.arange(image_size, dtype=np.int64)
+    down, across = np.meshgrid(side, side, indexing="ij")
+    last = max(image_size - 1, 1)
+    gradient = np.stack([255 * across // last, 255 * down // last, 255 * (2 * last - across - down) // (2 * last)], -1)
+    cell = max(image_size // 8, 1)
+    dark = ((down // cell + across // cell) % 2 == 0)[..., None]
+    checkerboard = np.where(dark, np.array([32, 64, 160]), np.array([240, 224, 96]))
+    discs = np.full((image_size, image_size, 3), 255)
+    for place, colour in ((3, (200, 30, 40)), (5, (30, 150, 60)), (7, (40, 60, 200))):
+        centre = place * image_size // 10
+        inside = (10 * (down - centre)) ** 2 + (10 * (across - (image_size - centre))) ** 2 <= (2 * image_size) ** 2
+        discs[inside] = colour
+    phase = (3 * across + 2 * down) % (2 * cell + 1)
+    stripes = np.stack([255 * phase // (2 * cell), 128 + 0 * phase, 255 - 255 * phase // (2 * cell)], -1)
+    return np.stack([gradient, checkerboard, discs, stripes]).astype(np.uint8)
+
+
+def reference_copy(encoder: Encoder) -> Encoder:
+    """Copy an encoder to what a bundle keeps of it: float32, on the CPU, evaluating."""
+    return copy.deepcopy(encoder).float().cpu().eval()
+
+
+def write_golden(path: Path, encoder: Encoder) -> None:
+    """Save the golden images and what the encoder makes of them, as `images` and `embeddings`."""
+    images = torch.from_numpy(golden_images(encoder.preprocessing.image_size))
+    write_tensors(path, {"images": images, "embeddings": encoder.embed_pixels(images)})
+
+
+def write_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
+    """Save tensors that are on the CPU by name, as safetensors."""
+    # safetensors' own writer makes files that nobody but their owner can read; a bundle is there to be passed on.
+    path.write_bytes(save({name: value.contiguous() for name, value in tensors.items()}))
+
+
+def check_golden(path: Path, encoder: Encoder, *, device: torch.device) -> None:
+    """Embed the golden images again.
+
+    Args:
+        path: What `write_golden` wrote.
+        encoder: On `device`, evaluating.
+        device: Where to compute.
+
+    Raises:
+        BundleError: if an embedding is not what it was: cosine below 0.9999 or a number off by more than 1e-3.
+    """
+    try:
+        golden = load_file(path)
+        images, expected = golden["images"], golden["embeddings"]
+    except (SafetensorError, OSError, KeyError) as error:
+        raise BundleError(f"{path}: not golden embeddings: {error}") from None
+    found = encoder.embed_pixels(images.to(device)).cpu()
+    if found.shape != expected.shape:
+        raise BundleError(
+            f"{path}: the re-created encoder gives embeddings of {tuple(found.shape)}; the bundle's are "
+            f"{tuple(expected.shape)}"
+        )
+    cosine = float((found * expected).sum(dim=1).min())
+    difference = float((found - expected).abs().max())
+    if not (cosine >= _LEAST_COSINE and difference <= _LARGEST_DIFFERENCE):  # so that NaN fails
+        raise BundleError(
+            f"{path.parent}: this environment does not give the bundle's embeddings: golden images have cosine "
+            f"{cosine:.4f} (allowed: {_LEAST_COSINE} or more) and differ by up to {difference:.2g} (allowed: "
+            f"{_LARGEST_DIFFERENCE:g}); compare the library versions in manifest.json"
+        )
+
+
+def space_fingerprint(preprocessing: Preprocessing, *, weights_sha256: str, golden_sha256: str) -> str:
+    """Name of an embedding space, as 64 hexadecimal digits: equal only for equal preparation, weights and results."""
+    parts = {"golden": golden_sha256, "preprocessing": preprocessing.to_dict(), "weights": weights_sha256}
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, separators=(",", ":")).encode()).hexdigest()

@@ -1,0 +1,144 @@
+"""`manifest.json`: what a bundle says about itself, and the hashes that hold it together."""
+
+import hashlib
+import json
+import math
+from importlib import metadata
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from simtrain.errors import BundleError
+
+MANIFEST_FILE = "manifest.json"
+FORMAT_VERSION = 1
+_FORMAT = "simtrain bundle"
+_LIBRARIES = ("torch", "torchvision", "timm", "numpy", "pillow", "faiss-cpu", "safetensors", "pandas", "pyarrow")
+_KEYS = ("encoder", "preprocessing", "index", "files", "fingerprint", "image_root")
+
+
+def write_manifest(folder: Path, content: dict[str, Any]) -> None:
+    """Write `manifest.json` with the format's name and version in front and a checksum of the rest at the end.
+
+    Args:
+        folder: The bundle.
+        content: Plain values; numpy scalars become numbers, paths text, and numbers that are not finite null, which
+            is all that JSON has for them.
+
+    Raises:
+        ValueError: for a value that JSON cannot hold.
+    """
+    manifest = {"format": _FORMAT, "format_version": FORMAT_VERSION, **_plain(content)}
+    manifest["checksum"] = _checksum(manifest)
+    (folder / MANIFEST_FILE).write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """Read and check `manifest.json`.
+
+    Raises:
+        BundleError: if the folder is not a bundle, is of a newer format, or the manifest was altered.
+    """
+    path = folder / MANIFEST_FILE
+    if not folder.is_dir():
+        raise BundleError(f"{folder}: no such bundle; make one with: simtrain export RUN --out {folder}")
+    if not path.is_file():
+        raise BundleError(f"{folder}: not a bundle: it has no {MANIFEST_FILE}")
+    manifest = _parsed(path)
+    if manifest is None or manifest.get("format") != _FORMAT:
+        raise BundleError(f"{path}: not the manifest of a simtrain bundle, or damaged")
+    if manifest.get("format_version") != FORMAT_VERSION:
+        raise BundleError(
+            f"{path}: format_version is {manifest.get('format_version')}; this simtrain reads {FORMAT_VERSION}"
+        )
+    if manifest.get("checksum") != _checksum(manifest) or any(key not in manifest for key in _KEYS):
+        raise BundleError(f"{path}: altered; export the bundle again")
+    return manifest
+
+
+def is_bundle(folder: Path) -> bool:
+    """Whether the folder holds a manifest of this format, whole or not."""
+    manifest = _parsed(folder / MANIFEST_FILE)
+    return manifest is not None and manifest.get("format") == _FORMAT
+
+
+def check_files(folder: Path, hashes: dict[str, str], *, required: tuple[str, ...], optional: tuple[str, ...]) -> None:
+    """Compare every file of a bundle with its hash.
+
+    Args:
+        folder: The bundle.
+        hashes: Relative path -> SHA-256, as the manifest lists them.
+        required: Paths that must be listed.
+        optional: Paths that must be listed if the files are there.
+
+    Raises:
+        BundleError: naming the first file that is missing, altered, or not listed.
+    """
+    for name in (*required, *optional):
+        if name not in hashes and (name in required or (folder / name).exists()):
+            raise BundleError(f"{folder / name}: not of this bundle: {MANIFEST_FILE} does not list it")
+    for name, expected in hashes.items():
+        relative = PurePosixPath(name)
+        if relative.is_absolute() or ".." in relative.parts:
+            raise BundleError(f"{folder / MANIFEST_FILE}: lists '{name}', which is outside of the bundle")
+        path = folder / relative
+        if not path.is_file():
+            raise BundleError(f"{path}: missing; export the bundle again")
+        found = sha256_of(path)
+        if found != expected:
+            raise BundleError(
+                f"{path}: altered or of another bundle: its SHA-256 is {found[:12]}…, {MANIFEST_FILE} says "
+                f"{expected[:12]}…; export the bundle again"
+            )
+
+
+def sha256_of(path: Path) -> str:
+    """64 hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def hashes_of(folder: Path) -> dict[str, str]:
+    """Relative path -> SHA-256 of every file in a folder, in the order of their paths."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): sha256_of(path) for path in files}
+
+
+def library_versions() -> dict[str, str]:
+    """Versions of the installed libraries that have a say in embeddings and files."""
+    return {name: version for name in _LIBRARIES if (version := _version(name)) is not None}
+
+
+def _version(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _parsed(path: Path) -> dict[str, Any] | None:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return content if isinstance(content, dict) else None
+
+
+def _checksum(manifest: dict[str, Any]) -> str:
+    rest = {key: value for key, value in manifest.items() if key != "checksum"}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(inner) for inner in value]
+    if isinstance(value, Path):
+        return str(value)
+    if hasattr(value, "tolist"):  # numpy's scalars and arrays
+        return _plain(value.tolist())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if value is None or isinstance(value, str | int | float):
+        return value
+    raise ValueError(f"{value!r} is a {type(value).__name__}; a manifest holds plain values")

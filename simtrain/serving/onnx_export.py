@@ -1,0 +1,155 @@
+"""An encoder as ONNX: the same embeddings without torch."""
+
+# Shapes: N images, S = image_size, D dimensions of the embedding.
+
+import importlib.util
+import logging
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from typing_extensions import override
+
+from simtrain.encoders.base import Encoder
+from simtrain.errors import BundleError
+
+INPUT_NAME = "pixel_values"
+OUTPUT_NAME = "embeddings"
+TOLERANCE = 1e-4
+"""Largest difference between a number of an embedding under onnxruntime and under torch."""
+
+_PACKAGES = ("onnx", "onnxscript", "onnxruntime")
+_CHATTY_LOGGERS = ("torch.onnx", "torch.export", "torch._dynamo", "onnxscript", "onnx_ir")
+
+
+def onnx_available() -> bool:
+    """Whether the packages of the extra `export` are installed."""
+    return all(importlib.util.find_spec(name) is not None for name in _PACKAGES)
+
+
+def export_onnx(encoder: Encoder, path: Path) -> None:
+    """Write `encoder.embed` as one ONNX file, whole or not at all, and compare it with torch on batches of 1 to 3.
+
+    The file's input `pixel_values` is (N, 3, S, S) float32, normalised as the encoder's preprocessing says; its output
+    `embeddings` is (N, D) float32 of unit length; N is free.
+
+    Args:
+        encoder: On the CPU, evaluating.
+        path: The file.
+
+    Raises:
+        BundleError: if a package is missing, the network cannot be exported, or gives other embeddings as ONNX.
+    """
+    if not onnx_available():
+        raise BundleError(f"{path.name}: needs {', '.join(_PACKAGES)}: pip install 'simtrain[export]'")
+    size = encoder.preprocessing.image_size
+    images = torch.randn(3, 3, size, size, generator=torch.Generator().manual_seed(0))
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        _export(encoder, images[:2], temporary)
+        exported = OnnxEncoder(path=temporary)
+        for count in (1, 2, 3):
+            with torch.inference_mode():
+                expected = encoder.embed(images[:count]).numpy()
+            check_equal(expected, exported.embed(images[:count].numpy()), name=path.name)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+class OnnxEncoder:
+    """What `export_onnx` wrote, under onnxruntime on the CPU.
+
+    Args:
+        path: The file.
+
+    Raises:
+        BundleError: if onnxruntime cannot open it.
+    """
+
+    def __init__(self, *, path: Path) -> None:
+        import onnxruntime  # of an extra
+
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3  # errors only
+        try:
+            self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # onnxruntime's errors have no common base
+            raise BundleError(f"{path}: onnxruntime cannot open it: {_first_line(error)}") from error
+
+    def embed(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(N, 3, S, S) normalised images -> (N, D) embeddings of unit length."""
+        result: NDArray[np.float32] = self._session.run([OUTPUT_NAME], {INPUT_NAME: np.ascontiguousarray(images)})[0]
+        return result
+
+
+def check_equal(expected: NDArray[np.float32], found: NDArray[np.float32], *, name: str) -> None:
+    """See that onnxruntime gave what torch gave.
+
+    Raises:
+        BundleError: if a number differs by more than `TOLERANCE`.
+    """
+    if found.shape != expected.shape:
+        raise BundleError(f"{name}: onnxruntime gives {found.shape}, torch {expected.shape}")
+    difference = float(np.abs(found - expected).max())
+    if not difference <= TOLERANCE:  # so that NaN fails
+        raise BundleError(f"{name}: onnxruntime's embeddings differ by {difference:.2g}; allowed: {TOLERANCE:g}")
+
+
+class _Embedding(nn.Module):
+    """`embed` as `forward`, which is what the exporter looks at."""
+
+    def __init__(self, *, encoder: Encoder) -> None:
+        super().__init__()
+        self.encoder = encoder
+
+    @override
+    def forward(self, pixel_values: Tensor) -> Tensor:
+        return self.encoder.embed(pixel_values)
+
+
+def _export(encoder: Encoder, example: Tensor, path: Path) -> None:
+    with _quiet():
+        try:
+            torch.onnx.export(
+                _Embedding(encoder=encoder).eval(),
+                (example,),
+                path,
+                dynamo=True,
+                dynamic_shapes={INPUT_NAME: {0: torch.export.Dim("batch")}},
+                input_names=[INPUT_NAME],
+                output_names=[OUTPUT_NAME],
+                external_data=False,
+                verbose=False,
+            )
+        except Exception as error:  # the exporter raises whatever the network's code trips over
+            raise BundleError(
+                f"{path.parent}: {type(encoder).__name__} cannot be exported to ONNX: {_first_line(error)}; "
+                "export the bundle without it"
+            ) from error
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """The exporter warns about its own use of torch; nothing of that is for whoever exports a bundle."""
+    loggers = [logging.getLogger(name) for name in _CHATTY_LOGGERS]
+    levels = [logger.level for logger in loggers]
+    try:
+        for logger in loggers:
+            logger.setLevel(logging.ERROR)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

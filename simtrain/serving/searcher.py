@@ -1,0 +1,150 @@
+"""Asking a bundle for similar products."""
+
+# Shapes: H × W pixels as they came, k neighbours.
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from simtrain.encoders.base import Encoder
+from simtrain.errors import BundleError
+from simtrain.serving.bundle import Bundle
+
+_OWN_FIELDS = ("id", "path", "product", "label", "caption")
+_BATCH_SIZE = 32
+
+
+@dataclass(frozen=True, kw_only=True)
+class Neighbour:
+    """One item that was found."""
+
+    rank: int
+    """1 for the nearest."""
+
+    row: int
+    """In the bundle's items."""
+
+    id: str
+    similarity: float
+    """Cosine, -1..1 up to rounding; higher is nearer."""
+
+    path: Path
+    """Of the image, below `image_root`."""
+
+    product: str | None
+    label: str | None
+    caption: str | None
+    other: dict[str, Any]
+    """The item's other columns, as plain values that JSON can hold."""
+
+
+class Searcher:
+    """A bundle's encoder and index, ready to answer.
+
+    Args:
+        bundle: Opened.
+        encoder: What `bundle.load_encoder` gave.
+        device: Where images are embedded.
+
+    Raises:
+        BundleError: if the encoder does not give the bundle's embeddings on this device.
+    """
+
+    def __init__(self, *, bundle: Bundle, encoder: Encoder, device: torch.device) -> None:
+        self._bundle = bundle
+        self._encoder = encoder.to(device).eval()
+        self._device = device
+        if device.type != "cpu":  # on the CPU `load_encoder` has looked already
+            bundle.check_golden(self._encoder, device=device)
+
+    def by_image(self, image: NDArray[np.uint8], *, k: int) -> list[Neighbour]:
+        """The k items nearest to a picture, nearest first; all of them if there are fewer.
+
+        Args:
+            image: (H, W, 3) RGB.
+            k: Neighbours; >= 1.
+
+        Raises:
+            ValueError: k < 1, or not an RGB picture.
+        """
+        return self.by_images([image], k=k)[0]
+
+    def by_images(self, images: Sequence[NDArray[np.uint8]], *, k: int) -> list[list[Neighbour]]:
+        """`by_image` for several pictures, embedded in batches."""
+        answers: list[list[Neighbour]] = []
+        for start in range(0, len(images), _BATCH_SIZE):
+            embeddings = embed_images(self._encoder, images[start : start + _BATCH_SIZE], device=self._device)
+            for rows, similarities in self._bundle.index.search(embeddings, k=k):
+                answers.append(self._neighbours(rows, similarities))
+        return answers
+
+    def by_text(self, text: str, *, k: int) -> NoReturn:
+        """Refuse, as no encoder of this version reads text.
+
+        Raises:
+            BundleError: always.
+        """
+        raise BundleError(f"{self._bundle.folder}: this bundle's encoder has no text tower; search it by image")
+
+    def _neighbours(self, rows: NDArray[np.int64], similarities: NDArray[np.float32]) -> list[Neighbour]:
+        items = self._bundle.items.iloc[rows].to_dict(orient="records")
+        return [
+            _neighbour(item, rank=rank, row=int(row), similarity=float(similarity))
+            for rank, (item, row, similarity) in enumerate(zip(items, rows, similarities, strict=True), start=1)
+        ]
+
+
+def embed_images(encoder: Encoder, images: Sequence[NDArray[np.uint8]], *, device: torch.device) -> NDArray[np.float32]:
+    """Prepare and embed decoded pictures as one batch.
+
+    Args:
+        encoder: On `device`, evaluating.
+        images: N pictures, each (H, W, 3) RGB.
+        device: Where to compute.
+
+    Returns:
+        (N, D) of unit length.
+
+    Raises:
+        ValueError: for a picture that is not (H, W, 3) uint8.
+    """
+    for image in images:
+        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+            raise ValueError(f"image is {image.dtype} of shape {image.shape}; allowed: uint8 of shape (H, W, 3)")
+    pixels = torch.from_numpy(np.stack([encoder.preprocessing.pixels(image) for image in images]))
+    embeddings: NDArray[np.float32] = encoder.embed_pixels(pixels.to(device)).cpu().numpy()
+    return embeddings
+
+
+def _neighbour(item: dict[Hashable, Any], *, rank: int, row: int, similarity: float) -> Neighbour:
+    values = {str(name): _plain(value) for name, value in item.items()}
+    text = {name: None if values.get(name) is None else str(values[name]) for name in ("product", "label", "caption")}
+    return Neighbour(
+        rank=rank,
+        row=row,
+        id=str(values["id"]),
+        similarity=similarity,
+        path=Path(str(values["path"])),
+        other={name: value for name, value in values.items() if name not in _OWN_FIELDS},
+        **text,
+    )
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        return [_plain(inner) for inner in value.tolist()]
+    if isinstance(value, list | tuple):
+        return [_plain(inner) for inner in value]
+    if isinstance(value, dict):
+        return {str(key): _plain(inner) for key, inner in value.items()}
+    if pd.isna(value):
+        return None
+    if isinstance(value, np.generic):
+        value = value.item()
+    return value if isinstance(value, str | int | float) else str(value)

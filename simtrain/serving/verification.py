@@ -1,0 +1,104 @@
+"""Whether a bundle on disk does what it was exported for: a look from outside, after it was written."""
+
+# Shapes: N items, D dimensions of the embedding, R rows that are looked at.
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from simtrain.encoders.base import Encoder
+from simtrain.errors import BundleError
+from simtrain.serving.bundle import ONNX_FILE, Bundle, NetworkFactory
+from simtrain.serving.onnx_export import OnnxEncoder, check_equal, onnx_available
+from simtrain.serving.searcher import embed_images
+
+_VECTOR_TOLERANCE = 1e-5
+_TIE_TOLERANCE = 1e-6
+_BATCH_SIZE = 16
+_APPROXIMATE_DEPTH = 10
+
+
+def verify_bundle(
+    folder: Path,
+    *,
+    images: Callable[[int], NDArray[np.uint8]],
+    network_factory: NetworkFactory,
+    rows: int,
+    device: torch.device,
+) -> None:
+    """Open a bundle again, embed some of its items again, and find them in its index and its ONNX file.
+
+    Of an exact index every stored vector must be what the re-created encoder gives (within 1e-5), and every item must
+    find itself, or an equal one, first. Of an approximate index, whose recall the manifest states, most items must find
+    themselves among the ten nearest.
+
+    Args:
+        folder: The bundle.
+        images: From a row of the bundle's items to the decoded picture, (H, W, 3) RGB.
+        network_factory: As for `Bundle.load_encoder`.
+        rows: R, evenly spread; all of them if there are fewer; >= 1.
+        device: Where to embed.
+
+    Raises:
+        BundleError: naming the first thing that is not as it should be.
+        ValueError: rows < 1.
+    """
+    if rows < 1:
+        raise ValueError(f"rows is {rows}; allowed: 1 or more")
+    bundle = Bundle.open(folder)
+    encoder = bundle.load_encoder(network_factory).to(device)
+    exported = OnnxEncoder(path=bundle.onnx_path) if bundle.onnx_path is not None and onnx_available() else None
+    chosen = np.unique(np.linspace(0, bundle.index.count - 1, rows).astype(np.int64))
+    found_themselves = 0
+    for start in range(0, len(chosen), _BATCH_SIZE):
+        batch = chosen[start : start + _BATCH_SIZE]
+        pictures = [images(int(row)) for row in batch]
+        embeddings = embed_images(encoder, pictures, device=device)
+        if bundle.index.is_exact:
+            _check_vectors(bundle, batch, embeddings)
+            _check_first(bundle, batch, embeddings)
+        else:
+            answers = bundle.index.search(embeddings, k=_APPROXIMATE_DEPTH)
+            found_themselves += sum(int(row in near) for row, (near, _) in zip(batch, answers, strict=True))
+        if exported is not None:
+            _check_onnx(exported, encoder, pictures, embeddings)
+    if not bundle.index.is_exact and 2 * found_themselves < len(chosen):
+        raise BundleError(
+            f"{folder}: only {found_themselves} of {len(chosen)} items find themselves among the {_APPROXIMATE_DEPTH} "
+            f"nearest; the index '{bundle.index.factory}' loses too much"
+        )
+
+
+def _check_vectors(bundle: Bundle, rows: NDArray[np.int64], embeddings: NDArray[np.float32]) -> None:
+    differences = np.abs(bundle.index.vectors(rows) - embeddings).max(axis=1)
+    worst = int(differences.argmax())
+    if not differences[worst] <= _VECTOR_TOLERANCE:
+        raise BundleError(
+            f"{bundle.folder}: the index's vector of '{_id(bundle, rows[worst])}' is not what the encoder makes of its "
+            f"image: they differ by {differences[worst]:.2g} (allowed: {_VECTOR_TOLERANCE:g}); embed the items with "
+            "the encoder and the preprocessing that are exported"
+        )
+
+
+def _check_first(bundle: Bundle, rows: NDArray[np.int64], embeddings: NDArray[np.float32]) -> None:
+    own = (bundle.index.vectors(rows) * embeddings).sum(axis=1)
+    for row, similarity, (near, similarities) in zip(rows, own, bundle.index.search(embeddings, k=1), strict=True):
+        if near[0] != row and similarities[0] > similarity + _TIE_TOLERANCE:
+            raise BundleError(
+                f"{bundle.folder}: '{_id(bundle, row)}' finds '{_id(bundle, near[0])}' ({similarities[0]:.6f}) before "
+                f"itself ({similarity:.6f})"
+            )
+
+
+def _check_onnx(
+    exported: OnnxEncoder, encoder: Encoder, pictures: list[NDArray[np.uint8]], embeddings: NDArray[np.float32]
+) -> None:
+    pixels = torch.from_numpy(np.stack([encoder.preprocessing.pixels(picture) for picture in pictures]))
+    check_equal(embeddings, exported.embed(encoder.preprocessing.normalise(pixels).numpy()), name=ONNX_FILE)
+
+
+def _id(bundle: Bundle, row: int | np.int64) -> str:
+    return str(bundle.items["id"].iat[int(row)])

@@ -1,0 +1,108 @@
+"""What a run tells while it goes on: a table of its epochs, and a line for each."""
+
+import csv
+import io
+import os
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+from typing_extensions import override
+
+METRICS_FILE = "metrics.csv"
+_LEADING = ("epoch", "step", "train_loss", "learning_rate", "images_per_second", "seconds")
+
+
+class EpochLog(pl.Callback):
+    """One row of `metrics.csv` and one line of text per epoch; row 0 is the untouched encoder.
+
+    Args:
+        folder: The run's.
+        monitor: Validation figure that the line shows; None: no validation.
+        first: Validation figures before the first step.
+        say: Takes each line.
+    """
+
+    def __init__(
+        self, *, folder: Path, monitor: str | None, first: Mapping[str, float], say: Callable[[str], None]
+    ) -> None:
+        self._path = folder / METRICS_FILE
+        self._monitor = monitor
+        self._first = {f"val_{name}": value for name, value in first.items()}
+        self._say = say
+        self._images = 0
+        self._began = self._last_batch_ended = 0.0
+
+    @override
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        rows = [row for row in read_metrics(self._path) if int(row["epoch"]) <= trainer.current_epoch]
+        if not rows:
+            rows = [{"epoch": "0", "step": "0", **_as_text(self._first)}]
+        _write_rows(self._path, rows)
+
+    @override
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._images, self._began = 0, time.perf_counter()
+
+    @override
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        self._images += batch.views.shape[0] * batch.views.shape[1]
+        self._last_batch_ended = time.perf_counter()
+        pl_module.log("images/s", self._rate(), prog_bar=True, on_step=True, on_epoch=False, logger=False)
+
+    @override
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        figures = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        row = {
+            "epoch": trainer.current_epoch + 1,
+            "step": trainer.global_step,
+            "train_loss": figures["train_loss"],
+            "learning_rate": trainer.optimizers[0].param_groups[0]["lr"],
+            "images_per_second": self._rate(),
+            "seconds": time.perf_counter() - self._began,
+            **{name: value for name, value in figures.items() if name.startswith("val_")},
+        }
+        _write_rows(self._path, [*read_metrics(self._path), _as_text(row)])
+        self._say(self._line(row, epochs=trainer.max_epochs))
+
+    def _rate(self) -> float:
+        """Training images per second of this epoch, validation left out."""
+        return self._images / max(self._last_batch_ended - self._began, 1e-9)
+
+    def _line(self, row: Mapping[str, Any], *, epochs: int | None) -> str:
+        figure = ""
+        if self._monitor is not None:
+            first = self._first.get(self._monitor)
+            was = f" (zero-shot {first:.3f})" if first is not None else ""
+            figure = f"  {self._monitor} {row[self._monitor]:.3f}{was}"
+        return (
+            f"epoch {row['epoch']}/{epochs}  loss {row['train_loss']:.4f}{figure}  "
+            f"{row['images_per_second']:.0f} images/s"
+        )
+
+
+def read_metrics(path: Path) -> list[dict[str, str]]:
+    """The rows of a `metrics.csv`; none where there is no file."""
+    if not path.exists():
+        return []
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def _as_text(row: Mapping[str, Any]) -> dict[str, str]:
+    return {name: f"{value:.6g}" if isinstance(value, float) else str(value) for name, value in row.items()}
+
+
+def _write_rows(path: Path, rows: list[dict[str, str]]) -> None:
+    names = [*_LEADING, *dict.fromkeys(name for row in rows for name in row if name not in _LEADING)]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, names, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary.write_text(text.getvalue(), encoding="utf-8")
+    temporary.replace(path)

@@ -1,0 +1,148 @@
+"""Splits: no group is cut, growth moves nothing, shares hold, given splits are respected."""
+
+from collections import defaultdict
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from simtrain.catalog.split import assign_splits, group_images
+from simtrain.errors import CatalogError
+
+PRODUCTS = st.one_of(st.none(), st.sampled_from("abcdefgh"))
+IMAGES = st.lists(st.tuples(PRODUCTS, st.integers(0, 12), st.sampled_from([None, "train", "val", "test"])), max_size=25)
+
+
+def linked(one: tuple[str | None, str], other: tuple[str | None, str]) -> bool:
+    return one[1] == other[1] or (one[0] is not None and one[0] == other[0])
+
+
+def connected(images: list[tuple[str | None, str]]) -> list[set[int]]:
+    """Components by repeated flooding: slow, and nothing like union-find."""
+    left, components = set(range(len(images))), []
+    while left:
+        component: set[int] = set()
+        frontier = {min(left)}
+        while frontier:
+            component |= frontier
+            frontier = {
+                row for row in left - component if any(linked(images[row], images[other]) for other in component)
+            }
+        components.append(component)
+        left -= component
+    return components
+
+
+@given(IMAGES)
+def test_groups_are_the_connected_components(drawn: list[tuple[str | None, int, str | None]]) -> None:
+    images = [(product, str(content)) for product, content, _ in drawn]
+    keys = group_images(products=[product for product, _ in images], contents=[content for _, content in images])
+    rows_of_key = defaultdict(set)
+    for row, key in enumerate(keys):
+        rows_of_key[key].add(row)
+    assert sorted(map(sorted, rows_of_key.values())) == sorted(map(sorted, connected(images)))
+
+
+def test_keys_name_the_first_product_or_the_content() -> None:
+    keys = group_images(products=["b", "a", None, None, "c"], contents=["1", "2", "2", "3", "1"])
+    assert keys == ["product:b", "product:a", "product:a", "image:3", "product:b"]
+
+
+@given(IMAGES, st.integers(0, 5))
+@settings(max_examples=200)
+def test_no_group_is_cut_and_the_strictest_split_wins(
+    drawn: list[tuple[str | None, int, str | None]], seed: int
+) -> None:
+    keys = group_images(products=[image[0] for image in drawn], contents=[str(image[1]) for image in drawn])
+    wishes = [image[2] for image in drawn]
+    try:
+        split = assign_splits(keys, given=wishes, val=0.2, test=0.3, seed=seed)
+    except CatalogError:
+        return
+    wish_of = defaultdict(set)
+    for key, wish in zip(keys, wishes, strict=True):
+        wish_of[key].add(wish)
+    for key, wish in wish_of.items():
+        sides = {side for side, own in zip(split.sides, keys, strict=True) if own == key}
+        assert len(sides) == 1
+        strictest = "test" if "test" in wish else "val" if "val" in wish else None
+        assert strictest is None or sides == {strictest}
+    cut = {key for key, wish in wish_of.items() if len(wish - {None}) > 1}
+    assert split.straddling == sorted(cut)
+    assert split.moved == sum(
+        key in cut and wish not in (None, side) for key, wish, side in zip(keys, wishes, split.sides, strict=True)
+    )
+
+
+def draw(groups: list[str], *, val: float = 0.1, test: float = 0.2, seed: int = 0) -> dict[str, str]:
+    split = assign_splits(groups, given=[None] * len(groups), val=val, test=test, seed=seed)
+    return dict(zip(groups, split.sides, strict=True))
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_shares_hold_on_many_groups(seed: int) -> None:
+    sides = list(draw([f"product:{number:05}" for number in range(5000)], seed=seed).values())
+    # Binomial: 4 standard deviations of 5,000 draws are 113 (share 0.2) and 85 (share 0.1).
+    assert abs(sides.count("test") - 1000) < 113
+    assert abs(sides.count("val") - 500) < 85
+
+
+def test_another_seed_draws_other_groups() -> None:
+    groups = [f"product:{number}" for number in range(200)]
+    assert draw(groups, seed=0) == draw(groups, seed=0)
+    assert draw(groups, seed=0) != draw(groups, seed=1)
+
+
+@given(st.sets(st.text(max_size=8), min_size=60, max_size=120), st.integers(0, 3))
+@settings(max_examples=40)
+def test_growth_moves_nothing(names: set[str], seed: int) -> None:
+    groups = sorted(names)
+    small, large = draw(groups[:40], seed=seed), draw(groups, seed=seed)
+    if {"test", "val", "train"} <= {large[group] for group in groups[:40]}:  # else the rule for tiny catalogues acted
+        assert small == {group: large[group] for group in groups[:40]}
+
+
+@pytest.mark.parametrize("count", range(3, 12))
+def test_tiny_catalogues_have_every_split(count: int) -> None:
+    for seed in range(30):
+        sides = set(draw([f"product:{number}" for number in range(count)], seed=seed).values())
+        assert sides == {"train", "val", "test"}
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_train_is_never_empty(count: int) -> None:
+    for seed in range(50):
+        assert "train" in draw([f"product:{number}" for number in range(count)], seed=seed, test=0.6, val=0.3).values()
+
+
+def test_shares_of_zero_stay_empty() -> None:
+    assert set(draw([f"product:{number}" for number in range(500)], val=0, test=0).values()) == {"train"}
+    assert set(draw([f"product:{number}" for number in range(500)], val=0).values()) == {"train", "test"}
+
+
+def test_missing_splits_are_drawn_from_train() -> None:
+    groups = [f"product:{number}" for number in range(2000)]
+    wishes: list[str | None] = ["test" if number < 1000 else "train" for number in range(2000)]
+    split = assign_splits(groups, given=wishes, val=0.1, test=0.2, seed=0)
+    assert split.sides[:1000] == ["test"] * 1000
+    assert abs(split.sides[1000:].count("val") - 100) < 40  # 4 standard deviations
+    assert "test" not in split.sides[1000:]
+    wishes = ["val" if number < 1000 else None for number in range(2000)]
+    split = assign_splits(groups, given=wishes, val=0.1, test=0.2, seed=0)
+    assert split.sides[:1000] == ["val"] * 1000
+    assert abs(split.sides[1000:].count("test") - 200) < 52
+    assert "val" not in split.sides[1000:]
+
+
+def test_only_test_given_is_no_error() -> None:
+    assert assign_splits(["a", "b"], given=["test", "test"], val=0.1, test=0.2, seed=0).sides == ["test", "test"]
+
+
+def test_train_that_straddles_away_is_an_error() -> None:
+    with pytest.raises(CatalogError) as caught:
+        assign_splits(["a", "a", "b", "b"], given=["train", "test", "train", "val"], val=0.1, test=0.2, seed=0)
+    assert str(caught.value) == (
+        "nothing is left to train on: all 2 products or duplicate groups in train are also in val or test, and none "
+        "may be cut in two; the product column is too coarse, or the split was made image by image: map another "
+        "product column or drop the split column"
+    )

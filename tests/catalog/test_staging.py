@@ -1,0 +1,85 @@
+"""Publishing is all or nothing, and leaves no trace when it fails."""
+
+import shutil
+from pathlib import Path
+from unittest.mock import Mock
+
+import pytest
+
+from simtrain.catalog.staging import publish, staging_folder
+from simtrain.errors import CatalogError
+
+NAMES = ["pictures", "notes.json", "table.parquet"]
+
+
+def fill(folder: Path, *, content: str) -> None:
+    (folder / "pictures").mkdir(parents=True)
+    for path in ("pictures/a.png", "notes.json", "table.parquet"):
+        (folder / path).write_text(content)
+
+
+def publish_new(out: Path) -> None:
+    with staging_folder(out) as staging:
+        fill(staging, content="new")
+        publish(staging, out, names=NAMES)
+
+
+def contents(folder: Path) -> dict[str, str]:
+    return {path.relative_to(folder).as_posix(): path.read_text() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_files_and_folders_are_replaced_and_others_stay(tmp_path: Path) -> None:
+    fill(tmp_path, content="old")
+    (tmp_path / "mine.txt").write_text("mine")
+    with staging_folder(tmp_path) as staging:
+        fill(staging, content="new")
+        (staging / "notes.json").unlink()
+        publish(staging, tmp_path, names=NAMES)
+    expected = {"pictures/a.png": "new", "notes.json": "old", "table.parquet": "new", "mine.txt": "mine"}
+    assert contents(tmp_path) == expected
+    assert not list(tmp_path.glob(".*"))
+
+
+@pytest.mark.parametrize("failing", NAMES)
+@pytest.mark.parametrize("exists", [True, False])
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
+def test_failure_at_any_step_undoes_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str, exists: bool, error: BaseException
+) -> None:
+    out = tmp_path / "deep" / "out"
+    if exists:
+        fill(out, content="old")
+    before = contents(tmp_path)
+
+    def replace(self: Path, target: Path) -> Path:
+        if self.name == failing and self.parent.name.startswith(".staging"):
+            raise error
+        return self.rename(target)
+
+    monkeypatch.setattr(Path, "replace", replace)
+    with pytest.raises(type(error)):
+        publish_new(out)
+    assert contents(tmp_path) == before
+    assert (tmp_path / "deep").exists() is exists
+
+
+def test_half_a_backup_is_not_put_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(tmp_path, content="old")
+
+    def half_a_copy(_source: Path, target: Path) -> None:
+        target.write_text("o")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(shutil, "copy2", half_a_copy)
+    with pytest.raises(OSError, match="No space"):
+        publish_new(tmp_path)
+    assert set(contents(tmp_path).values()) == {"old"}
+
+
+def test_folder_that_cannot_be_made_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Path, "mkdir", Mock(side_effect=PermissionError(13, "Permission denied")))
+    with (
+        pytest.raises(CatalogError, match=r"out: cannot be written to: Permission denied$"),
+        staging_folder(tmp_path / "out"),
+    ):
+        pass

@@ -1,0 +1,225 @@
+"""Tables: what becomes of their columns, and what is refused in which words."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from simtrain.catalog.sources import PARTS, Source, read_table_source
+from simtrain.config import ColumnsConfig
+from simtrain.errors import CatalogError
+
+
+def touch(root: Path, *paths: str) -> Path:
+    for path in paths:
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_bytes(b"")
+    return root
+
+
+def table(file: Path, /, *, root: Path | None = None, pattern: str | None = None, **columns: str) -> Source:
+    return read_table_source(file, columns=ColumnsConfig(**columns), root=root, product_pattern=pattern)
+
+
+def csv_table(tmp_path: Path, text: str) -> Path:
+    (tmp_path / "table.csv").write_text(text, encoding="utf-8")
+    return tmp_path / "table.csv"
+
+
+def values(source: Source, column: str) -> list[Any]:
+    return [None if pd.isna(value) else value for value in source.rows[column].tolist()]
+
+
+def message(tmp_path: Path, text: str, **columns: str) -> str:
+    with pytest.raises(CatalogError) as caught:
+        table(csv_table(tmp_path, text), **columns)
+    return str(caught.value).replace(str(tmp_path), "DIR")
+
+
+def test_columns_of_their_own_name(tmp_path: Path) -> None:
+    text = "path,label,product,split,price,stock,query\na.jpg,mug,00123,test,9.50,3,no\nb/c.jpg,,7,,1e2,,\n"
+    source = table(csv_table(tmp_path, text))
+    assert values(source, "path") == values(source, "id") == ["a.jpg", "b/c.jpg"]
+    assert values(source, "product") == ["00123", "7"]
+    assert values(source, "label") == ["mug", None]
+    assert values(source, "split") == ["test", None]
+    assert values(source, "query") == [False, True]
+    assert list(source.rows.columns) == [*PARTS, "price", "stock"]
+    assert values(source, "price") == [9.5, 100.0]
+    assert values(source, "stock") == [3, None]
+    assert str(source.rows["stock"].dtype) == "Int64"
+    assert source.root == tmp_path
+
+
+def test_mapped_columns(tmp_path: Path) -> None:
+    text = "file,label,category,sku\na.jpg,chair-1,Office,007\nb.jpg,chair-2,Home,1\n"
+    source = table(csv_table(tmp_path, text), path="file", product="label", label="category", id="sku")
+    assert values(source, "id") == values(source, "sku") == ["007", "1"]
+    assert values(source, "product") == ["chair-1", "chair-2"]
+    assert values(source, "label") == values(source, "category") == ["Office", "Home"]
+    assert list(source.rows.columns) == [*PARTS, "file", "category", "sku"]
+    assert source.findings == []
+
+
+def test_column_that_plays_another_part_is_not_also_its_own(tmp_path: Path) -> None:
+    source = table(csv_table(tmp_path, "path,label\na.jpg,chair-1\n"), product="label")
+    assert (values(source, "product"), values(source, "label")) == (["chair-1"], [None])
+    both = table(csv_table(tmp_path, "path,label\na.jpg,chair-1\n"), product="label", label="label")
+    assert (values(both, "product"), values(both, "label")) == (["chair-1"], ["chair-1"])
+
+
+def test_names_that_the_catalogue_needs_are_kept_under_another(tmp_path: Path) -> None:
+    text = "path,label,category,width,source_width\na.jpg,old,mug,12.5,x\n"
+    source = table(csv_table(tmp_path, text), label="category")
+    assert values(source, "label") == ["mug"]
+    assert values(source, "source_label") == ["old"]
+    assert values(source, "source_source_width") == [12.5]
+    assert values(source, "source_width") == ["x"]
+    assert [(finding["kind"], finding["column"], finding["kept_as"]) for finding in source.findings] == [
+        ("renamed_column", "label", "source_label"),
+        ("renamed_column", "width", "source_source_width"),
+    ]
+
+
+def test_csv_types(tmp_path: Path) -> None:
+    header = "path,zip,huge,mixed,none,name,negative\n"
+    text = f"{header}a.jpg,01234,99999999999999999999,1,,NA,-3\nb.jpg,12345,1,one,,None,+4\n"
+    source = table(csv_table(tmp_path, text))
+    assert values(source, "zip") == ["01234", "12345"]
+    assert values(source, "huge") == ["99999999999999999999", "1"]
+    assert values(source, "mixed") == ["1", "one"]
+    assert values(source, "none") == [None, None]
+    assert values(source, "name") == ["NA", "None"]
+    assert values(source, "negative") == [-3, 4]
+
+
+def test_csv_with_byte_order_mark_quotes_and_persian(tmp_path: Path) -> None:
+    text = '\ufeffpath,caption\r\n"کفش, نو/a b.jpg","قرمز ""بزرگ"""\r\n\r\n'
+    source = table(csv_table(tmp_path, text))
+    assert values(source, "path") == ["کفش, نو/a b.jpg"]
+    assert values(source, "caption") == ['قرمز "بزرگ"']
+
+
+def test_parquet_keeps_types(tmp_path: Path) -> None:
+    columns = {
+        "path": ["a.jpg", "b.jpg"],
+        "product": pa.array([12, None], pa.int64()),
+        "label": pa.array([3.0, None], pa.float64()),
+        "stock": pa.array([1, None], pa.int16()),
+        "views": pa.array([1, 2], pa.uint8()),
+        "tags": [["x", "y"], []],
+        "added": pa.array([0, 1], pa.timestamp("us")),
+        "gallery": [True, False],
+    }
+    pq.write_table(pa.table(columns), tmp_path / "table.PARQUET")
+    source = table(tmp_path / "table.PARQUET")
+    assert values(source, "product") == ["12", None]
+    assert values(source, "label") == ["3", None]
+    assert values(source, "gallery") == [True, False]
+    written = pa.Table.from_pandas(source.rows, preserve_index=False)
+    types = [str(written.schema.field(name).type).partition("<")[0] for name in ("stock", "views", "tags", "added")]
+    assert types == ["int16", "uint8", "list", "timestamp[us]"]
+
+
+def test_paths_are_normalised(tmp_path: Path) -> None:
+    text = f"path\n./a/../b.jpg\n{tmp_path}/c.jpg\nd\\e.jpg\n"
+    assert values(table(csv_table(tmp_path, text)), "path") == ["b.jpg", "c.jpg", "d/e.jpg"]
+
+
+def test_paths_start_from_another_root(tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    source = table(csv_table(tmp_path, "path\na.jpg\n"), root=tmp_path / "images")
+    assert source.root == tmp_path / "images"
+    with pytest.raises(CatalogError, match=re.escape(f"{tmp_path / 'gone'}: no such folder; the paths of ")):
+        table(tmp_path / "table.csv", root=tmp_path / "gone")
+
+
+def test_table_product_from_the_path(tmp_path: Path) -> None:
+    source = table(csv_table(tmp_path, "path\nx_1.jpg\nx_2.jpg\n"), pattern=r"(.*)_\d")
+    assert values(source, "product") == ["x", "x"]
+    with pytest.raises(CatalogError, match=r"both product_pattern and column 'product' give the product; keep one$"):
+        table(csv_table(tmp_path, "path,product\nx_1.jpg,x\n"), pattern=r"(.*)_\d")
+
+
+OUTSIDE = "lies outside DIR; --set root=FOLDER names another folder to start from"
+
+
+@pytest.mark.parametrize(
+    ("text", "columns", "expected"),
+    [
+        ("", {}, "is empty; expected a header line with the names of the columns"),
+        ("path,label\n", {}, "has no rows"),
+        ("name,label\nx,y\n", {}, "no column 'path' with the image files; it has name, label"),
+        (
+            "name,file\nx,a.JPG\n",
+            {},
+            "no column 'path' with the image files; it has name, file; 'file' looks like image files: "
+            "--set columns.path=file",
+        ),
+        (
+            "path;label\na.jpg;x\n",
+            {},
+            "no column 'path' with the image files; it has path;label; are its fields separated by something else than "
+            "commas?",
+        ),
+        ("path,product\na,b\n", {"product": "prodct"}, "columns.product: no column 'prodct'; did you mean 'product'?"),
+        ("path,name\na,b\n", {"label": "xyz"}, "columns.label: no column 'xyz'; it has path, name"),
+        ("path,path\na,b\n", {}, "the column 'path' stands 2 times; names must differ"),
+        ("path,label\na.jpg\n", {}, "line 2 has 1 fields; the header has 2"),
+        ("path\na.jpg\n../b.jpg\n", {}, f"row 2: path: '../b.jpg' {OUTSIDE}"),
+        ("path\n/etc/passwd\n", {}, f"row 1: path: '/etc/passwd' {OUTSIDE}"),
+        (
+            "path\nhttps://shop.com/a.jpg\n",
+            {},
+            "row 1: path: 'https://shop.com/a.jpg' is not a local file; download the images and give their paths",
+        ),
+        ("path,label\na.jpg,x\n,y\n", {}, "row 2: path is empty"),
+        (
+            "path\na.jpg\nb.jpg\n./a.jpg\n",
+            {},
+            "rows 1 and 3 have the same path 'a.jpg'; a column of unique ids can be named with --set columns.id=NAME",
+        ),
+        ("path,id\na.jpg,x\nb.jpg,x\n", {}, "rows 1 and 2 have the same id 'x'"),
+        ("path,id\na.jpg,\n", {}, "row 1: id is empty; every image needs an id of its own"),
+        (
+            "path,split\na.jpg,tset\n",
+            {},
+            "row 1: split: 'tset' is no split; allowed: train, training, val, valid, validation, dev, test; did you "
+            "mean 'test'?",
+        ),
+        (
+            "path,gallery\na.jpg,maybe\n",
+            {},
+            "row 1: gallery: 'maybe' is neither true nor false; allowed: true, false, yes, no, 1, 0",
+        ),
+    ],
+)
+def test_tables_that_are_refused(tmp_path: Path, text: str, columns: dict[str, str], expected: str) -> None:
+    assert message(tmp_path, text, **columns) == f"DIR/table.csv: {expected}"
+
+
+def test_link_out_of_the_root_is_refused(tmp_path: Path) -> None:
+    touch(tmp_path / "elsewhere", "secret.jpg")
+    (tmp_path / "root").mkdir()
+    (tmp_path / "root" / "link").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(CatalogError, match=r"row 1: path: 'link/secret.jpg' lies outside"):
+        table(csv_table(tmp_path / "root", "path\nlink/secret.jpg\n"))
+
+
+def test_files_that_are_no_tables(tmp_path: Path) -> None:
+    (tmp_path / "table.csv").write_bytes("path\nk\xf6nig.jpg\n".encode("latin-1"))
+    with pytest.raises(CatalogError, match=r"table\.csv: not UTF-8 text \(.*\); save it as UTF-8$"):
+        table(tmp_path / "table.csv")
+    (tmp_path / "table.parquet").write_bytes(b"path\n")
+    with pytest.raises(CatalogError, match=r"table\.parquet: not a Parquet file: "):
+        table(tmp_path / "table.parquet")
+
+
+def test_list_where_text_belongs_is_refused(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"path": ["a.jpg"], "label": [["x"]]}), tmp_path / "table.parquet")
+    with pytest.raises(CatalogError, match=r"table\.parquet: row 1: label: expected text, found"):
+        table(tmp_path / "table.parquet")

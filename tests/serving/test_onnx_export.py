@@ -1,0 +1,113 @@
+"""ONNX against torch."""
+
+import importlib.util
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from typing_extensions import override
+
+from simtrain.encoders.base import Encoder
+from simtrain.encoders.baseline import PixelsEncoder
+from simtrain.errors import BundleError
+from simtrain.serving.bundle import Bundle
+from simtrain.serving.bundle_writer import BundleContent, write_bundle
+from simtrain.serving.golden import golden_images
+from simtrain.serving.onnx_export import OnnxEncoder, export_onnx, onnx_available
+from simtrain.serving.verification import verify_bundle
+
+needs_onnx = pytest.mark.skipif(not onnx_available(), reason="needs the extra 'export'")
+
+
+class Unexportable(PixelsEncoder):
+    """Its result depends on a value, which no graph can hold."""
+
+    @override
+    def features(self, images: Tensor) -> Tensor:
+        return super().features(images) if float(images.sum()) > 0 else images.flatten(1) + 1
+
+
+@pytest.mark.slow
+@needs_onnx
+def test_a_bundle_with_onnx_gives_torchs_embeddings_for_any_batch_and_says_nothing(
+    content: BundleContent,
+    shop: Any,
+    factory: Callable[..., Encoder],
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    recwarn: pytest.WarningsRecorder,
+) -> None:
+    bundle = Bundle.open(write_bundle(content, tmp_path / "bundle", onnx=True))
+    assert capfd.readouterr() == ("", "")
+    assert not recwarn.list
+    assert bundle.onnx_path == tmp_path / "bundle" / "encoder.onnx"
+    assert "encoder.onnx" in bundle.manifest["files"]
+    pixels = torch.from_numpy(golden_images(8))
+    for count in (1, 2, 4):
+        found = OnnxEncoder(path=bundle.onnx_path).embed(
+            content.encoder.preprocessing.normalise(pixels[:count]).numpy()
+        )
+        torch.testing.assert_close(torch.from_numpy(found), content.encoder.embed_pixels(pixels[:count]).clone())
+    names = sorted(shop.items["id"])
+    verify_bundle(
+        bundle.folder,
+        images=lambda row: shop.picture(names[row]),
+        network_factory=factory,
+        rows=20,
+        device=torch.device("cpu"),
+    )
+
+
+@pytest.mark.slow
+@needs_onnx
+def test_onnx_of_another_encoder_is_found_out(
+    content: BundleContent,
+    other_content: BundleContent,
+    shop: Any,
+    factory: Callable[..., Encoder],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(
+        "simtrain.serving.bundle_writer.export_onnx", lambda encoder, path: export_onnx(other_content.encoder, path)
+    )
+    folder = write_bundle(replace(content), tmp_path / "bundle", onnx=True)
+    names = sorted(shop.items["id"])
+    with pytest.raises(BundleError, match=r"^encoder\.onnx: onnxruntime's embeddings differ by .+; allowed: 0\.0001$"):
+        verify_bundle(
+            folder,
+            images=lambda row: shop.picture(names[row]),
+            network_factory=factory,
+            rows=8,
+            device=torch.device("cpu"),
+        )
+
+
+@pytest.mark.slow
+@needs_onnx
+def test_what_cannot_be_exported_is_told_and_nothing_is_left(tmp_path: Path) -> None:
+    encoder = Unexportable(image_size=8, resize="pad").eval()
+    with pytest.raises(
+        BundleError, match=r"Unexportable cannot be exported to ONNX: .+; export the bundle without it$"
+    ):
+        export_onnx(encoder, tmp_path / "encoder.onnx")
+    assert not list(tmp_path.iterdir())
+
+
+def test_without_the_extra_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    assert not onnx_available()
+    with pytest.raises(BundleError) as caught:
+        export_onnx(PixelsEncoder(image_size=8, resize="pad"), tmp_path / "encoder.onnx")
+    assert str(caught.value) == "encoder.onnx: needs onnx, onnxscript, onnxruntime: pip install 'simtrain[export]'"
+
+
+@needs_onnx
+def test_a_damaged_file_is_told(tmp_path: Path) -> None:
+    (tmp_path / "encoder.onnx").write_bytes(b"not a model")
+    with pytest.raises(BundleError, match=r"encoder\.onnx: onnxruntime cannot open it: "):
+        OnnxEncoder(path=tmp_path / "encoder.onnx")

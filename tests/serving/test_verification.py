@@ -1,0 +1,99 @@
+"""A bundle whose parts are each whole, but do not belong together, is found out."""
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from simtrain.encoders.base import Encoder
+from simtrain.errors import BundleError
+from simtrain.serving.bundle_writer import BundleContent, write_bundle
+from simtrain.serving.verification import verify_bundle
+
+Check = Callable[[Path], None]
+
+
+def pictures_of(shop: Any) -> Callable[[int], NDArray[np.uint8]]:
+    names = sorted(shop.items["id"])
+    return lambda row: shop.picture(names[row])
+
+
+@pytest.fixture
+def verify(shop: Any, factory: Callable[..., Encoder]) -> Check:
+    def check(folder: Path) -> None:
+        verify_bundle(folder, images=pictures_of(shop), network_factory=factory, rows=64, device=torch.device("cpu"))
+
+    return check
+
+
+@pytest.fixture
+def mixed(shop: Any, content: BundleContent, make_encoder: Callable[..., Encoder]) -> Callable[..., BundleContent]:
+    """A bundle's content with the embeddings of another encoder."""
+
+    def make(**changes: Any) -> BundleContent:
+        wrong = make_encoder(**changes)
+        pixels = np.stack([wrong.preprocessing.pixels(shop.picture(name)) for name in shop.items["id"]])
+        return replace(content, embeddings=wrong.embed_pixels(torch.from_numpy(pixels)).numpy())
+
+    return make
+
+
+def test_a_sound_bundle_passes_its_identical_pictures_included(verify: Check, folder: Path) -> None:
+    verify(folder)
+
+
+@pytest.mark.parametrize("factory_string", ["HNSW32", "SQ8"])
+def test_a_sound_approximate_bundle_passes(
+    factory_string: str, verify: Check, content: BundleContent, tmp_path: Path
+) -> None:
+    verify(write_bundle(replace(content, index_factory=factory_string), tmp_path / "bundle", onnx=False))
+
+
+@pytest.mark.parametrize(
+    ("seed", "changes"),
+    [(5, {}), (1, {"resize": "squash"}), (1, {"mean": (0.0, 0.0, 0.0)})],
+    ids=["weights", "resize", "mean"],
+)
+def test_embeddings_of_another_encoder_or_preprocessing_are_found_out(
+    seed: int, changes: dict[str, Any], verify: Check, mixed: Callable[..., BundleContent], tmp_path: Path
+) -> None:
+    folder = write_bundle(mixed(seed=seed, **changes), tmp_path / "bundle", onnx=False)
+    start = f"^{re.escape(str(folder))}: the index's vector of 'p[0-9]+' is not what the encoder makes of its image: "
+    with pytest.raises(BundleError, match=start):
+        verify(folder)
+
+
+def test_an_approximate_index_of_another_encoder_is_found_out(
+    verify: Check, mixed: Callable[..., BundleContent], tmp_path: Path
+) -> None:
+    folder = write_bundle(replace(mixed(seed=5), index_factory="HNSW32"), tmp_path / "bundle", onnx=False)
+    with pytest.raises(BundleError, match="of 40 items find themselves among the 10 nearest; the index 'HNSW32' loses"):
+        verify(folder)
+
+
+def test_items_in_another_order_than_embeddings_are_found_out(
+    verify: Check, content: BundleContent, tmp_path: Path
+) -> None:
+    shifted = replace(content, embeddings=np.roll(content.embeddings, 1, axis=0))
+    with pytest.raises(BundleError, match="is not what the encoder makes of its image: they differ by "):
+        verify(write_bundle(shifted, tmp_path / "bundle", onnx=False))
+
+
+def test_it_looks_at_evenly_spread_rows_once_each(folder: Path, shop: Any, factory: Callable[..., Encoder]) -> None:
+    seen: list[int] = []
+    images = pictures_of(shop)
+
+    def count(row: int) -> NDArray[np.uint8]:
+        seen.append(row)
+        return images(row)
+
+    verify_bundle(folder, images=count, network_factory=factory, rows=4, device=torch.device("cpu"))
+    assert seen == [0, 13, 26, 39]
+    with pytest.raises(ValueError, match=r"^rows is 0; allowed: 1 or more$"):
+        verify_bundle(folder, images=count, network_factory=factory, rows=0, device=torch.device("cpu"))

@@ -4,7 +4,7 @@
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
@@ -12,27 +12,14 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 from signal import SIG_IGN, SIGINT, signal
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
 from simtrain.catalog.images import read_image
+from simtrain.catalog.progress import Progress
 from simtrain.errors import CatalogError
 
 _FEW = 64
 """So many images are read faster than a second process starts."""
-
-Item = TypeVar("Item")
-
-
-class Progress(Protocol):
-    """Passes items on and may show how many of `total` have gone by."""
-
-    def __call__(self, items: Iterable[Item], total: int, description: str, /) -> Iterable[Item]:
-        """The same items in the same order."""
-
-
-def silent(items: Iterable[Item], total: int, description: str, /) -> Iterable[Item]:
-    """The `Progress` that shows nothing."""
-    return items
 
 
 @dataclass(frozen=True, kw_only=True)

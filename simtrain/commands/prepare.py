@@ -11,13 +11,12 @@ import pandas as pd
 
 from simtrain.catalog.inspect import (
     ImageFacts,
-    Progress,
     duplicate_conflicts,
     duplicate_groups,
     inspect_images,
-    silent,
     single_image_labels,
 )
+from simtrain.catalog.progress import Progress, silent
 from simtrain.catalog.sources import PARTS, Source
 from simtrain.catalog.sources.opening import SYNTHETIC_FOLDER, open_source
 from simtrain.catalog.sources.source import text_column

@@ -14,9 +14,9 @@ from simtrain.catalog.inspect import (
     duplicate_groups,
     inspect_image,
     inspect_images,
-    silent,
     single_image_labels,
 )
+from simtrain.catalog.progress import silent
 
 
 def save_grey(path: Path, *, level: int, size: tuple[int, int] = (6, 4)) -> Path:

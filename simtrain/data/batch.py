@@ -1,0 +1,71 @@
+"""What travels from the loader to the loss."""
+
+# Shapes: B samples, V views of each, S = image_size.
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class Draw:
+    """One sample that a sampler asks for.
+
+    Attributes:
+        rows: Catalogue rows of its views: one row for all views, or one row for each.
+        epoch: Epoch, from 0.
+        position: Place in the epoch, from 0; with the epoch it decides the augmentation.
+    """
+
+    rows: tuple[int, ...]
+    epoch: int
+    position: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """Training images.
+
+    Attributes:
+        views: (B, V, S, S, 3) uint8 RGB.
+        labels: (B,) int64, equal where two samples are positives of each other; -1 where unknown.
+        rows: (B, V) int64 catalogue rows.
+    """
+
+    views: Tensor
+    labels: Tensor
+    rows: Tensor
+
+    def pin_memory(self) -> "Batch":
+        """The batch in page-locked memory (called by the DataLoader)."""
+        return self._each(lambda tensor: tensor.pin_memory())
+
+    def to(self, device: torch.device) -> "Batch":
+        """The batch on a device (called by Lightning)."""
+        return self._each(lambda tensor: tensor.to(device, non_blocking=True))
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> "Batch":
+        return replace(self, views=change(self.views), labels=change(self.labels), rows=change(self.rows))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageBatch:
+    """Images as evaluation, export and search see them.
+
+    Attributes:
+        pixels: (B, S, S, 3) uint8 RGB.
+        positions: (B,) int64 places in the list of images that is being embedded.
+    """
+
+    pixels: Tensor
+    positions: Tensor
+
+    def pin_memory(self) -> "ImageBatch":
+        """The batch in page-locked memory (called by the DataLoader)."""
+        return replace(self, pixels=self.pixels.pin_memory())
+
+    def to(self, device: torch.device) -> "ImageBatch":
+        """The pixels on a device, the positions where they are (called by Lightning)."""
+        return replace(self, pixels=self.pixels.to(device, non_blocking=True))

@@ -1,0 +1,71 @@
+"""The loaders of a run, and their place in it."""
+
+from typing import Any
+
+import pytorch_lightning as pl
+from torch.utils.data import DataLoader
+from typing_extensions import override
+
+from simtrain.data.datasets import CatalogImages, TrainingViews, image_loader, training_loader
+from simtrain.data.samplers import EpochBatches
+
+
+class CatalogData(pl.LightningDataModule):
+    """Training views and validation images.
+
+    Args:
+        training: Views.
+        batches: Which views meet.
+        validation: Images of the validation task in the order of its rows; None where there is none.
+        evaluation_batch_size: Images embedded at once.
+        workers: Loading processes.
+        pin_memory: Whether batches are put in page-locked memory, for a GPU.
+    """
+
+    def __init__(
+        self,
+        *,
+        training: TrainingViews,
+        batches: EpochBatches,
+        validation: CatalogImages | None,
+        evaluation_batch_size: int,
+        workers: int,
+        pin_memory: bool,
+    ) -> None:
+        super().__init__()
+        self._training = training
+        self._batches = batches
+        self._validation = validation
+        self._evaluation_batch_size = evaluation_batch_size
+        self._workers = workers
+        self._pin_memory = pin_memory
+
+    @override
+    def train_dataloader(self) -> DataLoader[Any]:
+        return training_loader(
+            self._training, batches=self._batches, workers=self._workers, pin_memory=self._pin_memory
+        )
+
+    @override
+    def val_dataloader(self) -> Any:
+        if self._validation is None:
+            return []
+        return image_loader(
+            self._validation,
+            batch_size=self._evaluation_batch_size,
+            workers=self._workers,
+            pin_memory=self._pin_memory,
+        )
+
+    @override
+    def state_dict(self) -> dict[str, Any]:
+        # What the trainer has used counts; the workers have fetched further.
+        trainer = self.trainer
+        if trainer is None:
+            return {}
+        return {"epoch": trainer.current_epoch, "batch": trainer.fit_loop.epoch_loop.batch_progress.current.ready}
+
+    @override
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        if state_dict:
+            self._batches.start_at(epoch=state_dict["epoch"], batch=state_dict["batch"])

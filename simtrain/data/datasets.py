@@ -1,0 +1,155 @@
+"""Datasets over catalogue rows, and the loaders that feed them."""
+
+# Shapes: B samples, V views, S = image_size.
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+from typing_extensions import override
+
+from simtrain.catalog.images import read_image
+from simtrain.data.batch import Batch, Draw, ImageBatch
+from simtrain.data.samplers import EpochBatches
+from simtrain.data.transforms import ViewTransform, view_seed
+from simtrain.encoders.preprocessing import Preprocessing
+
+_HEADROOM = 2  # views are cut from at least twice their own side, so that a crop of a quarter is still sharp
+Sample = tuple[NDArray[np.uint8], int, tuple[int, ...]]
+
+
+class TrainingViews(Dataset[Sample]):
+    """Augmented views of the images that a `Draw` names.
+
+    Args:
+        paths: Image file of each catalogue row.
+        labels: (rows,) group of each catalogue row.
+        views: V.
+        preprocessing: The encoder's.
+        transform: Makes a view.
+        seed: Of the views.
+    """
+
+    def __init__(
+        self,
+        *,
+        paths: Sequence[Path],
+        labels: NDArray[np.int64],
+        views: int,
+        preprocessing: Preprocessing,
+        transform: ViewTransform,
+        seed: int,
+    ) -> None:
+        self._paths = paths
+        self._labels = labels
+        self._views = views
+        self._preprocessing = preprocessing
+        self._transform = transform
+        self._seed = seed
+
+    @override
+    def __getitem__(self, draw: Draw) -> Sample:
+        images = {row: self._source(row) for row in dict.fromkeys(draw.rows)}  # one decode for all views of a row
+        rows = draw.rows if len(draw.rows) == self._views else draw.rows * self._views
+        seeds = [
+            view_seed(seed=self._seed, epoch=draw.epoch, position=draw.position, view=view)
+            for view in range(self._views)
+        ]
+        views = np.stack([self._transform(images[row], seed=seed) for row, seed in zip(rows, seeds, strict=True)])
+        return views, int(self._labels[draw.rows[0]]), rows
+
+    def _source(self, row: int) -> NDArray[np.uint8]:
+        side = _HEADROOM * self._preprocessing.image_size
+        image = self._preprocessing.frame(read_image(self._paths[row], at_least=side))
+        shortest = min(image.shape[:2])
+        if shortest <= side:
+            return image
+        size = (round(image.shape[1] * side / shortest), round(image.shape[0] * side / shortest))
+        return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BOX, reducing_gap=1.0))
+
+
+class CatalogImages(Dataset[tuple[NDArray[np.uint8], int]]):
+    """Images as evaluation, export and search see them.
+
+    Args:
+        paths: The files.
+        preprocessing: The encoder's.
+    """
+
+    def __init__(self, *, paths: Sequence[Path], preprocessing: Preprocessing) -> None:
+        self._paths = paths
+        self._preprocessing = preprocessing
+
+    def __len__(self) -> int:
+        """Number of images."""
+        return len(self._paths)
+
+    @override
+    def __getitem__(self, position: int) -> tuple[NDArray[np.uint8], int]:
+        return self._preprocessing.pixels(read_image(self._paths[position])), position
+
+
+def training_loader(
+    dataset: TrainingViews, *, batches: EpochBatches, workers: int, pin_memory: bool
+) -> DataLoader[Sample]:
+    """A loader of `Batch`es."""
+    return DataLoader(
+        dataset,
+        batch_sampler=batches,
+        num_workers=workers,
+        collate_fn=_collate_views,
+        worker_init_fn=_use_one_thread,
+        persistent_workers=workers > 0,
+        pin_memory=pin_memory,
+        generator=torch.Generator(),  # its own, so that making an iterator leaves the global state alone
+    )
+
+
+def image_loader(
+    dataset: CatalogImages, *, batch_size: int, workers: int, pin_memory: bool
+) -> DataLoader[tuple[NDArray[np.uint8], int]]:
+    """A loader of `ImageBatch`es, in order, none left out."""
+    return DataLoader(
+        dataset,
+        batch_size=batch_size,
+        num_workers=min(workers, -(-len(dataset) // batch_size)),
+        collate_fn=_collate_images,
+        worker_init_fn=_use_one_thread,
+        pin_memory=pin_memory,
+        generator=torch.Generator(),
+    )
+
+
+def worker_count(configured: int | None) -> int:
+    """The configured number of loading processes, or one per usable core up to 8."""
+    return configured if configured is not None else min(8, len(os.sched_getaffinity(0)))
+
+
+def _collate_views(samples: Sequence[Sample]) -> Batch:
+    return Batch(
+        views=_stack([views for views, _, _ in samples]),
+        labels=torch.tensor([label for _, label, _ in samples]),
+        rows=torch.tensor([rows for _, _, rows in samples]),
+    )
+
+
+def _collate_images(samples: Sequence[tuple[NDArray[np.uint8], int]]) -> ImageBatch:
+    return ImageBatch(
+        pixels=_stack([pixels for pixels, _ in samples]), positions=torch.tensor([position for _, position in samples])
+    )
+
+
+def _stack(arrays: Sequence[NDArray[np.uint8]]) -> Tensor:
+    return torch.from_numpy(np.stack(arrays))
+
+
+def _use_one_thread(_worker: int) -> None:
+    cv2.setNumThreads(0)
+    torch.set_num_threads(1)

@@ -1,0 +1,54 @@
+"""Embedding many images without gradients."""
+
+# Shapes: N images, D features.
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from simtrain.catalog.progress import Progress
+from simtrain.data.datasets import CatalogImages, image_loader
+from simtrain.encoders.base import Encoder
+
+
+def embed_images(
+    encoder: Encoder,
+    paths: Sequence[Path],
+    *,
+    batch_size: int,
+    workers: int,
+    device: torch.device,
+    progress: Progress,
+) -> Tensor:
+    """Embed image files in their order.
+
+    Args:
+        encoder: Moved to the device and put in evaluation mode.
+        paths: N files.
+        batch_size: Images at once.
+        workers: Loading processes; 0 loads in this one.
+        device: Where the encoder runs.
+        progress: Shows how many batches are done.
+
+    Returns:
+        (N, D) float32 of unit length, on the CPU.
+
+    Raises:
+        CatalogError: for an image that cannot be read.
+    """
+    encoder = encoder.to(device).eval()
+    dataset = CatalogImages(paths=paths, preprocessing=encoder.preprocessing)
+    embeddings = torch.empty(len(paths), encoder.embedding_size)
+    loader = image_loader(dataset, batch_size=batch_size, workers=workers, pin_memory=device.type == "cuda")
+    for batch in progress(loader, len(loader), "embedding images"):
+        embeddings[batch.positions] = encoder.embed_pixels(batch.to(device).pixels).cpu()
+    return embeddings
+
+
+def inference_device(accelerator: str) -> torch.device:
+    """The device that `trainer.accelerator` means here: `auto` takes a GPU if there is one."""
+    return torch.device(
+        "cuda" if accelerator == "gpu" or (accelerator == "auto" and torch.cuda.is_available()) else "cpu"
+    )

@@ -1,0 +1,219 @@
+"""Which images meet in a batch. Every order is a function of seed and epoch alone."""
+
+# Words: a group is what makes positives (a product, a class); P groups of K images make a batch of P·K.
+
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from torch.utils.data import Sampler
+from typing_extensions import override
+
+from simtrain.data.batch import Draw
+
+Rows = NDArray[np.int64]
+EpochPlan = Callable[[int], list[list[Draw]]]
+"""The batches of an epoch, given its number; always as many."""
+
+
+class EpochBatches(Sampler[list[Draw]]):
+    """Batches of one epoch after another; each iteration is the next epoch.
+
+    It keeps count itself: Lightning tells a batch sampler its epoch only after the workers have fetched ahead.
+
+    Args:
+        plan: What the batches are.
+    """
+
+    def __init__(self, *, plan: EpochPlan) -> None:
+        self._plan = plan
+        self._length = len(plan(0))
+        self._epoch = 0
+        self._skip = 0
+
+    def start_at(self, *, epoch: int, batch: int) -> None:
+        """Make the next iteration begin with that batch of that epoch, to go on after an interruption."""
+        self._epoch, self._skip = epoch + batch // self._length, batch % self._length
+
+    def __len__(self) -> int:
+        """Batches in a whole epoch."""
+        return self._length
+
+    @override
+    def __iter__(self) -> Iterator[list[Draw]]:
+        batches = self._plan(self._epoch)[self._skip :]
+        self._epoch, self._skip = self._epoch + 1, 0
+        return iter(batches)
+
+
+def shuffled_plan(rows: Rows, *, batch_size: int, seed: int) -> EpochPlan:
+    """Each image once an epoch, in random order; the incomplete last batch is left out.
+
+    Raises:
+        ValueError: if there are fewer rows than a batch holds.
+    """
+    if len(rows) < batch_size:
+        raise ValueError(f"rows: got {len(rows)}; a batch holds {batch_size}")
+
+    def plan(epoch: int) -> list[list[Draw]]:
+        order = _generator(seed, epoch).permutation(rows)
+        whole = len(order) // batch_size * batch_size
+        draws = [Draw(rows=(int(row),), epoch=epoch, position=position) for position, row in enumerate(order[:whole])]
+        return [draws[start : start + batch_size] for start in range(0, whole, batch_size)]
+
+    return plan
+
+
+def grouped_plan(
+    groups: Mapping[int, Rows],
+    *,
+    groups_per_batch: int,
+    images_per_group: int,
+    within: Mapping[int, int] | None,
+    seed: int,
+) -> EpochPlan:
+    """P×K batches: P different groups, K images of each; every image a sample of its own.
+
+    An epoch has as many batches as the images fill. Groups take turns, so that each is seen equally often; a group's
+    images take turns too, and repeat within a batch only where it has fewer than K.
+
+    Args:
+        groups: Group number -> its rows.
+        groups_per_batch: P.
+        images_per_group: K.
+        within: Group number -> category; a batch then takes its groups from one category as far as they go. None: any.
+        seed: Of the order.
+
+    Raises:
+        ValueError: if there are fewer than P groups.
+    """
+    chosen = _group_plan(groups, per_batch=groups_per_batch, images=images_per_group, within=within, seed=seed)
+
+    def plan(epoch: int) -> list[list[Draw]]:
+        size = groups_per_batch * images_per_group
+        return [
+            [
+                Draw(rows=(row,), epoch=epoch, position=number * size + place)
+                for place, row in enumerate(row for picked in batch for row in picked)
+            ]
+            for number, batch in enumerate(chosen(epoch))
+        ]
+
+    return plan
+
+
+def paired_plan(
+    groups: Mapping[int, Rows], *, pairs_per_batch: int, within: Mapping[int, int] | None, seed: int
+) -> EpochPlan:
+    """Two different images of one group are the two views of a sample; no group stands twice in a batch.
+
+    Raises:
+        ValueError: if there are fewer groups than pairs in a batch.
+    """
+    chosen = _group_plan(groups, per_batch=pairs_per_batch, images=2, within=within, seed=seed)
+
+    def plan(epoch: int) -> list[list[Draw]]:
+        return [
+            [
+                Draw(rows=tuple(pair), epoch=epoch, position=number * pairs_per_batch + place)
+                for place, pair in enumerate(batch)
+            ]
+            for number, batch in enumerate(chosen(epoch))
+        ]
+
+    return plan
+
+
+def _group_plan(
+    groups: Mapping[int, Rows], *, per_batch: int, images: int, within: Mapping[int, int] | None, seed: int
+) -> Callable[[int], list[list[list[int]]]]:
+    """Epoch -> batches -> groups -> rows."""
+    if len(groups) < per_batch:
+        raise ValueError(f"groups: got {len(groups)}; a batch holds {per_batch}")
+    total = sum(len(rows) for rows in groups.values())
+    batches = max(1, total // (per_batch * images))
+
+    def plan(epoch: int) -> list[list[list[int]]]:
+        generator = _generator(seed, epoch)
+        turns = {group: _Turns(rows, generator) for group, rows in groups.items()}
+        order = _batches_of_groups(
+            list(groups), batches=batches, per_batch=per_batch, within=within, generator=generator
+        )
+        return [[turns[group].take(images) for group in batch] for batch in order]
+
+    return plan
+
+
+class _Turns:
+    """A group's rows in random order, again and again; a draw repeats a row only where it must."""
+
+    def __init__(self, rows: Rows, generator: np.random.Generator) -> None:
+        self._rows = rows
+        self._generator = generator
+        self._queue: deque[int] = deque()
+
+    def take(self, count: int) -> list[int]:
+        taken: list[int] = []
+        while len(taken) < count:
+            if not self._queue:
+                fresh = [int(row) for row in self._generator.permutation(self._rows)]
+                # Rows of this very draw go last, so that a new round does not begin by repeating one.
+                self._queue.extend(sorted(fresh, key=lambda row: row in taken))
+            taken.append(self._queue.popleft())
+        return taken
+
+
+def _batches_of_groups(
+    groups: Sequence[int],
+    *,
+    batches: int,
+    per_batch: int,
+    within: Mapping[int, int] | None,
+    generator: np.random.Generator,
+) -> list[list[int]]:
+    made: list[list[int]] = []
+    waiting: deque[int] = deque()
+    while len(made) < batches:
+        shuffled = [int(group) for group in generator.permutation(groups)]
+        if within is not None:
+            full, shuffled = _one_category_each(shuffled, per_batch=per_batch, within=within)
+            made += [full[place] for place in generator.permutation(len(full))]
+        waiting.extend(shuffled)
+        while len(waiting) >= per_batch:
+            made.append(_take_different(waiting, per_batch))
+            if len(made[-1]) < per_batch:  # too many repeats wait: let the next round's groups come to them
+                waiting.extendleft(reversed(made.pop()))
+                break
+    return made[:batches]
+
+
+def _one_category_each(
+    shuffled: Sequence[int], *, per_batch: int, within: Mapping[int, int]
+) -> tuple[list[list[int]], list[int]]:
+    """Whole batches of one category each, and the groups that fill none."""
+    by_category: dict[int, list[int]] = {}
+    for group in shuffled:
+        by_category.setdefault(within[group], []).append(group)
+    full: list[list[int]] = []
+    rest: list[int] = []
+    for members in by_category.values():
+        whole = len(members) // per_batch * per_batch
+        full += [members[start : start + per_batch] for start in range(0, whole, per_batch)]
+        rest += members[whole:]
+    return full, rest
+
+
+def _take_different(waiting: deque[int], count: int) -> list[int]:
+    """The first `count` different groups that wait; repeats go on waiting, in their order."""
+    taken: list[int] = []
+    again: list[int] = []
+    while waiting and len(taken) < count:
+        group = waiting.popleft()
+        (again if group in taken else taken).append(group)
+    waiting.extendleft(reversed(again))
+    return taken
+
+
+def _generator(seed: int, epoch: int) -> np.random.Generator:
+    return np.random.default_rng(np.random.SeedSequence((seed, epoch)))

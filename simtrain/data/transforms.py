@@ -1,0 +1,118 @@
+"""Training views by albumentations: presets, one's own lists, and seeds that make every view its own."""
+
+import os
+
+os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # its import would look for a newer version on the network
+
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import albumentations as A
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from simtrain.config import nearest
+from simtrain.errors import ConfigError
+
+Preset = Literal["color_sensitive", "color_invariant", "simclr"]
+
+
+class ViewTransform:
+    """Random views of an image, decided by a seed alone.
+
+    albumentations draws from a generator of its own, which every forked worker inherits in the same state; here every
+    view sets it, so that neither the worker nor the order of calls matters.
+
+    Args:
+        transforms: albumentations transforms; the last one makes the square.
+    """
+
+    def __init__(self, *, transforms: Sequence[A.BasicTransform]) -> None:
+        self._compose = A.Compose(list(transforms))
+
+    def __call__(self, image: NDArray[np.uint8], *, seed: int) -> NDArray[np.uint8]:
+        """(H, W, 3) RGB -> (S, S, 3) RGB; the same seed gives the same view."""
+        self._compose.set_random_seed(seed)
+        view: NDArray[np.uint8] = self._compose(image=image)["image"]
+        return view
+
+
+def view_seed(*, seed: int, epoch: int, position: int, view: int) -> int:
+    """A number in 0..2³¹ that is another one for every view of every sample of every epoch."""
+    return int(np.random.SeedSequence((seed, epoch, position, view)).generate_state(1)[0] >> 1)
+
+
+def preset_transform(preset: Preset, *, image_size: int) -> ViewTransform:
+    """One of the presets, with views of image_size × image_size."""
+    match preset:
+        case "color_sensitive":
+            steps = [*_geometry(image_size, smallest=0.5), _light(0.15), _cutout()]
+        case "color_invariant":
+            recolour = A.ColorJitter(
+                brightness=(0.7, 1.3), contrast=(0.7, 1.3), saturation=(0.2, 1.8), hue=(-0.5, 0.5), p=0.8
+            )
+            steps = [*_geometry(image_size, smallest=0.5), recolour, A.ToGray(p=0.2), _cutout()]
+        case "simclr":
+            steps = _simclr(image_size)
+    return ViewTransform(transforms=steps)
+
+
+def custom_transform(transforms: Sequence[tuple[str, Mapping[str, Any]]], *, image_size: int) -> ViewTransform:
+    """One's own list of (name, parameters), followed by a resize to the square where the list does not make it.
+
+    Raises:
+        ConfigError: for a transform or a parameter that albumentations does not have, or a value that it refuses.
+    """
+    steps = [_make(name, parameters, place=place) for place, (name, parameters) in enumerate(transforms)]
+    return ViewTransform(transforms=[*steps, A.Resize(image_size, image_size, interpolation=cv2.INTER_AREA)])
+
+
+def _geometry(image_size: int, *, smallest: float) -> list[A.BasicTransform]:
+    return [
+        A.HorizontalFlip(p=0.5),
+        A.Affine(
+            rotate=(-15, 15),
+            scale=(0.85, 1.15),
+            translate_percent=(-0.1, 0.1),
+            border_mode=cv2.BORDER_REPLICATE,  # goes on with the shop's own background, white or not
+            p=0.7,
+        ),
+        A.RandomResizedCrop(size=(image_size, image_size), scale=(smallest, 1.0), ratio=(0.8, 1.25)),
+    ]
+
+
+def _light(strength: float) -> A.BasicTransform:
+    return A.RandomBrightnessContrast(brightness_limit=strength, contrast_limit=strength, p=0.8)
+
+
+def _cutout() -> A.BasicTransform:
+    return A.CoarseDropout(num_holes_range=(1, 1), hole_height_range=(0.1, 0.35), hole_width_range=(0.1, 0.35), p=0.3)
+
+
+def _simclr(image_size: int) -> list[A.BasicTransform]:
+    """The paper's recipe (https://arxiv.org/abs/2002.05709, appendix A), strength 1; its blur spans 10 % of the side."""
+    kernel = max(3, image_size // 10 | 1)
+    return [
+        A.RandomResizedCrop(size=(image_size, image_size), scale=(0.08, 1.0)),
+        A.HorizontalFlip(p=0.5),
+        A.ColorJitter(brightness=(0.2, 1.8), contrast=(0.2, 1.8), saturation=(0.2, 1.8), hue=(-0.2, 0.2), p=0.8),
+        A.ToGray(p=0.2),
+        A.GaussianBlur(blur_limit=(kernel, kernel), sigma_limit=(0.1, 2.0), p=0.5),
+    ]
+
+
+def _make(name: str, parameters: Mapping[str, Any], *, place: int) -> A.BasicTransform:
+    where = f"augmentation.transforms.{place}"
+    known = [key for key, value in vars(A).items() if isinstance(value, type) and issubclass(value, A.BasicTransform)]
+    if name not in known:
+        near = nearest(name, known)
+        raise ConfigError(f"{where}.name: albumentations has no '{name}'{near}")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message=r"Argument\(s\)")  # it only warns, and goes on with defaults
+        try:
+            return getattr(A, name)(**parameters)
+        except (TypeError, ValueError, UserWarning) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise ConfigError(f"{where}.parameters: {name}: {reason}") from None

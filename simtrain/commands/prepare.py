@@ -53,7 +53,7 @@ class PrepareReport:
             *_unreadable_lines(self.findings, where=folder / FINDINGS_FILE),
             *_finding_lines(self.counts, self.findings, where=folder / FINDINGS_FILE),
             f"catalogue: {folder / CATALOG_FILE}",
-            f"next: simtrain compare {shlex.quote(str(folder))}",
+            f"next: simtrain fit CONFIG.yaml --set catalog={shlex.quote(str(folder))}",
         ]
 
 

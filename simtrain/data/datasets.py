@@ -23,6 +23,7 @@ from simtrain.encoders.preprocessing import Preprocessing
 
 _HEADROOM = 2  # views are cut from at least twice their own side, so that a crop of a quarter is still sharp
 Sample = tuple[NDArray[np.uint8], int, tuple[int, ...]]
+PlacedImage = tuple[NDArray[np.uint8], int]
 
 
 class TrainingViews(Dataset[Sample]):
@@ -58,12 +59,11 @@ class TrainingViews(Dataset[Sample]):
     def __getitem__(self, draw: Draw) -> Sample:
         images = {row: self._source(row) for row in dict.fromkeys(draw.rows)}  # one decode for all views of a row
         rows = draw.rows if len(draw.rows) == self._views else draw.rows * self._views
-        seeds = [
-            view_seed(seed=self._seed, epoch=draw.epoch, position=draw.position, view=view)
-            for view in range(self._views)
-        ]
-        views = np.stack([self._transform(images[row], seed=seed) for row, seed in zip(rows, seeds, strict=True)])
-        return views, int(self._labels[draw.rows[0]]), rows
+        views = []
+        for view, row in enumerate(rows):
+            seed = view_seed(seed=self._seed, epoch=draw.epoch, position=draw.position, view=view)
+            views.append(self._transform(images[row], seed=seed))
+        return np.stack(views), int(self._labels[draw.rows[0]]), rows
 
     def _source(self, row: int) -> NDArray[np.uint8]:
         side = _HEADROOM * self._preprocessing.image_size
@@ -75,7 +75,7 @@ class TrainingViews(Dataset[Sample]):
         return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BOX, reducing_gap=1.0))
 
 
-class CatalogImages(Dataset[tuple[NDArray[np.uint8], int]]):
+class CatalogImages(Dataset[PlacedImage]):
     """Images as evaluation, export and search see them.
 
     Args:
@@ -112,9 +112,7 @@ def training_loader(
     )
 
 
-def image_loader(
-    dataset: CatalogImages, *, batch_size: int, workers: int, pin_memory: bool
-) -> DataLoader[tuple[NDArray[np.uint8], int]]:
+def image_loader(dataset: CatalogImages, *, batch_size: int, workers: int, pin_memory: bool) -> DataLoader[PlacedImage]:
     """A loader of `ImageBatch`es, in order, none left out."""
     return DataLoader(
         dataset,
@@ -140,7 +138,7 @@ def _collate_views(samples: Sequence[Sample]) -> Batch:
     )
 
 
-def _collate_images(samples: Sequence[tuple[NDArray[np.uint8], int]]) -> ImageBatch:
+def _collate_images(samples: Sequence[PlacedImage]) -> ImageBatch:
     return ImageBatch(
         pixels=_stack([pixels for pixels, _ in samples]), positions=torch.tensor([position for _, position in samples])
     )

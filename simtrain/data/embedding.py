@@ -11,6 +11,7 @@ from torch import Tensor
 from simtrain.catalog.progress import Progress
 from simtrain.data.datasets import CatalogImages, image_loader
 from simtrain.encoders.base import Encoder
+from simtrain.errors import ConfigError
 
 
 def embed_images(
@@ -48,7 +49,11 @@ def embed_images(
 
 
 def inference_device(accelerator: str) -> torch.device:
-    """The device that `trainer.accelerator` means here: `auto` takes a GPU if there is one."""
-    return torch.device(
-        "cuda" if accelerator == "gpu" or (accelerator == "auto" and torch.cuda.is_available()) else "cpu"
-    )
+    """The device that `trainer.accelerator` means here: `auto` takes a GPU if there is one.
+
+    Raises:
+        ConfigError: for `gpu` where torch sees none.
+    """
+    if accelerator == "gpu" and not torch.cuda.is_available():
+        raise ConfigError("trainer.accelerator: got 'gpu', but torch sees none here; allowed: auto, cpu")
+    return torch.device("cpu" if accelerator == "cpu" or not torch.cuda.is_available() else "cuda")

@@ -92,7 +92,7 @@ def _cutout() -> A.BasicTransform:
 
 
 def _simclr(image_size: int) -> list[A.BasicTransform]:
-    """The paper's recipe (https://arxiv.org/abs/2002.05709, appendix A), strength 1; its blur spans 10 % of the side."""
+    """The paper's recipe (https://arxiv.org/abs/2002.05709, appendix A), strength 1, its blur a tenth of the side."""
     kernel = max(3, image_size // 10 | 1)
     return [
         A.RandomResizedCrop(size=(image_size, image_size), scale=(0.08, 1.0)),

@@ -15,6 +15,7 @@ from simtrain.config import (
     EncoderConfig,
     HistogramConfig,
     MetricLearningConfig,
+    ObjectiveConfig,
     PixelsConfig,
     ResNetConfig,
     RunConfig,
@@ -85,46 +86,20 @@ def build_module(
         encoder: What is fine-tuned.
         groups: Number of training groups, for losses with proxies.
         validation: What each epoch is scored on, or None.
+
+    Raises:
+        ConfigError: for a loss that does not exist, or epochs for new layers only where there are none.
     """
-    objective = config.objective
     settings = TrainingSettings(
-        optimizer=OptimizerSettings(
-            learning_rate=config.optimizer.learning_rate,
-            head_factor=config.optimizer.head_factor,
-            weight_decay=config.optimizer.weight_decay,
-            betas=config.optimizer.betas,
-            warmup_fraction=config.optimizer.warmup_fraction,
-        ),
+        optimizer=OptimizerSettings(**config.optimizer.model_dump(exclude={"gradient_clip_norm"})),
         head_only_epochs=config.trainer.head_only_epochs,
         freeze_batch_norm=config.trainer.freeze_batch_norm,
     )
-    match objective:
-        case SimCLRConfig():
-            return SimCLRModule(
-                temperature=objective.temperature,
-                encoder=encoder,
-                head=_head(objective.projection_head, encoder=encoder),
-                settings=settings,
-                validation=validation,
-            )
-        case TripletConfig():
-            loss = triplet_loss(margin=objective.margin, distance=objective.distance, miner=objective.miner)
-            head = None
-        case MetricLearningConfig():
-            head = _head(objective.projection_head, encoder=encoder)
-            loss = named_loss(
-                loss=objective.loss.name,
-                loss_parameters=objective.loss.parameters,
-                miner=objective.miner.name if objective.miner is not None else None,
-                miner_parameters=objective.miner.parameters if objective.miner is not None else {},
-                classes=groups,
-                embedding_size=objective.projection_head.output_size
-                if objective.projection_head is not None
-                else encoder.embedding_size,
-            )
-        case _:
-            assert_never(objective)
-    return MetricLearningModule(mined_loss=loss, encoder=encoder, head=head, settings=settings, validation=validation)
+    module = _objective(config.objective, encoder=encoder, groups=groups, settings=settings, task=validation)
+    if settings.head_only_epochs and not module.new_parameters():
+        hint = "set it to 0, or add an objective.projection_head or encoder.embedding_size"
+        raise ConfigError(f"trainer.head_only_epochs: got {settings.head_only_epochs}, but no layer is new; {hint}")
+    return module
 
 
 def build_validation(config: RunConfig, catalog: Catalog) -> RetrievalTask | None:
@@ -175,19 +150,54 @@ def build_transform(config: AugmentationConfig, *, image_size: int) -> ViewTrans
     return custom_transform([(step.name, step.parameters) for step in config.transforms], image_size=image_size)
 
 
+def _objective(
+    objective: ObjectiveConfig, *, encoder: Encoder, groups: int, settings: TrainingSettings, task: RetrievalTask | None
+) -> RetrievalModule:
+    match objective:
+        case SimCLRConfig():
+            return SimCLRModule(
+                temperature=objective.temperature,
+                encoder=encoder,
+                head=_head(objective.projection_head, encoder=encoder),
+                settings=settings,
+                validation=task,
+            )
+        case TripletConfig():
+            loss = triplet_loss(margin=objective.margin, distance=objective.distance, miner=objective.miner)
+            head = None
+        case MetricLearningConfig():
+            mlp, miner = objective.projection_head, objective.miner
+            head = _head(mlp, encoder=encoder)
+            loss = named_loss(
+                loss=objective.loss.name,
+                loss_parameters=objective.loss.parameters,
+                miner=miner.name if miner is not None else None,
+                miner_parameters=miner.parameters if miner is not None else {},
+                classes=groups,
+                embedding_size=mlp.output_size if mlp is not None else encoder.embedding_size,
+            )
+        case _:
+            assert_never(objective)
+    return MetricLearningModule(mined_loss=loss, encoder=encoder, head=head, settings=settings, validation=task)
+
+
 def _plan(config: RunConfig, catalog: Catalog) -> tuple[EpochPlan, NDArray[np.int64], int]:
     """Batches of an epoch, the label of every catalogue row, and the views of a sample."""
     objective, rows, size = config.objective, catalog.rows_of(["train"]), config.data.batch_size
     if isinstance(objective, SimCLRConfig) and objective.positive == "augmentation":
         if len(rows) < size:
             raise CatalogError(
-                f"{catalog.folder}: {len(rows)} training images; set data.batch_size={len(rows)} or less"
+                f"{catalog.folder}: {len(rows)} training images; "
+                + (f"set data.batch_size={len(rows)} or less" if len(rows) > 1 else f"{objective.kind} needs 2 or more")
             )
         return shuffled_plan(rows, batch_size=size, seed=config.seed), np.full(len(catalog.rows), -1), 2
     column = "product" if isinstance(objective, SimCLRConfig) else objective.positive
     groups, labels = _training_groups(catalog, column, needed_by=objective.kind, single=objective.single_image_groups)
     within = _categories(catalog, groups, config.data.limit_batch_to)
     images = 1 if isinstance(objective, SimCLRConfig) else objective.images_per_group
+    if len(groups) < 2:
+        found = f"{len(groups)} training groups of '{column}' with 2 images or more"
+        raise CatalogError(f"{catalog.folder}: {found}; {objective.kind} needs 2 groups")
     if len(groups) < size // images:
         raise CatalogError(
             f"{catalog.folder}: {len(groups)} training groups of '{column}'; a batch of {size} needs {size // images}: "

@@ -1,7 +1,9 @@
 """From YAML and `--set` to a checked configuration, and back."""
 
+import copy
 import difflib
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_args, get_origin
@@ -43,7 +45,7 @@ def load_prepare_config(path: Path | None, overrides: Sequence[str]) -> PrepareC
 
 def dump_yaml(config: Section) -> str:
     """The configuration with every default filled in, as YAML that loads to the same configuration."""
-    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    return yaml.dump(config.model_dump(mode="json"), Dumper=_StrictDumper, sort_keys=False, allow_unicode=True)
 
 
 def apply_overrides(tree: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
@@ -52,15 +54,15 @@ def apply_overrides(tree: dict[str, Any], overrides: Sequence[str]) -> dict[str,
     Raises:
         ConfigError: for an override without `=`, or a path through something that is not a section.
     """
-    result: dict[str, Any] = json.loads(json.dumps(tree, default=str))
+    result = copy.deepcopy(tree)
     for override in overrides:
         key, separator, text = override.partition("=")
         names = key.strip().split(".")
         if not separator or not all(names):
             raise ConfigError(f"--set {override}: expected key=value, such as optimizer.learning_rate=1e-4")
         try:
-            value = _number_or_value(yaml.safe_load(text))
-        except yaml.YAMLError as error:
+            value = yaml.load(text, Loader=_StrictLoader)
+        except (yaml.YAMLError, RecursionError) as error:
             raise ConfigError(f"--set {override}: the value is not YAML: {_one_line(error)}") from error
         node = result
         for name in names[:-1]:
@@ -93,14 +95,26 @@ def nearest(name: str, allowed: Iterable[str]) -> str:
 class _StrictLoader(yaml.SafeLoader):
     """YAML in which a key that stands twice is an error instead of a silent loss, and 1e-4 is a number."""
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        node = super().compose_mapping_node(anchor)
         seen = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if key in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"key '{key}' stands twice", key_node.start_mark)
-            seen.add(key)
-        return super().construct_mapping(node, deep=deep)
+        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+            if (key.tag, key.value) in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"key '{key.value}' stands twice", key.start_mark)
+            seen.add((key.tag, key.value))
+        return node
+
+
+class _StrictDumper(yaml.SafeDumper):
+    """YAML that `_StrictLoader` reads as it was: a text that looks like 1e-4 is quoted."""
+
+
+for _yaml_class in (_StrictLoader, _StrictDumper):  # YAML 1.1 reads 1e-4 as text; people who write it mean the number
+    _yaml_class.add_implicit_resolver(
+        "tag:yaml.org,2002:float",
+        re.compile(r"^[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)[eE][-+]?[0-9]+$"),
+        list("-+.0123456789"),
+    )
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
@@ -115,21 +129,16 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: cannot be read as text: {_one_line(error)}") from error
     try:
         tree = yaml.load(text, Loader=_StrictLoader)  # a SafeLoader with one more check
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, RecursionError) as error:
         raise ConfigError(f"{path}: not YAML: {_one_line(error)}") from error
     if not isinstance(tree, dict):
-        raise ConfigError(f"{path}: expected keys and values at the top, found {type(tree).__name__}")
-    return tree
-
-
-def _number_or_value(value: Any) -> Any:
-    """YAML 1.1 reads 1e-4 as text; people who type it mean the number."""
-    if isinstance(value, str):
-        try:
-            return float(value) if any(digit in value for digit in "0123456789") and "e" in value.lower() else value
-        except ValueError:
-            return value
-    return value
+        found = "nothing" if tree is None else type(tree).__name__
+        raise ConfigError(f"{path}: expected keys and values at the top, found {found}")
+    try:
+        plain: dict[str, Any] = json.loads(json.dumps(tree, default=str))  # a date is the text it was written as
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ConfigError(f"{path}: holds more than text, numbers, lists and sections: {_one_line(error)}") from None
+    return plain
 
 
 def _validated(schema: type[AnySection], tree: Mapping[str, Any], *, where: str) -> AnySection:

@@ -12,4 +12,5 @@ class Section(BaseModel):
         use_attribute_docstrings=True,
         protected_namespaces=(),
         allow_inf_nan=False,
+        ser_json_inf_nan="constants",  # in free parameters, an .inf is dumped as it came and not as null
     )

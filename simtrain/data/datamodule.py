@@ -63,7 +63,12 @@ class CatalogData(pl.LightningDataModule):
         trainer = self.trainer
         if trainer is None:
             return {}
-        return {"epoch": trainer.current_epoch, "batch": trainer.fit_loop.epoch_loop.batch_progress.current.ready}
+        epochs: Any = trainer.fit_loop.epoch_progress.current
+        within = epochs.processed < epochs.ready  # between two epochs, the batches of the last one are still counted
+        return {
+            "epoch": epochs.processed,
+            "batch": trainer.fit_loop.epoch_loop.batch_progress.current.ready if within else 0,
+        }
 
     @override
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:

@@ -42,9 +42,10 @@ class EpochBatches(Sampler[list[Draw]]):
 
     @override
     def __iter__(self) -> Iterator[list[Draw]]:
+        # Nothing counts before the first batch is asked for: a DataLoader with workers makes an iterator to throw away.
         batches = self._plan(self._epoch)[self._skip :]
         self._epoch, self._skip = self._epoch + 1, 0
-        return iter(batches)
+        yield from batches
 
 
 def shuffled_plan(rows: Rows, *, batch_size: int, seed: int) -> EpochPlan:
@@ -172,29 +173,39 @@ def _batches_of_groups(
     within: Mapping[int, int] | None,
     generator: np.random.Generator,
 ) -> list[list[int]]:
+    """In each round every group has its turn once; those that fill no batch open the first one of the next round."""
+    category = within if within is not None else dict.fromkeys(groups, 0)
     made: list[list[int]] = []
-    waiting: deque[int] = deque()
+    waiting: list[int] = []
     while len(made) < batches:
-        shuffled = [int(group) for group in generator.permutation(groups)]
-        if within is not None:
-            full, shuffled = _one_category_each(shuffled, per_batch=per_batch, within=within)
-            made += [full[place] for place in generator.permutation(len(full))]
-        waiting.extend(shuffled)
-        while len(waiting) >= per_batch:
-            made.append(_take_different(waiting, per_batch))
-            if len(made[-1]) < per_batch:  # too many repeats wait: let the next round's groups come to them
-                waiting.extendleft(reversed(made.pop()))
-                break
+        turn = [int(group) for group in generator.permutation(groups)]
+        if waiting:
+            joined = _fitting(turn, waiting, count=per_batch - len(waiting), category=category)
+            made.append([*waiting, *joined])
+            turn = [group for group in turn if group not in joined]
+        full, rest = _one_category_each(turn, per_batch=per_batch, category=category)
+        whole = len(rest) // per_batch * per_batch
+        full += [rest[start : start + per_batch] for start in range(0, whole, per_batch)]
+        made += [full[place] for place in generator.permutation(len(full))]
+        waiting = rest[whole:]
     return made[:batches]
 
 
+def _fitting(turn: Sequence[int], waiting: Sequence[int], *, count: int, category: Mapping[int, int]) -> list[int]:
+    """Groups to fill a batch with: others than those waiting, if possible of the categories of those."""
+    theirs = {category[group] for group in waiting}
+    present = set(waiting)
+    others = [group for group in turn if group not in present]
+    return sorted(others, key=lambda group: category[group] not in theirs)[:count]
+
+
 def _one_category_each(
-    shuffled: Sequence[int], *, per_batch: int, within: Mapping[int, int]
+    turn: Sequence[int], *, per_batch: int, category: Mapping[int, int]
 ) -> tuple[list[list[int]], list[int]]:
-    """Whole batches of one category each, and the groups that fill none."""
+    """Whole batches of one category each, and the groups that fill none, category by category."""
     by_category: dict[int, list[int]] = {}
-    for group in shuffled:
-        by_category.setdefault(within[group], []).append(group)
+    for group in turn:
+        by_category.setdefault(category[group], []).append(group)
     full: list[list[int]] = []
     rest: list[int] = []
     for members in by_category.values():
@@ -202,17 +213,6 @@ def _one_category_each(
         full += [members[start : start + per_batch] for start in range(0, whole, per_batch)]
         rest += members[whole:]
     return full, rest
-
-
-def _take_different(waiting: deque[int], count: int) -> list[int]:
-    """The first `count` different groups that wait; repeats go on waiting, in their order."""
-    taken: list[int] = []
-    again: list[int] = []
-    while waiting and len(taken) < count:
-        group = waiting.popleft()
-        (again if group in taken else taken).append(group)
-    waiting.extendleft(reversed(again))
-    return taken
 
 
 def _generator(seed: int, epoch: int) -> np.random.Generator:

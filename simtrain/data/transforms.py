@@ -4,6 +4,7 @@ import os
 
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # its import would look for a newer version on the network
 
+import random
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
@@ -34,7 +35,9 @@ class ViewTransform:
 
     def __call__(self, image: NDArray[np.uint8], *, seed: int) -> NDArray[np.uint8]:
         """(H, W, 3) RGB -> (S, S, 3) RGB; the same seed gives the same view."""
-        self._compose.set_random_seed(seed)
+        # One generator for the whole list: given a seed, each transform would make its own from it, and all of them
+        # would throw the same dice (grayscale, a fifth of the views, only ever together with a flip).
+        self._compose.set_random_state(np.random.default_rng(seed), random.Random(seed))
         view: NDArray[np.uint8] = self._compose(image=image)["image"]
         return view
 
@@ -63,9 +66,13 @@ def custom_transform(transforms: Sequence[tuple[str, Mapping[str, Any]]], *, ima
     """One's own list of (name, parameters), followed by a resize to the square where the list does not make it.
 
     Raises:
-        ConfigError: for a transform or a parameter that albumentations does not have, or a value that it refuses.
+        ConfigError: for a transform or a parameter that albumentations does not have, a value that it refuses, or a
+            transform that does not make a picture of a picture.
     """
     steps = [_make(name, parameters, place=place) for place, (name, parameters) in enumerate(transforms)]
+    picture = np.full((2 * image_size, 2 * image_size, 3), 128, dtype=np.uint8)
+    for place, step in enumerate(steps):
+        picture = _try_out(step, picture, where=f"augmentation.transforms.{place}")
     return ViewTransform(transforms=[*steps, A.Resize(image_size, image_size, interpolation=cv2.INTER_AREA)])
 
 
@@ -116,3 +123,18 @@ def _make(name: str, parameters: Mapping[str, Any], *, place: int) -> A.BasicTra
         except (TypeError, ValueError, UserWarning) as error:
             reason = " ".join(str(error).split())[:200]
             raise ConfigError(f"{where}.parameters: {name}: {reason}") from None
+
+
+def _try_out(step: A.BasicTransform, picture: NDArray[np.uint8], *, where: str) -> NDArray[np.uint8]:
+    """What the transform makes of a picture: another one, or an error here rather than in the first epoch."""
+    name = type(step).__name__
+    step.set_random_seed(0)
+    try:
+        made = step(force_apply=True, image=picture)["image"]
+    except Exception as error:  # albumentations raises whatever its code trips over
+        reason = " ".join(str(error).split())[:200]
+        raise ConfigError(f"{where}: {name} fails on a picture of {picture.shape}: {reason}") from None
+    if not isinstance(made, np.ndarray) or made.dtype != np.uint8 or made.shape[2:] != (3,):
+        kind = f"{getattr(made, 'dtype', type(made).__name__)} of {tuple(made.shape)}"
+        raise ConfigError(f"{where}: {name} makes {kind}; a view stays uint8 RGB, which the encoder itself normalises")
+    return made

@@ -48,7 +48,8 @@ def timm_network(model: str, *, from_hub: bool, image_size: int | None) -> nn.Mo
         image_size: Side in pixels that a model of fixed size (a ViT) is built for; None: its own.
 
     Raises:
-        ConfigError: for a name that timm does not know, with the nearest ones.
+        ConfigError: for a name or a weights tag that timm does not know, with those it does, or a size that the model
+            cannot be built for.
         CheckpointError: if the weights cannot be had.
     """
     if not timm.is_model(model):
@@ -56,18 +57,27 @@ def timm_network(model: str, *, from_hub: bool, image_size: int | None) -> nn.Mo
         raise ConfigError(
             f"encoder.model: timm has no '{model}'" + (f"; did you mean {' or '.join(near)}?" if near else "")
         )
+    name, _, tag = model.partition(".")
+    tags = timm.list_models(f"{name}.*", include_tags=True)
+    if tag and model not in tags:
+        raise ConfigError(f"encoder.model: timm has no weights '{tag}' of {name}; allowed: {', '.join([name, *tags])}")
     size: dict[str, Any] = {"img_size": image_size} if image_size is not None and _has_fixed_size(model) else {}
     logging.getLogger("timm.models._builder").setLevel(logging.ERROR)  # its own retry chatter
     try:
         network = timm.create_model(model, pretrained=from_hub, num_classes=0, **size)
     except Exception as error:  # every hub client raises its own kinds
+        reason = (str(error).strip().splitlines() or ["no reason given"])[0][:160]
+        if size and (not from_hub or isinstance(error, AssertionError)):
+            message = f"encoder.image_size: {model} cannot be built for {image_size} pixels: {reason}"
+            raise ConfigError(message) from error
         if not from_hub:
             raise
-        reason = str(error).strip().splitlines()[0][:160]
         raise CheckpointError(
             f"encoder.weights: the hub's weights of {model} could not be had ({type(error).__name__}: {reason}); "
             "give a local file instead"
         ) from error
+    if any(value.dim() > 4 for value in network.parameters()):  # 3-D convolutions know no such format
+        return network
     return network.to(memory_format=torch.channels_last)
 
 

@@ -15,6 +15,8 @@ from simtrain.errors import CheckpointError
 PACKAGE_PREFIX = "package:"
 _SUFFIXES = {".pt", ".pth", ".ckpt", ".bin", ".safetensors", ".tar"}
 _WRAPPERS = ("state_dict", "model_state_dict", "model", "module")
+_COUNTER = "num_batches_tracked"  # files of PyTorch before 0.4.1 lack it, and torch itself does not ask for it
+_LARGEST_CLASSIFIER = 2  # tensors of a classifier that is numbered within a sequence of the network
 _PREFIXES = ("module.", "_orig_mod.", "model.", "backbone.", "encoder.")
 
 
@@ -65,9 +67,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         )
     except (OSError, RuntimeError, ValueError, EOFError, KeyError, SafetensorError) as error:
         raise CheckpointError(f"{path}: not a checkpoint that can be read: {_first_line(error)}") from None
-    except Exception as error:  # pickle's errors have no common base
-        if type(error).__name__ != "UnpicklingError":
-            raise
+    except Exception:  # pickle's errors have no common base; a text file can raise an IndexError
         raise CheckpointError(
             f"{path}: not a checkpoint, or one with code in it; only tensors and plain values are read"
         ) from None
@@ -93,30 +93,48 @@ def load_weights(network: nn.Module, path: Path, *, match: Literal["name", "orde
         match: By `name` (a prefix that all names share is ignored), or by `order` with equal shapes.
 
     Raises:
-        CheckpointError: naming the first tensor that is missing or of another shape.
+        CheckpointError: naming the first tensor that is missing, of another shape, or of a deeper network's layers.
     """
     tensors = read_tensors(path)
     wanted = network.state_dict()
-    found = _by_order(tensors, wanted, path=path) if match == "order" else _by_name(tensors)
-    missing = [name for name in wanted if name not in found]
+    found = _by_order(tensors, wanted, path=path) if match == "order" else _by_name(tensors, wanted)
+    missing = [name for name in wanted if name not in found and not name.endswith(_COUNTER)]
     if missing:
         hint = "; its shapes fit in order: try weights_match: order" if _fits_in_order(tensors, wanted) else ""
         raise CheckpointError(
             f"{path}: {len(missing)} of the network's {len(wanted)} tensors are not in it, such as '{missing[0]}'{hint}"
         )
     for name, value in wanted.items():
-        if found[name].shape != value.shape:
+        if name in found and found[name].shape != value.shape:
             raise CheckpointError(
                 f"{path}: '{name}' has shape {tuple(found[name].shape)}; the network needs {tuple(value.shape)}"
             )
-    network.load_state_dict({name: found[name] for name in wanted})
+    further = _further_layers(found, wanted)
+    if len(further) > _LARGEST_CLASSIFIER:
+        raise CheckpointError(
+            f"{path}: of a deeper network: the network has no place for {len(further)} tensors, such as '{further[0]}'"
+        )
+    network.load_state_dict({name: found.get(name, value) for name, value in wanted.items()})
 
 
-def _by_name(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+def _by_name(tensors: dict[str, Tensor], wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:
     for prefix in _PREFIXES:
-        if all(name.startswith(prefix) for name in tensors):
+        its_own = all(name.startswith(prefix) for name in wanted)
+        if not its_own and all(name.startswith(prefix) for name in tensors):
             tensors = {name.removeprefix(prefix): value for name, value in tensors.items()}
     return tensors
+
+
+def _further_layers(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> list[str]:
+    """What the file has of layers that continue a numbered sequence of the network: `layer3.6.conv1.weight`."""
+    known = {".".join(name.split(".")[:end]) for name in wanted for end in range(1, name.count(".") + 1)}
+    further = []
+    for name in found.keys() - wanted.keys():
+        parts = name.split(".")
+        end = next((end for end in range(len(parts) - 1, 0, -1) if ".".join(parts[:end]) in known), None)
+        if end is not None and parts[end].isdigit():
+            further.append(name)
+    return sorted(further)
 
 
 def _by_order(tensors: dict[str, Tensor], wanted: Mapping[str, Tensor], *, path: Path) -> dict[str, Tensor]:

@@ -94,18 +94,35 @@ def named_loss(
         embedding_size: D that the loss sees, for losses with proxies.
 
     Raises:
-        ConfigError: for a name or a parameter that the library does not have, with the ones it has.
+        ConfigError: for a name or a parameter that the library does not have, with the ones it has, and for a loss or
+            miner that does not work on labelled embeddings.
     """
     sizes = {"num_classes": classes, "embedding_size": embedding_size}
     made_miner = None
     if miner is not None:
         made_miner = _make(miners, miner, miner_parameters, sizes={}, where="objective.miner")
     made_loss = _make(losses, loss, loss_parameters, sizes=sizes, where="objective.loss")
-    return MinedLoss(loss=made_loss, miner=made_miner)
+    made = MinedLoss(loss=made_loss, miner=made_miner)
+    _try_out(made, embedding_size=embedding_size, name=loss if miner is None else f"{loss} with {miner}")
+    return made
+
+
+def _try_out(made: MinedLoss, *, embedding_size: int, name: str) -> None:
+    """Find out on two pairs, before any training, what the library notices in its first step only."""
+    embeddings = torch.randn(4, embedding_size, generator=torch.Generator().manual_seed(0))
+    try:
+        with torch.random.fork_rng(devices=[]), torch.no_grad():
+            made(embeddings, torch.tensor([0, 0, 1, 1]))
+    except Exception as error:  # the library raises whatever its code trips over
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ConfigError(f"objective: {name} does not work on labelled embeddings: {reason}") from error
 
 
 def _make(module: Any, name: str, parameters: Mapping[str, Any], *, sizes: Mapping[str, int], where: str) -> Any:
-    known = {key: value for key, value in vars(module).items() if inspect.isclass(value) and not key.startswith("Base")}
+    parts = {
+        key: value for key, value in vars(module).items() if inspect.isclass(value) and issubclass(value, nn.Module)
+    }
+    known = {key: value for key, value in parts.items() if not key.startswith("Base")}
     if name not in known:
         near = nearest(name, known) or f"; allowed: {', '.join(sorted(known))}"
         raise ConfigError(f"{where}.name: pytorch-metric-learning has no '{name}'{near}")

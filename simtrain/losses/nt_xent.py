@@ -37,5 +37,5 @@ def nt_xent_loss(embeddings: Tensor, *, temperature: float) -> Tensor:
         logits = unit @ unit.T / temperature
         itself = torch.eye(views, dtype=torch.bool, device=logits.device)
         among_others = logits.masked_fill(itself, -torch.inf).logsumexp(dim=1)
-        with_partner = (unit * unit.roll(views // 2, dims=0)).sum(dim=1) / temperature
+        with_partner = torch.cat([logits.diagonal(views // 2), logits.diagonal(-views // 2)])
         return (among_others - with_partner).mean()

@@ -102,12 +102,12 @@ class RetrievalModule(pl.LightningModule, ABC):
         return self
 
     @override
+    def on_train_start(self) -> None:
+        self._hold_what_is_frozen()  # Lightning begins no epoch when it resumes in the middle of one
+
+    @override
     def on_train_epoch_start(self) -> None:
-        self.train()  # Lightning gives each part the mode it had, and `embed` leaves the encoder in evaluation mode
-        head_only = self.current_epoch < self._settings.head_only_epochs
-        new = {id(parameter) for parameter in self.new_parameters()}
-        pretrained = [parameter for parameter in self.parameters() if id(parameter) not in new]
-        set_trainable(pretrained, trainable=not head_only)
+        self._hold_what_is_frozen()
 
     @override
     def configure_optimizers(self) -> Any:
@@ -115,3 +115,10 @@ class RetrievalModule(pl.LightningModule, ABC):
         steps = int(self.trainer.estimated_stepping_batches)
         optimizer, schedule = adamw_with_cosine(groups, settings=self._settings.optimizer, steps=steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def _hold_what_is_frozen(self) -> None:
+        self.train()  # Lightning gives each part the mode it had, and `embed` leaves the encoder in evaluation mode
+        head_only = self.current_epoch < self._settings.head_only_epochs
+        new = {id(parameter) for parameter in self.new_parameters()}
+        pretrained = [parameter for parameter in self.parameters() if id(parameter) not in new]
+        set_trainable(pretrained, trainable=not head_only)

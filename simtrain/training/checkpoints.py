@@ -74,8 +74,9 @@ class BestAndLast(pl.Callback):
 
     @override
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
-        # Lightning raises this one between steps; any other exception may find a step half done.
-        if isinstance(exception, SIGTERMException):
+        # Lightning raises this one between steps; any other exception may find a step half done. It cannot go on with a
+        # half done validation: then the last epoch's end remains what a resume begins from.
+        if isinstance(exception, SIGTERMException) and not trainer.validating:
             trainer.save_checkpoint(self._folder / LAST)
 
 

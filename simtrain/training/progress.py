@@ -37,10 +37,12 @@ class EpochLog(pl.Callback):
 
     @override
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._images, self._began = 0, time.perf_counter()
         rows = [row for row in read_metrics(self._path) if int(row["epoch"]) <= trainer.current_epoch]
         if not rows:
             rows = [{"epoch": "0", "step": "0", **_as_text(self._first)}]
         _write_rows(self._path, rows)
+        self._images, self._began = 0, time.perf_counter()  # a resume in mid-epoch begins no epoch
 
     @override
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

@@ -1,0 +1,240 @@
+"""A run from its first file to its last, interrupted and not."""
+
+import importlib.metadata
+import json
+import os
+import re
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+
+from simtrain.catalog.progress import silent
+from simtrain.catalog.table import Catalog, read_catalog, write_catalog
+from simtrain.commands.evaluate import tuned_encoder
+from simtrain.commands.fit import fit
+from simtrain.config import RunConfig, parse_run_config
+from simtrain.errors import CatalogError, CheckpointError, ConfigError
+from simtrain.training.checkpoints import read_module_state
+from simtrain.training.progress import read_metrics
+
+MakeConfig = Callable[..., RunConfig]
+
+
+def run(config: RunConfig, *, resume: bool = False, say: Callable[[str], None] = lambda line: None) -> Any:
+    return fit(config, resume=resume, say=say, progress=silent, progress_bar=False)
+
+
+def kill_self_after_epoch(epoch: int, number: signal.Signals) -> Callable[[str], None]:
+    def say(line: str) -> None:
+        if line.startswith(f"epoch {epoch}/"):
+            os.kill(os.getpid(), number)
+
+    return say
+
+
+def equal_states(one: Path, other: Path) -> bool:
+    first, second = read_module_state(one), read_module_state(other)
+    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_a_run_leaves_the_files_of_the_contract(make_config: MakeConfig) -> None:
+    result = run(make_config())
+    assert sorted(path.name for path in result.folder.iterdir()) == [
+        "best.ckpt",
+        "config.yaml",
+        "last.ckpt",
+        "metrics.csv",
+        "run.json",
+    ]
+
+
+def test_the_stored_configuration_is_the_whole_one(make_config: MakeConfig) -> None:
+    config = make_config()
+    folder = run(config).folder
+    assert parse_run_config(yaml.safe_load((folder / "config.yaml").read_text()), where="stored") == config
+
+
+def test_metrics_begin_with_the_untouched_encoder_and_have_a_row_per_epoch(
+    make_config: MakeConfig, catalog: Catalog
+) -> None:
+    folder = run(make_config()).folder
+    rows = read_metrics(folder / "metrics.csv")
+    record = json.loads((folder / "run.json").read_text())
+    assert [row["epoch"] for row in rows] == ["0", "1", "2", "3"]
+    steps = len(catalog.rows_of(["train"])) // 16
+    assert [row["step"] for row in rows] == ["0", str(steps), str(2 * steps), str(3 * steps)]
+    assert float(rows[0]["val_map_at_r"]) == pytest.approx(record["zero_shot"]["metrics"]["map_at_r"]["mean"], rel=1e-5)
+    assert all(float(row["train_loss"]) > 0 and float(row["images_per_second"]) > 0 for row in rows[1:])
+
+
+def test_the_record_tells_versions_data_and_the_best_epoch(make_config: MakeConfig, catalog: Catalog) -> None:
+    folder = run(make_config()).folder
+    record = json.loads((folder / "run.json").read_text())
+    rows = read_metrics(folder / "metrics.csv")
+    figures = [float(row["val_map_at_r"]) for row in rows]
+    assert record["status"] == "finished"
+    assert record["libraries"]["torch"] == importlib.metadata.version("torch")
+    assert record["data"]["images"] == len(catalog.rows)
+    assert record["best"]["value"] == pytest.approx(max(figures), rel=1e-5)
+    assert record["best"]["epoch"] == figures.index(max(figures))
+
+
+def test_the_same_seed_gives_the_same_weights(make_config: MakeConfig) -> None:
+    one, other = run(make_config(run="one")).folder, run(make_config(run="other")).folder
+    assert equal_states(one / "last.ckpt", other / "last.ckpt")
+
+
+def test_another_seed_gives_other_weights(make_config: MakeConfig) -> None:
+    one, other = run(make_config(run="one")).folder, run(make_config(run="other", seed=1)).folder
+    assert not equal_states(one / "last.ckpt", other / "last.ckpt")
+
+
+def test_loading_processes_do_not_change_the_weights(make_config: MakeConfig) -> None:
+    one = run(make_config(run="one")).folder
+    other = run(make_config(run="other", data={"batch_size": 16, "workers": 2})).folder
+    assert equal_states(one / "last.ckpt", other / "last.ckpt")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_interrupted_and_resumed_is_uninterrupted_bit_for_bit(make_config: MakeConfig, number: signal.Signals) -> None:
+    whole = run(make_config(run="whole")).folder
+    config = make_config(run="parts")
+    first = run(config, say=kill_self_after_epoch(1, number))
+    assert first.ended_by == number
+    assert json.loads((first.folder / "run.json").read_text())["status"] == "interrupted"
+    second = run(config, resume=True)
+    assert second.ended_by is None
+    assert equal_states(whole / "last.ckpt", second.folder / "last.ckpt")
+    assert equal_states(whole / "best.ckpt", second.folder / "best.ckpt")
+    stays = [{**row, "images_per_second": "", "seconds": ""} for row in read_metrics(whole / "metrics.csv")]
+    again = [{**row, "images_per_second": "", "seconds": ""} for row in read_metrics(second.folder / "metrics.csv")]
+    assert [row["val_map_at_r"] for row in again] == [row["val_map_at_r"] for row in stays]
+    assert [row["step"] for row in again] == [row["step"] for row in stays]
+
+
+def test_an_existing_run_is_refused(make_config: MakeConfig) -> None:
+    config = make_config()
+    folder = run(config).folder
+    before = {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
+    expected = f"{folder}: this run exists; continue it with --resume small, or name another with --set run=NAME"
+    with pytest.raises(CheckpointError, match=f"^{re.escape(expected)}$"):
+        run(config)
+    assert {path.name: path.stat().st_mtime_ns for path in folder.iterdir()} == before
+
+
+def test_resuming_with_another_configuration_shows_the_difference(make_config: MakeConfig) -> None:
+    folder = run(make_config()).folder
+    expected = (
+        f"{folder}: the configuration is not the one that the run began with: optimizer.learning_rate: 0.0003 -> 0.001"
+    )
+    with pytest.raises(CheckpointError, match=f"^{re.escape(expected)}$"):
+        run(make_config(optimizer={"learning_rate": 1e-3}), resume=True)
+
+
+def test_resuming_a_run_that_is_not_there_names_the_ones_that_are(make_config: MakeConfig) -> None:
+    run(make_config(run="mugs"))
+    with pytest.raises(CheckpointError, match=r"^mgs: no such run in .*; did you mean 'mugs'\?$"):
+        run(make_config(run="mgs"), resume=True)
+
+
+def test_resuming_a_finished_run_changes_nothing(make_config: MakeConfig) -> None:
+    config = make_config()
+    folder = run(config).folder
+    before = read_module_state(folder / "last.ckpt")
+    run(config, resume=True)
+    after = read_module_state(folder / "last.ckpt")
+    assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_a_group_of_one_image_is_an_error_that_leaves_nothing(
+    make_config: MakeConfig, catalog: Catalog, tmp_path: Path
+) -> None:
+    rows = catalog.rows.copy()
+    first = int(rows.index[rows["split"] == "train"][0])
+    rows.loc[first, "product"] = "lonely-mug"
+    write_catalog(Catalog(rows=rows, root=catalog.root, folder=_made(tmp_path / "lonely")))
+    config = make_config(catalog=str(tmp_path / "lonely"))
+    expected = (
+        f"{tmp_path / 'lonely'}: product 'lonely-mug' has 1 image; triplet needs 2 in split 'train': "
+        "add images, or set objective.single_image_groups=drop"
+    )
+    with pytest.raises(CatalogError, match=f"^{re.escape(expected)}$"):
+        run(config)
+    assert not Path(config.checkpoints).exists()
+
+
+def test_groups_of_one_image_can_be_dropped(make_config: MakeConfig, catalog: Catalog, tmp_path: Path) -> None:
+    rows = catalog.rows.copy()
+    rows.loc[int(rows.index[rows["split"] == "train"][0]), "product"] = "lonely-mug"
+    write_catalog(Catalog(rows=rows, root=catalog.root, folder=_made(tmp_path / "lonely")))
+    objective = {"kind": "triplet", "single_image_groups": "drop"}
+    assert run(make_config(catalog=str(tmp_path / "lonely"), objective=objective)).ended_by is None
+
+
+@pytest.mark.parametrize(
+    "objective",
+    [
+        {"kind": "simclr"},
+        {"kind": "simclr", "positive": "product", "projection_head": {"hidden_size": 32, "output_size": 16}},
+        {"kind": "metric_learning", "loss": {"name": "ProxyAnchorLoss"}},
+        {"kind": "metric_learning", "loss": {"name": "MultiSimilarityLoss"}, "miner": {"name": "MultiSimilarityMiner"}},
+    ],
+)
+def test_every_objective_trains_and_its_encoder_opens_again(make_config: MakeConfig, objective: dict[str, Any]) -> None:
+    config = make_config(
+        objective=objective, data={"batch_size": 12, "workers": 0}, trainer={"epochs": 1, "accelerator": "cpu"}
+    )
+    result = run(config)
+    assert tuned_encoder(config, result.folder).embedding_size == 256
+
+
+def test_flat_images_without_any_label_train_label_free(
+    make_config: MakeConfig, catalog: Catalog, tmp_path: Path
+) -> None:
+    rows = catalog.rows.assign(product=None, label=None)
+    write_catalog(Catalog(rows=rows, root=catalog.root, folder=_made(tmp_path / "flat")))
+    lines: list[str] = []
+    config = make_config(catalog=str(tmp_path / "flat"), objective={"kind": "simclr"})
+    result = run(config, say=lines.append)
+    assert result.best is None
+    assert (
+        lines[0]
+        == "no product or label in the catalogue: nothing to validate on; the last epoch will count as the best"
+    )
+    assert equal_states(result.folder / "best.ckpt", result.folder / "last.ckpt")
+
+
+def test_limited_batches_train(make_config: MakeConfig) -> None:
+    result = run(make_config(data={"batch_size": 16, "workers": 0, "limit_batch_to": "label"}))
+    assert result.ended_by is None
+
+
+def test_an_encoder_without_weights_has_nothing_to_train(make_config: MakeConfig) -> None:
+    with pytest.raises(
+        ConfigError, match=r"^encoder.kind: 'pixels' has nothing to train; judge it with simtrain evaluate$"
+    ):
+        run(make_config(encoder={"kind": "pixels"}))
+
+
+def test_the_steps_can_be_limited_within_an_epoch(make_config: MakeConfig) -> None:
+    folder = run(make_config(trainer={"epochs": 9, "max_steps": 6, "accelerator": "cpu"})).folder
+    assert read_metrics(folder / "metrics.csv")[-1]["step"] == "6"
+
+
+def test_an_image_that_vanished_is_named(make_config: MakeConfig, catalog: Catalog, tmp_path: Path) -> None:
+    rows = read_catalog(catalog.folder).rows
+    train = int(rows.index[rows["split"] == "train"][0])
+    rows.loc[train, "path"] = "mug/gone.jpg"
+    write_catalog(Catalog(rows=rows, root=catalog.root, folder=_made(tmp_path / "gone")))
+    with pytest.raises(CatalogError, match=r"mug/gone\.jpg: no such image"):
+        run(make_config(catalog=str(tmp_path / "gone")))
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir()
+    return folder

@@ -1,0 +1,209 @@
+"""How each mistake in a configuration is told."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from simtrain.config import apply_overrides, load_prepare_config, load_run_config, nearest, parse_run_config
+from simtrain.errors import ConfigError
+
+SMALLEST = "catalog: data/shop\nencoder: {kind: pixels}\nobjective: {kind: simclr}\n"
+TOP_LEVEL = (
+    "catalog, run, checkpoints, seed, relevance, encoder, objective, augmentation, data, optimizer, trainer, "
+    "evaluation, export"
+)
+
+Write = Callable[[str | bytes], Path]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    def write(text: str | bytes) -> Path:
+        path = tmp_path / "shop.yaml"
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return path
+
+    return write
+
+
+def complaint(path: Path, *overrides: str) -> str:
+    """What `load_run_config` says, without the file's name in front of each line."""
+    with pytest.raises(ConfigError) as caught:
+        load_run_config(path, overrides)
+    lines = str(caught.value).splitlines()
+    assert all(line.startswith(f"{path}: ") for line in lines)
+    return "\n".join(line.removeprefix(f"{path}: ") for line in lines)
+
+
+@pytest.mark.parametrize("override", ["seed", "=1", "data.=1", ".seed=1", "data..workers=1", ""])
+def test_set_without_key_or_value_is_an_error(override: str):
+    with pytest.raises(ConfigError) as caught:
+        apply_overrides({}, [override])
+    assert str(caught.value) == f"--set {override}: expected key=value, such as optimizer.learning_rate=1e-4"
+
+
+def test_set_through_a_value_is_an_error():
+    with pytest.raises(ConfigError) as caught:
+        apply_overrides({"catalog": "shop"}, ["catalog.folder=x"])
+    assert str(caught.value) == "--set catalog.folder=x: 'catalog' is a value, not a section"
+
+
+@pytest.mark.parametrize("override", ["relevance=[a", "encoder={kind: pixels, kind: timm}", "seed=" + "[" * 3000])
+def test_set_to_what_is_not_yaml_is_an_error(override: str):
+    with pytest.raises(ConfigError) as caught:
+        apply_overrides({}, [override])
+    assert str(caught.value).startswith(f"--set {override}: the value is not YAML: ")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "expected"),
+    [
+        (["encodr.kind=timm"], "encodr: unknown key; did you mean 'encoder'?"),
+        (["zzz=1"], f"zzz: unknown key; allowed: {TOP_LEVEL}"),
+        (["optimizer.learning_rat=1"], "optimizer.learning_rat: unknown key; did you mean 'learning_rate'?"),
+        (["encoder.image_sze=8"], "encoder.image_sze: unknown key; did you mean 'image_size'?"),
+        (["encoder.model=resnet18"], "encoder.model: unknown key; allowed: kind, image_size, resize"),
+        (
+            ["objective.projection_head.hiden_size=8"],
+            "objective.projection_head.hiden_size: unknown key; did you mean 'hidden_size'?",
+        ),
+        (
+            ["augmentation.transforms=[{name: A, parameter: {}}]"],
+            "augmentation.transforms.0.parameter: unknown key; did you mean 'parameters'?",
+        ),
+        (
+            ["encoder.kind=pixel"],
+            "encoder.kind: got 'pixel'; allowed: 'resnet', 'timm', 'pixels', 'histogram'; did you mean 'pixels'?",
+        ),
+        (
+            ["objective.kind=contrastive"],
+            "objective.kind: got 'contrastive'; allowed: 'simclr', 'triplet', 'metric_learning'",
+        ),
+        (["encoder={}"], "encoder.kind: missing; allowed: 'resnet', 'timm', 'pixels', 'histogram'"),
+        (["objective={kind: metric_learning}"], "objective.loss: missing; it has no default"),
+        (["optimizer.betas=[0.5]"], "optimizer.betas.1: missing; it has no default"),
+        (["data.batch_size=1"], "data.batch_size: got 1; input should be greater than or equal to 2"),
+        (["optimizer.betas=[0.5, 2]"], "optimizer.betas.1: got 2; input should be less than 1"),
+        (["optimizer.learning_rate=.inf"], "optimizer.learning_rate: got inf; input should be a finite number"),
+        (["run=" + "/" * 70], f"run: got '{'/' * 56}...; string should match pattern '^[A-Za-z0-9][A-Za-z0-9._-]*$'"),
+        (["encoder.resize=fit"], "encoder.resize: got 'fit'; input should be 'pad', 'crop' or 'squash'"),
+        (["run=a/b"], "run: got 'a/b'; string should match pattern '^[A-Za-z0-9][A-Za-z0-9._-]*$'"),
+    ],
+)  # fmt: skip
+def test_mistake_names_the_key_and_what_is_allowed(write: Write, overrides: list[str], expected: str):
+    assert complaint(write(SMALLEST), *overrides) == expected
+
+
+@pytest.mark.parametrize("key", ["catalog", "encoder", "objective"])
+def test_missing_key_is_named(write: Write, key: str):
+    text = "".join(line for line in SMALLEST.splitlines(keepends=True) if not line.startswith(key))
+    assert complaint(write(text)) == f"{key}: missing; it has no default"
+
+
+def test_two_mistakes_are_told_and_the_rest_counted(write: Write):
+    found = complaint(write(SMALLEST), "seed=-1", "data.batch_size=1", "trainer.epochs=0", "data.workers=-1")
+    assert found == (
+        "seed: got -1; input should be greater than or equal to 0\n"
+        "data.batch_size: got 1; input should be greater than or equal to 2 (and 2 more)"
+    )
+
+
+def test_mistake_of_prepare_settings_without_a_file_names_the_option():
+    with pytest.raises(ConfigError) as caught:
+        load_prepare_config(None, ["sede=1"])
+    assert str(caught.value) == "--set: sede: unknown key; did you mean 'seed'?"
+
+
+def test_where_opens_the_message_of_a_parsed_tree():
+    with pytest.raises(ConfigError) as caught:
+        parse_run_config({"encoder": {"kind": "pixels"}, "objective": {"kind": "simclr"}}, where="run 'a'")
+    assert str(caught.value) == "run 'a': catalog: missing; it has no default"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "expected"),
+    [
+        (
+            ["objective.kind=triplet", "objective.images_per_group=4", "data.batch_size=10"],
+            "data.batch_size 10 does not hold two whole groups of objective.images_per_group 4; "
+            "take a multiple of 4, 8 or more",
+        ),
+        (
+            ["objective.kind=triplet", "objective.images_per_group=4", "data.batch_size=4"],
+            "data.batch_size 4 does not hold two whole groups of objective.images_per_group 4; "
+            "take a multiple of 4, 8 or more",
+        ),
+        (
+            ["data.limit_batch_to=label"],
+            "data.limit_batch_to needs groups; it does not go with positive: augmentation",
+        ),
+        (
+            ["objective={kind: metric_learning, loss: {name: A, parameters: {distance: x}}}"],
+            "objective: distance cannot be set here: embeddings are unit vectors, and the class keeps its own",
+        ),
+    ],
+)
+def test_settings_that_do_not_go_together(write: Write, overrides: list[str], expected: str):
+    assert complaint(write(SMALLEST), *overrides) == expected
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["objective.kind=triplet", "objective.images_per_group=4", "data.batch_size=8"],
+        ["objective.positive=product", "data.limit_batch_to=label", "data.batch_size=3"],
+    ],
+)
+def test_settings_that_just_go_together(write: Write, overrides: list[str]):
+    assert load_run_config(write(SMALLEST), overrides).data.batch_size in (3, 8)
+
+
+def test_splits_leave_something_to_train_on():
+    with pytest.raises(ConfigError) as caught:
+        load_prepare_config(None, ["split.val=0.5", "split.test=0.5"])
+    assert str(caught.value) == "--set: split: val + test = 1 leaves nothing to train on; keep it below 1"
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ("", "expected keys and values at the top, found nothing"),
+        ("# only a comment\n", "expected keys and values at the top, found nothing"),
+        ("- a\n- b\n", "expected keys and values at the top, found list"),
+        ("hello", "expected keys and values at the top, found str"),
+        (b"\x89PNG\r\n\x1a\n\x00", "cannot be read as text: 'utf-8' codec can't decode byte 0x89 in position 0: "),
+        (b"a\x00b: 1", "not YAML: unacceptable character #x0000: special characters are not allowed"),
+        ("a: [1, 2", "not YAML: while parsing a flow sequence"),
+        ("a: !!python/object/apply:os.getcwd []", "not YAML: could not determine a constructor for the tag"),
+        ("seed: 1\nseed: 2\n", "not YAML: key 'seed' stands twice in "),
+        ("encoder:\n  kind: pixels\n  'kind': timm\n", "not YAML: key 'kind' stands twice in "),
+        ("? [a, b]\n: 1\n", "not YAML: while constructing a mapping"),
+        ("[" * 3000, "not YAML: maximum recursion depth exceeded"),
+        ("2024-05-01: 1\n", "holds more than text, numbers, lists and sections: keys must be "),
+        ("a: &loop [*loop]\n", "holds more than text, numbers, lists and sections: Circular reference detected"),
+    ],
+)
+def test_file_that_holds_no_configuration(write: Write, content: str | bytes, expected: str):
+    found = complaint(write(content))
+    assert found.startswith(expected)
+    assert "\n" not in found
+
+
+def test_folder_is_no_configuration(tmp_path: Path):
+    assert complaint(tmp_path) == "is a folder; expected a YAML file"
+
+
+def test_missing_file_is_named_with_the_nearest_there_is(write: Write, tmp_path: Path):
+    there = write(SMALLEST)
+    assert complaint(tmp_path / "shpo.yaml") == f"no such configuration file; did you mean '{there}'?"
+
+
+def test_missing_file_of_a_missing_folder(tmp_path: Path):
+    assert complaint(tmp_path / "nowhere" / "a.yaml") == "no such configuration file"
+
+
+@pytest.mark.parametrize(("name", "expected"), [("trian", "; did you mean 'train'?"), ("xyz", "")])
+def test_nearest_name(name: str, expected: str):
+    assert nearest(name, ["train", "val", "test"]) == expected

@@ -1,0 +1,122 @@
+"""A small network, a small catalogue of drawn pictures, and Lightning without its decorations."""
+
+# Shapes: N images, S = 16, F = 12.
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytorch_lightning as pl
+import torch
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+from torch import Tensor, nn
+from typing_extensions import override
+
+from simtrain.catalog.table import Catalog
+from simtrain.encoders.base import Encoder
+from simtrain.encoders.preprocessing import Preprocessing
+from simtrain.modules.base import TrainingSettings
+from simtrain.training.optim import OptimizerSettings
+
+SIZE = 16
+PREPROCESSING = Preprocessing(
+    image_size=SIZE, resize="pad", interpolation="bilinear", mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5)
+)
+
+
+class TinyEncoder(Encoder):
+    """Two convolutions with batch normalisation and dropout between them."""
+
+    def __init__(self, *, seed: int = 0, embedding_size: int | None = None, dropout: float = 0.0) -> None:
+        torch.manual_seed(seed)
+        super().__init__(preprocessing=PREPROCESSING, feature_size=12, embedding_size=embedding_size)
+        self.network = nn.Sequential(
+            nn.Conv2d(3, 8, kernel_size=3, stride=2, padding=1, bias=False),
+            nn.BatchNorm2d(8),
+            nn.ReLU(),
+            nn.Dropout(dropout),
+            nn.Conv2d(8, 12, kernel_size=3, stride=2, padding=1),
+            nn.AdaptiveAvgPool2d(1),
+            nn.Flatten(),
+        )
+
+    @override
+    def features(self, images: Tensor) -> Tensor:
+        return self.network(images)
+
+
+def optimizer_settings(**changes: Any) -> OptimizerSettings:
+    usual: dict[str, Any] = {
+        "learning_rate": 0.01,
+        "head_factor": 10.0,
+        "weight_decay": 0.1,
+        "betas": (0.9, 0.999),
+        "warmup_fraction": 0.25,
+    }
+    return OptimizerSettings(**{**usual, **changes})
+
+
+def training_settings(
+    *, head_only_epochs: int = 0, freeze_batch_norm: bool = False, **optimizer: Any
+) -> TrainingSettings:
+    return TrainingSettings(
+        optimizer=optimizer_settings(**optimizer),
+        head_only_epochs=head_only_epochs,
+        freeze_batch_norm=freeze_batch_norm,
+    )
+
+
+def draw_images(folder: Path, *, count: int, size: tuple[int, int] = (20, 20), seed: int = 0) -> list[Path]:
+    """PNG files 00.png, 01.png …: a disc of its own colour and place on noise."""
+    generator = np.random.default_rng(seed)
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for number in range(count):
+        image = Image.fromarray(generator.integers(120, 255, size=(size[1], size[0], 3), dtype=np.uint8))
+        left, top = (int(generator.integers(0, max(1, side - 8))) for side in size)
+        colour = tuple(int(value) for value in generator.integers(0, 255, size=3))
+        ImageDraw.Draw(image).ellipse((left, top, left + 8, top + 8), fill=colour)
+        paths.append(folder / f"{number:02d}.png")
+        image.save(paths[-1])
+    return paths
+
+
+def catalog_of(folder: Path, **columns: Sequence[Any]) -> Catalog:
+    """A catalogue of the columns given; ids, paths, flags and the split `train` fill themselves in."""
+    count = len(next(iter(columns.values())))
+    usual: dict[str, Any] = {
+        "id": [f"i{row:02d}" for row in range(count)],
+        "path": [f"{row:02d}.png" for row in range(count)],
+        "split": ["train"] * count,
+        "product": [None] * count,
+        "label": [None] * count,
+        "caption": [None] * count,
+        "query": [True] * count,
+        "gallery": [True] * count,
+    }
+    rows = pd.DataFrame({**usual, **{name: list(values) for name, values in columns.items()}})
+    return Catalog(rows=rows, root=folder, folder=folder)
+
+
+def pixels(count: int, *, seed: int = 0) -> NDArray[np.uint8]:
+    """(N, S, S, 3) noise."""
+    return np.random.default_rng(seed).integers(0, 256, size=(count, SIZE, SIZE, 3), dtype=np.uint8)
+
+
+def bare_trainer(folder: Path, *, callbacks: Sequence[pl.Callback] = (), **settings: Any) -> pl.Trainer:
+    """Lightning as `simtrain fit` uses it, on the CPU and silent."""
+    usual: dict[str, Any] = {
+        "accelerator": "cpu",
+        "devices": 1,
+        "logger": False,
+        "enable_checkpointing": False,
+        "enable_progress_bar": False,
+        "enable_model_summary": False,
+        "num_sanity_val_steps": 0,
+        "use_distributed_sampler": False,
+        "max_epochs": 1,
+    }
+    return pl.Trainer(default_root_dir=folder, callbacks=list(callbacks), **{**usual, **settings})

@@ -218,24 +218,34 @@ def _training_groups(
     """Training rows by group, groups numbered 0, 1, 2 …, and each row's number (-1: in no group)."""
     codes, rows = catalog.groups([column]), catalog.rows_of(["train"])
     rows = rows[codes[rows] >= 0]
+    if single == "error":
+        _refuse_single_images(catalog, column, codes, needed_by=needed_by)
     if len(rows) == 0:
         others = [name for name in filled_columns(catalog.rows) if name != column]
         hint = f"; filled: {', '.join(others)} (set objective.positive={others[0]})" if others else ""
         raise CatalogError(f"{catalog.folder}: column '{column}' is empty, and {needed_by} needs it{hint}")
     numbers, counts = np.unique(codes[rows], return_counts=True)
-    lone = numbers[counts < 2]
-    if len(lone) and single == "error":
-        first = catalog.rows[column].iloc[int(rows[codes[rows] == lone[0]][0])]
-        more = f" (and {len(lone) - 1} more like it)" if len(lone) > 1 else ""
-        kind = {"label": "class"}.get(column, column)
-        raise CatalogError(
-            f"{catalog.folder}: {kind} '{first}' has 1 image{more}; {needed_by} needs 2 in split 'train': "
-            "add images, or set objective.single_image_groups=drop"
-        )
     kept = numbers[counts >= 2]
     labels = np.full(len(codes), -1, dtype=np.int64)
     labels[rows] = np.where(np.isin(codes[rows], kept), np.searchsorted(kept, codes[rows]), -1)
     return {group: rows[labels[rows] == group] for group in range(len(kept))}, labels
+
+
+def _refuse_single_images(catalog: Catalog, column: str, codes: NDArray[np.int64], *, needed_by: str) -> None:
+    """A group with one image, in the catalogue or in its training split, has no positive pair to learn from."""
+    train = catalog.rows_of(["train"])
+    everywhere = np.arange(len(codes))
+    for rows, place in ((everywhere, ""), (train, " in split 'train'")):
+        numbers, counts = np.unique(codes[rows][codes[rows] >= 0], return_counts=True)
+        lone = numbers[counts < 2]
+        if len(lone):
+            first = catalog.rows[column].iloc[int(everywhere[codes == lone[0]][0])]
+            more = f" (and {len(lone) - 1} more like it)" if len(lone) > 1 else ""
+            kind = {"label": "class"}.get(column, column)
+            raise CatalogError(
+                f"{catalog.folder}: {kind} '{first}' has 1 image{place}{more}; {needed_by} needs 2: "
+                "add images, or set objective.single_image_groups=drop"
+            )
 
 
 def _categories(catalog: Catalog, groups: Mapping[int, NDArray[np.int64]], column: str | None) -> dict[int, int] | None:

@@ -60,7 +60,7 @@ class TripletConfig(_GroupedConfig):
     margin: float = Field(default=0.2, gt=0, le=2)
     """Above 0 to 2, in the unit of `distance`."""
 
-    miner: Literal["batch_hard", "semi_hard", "hard_negatives", "all"] = "hard_negatives"
+    miner: Literal["batch_hard", "semi_hard", "hard_negatives", "all"] = "batch_hard"
     """Which triplets of the batch count: `batch_hard` (each anchor's farthest positive with its nearest negative),
     `semi_hard` (negatives farther than the positive, yet within the margin), `hard_negatives` (every positive pair with
     the anchor's nearest negative), or `all` that violate the margin."""

@@ -9,14 +9,13 @@ import pytest
 from PIL import Image
 
 from simtrain.catalog.inspect import (
-    Item,
     duplicate_conflicts,
     duplicate_groups,
     inspect_image,
     inspect_images,
     single_image_labels,
 )
-from simtrain.catalog.progress import silent
+from simtrain.catalog.progress import Item, silent
 
 
 def save_grey(path: Path, *, level: int, size: tuple[int, int] = (6, 4)) -> Path:

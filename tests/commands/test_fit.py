@@ -160,7 +160,7 @@ def test_a_group_of_one_image_is_an_error_that_leaves_nothing(
     write_catalog(Catalog(rows=rows, root=catalog.root, folder=_made(tmp_path / "lonely")))
     config = make_config(catalog=str(tmp_path / "lonely"))
     expected = (
-        f"{tmp_path / 'lonely'}: product 'lonely-mug' has 1 image; triplet needs 2 in split 'train': "
+        f"{tmp_path / 'lonely'}: product 'lonely-mug' has 1 image; triplet needs 2: "
         "add images, or set objective.single_image_groups=drop"
     )
     with pytest.raises(CatalogError, match=f"^{re.escape(expected)}$"):

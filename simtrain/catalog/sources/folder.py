@@ -39,8 +39,7 @@ def read_folder(root: Path, *, levels: Sequence[str] | None, product_pattern: st
     Raises:
         CatalogError: if there is no image, a folder cannot be listed, or `levels` or `product_pattern` do not fit.
     """
-    root = root.resolve()
-    walk = _Walk(root=root, output=output.resolve())
+    walk = _Walk(root=root.resolve(), output=output.resolve())
     paths = sorted(walk.images())
     if not paths:
         raise CatalogError(_nothing_found(root, walk))
@@ -55,7 +54,7 @@ def read_folder(root: Path, *, levels: Sequence[str] | None, product_pattern: st
         if "product" in parts:
             raise CatalogError(f"{root}: both levels and product_pattern give the product; keep one of them")
         parts["product"] = products_from_paths(paths, pattern=product_pattern)
-    return Source(rows=source_rows({"path": paths, **parts}, further), root=root, findings=findings)
+    return Source(rows=source_rows({"path": paths, **parts}, further), root=walk.root, findings=findings)
 
 
 @dataclass(kw_only=True)

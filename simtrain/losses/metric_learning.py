@@ -2,6 +2,7 @@
 
 # Shapes: N embeddings, D features.
 
+import copy
 import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
@@ -108,11 +109,14 @@ def named_loss(
 
 
 def _try_out(made: MinedLoss, *, embedding_size: int, name: str) -> None:
-    """Find out on two pairs, before any training, what the library notices in its first step only."""
+    """Find out on two pairs, before any training, what the library notices in its first step only.
+
+    On a copy: some losses remember what they have seen.
+    """
     embeddings = torch.randn(4, embedding_size, generator=torch.Generator().manual_seed(0))
     try:
         with torch.random.fork_rng(devices=[]), torch.no_grad():
-            made(embeddings, torch.tensor([0, 0, 1, 1]))
+            copy.deepcopy(made)(embeddings, torch.tensor([0, 0, 1, 1]))
     except Exception as error:  # the library raises whatever its code trips over
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise ConfigError(f"objective: {name} does not work on labelled embeddings: {reason}") from error

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from simtrain.catalog.inspect import Item
+from simtrain.catalog.progress import Item
 from simtrain.catalog.table import COLUMNS, read_catalog
 from simtrain.commands.prepare import PrepareReport, prepare
 from simtrain.config import load_prepare_config

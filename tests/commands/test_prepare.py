@@ -189,7 +189,7 @@ def test_summary_for_a_newcomer(tmp_path: Path) -> None:
         "  test  2 images of 1 product",
         "2 groups of one product or picture stood in several splits; moved 2 images to the strictest (test, else val)",
         f"catalogue: {out / 'catalog.parquet'}",
-        f"next: simtrain compare '{out}'",
+        f"next: simtrain fit CONFIG.yaml --set catalog='{out}'",
     ]
 
 

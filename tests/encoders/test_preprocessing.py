@@ -1,0 +1,126 @@
+"""Geometry by hand-placed pixels, resizing against torch's own antialiased filter, normalising against numpy."""
+
+# Shapes: N images, H × W pixels as they came, S = image_size.
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+
+from simtrain.encoders.preprocessing import Preprocessing
+
+WHITE = 255
+USUAL = Preprocessing(
+    image_size=8, resize="pad", interpolation="bilinear", mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)
+)
+
+
+def preprocessing(**changes: Any) -> Preprocessing:
+    return replace(USUAL, **changes)
+
+
+def numbered(rows: list[list[int]]) -> NDArray[np.uint8]:
+    """(H, W, 3) in which a pixel's channels are its number, that plus 100 and that plus 200."""
+    return np.array(rows, dtype=np.uint8)[..., None] + np.array([0, 100, 200], dtype=np.uint8)
+
+
+def noise(height: int, width: int) -> NDArray[np.uint8]:
+    return np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+LANDSCAPE = numbered([[1, 2, 3, 4, 5], [6, 7, 8, 9, 10]])
+PORTRAIT = LANDSCAPE.transpose(1, 0, 2)
+
+
+def test_pad_puts_white_above_and_below_a_wide_picture():
+    framed = preprocessing(resize="pad").frame(LANDSCAPE)
+    assert framed.shape == (5, 5, 3)
+    assert (framed[[0, 3, 4]] == WHITE).all()  # three rows are missing: one above, two below
+    np.testing.assert_array_equal(framed[1:3], LANDSCAPE)
+
+
+def test_pad_puts_white_beside_a_tall_picture():
+    framed = preprocessing(resize="pad").frame(PORTRAIT)
+    assert framed.shape == (5, 5, 3)
+    assert (framed[:, [0, 3, 4]] == WHITE).all()
+    np.testing.assert_array_equal(framed[:, 1:3], PORTRAIT)
+
+
+def test_crop_takes_the_middle_of_a_wide_picture():
+    np.testing.assert_array_equal(preprocessing(resize="crop").frame(LANDSCAPE), numbered([[2, 3], [7, 8]]))
+
+
+def test_crop_takes_the_middle_of_a_tall_picture():
+    np.testing.assert_array_equal(preprocessing(resize="crop").frame(PORTRAIT), numbered([[2, 7], [3, 8]]))
+
+
+def test_squash_frames_the_whole_picture():
+    np.testing.assert_array_equal(preprocessing(resize="squash").frame(LANDSCAPE), LANDSCAPE)
+
+
+@pytest.mark.parametrize("resize", ["pad", "crop", "squash"])
+def test_square_of_the_right_size_is_left_as_it_is(resize: str):
+    image = noise(8, 8)
+    np.testing.assert_array_equal(preprocessing(resize=resize).pixels(image), image)
+
+
+@pytest.mark.parametrize("resize", ["pad", "crop", "squash"])
+@pytest.mark.parametrize(("height", "width"), [(5, 40), (40, 5), (3, 3), (1, 1)])
+def test_pixels_are_a_square_of_the_right_size(resize: str, height: int, width: int):
+    pixels = preprocessing(resize=resize).pixels(noise(height, width))
+    assert (pixels.shape, pixels.dtype) == ((8, 8, 3), np.uint8)
+
+
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
+@pytest.mark.parametrize(("height", "width"), [(37, 61), (64, 16), (5, 7)])
+def test_resize_is_the_antialiased_filter(interpolation: str, height: int, width: int):
+    image = noise(height, width)
+    planes = torch.from_numpy(image).permute(2, 0, 1)[None].double()
+    expected = F.interpolate(planes, size=(8, 8), mode=interpolation, antialias=True)[0].permute(1, 2, 0)
+    pixels = preprocessing(resize="squash", interpolation=interpolation).pixels(image)
+    # Pillow rounds to whole levels after each of its two passes.
+    np.testing.assert_allclose(pixels, expected.clamp(0, 255).numpy(), atol=1.1)
+
+
+def test_shrinking_averages_what_it_drops():
+    checkerboard = np.indices((64, 64)).sum(axis=0) % 2 * 255
+    image = np.repeat(checkerboard[..., None], 3, axis=2).astype(np.uint8)
+    pixels = preprocessing(resize="squash").pixels(image)
+    assert np.abs(pixels.astype(float) - 127.5).max() < 3  # picking single pixels would give 0 or 255
+
+
+def test_pad_keeps_the_shape_of_what_it_shows():
+    """A black bar of 20 × 80 in an 8 × 8 picture: two rows of black between white ones."""
+    pixels = preprocessing(resize="pad").pixels(np.zeros((20, 80, 3), dtype=np.uint8))
+    dark = pixels[..., 0].mean(axis=1) < 128
+    np.testing.assert_array_equal(dark, [False] * 3 + [True] * 2 + [False] * 3)
+
+
+def test_normalise_is_scaling_and_shifting_per_channel():
+    pixels = np.stack([noise(8, 8), noise(9, 8)[1:]])
+    expected = (pixels / 255.0 - np.array(USUAL.mean)) / np.array(USUAL.std)
+    normalised = USUAL.normalise(torch.from_numpy(pixels))
+    assert normalised.dtype == torch.float32
+    np.testing.assert_allclose(normalised.numpy(), expected.transpose(0, 3, 1, 2), rtol=1e-5, atol=1e-6)
+
+
+def test_normalised_images_lie_channels_last_in_memory():
+    normalised = USUAL.normalise(torch.from_numpy(np.stack([noise(8, 8)] * 2)))
+    assert normalised.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_dictionary_survives_json():
+    values = json.loads(json.dumps(USUAL.to_dict()))
+    assert values == {
+        "image_size": 8,
+        "resize": "pad",
+        "interpolation": "bilinear",
+        "mean": [0.485, 0.456, 0.406],
+        "std": [0.229, 0.224, 0.225],
+    }
+    assert Preprocessing.from_dict(values) == USUAL

@@ -76,9 +76,8 @@ def fit(config: RunConfig, *, resume: bool, say: Say, progress: Progress, progre
         SimtrainError: for anything that the user can mend; nothing is left half-written.
     """
     if not config.trains:
-        raise ConfigError(
-            f"encoder.kind: '{config.encoder.kind}' has nothing to train; judge it with simtrain evaluate"
-        )
+        kind = config.encoder.kind
+        raise ConfigError(f"encoder.kind: '{kind}' has nothing to train; judge it with simtrain evaluate")
     folder = _run_folder(config, resume=resume)
     catalog = read_catalog(Path(config.catalog))
     record = _resumed_record(config, catalog, folder) if resume else _new_record(config, catalog)
@@ -87,28 +86,22 @@ def fit(config: RunConfig, *, resume: bool, say: Say, progress: Progress, progre
     task = build_validation(config, catalog)
     data, groups = build_data(config, catalog, preprocessing=encoder.preprocessing, validation=task)
     module = build_module(config, encoder=encoder, groups=groups, validation=task)
-    if task is None:
-        say("no product or label in the catalogue: nothing to validate on; the last epoch will count as the best")
-    elif "zero_shot" not in record:
-        record["zero_shot"] = {
-            "split": "val",
-            **_zero_shot(config, catalog, encoder, task, say=say, progress=progress).to_dict(),
-        }
+    first = _zero_shot(config, catalog, encoder, task, record, say=say, progress=progress)
     monitor = f"val_{config.evaluation.monitor}" if task is not None else None
-    first = {name: float(found["mean"]) for name, found in record.get("zero_shot", {}).get("metrics", {}).items()}
     keeper = BestAndLast(folder=folder, monitor=monitor, first_value=first.get(config.evaluation.monitor))
     log = EpochLog(folder=folder, monitor=monitor, first=first, say=say)
     callbacks = [log, keeper, *_early_stopping(config, monitor)]
-    trainer = _trainer(config, callbacks, progress_bar=progress_bar, folder=folder)
+    trainer = _trainer(config, callbacks, progress_bar=progress_bar, folder=folder, validate=task is not None)
     if not resume:
         _make_run_folder(folder, config, record)
     began = time.perf_counter()
-    last = folder / LAST
-    ended_by = _train(trainer, module, data, checkpoint=last if resume and last.exists() else None)
-    record["status"] = "interrupted" if ended_by is not None else "finished"
-    record["finished"] = _now()
-    record["seconds"] = round(record.get("seconds", 0.0) + time.perf_counter() - began, 1)
-    record["best"] = {"epoch": keeper.best_epoch, "monitor": config.evaluation.monitor, "value": keeper.best_value}
+    ended_by = _train(trainer, module, data, resume_from=folder / LAST if resume else None)
+    record |= {
+        "status": "interrupted" if ended_by is not None else "finished",
+        "finished": _now(),
+        "seconds": round(record.get("seconds", 0.0) + time.perf_counter() - began, 1),
+        "best": {"epoch": keeper.best_epoch, "monitor": config.evaluation.monitor, "value": keeper.best_value},
+    }
     write_json(folder / RUN_FILE, record)
     return FitResult(
         folder=folder,
@@ -172,26 +165,38 @@ def _make_run_folder(folder: Path, config: RunConfig, record: dict[str, Any]) ->
 
 
 def _zero_shot(
-    config: RunConfig, catalog: Catalog, encoder: Encoder, task: RetrievalTask, *, say: Say, progress: Progress
-) -> Evaluation:
-    """The validation figures of the untouched encoder."""
-    embeddings = embed_images(
-        encoder,
-        [catalog.image_path(int(row)) for row in task.rows],
-        batch_size=config.evaluation.batch_size,
-        workers=worker_count(config.data.workers),
-        device=inference_device(config.trainer.accelerator),
-        progress=progress,
-    )
-    found = judge(
-        task,
-        embeddings,
-        draws=config.evaluation.bootstrap_draws,
-        confidence=config.evaluation.confidence,
-        seed=config.seed,
-    )
-    say(_zero_shot_line(found))
-    return found
+    config: RunConfig,
+    catalog: Catalog,
+    encoder: Encoder,
+    task: RetrievalTask | None,
+    record: dict[str, Any],
+    *,
+    say: Say,
+    progress: Progress,
+) -> dict[str, float]:
+    """The validation figures of the untouched encoder, which go on record; a resumed run has them there."""
+    if task is None:
+        say("no product or label in the catalogue: nothing to validate on; the last epoch will count as the best")
+        return {}
+    if "zero_shot" not in record:
+        embeddings = embed_images(
+            encoder,
+            [catalog.image_path(int(row)) for row in task.rows],
+            batch_size=config.evaluation.batch_size,
+            workers=worker_count(config.data.workers),
+            device=inference_device(config.trainer.accelerator),
+            progress=progress,
+        )
+        found = judge(
+            task,
+            embeddings,
+            draws=config.evaluation.bootstrap_draws,
+            confidence=config.evaluation.confidence,
+            seed=config.seed,
+        )
+        say(_zero_shot_line(found))
+        record["zero_shot"] = {"split": "val", **found.to_dict()}
+    return {name: float(found["mean"]) for name, found in record["zero_shot"]["metrics"].items()}
 
 
 def _zero_shot_line(found: Evaluation) -> str:
@@ -199,7 +204,9 @@ def _zero_shot_line(found: Evaluation) -> str:
     return f"zero-shot on val ({found.queries} queries, {found.gallery} images): {figures}"
 
 
-def _trainer(config: RunConfig, callbacks: list[pl.Callback], *, progress_bar: bool, folder: Path) -> pl.Trainer:
+def _trainer(
+    config: RunConfig, callbacks: list[pl.Callback], *, progress_bar: bool, folder: Path, validate: bool
+) -> pl.Trainer:
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)  # its import sets INFO: devices, adverts
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
     warnings.filterwarnings("ignore", message=".*LeafSpec.*")
@@ -219,6 +226,7 @@ def _trainer(config: RunConfig, callbacks: list[pl.Callback], *, progress_bar: b
         enable_checkpointing=False,
         enable_progress_bar=progress_bar,
         enable_model_summary=False,
+        limit_val_batches=None if validate else 0,
         num_sanity_val_steps=0,  # the zero-shot evaluation has been through every validation image already
         use_distributed_sampler=False,
     )
@@ -232,7 +240,7 @@ def _early_stopping(config: RunConfig, monitor: str | None) -> list[pl.Callback]
 
 
 def _train(
-    trainer: pl.Trainer, module: pl.LightningModule, data: pl.LightningDataModule, *, checkpoint: Path | None
+    trainer: pl.Trainer, module: pl.LightningModule, data: pl.LightningDataModule, *, resume_from: Path | None
 ) -> signal.Signals | None:
     """Run Lightning's fit; the signal that ended it, if one did."""
     ended_by = signal.SIGTERM
@@ -244,6 +252,8 @@ def _train(
         signal.signal(signal.SIGINT, before)
         os.kill(os.getpid(), signal.SIGTERM)
 
+    # A run that was killed before its first step has no checkpoint: it begins again.
+    checkpoint = resume_from if resume_from is not None and resume_from.exists() else None
     before = signal.signal(signal.SIGINT, interrupt)
     try:
         trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)

@@ -13,10 +13,12 @@ import albumentations as A
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import ValidationError
 
 from simtrain.config import nearest
 from simtrain.errors import ConfigError
 
+_ABSTRACT = (A.BasicTransform, A.DualTransform, A.ImageOnlyTransform, A.Transform3D)
 Preset = Literal["color_sensitive", "color_invariant", "simclr"]
 
 
@@ -112,7 +114,8 @@ def _simclr(image_size: int) -> list[A.BasicTransform]:
 
 def _make(name: str, parameters: Mapping[str, Any], *, place: int) -> A.BasicTransform:
     where = f"augmentation.transforms.{place}"
-    known = [key for key, value in vars(A).items() if isinstance(value, type) and issubclass(value, A.BasicTransform)]
+    parts = {key: value for key, value in vars(A).items() if isinstance(value, type)}
+    known = [key for key, value in parts.items() if issubclass(value, A.BasicTransform) and value not in _ABSTRACT]
     if name not in known:
         near = nearest(name, known)
         raise ConfigError(f"{where}.name: albumentations has no '{name}'{near}")
@@ -122,6 +125,8 @@ def _make(name: str, parameters: Mapping[str, Any], *, place: int) -> A.BasicTra
             return getattr(A, name)(**parameters)
         except (TypeError, ValueError, UserWarning) as error:
             reason = " ".join(str(error).split())[:200]
+            if isinstance(error, ValidationError):
+                reason = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
             raise ConfigError(f"{where}.parameters: {name}: {reason}") from None
 
 

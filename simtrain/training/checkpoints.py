@@ -46,7 +46,6 @@ class BestAndLast(pl.Callback):
         self._monitor = monitor
         self.best_value = first_value
         self.best_epoch = 0
-        self.last_value: float | None = first_value
 
     @override
     def state_dict(self) -> dict[str, Any]:
@@ -66,7 +65,6 @@ class BestAndLast(pl.Callback):
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         epoch = trainer.current_epoch + 1
         value = float(trainer.callback_metrics[self._monitor]) if self._monitor is not None else None
-        self.last_value = value
         if value is None or self.best_value is None or value > self.best_value:
             self.best_value, self.best_epoch = value, epoch
             trainer.save_checkpoint(self._folder / BEST)

@@ -54,11 +54,15 @@ def test_lab_equals_opencv():
     np.testing.assert_allclose(rgb_to_lab(torch.from_numpy(colours)).numpy(), expected, atol=0.3)
 
 
-def test_lab_of_dark_colours_equals_opencv():
-    """Below the bend of both curves: sRGB under 0.04045, CIE under (6/29)³."""
-    colours = random_colours(200, seed=2) * np.float32(0.05)
-    expected = cv2.cvtColor(colours[None], cv2.COLOR_RGB2Lab)[0]
-    np.testing.assert_allclose(rgb_to_lab(torch.from_numpy(colours)).numpy(), expected, atol=0.3)
+def test_lab_of_dark_colours_is_linear():
+    """Below the bends of both curves, L* is 903.3 · Y (CIE 15) and Y a weighted sum of channels / 12.92 (sRGB)."""
+    colours = random_colours(200, seed=2) * np.float32(0.04)
+    x, y, z = (
+        np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]) @ colours.T / 12.92
+    )
+    slope = 903.3 / 116
+    expected = np.stack([903.3 * y, 500 * slope * (x / 0.9505 - y), 200 * slope * (y - z / 1.089)], axis=1)
+    np.testing.assert_allclose(rgb_to_lab(torch.from_numpy(colours)).numpy(), expected, atol=0.01)
 
 
 def test_hsv_equals_colorsys():

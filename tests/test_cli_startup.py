@@ -145,7 +145,6 @@ def test_misused_command_line_ends_with_status_2(
     assert "Traceback" not in captured.err
 
 
-@pytest.mark.xfail(strict=True, reason="cli.main leaves these to typer, which prints its usage and a box of five lines")
 @pytest.mark.parametrize("arguments", [["ft"], ["fit", "--sett", "a=1"], ["prepare"], ["search", "b", "-k", "many"]])
 def test_misused_command_line_is_one_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str]

@@ -1,8 +1,9 @@
-"""A small network, a small catalogue of drawn pictures, and Lightning without its decorations."""
+"""A small network, a small shop of drawn pictures, and Lightning without its decorations."""
 
 # Shapes: N images, S = 16, F = 12.
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +11,22 @@ import numpy as np
 import pandas as pd
 import pytorch_lightning as pl
 import torch
-from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from torch import Tensor, nn
 from typing_extensions import override
 
 from simtrain.catalog.table import Catalog
+from simtrain.data.batch import Batch
+from simtrain.data.datamodule import CatalogData
+from simtrain.data.datasets import CatalogImages, TrainingViews
+from simtrain.data.samplers import EpochBatches, shuffled_plan
+from simtrain.data.transforms import preset_transform
 from simtrain.encoders.base import Encoder
 from simtrain.encoders.preprocessing import Preprocessing
+from simtrain.evaluation.protocol import RetrievalTask, retrieval_task
 from simtrain.modules.base import TrainingSettings
+from simtrain.modules.heads import projection_head
+from simtrain.modules.simclr import SimCLRModule
 from simtrain.training.optim import OptimizerSettings
 
 SIZE = 16
@@ -101,9 +109,63 @@ def catalog_of(folder: Path, **columns: Sequence[Any]) -> Catalog:
     return Catalog(rows=rows, root=folder, folder=folder)
 
 
-def pixels(count: int, *, seed: int = 0) -> NDArray[np.uint8]:
-    """(N, S, S, 3) noise."""
-    return np.random.default_rng(seed).integers(0, 256, size=(count, SIZE, SIZE, 3), dtype=np.uint8)
+def noise_batch(*, samples: int, views: int, labels: Sequence[int] | None = None, seed: int = 0) -> Batch:
+    """A batch of noise; the labels are 0, 0, 1, 1 … unless given."""
+    generator = torch.Generator().manual_seed(seed)
+    shape = (samples, views, SIZE, SIZE, 3)
+    return Batch(
+        views=torch.randint(0, 256, shape, generator=generator, dtype=torch.uint8),
+        labels=torch.arange(samples) // 2 if labels is None else torch.tensor(labels),
+        rows=torch.arange(samples)[:, None].expand(samples, views),
+    )
+
+
+@dataclass(frozen=True)
+class Shop:
+    """8 products of 2 pictures to train on, 4 to validate on."""
+
+    catalog: Catalog
+    paths: list[Path]
+    task: RetrievalTask
+
+    def data(self, *, validate: bool = True, batch_size: int = 4) -> CatalogData:
+        """Two augmented views of each training image, in 16 / batch_size batches; 2 batches to validate on."""
+        training = TrainingViews(
+            paths=self.paths,
+            labels=self.catalog.groups(["product"]),
+            views=2,
+            preprocessing=PREPROCESSING,
+            transform=preset_transform("color_sensitive", image_size=SIZE),
+            seed=3,
+        )
+        images = CatalogImages(paths=[self.paths[row] for row in self.task.rows], preprocessing=PREPROCESSING)
+        return CatalogData(
+            training=training,
+            batches=EpochBatches(plan=shuffled_plan(self.catalog.rows_of(["train"]), batch_size=batch_size, seed=3)),
+            validation=images if validate else None,
+            evaluation_batch_size=4,
+            workers=0,
+            pin_memory=False,
+        )
+
+    def module(self, *, encoder: TinyEncoder | None = None, validate: bool = True, **settings: Any) -> SimCLRModule:
+        """SimCLR with a projection head, the same weights each time."""
+        encoder = encoder if encoder is not None else TinyEncoder(seed=1)
+        torch.manual_seed(2)
+        return SimCLRModule(
+            temperature=0.1,
+            encoder=encoder,
+            head=projection_head(input_size=encoder.embedding_size, hidden_size=8, output_size=4),
+            settings=training_settings(**settings),
+            validation=self.task if validate else None,
+        )
+
+
+def draw_shop(folder: Path) -> Shop:
+    paths = draw_images(folder, count=24)
+    catalog = catalog_of(folder, product=[f"p{row // 2:02d}" for row in range(24)], split=["train"] * 16 + ["val"] * 8)
+    task = retrieval_task(catalog, split="val", gallery_splits=None, relevance=["product"])
+    return Shop(catalog=catalog, paths=paths, task=task)
 
 
 def bare_trainer(folder: Path, *, callbacks: Sequence[pl.Callback] = (), **settings: Any) -> pl.Trainer:

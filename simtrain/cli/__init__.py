@@ -2,15 +2,15 @@
 
 import errno
 import json
-import os
 import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from typer.exceptions import TyperException
 
-from simtrain.cli.screen import fail, message_of, print_evaluation, print_neighbours, progress, say
+from simtrain.cli.screen import fail, message_of, print_evaluation, print_neighbours, progress, say, say_aside
 from simtrain.errors import SimtrainError
 
 if TYPE_CHECKING:
@@ -171,18 +171,22 @@ def show_config(
 def main() -> None:
     """Run the command line; what a user can mend is told in a line or two, with exit status 2."""
     try:
-        app()
+        status = app(standalone_mode=False)
     except SimtrainError as error:
         fail(message_of(error))
+    except TyperException as error:
+        misuse = " ".join(error.format_message().split())
+        if not misuse:  # a bare `simtrain` has shown its help
+            sys.exit(2)
+        fail(f"{misuse}{'' if misuse.endswith(('.', '?')) else '.'} See: simtrain --help")
+    except (typer.Abort, KeyboardInterrupt):
+        say_aside("interrupted")
+        sys.exit(130)
     except OSError as error:
         if error.errno not in _MENDABLE:
             raise
         fail(f"{error.filename or ''}: {error.strerror}")
-    except BrokenPipeError:
-        os._exit(1)
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        sys.exit(130)
+    sys.exit(status if isinstance(status, int) else 0)
 
 
 def _fit_config(config: Path | None, overrides: list[str], *, resume: str | None) -> "RunConfig":

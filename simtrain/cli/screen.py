@@ -20,9 +20,14 @@ def say(line: str) -> None:
     print(line, flush=True)
 
 
+def say_aside(line: str) -> None:
+    """A line on standard error."""
+    print(line, file=sys.stderr, flush=True)
+
+
 def fail(message: str) -> NoReturn:
     """A line on standard error and exit status 2."""
-    print(f"error: {message}", file=sys.stderr)
+    say_aside(f"error: {message}")
     sys.exit(2)
 
 
@@ -52,16 +57,16 @@ def _lines(items: Iterable[Item], total: int, description: str, /) -> Iterable[I
         yield item
         if time.monotonic() - told > 10:
             told = time.monotonic()
-            print(f"{description}: {done}/{total}", file=sys.stderr, flush=True)
+            say_aside(f"{description}: {done}/{total}")
 
 
-def _table(columns: list[tuple[str, Any]], rows: Iterable[Iterable[str]], *, title: str) -> None:
+def _table(columns: list[tuple[str, Any]], rows: Iterable[Iterable[str]]) -> None:
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=title, title_justify="left", title_style="", box=SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for name, justify in columns:
         table.add_column(name, justify=justify, overflow="fold")
     for row in rows:
@@ -72,7 +77,7 @@ def _table(columns: list[tuple[str, Any]], rows: Iterable[Iterable[str]], *, tit
 def print_evaluation(report: "EvaluationReport") -> None:
     """Each metric with its interval, in percent."""
     found = report.evaluation
-    title = (
+    say(
         f"{report.name}, split {report.split}: {found.queries} queries among {found.gallery} images, "
         f"relevant = same {' + '.join(report.relevance)}"
     )
@@ -80,9 +85,7 @@ def print_evaluation(report: "EvaluationReport") -> None:
         [name, f"{100 * metric.mean:.1f}", f"{100 * metric.low:.1f} to {100 * metric.high:.1f}"]
         for name, metric in found.metrics.items()
     ]
-    _table(
-        [("metric", "left"), ("%", "right"), (f"{100 * found.confidence:.0f} % interval", "right")], rows, title=title
-    )
+    _table([("metric", "left"), ("%", "right"), (f"{100 * found.confidence:.0f} % interval", "right")], rows)
     if found.lone_queries:
         say(f"{found.lone_queries} queries had nothing to find and were left out")
 
@@ -94,4 +97,4 @@ def print_neighbours(neighbours: "list[Neighbour]") -> None:
         [str(found.rank), f"{found.similarity:.3f}", found.id, found.caption or found.label or ""]
         for found in neighbours
     ]
-    _table(columns, rows, title="")
+    _table(columns, rows)

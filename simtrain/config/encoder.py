@@ -39,9 +39,9 @@ class ResNetConfig(_NetworkConfig):
     model: Annotated[str, Field(pattern=r"^(resnet|resnext|wide_resnet)\d+\w*$")] = "resnet50"
     """A torchvision name: resnet18 to resnet152, resnext50_32x4d, wide_resnet50_2 …"""
 
-    weights: str = "IMAGENET1K_V2"
-    """A torchvision weights enum (`IMAGENET1K_V1`, `IMAGENET1K_V2`; downloaded once), a file, `package:MODULE/FILE`,
-    or `none` (random)."""
+    weights: str = "DEFAULT"
+    """A torchvision weights enum (`DEFAULT` is the best it has for the model, others `IMAGENET1K_V1`, `IMAGENET1K_V2`;
+    downloaded once), a file, `package:MODULE/FILE`, or `none` (random)."""
 
 
 class TimmConfig(_NetworkConfig):

@@ -125,8 +125,9 @@ def _make(name: str, parameters: Mapping[str, Any], *, place: int) -> A.BasicTra
             return getattr(A, name)(**parameters)
         except (TypeError, ValueError, UserWarning) as error:
             reason = " ".join(str(error).split())[:200]
-            if isinstance(error, ValidationError):
-                reason = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
+            if isinstance(error.__cause__, ValidationError):
+                faults = error.__cause__.errors()
+                reason = "; ".join(": ".join([*map(str, fault["loc"]), fault["msg"]]) for fault in faults)
             raise ConfigError(f"{where}.parameters: {name}: {reason}") from None
 
 

@@ -174,15 +174,18 @@ def test_an_empty_list_is_an_area_resize() -> None:
         ),
         (
             [("ToFloat", {"p": 0.01})],
-            "augmentation.transforms.0: ToFloat makes float32 of (48, 48, 3); a view stays uint8 RGB, which the encoder "
-            "itself normalises",
+            "augmentation.transforms.0: ToFloat makes float32 of (48, 48, 3); a view stays uint8 RGB, which the "
+            "encoder itself normalises",
         ),
         (
             [("RandomCrop", {"height": 100, "width": 9})],
-            "augmentation.transforms.0: RandomCrop fails on a picture of (48, 48, 3): Crop size (height, width) exceeds "
-            "image dimensions (height, width): (100, 9) vs (48, 48)",
+            "augmentation.transforms.0: RandomCrop fails on a picture of (48, 48, 3): Crop size (height, width) "
+            "exceeds image dimensions (height, width): (100, 9) vs (48, 48)",
         ),
-        ([("DualTransform", {})], "augmentation.transforms.0.name: albumentations has no 'DualTransform'"),
+        (
+            [("DualTransform", {})],
+            "augmentation.transforms.0.name: albumentations has no 'DualTransform'; did you mean 'ElasticTransform'?",
+        ),
     ],
 )
 def test_a_list_that_does_not_work_is_told(transforms: list[tuple[str, Mapping[str, Any]]], message: str) -> None:

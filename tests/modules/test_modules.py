@@ -1,0 +1,372 @@
+"""Training modules: what they learn, what they hold still, and what they tell."""
+
+# Shapes: B samples, V views, D features.
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import LambdaCallback
+from pytorch_metric_learning.distances import LpDistance
+from pytorch_metric_learning.utils.accuracy_calculator import AccuracyCalculator
+from pytorch_metric_learning.utils.inference import CustomKNN
+from tiny_training import (
+    PREPROCESSING,
+    SIZE,
+    Shop,
+    TinyEncoder,
+    bare_trainer,
+    draw_shop,
+    noise_batch,
+    optimizer_settings,
+    training_settings,
+)
+from torch import Tensor, nn
+
+from simtrain.catalog.progress import silent
+from simtrain.data.batch import Batch, ImageBatch
+from simtrain.data.embedding import embed_images
+from simtrain.losses.metric_learning import named_loss, triplet_loss
+from simtrain.modules.base import RetrievalModule
+from simtrain.modules.heads import projection_head
+from simtrain.modules.metric_learning import MetricLearningModule
+from simtrain.modules.simclr import SimCLRModule
+from simtrain.training.optim import parameter_groups
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.*LeafSpec"),
+    pytest.mark.filterwarnings("ignore:Total length of `list` across ranks is zero"),
+]
+
+
+def head() -> nn.Sequential:
+    torch.manual_seed(1)
+    return projection_head(input_size=12, hidden_size=16, output_size=6)
+
+
+def simclr(*, encoder: TinyEncoder | None = None, head: nn.Module | None = None, **settings: Any) -> SimCLRModule:
+    return SimCLRModule(
+        temperature=0.2,
+        encoder=encoder if encoder is not None else TinyEncoder(),
+        head=head,
+        settings=training_settings(**settings),
+        validation=None,
+    )
+
+
+def triplet(**settings: Any) -> MetricLearningModule:
+    return MetricLearningModule(
+        mined_loss=triplet_loss(margin=0.2, distance="cosine", miner="hard_negatives"),
+        encoder=TinyEncoder(),
+        head=None,
+        settings=training_settings(**settings),
+        validation=None,
+    )
+
+
+def proxies(**settings: Any) -> MetricLearningModule:
+    torch.manual_seed(3)
+    loss = named_loss(
+        loss="ProxyAnchorLoss", loss_parameters={}, miner=None, miner_parameters={}, classes=4, embedding_size=6
+    )
+    return MetricLearningModule(
+        mined_loss=loss, encoder=TinyEncoder(), head=head(), settings=training_settings(**settings), validation=None
+    )
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
+    return draw_shop(tmp_path_factory.mktemp("shop"))
+
+
+@pytest.mark.parametrize(("make", "views"), [(lambda: simclr(head=head()), 2), (simclr, 2), (triplet, 1), (proxies, 1)])
+def test_a_few_steps_lower_the_loss_of_a_batch(make: Callable[[], RetrievalModule], views: int) -> None:
+    module, batch = make().train(), noise_batch(samples=8, views=views)
+    settings = optimizer_settings(learning_rate=0.003, weight_decay=0.0)
+    optimizer = torch.optim.AdamW(parameter_groups(module, new=module.new_parameters(), settings=settings))
+    losses = []
+    for _ in range(15):
+        optimizer.zero_grad()
+        loss = module.loss(batch)
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.9 * losses[0]
+
+
+@pytest.mark.parametrize("views", [1, 2, 3])
+def test_projections_come_view_by_view(views: int) -> None:
+    module, batch = simclr(head=head()).eval(), noise_batch(samples=3, views=views)
+    projected = module.project(batch)
+    for view in range(views):
+        for sample in range(3):
+            pixels = (batch.views[sample, view].permute(2, 0, 1)[None].float() / 255 - 0.5) / 0.5
+            expected = module.head(module.encoder.network(pixels))[0]
+            torch.testing.assert_close(projected[view * 3 + sample], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_without_a_head_the_loss_sees_the_embedding() -> None:
+    module, batch = simclr().eval(), noise_batch(samples=3, views=1)
+    expected = module.encoder(PREPROCESSING.normalise(batch.views[:, 0]))
+    torch.testing.assert_close(module.project(batch), expected)
+
+
+def test_simclr_is_low_where_the_views_of_a_sample_agree() -> None:
+    module = simclr().eval()
+    batch = noise_batch(samples=4, views=1)
+    agreeing = Batch(views=batch.views.expand(-1, 2, -1, -1, -1), labels=batch.labels, rows=batch.rows)
+    mismatched = Batch(
+        views=torch.cat([batch.views, batch.views.roll(1, dims=0)], dim=1), labels=batch.labels, rows=batch.rows
+    )
+    assert module.loss(agreeing) < module.loss(mismatched)
+
+
+def test_metric_learning_goes_by_the_labels() -> None:
+    module = triplet().eval()
+    alike = noise_batch(samples=4, views=1)
+    alike.views[1], alike.views[3] = alike.views[0], alike.views[2]
+    crossed = Batch(views=alike.views, labels=torch.tensor([0, 1, 0, 1]), rows=alike.rows)
+    assert module.loss(alike) < module.loss(crossed)
+
+
+@pytest.mark.parametrize("make", [lambda: simclr(head=head()), triplet])
+def test_the_loss_is_float32_under_autocast(make: Callable[[], RetrievalModule]) -> None:
+    module, views = make(), 2
+    module = module.train()
+    batch = noise_batch(samples=4, views=views if isinstance(module, SimCLRModule) else 1)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        loss = module.loss(batch)
+    assert loss.dtype == torch.float32
+    loss.backward()
+    assert all(parameter.grad is not None for parameter in module.encoder.parameters())
+
+
+def test_the_head_is_no_part_of_the_encoder() -> None:
+    module = simclr(head=head())
+    encoder_names = set(TinyEncoder().state_dict())
+    assert set(module.encoder.state_dict()) == encoder_names
+    assert set(module.state_dict()) == {f"encoder.{name}" for name in encoder_names} | {
+        "head.0.weight",
+        "head.0.bias",
+        "head.2.weight",
+        "head.2.bias",
+    }
+
+
+def names_of(module: nn.Module, parameters: list[nn.Parameter]) -> set[str]:
+    wanted = {id(parameter) for parameter in parameters}
+    return {name for name, parameter in module.named_parameters() if id(parameter) in wanted}
+
+
+def test_head_last_layer_and_proxies_are_new() -> None:
+    module = proxies()
+    module.encoder = TinyEncoder(embedding_size=12)
+    assert names_of(module, module.new_parameters()) == {
+        "encoder.reduction.weight",
+        "head.0.weight",
+        "head.0.bias",
+        "head.2.weight",
+        "head.2.bias",
+        "mined_loss.loss.proxies",
+    }
+
+
+def test_an_encoder_alone_has_nothing_new() -> None:
+    assert simclr().new_parameters() == []
+
+
+class Snapshots(pl.Callback):
+    """The encoder before training and after each epoch."""
+
+    def __init__(self) -> None:
+        self.states: list[dict[str, Tensor]] = []
+
+    def _take(self, module: pl.LightningModule) -> None:
+        self.states.append({name: value.clone() for name, value in module.encoder.state_dict().items()})
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._take(pl_module)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._take(pl_module)
+
+
+def states_of_a_fit(shop: Shop, folder: Path, *, epochs: int, **settings: Any) -> list[dict[str, Tensor]]:
+    snapshots = Snapshots()
+    trainer = bare_trainer(folder, callbacks=[snapshots], max_epochs=epochs)
+    trainer.fit(shop.module(**settings), datamodule=shop.data())
+    return snapshots.states
+
+
+def moved(before: dict[str, Tensor], after: dict[str, Tensor], *, statistics: bool) -> set[str]:
+    """The names that changed, among BatchNorm's running statistics or among the weights."""
+    return {
+        name
+        for name, value in after.items()
+        if ("running" in name or "num_batches" in name) == statistics and not torch.equal(value, before[name])
+    }
+
+
+def test_frozen_running_statistics_do_not_move(shop: Shop, tmp_path: Path) -> None:
+    before, _, after = states_of_a_fit(shop, tmp_path, epochs=2, freeze_batch_norm=True)
+    assert moved(before, after, statistics=True) == set()
+
+
+def test_running_statistics_move_unless_they_are_frozen(shop: Shop, tmp_path: Path) -> None:
+    before, after = states_of_a_fit(shop, tmp_path, epochs=1, freeze_batch_norm=False)
+    assert moved(before, after, statistics=True) == {
+        "network.1.running_mean",
+        "network.1.running_var",
+        "network.1.num_batches_tracked",
+    }
+
+
+@pytest.mark.parametrize("freeze_batch_norm", [True, False])
+def test_all_weights_of_the_encoder_learn(shop: Shop, tmp_path: Path, freeze_batch_norm: bool) -> None:
+    before, after = states_of_a_fit(shop, tmp_path, epochs=1, freeze_batch_norm=freeze_batch_norm)
+    assert moved(before, after, statistics=False) == {name for name, _ in TinyEncoder().named_parameters()}
+
+
+def test_head_only_epochs_leave_the_encoders_weights_bit_identical(shop: Shop, tmp_path: Path) -> None:
+    before, first, second, third = states_of_a_fit(shop, tmp_path, epochs=3, head_only_epochs=2)
+    assert moved(before, first, statistics=False) == set()
+    assert moved(before, second, statistics=False) == set()
+    assert moved(before, third, statistics=False) == {name for name, _ in TinyEncoder().named_parameters()}
+
+
+def test_head_only_epochs_train_the_head(shop: Shop, tmp_path: Path) -> None:
+    module = shop.module(head_only_epochs=1)
+    before = module.head[0].weight.clone()
+    bare_trainer(tmp_path).fit(module, datamodule=shop.data())
+    assert not torch.equal(module.head[0].weight, before)
+
+
+def test_head_only_epochs_train_a_new_last_layer(shop: Shop, tmp_path: Path) -> None:
+    encoder = TinyEncoder(seed=1, embedding_size=5)
+    before = {name: value.clone() for name, value in encoder.state_dict().items()}
+    module = shop.module(encoder=encoder, head_only_epochs=1)
+    bare_trainer(tmp_path).fit(module, datamodule=shop.data())
+    assert moved(before, encoder.state_dict(), statistics=False) == {"reduction.weight"}
+
+
+def test_an_encoder_that_was_evaluated_is_trained_in_training_mode(shop: Shop, tmp_path: Path) -> None:
+    modes = []
+
+    def look(_trainer: object, module: RetrievalModule, *_: object) -> None:
+        modes.append([part.training for part in (module, module.encoder, module.encoder.network[3])])
+
+    module = shop.module(encoder=TinyEncoder(seed=1, dropout=0.1).eval(), freeze_batch_norm=True)
+    trainer = bare_trainer(tmp_path, callbacks=[LambdaCallback(on_train_batch_start=look)], max_epochs=2)
+    trainer.fit(module, datamodule=shop.data())
+    assert modes == [[True, True, True]] * 8
+
+
+def test_the_rates_of_a_fit_follow_the_schedule(shop: Shop, tmp_path: Path) -> None:
+    rates = []
+
+    def look(trainer: pl.Trainer, *_: object) -> None:
+        rates.append({group["name"]: group["lr"] for group in trainer.optimizers[0].param_groups})
+
+    trainer = bare_trainer(tmp_path, callbacks=[LambdaCallback(on_train_batch_start=look)], max_epochs=2)
+    trainer.fit(shop.module(learning_rate=0.01, head_factor=3.0, warmup_fraction=0.25), datamodule=shop.data())
+    shares = [1 / 3, 2 / 3, *((1 + np.cos(np.pi * np.arange(6) / 6)) / 2)]
+    np.testing.assert_allclose([rate["encoder_decay"] for rate in rates], 0.01 * np.array(shares))
+    np.testing.assert_allclose([rate["head_no_decay"] for rate in rates], 0.03 * np.array(shares))
+
+
+def test_each_epoch_sees_its_own_batches(shop: Shop, tmp_path: Path) -> None:
+    seen: list[list[int]] = []
+
+    def look(_trainer: object, _module: object, batch: Batch, *_: object) -> None:
+        seen.append(batch.rows[:, 0].tolist())
+
+    trainer = bare_trainer(tmp_path, callbacks=[LambdaCallback(on_train_batch_start=look)], max_epochs=3)
+    trainer.fit(shop.module(), datamodule=shop.data())
+    expected = np.concatenate([np.random.default_rng([3, epoch]).permutation(16) for epoch in range(3)])
+    assert [row for rows in seen for row in rows] == expected.tolist()
+
+
+def library_figures(embeddings: np.ndarray, groups: np.ndarray) -> dict[str, float]:
+    """Leave-one-out retrieval by pytorch-metric-learning."""
+    calculator = AccuracyCalculator(
+        include=("precision_at_1", "mean_average_precision_at_r", "r_precision", "mean_reciprocal_rank"),
+        k=len(groups) - 1,
+        knn_func=CustomKNN(LpDistance(normalize_embeddings=False)),
+        device=torch.device("cpu"),
+    )
+    found = calculator.get_accuracy(torch.from_numpy(embeddings), torch.from_numpy(groups))
+    return {
+        "val_recall_at_1": found["precision_at_1"],
+        "val_map_at_r": found["mean_average_precision_at_r"],
+        "val_r_precision": found["r_precision"],
+        "val_mrr": found["mean_reciprocal_rank"],
+    }
+
+
+def test_validation_is_retrieval_with_the_embeddings(shop: Shop, tmp_path: Path) -> None:
+    module = shop.module()
+    trainer = bare_trainer(tmp_path)
+    trainer.validate(module, dataloaders=shop.data().val_dataloader(), verbose=False)
+    embeddings = embed_images(
+        module.encoder, shop.paths[16:], batch_size=8, workers=0, device=torch.device("cpu"), progress=silent
+    )
+    expected = library_figures(embeddings.numpy(), np.arange(8) // 2)
+    found = {name: trainer.callback_metrics[name].item() for name in expected}
+    assert found == pytest.approx(expected)
+
+
+def test_validation_does_not_depend_on_the_order_of_batches(shop: Shop) -> None:
+    module = shop.module().eval()
+    told: list[dict[str, float]] = []
+    batches: list[ImageBatch] = list(shop.data().val_dataloader())
+    for order in (batches, batches[::-1]):
+        figures: dict[str, float] = {}
+        module.log = lambda name, value, figures=figures, **_: figures.update({name: value})
+        for batch in order:
+            module.validation_step(batch, 0)
+        module.on_validation_epoch_end()
+        told.append(figures)
+    assert told[0] == told[1]
+    assert len(told[0]) == 6
+
+
+def test_validation_leaves_nothing_behind(shop: Shop, tmp_path: Path) -> None:
+    figures = []
+    look = LambdaCallback(on_validation_end=lambda trainer, _: figures.append(dict(trainer.callback_metrics)))
+    module = shop.module(learning_rate=1e-12, weight_decay=0.0, freeze_batch_norm=True)
+    bare_trainer(tmp_path, callbacks=[look], max_epochs=2).fit(module, datamodule=shop.data())
+    assert figures[0]["val_mrr"] == figures[1]["val_mrr"]
+
+
+def test_without_a_task_nothing_is_validated(shop: Shop, tmp_path: Path) -> None:
+    trainer = bare_trainer(tmp_path)
+    trainer.fit(shop.module(validate=False), datamodule=shop.data())
+    assert [name for name in trainer.callback_metrics if name.startswith("val_")] == []
+
+
+def test_the_loss_of_an_epoch_is_the_mean_of_its_batches(shop: Shop, tmp_path: Path) -> None:
+    losses = []
+
+    def look(_trainer: object, _module: object, outputs: dict[str, Tensor], *_: object) -> None:
+        losses.append(outputs["loss"].item())
+
+    trainer = bare_trainer(tmp_path, callbacks=[LambdaCallback(on_train_batch_end=look)])
+    trainer.fit(shop.module(), datamodule=shop.data())
+    assert trainer.callback_metrics["train_loss"].item() == pytest.approx(np.mean(losses))
+
+
+def test_a_projection_head_is_two_layers_with_a_rectifier() -> None:
+    made = projection_head(input_size=5, hidden_size=7, output_size=3)
+    values = torch.randn(4, 5, generator=torch.Generator().manual_seed(0))
+    first, second = made[0], made[2]
+    expected = (values @ first.weight.T + first.bias).clamp(min=0) @ second.weight.T + second.bias
+    assert (first.weight.shape, second.weight.shape) == ((7, 5), (3, 7))
+    torch.testing.assert_close(made(values), expected)
+
+
+def test_the_tiny_encoder_is_as_these_tests_think() -> None:
+    assert TinyEncoder().embed(torch.zeros(2, 3, SIZE, SIZE)).shape == (2, 12)

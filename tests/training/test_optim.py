@@ -1,0 +1,139 @@
+"""Parameter groups, AdamW and the schedule against the papers' formulas."""
+
+import numpy as np
+import pytest
+import torch
+from tiny_training import optimizer_settings
+from torch import nn
+
+from simtrain.training.optim import adamw_with_cosine, parameter_groups, warmup_cosine
+
+
+class Network(nn.Module):
+    """Every kind of parameter there is: filters, matrices, vectors and a scalar."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.filters = nn.Conv2d(3, 4, kernel_size=3)
+        self.normalisation = nn.BatchNorm2d(4)
+        self.matrix = nn.Linear(4, 4)
+        self.scale = nn.Parameter(torch.tensor(1.0))
+        self.head = nn.Linear(4, 2)
+
+
+def names_by_group(network: Network, *, new: list[nn.Parameter]) -> dict[str, set[str]]:
+    names = {id(parameter): name for name, parameter in network.named_parameters()}
+    groups = parameter_groups(network, new=new, settings=optimizer_settings())
+    return {str(group["name"]): {names[id(parameter)] for parameter in group["params"]} for group in groups}
+
+
+def rates_of_a_run(*, steps: int, **settings: float) -> dict[str, list[float]]:
+    """The rate of each group in every step of a run, as Lightning drives it: step, then advance."""
+    network = Network()
+    settings_ = optimizer_settings(**settings)
+    groups = parameter_groups(network, new=network.head.parameters(), settings=settings_)
+    optimizer, schedule = adamw_with_cosine(groups, settings=settings_, steps=steps)
+    rates: dict[str, list[float]] = {group["name"]: [] for group in optimizer.param_groups}
+    for _ in range(steps):
+        for group in optimizer.param_groups:
+            rates[group["name"]].append(group["lr"])
+        optimizer.step()
+        schedule.step()
+    return rates
+
+
+def test_biases_normalisation_and_scalars_are_not_decayed() -> None:
+    network = Network()
+    assert names_by_group(network, new=list(network.head.parameters())) == {
+        "encoder_no_decay": {"filters.bias", "normalisation.weight", "normalisation.bias", "matrix.bias", "scale"},
+        "encoder_decay": {"filters.weight", "matrix.weight"},
+        "head_no_decay": {"head.bias"},
+        "head_decay": {"head.weight"},
+    }
+
+
+def test_every_parameter_is_in_one_group() -> None:
+    network = Network()
+    groups = parameter_groups(network, new=network.head.parameters(), settings=optimizer_settings())
+    members = [id(parameter) for group in groups for parameter in group["params"]]
+    assert sorted(members) == sorted(id(parameter) for parameter in network.parameters())
+
+
+def test_there_is_no_group_without_members() -> None:
+    assert set(names_by_group(Network(), new=[])) == {"encoder_no_decay", "encoder_decay"}
+
+
+def test_new_parameters_learn_faster() -> None:
+    network = Network()
+    settings = optimizer_settings(learning_rate=0.02, head_factor=5.0)
+    groups = parameter_groups(network, new=network.head.parameters(), settings=settings)
+    assert {group["name"]: group["lr"] for group in groups} == {
+        "encoder_no_decay": 0.02,
+        "encoder_decay": 0.02,
+        "head_no_decay": pytest.approx(0.1),
+        "head_decay": pytest.approx(0.1),
+    }
+
+
+def test_matrices_and_filters_are_decayed_as_told() -> None:
+    groups = parameter_groups(Network(), new=[], settings=optimizer_settings(weight_decay=0.3))
+    assert {group["name"]: group["weight_decay"] for group in groups} == {"encoder_no_decay": 0.0, "encoder_decay": 0.3}
+
+
+def test_the_warmup_rises_evenly_to_the_peak() -> None:
+    shares = [warmup_cosine(step, steps=50, warmup=9) for step in range(10)]
+    np.testing.assert_allclose(shares, np.arange(1, 11) / 10)
+
+
+def test_the_cosine_falls_from_the_peak_to_zero() -> None:
+    shares = [warmup_cosine(step, steps=50, warmup=10) for step in range(10, 51)]
+    np.testing.assert_allclose(shares, (1 + np.cos(np.linspace(0, np.pi, 41))) / 2, atol=1e-12)
+
+
+def test_beyond_the_last_step_it_stays_at_zero() -> None:
+    assert warmup_cosine(70, steps=50, warmup=10) == pytest.approx(0)
+
+
+@pytest.mark.parametrize(("steps", "warmup"), [(1, 0), (1, 1), (2, 2)])
+def test_the_shortest_runs_have_a_rate(steps: int, warmup: int) -> None:
+    assert 0 < warmup_cosine(0, steps=steps, warmup=warmup) <= 1
+
+
+def test_the_rate_of_each_step_of_a_run() -> None:
+    rates = rates_of_a_run(steps=40, learning_rate=0.1, warmup_fraction=0.25)["encoder_decay"]
+    warmup = [0.1 * step / 11 for step in range(1, 11)]
+    cosine = [0.1 * (1 + np.cos(np.pi * step / 30)) / 2 for step in range(30)]
+    np.testing.assert_allclose(rates, warmup + cosine)
+
+
+def test_the_last_step_of_a_run_is_small_but_not_zero() -> None:
+    rates = rates_of_a_run(steps=100, learning_rate=0.1)["encoder_decay"]
+    assert 0 < rates[-1] < 0.001 * 0.1
+
+
+def test_without_a_warmup_a_run_begins_at_the_peak() -> None:
+    assert rates_of_a_run(steps=10, learning_rate=0.1, warmup_fraction=0.0)["encoder_decay"][0] == pytest.approx(0.1)
+
+
+def test_all_groups_follow_the_same_schedule() -> None:
+    rates = rates_of_a_run(steps=20, head_factor=7.0)
+    np.testing.assert_allclose(rates["head_decay"], 7 * np.array(rates["encoder_decay"]))
+    np.testing.assert_allclose(rates["head_no_decay"], rates["head_decay"])
+
+
+def test_a_step_is_that_of_the_paper() -> None:
+    """AdamW (https://arxiv.org/abs/1711.05101, algorithm 2) for one weight, by hand."""
+    weight = nn.Parameter(torch.tensor([[2.0]]))
+    network = nn.ParameterList([weight])
+    settings = optimizer_settings(learning_rate=0.1, weight_decay=0.5, betas=(0.8, 0.9), warmup_fraction=0.0)
+    optimizer, _ = adamw_with_cosine(
+        parameter_groups(network, new=[], settings=settings), settings=settings, steps=1000
+    )
+    expected, first, second = 2.0, 0.0, 0.0
+    for step, gradient in enumerate([0.3, -1.2, 0.7], start=1):
+        weight.grad = torch.tensor([[gradient]])
+        optimizer.step()
+        first, second = 0.8 * first + 0.2 * gradient, 0.9 * second + 0.1 * gradient**2
+        adam = (first / (1 - 0.8**step)) / (np.sqrt(second / (1 - 0.9**step)) + 1e-8)
+        expected -= 0.1 * (adam + 0.5 * expected)
+        assert weight.item() == pytest.approx(expected, rel=1e-5)

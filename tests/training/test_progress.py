@@ -1,0 +1,129 @@
+"""The table and the lines that a run leaves."""
+
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from pytorch_lightning.callbacks import LambdaCallback
+from tiny_training import Shop, bare_trainer, draw_shop
+
+from simtrain.training import progress
+from simtrain.training.progress import METRICS_FILE, EpochLog, read_metrics
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.*LeafSpec"),
+    pytest.mark.filterwarnings("ignore:Total length of `list` across ranks is zero"),
+]
+FIRST = {"map_at_r": 0.25, "recall_at_1": 0.5}
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
+    return draw_shop(tmp_path_factory.mktemp("shop"))
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each look at the clock is half a second after the one before."""
+    ticks = iter(range(10_000))
+    monkeypatch.setattr(progress, "time", SimpleNamespace(perf_counter=lambda: next(ticks) / 2))
+
+
+def train(
+    shop: Shop, folder: Path, *, epochs: int = 2, validate: bool = True, say: Callable[[str], None] = lambda _line: None
+) -> list[dict[str, str]]:
+    """The rows after epochs of 4 batches of 4 pairs."""
+    monitor, first = ("val_map_at_r", FIRST) if validate else (None, {})
+    log = EpochLog(folder=folder, monitor=monitor, first=first, say=say)
+    trainer = bare_trainer(folder, callbacks=[log], max_epochs=epochs)
+    trainer.fit(shop.module(validate=validate), datamodule=shop.data(validate=validate))
+    return read_metrics(folder / METRICS_FILE)
+
+
+def test_row_zero_is_the_untouched_encoder(shop: Shop, tmp_path: Path) -> None:
+    row = train(shop, tmp_path)[0]
+    assert {name: value for name, value in row.items() if value} == {
+        "epoch": "0",
+        "step": "0",
+        "val_map_at_r": "0.25",
+        "val_recall_at_1": "0.5",
+    }
+
+
+def test_there_is_one_row_for_each_epoch(shop: Shop, tmp_path: Path) -> None:
+    rows = train(shop, tmp_path, epochs=3)
+    assert [(row["epoch"], row["step"]) for row in rows] == [("0", "0"), ("1", "4"), ("2", "8"), ("3", "12")]
+
+
+def test_the_leading_columns_come_first(shop: Shop, tmp_path: Path) -> None:
+    train(shop, tmp_path)
+    header = (tmp_path / METRICS_FILE).read_text().splitlines()[0]
+    assert header.startswith(
+        "epoch,step,train_loss,learning_rate,images_per_second,seconds,val_map_at_r,val_recall_at_1,"
+    )
+
+
+def test_a_row_holds_the_figures_that_were_logged(shop: Shop, tmp_path: Path) -> None:
+    found = []
+
+    def look(trainer: object, module: object) -> None:
+        found.append({name: float(value) for name, value in trainer.callback_metrics.items()})
+
+    log = EpochLog(folder=tmp_path, monitor="val_map_at_r", first=FIRST, say=lambda _line: None)
+    trainer = bare_trainer(tmp_path, callbacks=[log, LambdaCallback(on_train_epoch_end=look)], max_epochs=2)
+    trainer.fit(shop.module(), datamodule=shop.data())
+    for row, figures in zip(read_metrics(tmp_path / METRICS_FILE)[1:], found, strict=True):
+        for name in ("train_loss", "val_map_at_r", "val_mrr", "val_recall_at_10"):
+            assert float(row[name]) == pytest.approx(figures[name], rel=1e-5)
+
+
+def test_the_rate_of_images_leaves_the_validation_out(shop: Shop, tmp_path: Path) -> None:
+    # 4 batches of 8 images; one look at the clock as the epoch begins, and one after each batch.
+    rows = train(shop, tmp_path, epochs=1)
+    assert float(rows[1]["images_per_second"]) == pytest.approx(32 / (4 * 0.5), rel=1e-3)
+
+
+def test_rows_after_the_resumed_epoch_are_dropped(shop: Shop, tmp_path: Path) -> None:
+    old = "epoch,step,train_loss,val_map_at_r\n0,0,,0.25\n1,4,1.5,0.3\n2,8,1.4,0.4\n"
+    (tmp_path / METRICS_FILE).write_text(old)
+    log = EpochLog(folder=tmp_path, monitor="val_map_at_r", first=FIRST, say=lambda _line: None)
+    log.on_train_start(SimpleNamespace(current_epoch=1), None)
+    assert [(row["epoch"], row["train_loss"]) for row in read_metrics(tmp_path / METRICS_FILE)] == [
+        ("0", ""),
+        ("1", "1.5"),
+    ]
+
+
+def test_a_run_from_the_start_keeps_no_row_of_an_earlier_one_but_the_first(shop: Shop, tmp_path: Path) -> None:
+    (tmp_path / METRICS_FILE).write_text("epoch,step,train_loss,val_map_at_r\n0,0,,0.25\n1,4,1.5,0.3\n")
+    rows = train(shop, tmp_path, epochs=1)
+    assert [row["epoch"] for row in rows] == ["0", "1"]
+    assert rows[1]["train_loss"] != "1.5"
+
+
+def test_a_line_for_each_epoch(shop: Shop, tmp_path: Path) -> None:
+    lines: list[str] = []
+    rows = train(shop, tmp_path, say=lines.append)[1:]
+    assert lines == [
+        f"epoch {row['epoch']}/2  loss {float(row['train_loss']):.4f}  val_map_at_r {float(row['val_map_at_r']):.3f} "
+        f"(zero-shot 0.250)  {float(row['images_per_second']):.0f} images/s"
+        for row in rows
+    ]
+
+
+def test_without_validation_there_are_no_figures_of_it(shop: Shop, tmp_path: Path) -> None:
+    lines: list[str] = []
+    (first, row) = train(shop, tmp_path, epochs=1, validate=False, say=lines.append)
+    assert list(row) == ["epoch", "step", "train_loss", "learning_rate", "images_per_second", "seconds"]
+    assert [first["epoch"], first["train_loss"]] == ["0", ""]
+    assert lines == [f"epoch 1/1  loss {float(row['train_loss']):.4f}  {float(row['images_per_second']):.0f} images/s"]
+
+
+def test_nothing_but_the_table_is_left(shop: Shop, tmp_path: Path) -> None:
+    train(shop, tmp_path, epochs=1)
+    assert [path.name for path in tmp_path.iterdir()] == [METRICS_FILE]
+
+
+def test_a_table_that_is_not_there_has_no_rows(tmp_path: Path) -> None:
+    assert read_metrics(tmp_path / METRICS_FILE) == []

@@ -60,28 +60,33 @@ def drawn(folder: Path, **columns: Sequence[Any]) -> Catalog:
         (
             config_of(TRIPLET),
             {"label": ["cup", "cup", "lamp", "lamp"]},
-            "shop: column 'product' is empty, and triplet needs it; filled: label (set objective.positive=label)",
+            "shop: 'product' is empty in split 'train', and triplet needs it; set objective.positive=label",
         ),
         (
             config_of(NAMED),
             {"label": [None] * 4},
-            "shop: column 'product' is empty, and metric_learning needs it",
+            "shop: 'product' is empty in split 'train', and metric_learning needs it",
         ),
         (
             config_of(PAIRS),
             products(2, 2, split="test"),
-            "shop: column 'product' is empty, and simclr needs it; filled: product",
+            "shop: 'product' is empty in split 'train', and simclr needs it; set objective.positive=augmentation",
         ),
         (
             config_of({**TRIPLET, "positive": "label"}),
             {"label": ["mug", "cup", "cup", "lamp", "lamp"]},
-            "shop: class 'mug' has 1 image; triplet needs 2 in split 'train': add images, or set "
-            "objective.single_image_groups=drop",
+            "shop: class 'mug' has 1 image; triplet needs 2: add images, or set objective.single_image_groups=drop",
         ),
         (
             config_of(PAIRS),
             products(2, 1, 2, 1, 1),
-            "shop: product 'b' has 1 image (and 2 more like it); simclr needs 2 in split 'train': add images, or set "
+            "shop: product 'b' has 1 image (and 2 more like it); simclr needs 2: add images, or set "
+            "objective.single_image_groups=drop",
+        ),
+        (
+            config_of(TRIPLET),
+            {"product": ["a", "a", "b", "b"], "split": ["train", "train", "train", "val"]},
+            "shop: product 'b' has 1 image in split 'train'; triplet needs 2: add images, or set "
             "objective.single_image_groups=drop",
         ),
         (
@@ -155,7 +160,7 @@ def test_groups_fill_a_batch_with_single_views(tmp_path: Path, objective: dict[s
 
 
 def test_labels_number_the_groups_that_are_trained_on(tmp_path: Path) -> None:
-    columns = {"product": list("aabccdd") + [None], "split": ["train"] * 5 + ["val"] * 2 + ["train"]}
+    columns = {"product": [*list("aabccdd"), None], "split": ["train"] * 5 + ["val"] * 2 + ["train"]}
     config = config_of({**TRIPLET, "single_image_groups": "drop"})
     batches, groups = build(config, drawn(tmp_path, **columns))
     assert groups == 2

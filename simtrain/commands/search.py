@@ -83,7 +83,7 @@ def search(folder: Path, *, image: Path | None, text: str | None, k: int, plot: 
             )
             for found in neighbours
         ]
-        neighbour_strip(plot, [QueryStrip(image=pixels, caption="query", neighbours=tiles)])
+        neighbour_strip(plot, [QueryStrip(image=pixels, caption=image.name if image else None, neighbours=tiles)])
     return SearchResult(
         query=str(image if image is not None else text),
         bundle=folder,

@@ -68,10 +68,9 @@ class TrainingViews(Dataset[Sample]):
     def _source(self, row: int) -> NDArray[np.uint8]:
         side = _HEADROOM * self._preprocessing.image_size
         image = self._preprocessing.frame(read_image(self._paths[row], at_least=side))
-        shortest = min(image.shape[:2])
-        if shortest <= side:
+        size = (min(side, max(image.shape[:2])),) * 2  # `squash` frames the picture as it came
+        if image.shape[:2] == size:
             return image
-        size = (round(image.shape[1] * side / shortest), round(image.shape[0] * side / shortest))
         return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BOX, reducing_gap=1.0))
 
 

@@ -46,17 +46,22 @@ class BestAndLast(pl.Callback):
         self._monitor = monitor
         self.best_value = first_value
         self.best_epoch = 0
+        self._random_state: torch.Tensor | None = None
 
     @override
     def state_dict(self) -> dict[str, Any]:
-        return {"best_value": self.best_value, "best_epoch": self.best_epoch}
+        random_state = torch.get_rng_state()  # dropout and sampling miners go on with it
+        return {"best_value": self.best_value, "best_epoch": self.best_epoch, "random_state": random_state}
 
     @override
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.best_value, self.best_epoch = state_dict["best_value"], state_dict["best_epoch"]
+        self._random_state = state_dict["random_state"]
 
     @override
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if self._random_state is not None:
+            torch.set_rng_state(self._random_state)
         for name in (LAST, BEST):
             if not (self._folder / name).exists():
                 trainer.save_checkpoint(self._folder / name)

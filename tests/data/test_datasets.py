@@ -126,8 +126,20 @@ def test_a_large_jpeg_is_shrunk_to_twice_the_side_of_a_view(tmp_path: Path, resi
         [tmp_path / "large.jpg"], transform=recorder, preprocessing=replace(PREPROCESSING, resize=resize)
     )
     dataset[Draw(rows=(0,), epoch=0, position=0)]
-    expected = (32, 43, 3) if resize == "squash" else (32, 32, 3)
-    assert [image.shape for image in recorder.seen] == [expected] * 2
+    assert [image.shape for image in recorder.seen] == [(32, 32, 3)] * 2
+
+
+def test_views_of_a_squashed_image_are_cut_from_the_whole_of_it(tmp_path: Path) -> None:
+    image = np.zeros((12, 60, 3), dtype=np.uint8)
+    image[:, :30, 0] = image[:, 30:, 2] = 200  # wide: red on the left, blue on the right
+    Image.fromarray(image).save(tmp_path / "wide.png")
+    recorder = Recorder()
+    dataset = training_views(
+        [tmp_path / "wide.png"], transform=recorder, preprocessing=replace(PREPROCESSING, resize="squash")
+    )
+    dataset[Draw(rows=(0,), epoch=0, position=0)]
+    assert recorder.seen[0].shape == (32, 32, 3)
+    np.testing.assert_array_equal(recorder.seen[0][:, [0, -1]].mean(axis=0), [[200, 0, 0], [0, 0, 200]])
 
 
 def test_a_small_image_is_not_enlarged(tmp_path: Path) -> None:

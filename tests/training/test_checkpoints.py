@@ -12,7 +12,7 @@ import pytest
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import LambdaCallback
-from tiny_training import Shop, bare_trainer, draw_shop
+from tiny_training import Shop, TinyEncoder, bare_trainer, draw_shop
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from typing_extensions import override
@@ -199,7 +199,8 @@ def train(
     keeper = BestAndLast(folder=folder, monitor=monitor, first_value=0.1 if validate else None)
     callbacks = [log, keeper, *([interruption] if interruption else [])]
     trainer = bare_trainer(folder, callbacks=callbacks, plugins=[WholeFileIO()], max_epochs=3)
-    module = shop.module(validate=validate, head_only_epochs=1, freeze_batch_norm=True)
+    encoder = TinyEncoder(seed=1, dropout=0.2)
+    module = shop.module(encoder=encoder, validate=validate, head_only_epochs=1, freeze_batch_norm=True)
     arguments = {"datamodule": shop.data(validate=validate), "ckpt_path": folder / LAST if resume else None}
     if interruption is None:
         trainer.fit(module, weights_only=True, **arguments)

@@ -47,7 +47,7 @@ class FitResult:
 
     Attributes:
         folder: The run's.
-        ended_by: The signal that ended it early, `last.ckpt` then holds where it stood; None: it went to its end.
+        ended_by: The signal that ended it early, `last.ckpt` then holds where to go on; None: it ran through.
         monitor: The validation figure that chose the best epoch; None without validation.
         zero_shot: That figure before training.
         best: Its best value.
@@ -210,6 +210,7 @@ def _trainer(
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)  # its import sets INFO: devices, adverts
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
     warnings.filterwarnings("ignore", message=".*LeafSpec.*")
+    warnings.filterwarnings("ignore", message=".*your dataloader is not resumable.*")  # CatalogData remembers its place
     warnings.filterwarnings("ignore", message=".*in eval mode at the start of training.*")  # BatchNorm, held on purpose
     bar: list[pl.Callback] = [TQDMProgressBar(leave=False)] if progress_bar else []
     return pl.Trainer(
@@ -236,7 +237,7 @@ def _early_stopping(config: RunConfig, monitor: str | None) -> list[pl.Callback]
     patience = config.trainer.early_stopping_patience
     if patience is None or monitor is None:
         return []
-    return [EarlyStopping(monitor=monitor, mode="max", patience=patience)]
+    return [EarlyStopping(monitor=monitor, mode="max", patience=patience, check_on_train_epoch_end=False)]
 
 
 def _train(

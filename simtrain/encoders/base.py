@@ -44,8 +44,14 @@ class Encoder(nn.Module, ABC):
         return F.normalize(self(images).float(), dim=1)
 
     def embed_pixels(self, pixels: Tensor) -> Tensor:
-        """(N, S, S, 3) uint8 pixels -> (N, D) float32 embeddings of unit length, without gradients."""
-        with torch.inference_mode():
+        """(N, S, S, 3) uint8 pixels -> (N, D) embeddings of unit length, all in float32, without gradients."""
+        exact = torch.backends.cudnn.flags(  # TensorFloat-32 would differ by more than a bundle's check allows
+            enabled=torch.backends.cudnn.enabled,
+            benchmark=torch.backends.cudnn.benchmark,
+            deterministic=torch.backends.cudnn.deterministic,
+            allow_tf32=False,
+        )
+        with torch.inference_mode(), torch.autocast(pixels.device.type, enabled=False), exact:
             return self.embed(self.preprocessing.normalise(pixels))
 
     def new_parameters(self) -> list[nn.Parameter]:

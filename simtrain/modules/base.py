@@ -122,3 +122,5 @@ class RetrievalModule(pl.LightningModule, ABC):
         new = {id(parameter) for parameter in self.new_parameters()}
         pretrained = [parameter for parameter in self.parameters() if id(parameter) not in new]
         set_trainable(pretrained, trainable=not head_only)
+        if head_only:
+            hold_batch_norm(self.encoder)  # its running statistics are no less pretrained than its weights

@@ -1,0 +1,97 @@
+"""From configuration to encoders."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, assert_never
+
+from pydantic import TypeAdapter
+
+from simtrain.config import (
+    EncoderConfig,
+    HistogramConfig,
+    PixelsConfig,
+    ResNetConfig,
+    TimmConfig,
+)
+from simtrain.encoders.base import Encoder
+from simtrain.encoders.baseline import HistogramEncoder, PixelsEncoder
+from simtrain.encoders.preprocessing import Preprocessing
+from simtrain.encoders.weights import load_weights, locate, names_a_file
+from simtrain.errors import ConfigError, SimtrainError
+
+
+def build_encoder(config: EncoderConfig, *, load: bool) -> Encoder:
+    """The encoder, with its pretrained weights, or with random ones where a checkpoint will follow.
+
+    Args:
+        config: Which encoder.
+        load: Whether `weights` are fetched.
+
+    Raises:
+        ConfigError: for a model that does not exist.
+        CheckpointError: for weights that cannot be had or do not fit.
+    """
+    match config:
+        case ResNetConfig():
+            return _resnet(config, load=load)
+        case TimmConfig():
+            return _timm(config, load=load)
+        case PixelsConfig():
+            return PixelsEncoder(image_size=config.image_size, resize=config.resize)
+        case HistogramConfig():
+            return HistogramEncoder(
+                space=config.space, bins=config.bins, image_size=config.image_size, resize=config.resize
+            )
+        case _:
+            assert_never(config)
+
+
+def empty_encoder(config: Mapping[str, Any], preprocessing: Preprocessing) -> Encoder:
+    """The encoder that a bundle's manifest describes, for weights that the bundle holds."""
+    schema: TypeAdapter[EncoderConfig] = TypeAdapter(EncoderConfig)
+    encoder = build_encoder(schema.validate_python(config), load=False)
+    encoder.preprocessing = preprocessing
+    return encoder
+
+
+def _resnet(config: ResNetConfig, *, load: bool) -> Encoder:
+    from simtrain.encoders.resnet import ResNetEncoder, resnet_network, resnet_preprocessing
+
+    path = _weights_file(config, load=load)
+    by_name = config.weights if load and path is None and config.weights != "none" else None
+    network, feature_size = resnet_network(config.model, weights=by_name)
+    if path is not None:
+        load_weights(network, path, match=config.weights_match)
+    return ResNetEncoder(
+        network=network,
+        feature_size=feature_size,
+        embedding_size=config.embedding_size,
+        preprocessing=resnet_preprocessing(image_size=config.image_size, resize=config.resize),
+    )
+
+
+def _timm(config: TimmConfig, *, load: bool) -> Encoder:
+    try:
+        from simtrain.encoders.timm import TimmEncoder, timm_network, timm_preprocessing
+    except ModuleNotFoundError as error:
+        if error.name != "timm":
+            raise
+        raise SimtrainError("encoder.kind: 'timm' needs the extra: pip install 'simtrain[timm]'") from None
+
+    path = _weights_file(config, load=load)
+    if not names_a_file(config.weights) and config.weights not in ("hub", "none"):
+        raise ConfigError(
+            f"encoder.weights: '{config.weights}' is not a file; allowed: hub, none, a file, package:MODULE/FILE"
+        )
+    network = timm_network(config.model, from_hub=load and config.weights == "hub", image_size=config.image_size)
+    if path is not None:
+        load_weights(network, path, match=config.weights_match)
+    return TimmEncoder(
+        network=network,
+        embedding_size=config.embedding_size,
+        preprocessing=timm_preprocessing(network, image_size=config.image_size, resize=config.resize),
+    )
+
+
+def _weights_file(config: ResNetConfig | TimmConfig, *, load: bool) -> Path | None:
+    return locate(config.weights) if load and names_a_file(config.weights) else None

@@ -117,7 +117,10 @@ def _training_groups(
     kept = numbers[counts >= 2]
     labels = np.full(len(codes), -1, dtype=np.int64)
     labels[rows] = np.where(np.isin(codes[rows], kept), np.searchsorted(kept, codes[rows]), -1)
-    return {group: rows[labels[rows] == group] for group in range(len(kept))}, labels
+    members = rows[labels[rows] >= 0]
+    by_group = members[np.argsort(labels[members], kind="stable")]
+    ends = np.cumsum(counts[counts >= 2])
+    return dict(enumerate(np.split(by_group, ends[:-1]))) if len(kept) else {}, labels
 
 
 def _refuse_single_images(catalog: Catalog, column: str, codes: NDArray[np.int64], *, needed_by: str) -> None:

@@ -34,7 +34,7 @@ from simtrain.data.embedding import embed_images, inference_device
 from simtrain.encoders.base import Encoder
 from simtrain.errors import CheckpointError, ConfigError
 from simtrain.evaluation.protocol import Evaluation, RetrievalTask, judge
-from simtrain.training.checkpoints import LAST, BestAndLast, WholeFileIO
+from simtrain.training.checkpoints import LAST, BestAndLast, ValidateLastSteps, WholeFileIO
 from simtrain.training.progress import EpochLog
 
 _FREE_TO_CHANGE = ("run:", "checkpoints:", "data.workers:", "evaluation.batch_size:")
@@ -90,7 +90,8 @@ def fit(config: RunConfig, *, resume: bool, say: Say, progress: Progress, progre
     monitor = f"val_{config.evaluation.monitor}" if task is not None else None
     keeper = BestAndLast(folder=folder, monitor=monitor, first_value=first.get(config.evaluation.monitor))
     log = EpochLog(folder=folder, monitor=monitor, first=first, say=say)
-    callbacks = [log, keeper, *_early_stopping(config, monitor)]
+    last_steps = [ValidateLastSteps()] if task is not None else []
+    callbacks = [*last_steps, log, keeper, *_early_stopping(config, monitor)]
     trainer = _trainer(config, callbacks, progress_bar=progress_bar, folder=folder, validate=task is not None)
     if not resume:
         _make_run_folder(folder, config, record)

@@ -30,6 +30,31 @@ class WholeFileIO(TorchCheckpointIO):
             temporary.unlink(missing_ok=True)
 
 
+class ValidateLastSteps(pl.Callback):
+    """Validates an epoch that `max_steps` cut short: Lightning would leave its figures at those of the epoch before.
+
+    It goes before the callbacks that read the figures.
+    """
+
+    def __init__(self) -> None:
+        self._validated = False
+
+    @override
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._validated = False
+
+    @override
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._validated = True
+
+    @override
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if not self._validated:
+            trainer.validating = True
+            trainer.fit_loop.epoch_loop.val_loop.run()
+            trainer.training = True
+
+
 class BestAndLast(pl.Callback):
     """Saves `last.ckpt` after every epoch and on interruption, and `best.ckpt` when the monitored figure is higher.
 

@@ -13,11 +13,13 @@ import pytest
 import torch
 import yaml
 
+from simtrain.build import build_encoder, build_validation
 from simtrain.catalog.progress import silent
 from simtrain.catalog.table import Catalog, read_catalog, write_catalog
 from simtrain.commands.evaluate import tuned_encoder
 from simtrain.commands.fit import fit
 from simtrain.config import RunConfig, parse_run_config
+from simtrain.data.embedding import embed_images
 from simtrain.errors import CatalogError, CheckpointError, ConfigError
 from simtrain.training.checkpoints import read_module_state
 from simtrain.training.progress import read_metrics
@@ -224,6 +226,21 @@ def test_an_encoder_without_weights_has_nothing_to_train(make_config: MakeConfig
 def test_the_steps_can_be_limited_within_an_epoch(make_config: MakeConfig) -> None:
     folder = run(make_config(trainer={"epochs": 9, "max_steps": 6, "accelerator": "cpu"})).folder
     assert read_metrics(folder / "metrics.csv")[-1]["step"] == "6"
+
+
+def test_the_last_steps_are_validated_even_within_an_epoch(make_config: MakeConfig, catalog: Catalog) -> None:
+    config = make_config(trainer={"epochs": 9, "max_steps": 6, "accelerator": "cpu"})
+    folder = run(config).folder
+    task = build_validation(config, catalog)
+    state = read_module_state(folder / "last.ckpt")
+    encoder = build_encoder(config.encoder, load=False)
+    encoder.load_state_dict({name.removeprefix("encoder."): tensor for name, tensor in state.items()})
+    assert task is not None
+    paths = [catalog.image_path(int(row)) for row in task.rows]
+    vectors = embed_images(encoder, paths, batch_size=64, workers=0, device=torch.device("cpu"), progress=silent)
+    row = read_metrics(folder / "metrics.csv")[-1]
+    assert float(row["val_map_at_r"]) == pytest.approx(task.means(vectors)["map_at_r"], rel=1e-5)
+    assert float(row["val_mrr"]) == pytest.approx(task.means(vectors)["mrr"], rel=1e-5)
 
 
 def test_an_image_that_vanished_is_named(make_config: MakeConfig, catalog: Catalog, tmp_path: Path) -> None:

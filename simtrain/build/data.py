@@ -1,5 +1,6 @@
 """From configuration and catalogue to batches and validation."""
 
+from collections import Counter
 from collections.abc import Mapping
 
 import numpy as np
@@ -81,8 +82,8 @@ def _plan(config: RunConfig, catalog: Catalog) -> tuple[EpochPlan, NDArray[np.in
         return shuffled_plan(rows, batch_size=size, seed=config.seed), np.full(len(catalog.rows), -1), 2
     column = "product" if isinstance(objective, SimCLRConfig) else objective.positive
     groups, labels = _training_groups(catalog, column, needed_by=objective.kind, single=objective.single_image_groups)
-    within = _categories(catalog, groups, config.data.limit_batch_to)
     images = 1 if isinstance(objective, SimCLRConfig) else objective.images_per_group
+    within = _categories(catalog, groups, config.data.limit_batch_to, needed=min(size // images, len(groups)))
     if len(groups) < 2:
         found = f"{len(groups)} training groups of '{column}' with 2 images or more"
         raise CatalogError(f"{catalog.folder}: {found}; {objective.kind} needs 2 groups")
@@ -140,9 +141,18 @@ def _refuse_single_images(catalog: Catalog, column: str, codes: NDArray[np.int64
             )
 
 
-def _categories(catalog: Catalog, groups: Mapping[int, NDArray[np.int64]], column: str | None) -> dict[int, int] | None:
+def _categories(
+    catalog: Catalog, groups: Mapping[int, NDArray[np.int64]], column: str | None, *, needed: int
+) -> dict[int, int] | None:
     """The category of each group: its first image's."""
-    if column is None:
+    if column is None or not groups:
         return None
     codes = catalog.groups([column])
-    return {group: int(codes[rows[0]]) for group, rows in groups.items()}
+    categories = {group: int(codes[rows[0]]) for group, rows in groups.items()}
+    largest = max(Counter(categories.values()).values())
+    if largest < needed:
+        raise CatalogError(
+            f"{catalog.folder}: data.limit_batch_to: the largest '{column}' has {largest} groups; a batch holds "
+            f"{needed}: set a smaller data.batch_size"
+        )
+    return categories

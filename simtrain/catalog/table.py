@@ -55,7 +55,15 @@ class Catalog:
                 names = ", ".join(map(str, self.rows.columns))
                 raise CatalogError(f"{self.folder / CATALOG_FILE}: no column '{column}'; it has {names}")
         keys = self.rows[list(columns)]
-        codes = keys.groupby(list(columns), sort=True, dropna=False, observed=True).ngroup().to_numpy(dtype=np.int64)
+        try:
+            codes = (
+                keys.groupby(list(columns), sort=True, dropna=False, observed=True).ngroup().to_numpy(dtype=np.int64)
+            )
+        except TypeError:  # lists and the like cannot be compared
+            name = " + ".join(columns)
+            raise CatalogError(
+                f"{self.folder / CATALOG_FILE}: the values of '{name}' cannot be grouped; take text or numbers"
+            ) from None
         return np.where(keys.isna().any(axis=1).to_numpy(), -1, codes)
 
 
@@ -93,7 +101,8 @@ def read_catalog(folder: Path) -> Catalog:
     Raises:
         CatalogError: if it is not there, not a catalogue, or its images have moved.
     """
-    path = folder if folder.suffix == ".parquet" else folder / CATALOG_FILE
+    folder = folder.expanduser()
+    path = folder if folder.name == CATALOG_FILE else folder / CATALOG_FILE
     if not path.is_file():
         raise CatalogError(f"{path}: no catalogue here; make one with: simtrain prepare SOURCE --out {path.parent}")
     try:

@@ -96,19 +96,17 @@ def evaluate(
     """Retrieval metrics with confidence intervals."""
     from simtrain.config import load_run_config
 
-    run = None
-    if _is_config(target):
-        settings, folder, to = load_run_config(Path(target), overrides or []), None, Path("evaluation.json")
-    else:
-        run = _open_run(target, overrides or [])
-        settings, folder, to = run.config, run.folder, run.folder / "evaluation.json"
+    run = None if _is_config(target) else _open_run(target, overrides or [])
+    settings = load_run_config(Path(target), overrides or []) if run is None else run.config
+    to = json_file or (Path() if run is None else run.folder) / "evaluation.json"
+    if not to.parent.is_dir():
+        raise SimtrainError(f"--json {to}: the folder {to.parent} does not exist")
     from simtrain.commands.evaluate import evaluate as run_evaluate
     from simtrain.commands.runs import write_json
 
-    report = run_evaluate(settings, run_folder=folder, split=split.value, progress=progress())
-    to = json_file or to
-    write_json(to, report.to_dict())
+    report = run_evaluate(settings, run=run, split=split.value, progress=progress())
     print_evaluation(report)
+    write_json(to, report.to_dict())
     say(f"written: {to}")
 
 
@@ -149,6 +147,10 @@ def search(
         print_neighbours(result.neighbours)
         if plot is not None:
             say(f"picture: {plot}")
+    if plot is not None and result.missing_pictures:
+        say_aside(
+            f"{result.missing_pictures} of {len(result.neighbours)} pictures are no longer where the bundle saw them"
+        )
 
 
 @app.command("config")
@@ -185,7 +187,7 @@ def main() -> None:
     except OSError as error:
         if error.errno not in _MENDABLE:
             raise
-        fail(f"{error.filename or ''}: {error.strerror}")
+        fail(f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror))
     sys.exit(status if isinstance(status, int) else 0)
 
 

@@ -3,6 +3,7 @@
 import re
 import sys
 from collections.abc import Iterable
+from math import isnan
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from simtrain.errors import SimtrainError
@@ -10,6 +11,7 @@ from simtrain.errors import SimtrainError
 if TYPE_CHECKING:
     from simtrain.catalog.progress import Progress
     from simtrain.commands.evaluate import EvaluationReport
+    from simtrain.evaluation.statistics import Interval
     from simtrain.serving.searcher import Neighbour
 
 Item = TypeVar("Item")
@@ -81,13 +83,14 @@ def print_evaluation(report: "EvaluationReport") -> None:
         f"{report.name}, split {report.split}: {found.queries} queries among {found.gallery} images, "
         f"relevant = same {' + '.join(report.relevance)}"
     )
-    rows = [
-        [name, f"{100 * metric.mean:.1f}", f"{100 * metric.low:.1f} to {100 * metric.high:.1f}"]
-        for name, metric in found.metrics.items()
-    ]
+    rows = [[name, f"{100 * metric.mean:.1f}", _interval(metric)] for name, metric in found.metrics.items()]
     _table([("metric", "left"), ("%", "right"), (f"{100 * found.confidence:.0f} % interval", "right")], rows)
     if found.lone_queries:
         say(f"{found.lone_queries} queries had nothing to find and were left out")
+
+
+def _interval(metric: "Interval") -> str:
+    return "one product only" if isnan(metric.low) else f"{100 * metric.low:.1f} to {100 * metric.high:.1f}"
 
 
 def print_neighbours(neighbours: "list[Neighbour]") -> None:

@@ -4,16 +4,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from simtrain.build import build_encoder
 from simtrain.catalog.progress import Progress
 from simtrain.catalog.table import read_catalog
-from simtrain.commands.runs import data_fingerprint
+from simtrain.commands.judging import judge_encoder
+from simtrain.commands.runs import Run, data_fingerprint, read_run_catalog
 from simtrain.config import RunConfig
-from simtrain.data.datasets import worker_count
-from simtrain.data.embedding import embed_images, inference_device
 from simtrain.encoders.base import Encoder
 from simtrain.errors import CheckpointError
-from simtrain.evaluation.protocol import Evaluation, judge, retrieval_task
+from simtrain.evaluation.protocol import Evaluation, retrieval_task
 from simtrain.training.checkpoints import BEST, read_module_state
 
 
@@ -49,44 +50,31 @@ class EvaluationReport:
         }
 
 
-def evaluate(config: RunConfig, *, run_folder: Path | None, split: str, progress: Progress) -> EvaluationReport:
+def evaluate(config: RunConfig, *, run: Run | None, split: str, progress: Progress) -> EvaluationReport:
     """Judge an encoder on a split of the configured catalogue.
 
     Args:
         config: Catalogue, encoder, relevance.
-        run_folder: The run whose best weights are judged; None: the encoder as it comes (zero-shot).
+        run: The run whose best weights are judged; None: the encoder as it comes (zero-shot).
         split: `train`, `val` or `test`.
         progress: Shows how many batches are embedded.
 
     Raises:
         SimtrainError: for anything that the user can mend.
     """
-    catalog = read_catalog(Path(config.catalog))
+    catalog = read_catalog(Path(config.catalog)) if run is None else read_run_catalog(run)
     task = retrieval_task(
         catalog, split=split, gallery_splits=config.evaluation.gallery_splits, relevance=config.relevance_columns
     )
-    encoder = build_encoder(config.encoder, load=True) if run_folder is None else tuned_encoder(config, run_folder)
-    embeddings = embed_images(
-        encoder,
-        [catalog.image_path(int(row)) for row in task.rows],
-        batch_size=config.evaluation.batch_size,
-        workers=worker_count(config.data.workers),
-        device=inference_device(config.trainer.accelerator),
-        progress=progress,
-    )
+    torch.manual_seed(config.seed)  # layers without pretrained weights start as they do in fit
+    encoder = build_encoder(config.encoder, load=True) if run is None else tuned_encoder(config, run.folder)
     return EvaluationReport(
-        name="zero-shot" if run_folder is None else run_folder.name,
+        name="zero-shot" if run is None else run.folder.name,
         split=split,
         relevance=config.relevance_columns,
         encoder=config.encoder.model_dump(mode="json"),
         data=data_fingerprint(catalog),
-        evaluation=judge(
-            task,
-            embeddings,
-            draws=config.evaluation.bootstrap_draws,
-            confidence=config.evaluation.confidence,
-            seed=config.seed,
-        ),
+        evaluation=judge_encoder(encoder, catalog, task, config=config, progress=progress),
     )
 
 

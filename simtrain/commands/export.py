@@ -3,20 +3,20 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
+import torch
 from torch import Tensor
 
 from simtrain.build import build_validation, empty_encoder
 from simtrain.catalog.images import read_image
 from simtrain.catalog.progress import Progress
-from simtrain.catalog.table import Catalog, read_catalog
+from simtrain.catalog.table import Catalog
 from simtrain.commands.evaluate import tuned_encoder
-from simtrain.commands.runs import Run, data_fingerprint
+from simtrain.commands.judging import embed_rows, judge_embeddings
+from simtrain.commands.runs import Run, data_fingerprint, read_run_catalog
 from simtrain.config import RunConfig
-from simtrain.data.datasets import worker_count
-from simtrain.data.embedding import embed_images, inference_device
+from simtrain.data.embedding import inference_device
+from simtrain.encoders.base import Encoder
 from simtrain.errors import BundleError, CatalogError
-from simtrain.evaluation.protocol import judge
 from simtrain.serving.bundle import Bundle
 from simtrain.serving.bundle_writer import BundleContent, check_target, write_bundle
 from simtrain.serving.onnx_export import onnx_available
@@ -55,43 +55,42 @@ def export(run: Run, *, out: Path, progress: Progress) -> ExportResult:
         SimtrainError: for anything that the user can mend; the folder is then as it was.
     """
     check_target(out)
-    config = run.config
-    onnx = _wants_onnx(config)
-    catalog = read_catalog(Path(config.catalog))
-    encoder = tuned_encoder(config, run.folder)
-    device = inference_device(config.trainer.accelerator)
-    embeddings = embed_images(
-        encoder,
-        [catalog.image_path(row) for row in range(len(catalog.rows))],
-        batch_size=config.evaluation.batch_size,
-        workers=worker_count(config.data.workers),
-        device=device,
-        progress=progress,
-    )
+    onnx = _wants_onnx(run.config)
+    catalog = read_run_catalog(run)
+    encoder = tuned_encoder(run.config, run.folder)
+    every_row = list(range(len(catalog.rows)))
+    embeddings = embed_rows(encoder, catalog, every_row, config=run.config, progress=progress)
+    content = _content(run, catalog, encoder, embeddings)
+    write_bundle(content, out, onnx=onnx, check=lambda folder: _check(folder, run.config))
+    items = len(content.items)
+    return ExportResult(folder=out, items=items, checked=min(CHECKED_IMAGES, items), onnx=onnx)
+
+
+def _content(run: Run, catalog: Catalog, encoder: Encoder, embeddings: Tensor) -> BundleContent:
     found = catalog.rows["gallery"].to_numpy(dtype=bool)
     if not found.any():
         raise CatalogError(f"{catalog.folder}: no image has gallery = true; nothing could be found")
-    items = catalog.rows[found].drop(columns=list(_LEFT_OUT), errors="ignore").reset_index(drop=True)
-    content = BundleContent(
+    return BundleContent(
         encoder=encoder,
-        encoder_config=config.encoder.model_dump(mode="json"),
+        encoder_config=run.config.encoder.model_dump(mode="json"),
         embeddings=embeddings.numpy()[found],
-        items=items,
+        items=catalog.rows[found].drop(columns=list(_LEFT_OUT), errors="ignore").reset_index(drop=True),
         root=catalog.root.resolve(),
-        run={"name": run.folder.name, "config": config.model_dump(mode="json"), "data": data_fingerprint(catalog)},
+        run={"name": run.folder.name, "config": run.config.model_dump(mode="json"), "data": data_fingerprint(catalog)},
         metrics=_metrics(run, catalog, embeddings),
-        index_factory=config.export.index,
+        index_factory=run.config.export.index,
     )
-    write_bundle(content, out, onnx=onnx)
-    bundle = Bundle.open(out)
+
+
+def _check(folder: Path, config: RunConfig) -> None:
+    bundle = Bundle.open(folder)
     verify_bundle(
-        out,
+        folder,
         images=lambda row: read_image(bundle.image_path(row)),
         network_factory=empty_encoder,
         rows=CHECKED_IMAGES,
-        device=device,
+        device=inference_device(config.trainer.accelerator),
     )
-    return ExportResult(folder=out, items=len(items), checked=min(CHECKED_IMAGES, len(items)), onnx=onnx)
 
 
 def _wants_onnx(config: RunConfig) -> bool:
@@ -105,11 +104,5 @@ def _metrics(run: Run, catalog: Catalog, embeddings: Tensor) -> dict[str, object
     task = build_validation(run.config, catalog)
     if task is None:
         return {}
-    tuned = judge(
-        task,
-        embeddings[np.asarray(task.rows)],
-        draws=run.config.evaluation.bootstrap_draws,
-        confidence=run.config.evaluation.confidence,
-        seed=run.config.seed,
-    )
+    tuned = judge_embeddings(embeddings[torch.from_numpy(task.rows)], task, config=run.config)
     return {"split": "val", "tuned": tuned.to_dict(), "zero_shot": run.record.get("zero_shot")}

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import shutil
 import signal
 import time
 import warnings
@@ -19,6 +20,7 @@ from pytorch_lightning.callbacks import EarlyStopping, TQDMProgressBar
 from simtrain.build import build_data, build_encoder, build_module, build_validation
 from simtrain.catalog.progress import Progress
 from simtrain.catalog.table import Catalog, read_catalog
+from simtrain.commands.judging import judge_encoder
 from simtrain.commands.runs import (
     CONFIG_FILE,
     RUN_FILE,
@@ -29,15 +31,21 @@ from simtrain.commands.runs import (
     write_json,
 )
 from simtrain.config import RunConfig, differences, dump_yaml
-from simtrain.data.datasets import worker_count
-from simtrain.data.embedding import embed_images, inference_device
+from simtrain.data.embedding import inference_device
 from simtrain.encoders.base import Encoder
 from simtrain.errors import CheckpointError, ConfigError
-from simtrain.evaluation.protocol import Evaluation, RetrievalTask, judge
+from simtrain.evaluation.protocol import Evaluation, RetrievalTask
 from simtrain.training.checkpoints import LAST, BestAndLast, ValidateLastSteps, WholeFileIO
 from simtrain.training.progress import EpochLog
 
-_FREE_TO_CHANGE = ("run:", "checkpoints:", "data.workers:", "evaluation.batch_size:")
+_FREE_TO_CHANGE = (
+    "run:",
+    "checkpoints:",
+    "catalog:",
+    "data.workers:",
+    "evaluation.batch_size:",
+    "trainer.accelerator:",
+)
 Say = Callable[[str], None]
 
 
@@ -79,10 +87,12 @@ def fit(config: RunConfig, *, resume: bool, say: Say, progress: Progress, progre
         kind = config.encoder.kind
         raise ConfigError(f"encoder.kind: '{kind}' has nothing to train; judge it with simtrain evaluate")
     folder = _run_folder(config, resume=resume)
+    device = inference_device(config.trainer.accelerator)
     catalog = read_catalog(Path(config.catalog))
     record = _resumed_record(config, catalog, folder) if resume else _new_record(config, catalog)
     pl.seed_everything(config.seed, workers=True, verbose=False)
-    encoder = build_encoder(config.encoder, load=True)
+    last = folder / LAST
+    encoder = build_encoder(config.encoder, load=not (resume and last.exists()))
     task = build_validation(config, catalog)
     data, groups = build_data(config, catalog, preprocessing=encoder.preprocessing, validation=task)
     module = build_module(config, encoder=encoder, groups=groups, validation=task)
@@ -92,11 +102,11 @@ def fit(config: RunConfig, *, resume: bool, say: Say, progress: Progress, progre
     log = EpochLog(folder=folder, monitor=monitor, first=first, say=say)
     last_steps = [ValidateLastSteps()] if task is not None else []
     callbacks = [*last_steps, log, keeper, *_early_stopping(config, monitor)]
-    trainer = _trainer(config, callbacks, progress_bar=progress_bar, folder=folder, validate=task is not None)
+    trainer = _trainer(config, callbacks, progress_bar=progress_bar, device=device, validate=task is not None)
     if not resume:
         _make_run_folder(folder, config, record)
     began = time.perf_counter()
-    ended_by = _train(trainer, module, data, resume_from=folder / LAST if resume else None)
+    ended_by = _train(trainer, module, data, resume_from=last if resume else None)
     record |= {
         "status": "interrupted" if ended_by is not None else "finished",
         "finished": _now(),
@@ -117,7 +127,7 @@ def fit(config: RunConfig, *, resume: bool, say: Say, progress: Progress, progre
 def _run_folder(config: RunConfig, *, resume: bool) -> Path:
     if config.run is None:
         raise ConfigError("run: missing; name the run with --set run=NAME")
-    checkpoints = Path(config.checkpoints)
+    checkpoints = Path(config.checkpoints).expanduser()
     folder = checkpoints / config.run
     if resume:
         if find_run(config.run, checkpoints=checkpoints) is None:
@@ -148,7 +158,7 @@ def _new_record(config: RunConfig, catalog: Catalog) -> dict[str, Any]:
         "status": "running",
         "started": _now(),
         **environment(),
-        "data": {"catalog": str(catalog.folder), **data_fingerprint(catalog)},
+        "data": {"catalog": str(catalog.folder.resolve()), **data_fingerprint(catalog)},
         "device": str(inference_device(config.trainer.accelerator)),
     }
 
@@ -163,6 +173,8 @@ def _make_run_folder(folder: Path, config: RunConfig, record: dict[str, Any]) ->
         staging.rename(folder)
     except OSError as error:
         raise CheckpointError(f"{folder}: cannot be made: {error.strerror}") from None
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
 
 
 def _zero_shot(
@@ -180,21 +192,7 @@ def _zero_shot(
         say("no product or label in the catalogue: nothing to validate on; the last epoch will count as the best")
         return {}
     if "zero_shot" not in record:
-        embeddings = embed_images(
-            encoder,
-            [catalog.image_path(int(row)) for row in task.rows],
-            batch_size=config.evaluation.batch_size,
-            workers=worker_count(config.data.workers),
-            device=inference_device(config.trainer.accelerator),
-            progress=progress,
-        )
-        found = judge(
-            task,
-            embeddings,
-            draws=config.evaluation.bootstrap_draws,
-            confidence=config.evaluation.confidence,
-            seed=config.seed,
-        )
+        found = judge_encoder(encoder, catalog, task, config=config, progress=progress)
         say(_zero_shot_line(found))
         record["zero_shot"] = {"split": "val", **found.to_dict()}
     return {name: float(found["mean"]) for name, found in record["zero_shot"]["metrics"].items()}
@@ -206,7 +204,7 @@ def _zero_shot_line(found: Evaluation) -> str:
 
 
 def _trainer(
-    config: RunConfig, callbacks: list[pl.Callback], *, progress_bar: bool, folder: Path, validate: bool
+    config: RunConfig, callbacks: list[pl.Callback], *, progress_bar: bool, device: torch.device, validate: bool
 ) -> pl.Trainer:
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)  # its import sets INFO: devices, adverts
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
@@ -215,7 +213,7 @@ def _trainer(
     warnings.filterwarnings("ignore", message=".*in eval mode at the start of training.*")  # BatchNorm, held on purpose
     bar: list[pl.Callback] = [TQDMProgressBar(leave=False)] if progress_bar else []
     return pl.Trainer(
-        accelerator=config.trainer.accelerator,
+        accelerator="gpu" if device.type == "cuda" else "cpu",
         devices=1,
         precision=config.trainer.precision,
         max_epochs=config.trainer.epochs,
@@ -223,7 +221,6 @@ def _trainer(
         gradient_clip_val=config.optimizer.gradient_clip_norm,
         callbacks=[*callbacks, *bar],
         plugins=[WholeFileIO()],
-        default_root_dir=folder,
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=progress_bar,
@@ -261,8 +258,13 @@ def _train(
         trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
     except (SystemExit, KeyboardInterrupt):
         return ended_by
-    except torch.OutOfMemoryError as error:
-        raise ConfigError(f"data.batch_size: {str(error).splitlines()[0]}; set a smaller data.batch_size") from error
+    except RuntimeError as error:
+        if isinstance(error, torch.OutOfMemoryError):
+            reason = str(error).splitlines()[0]
+            raise ConfigError(f"data.batch_size: {reason}; set a smaller data.batch_size") from error
+        if not trainer.received_sigterm:
+            raise
+        return ended_by  # the signal reached the loading processes too, and the loader has noticed first
     finally:
         signal.signal(signal.SIGINT, before)
     return None

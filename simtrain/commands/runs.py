@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 import simtrain
-from simtrain.catalog.table import CATALOG_FILE, Catalog
+from simtrain.catalog.table import CATALOG_FILE, Catalog, read_catalog
 from simtrain.config import RunConfig, apply_overrides, nearest, parse_run_config
 from simtrain.errors import CheckpointError
 
@@ -34,11 +34,13 @@ class Run:
         folder: Its folder.
         config: Its configuration, every default filled in.
         record: Its `run.json`.
+        own_catalog: The catalogue that it was trained on, as its configuration names it.
     """
 
     folder: Path
     config: RunConfig
     record: dict[str, Any]
+    own_catalog: str
 
 
 def open_run(name: str, *, checkpoints: Path, overrides: Sequence[str] = ()) -> Run:
@@ -55,11 +57,12 @@ def open_run(name: str, *, checkpoints: Path, overrides: Sequence[str] = ()) -> 
     path = folder / CONFIG_FILE
     try:
         tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+        own_catalog = str(tree["catalog"])
         config = parse_run_config(apply_overrides(tree, overrides), where=str(path))
         record = json.loads((folder / RUN_FILE).read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError, json.JSONDecodeError, TypeError) as error:
+    except (OSError, yaml.YAMLError, ValueError, TypeError, KeyError) as error:
         raise CheckpointError(f"{folder}: not a run of simtrain fit: {error}") from None
-    return Run(folder=folder, config=config, record=record)
+    return Run(folder=folder, config=config, record=record, own_catalog=own_catalog)
 
 
 def find_run(name: str, *, checkpoints: Path) -> Path | None:
@@ -68,6 +71,22 @@ def find_run(name: str, *, checkpoints: Path) -> Path | None:
         if (folder / CONFIG_FILE).is_file():
             return folder
     return None
+
+
+def read_run_catalog(run: Run) -> Catalog:
+    """The catalogue to judge or export a run with.
+
+    Raises:
+        CheckpointError: if the run's own catalogue is no longer what it was trained on: what it calls `test` may have
+            been trained on. Another catalogue, named with `--set catalog=`, is a choice and not checked.
+    """
+    catalog = read_catalog(Path(run.config.catalog))
+    if run.config.catalog == run.own_catalog and run.record["data"]["sha256"] != data_fingerprint(catalog)["sha256"]:
+        raise CheckpointError(
+            f"{run.folder}: the catalogue {catalog.folder} has changed since this run was trained, and its splits with "
+            "it; prepare it as it was, or name another with --set catalog=FOLDER"
+        )
+    return catalog
 
 
 def data_fingerprint(catalog: Catalog) -> dict[str, Any]:

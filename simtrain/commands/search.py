@@ -23,12 +23,14 @@ class SearchResult:
         bundle: The bundle's folder.
         fingerprint: Of its embedding space.
         neighbours: Nearest first.
+        missing_pictures: Neighbours whose image file is not where it was; a plot shows grey tiles for them.
     """
 
     query: str
     bundle: Path
     fingerprint: str
     neighbours: list[Neighbour]
+    missing_pictures: int
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -36,20 +38,22 @@ class SearchResult:
             "query": self.query,
             "bundle": str(self.bundle),
             "fingerprint": self.fingerprint,
-            "neighbours": [
-                {
-                    "rank": found.rank,
-                    "id": found.id,
-                    "similarity": found.similarity,
-                    "path": found.path.as_posix(),
-                    "product": found.product,
-                    "label": found.label,
-                    "caption": found.caption,
-                    **{name: value for name, value in found.other.items() if name not in ("query", "rank")},
-                }
-                for found in self.neighbours
-            ],
+            "neighbours": [_plain(found) for found in self.neighbours],
         }
+
+
+def _plain(found: Neighbour) -> dict[str, Any]:
+    """A neighbour for JSON; a column of the shop's own that has the name of one of ours gives way."""
+    own = {
+        "rank": found.rank,
+        "id": found.id,
+        "similarity": found.similarity,
+        "path": found.path.as_posix(),
+        "product": found.product,
+        "label": found.label,
+        "caption": found.caption,
+    }
+    return {**own, **{name: value for name, value in found.other.items() if name not in own}}
 
 
 def search(folder: Path, *, image: Path | None, text: str | None, k: int, plot: Path | None) -> SearchResult:
@@ -89,4 +93,5 @@ def search(folder: Path, *, image: Path | None, text: str | None, k: int, plot: 
         bundle=folder,
         fingerprint=bundle.fingerprint,
         neighbours=neighbours,
+        missing_pictures=sum(not bundle.image_path(found.row).is_file() for found in neighbours),
     )

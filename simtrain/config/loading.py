@@ -28,7 +28,7 @@ def load_run_config(path: Path, overrides: Sequence[str]) -> RunConfig:
     tree = apply_overrides(_read_yaml(path), overrides)
     tree.setdefault("run", None)
     if tree["run"] is None:
-        tree["run"] = path.stem
+        tree["run"] = "-".join(path.stem.split()) or None
     return parse_run_config(tree, where=str(path))
 
 

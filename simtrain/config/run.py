@@ -8,7 +8,7 @@ from simtrain.config.encoder import EncoderConfig, HistogramConfig, PixelsConfig
 from simtrain.config.objective import ObjectiveConfig, SimCLRConfig
 from simtrain.config.section import Section
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+Name = Annotated[str, Field(pattern=r"^\w[\w.-]*$")]
 SplitName = Literal["train", "val", "test"]
 
 
@@ -40,8 +40,8 @@ class DataConfig(Section):
     """Images per step for P by K batches and SimCLR's augmentations; pairs per step for `positive: product`."""
 
     limit_batch_to: str | None = None
-    """A column, such as `category` or `label`: every batch takes its groups from one value of it (harder negatives);
-    null: from everywhere."""
+    """A column, such as `category` or `label`: a batch takes its groups from one value of it as far as they go, which
+    makes its negatives harder; what fills no batch of its own is mixed. null: from everywhere."""
 
     workers: Annotated[int, Field(ge=0, le=128)] | None = None
     """Processes that load images, 0 (in the training process) to 128; null: one per core, at most 8."""
@@ -174,6 +174,13 @@ class RunConfig(Section):
     def trains(self) -> bool:
         """Whether the encoder has weights to train."""
         return not isinstance(self.encoder, PixelsConfig | HistogramConfig)
+
+    @model_validator(mode="after")
+    def _relevance_names_each_column_once(self) -> "RunConfig":
+        columns = self.relevance_columns
+        if len(set(columns)) < len(columns):
+            raise ValueError(f"relevance names a column twice: {', '.join(columns)}")
+        return self
 
     @model_validator(mode="after")
     def _batches_can_be_filled(self) -> "RunConfig":

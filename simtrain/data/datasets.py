@@ -3,6 +3,7 @@
 # Shapes: B samples, V views, S = image_size.
 
 import os
+import signal
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,7 +11,6 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from typing_extensions import override
@@ -67,11 +67,8 @@ class TrainingViews(Dataset[Sample]):
 
     def _source(self, row: int) -> NDArray[np.uint8]:
         side = _HEADROOM * self._preprocessing.image_size
-        image = self._preprocessing.frame(read_image(self._paths[row], at_least=side))
-        size = (min(side, max(image.shape[:2])),) * 2  # `squash` frames the picture as it came
-        if image.shape[:2] == size:
-            return image
-        return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BOX, reducing_gap=1.0))
+        image = read_image(self._paths[row], at_least=side)
+        return self._preprocessing.square(image, side=min(side, max(image.shape[:2])))
 
 
 class CatalogImages(Dataset[PlacedImage]):
@@ -104,7 +101,7 @@ def training_loader(
         batch_sampler=batches,
         num_workers=workers,
         collate_fn=_collate_views,
-        worker_init_fn=_use_one_thread,
+        worker_init_fn=_begin_worker,
         persistent_workers=workers > 0,
         pin_memory=pin_memory,
         generator=torch.Generator(),  # its own, so that making an iterator leaves the global state alone
@@ -118,7 +115,7 @@ def image_loader(dataset: CatalogImages, *, batch_size: int, workers: int, pin_m
         batch_size=batch_size,
         num_workers=min(workers, -(-len(dataset) // batch_size)),
         collate_fn=_collate_images,
-        worker_init_fn=_use_one_thread,
+        worker_init_fn=_begin_worker,
         pin_memory=pin_memory,
         generator=torch.Generator(),
     )
@@ -126,7 +123,10 @@ def image_loader(dataset: CatalogImages, *, batch_size: int, workers: int, pin_m
 
 def worker_count(configured: int | None) -> int:
     """The configured number of loading processes, or one per usable core up to 8."""
-    return configured if configured is not None else min(8, len(os.sched_getaffinity(0)))
+    if configured is not None:
+        return configured
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1  # not on macOS
+    return min(8, usable)
 
 
 def _collate_views(samples: Sequence[Sample]) -> Batch:
@@ -147,6 +147,7 @@ def _stack(arrays: Sequence[NDArray[np.uint8]]) -> Tensor:
     return torch.from_numpy(np.stack(arrays))
 
 
-def _use_one_thread(_worker: int) -> None:
+def _begin_worker(_worker: int) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C reaches every process; the first one answers it
     cv2.setNumThreads(0)
     torch.set_num_threads(1)

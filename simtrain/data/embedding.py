@@ -38,13 +38,18 @@ def embed_images(
 
     Raises:
         CatalogError: for an image that cannot be read.
+        ConfigError: if the batches do not fit the GPU's memory.
     """
     encoder = encoder.to(device).eval()
     dataset = CatalogImages(paths=paths, preprocessing=encoder.preprocessing)
     embeddings = torch.empty(len(paths), encoder.embedding_size)
     loader = image_loader(dataset, batch_size=batch_size, workers=workers, pin_memory=device.type == "cuda")
-    for batch in progress(loader, len(loader), "embedding images"):
-        embeddings[batch.positions] = encoder.embed_pixels(batch.to(device).pixels).cpu()
+    try:
+        for batch in progress(loader, len(loader), "embedding images"):
+            embeddings[batch.positions] = encoder.embed_pixels(batch.to(device).pixels).cpu()
+    except torch.OutOfMemoryError as error:
+        reason = str(error).splitlines()[0]
+        raise ConfigError(f"evaluation.batch_size: {reason}; set a smaller evaluation.batch_size") from error
     return embeddings
 
 

@@ -45,14 +45,14 @@ class Encoder(nn.Module, ABC):
 
     def embed_pixels(self, pixels: Tensor) -> Tensor:
         """(N, S, S, 3) uint8 pixels -> (N, D) embeddings of unit length, all in float32, without gradients."""
-        exact = torch.backends.cudnn.flags(  # TensorFloat-32 would differ by more than a bundle's check allows
-            enabled=torch.backends.cudnn.enabled,
-            benchmark=torch.backends.cudnn.benchmark,
-            deterministic=torch.backends.cudnn.deterministic,
-            allow_tf32=False,
-        )
-        with torch.inference_mode(), torch.autocast(pixels.device.type, enabled=False), exact:
-            return self.embed(self.preprocessing.normalise(pixels))
+        convolutions = torch.backends.cudnn.conv  # type: ignore[attr-defined]  # made at run time
+        before = convolutions.fp32_precision
+        convolutions.fp32_precision = "ieee"  # TensorFloat-32 would differ by more than a bundle's check allows
+        try:
+            with torch.inference_mode(), torch.autocast(pixels.device.type, enabled=False):
+                return self.embed(self.preprocessing.normalise(pixels))
+        finally:
+            convolutions.fp32_precision = before
 
     def new_parameters(self) -> list[nn.Parameter]:
         """Parameters that no pretraining has seen, which a head's learning rate suits."""

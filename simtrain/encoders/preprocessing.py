@@ -35,28 +35,30 @@ class Preprocessing:
     std: tuple[float, float, float]
     """Divides each channel after that."""
 
-    def frame(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """The part of the picture that counts, (H, W, 3) RGB, at its own resolution; square unless `squash`."""
+    def square(self, image: NDArray[np.uint8], *, side: int) -> NDArray[np.uint8]:
+        """(H, W, 3) RGB -> (side, side, 3) RGB; a picture is resized before it is padded, however long it is."""
         height, width = image.shape[:2]
         if self.resize == "squash" or height == width:
-            return image
+            return self._resized(image, width=side, height=side)
         if self.resize == "crop":
-            side = min(height, width)
-            top, left = (height - side) // 2, (width - side) // 2
-            return image[top : top + side, left : left + side]
-        side = max(height, width)
+            shortest = min(height, width)
+            top, left = (height - shortest) // 2, (width - shortest) // 2
+            return self._resized(image[top : top + shortest, left : left + shortest], width=side, height=side)
+        scale = side / max(height, width)
+        part = self._resized(image, width=max(1, round(width * scale)), height=max(1, round(height * scale)))
         canvas = np.full((side, side, 3), _WHITE, dtype=np.uint8)
-        top, left = (side - height) // 2, (side - width) // 2
-        canvas[top : top + height, left : left + width] = image
+        top, left = (side - part.shape[0]) // 2, (side - part.shape[1]) // 2
+        canvas[top : top + part.shape[0], left : left + part.shape[1]] = part
         return canvas
 
     def pixels(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """(H, W, 3) RGB -> (S, S, 3) RGB, the view that evaluation, export and search use."""
-        framed = self.frame(image)
-        if framed.shape[:2] == (self.image_size, self.image_size):
-            return framed
-        size = (self.image_size, self.image_size)
-        return np.asarray(Image.fromarray(framed).resize(size, _RESAMPLING[self.interpolation]))
+        return self.square(image, side=self.image_size)
+
+    def _resized(self, image: NDArray[np.uint8], *, width: int, height: int) -> NDArray[np.uint8]:
+        if image.shape[:2] == (height, width):
+            return image
+        return np.asarray(Image.fromarray(image).resize((width, height), _RESAMPLING[self.interpolation]))
 
     def normalise(self, pixels: Tensor) -> Tensor:
         """(N, S, S, 3) uint8 -> (N, 3, S, S) float32 in the encoder's range, in channels-last memory."""

@@ -147,7 +147,10 @@ def _check_answerable(
 ) -> None:
     name = " + ".join(relevance)
     if not asks.any():
-        raise CatalogError(f"{catalog.folder}: split '{split}' has no query images")
+        raise CatalogError(
+            f"{catalog.folder}: split '{split}' has no query images; prepare it with a larger share: "
+            f"simtrain prepare SOURCE --out {catalog.folder} --set split.{split}=0.2"
+        )
     if not (groups >= 0).any():
         others = [column for column in filled_columns(catalog.rows) if [column] != list(relevance)]
         hint = f"; filled: {', '.join(others)} (set relevance={others[0]})" if others else ""
@@ -159,7 +162,8 @@ def _check_answerable(
     if not (findable - (asks & can_be_found) > 0).any():
         raise CatalogError(
             f"{catalog.folder}: none of {int(asks.sum())} queries of split '{split}' has another image of its own "
-            f"'{name}' to find; take more images into that split, or another relevance"
+            f"'{name}' to find; prepare it with a larger share, or search further: "
+            "--set evaluation.gallery_splits=[train,val,test]"
         )
 
 

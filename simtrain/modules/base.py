@@ -13,6 +13,7 @@ from typing_extensions import override
 
 from simtrain.data.batch import Batch, ImageBatch
 from simtrain.encoders.base import Encoder
+from simtrain.errors import SimtrainError
 from simtrain.evaluation.protocol import RetrievalTask
 from simtrain.training.freezing import hold_batch_norm, set_trainable
 from simtrain.training.optim import OptimizerSettings, adamw_with_cosine, parameter_groups
@@ -76,6 +77,11 @@ class RetrievalModule(pl.LightningModule, ABC):
     @override
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         loss = self.loss(batch)
+        if not torch.isfinite(loss):
+            raise SimtrainError(
+                f"training diverged: the loss is {loss.item()} in step {self.global_step + 1} of epoch "
+                f"{self.current_epoch + 1}; set a smaller optimizer.learning_rate"
+            )
         images = batch.views.shape[0] * batch.views.shape[1]
         self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=images)
         return loss

@@ -5,6 +5,7 @@
 import json
 import os
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -75,7 +76,9 @@ def check_target(folder: Path) -> None:
         raise BundleError(f"{folder}: exists and is not a bundle; choose another folder, or remove it first")
 
 
-def write_bundle(content: BundleContent, folder: Path, *, onnx: bool) -> Path:
+def write_bundle(
+    content: BundleContent, folder: Path, *, onnx: bool, check: Callable[[Path], None] | None = None
+) -> Path:
     """Write the whole bundle beside its place, then put it there; a bundle that is there already is replaced.
 
     A process killed in between leaves a hidden folder beside the target, and the target as it was (killed in the very
@@ -85,6 +88,7 @@ def write_bundle(content: BundleContent, folder: Path, *, onnx: bool) -> Path:
         content: What goes in.
         folder: The bundle's folder; missing parents are made.
         onnx: Write `encoder.onnx` too; needs the packages that `onnx_available` looks for.
+        check: Looks at the complete bundle before it takes its place, and raises if it must not.
 
     Returns:
         The folder.
@@ -103,6 +107,8 @@ def write_bundle(content: BundleContent, folder: Path, *, onnx: bool) -> Path:
         work.mkdir()
         try:
             _fill(work, content, onnx=onnx)
+            if check is not None:
+                check(work)
             _put(work, target)
         finally:
             shutil.rmtree(work, ignore_errors=True)

@@ -26,8 +26,17 @@ class WholeFileIO(TorchCheckpointIO):
         try:
             torch.save(checkpoint, temporary)
             temporary.replace(target)
+        except (OSError, RuntimeError) as error:  # torch's writer tells of a full disk as a RuntimeError
+            raise CheckpointError(f"{target}: cannot be written: {str(error).splitlines()[0]}") from error
         finally:
             temporary.unlink(missing_ok=True)
+
+    @override
+    def load_checkpoint(self, path: Any, *arguments: Any, **settings: Any) -> dict[str, Any]:
+        try:
+            return super().load_checkpoint(path, *arguments, **settings)
+        except Exception as error:  # torch raises whatever the bytes make its unpickler trip over
+            raise CheckpointError(f"{path}: not a checkpoint of simtrain fit ({type(error).__name__})") from None
 
 
 class ValidateLastSteps(pl.Callback):

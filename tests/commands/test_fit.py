@@ -5,6 +5,8 @@ import json
 import os
 import re
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,9 +20,10 @@ from simtrain.catalog.progress import silent
 from simtrain.catalog.table import Catalog, read_catalog, write_catalog
 from simtrain.commands.evaluate import tuned_encoder
 from simtrain.commands.fit import fit
-from simtrain.config import RunConfig, parse_run_config
+from simtrain.config import RunConfig, dump_yaml, parse_run_config
 from simtrain.data.embedding import embed_images
-from simtrain.errors import CatalogError, CheckpointError, ConfigError
+from simtrain.errors import CatalogError, CheckpointError, ConfigError, SimtrainError
+from simtrain.modules.metric_learning import MetricLearningModule
 from simtrain.training.checkpoints import read_module_state
 from simtrain.training.progress import read_metrics
 
@@ -212,8 +215,64 @@ def test_flat_images_without_any_label_train_label_free(
 
 
 def test_limited_batches_train(make_config: MakeConfig) -> None:
-    result = run(make_config(data={"batch_size": 16, "workers": 0, "limit_batch_to": "label"}))
+    result = run(make_config(data={"batch_size": 4, "workers": 0, "limit_batch_to": "label"}))
     assert result.ended_by is None
+
+
+def test_batches_that_no_category_can_fill_are_refused(make_config: MakeConfig, catalog: Catalog) -> None:
+    train = catalog.rows[catalog.rows["split"] == "train"]
+    largest = train.groupby("label")["product"].nunique().max()
+    expected = (
+        f"{catalog.folder}: data.limit_batch_to: the largest 'label' has {largest} groups; a batch holds 8: "
+        "set a smaller data.batch_size"
+    )
+    with pytest.raises(CatalogError, match=f"^{re.escape(expected)}$"):
+        run(make_config(data={"batch_size": 16, "workers": 0, "limit_batch_to": "label"}))
+
+
+def test_ctrl_c_reaches_the_loading_processes_without_harm(make_config: MakeConfig) -> None:
+    """A terminal sends Ctrl-C to every process of the group: the real command, in a session of its own."""
+    config = make_config(data={"batch_size": 16, "workers": 2}, trainer={"epochs": 500, "accelerator": "cpu"})
+    path = Path(config.checkpoints).parent / "run.yaml"
+    path.write_text(dump_yaml(config))
+    command = [sys.executable, "-m", "simtrain", "fit", str(path)]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        assert process.stdout is not None
+        next(line for line in process.stdout if line.startswith("epoch 2/"))
+        os.killpg(process.pid, signal.SIGINT)
+        shown, told = process.communicate()
+    assert process.returncode == 130
+    assert "Traceback" not in told
+    assert "interrupted; go on with: simtrain fit --resume" in shown
+    record = json.loads((Path(config.checkpoints) / "small" / "run.json").read_text())
+    assert record["status"] == "interrupted"
+
+
+def test_a_broken_checkpoint_is_told_on_resume(make_config: MakeConfig) -> None:
+    config = make_config()
+    last = run(config).folder / "last.ckpt"
+    last.write_text("not a checkpoint")
+    with pytest.raises(CheckpointError, match=r"last\.ckpt: not a checkpoint of simtrain fit \(\w+\)$"):
+        run(config, resume=True)
+
+
+def test_a_loss_that_is_no_number_ends_the_run(make_config: MakeConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(MetricLearningModule, "loss", lambda module, batch: module.project(batch).sum() * torch.nan)
+    expected = "training diverged: the loss is nan in step 1 of epoch 1; set a smaller optimizer.learning_rate"
+    with pytest.raises(SimtrainError, match=f"^{re.escape(expected)}$"):
+        run(make_config())
+
+
+def test_a_resumed_run_needs_no_pretrained_weights(make_config: MakeConfig, tmp_path: Path) -> None:
+    weights = tmp_path / "weights.pt"
+    encoder = {"kind": "timm", "model": "test_efficientnet", "weights": str(weights), "image_size": 32}
+    torch.save(build_encoder(make_config().encoder, load=False).network.state_dict(), weights)
+    config = make_config(encoder=encoder)
+    run(config, say=kill_self_after_epoch(1, signal.SIGTERM))
+    weights.unlink()
+    assert run(config, resume=True).ended_by is None
 
 
 def test_an_encoder_without_weights_has_nothing_to_train(make_config: MakeConfig) -> None:

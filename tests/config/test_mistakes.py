@@ -87,9 +87,9 @@ def test_set_to_what_is_not_yaml_is_an_error(override: str):
         (["data.batch_size=1"], "data.batch_size: got 1; input should be greater than or equal to 2"),
         (["optimizer.betas=[0.5, 2]"], "optimizer.betas.1: got 2; input should be less than 1"),
         (["optimizer.learning_rate=.inf"], "optimizer.learning_rate: got inf; input should be a finite number"),
-        (["run=" + "/" * 70], f"run: got '{'/' * 56}...; string should match pattern '^[A-Za-z0-9][A-Za-z0-9._-]*$'"),
+        (["run=" + "/" * 70], f"run: got '{'/' * 56}...; string should match pattern '^\\w[\\w.-]*$'"),
         (["encoder.resize=fit"], "encoder.resize: got 'fit'; input should be 'pad', 'crop' or 'squash'"),
-        (["run=a/b"], "run: got 'a/b'; string should match pattern '^[A-Za-z0-9][A-Za-z0-9._-]*$'"),
+        (["run=a/b"], "run: got 'a/b'; string should match pattern '^\\w[\\w.-]*$'"),
     ],
 )  # fmt: skip
 def test_mistake_names_the_key_and_what_is_allowed(write: Write, overrides: list[str], expected: str):

@@ -38,29 +38,41 @@ PORTRAIT = LANDSCAPE.transpose(1, 0, 2)
 
 
 def test_pad_puts_white_above_and_below_a_wide_picture():
-    framed = preprocessing(resize="pad").frame(LANDSCAPE)
+    framed = preprocessing(resize="pad").square(LANDSCAPE, side=5)
     assert framed.shape == (5, 5, 3)
     assert (framed[[0, 3, 4]] == WHITE).all()  # three rows are missing: one above, two below
     np.testing.assert_array_equal(framed[1:3], LANDSCAPE)
 
 
 def test_pad_puts_white_beside_a_tall_picture():
-    framed = preprocessing(resize="pad").frame(PORTRAIT)
+    framed = preprocessing(resize="pad").square(PORTRAIT, side=5)
     assert framed.shape == (5, 5, 3)
     assert (framed[:, [0, 3, 4]] == WHITE).all()
     np.testing.assert_array_equal(framed[:, 1:3], PORTRAIT)
 
 
 def test_crop_takes_the_middle_of_a_wide_picture():
-    np.testing.assert_array_equal(preprocessing(resize="crop").frame(LANDSCAPE), numbered([[2, 3], [7, 8]]))
+    np.testing.assert_array_equal(preprocessing(resize="crop").square(LANDSCAPE, side=2), numbered([[2, 3], [7, 8]]))
 
 
 def test_crop_takes_the_middle_of_a_tall_picture():
-    np.testing.assert_array_equal(preprocessing(resize="crop").frame(PORTRAIT), numbered([[2, 7], [3, 8]]))
+    np.testing.assert_array_equal(preprocessing(resize="crop").square(PORTRAIT, side=2), numbered([[2, 7], [3, 8]]))
 
 
-def test_squash_frames_the_whole_picture():
-    np.testing.assert_array_equal(preprocessing(resize="squash").frame(LANDSCAPE), LANDSCAPE)
+def test_pad_keeps_the_proportions_of_what_it_shrinks():
+    black = np.zeros((30, 60, 3), dtype=np.uint8)
+    pixels = preprocessing(resize="pad", image_size=20).pixels(black)
+    assert (pixels[:5] == WHITE).all()
+    assert (pixels[5:15] == 0).all()
+    assert (pixels[15:] == WHITE).all()
+
+
+def test_a_long_picture_is_shrunk_before_it_is_padded(monkeypatch: pytest.MonkeyPatch):
+    canvases = []
+    full = np.full
+    monkeypatch.setattr(np, "full", lambda shape, *rest, **named: canvases.append(shape) or full(shape, *rest, **named))
+    assert preprocessing(resize="pad").pixels(noise(4, 5000)).shape == (8, 8, 3)
+    assert canvases == [(8, 8, 3)]
 
 
 @pytest.mark.parametrize("resize", ["pad", "crop", "squash"])

@@ -216,11 +216,17 @@ def test_filled_columns(product: list[Any], label: list[Any], expected: list[str
     assert filled_columns(pd.DataFrame({"product": product, "label": label})) == expected
 
 
+NO_QUERIES = (
+    "shop: split 'test' has no query images; prepare it with a larger share: "
+    "simtrain prepare SOURCE --out shop --set split.test=0.2"
+)
+
+
 @pytest.mark.parametrize(
     ("columns", "arguments", "message"),
     [
-        ({"split": ["train"] * 12}, {}, "shop: split 'test' has no query images"),
-        ({"query": [True] * 8 + [False] * 4}, {}, "shop: split 'test' has no query images"),
+        ({"split": ["train"] * 12}, {}, NO_QUERIES),
+        ({"query": [True] * 8 + [False] * 4}, {}, NO_QUERIES),
         (
             {"product": [None] * 12, "label": ["cup"] * 12},
             {},
@@ -235,20 +241,20 @@ def test_filled_columns(product: list[Any], label: list[Any], expected: list[str
         (
             {"product": [f"p{row}" for row in range(12)]},
             {},
-            "shop: none of 4 queries of split 'test' has another image of its own 'product' to find; take more images "
-            "into that split, or another relevance",
+            "shop: none of 4 queries of split 'test' has another image of its own 'product' to find; prepare it with "
+            "a larger share, or search further: --set evaluation.gallery_splits=[train,val,test]",
         ),
         (
             {"gallery": [False] * 12},
             {},
-            "shop: none of 4 queries of split 'test' has another image of its own 'product' to find; take more images "
-            "into that split, or another relevance",
+            "shop: none of 4 queries of split 'test' has another image of its own 'product' to find; prepare it with "
+            "a larger share, or search further: --set evaluation.gallery_splits=[train,val,test]",
         ),
         (
             {},
             {"gallery_splits": ["train"]},
-            "shop: none of 4 queries of split 'test' has another image of its own 'product' to find; take more images "
-            "into that split, or another relevance",
+            "shop: none of 4 queries of split 'test' has another image of its own 'product' to find; prepare it with "
+            "a larger share, or search further: --set evaluation.gallery_splits=[train,val,test]",
         ),
         (
             {},

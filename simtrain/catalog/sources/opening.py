@@ -55,7 +55,7 @@ def open_source(source: str, *, config: PrepareConfig, output: Path, staging: Pa
     return read_table_source(
         path,
         columns=config.columns,
-        root=Path(config.root) if config.root is not None else None,
+        root=Path(config.root).expanduser() if config.root is not None else None,
         product_pattern=config.product_pattern,
     )
 

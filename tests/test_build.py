@@ -92,7 +92,8 @@ def drawn(folder: Path, **columns: Sequence[Any]) -> Catalog:
         (
             config_of({**TRIPLET, "positive": "shape"}),
             products(2, 2),
-            "shop/catalog.parquet: no column 'shape'; it has id, path, split, product, label, caption, query, gallery",
+            "shop/catalog.parquet: no column 'shape'; it has id, path, split, product, label, caption, query, gallery, "
+            "duplicate_group",
         ),
         (
             config_of({**TRIPLET, "images_per_group": 3}, batch_size=12),
@@ -118,7 +119,8 @@ def drawn(folder: Path, **columns: Sequence[Any]) -> Catalog:
         (
             config_of(TRIPLET, data={"limit_batch_to": "shape"}),
             products(2, 2),
-            "shop/catalog.parquet: no column 'shape'; it has id, path, split, product, label, caption, query, gallery",
+            "shop/catalog.parquet: no column 'shape'; it has id, path, split, product, label, caption, query, gallery, "
+            "duplicate_group",
         ),
     ],
 )

@@ -104,6 +104,7 @@ def catalog_of(folder: Path, **columns: Sequence[Any]) -> Catalog:
         "caption": [None] * count,
         "query": [True] * count,
         "gallery": [True] * count,
+        "duplicate_group": [None] * count,
     }
     rows = pd.DataFrame({**usual, **{name: list(values) for name, values in columns.items()}})
     return Catalog(rows=rows, root=folder, folder=folder)

@@ -87,6 +87,10 @@ def print_evaluation(report: "EvaluationReport") -> None:
     _table([("metric", "left"), ("%", "right"), (f"{100 * found.confidence:.0f} % interval", "right")], rows)
     if found.lone_queries:
         say(f"{found.lone_queries} queries had nothing to find and were left out")
+    if found.copied_queries:
+        say(
+            f"{found.copied_queries} queries have an exact copy of themselves in the gallery, which no encoder can miss"
+        )
 
 
 def _interval(metric: "Interval") -> str:

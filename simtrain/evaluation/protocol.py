@@ -28,6 +28,7 @@ class RetrievalTask:
         ids: N ids.
         groups: (N,) equal where images are relevant to each other; -1 where relevant to none.
         clusters: (N,) what the bootstrap draws: products, and single images where there are none.
+        copied_queries: Queries that have an exact copy of themselves in the gallery, which nobody can miss.
     """
 
     rows: NDArray[np.int64]
@@ -36,6 +37,7 @@ class RetrievalTask:
     ids: Sequence[str]
     groups: NDArray[np.int64]
     clusters: NDArray[np.int64]
+    copied_queries: int
 
     def score(self, embeddings: Tensor) -> QueryScores:
         """(N, D) unit embeddings of `rows` -> one value per query and metric."""
@@ -63,6 +65,7 @@ class Evaluation:
         metrics: Name -> mean and confidence interval, 0..1.
         queries: Queries that were scored.
         lone_queries: Queries without a relevant gallery image, left out.
+        copied_queries: Queries with an exact copy of themselves in the gallery.
         gallery: Images that were searched.
         confidence: Level of the intervals.
     """
@@ -70,6 +73,7 @@ class Evaluation:
     metrics: dict[str, Interval]
     queries: int
     lone_queries: int
+    copied_queries: int
     gallery: int
     confidence: float
 
@@ -82,6 +86,7 @@ class Evaluation:
             },
             "queries": self.queries,
             "lone_queries": self.lone_queries,
+            "copied_queries": self.copied_queries,
             "gallery": self.gallery,
             "confidence": self.confidence,
         }
@@ -115,6 +120,7 @@ def retrieval_task(
         ids=[str(name) for name in catalog.rows["id"].iloc[rows]],
         groups=groups[rows],
         clusters=np.where(products >= 0, products, products.max(initial=-1) + 1 + np.arange(len(rows))),
+        copied_queries=_copied_queries(catalog, asks, can_be_found),
     )
 
 
@@ -126,6 +132,7 @@ def judge(task: RetrievalTask, embeddings: Tensor, *, draws: int, confidence: fl
         metrics=cluster_bootstrap_intervals(scores.values, clusters, draws=draws, confidence=confidence, seed=seed),
         queries=len(scores.query_rows),
         lone_queries=scores.lone_queries,
+        copied_queries=task.copied_queries,
         gallery=len(task.gallery),
         confidence=confidence,
     )
@@ -165,6 +172,13 @@ def _check_answerable(
             f"'{name}' to find; prepare it with a larger share, or search further: "
             "--set evaluation.gallery_splits=[train,val,test]"
         )
+
+
+def _copied_queries(catalog: Catalog, asks: NDArray[np.bool_], can_be_found: NDArray[np.bool_]) -> int:
+    copies = catalog.groups(["duplicate_group"])
+    in_gallery = np.bincount(copies[can_be_found & (copies >= 0)], minlength=int(copies.max(initial=-1)) + 1)
+    asking = asks & (copies >= 0)
+    return int((in_gallery[copies[asking]] > can_be_found[asking]).sum())
 
 
 def _or_null(value: float) -> float | None:

@@ -50,6 +50,15 @@ def test_a_split_is_its_own_gallery(split: str, rows: list[int]) -> None:
     assert (task.rows.tolist(), rows_asking(task), rows_found(task)) == (rows, rows, rows)
 
 
+@pytest.mark.parametrize(
+    ("gallery", "copied"),
+    [([True] * 12, 2), ([True] * 11 + [False], 1), ([True] * 10 + [False, False], 0)],
+)
+def test_queries_with_an_exact_copy_in_the_gallery_are_counted(gallery: list[bool], copied: int) -> None:
+    same = [None] * 9 + ["a", "b", "b"]  # images 10 and 11 are copies of each other; image 9's copy is in no split
+    assert task_of(twelve(duplicate_group=same, gallery=gallery)).copied_queries == copied
+
+
 def test_only_flagged_images_ask() -> None:
     task = task_of(twelve(query=[True] * 8 + [True, False, False, True]))
     assert (rows_asking(task), rows_found(task)) == ([8, 11], [8, 9, 10, 11])
@@ -189,6 +198,7 @@ def test_an_interval_that_cannot_be_told_is_null() -> None:
         metrics={"mrr": Interval(mean=0.5, low=np.nan, high=np.nan), "map_at_r": Interval(mean=0.4, low=0.3, high=0.6)},
         queries=2,
         lone_queries=1,
+        copied_queries=1,
         gallery=3,
         confidence=0.95,
     )
@@ -199,6 +209,7 @@ def test_an_interval_that_cannot_be_told_is_null() -> None:
         },
         "queries": 2,
         "lone_queries": 1,
+        "copied_queries": 1,
         "gallery": 3,
         "confidence": 0.95,
     }
@@ -259,7 +270,8 @@ NO_QUERIES = (
         (
             {},
             {"relevance": ["colour"]},
-            "shop/catalog.parquet: no column 'colour'; it has id, path, split, product, label, caption, query, gallery",
+            "shop/catalog.parquet: no column 'colour'; it has id, path, split, product, label, caption, query, gallery, "
+            "duplicate_group",
         ),
     ],
 )

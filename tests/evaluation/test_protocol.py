@@ -270,8 +270,8 @@ NO_QUERIES = (
         (
             {},
             {"relevance": ["colour"]},
-            "shop/catalog.parquet: no column 'colour'; it has id, path, split, product, label, caption, query, gallery, "
-            "duplicate_group",
+            "shop/catalog.parquet: no column 'colour'; it has id, path, split, product, label, caption, query, "
+            "gallery, duplicate_group",
         ),
     ],
 )

@@ -3,6 +3,7 @@
 import errno
 import json
 import sys
+from contextlib import closing
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,7 +11,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from typer.exceptions import TyperException
 
-from simtrain.cli.screen import fail, message_of, print_evaluation, print_neighbours, progress, say, say_aside
+from simtrain.cli.screen import (
+    TrainingBar,
+    fail,
+    message_of,
+    print_evaluation,
+    print_neighbours,
+    progress,
+    say,
+    say_aside,
+)
 from simtrain.errors import SimtrainError
 
 if TYPE_CHECKING:
@@ -70,9 +80,9 @@ def fit(
     settings = _fit_config(config, overrides or [], resume=resume)
     from simtrain.commands.fit import fit as run_fit
 
-    result = run_fit(
-        settings, resume=resume is not None, say=say, progress=progress(), progress_bar=sys.stderr.isatty()
-    )
+    bar = TrainingBar()
+    with closing(bar):
+        result = run_fit(settings, resume=resume is not None, say=bar.say, progress=progress(), step=bar.step)
     if result.ended_by is not None:
         say(f"interrupted; go on with: simtrain fit --resume {_shown(result.folder)}")
         raise typer.Exit(128 + result.ended_by)

@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 from simtrain.errors import SimtrainError
 
 if TYPE_CHECKING:
+    from rich.progress import Progress as Bar
+
     from simtrain.catalog.progress import Progress
     from simtrain.commands.evaluate import EvaluationReport
     from simtrain.evaluation.statistics import Interval
     from simtrain.serving.searcher import Neighbour
+    from simtrain.training.progress import Step
 
 Item = TypeVar("Item")
 
@@ -42,6 +45,39 @@ def message_of(error: SimtrainError) -> str:
 def progress() -> "Progress":
     """A bar on a terminal, a line every few seconds elsewhere."""
     return _bar if sys.stderr.isatty() else _lines
+
+
+class TrainingBar:
+    """The batches of an epoch on a terminal; nothing elsewhere. Lines go above it, or stand alone."""
+
+    def __init__(self) -> None:
+        self._bar: Bar | None = None
+
+    def say(self, line: str) -> None:
+        """A line on standard output, after taking the bar away."""
+        self.close()
+        say(line)
+
+    def step(self, step: "Step") -> None:
+        """Show how far the epoch is."""
+        if not sys.stderr.isatty():
+            return
+        if self._bar is None:
+            from rich.console import Console
+            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+            self._bar = Progress(*columns, console=Console(stderr=True), transient=True)
+            self._bar.add_task("")
+            self._bar.start()
+        text = f"epoch {step.epoch}/{step.epochs} {step.images_per_second:.0f} images/s"
+        self._bar.update(self._bar.task_ids[0], description=text, completed=step.batch, total=step.batches)
+
+    def close(self) -> None:
+        """Take the bar away."""
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
 
 
 def _bar(items: Iterable[Item], total: int, description: str, /) -> Iterable[Item]:

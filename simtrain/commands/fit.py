@@ -15,7 +15,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import EarlyStopping, TQDMProgressBar
+from pytorch_lightning.callbacks import EarlyStopping
 
 from simtrain.build import build_data, build_encoder, build_module, build_validation
 from simtrain.catalog.progress import Progress
@@ -36,7 +36,7 @@ from simtrain.encoders.base import Encoder
 from simtrain.errors import CheckpointError, ConfigError
 from simtrain.evaluation.protocol import Evaluation, RetrievalTask
 from simtrain.training.checkpoints import LAST, BestAndLast, ValidateLastSteps, WholeFileIO
-from simtrain.training.progress import EpochLog
+from simtrain.training.progress import EpochLog, Step
 
 _FREE_TO_CHANGE = (
     "run:",
@@ -70,7 +70,7 @@ class FitResult:
     best_epoch: int
 
 
-def fit(config: RunConfig, *, resume: bool, say: Say, progress: Progress, progress_bar: bool) -> FitResult:
+def fit(config: RunConfig, *, resume: bool, say: Say, progress: Progress, step: Callable[[Step], None]) -> FitResult:
     """Train as configured; everything is written to the folder `config.checkpoints`/`config.run`.
 
     Args:
@@ -78,7 +78,7 @@ def fit(config: RunConfig, *, resume: bool, say: Say, progress: Progress, progre
         resume: Go on with an interrupted run instead of beginning one.
         say: Takes each line for the user.
         progress: Shows how far the zero-shot evaluation is.
-        progress_bar: Show Lightning's bar on the terminal.
+        step: Told after each training batch how far the run is.
 
     Raises:
         SimtrainError: for anything that the user can mend; nothing is left half-written.
@@ -99,10 +99,10 @@ def fit(config: RunConfig, *, resume: bool, say: Say, progress: Progress, progre
     first = _zero_shot(config, catalog, encoder, task, record, say=say, progress=progress)
     monitor = f"val_{config.evaluation.monitor}" if task is not None else None
     keeper = BestAndLast(folder=folder, monitor=monitor, first_value=first.get(config.evaluation.monitor))
-    log = EpochLog(folder=folder, monitor=monitor, first=first, say=say)
+    log = EpochLog(folder=folder, monitor=monitor, first=first, say=say, step=step)
     last_steps = [ValidateLastSteps()] if task is not None else []
     callbacks = [*last_steps, log, keeper, *_early_stopping(config, monitor)]
-    trainer = _trainer(config, callbacks, progress_bar=progress_bar, device=device, validate=task is not None)
+    trainer = _trainer(config, callbacks, device=device, validate=task is not None)
     if not resume:
         _make_run_folder(folder, config, record)
     began = time.perf_counter()
@@ -203,15 +203,12 @@ def _zero_shot_line(found: Evaluation) -> str:
     return f"zero-shot on val ({found.queries} queries, {found.gallery} images): {figures}"
 
 
-def _trainer(
-    config: RunConfig, callbacks: list[pl.Callback], *, progress_bar: bool, device: torch.device, validate: bool
-) -> pl.Trainer:
+def _trainer(config: RunConfig, callbacks: list[pl.Callback], *, device: torch.device, validate: bool) -> pl.Trainer:
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)  # its import sets INFO: devices, adverts
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
     warnings.filterwarnings("ignore", message=".*LeafSpec.*")
     warnings.filterwarnings("ignore", message=".*your dataloader is not resumable.*")  # CatalogData remembers its place
     warnings.filterwarnings("ignore", message=".*in eval mode at the start of training.*")  # BatchNorm, held on purpose
-    bar: list[pl.Callback] = [TQDMProgressBar(leave=False)] if progress_bar else []
     return pl.Trainer(
         accelerator="gpu" if device.type == "cuda" else "cpu",
         devices=1,
@@ -219,11 +216,11 @@ def _trainer(
         max_epochs=config.trainer.epochs,
         max_steps=config.trainer.max_steps or -1,
         gradient_clip_val=config.optimizer.gradient_clip_norm,
-        callbacks=[*callbacks, *bar],
+        callbacks=callbacks,
         plugins=[WholeFileIO()],
         logger=False,
         enable_checkpointing=False,
-        enable_progress_bar=progress_bar,
+        enable_progress_bar=False,
         enable_model_summary=False,
         limit_val_batches=None if validate else 0,
         num_sanity_val_steps=0,  # the zero-shot evaluation has been through every validation image already

@@ -5,6 +5,7 @@ import io
 import os
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,17 @@ METRICS_FILE = "metrics.csv"
 _LEADING = ("epoch", "step", "train_loss", "learning_rate", "images_per_second", "seconds")
 
 
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """How far a run is after a batch; epochs and batches count from 1."""
+
+    epoch: int
+    epochs: int | None
+    batch: int
+    batches: int
+    images_per_second: float
+
+
 class EpochLog(pl.Callback):
     """One row of `metrics.csv` and one line of text per epoch; row 0 is the untouched encoder.
 
@@ -23,15 +35,23 @@ class EpochLog(pl.Callback):
         monitor: Validation figure that the line shows; None: no validation.
         first: Validation figures before the first step.
         say: Takes each line.
+        step: Told after each batch how far the run is.
     """
 
     def __init__(
-        self, *, folder: Path, monitor: str | None, first: Mapping[str, float], say: Callable[[str], None]
+        self,
+        *,
+        folder: Path,
+        monitor: str | None,
+        first: Mapping[str, float],
+        say: Callable[[str], None],
+        step: Callable[[Step], None],
     ) -> None:
         self._path = folder / METRICS_FILE
         self._monitor = monitor
         self._first = {f"val_{name}": value for name, value in first.items()}
         self._say = say
+        self._step = step
         self._images = 0
         self._began = self._last_batch_ended = 0.0
 
@@ -54,7 +74,15 @@ class EpochLog(pl.Callback):
     ) -> None:
         self._images += batch.views.shape[0] * batch.views.shape[1]
         self._last_batch_ended = time.perf_counter()
-        pl_module.log("images/s", self._rate(), prog_bar=True, on_step=True, on_epoch=False, logger=False)
+        self._step(
+            Step(
+                epoch=trainer.current_epoch + 1,
+                epochs=trainer.max_epochs,
+                batch=batch_idx + 1,
+                batches=int(trainer.num_training_batches),
+                images_per_second=self._rate(),
+            )
+        )
 
     @override
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

@@ -30,7 +30,7 @@ def own_catalog(catalog: Catalog, tmp_path: Path) -> Path:
 @pytest.fixture
 def trained(make_config: MakeConfig, own_catalog: Path) -> Run:
     config = make_config(catalog=str(own_catalog), trainer={"epochs": 1, "accelerator": "cpu"}, export={"onnx": False})
-    folder = fit(config, resume=False, say=lambda line: None, progress=silent, progress_bar=False).folder
+    folder = fit(config, resume=False, say=lambda line: None, progress=silent, step=lambda step: None).folder
     return open_run(str(folder), checkpoints=folder.parent)
 
 
@@ -62,7 +62,7 @@ def test_zero_shot_figures_of_new_layers_are_the_same_each_time_and_in_fit(make_
     encoder = {"kind": "timm", "model": "test_efficientnet", "weights": "none", "image_size": 32, "embedding_size": 8}
     config = make_config(encoder=encoder, trainer={"epochs": 1, "accelerator": "cpu"})
     first, second = (evaluate(config, run=None, split="val", progress=silent).to_dict() for _ in range(2))
-    folder = fit(config, resume=False, say=lambda line: None, progress=silent, progress_bar=False).folder
+    folder = fit(config, resume=False, say=lambda line: None, progress=silent, step=lambda step: None).folder
     record = open_run(str(folder), checkpoints=folder.parent).record
     assert first == second
     assert record["zero_shot"]["metrics"] == first["metrics"]

@@ -31,7 +31,7 @@ MakeConfig = Callable[..., RunConfig]
 
 
 def run(config: RunConfig, *, resume: bool = False, say: Callable[[str], None] = lambda line: None) -> Any:
-    return fit(config, resume=resume, say=say, progress=silent, progress_bar=False)
+    return fit(config, resume=resume, say=say, progress=silent, step=lambda step: None)
 
 
 def kill_self_after_epoch(epoch: int, number: signal.Signals) -> Callable[[str], None]:

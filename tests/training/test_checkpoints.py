@@ -195,7 +195,13 @@ def train(
     """Three epochs of four batches, the first one for the head only; the weights and the figures they end with."""
     folder.mkdir(exist_ok=True)
     monitor = "val_map_at_r" if validate else None
-    log = EpochLog(folder=folder, monitor=monitor, first={"map_at_r": 0.1} if validate else {}, say=lambda _line: None)
+    log = EpochLog(
+        folder=folder,
+        monitor=monitor,
+        first={"map_at_r": 0.1} if validate else {},
+        say=lambda _line: None,
+        step=lambda _step: None,
+    )
     keeper = BestAndLast(folder=folder, monitor=monitor, first_value=0.1 if validate else None)
     callbacks = [log, keeper, *([interruption] if interruption else [])]
     trainer = bare_trainer(folder, callbacks=callbacks, plugins=[WholeFileIO()], max_epochs=3)

@@ -9,7 +9,7 @@ from pytorch_lightning.callbacks import LambdaCallback
 from tiny_training import Shop, bare_trainer, draw_shop
 
 from simtrain.training import progress
-from simtrain.training.progress import METRICS_FILE, EpochLog, read_metrics
+from simtrain.training.progress import METRICS_FILE, EpochLog, Step, read_metrics
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*LeafSpec"),
@@ -35,7 +35,7 @@ def train(
 ) -> list[dict[str, str]]:
     """The rows after epochs of 4 batches of 4 pairs."""
     monitor, first = ("val_map_at_r", FIRST) if validate else (None, {})
-    log = EpochLog(folder=folder, monitor=monitor, first=first, say=say)
+    log = EpochLog(folder=folder, monitor=monitor, first=first, say=say, step=lambda _step: None)
     trainer = bare_trainer(folder, callbacks=[log], max_epochs=epochs)
     trainer.fit(shop.module(validate=validate), datamodule=shop.data(validate=validate))
     return read_metrics(folder / METRICS_FILE)
@@ -70,7 +70,9 @@ def test_a_row_holds_the_figures_that_were_logged(shop: Shop, tmp_path: Path) ->
     def look(trainer: object, module: object) -> None:
         found.append({name: float(value) for name, value in trainer.callback_metrics.items()})
 
-    log = EpochLog(folder=tmp_path, monitor="val_map_at_r", first=FIRST, say=lambda _line: None)
+    log = EpochLog(
+        folder=tmp_path, monitor="val_map_at_r", first=FIRST, say=lambda _line: None, step=lambda _step: None
+    )
     trainer = bare_trainer(tmp_path, callbacks=[log, LambdaCallback(on_train_epoch_end=look)], max_epochs=2)
     trainer.fit(shop.module(), datamodule=shop.data())
     for row, figures in zip(read_metrics(tmp_path / METRICS_FILE)[1:], found, strict=True):
@@ -87,7 +89,9 @@ def test_the_rate_of_images_leaves_the_validation_out(shop: Shop, tmp_path: Path
 def test_rows_after_the_resumed_epoch_are_dropped(shop: Shop, tmp_path: Path) -> None:
     old = "epoch,step,train_loss,val_map_at_r\n0,0,,0.25\n1,4,1.5,0.3\n2,8,1.4,0.4\n"
     (tmp_path / METRICS_FILE).write_text(old)
-    log = EpochLog(folder=tmp_path, monitor="val_map_at_r", first=FIRST, say=lambda _line: None)
+    log = EpochLog(
+        folder=tmp_path, monitor="val_map_at_r", first=FIRST, say=lambda _line: None, step=lambda _step: None
+    )
     log.on_train_start(SimpleNamespace(current_epoch=1), None)
     assert [(row["epoch"], row["train_loss"]) for row in read_metrics(tmp_path / METRICS_FILE)] == [
         ("0", ""),
@@ -127,3 +131,14 @@ def test_nothing_but_the_table_is_left(shop: Shop, tmp_path: Path) -> None:
 
 def test_a_table_that_is_not_there_has_no_rows(tmp_path: Path) -> None:
     assert read_metrics(tmp_path / METRICS_FILE) == []
+
+
+def test_each_batch_tells_how_far_the_run_is(shop: Shop, tmp_path: Path) -> None:
+    steps: list[Step] = []
+    log = EpochLog(folder=tmp_path, monitor=None, first={}, say=lambda _line: None, step=steps.append)
+    trainer = bare_trainer(tmp_path, callbacks=[log], max_epochs=2)
+    trainer.fit(shop.module(validate=False), datamodule=shop.data(validate=False))
+    assert [(step.epoch, step.epochs, step.batch, step.batches) for step in steps] == [
+        (epoch, 2, batch, 4) for epoch in (1, 2) for batch in (1, 2, 3, 4)
+    ]
+    assert steps[0].images_per_second == pytest.approx(8 / 0.5)

@@ -76,7 +76,7 @@ class HistogramConfig(Section):
     kind: Literal["histogram"]
     """`histogram`"""
 
-    space: Literal["lab", "hsv"] = "lab"
+    space: Literal["lab", "hsv"] = "hsv"
     """Colour space of the bins: CIE `lab` (D65) or `hsv`."""
 
     bins: int = Field(default=8, ge=2, le=16)

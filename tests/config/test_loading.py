@@ -199,7 +199,7 @@ def test_differences_follow_another_kind(write: Write):
         "encoder.bins: null -> 8",
         "encoder.image_size: 32 -> 96",
         'encoder.kind: "pixels" -> "histogram"',
-        'encoder.space: null -> "lab"',
+        'encoder.space: null -> "hsv"',
     ]
 
 

@@ -19,3 +19,8 @@ class CheckpointError(SimtrainError):
 
 class BundleError(SimtrainError):
     """An exported bundle that is incomplete, altered or mismatched."""
+
+
+def first_line(error: Exception) -> str:
+    """The first line of an exception's message, or its kind where it has none: what fits into a message of ours."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from simtrain.errors import CatalogError
+from simtrain.errors import CatalogError, first_line
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
 _WHITE = (255, 255, 255, 255)
@@ -38,7 +38,7 @@ def read_image(path: Path, *, at_least: int | None = None) -> NDArray[np.uint8]:
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise CatalogError(f"{path}: too many pixels: {error}") from None
     except Exception as error:  # Pillow's plugins raise whatever their parsers trip over
-        raise CatalogError(f"{path}: cannot be read as an image: {_first_line(error)}") from None
+        raise CatalogError(f"{path}: cannot be read as an image: {first_line(error)}") from None
 
 
 def _to_rgb(image: Image.Image) -> NDArray[np.uint8]:
@@ -51,7 +51,3 @@ def _to_rgb(image: Image.Image) -> NDArray[np.uint8]:
         layers = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", layers.size, _WHITE), layers)
     return np.asarray(image.convert("RGB"))
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -10,7 +10,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from simtrain.errors import CheckpointError
+from simtrain.errors import CheckpointError, first_line
 
 PACKAGE_PREFIX = "package:"
 _SUFFIXES = {".pt", ".pth", ".ckpt", ".bin", ".safetensors", ".tar"}
@@ -66,7 +66,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
             else torch.load(path, map_location="cpu", weights_only=True)
         )
     except (OSError, RuntimeError, ValueError, EOFError, KeyError, SafetensorError) as error:
-        raise CheckpointError(f"{path}: not a checkpoint that can be read: {_first_line(error)}") from None
+        raise CheckpointError(f"{path}: not a checkpoint that can be read: {first_line(error)[:120]}") from None
     except Exception:  # pickle's errors have no common base; a text file can raise an IndexError
         raise CheckpointError(
             f"{path}: not a checkpoint, or one with code in it; only tensors and plain values are read"
@@ -149,7 +149,3 @@ def _fits_in_order(tensors: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) 
     """Whether the network's shapes come first in the file, in order; what may follow is a classifier."""
     shapes = [value.shape for value in tensors.values()][: len(wanted)]
     return shapes == [value.shape for value in wanted.values()] and len(tensors) - len(wanted) <= 2
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:120]

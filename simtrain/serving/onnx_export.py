@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from simtrain.encoders.base import Encoder
-from simtrain.errors import BundleError
+from simtrain.errors import BundleError, first_line
 
 INPUT_NAME = "pixel_values"
 OUTPUT_NAME = "embeddings"
@@ -81,7 +81,7 @@ class OnnxEncoder:
         try:
             self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime's errors have no common base
-            raise BundleError(f"{path}: onnxruntime cannot open it: {_first_line(error)}") from error
+            raise BundleError(f"{path}: onnxruntime cannot open it: {first_line(error)[:200]}") from error
 
     def embed(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
         """(N, 3, S, S) normalised images -> (N, D) embeddings of unit length."""
@@ -130,7 +130,7 @@ def _export(encoder: Encoder, example: Tensor, path: Path) -> None:
             )
         except Exception as error:  # the exporter raises whatever the network's code trips over
             raise BundleError(
-                f"{path.parent}: {type(encoder).__name__} cannot be exported to ONNX: {_first_line(error)}; "
+                f"{path.parent}: {type(encoder).__name__} cannot be exported to ONNX: {first_line(error)[:200]}; "
                 "export the bundle without it"
             ) from error
 
@@ -149,7 +149,3 @@ def _quiet() -> Iterator[None]:
     finally:
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

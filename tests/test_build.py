@@ -11,6 +11,7 @@ import torch
 from tiny_training import PREPROCESSING, SIZE, TinyEncoder, catalog_of, draw_images
 
 from simtrain.build import build_data, build_module, build_transform, build_validation
+from simtrain.catalog.store.reader import source_images
 from simtrain.catalog.table import Catalog
 from simtrain.config import AugmentationConfig, RunConfig, TransformConfig, parse_run_config
 from simtrain.data.batch import Batch
@@ -38,7 +39,9 @@ def products(*sizes: int, split: str = "train") -> dict[str, list[str]]:
 
 
 def build(config: RunConfig, catalog: Catalog) -> tuple[list[Batch], int]:
-    data, groups = build_data(config, catalog, preprocessing=PREPROCESSING, validation=None)
+    data, groups = build_data(
+        config, catalog, images=source_images(catalog), preprocessing=PREPROCESSING, validation=None
+    )
     return list(data.train_dataloader()), groups
 
 
@@ -128,7 +131,7 @@ def test_a_catalogue_that_cannot_fill_a_batch_is_told(
     config: RunConfig, columns: dict[str, list[Any]], message: str
 ) -> None:
     with pytest.raises(CatalogError, match=f"^{re.escape(message)}$"):
-        build_data(config, catalog_of(FOLDER, **columns), preprocessing=PREPROCESSING, validation=None)
+        build(config, catalog_of(FOLDER, **columns))
 
 
 def test_augmentations_pair_two_views_of_one_image(tmp_path: Path) -> None:
@@ -207,14 +210,22 @@ def test_the_seed_decides_the_batches(tmp_path: Path) -> None:
 def test_validation_images_are_those_of_the_task(tmp_path: Path) -> None:
     catalog = drawn(tmp_path, product=list("aabbccdd"), split=["train"] * 4 + ["val"] * 4)
     config = config_of(TRIPLET)
-    data, _ = build_data(config, catalog, preprocessing=PREPROCESSING, validation=build_validation(config, catalog))
+    data, _ = build_data(
+        config,
+        catalog,
+        images=source_images(catalog),
+        preprocessing=PREPROCESSING,
+        validation=build_validation(config, catalog),
+    )
     (batch,) = data.val_dataloader()
     assert batch.positions.tolist() == [0, 1, 2, 3]
 
 
 def test_without_a_task_there_are_no_validation_images(tmp_path: Path) -> None:
     catalog = drawn(tmp_path, split=["train"] * 4)
-    data, _ = build_data(config_of(SIMCLR), catalog, preprocessing=PREPROCESSING, validation=None)
+    data, _ = build_data(
+        config_of(SIMCLR), catalog, images=source_images(catalog), preprocessing=PREPROCESSING, validation=None
+    )
     assert data.val_dataloader() == []
 
 

@@ -15,6 +15,7 @@ from PIL import Image, ImageDraw
 from torch import Tensor, nn
 from typing_extensions import override
 
+from simtrain.catalog.store.reader import SourceImages
 from simtrain.catalog.table import Catalog
 from simtrain.data.batch import Batch
 from simtrain.data.datamodule import CatalogData
@@ -132,14 +133,16 @@ class Shop:
     def data(self, *, validate: bool = True, batch_size: int = 4) -> CatalogData:
         """Two augmented views of each training image, in 16 / batch_size batches; 2 batches to validate on."""
         training = TrainingViews(
-            paths=self.paths,
+            images=SourceImages(paths=self.paths),
             labels=self.catalog.groups(["product"]),
             views=2,
             preprocessing=PREPROCESSING,
             transform=preset_transform("color_sensitive", image_size=SIZE),
             seed=3,
         )
-        images = CatalogImages(paths=[self.paths[row] for row in self.task.rows], preprocessing=PREPROCESSING)
+        images = CatalogImages(
+            images=SourceImages(paths=self.paths), rows=self.task.rows.tolist(), preprocessing=PREPROCESSING
+        )
         return CatalogData(
             training=training,
             batches=EpochBatches(plan=shuffled_plan(self.catalog.rows_of(["train"]), batch_size=batch_size, seed=3)),

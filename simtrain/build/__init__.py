@@ -1,7 +1,16 @@
 """From configuration to objects. The only package that knows both."""
 
+from simtrain.build.conflicts import conflict_warnings
 from simtrain.build.data import build_data, build_transform, build_validation
 from simtrain.build.encoder import build_encoder, empty_encoder
 from simtrain.build.objective import build_module
 
-__all__ = ["build_data", "build_encoder", "build_module", "build_transform", "build_validation", "empty_encoder"]
+__all__ = [
+    "build_data",
+    "build_encoder",
+    "build_module",
+    "build_transform",
+    "build_validation",
+    "conflict_warnings",
+    "empty_encoder",
+]

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from simtrain.catalog.store.reader import ImageReader
 from simtrain.catalog.table import Catalog
 from simtrain.config import (
     AugmentationConfig,
@@ -32,30 +33,34 @@ def build_validation(config: RunConfig, catalog: Catalog) -> RetrievalTask | Non
 
 
 def build_data(
-    config: RunConfig, catalog: Catalog, *, preprocessing: Preprocessing, validation: RetrievalTask | None
+    config: RunConfig,
+    catalog: Catalog,
+    *,
+    images: ImageReader,
+    preprocessing: Preprocessing,
+    validation: RetrievalTask | None,
 ) -> tuple[CatalogData, int]:
     """The loaders, and the number of training groups (0 where the objective has none).
 
     Raises:
         CatalogError: if the catalogue cannot fill the batches.
     """
-    paths = [catalog.root / str(path) for path in catalog.rows["path"]]
     plan, labels, views = _plan(config, catalog)
     training = TrainingViews(
-        paths=paths,
+        images=images,
         labels=labels,
         views=views,
         preprocessing=preprocessing,
         transform=build_transform(config.augmentation, image_size=preprocessing.image_size),
         seed=config.seed,
     )
-    images = None
+    validated = None
     if validation is not None:
-        images = CatalogImages(paths=[paths[row] for row in validation.rows], preprocessing=preprocessing)
+        validated = CatalogImages(images=images, rows=validation.rows.tolist(), preprocessing=preprocessing)
     data = CatalogData(
         training=training,
         batches=EpochBatches(plan=plan),
-        validation=images,
+        validation=validated,
         evaluation_batch_size=config.evaluation.batch_size,
         workers=worker_count(config.data.workers),
         pin_memory=config.trainer.accelerator != "cpu" and torch.cuda.is_available(),

@@ -1,53 +1,231 @@
 """One way to read an image file, for every step."""
 
 import warnings
+from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 
+import cv2
 import numpy as np
+import simplejpeg
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
+from simtrain.catalog.colour import NO_PROFILE, Conversion, conversion_to_srgb
 from simtrain.errors import CatalogError, first_line
 
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
-_WHITE = (255, 255, 255, 255)
+IMAGE_SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".avif", ".bmp", ".gif", ".tif", ".tiff"}
+)
+_UNREADABLE = "cannot be read as an image"
+_SIXTEEN_BITS_IN_32 = frozenset({"PNG", "PPM"})  # what these call mode "I" has 16 bits
+_PARTS = (8, 4, 2, 1)  # of a JPEG's size that Pillow decodes
+_NO_EXIF = "its EXIF block cannot be read; not turned"
+_EXIF_HEADER = 8  # bytes; behind it a block without entries is all zeros
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecodedImage:
+    """A picture as it is to be seen.
+
+    Attributes:
+        pixels: (H, W, 3) uint8 sRGB, C-contiguous.
+        note: What was passed over to read it, such as a colour profile that makes no sense; None if nothing.
+    """
+
+    pixels: NDArray[np.uint8]
+    note: str | None
 
 
 def read_image(path: Path, *, at_least: int | None = None) -> NDArray[np.uint8]:
-    """Decode a file completely: (H, W, 3) RGB, turned as EXIF says, transparency laid on white.
+    """Decode a file completely, as `decode_image` does: (H, W, 3) sRGB, turned as EXIF says, transparency on white.
 
     Args:
         path: The file; of an animation the first picture counts.
-        at_least: A JPEG may be decoded at a fraction of its size, as long as both sides keep so many pixels;
-            None: whole.
+        at_least: A JPEG may be decoded at a fraction of its size, as long as both sides keep so many pixels, 1 or
+            more; None: whole.
 
     Raises:
         CatalogError: if the file is missing, truncated, not an image, or unreasonably large.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path) as image:
-                if at_least is not None:
-                    image.draft(None, (at_least, at_least))
-                return _to_rgb(ImageOps.exif_transpose(image))
+        return decode_image(path.read_bytes(), at_least=at_least).pixels
     except FileNotFoundError:
         raise CatalogError(f"{path}: no such image") from None
+    except OSError as error:
+        raise CatalogError(f"{path}: {_UNREADABLE}: {first_line(error)}") from None
+    except CatalogError as error:
+        raise CatalogError(f"{path}: {error}") from None
+
+
+def decode_image(data: bytes, *, at_least: int | None) -> DecodedImage:
+    """Decode a file's content completely: turned as EXIF says, colours in sRGB, transparency laid on white.
+
+    Colours follow an embedded ICC profile. What is not looked at: a PNG's gAMA, cHRM and cICP chunks, which browsers
+    and programs treat each in its own way, and the colour space that EXIF names. Grey of 16 bits keeps its upper half;
+    grey in floating point must lie within 0 (black) and 1 (white).
+
+    Args:
+        data: The file's bytes; of an animation the first picture counts.
+        at_least: As in `read_image`.
+
+    Raises:
+        CatalogError: if it is truncated, not an image, or unreasonably large; the message names no file.
+    """
+    try:
+        with warnings.catch_warnings():
+            # Pillow's other remarks on files are not the user's to mend; filters that a thread may find still set
+            # after another one left are ones that every thread sets.
+            warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(BytesIO(data)) as image:  # reads the header and refuses unreasonable sizes
+                return _decoded(image, data, at_least=at_least)
+    except CatalogError:
+        raise
     except UnidentifiedImageError:
-        raise CatalogError(f"{path}: not an image, or of a kind that Pillow does not know") from None
+        raise CatalogError("not an image, or of a kind that Pillow does not know") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise CatalogError(f"{path}: too many pixels: {error}") from None
+        raise CatalogError(f"too many pixels: {error}") from None
     except Exception as error:  # Pillow's plugins raise whatever their parsers trip over
-        raise CatalogError(f"{path}: cannot be read as an image: {first_line(error)}") from None
+        raise CatalogError(f"{_UNREADABLE}: {first_line(error)}") from None
 
 
-def _to_rgb(image: Image.Image) -> NDArray[np.uint8]:
-    if image.mode in ("I", "I;16", "I;16B", "I;16L", "F"):
-        values = np.asarray(image, dtype=np.float64)
-        scale = 255.0 / 65535.0 if values.max(initial=0.0) > 255.0 else 1.0  # 16-bit grey
-        grey = np.clip(values * scale, 0, 255).astype(np.uint8)
-        return np.repeat(grey[..., None], 3, axis=2)
-    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
-        layers = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", layers.size, _WHITE), layers)
-    return np.asarray(image.convert("RGB"))
+def _decoded(image: Image.Image, data: bytes, *, at_least: int | None) -> DecodedImage:
+    pixels, damage = _jpeg(image, data, at_least=at_least)
+    if pixels is None:
+        if at_least is not None:
+            image.draft(None, (at_least, at_least))
+        image.load()
+        pixels, colour_note = _flattened(image)
+    else:
+        pixels, colour_note = _managed(pixels, image)
+    orientation, exif_note = _orientation(image)
+    notes = [note for note in (damage, colour_note, exif_note) if note is not None]
+    return DecodedImage(pixels=_turned(pixels, orientation), note="; ".join(notes) or None)
+
+
+def _jpeg(image: Image.Image, data: bytes, *, at_least: int | None) -> tuple[NDArray[np.uint8] | None, str | None]:
+    """The fast way, to the same pixels as Pillow's; None if Pillow has to decide, with what is wrong, if anything."""
+    if image.format not in ("JPEG", "MPO") or image.mode not in ("L", "RGB"):
+        return None, None
+    try:
+        if simplejpeg.decode_jpeg_header(data)[:2] != (image.height, image.width):
+            return None, None
+    except ValueError:  # uncommon subsampling
+        return None, None
+    short = min(image.size)
+    part = 1 if at_least is None else next(part for part in _PARTS if part * at_least <= short or part == 1)
+    width, height = (-(-side // part) for side in image.size)  # rounded up, as Pillow's draft does
+    try:
+        pixels = simplejpeg.decode_jpeg(data, colorspace="RGB", min_height=height, min_width=width)
+    except ValueError as error:  # also for what Pillow takes: stray bytes, a spoilt block
+        return None, f"damaged, yet readable: {first_line(error)}"
+    return np.asarray(pixels, dtype=np.uint8), None
+
+
+def _managed(pixels: NDArray[np.uint8], image: Image.Image) -> tuple[NDArray[np.uint8], str | None]:
+    """What the fast way gave, in sRGB: grey pixels come as three equal bands."""
+    conversion = _conversion(image, mode=image.mode)
+    if conversion.transform is None:
+        return pixels, conversion.note
+    picture = Image.fromarray(np.ascontiguousarray(pixels[..., 0]) if image.mode == "L" else pixels)
+    return np.asarray(conversion.apply(picture)), conversion.note
+
+
+def _conversion(image: Image.Image, *, mode: str) -> Conversion:
+    profile = image.info.get("icc_profile")
+    return conversion_to_srgb(profile, mode) if isinstance(profile, bytes) and profile else NO_PROFILE
+
+
+def _flattened(image: Image.Image) -> tuple[NDArray[np.uint8], str | None]:
+    """A loaded picture of any mode, as opaque sRGB."""
+    layers = _with_plain_bands(image)
+    colours = layers.convert(layers.mode.removesuffix("A"))
+    # Pillow's own way from Lab ends in sRGB, and no profile can add to it
+    conversion = NO_PROFILE if image.mode == "LAB" else _conversion(image, mode=colours.mode)
+    colours = conversion.apply(colours)
+    if layers.mode.endswith("A"):
+        colours = Image.composite(colours, Image.new("RGB", colours.size, "white"), layers.getchannel("A"))
+    return np.asarray(colours), conversion.note
+
+
+def _with_plain_bands(image: Image.Image) -> Image.Image:
+    """As L, LA, RGB, RGBA or CMYK, of 8 bits."""
+    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
+        return _eight_bits(image)
+    transparent = "transparency" in image.info
+    match image.mode:
+        case "L" | "RGB" if not transparent:
+            return image
+        case "LA" | "RGBA" | "CMYK":
+            return image
+        case "1" | "L" | "La":
+            return image.convert("LA" if transparent or image.mode == "La" else "L")
+        case "PA" | "RGBa":
+            return image.convert("RGBA")
+        case _:
+            return image.convert("RGBA" if transparent else "RGB")
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """L of deep grey, or LA where one value stands for transparency."""
+    values = np.asarray(image)
+    if image.mode == "F":
+        lowest, highest = values.min(), values.max()
+        if not (lowest >= 0 and highest <= 1):
+            raise CatalogError(
+                f"{_UNREADABLE}: its grey in floating point runs from {lowest:g} to {highest:g}, not within 0 (black) "
+                "and 1 (white); save it with 8 or 16 bits"
+            )
+        return Image.fromarray(np.rint(values * 255).astype(np.uint8))
+    if image.mode == "I" and image.format not in _SIXTEEN_BITS_IN_32:
+        raise CatalogError(
+            f"{_UNREADABLE}: nobody can tell what white is in its signed or 32-bit grey; save it with 8 or 16 bits"
+        )
+    grey = Image.fromarray((np.clip(values, 0, 65535) // 257).astype(np.uint8))
+    key = image.info.get("transparency")
+    if key is not None:
+        grey.putalpha(Image.fromarray(np.where(values == key, 0, 255).astype(np.uint8)))
+    return grey
+
+
+def _orientation(image: Image.Image) -> tuple[int, str | None]:
+    """EXIF's 1 to 8, and what is wrong with it; to be asked when the pixels are loaded.
+
+    A PNG may carry EXIF behind the pixels, and a TIFF is turned by Pillow while it loads.
+    """
+    try:
+        exif = image.getexif()
+    except Exception:  # the picture is there all the same
+        return 1, _NO_EXIF
+    # what a JPEG's EXIF raised, Pillow swallowed on opening it
+    if len(exif) == 0 and any(image.info.get("exif", b"").removeprefix(b"Exif\0\0")[_EXIF_HEADER:]):
+        return 1, _NO_EXIF
+    orientation = exif.get(ExifTags.Base.Orientation, 1)
+    if orientation in range(1, 9):
+        return int(orientation), None
+    if orientation == 0:  # some cameras' word for not knowing
+        return 1, None
+    return 1, f"its EXIF orientation is {orientation!r}, not one of 1 to 8; not turned"
+
+
+def _turned(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
+    """By OpenCV: numpy moves pixels of three bytes more slowly than they are decoded."""
+    match orientation:
+        case 2:
+            turned = cv2.flip(pixels, 1)
+        case 3:
+            turned = cv2.rotate(pixels, cv2.ROTATE_180)
+        case 4:
+            turned = cv2.flip(pixels, 0)
+        case 5:
+            turned = cv2.transpose(pixels)
+        case 6:
+            turned = cv2.rotate(pixels, cv2.ROTATE_90_CLOCKWISE)
+        case 7:
+            turned = cv2.rotate(cv2.transpose(pixels), cv2.ROTATE_180)
+        case 8:
+            turned = cv2.rotate(pixels, cv2.ROTATE_90_COUNTERCLOCKWISE)
+        case _:
+            turned = pixels
+    return np.ascontiguousarray(turned, dtype=np.uint8)

@@ -1,7 +1,10 @@
 """Train, val and test, so that no product and no duplicate is on two sides, and growth moves nothing.
 
-Images that share a product or a picture form a group, also by way of others. A group's side follows from a hash of the
-seed and the group's key alone, so it stays where it is when others come or go.
+What stays together is a group: a product (open set: a class), else the copies of one picture. A group's side follows
+from a hash of the seed and the group's key alone, so a product stays where it is when others come or go; the copies of
+a picture without a product are named after the first of them, and move if a new one comes before it. Copies that are
+pictures of groups on different sides are set aside on the less strict one; they do not tie those groups together, or
+one size chart in every product would put the whole shop on one side.
 """
 
 from collections import defaultdict
@@ -29,17 +32,46 @@ class Split:
     moved: int
 
 
-def group_images(*, products: Sequence[str | None], contents: Sequence[str]) -> list[str]:
-    """A key for each image, equal for images of one group: linked by equal product or equal content, also indirectly.
+def group_keys(
+    *,
+    products: Sequence[str | None],
+    labels: Sequence[str | None] | None,
+    clusters: Sequence[str],
+    given: Sequence[str | None],
+) -> list[str]:
+    """The key of each image's group: `product:` and the product, or `image:` and the cluster where it has none.
 
     Args:
         products: Product of each image, or None.
-        contents: Equal for images that are duplicates of each other, such as a hash of the pixels.
-
-    Returns:
-        `product:` and the group's first product in alphabetical order; without any product `image:` and the content.
+        labels: Class of each image for an open set, whose groups are whole classes (`label:`), also where a product
+            has several; None: a closed set.
+        clusters: Equal for copies of one picture.
+        given: Split of each image by its source: copies that it put on different sides are no group.
     """
-    root_of = list(range(len(contents)))
+    sides: dict[str, set[str]] = defaultdict(set)
+    for cluster, split in zip(clusters, given, strict=True):
+        sides[cluster].update([split] if split is not None else [])
+    keys = []
+    for product, cluster, split in zip(products, clusters, given, strict=True):
+        apart = f":{split}" if len(sides[cluster]) > 1 else ""
+        keys.append(f"product:{product}" if product is not None else f"image:{cluster}{apart}")
+    if labels is None:
+        return keys
+    return connected_keys(names=labels, links=keys, prefix="label:", otherwise=keys)
+
+
+def connected_keys(
+    *, names: Sequence[str | None], links: Sequence[str], prefix: str, otherwise: Sequence[str]
+) -> list[str]:
+    """A key for each image, equal for images that are linked by equal names or equal links, also indirectly.
+
+    Args:
+        names: Such as products; None links with nothing.
+        links: Such as clusters of copies.
+        prefix: Of a key that is a name: the group's first in alphabetical order.
+        otherwise: The key of each image in a group without any name.
+    """
+    root_of = list(range(len(links)))
 
     def find(row: int) -> int:
         while root_of[row] != row:
@@ -48,16 +80,30 @@ def group_images(*, products: Sequence[str | None], contents: Sequence[str]) -> 
         return row
 
     first: dict[tuple[str, str], int] = {}
-    for row, (product, content) in enumerate(zip(products, contents, strict=True)):
-        for link in [("content", content)] + ([("product", product)] if product is not None else []):
-            root_of[find(row)] = find(first.setdefault(link, row))
-    roots = [find(row) for row in range(len(contents))]
+    for row, (name, link) in enumerate(zip(names, links, strict=True)):
+        for tie in [("link", link)] + ([("name", name)] if name is not None else []):
+            root_of[find(row)] = find(first.setdefault(tie, row))
+    roots = [find(row) for row in range(len(links))]
     members: dict[int, list[str]] = defaultdict(list)
-    for root, product in zip(roots, products, strict=True):
-        if product is not None:
-            members[root].append(product)
-    names = {root: f"product:{min(products_of)}" for root, products_of in members.items()}
-    return [names.get(root, f"image:{contents[root]}") for root in roots]
+    for root, name in zip(roots, names, strict=True):
+        if name is not None:
+            members[root].append(name)
+    chosen = {root: f"{prefix}{min(names_of)}" for root, names_of in members.items()}
+    return [chosen.get(root, key) for root, key in zip(roots, otherwise, strict=True)]
+
+
+def copies_to_set_aside(sides: Sequence[str], clusters: Sequence[str]) -> list[bool]:
+    """For each image, whether a copy of it is on a stricter side: test before val before train."""
+    strictness = {side: rank for rank, side in enumerate(reversed(_STRICTEST_FIRST))}
+    strictest: dict[str, int] = {}
+    for side, cluster in zip(sides, clusters, strict=True):
+        strictest[cluster] = max(strictest.get(cluster, 0), strictness[side])
+    return [strictness[side] < strictest[cluster] for side, cluster in zip(sides, clusters, strict=True)]
+
+
+def assign_folds(groups: Sequence[str], *, folds: int, seed: int) -> list[int]:
+    """A fold, 0 to folds - 1, for each image: the same for a group, and drawn independently of its side."""
+    return [int(_position(group, seed=seed, purpose="fold") * folds) for group in groups]
 
 
 def assign_splits(groups: Sequence[str], *, given: Sequence[str | None], val: float, test: float, seed: int) -> Split:
@@ -99,7 +145,7 @@ def assign_splits(groups: Sequence[str], *, given: Sequence[str | None], val: fl
 
 
 def _draw(groups: Sequence[str], *, val: float, test: float, seed: int) -> dict[str, str]:
-    position = {group: _position(group, seed=seed) for group in groups}
+    position = {group: _position(group, seed=seed, purpose="") for group in groups}
     ordered = sorted(groups, key=lambda group: (position[group], group))
     in_test = sum(place < test for place in position.values())
     in_val = sum(place < test + val for place in position.values()) - in_test
@@ -114,9 +160,9 @@ def _draw(groups: Sequence[str], *, val: float, test: float, seed: int) -> dict[
     return dict(zip(ordered, sides, strict=True))
 
 
-def _position(group: str, *, seed: int) -> float:
-    """A number in [0, 1) that depends on the seed and the group's key alone."""
-    digest = blake2b(f"{seed}\0{group}".encode(), digest_size=8).digest()
+def _position(group: str, *, seed: int, purpose: str) -> float:
+    """A number in [0, 1) that depends on the seed, the group's key and what it is for alone."""
+    digest = blake2b(f"{purpose}{seed}\0{group}".encode(), digest_size=8).digest()
     return (int.from_bytes(digest, "big") >> 11) / 2**53  # 53 bits: a float holds them without rounding up to 1
 
 
@@ -124,7 +170,7 @@ def _refuse_an_empty_train(wishes: dict[str, set[str]], side_of: dict[str, str])
     in_train = [group for group, wish in wishes.items() if "train" in wish]
     if in_train and "train" not in side_of.values():
         raise CatalogError(
-            f"nothing is left to train on: all {len(in_train)} products or duplicate groups in train are also "
-            "in val or test, and none may be cut in two; the product column is too coarse, or the split was "
+            f"nothing is left to train on: all {len(in_train)} products or classes in train are also "
+            "in val or test, and none may be cut in two; the column is too coarse, or the split was "
             "made image by image: map another product column or drop the split column"
         )

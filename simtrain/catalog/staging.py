@@ -1,35 +1,69 @@
 """Nothing half-written: results are finished in a folder of their own and then moved together."""
 
+import fcntl
 import os
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from simtrain.errors import CatalogError
+from simtrain.errors import CatalogError, SimtrainError
+
+WORK_FOLDER = ".prepare"
+"""Folder, inside the catalogue's, for what is not finished; a killed run leaves it, the next one goes on with it."""
+
+DOWNLOAD_FOLDER = "download"
+"""Folder in it for what is being downloaded; it stays where a download fails."""
+
+MADE_FOLDER = "source"
+"""Folder in it for a source that is made into files."""
+
+SHARDS_FOLDER = "shards"
+"""Folder in it for pictures and facts that have been read; it stays where a run is interrupted."""
+
+PLAN_FILE = "plan.json"
+"""What an interrupted run had decided about what it read; worth nothing by itself."""
+
+_LOCK = "lock"
+
+
+class UnfinishedError(CatalogError):
+    """An error after which what was read is worth keeping: the next run goes on with it."""
 
 
 @contextmanager
-def staging_folder(out: Path) -> Iterator[Path]:
-    """A folder inside `out` for what is not finished; it goes at the end, and with it any folder made in vain.
+def work_folder(out: Path) -> Iterator[Path]:
+    """The work folder of `out`, for one process at a time; it goes at the end, and with it any folder made in vain.
+
+    After an interruption it stays if it holds images that were read; after an error, if it holds a download.
 
     Raises:
-        CatalogError: if `out` is a file or cannot be written to.
+        CatalogError: if `out` is a file or cannot be written to, or another process is preparing it.
     """
     if out.exists() and not out.is_dir():
         raise CatalogError(f"{out}: is a file; --out takes a folder")
     made = [folder for folder in (out, *out.parents) if not folder.exists()]  # innermost first
-    staging = out / f".staging.{os.getpid()}.tmp"
+    work = out / WORK_FOLDER
+    kept: tuple[str, ...] = ()
     try:
-        try:
-            staging.mkdir(parents=True)
-        except OSError as error:
-            raise cannot_write(out, error) from None
-        yield staging
+        with _locked(work, out):
+            (work / SHARDS_FOLDER).mkdir(exist_ok=True)
+            try:
+                yield work
+            except UnfinishedError:
+                kept = (DOWNLOAD_FOLDER, SHARDS_FOLDER, MADE_FOLDER)
+                raise
+            except SimtrainError:
+                kept = (DOWNLOAD_FOLDER,)
+                raise
+            except BaseException:
+                kept = (DOWNLOAD_FOLDER, SHARDS_FOLDER, MADE_FOLDER)
+                raise
+            finally:
+                _clear(work, kept=kept)
     finally:
-        shutil.rmtree(staging, ignore_errors=True)
         for folder in made:
-            with suppress(OSError):  # holds the finished catalogue
+            with suppress(OSError):  # holds the finished catalogue, or work to go on with
                 folder.rmdir()
 
 
@@ -37,13 +71,14 @@ def publish(staging: Path, out: Path, *, names: Sequence[str]) -> None:
     """Move what is finished to where it belongs, all of it or nothing.
 
     Args:
-        staging: Folder of `staging_folder`.
+        staging: Folder that holds it.
         out: Where files and folders of the same names are replaced.
         names: What to move, in this order; the one that makes the others count comes last. Names that are not in
             `staging` are passed over.
     """
     names = [name for name in names if (staging / name).exists()]
     previous = staging / "previous"
+    shutil.rmtree(previous, ignore_errors=True)  # of a run that was killed just here
     previous.mkdir()
     try:
         for name in names:
@@ -63,7 +98,43 @@ def publish(staging: Path, out: Path, *, names: Sequence[str]) -> None:
 
 def cannot_write(out: Path, error: OSError) -> CatalogError:
     """The error for a full disk, a read-only folder and the like."""
-    return CatalogError(f"{out}: cannot be written to: {error.strerror or error}")
+    return UnfinishedError(f"{out}: cannot be written to: {error.strerror or error}")
+
+
+@contextmanager
+def _locked(work: Path, out: Path) -> Iterator[None]:
+    """Hold the folder's lock, which a killed process lets go of."""
+    while True:
+        try:
+            work.mkdir(parents=True, exist_ok=True)
+            lock = (work / _LOCK).open("w")
+        except OSError as error:
+            raise CatalogError(str(cannot_write(out, error))) from None
+        with lock:
+            try:
+                fcntl.flock(lock.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise CatalogError(f"{out}: another simtrain prepare is at work in this folder") from None
+            if _is_open_file(work / _LOCK, lock.fileno()):  # else its holder has just removed it
+                yield
+                return
+
+
+def _is_open_file(path: Path, descriptor: int) -> bool:
+    try:
+        return os.path.samestat(path.stat(), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
+
+
+def _clear(work: Path, *, kept: Sequence[str]) -> None:
+    worth = [name for name in kept if any(path.name != PLAN_FILE for path in (work / name).glob("*"))]
+    if worth in ([], [MADE_FOLDER]):  # what was made alone is made again
+        shutil.rmtree(work, ignore_errors=True)
+        return
+    for path in work.iterdir():
+        if path.name not in (*worth, _LOCK):
+            _remove(path)
 
 
 def _remove(path: Path) -> None:

@@ -12,9 +12,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from simtrain.catalog.split import copies_to_set_aside
 from simtrain.errors import CatalogError
 
 CATALOG_FILE = "catalog.parquet"
+FOLD_COLUMN = "fold"
 SPLITS = ("train", "val", "test")
 TEXT_COLUMNS = ("id", "path", "split", "product", "label", "caption")
 COLUMNS = (*TEXT_COLUMNS, "query", "gallery", "width", "height", "sha256", "duplicate_group")
@@ -43,6 +45,28 @@ class Catalog:
     def rows_of(self, splits: Sequence[str]) -> NDArray[np.int64]:
         """Row numbers of the images in these splits, ascending."""
         return np.flatnonzero(self.rows["split"].isin(list(splits)).to_numpy()).astype(np.int64)
+
+    def with_fold(self, fold: int) -> "Catalog":
+        """The same images with that fold as `test`, the next one as `val` and the others as `train`.
+
+        Copies of images in a stricter split are left out.
+
+        Raises:
+            CatalogError: if the catalogue was not prepared in folds, or in fewer.
+        """
+        if FOLD_COLUMN not in self.rows.columns:
+            raise CatalogError(
+                f"{self.folder / CATALOG_FILE}: no column '{FOLD_COLUMN}'; prepare with --set split.folds=5"
+            )
+        folds = self.rows[FOLD_COLUMN].to_numpy()
+        count = int(folds.max()) + 1  # none is empty
+        if fold >= count:
+            raise CatalogError(f"{self.folder / CATALOG_FILE}: fold {fold}; it has the folds 0 to {count - 1}")
+        sides = np.where(folds == fold, "test", np.where(folds == (fold + 1) % count, "val", "train"))
+        rows = self.rows.assign(split=pd.Series(sides, dtype=self.rows["split"].dtype))
+        groups = self.rows["duplicate_group"].fillna(self.rows["id"]).astype(str).tolist()
+        kept = ~np.array(copies_to_set_aside(sides.tolist(), groups), dtype=bool)
+        return Catalog(rows=rows[kept].reset_index(drop=True), root=self.root, folder=self.folder)
 
     def groups(self, columns: Sequence[str]) -> NDArray[np.int64]:
         """One number per row, equal where all of `columns` are equal; -1 where one of them is empty.

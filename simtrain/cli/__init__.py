@@ -53,17 +53,24 @@ SetOption = Annotated[
 
 @app.command()
 def prepare(
-    source: Annotated[str, typer.Argument(help="Folder of images, .csv or .parquet table, or synthetic[:PRODUCTS].")],
+    source: Annotated[
+        str,
+        typer.Argument(
+            help="Folder of images, .csv or .parquet table, synthetic[:PRODUCTS], kaggle:OWNER/NAME, digikala, "
+            "fashion-mnist[:FOLDER]."
+        ),
+    ],
     out: Annotated[Path, typer.Option(help="Folder for the catalogue.")],
     config: Annotated[Path | None, typer.Option(help="YAML with settings; the defaults do without.")] = None,
+    fix: Annotated[bool, typer.Option("--fix", help="Apply the safe remedies, and record them.")] = False,
     overrides: SetOption = None,
 ) -> None:
-    """Read, verify, deduplicate and split images into a catalogue."""
+    """Read, verify, deduplicate, split and store images as a catalogue."""
     from simtrain.commands.prepare import prepare as run_prepare
     from simtrain.config import load_prepare_config
 
     settings = load_prepare_config(config, overrides or [])
-    report = run_prepare(source, out=out, config=settings, progress=progress())
+    report = run_prepare(source, out=out, config=settings, fix=fix, progress=progress())
     for line in report.lines():
         print(line)
 
@@ -132,7 +139,13 @@ def export(
 
     result = run_export(opened, out=out, progress=progress())
     say(f"bundle: {result.folder} ({result.items} items)")
+    say(result.images)
     say(f"checked: opened again, {result.checked} images embedded equal and each found itself first")
+    if result.agreement < 0.99999:
+        say(
+            f"a query with an item's own file has a similarity of {result.agreement:.4f} or more to it "
+            "(the store keeps the image smaller)"
+        )
     if not result.onnx:
         say("encoder.onnx: left out; it needs pip install 'simtrain[export]' and export.onnx not false")
     say(f"next: simtrain search {result.folder} --image PATH")

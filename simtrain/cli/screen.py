@@ -119,6 +119,7 @@ def print_evaluation(report: "EvaluationReport") -> None:
         f"{report.name}, split {report.split}: {found.queries} queries among {found.gallery} images, "
         f"relevant = same {' + '.join(report.relevance)}"
     )
+    say(report.images)
     rows = [[name, f"{100 * metric.mean:.1f}", _interval(metric)] for name, metric in found.metrics.items()]
     _table([("metric", "left"), ("%", "right"), (f"{100 * found.confidence:.0f} % interval", "right")], rows)
     if found.lone_queries:

@@ -8,9 +8,9 @@ import torch
 
 from simtrain.build import build_encoder
 from simtrain.catalog.progress import Progress
-from simtrain.catalog.table import read_catalog
+from simtrain.catalog.store.reader import open_images
 from simtrain.commands.judging import judge_encoder
-from simtrain.commands.runs import Run, data_fingerprint, read_run_catalog
+from simtrain.commands.runs import Run, configured_catalog, data_fingerprint, read_run_catalog
 from simtrain.config import RunConfig
 from simtrain.encoders.base import Encoder
 from simtrain.errors import CheckpointError
@@ -28,6 +28,7 @@ class EvaluationReport:
         relevance: Columns that tell what is relevant.
         encoder: Configuration of the encoder.
         data: Fingerprint of the catalogue.
+        images: Where its pictures were read from.
         evaluation: The figures.
     """
 
@@ -36,6 +37,7 @@ class EvaluationReport:
     relevance: list[str]
     encoder: dict[str, Any]
     data: dict[str, Any]
+    images: str
     evaluation: Evaluation
 
     def to_dict(self) -> dict[str, Any]:
@@ -46,6 +48,7 @@ class EvaluationReport:
             "relevance": self.relevance,
             "encoder": self.encoder,
             "data": self.data,
+            "images": self.images,
             **self.evaluation.to_dict(),
         }
 
@@ -62,19 +65,21 @@ def evaluate(config: RunConfig, *, run: Run | None, split: str, progress: Progre
     Raises:
         SimtrainError: for anything that the user can mend.
     """
-    catalog = read_catalog(Path(config.catalog)) if run is None else read_run_catalog(run)
+    catalog = configured_catalog(config) if run is None else read_run_catalog(run)
     task = retrieval_task(
         catalog, split=split, gallery_splits=config.evaluation.gallery_splits, relevance=config.relevance_columns
     )
     torch.manual_seed(config.seed)  # layers without pretrained weights start as they do in fit
     encoder = build_encoder(config.encoder, load=True) if run is None else tuned_encoder(config, run.folder)
+    images = open_images(catalog, smallest=encoder.preprocessing.image_size)
     return EvaluationReport(
         name="zero-shot" if run is None else run.folder.name,
         split=split,
         relevance=config.relevance_columns,
         encoder=config.encoder.model_dump(mode="json"),
         data=data_fingerprint(catalog),
-        evaluation=judge_encoder(encoder, catalog, task, config=config, progress=progress),
+        images=images.told,
+        evaluation=judge_encoder(encoder, images.reader, task, config=config, progress=progress),
     )
 
 

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from simtrain.build import build_validation, empty_encoder
-from simtrain.catalog.images import read_image
-from simtrain.catalog.progress import Progress
+from simtrain.catalog.progress import Progress, silent
+from simtrain.catalog.store.reader import ImageReader, open_images, source_images
 from simtrain.catalog.table import Catalog
 from simtrain.commands.evaluate import tuned_encoder
 from simtrain.commands.judging import embed_rows, judge_embeddings
@@ -35,12 +35,17 @@ class ExportResult:
         items: Images that its index holds.
         checked: Images that were embedded again and found themselves first.
         onnx: Whether `encoder.onnx` is in it.
+        images: Where the pictures were read from.
+        agreement: The lowest cosine, among those checked, between an item and a query with its own file; NaN where
+            the source is gone.
     """
 
     folder: Path
     items: int
     checked: int
     onnx: bool
+    images: str
+    agreement: float
 
 
 def export(run: Run, *, out: Path, progress: Progress) -> ExportResult:
@@ -59,11 +64,20 @@ def export(run: Run, *, out: Path, progress: Progress) -> ExportResult:
     catalog = read_run_catalog(run)
     encoder = tuned_encoder(run.config, run.folder)
     every_row = list(range(len(catalog.rows)))
-    embeddings = embed_rows(encoder, catalog, every_row, config=run.config, progress=progress)
+    images = open_images(catalog, smallest=encoder.preprocessing.image_size)
+    embeddings = embed_rows(encoder, images.reader, every_row, config=run.config, progress=progress)
     content = _content(run, catalog, encoder, embeddings)
-    write_bundle(content, out, onnx=onnx, check=lambda folder: _check(folder, run.config))
+    agreement = _agreement(run.config, catalog, encoder, embeddings)
+    write_bundle(content, out, onnx=onnx, check=lambda folder: _check(folder, run.config, catalog, images.reader))
     items = len(content.items)
-    return ExportResult(folder=out, items=items, checked=min(CHECKED_IMAGES, items), onnx=onnx)
+    return ExportResult(
+        folder=out,
+        items=items,
+        checked=min(CHECKED_IMAGES, items),
+        onnx=onnx,
+        images=images.told,
+        agreement=agreement,
+    )
 
 
 def _content(run: Run, catalog: Catalog, encoder: Encoder, embeddings: Tensor) -> BundleContent:
@@ -82,11 +96,23 @@ def _content(run: Run, catalog: Catalog, encoder: Encoder, embeddings: Tensor) -
     )
 
 
-def _check(folder: Path, config: RunConfig) -> None:
-    bundle = Bundle.open(folder)
+def _agreement(config: RunConfig, catalog: Catalog, encoder: Encoder, embeddings: Tensor) -> float:
+    """The lowest cosine between what was embedded and what a query with the source's own file will be."""
+    source = source_images(catalog)
+    there = [row for row, path in enumerate(source.paths) if path.is_file()]
+    rows = there[:: max(1, len(there) // CHECKED_IMAGES)][:CHECKED_IMAGES]
+    if not rows:
+        return float("nan")
+    queries = embed_rows(encoder, source, rows, config=config, progress=silent)
+    return float((queries * embeddings[rows]).sum(dim=1).min())
+
+
+def _check(folder: Path, config: RunConfig, catalog: Catalog, images: ImageReader) -> None:
+    row_of = {identifier: row for row, identifier in enumerate(catalog.rows["id"])}
+    items = Bundle.open(folder).items["id"]
     verify_bundle(
         folder,
-        images=lambda row: read_image(bundle.image_path(row)),
+        images=lambda row: images.read(row_of[items.iat[row]], at_least=None),
         network_factory=empty_encoder,
         rows=CHECKED_IMAGES,
         device=inference_device(config.trainer.accelerator),

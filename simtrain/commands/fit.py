@@ -19,11 +19,14 @@ from pytorch_lightning.callbacks import EarlyStopping
 
 from simtrain.build import build_data, build_encoder, build_module, build_validation
 from simtrain.catalog.progress import Progress
-from simtrain.catalog.table import Catalog, read_catalog
+from simtrain.catalog.store.reader import ImageReader, open_images
+from simtrain.catalog.table import Catalog
+from simtrain.commands.beforehand import tell_before_training
 from simtrain.commands.judging import judge_encoder
 from simtrain.commands.runs import (
     CONFIG_FILE,
     RUN_FILE,
+    configured_catalog,
     data_fingerprint,
     environment,
     find_run,
@@ -88,15 +91,19 @@ def fit(config: RunConfig, *, resume: bool, say: Say, progress: Progress, step: 
         raise ConfigError(f"encoder.kind: '{kind}' has nothing to train; judge it with simtrain evaluate")
     folder = _run_folder(config, resume=resume)
     device = inference_device(config.trainer.accelerator)
-    catalog = read_catalog(Path(config.catalog))
+    catalog = configured_catalog(config)
     record = _resumed_record(config, catalog, folder) if resume else _new_record(config, catalog)
     pl.seed_everything(config.seed, workers=True, verbose=False)
     last = folder / LAST
     encoder = build_encoder(config.encoder, load=not (resume and last.exists()))
     task = build_validation(config, catalog)
-    data, groups = build_data(config, catalog, preprocessing=encoder.preprocessing, validation=task)
+    images = open_images(catalog, smallest=encoder.preprocessing.image_size)
+    data, groups = build_data(
+        config, catalog, images=images.reader, preprocessing=encoder.preprocessing, validation=task
+    )
     module = build_module(config, encoder=encoder, groups=groups, validation=task)
-    first = _zero_shot(config, catalog, encoder, task, record, say=say, progress=progress)
+    tell_before_training(config, catalog, images, encoder, task, record, say=say)
+    first = _zero_shot(config, images.reader, encoder, task, record, say=say, progress=progress)
     monitor = f"val_{config.evaluation.monitor}" if task is not None else None
     keeper = BestAndLast(folder=folder, monitor=monitor, first_value=first.get(config.evaluation.monitor))
     log = EpochLog(folder=folder, monitor=monitor, first=first, say=say, step=step)
@@ -179,7 +186,7 @@ def _make_run_folder(folder: Path, config: RunConfig, record: dict[str, Any]) ->
 
 def _zero_shot(
     config: RunConfig,
-    catalog: Catalog,
+    images: ImageReader,
     encoder: Encoder,
     task: RetrievalTask | None,
     record: dict[str, Any],
@@ -192,7 +199,7 @@ def _zero_shot(
         say("no product or label in the catalogue: nothing to validate on; the last epoch will count as the best")
         return {}
     if "zero_shot" not in record:
-        found = judge_encoder(encoder, catalog, task, config=config, progress=progress)
+        found = judge_encoder(encoder, images, task, config=config, progress=progress)
         say(_zero_shot_line(found))
         record["zero_shot"] = {"split": "val", **found.to_dict()}
     return {name: float(found["mean"]) for name, found in record["zero_shot"]["metrics"].items()}

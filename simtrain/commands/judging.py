@@ -3,7 +3,7 @@
 import torch
 
 from simtrain.catalog.progress import Progress
-from simtrain.catalog.table import Catalog
+from simtrain.catalog.store.reader import ImageReader
 from simtrain.config import RunConfig
 from simtrain.data.datasets import worker_count
 from simtrain.data.embedding import embed_images, inference_device
@@ -12,12 +12,13 @@ from simtrain.evaluation.protocol import Evaluation, RetrievalTask, judge
 
 
 def embed_rows(
-    encoder: Encoder, catalog: Catalog, rows: list[int], *, config: RunConfig, progress: Progress
+    encoder: Encoder, images: ImageReader, rows: list[int], *, config: RunConfig, progress: Progress
 ) -> torch.Tensor:
     """(N, D) embeddings of these catalogue rows, with the run's batch size, loading processes and device."""
     return embed_images(
         encoder,
-        [catalog.image_path(row) for row in rows],
+        images,
+        rows,
         batch_size=config.evaluation.batch_size,
         workers=worker_count(config.data.workers),
         device=inference_device(config.trainer.accelerator),
@@ -26,10 +27,10 @@ def embed_rows(
 
 
 def judge_encoder(
-    encoder: Encoder, catalog: Catalog, task: RetrievalTask, *, config: RunConfig, progress: Progress
+    encoder: Encoder, images: ImageReader, task: RetrievalTask, *, config: RunConfig, progress: Progress
 ) -> Evaluation:
     """The figures of an encoder on a task, with the run's intervals."""
-    embeddings = embed_rows(encoder, catalog, task.rows.tolist(), config=config, progress=progress)
+    embeddings = embed_rows(encoder, images, task.rows.tolist(), config=config, progress=progress)
     return judge_embeddings(embeddings, task, config=config)
 
 

@@ -1,34 +1,39 @@
-"""`simtrain prepare`: from a source of images to a verified, deduplicated and split catalogue."""
+"""`simtrain prepare`: from a source of images to a verified, deduplicated and split catalogue with its image store."""
 
 import json
 import os
 import shlex
+import shutil
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
-from simtrain.catalog.inspect import (
-    ImageFacts,
-    duplicate_conflicts,
-    duplicate_groups,
-    inspect_images,
-    single_image_labels,
-)
+from simtrain.catalog.assembly import Assembled, Pair, assemble
+from simtrain.catalog.inspection.near_duplicates import near_duplicates
+from simtrain.catalog.inspection.reading import Reading, list_files, read_files
+from simtrain.catalog.inspection.telling import lines_of
+from simtrain.catalog.ownership import refuse_to_replace
 from simtrain.catalog.progress import Progress, silent
-from simtrain.catalog.sources import PARTS, Source
-from simtrain.catalog.sources.opening import SYNTHETIC_FOLDER, open_source
-from simtrain.catalog.sources.source import text_column
-from simtrain.catalog.split import Split, assign_splits, group_images
-from simtrain.catalog.staging import cannot_write, publish, staging_folder
-from simtrain.catalog.table import CATALOG_FILE, COLUMNS, SPLITS, Catalog, read_catalog, stage_catalog
+from simtrain.catalog.readable import ReadableImages, readable_images, unique_images
+from simtrain.catalog.sources.made import made_from_what
+from simtrain.catalog.sources.opening import OpenedSource, Opening, expanded, open_source
+from simtrain.catalog.staging import MADE_FOLDER, PLAN_FILE, SHARDS_FOLDER, cannot_write, publish, work_folder
+from simtrain.catalog.store.checking import usable_rows
+from simtrain.catalog.store.layout import RECORD_FILE, Record, StoreSettings, read_record, write_record
+from simtrain.catalog.store.moving import move_shards, remove_unused, size_of_stores
+from simtrain.catalog.store.planning import StorePlan, free_disk, plan_store
+from simtrain.catalog.summary import write_summary
+from simtrain.catalog.table import CATALOG_FILE, FOLD_COLUMN, SPLITS, Catalog, read_catalog, stage_catalog
+from simtrain.catalog.thumbnails import Thumbnails
+from simtrain.catalog.unchanged import RULES, Request, is_of_root, unchanged_record
 from simtrain.config import PrepareConfig
 from simtrain.errors import CatalogError
 
 FINDINGS_FILE = "findings.json"
-_FORMAT_VERSION = 1
-_EXAMPLES = 5
+SUMMARY_FILE = "summary.html"
+_RESULTS = [RECORD_FILE, FINDINGS_FILE, SUMMARY_FILE, CATALOG_FILE]
+_FORMAT_VERSION = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,156 +44,230 @@ class PrepareReport:
         catalog: As it was written.
         counts: What `findings.json` counts.
         findings: What a person should know, each with a `kind`.
+        fixes: What was done about it.
+        store: How the images are kept.
+        files: Files of the source.
+        fresh: Files that were decoded now; the others were known. None: nothing had changed at all.
     """
 
     catalog: Catalog
     counts: dict[str, Any]
     findings: list[dict[str, Any]]
+    fixes: list[dict[str, Any]]
+    store: str
+    files: int
+    fresh: int | None
 
     def lines(self) -> list[str]:
         """A summary for a person, without markup."""
         folder = self.catalog.folder
+        known = "" if self.fresh is None or self.fresh == self.files else f" ({self.files - self.fresh} known already)"
+        unchanged = [f"nothing has changed since the last time: {self.files} files, none of them read again"]
         return [
+            *(unchanged if self.fresh is None else []),
             *_content_lines(self.counts),
-            *_unreadable_lines(self.findings, where=folder / FINDINGS_FILE),
-            *_finding_lines(self.counts, self.findings, where=folder / FINDINGS_FILE),
-            f"catalogue: {folder / CATALOG_FILE}",
+            *lines_of(self.findings, self.counts),
+            f"images: {self.store}{known}",
+            f"catalogue: {folder / CATALOG_FILE}; what was found: {folder / SUMMARY_FILE}",
             f"next: simtrain fit CONFIG.yaml --set catalog={shlex.quote(str(folder))}",
         ]
 
 
-def prepare(source: str, *, out: Path, config: PrepareConfig, progress: Progress = silent) -> PrepareReport:
-    """Read, verify, deduplicate and split a source; write `catalog.parquet` and `findings.json`, both or none.
+def prepare(
+    source: str, *, out: Path, config: PrepareConfig, fix: bool = False, progress: Progress = silent
+) -> PrepareReport:
+    """Read, verify, deduplicate, split and store the images of a source.
 
-    Rows keep the order of a table; those of a folder are sorted by path. The same source, settings and `out` give the
-    same bytes.
+    Writes `catalog.parquet`, `findings.json`, `summary.html` and the image store (`images.*`), all or none. Rows keep
+    the order of a table; those of a folder are sorted by path. The same source, settings and `out` give the same bytes,
+    also after a run that was killed: it is gone on with. Nothing is read again of files whose stats have not changed.
 
     Args:
-        source: A folder of images, a `.csv` or `.parquet` table, `synthetic` or `synthetic:N`.
+        source: A folder of images, a `.csv` or `.parquet` table, `synthetic[:N]`, `kaggle:OWNER/NAME`, `digikala`,
+            `fashion-mnist[:PATH]`.
         out: The catalogue's folder; made if missing. One that exists is replaced at the very end.
         config: Settings.
+        fix: Apply the safe remedies: near duplicates join `duplicate_group`.
         progress: Shows how many images have been read.
 
     Raises:
         CatalogError: if the source cannot be used as asked or none of its images can be read; nothing in `out` changes.
     """
-    with staging_folder(out) as staging:
-        _keep_what_is_not_ours(source, out)
-        opened = open_source(source, config=config, output=out, staging=staging)
-        paths = [opened.root / path for path in opened.rows["path"]]
-        facts = inspect_images(paths, workers=config.workers or os.cpu_count() or 1, progress=progress)
-        rows, findings = _catalog_rows(opened, facts, source=source, config=config)
-        counts = _counts(rows, found=len(facts))
-        generated = opened.root.is_relative_to(staging.resolve())
-        root = out / SYNTHETIC_FOLDER if generated else opened.root
-        told = {"format_version": _FORMAT_VERSION, "source": source, "counts": counts, "findings": findings}
+    out = expanded(str(out))
+    _refuse_odd_names(source, out)
+    refuse_to_replace(out, results=_RESULTS, inputs=[expanded(source)])
+    request = Request(source=source, config=config, fix=fix, out=out)
+    with work_folder(out) as work:
+        unchanged = unchanged_record(request)
+        if unchanged is not None:
+            remove_unused(out, settings=unchanged.settings, table=unchanged.table)  # of a run killed at its very end
+            return _report(out, fresh=None)
+        opening = Opening(work=work, output=out, fetch_fashion_mnist=_fetch_fashion_mnist, progress=progress)
+        opened = open_source(source, config=config, opening=opening)
+        _refuse_own_folds(opened, config)
         try:
-            stage_catalog(Catalog(rows=rows, root=root, folder=out), staging / CATALOG_FILE)
-            findings_json = json.dumps(told, indent=2, ensure_ascii=False) + "\n"
-            (staging / FINDINGS_FILE).write_text(findings_json, encoding="utf-8")
-            publish(staging, out, names=[SYNTHETIC_FOLDER, FINDINGS_FILE, CATALOG_FILE])
+            settings, plan, reading = _read(opened, request, work=work, progress=progress)
+            images = readable_images(opened.source, reading.table, name=source)
+            near = _near_duplicates(images, opened, config=config, progress=progress)
+            assembled = assemble(images, near=near, config=config, fix=fix)
+            _write(assembled, reading, opened, request, settings=settings, reason=plan.reason, work=work)
         except OSError as error:
             raise cannot_write(out, error) from None
-    return PrepareReport(catalog=read_catalog(out), counts=counts, findings=findings)
+    return _report(out, fresh=reading.fresh)
 
 
-def _catalog_rows(
-    opened: Source, facts: list[ImageFacts], *, source: str, config: PrepareConfig
-) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
-    findings = [*opened.findings, *_unreadable(opened, facts)]
-    readable = [fact for fact in facts if fact.problem is None]
-    if not readable:
-        first = next(finding for finding in findings if finding["kind"] == "unreadable")
-        raise CatalogError(
-            f"{source}: none of its {len(facts)} images can be read; the first: {first['path']}: {first['reason']}"
-        )
-    rows = opened.rows[[fact.problem is None for fact in facts]].reset_index(drop=True)
-    ids, contents = rows["id"].tolist(), [fact.pixel_sha256 for fact in readable]
-    duplicates = duplicate_groups(ids, contents)
-    products, labels = _values(rows["product"]), _values(rows["label"])
-    findings += duplicate_conflicts(ids, duplicates, products, column="product")
-    findings += duplicate_conflicts(ids, duplicates, labels, column="label")
-    findings += single_image_labels(labels)
-    groups = group_images(products=products, contents=contents)
-    split = assign_splits(
-        groups, given=_values(rows["split"]), val=config.split.val, test=config.split.test, seed=config.seed
+def _read(
+    opened: OpenedSource, request: Request, *, work: Path, progress: Progress
+) -> tuple[StoreSettings, StorePlan, Reading]:
+    """Facts and pictures of every different file."""
+    root, config = opened.source.root, request.config
+    paths = list(dict.fromkeys(opened.source.rows["path"]))
+    files = list_files(root, paths)
+    known = read_record(request.out, columns=None)
+    if known is not None and not is_of_root(known, root, out=request.out):
+        known = None
+    plan = _plan(opened, config, paths=paths, work=work, out=request.out)
+    quality = config.store.quality if plan.kind == "jpeg" else 0
+    settings = StoreSettings(kind=plan.kind, side=config.store.side, quality=quality)
+    if known is not None:
+        rows = usable_rows(request.out, known, listed=set(paths)) if known.settings == settings else None
+        known = Record(table=rows, settings=settings, origin={}) if rows is not None else None
+    reading = read_files(
+        root,
+        files,
+        origin=json.dumps(made_from_what(root), sort_keys=True) if made_from_what(root) is not None else str(root),
+        known=known,
+        settings=settings,
+        work=work / SHARDS_FOLDER,
+        workers=config.workers or os.cpu_count() or 1,
+        progress=progress,
     )
-    if split.straddling:
-        findings.append(_groups_across_splits(split, groups=groups, ids=ids))
-    return _with_facts(rows, readable, splits=split.sides, duplicates=duplicates), findings
+    return settings, plan, reading
 
 
-def _groups_across_splits(split: Split, *, groups: list[str], ids: list[str]) -> dict[str, Any]:
-    first_id = dict(zip(reversed(groups), reversed(ids), strict=True))
-    return {
-        "kind": "groups_across_splits",
-        "groups": len(split.straddling),
-        "moved_images": split.moved,
-        "examples": [first_id[group] for group in split.straddling[:_EXAMPLES]],
-        "reason": "images of one product, or equal images, stood in several splits; each such group went whole to "
-        "test, else to val",
+def _plan(opened: OpenedSource, config: PrepareConfig, *, paths: list[str], work: Path, out: Path) -> StorePlan:
+    """How to keep the pictures; what an interrupted run has chosen holds, and what it has read is used."""
+    begun = work / SHARDS_FOLDER / PLAN_FILE
+    root = opened.source.root
+    asked = {"rules": RULES, "root": str(root), "made_from": made_from_what(root), "store": config.store.model_dump()}
+    with suppress(OSError, ValueError, KeyError):  # no run was interrupted here
+        note = json.loads(begun.read_text(encoding="utf-8"))
+        if note["asked"] == asked:
+            return StorePlan(kind=note["kind"], reason=note["reason"])
+    shutil.rmtree(work / SHARDS_FOLDER)  # of another source
+    (work / SHARDS_FOLDER).mkdir()
+    if config.store.kind == "auto":
+        files = [root / path for path in paths]
+        plan = plan_store(files, side=config.store.side, free_bytes=free_disk(out) + size_of_stores(out))
+    else:
+        plan = StorePlan(kind=config.store.kind, reason="as configured")
+    begun.write_text(json.dumps({"asked": asked, "kind": plan.kind, "reason": plan.reason}), encoding="utf-8")
+    return plan
+
+
+def _near_duplicates(
+    images: ReadableImages, opened: OpenedSource, *, config: PrepareConfig, progress: Progress
+) -> list[Pair]:
+    settings = config.near_duplicates
+    if not settings.find:
+        return []
+    rows, fingerprints = unique_images(images)
+    found = near_duplicates(fingerprints, mirrored=settings.mirrored, loose=settings.encoder is not None)
+    pairs = [(int(rows[pair.first]), int(rows[pair.second]), pair.similarity, pair.mirrored) for pair in found]
+    if settings.encoder is None or not pairs:
+        return pairs
+    from simtrain.commands.confirming import confirmed_pairs  # torch
+
+    paths = [opened.source.root / path for path in images.rows["path"]]
+    return confirmed_pairs(pairs, paths, encoder=settings.encoder, similarity=settings.similarity, progress=progress)
+
+
+def _write(
+    assembled: Assembled,
+    reading: Reading,
+    opened: OpenedSource,
+    request: Request,
+    *,
+    settings: StoreSettings,
+    reason: str,
+    work: Path,
+) -> None:
+    """Everything into the work folder, and then all of it to where it belongs."""
+    out, root = request.out, opened.source.root
+    made = root.is_relative_to(work.resolve())
+    final_root = out / MADE_FOLDER if made else root
+    stage_catalog(Catalog(rows=assembled.rows, root=final_root, folder=out), work / CATALOG_FILE)
+    store = f"{settings.told()} ({reason})"
+    told = {
+        "format_version": _FORMAT_VERSION,
+        "source": request.source,
+        "counts": assembled.counts,
+        "store": store,
+        "fixes": assembled.fixes,
+        "findings": assembled.findings,
     }
+    (work / FINDINGS_FILE).write_text(json.dumps(told, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_summary(
+        work / SUMMARY_FILE,
+        source=request.source,
+        counts=assembled.counts,
+        findings=assembled.findings,
+        fixes=assembled.fixes,
+        store=store,
+        thumbnail=Thumbnails(root=root, rows=opened.source.rows),
+    )
+    results = [work / name for name in (FINDINGS_FILE, SUMMARY_FILE, CATALOG_FILE)]
+    origin = request.origin(opened, root=final_root, results=results)
+    write_record(Record(table=reading.table, settings=settings, origin=origin), work / RECORD_FILE)
+    with move_shards(work / SHARDS_FOLDER, out, settings=settings, table=reading.table):
+        publish(work, out, names=[MADE_FOLDER, *_RESULTS])
+    remove_unused(out, settings=settings, table=reading.table)
+    _remove_made_before(out / MADE_FOLDER, used=[final_root, *(Path(str(path)) for path, _, _ in opened.inputs)])
 
 
-def _with_facts(
-    rows: pd.DataFrame, facts: list[ImageFacts], *, splits: list[str], duplicates: list[str | None]
-) -> pd.DataFrame:
-    """The catalogue's columns in their order, then the pixels' hash, then the source's own."""
-    computed = {
-        "split": text_column(splits),
-        "width": pd.Series([fact.width for fact in facts], dtype="int32"),
-        "height": pd.Series([fact.height for fact in facts], dtype="int32"),
-        "sha256": text_column([fact.sha256 for fact in facts]),
-        "duplicate_group": text_column(duplicates),
-        "pixel_sha256": text_column([fact.pixel_sha256 for fact in facts]),
-    }
-    further = [name for name in rows.columns if name not in PARTS]
-    order = [*COLUMNS, "pixel_sha256", *further]
-    return pd.DataFrame({name: computed[name] if name in computed else rows[name] for name in order})
+def _report(out: Path, *, fresh: int | None) -> PrepareReport:
+    told = json.loads((out / FINDINGS_FILE).read_text(encoding="utf-8"))
+    record = read_record(out, columns=["path"])
+    return PrepareReport(
+        catalog=read_catalog(out),
+        counts=told["counts"],
+        findings=told["findings"],
+        fixes=told["fixes"],
+        store=told["store"],
+        files=record.table.num_rows if record is not None else 0,
+        fresh=fresh,
+    )
 
 
-def _values(column: pd.Series) -> list[str | None]:
-    return [None if pd.isna(value) else str(value) for value in column]
+def _remove_made_before(folder: Path, *, used: list[Path]) -> None:
+    """Remove the images that were made for the catalogue before, unless this one needs them."""
+    place = folder.resolve()
+    needed = any(path.resolve().is_relative_to(place) or place.is_relative_to(path.resolve()) for path in used)
+    if not needed and made_from_what(folder) is not None:
+        shutil.rmtree(folder)
 
 
-def _unreadable(opened: Source, facts: list[ImageFacts]) -> list[dict[str, Any]]:
-    names = zip(opened.rows["id"], opened.rows["path"], facts, strict=True)
-    return [
-        {"kind": "unreadable", "id": identifier, "path": path, "reason": fact.problem}
-        for identifier, path, fact in names
-        if fact.problem is not None
-    ]
-
-
-def _counts(rows: pd.DataFrame, *, found: int) -> dict[str, Any]:
-    in_groups = rows["duplicate_group"].dropna()
-    by_split = {split: rows[rows["split"] == split] for split in SPLITS}
-    return {
-        "found": found,
-        "unreadable": found - len(rows),
-        "images": len(rows),
-        "products": int(rows["product"].nunique()),
-        "labels": int(rows["label"].nunique()),
-        "images_per_split": {split: len(part) for split, part in by_split.items()},
-        "products_per_split": {split: int(part["product"].nunique()) for split, part in by_split.items()},
-        "duplicate_groups": int(in_groups.nunique()),
-        "duplicate_images": len(in_groups),
-    }
-
-
-def _keep_what_is_not_ours(source: str, out: Path) -> None:
-    target = out / SYNTHETIC_FOLDER
-    if _is_synthetic(source) and target.exists():
+def _refuse_odd_names(source: str, out: Path) -> None:
+    if not source.strip():
+        raise CatalogError("SOURCE is empty; give a folder, a table, or synthetic")
+    for name in (source, str(out)):
         try:
-            previous = json.loads((out / FINDINGS_FILE).read_text(encoding="utf-8"))["source"]
-        except (OSError, ValueError, KeyError, TypeError):
-            previous = ""
-        if not _is_synthetic(str(previous)):
-            raise CatalogError(f"{target}: is no synthetic source and is not replaced; take another folder for --out")
+            name.encode()
+        except UnicodeEncodeError:
+            raise CatalogError(f"{name!a}: the name is not UTF-8 text; rename the folder") from None
 
 
-def _is_synthetic(source: str) -> bool:
-    return source.partition(":")[0] == "synthetic"
+def _refuse_own_folds(opened: OpenedSource, config: PrepareConfig) -> None:
+    if config.split.folds is not None and FOLD_COLUMN in opened.source.rows.columns:
+        raise CatalogError(
+            f"split.folds: the source has a column '{FOLD_COLUMN}' of its own; drop split.folds to keep it"
+        )
+
+
+def _fetch_fashion_mnist(folder: Path) -> Path:
+    from simtrain.commands.fetching import fetch_fashion_mnist  # torchvision
+
+    return fetch_fashion_mnist(folder)
 
 
 def _content_lines(counts: dict[str, Any]) -> list[str]:
@@ -199,45 +278,6 @@ def _content_lines(counts: dict[str, Any]) -> list[str]:
         of_products = counts["products_per_split"][split]
         line = f"  {split:5} {_count(counts['images_per_split'][split], 'image')}"
         lines.append(line + (f" of {_count(of_products, 'product')}" if of_products else ""))
-    if counts["duplicate_groups"]:
-        lines.append(
-            f"{counts['duplicate_images']} images show the same picture as another, in "
-            f"{_count(counts['duplicate_groups'], 'group')}; each group is in one split"
-        )
-    return lines
-
-
-def _unreadable_lines(findings: list[dict[str, Any]], *, where: Path) -> list[str]:
-    unreadable = [finding for finding in findings if finding["kind"] in ("unreadable", "left_out")]
-    if not unreadable:
-        return []
-    lines = [f"left out: {_count(len(unreadable), 'file')}"]
-    lines += [f"  {finding['path']}: {finding['reason']}" for finding in unreadable[:3]]
-    return lines + ([f"  and {len(unreadable) - 3} more: see {where}"] if len(unreadable) > 3 else [])
-
-
-def _finding_lines(counts: dict[str, Any], findings: list[dict[str, Any]], *, where: Path) -> list[str]:
-    lines = []
-    for finding in findings:
-        match finding["kind"]:
-            case "groups_across_splits":
-                lines.append(
-                    f"{_count(finding['groups'], 'group')} of one product or picture stood in several splits; moved "
-                    f"{_count(finding['moved_images'], 'image')} to the strictest (test, else val)"
-                )
-            case "images_outside_split_folders":
-                lines.append(
-                    f"{', '.join(finding['split_folders'])} read as split, but {_count(finding['images'], 'image')} "
-                    f"lie elsewhere, such as {finding['examples'][0]}; if all folders are labels: --set levels=[label]"
-                )
-            case "renamed_column":
-                lines.append(f"column '{finding['column']}' is kept as '{finding['kept_as']}'")
-    differ = sum(finding["kind"] == "duplicates_differ" for finding in findings)
-    single = sum(finding["kind"] == "label_with_one_image" for finding in findings)
-    if differ:
-        lines.append(f"equal pictures with different products or labels: {_count(differ, 'case')}, see {where}")
-    if single:
-        lines.append(f"labels with a single image: {single} of {counts['labels']}")
     return lines
 
 

@@ -80,13 +80,19 @@ def read_run_catalog(run: Run) -> Catalog:
         CheckpointError: if the run's own catalogue is no longer what it was trained on: what it calls `test` may have
             been trained on. Another catalogue, named with `--set catalog=`, is a choice and not checked.
     """
-    catalog = read_catalog(Path(run.config.catalog))
+    catalog = configured_catalog(run.config)
     if run.config.catalog == run.own_catalog and run.record["data"]["sha256"] != data_fingerprint(catalog)["sha256"]:
         raise CheckpointError(
             f"{run.folder}: the catalogue {catalog.folder} has changed since this run was trained, and its splits with "
             "it; prepare it as it was, or name another with --set catalog=FOLDER"
         )
     return catalog
+
+
+def configured_catalog(config: RunConfig) -> Catalog:
+    """The catalogue of a configuration, with its fold as the test split where it names one."""
+    catalog = read_catalog(Path(config.catalog))
+    return catalog if config.fold is None else catalog.with_fold(config.fold)
 
 
 def data_fingerprint(catalog: Catalog) -> dict[str, Any]:

@@ -23,7 +23,15 @@ from simtrain.config.objective import (
     SimCLRConfig,
     TripletConfig,
 )
-from simtrain.config.prepare import ColumnsConfig, PrepareConfig, SplitConfig
+from simtrain.config.prepare import (
+    ColumnsConfig,
+    InspectionConfig,
+    NearDuplicatesConfig,
+    PrepareConfig,
+    SplitConfig,
+    StoreConfig,
+    SyntheticConfig,
+)
 from simtrain.config.run import (
     AugmentationConfig,
     DataConfig,
@@ -44,7 +52,9 @@ __all__ = [
     "EvaluationConfig",
     "ExportConfig",
     "HistogramConfig",
+    "InspectionConfig",
     "MetricLearningConfig",
+    "NearDuplicatesConfig",
     "ObjectiveConfig",
     "OptimizerConfig",
     "PixelsConfig",
@@ -53,6 +63,8 @@ __all__ = [
     "RunConfig",
     "SimCLRConfig",
     "SplitConfig",
+    "StoreConfig",
+    "SyntheticConfig",
     "TimmConfig",
     "TrainerConfig",
     "TransformConfig",

@@ -1,9 +1,10 @@
 """How a source of images becomes a catalogue."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from simtrain.config.encoder import EncoderConfig
 from simtrain.config.section import Section
 
 
@@ -38,11 +39,19 @@ class ColumnsConfig(Section):
 class SplitConfig(Section):
     """Shares of the groups (products, else duplicate groups, else single images); `train` gets the rest."""
 
+    protocol: Literal["closed_set", "open_set"] = "closed_set"
+    """`closed_set`: the products of a class are spread over the splits; `open_set`: a class is whole in one split, so
+    that the figures tell about classes never seen."""
+
     val: float = Field(default=0.1, ge=0, lt=1)
     """Share for model selection, 0 to 1."""
 
     test: float = Field(default=0.2, ge=0, lt=1)
     """Share for the final figures, 0 to 1."""
+
+    folds: Annotated[int, Field(ge=3, le=100)] | None = None
+    """Also number the groups 0 to folds - 1 in a column `fold`, for cross-validation (`fold` of a run), 3 to 100;
+    null: no such column."""
 
     @model_validator(mode="after")
     def _leave_something_to_train_on(self) -> "SplitConfig":
@@ -59,6 +68,48 @@ class SyntheticConfig(Section):
 
     image_size: int = Field(default=160, ge=32, le=1024)
     """Side in pixels, 32 to 1024."""
+
+
+class InspectionConfig(Section):
+    """What counts as worth telling."""
+
+    smallest_side: int = Field(default=64, ge=1, le=4096)
+    """Images with a side below so many pixels are told as tiny, 1 to 4096."""
+
+    largest_aspect: float = Field(default=4.0, gt=1)
+    """Images whose long side is so many times the short one, or more, are told as extreme, above 1."""
+
+    largest_imbalance: float = Field(default=10.0, gt=1)
+    """Labels are told as imbalanced where the largest has more than so many times the images of the smallest."""
+
+
+class NearDuplicatesConfig(Section):
+    """Pictures that are the same but for size, compression or a slight crop."""
+
+    find: bool = True
+    """Look for them."""
+
+    mirrored: bool = False
+    """Take a mirrored copy for one too."""
+
+    encoder: EncoderConfig | None = None
+    """An encoder that has to agree: more pairs are looked at, and those it finds alike count; null: pixels decide."""
+
+    similarity: float = Field(default=0.95, gt=0, le=1)
+    """Cosine from which the encoder agrees, above 0 to 1."""
+
+
+class StoreConfig(Section):
+    """The images decoded once and reduced, which training, evaluation and export read."""
+
+    kind: Literal["auto", "raw", "jpeg", "none"] = "auto"
+    """`raw` pixels (fastest), `jpeg` (smaller), `none`; `auto`: raw while small, by the free disk."""
+
+    side: int = Field(default=288, ge=32, le=4096)
+    """Shorter side in pixels, 32 to 4096, of an image that is larger; 288 leaves headroom for crops of 224."""
+
+    quality: int = Field(default=95, ge=60, le=100)
+    """Of `jpeg`, 60 to 100; colour is kept at full resolution."""
 
 
 class PrepareConfig(Section):
@@ -86,6 +137,15 @@ class PrepareConfig(Section):
 
     synthetic: SyntheticConfig = SyntheticConfig()
     """The rendered catalogue."""
+
+    inspection: InspectionConfig = InspectionConfig()
+    """What counts as worth telling."""
+
+    near_duplicates: NearDuplicatesConfig = NearDuplicatesConfig()
+    """Same pictures in other files."""
+
+    store: StoreConfig = StoreConfig()
+    """Decoded images."""
 
     workers: Annotated[int, Field(ge=1, le=256)] | None = None
     """Processes that read and verify images, 1 to 256; null: one per core."""

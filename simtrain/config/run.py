@@ -138,6 +138,10 @@ class RunConfig(Section):
     seed: int = Field(default=0, ge=0, lt=2**31)
     """Every random number comes from it."""
 
+    fold: Annotated[int, Field(ge=0, lt=100)] | None = None
+    """Cross-validation over the catalogue's column `fold`: this fold is `test`, the next one `val`, the others `train`;
+    null: the catalogue's own splits."""
+
     relevance: str | Annotated[list[str], Field(min_length=1)] = "product"
     """The column, or columns together, whose equal values make one image relevant to another in an evaluation."""
 

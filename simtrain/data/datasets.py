@@ -5,7 +5,6 @@
 import os
 import signal
 from collections.abc import Sequence
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -15,7 +14,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from typing_extensions import override
 
-from simtrain.catalog.images import read_image
+from simtrain.catalog.store.reader import ImageReader
 from simtrain.data.batch import Batch, Draw, ImageBatch
 from simtrain.data.samplers import EpochBatches
 from simtrain.data.transforms import ViewTransform, view_seed
@@ -30,7 +29,7 @@ class TrainingViews(Dataset[Sample]):
     """Augmented views of the images that a `Draw` names.
 
     Args:
-        paths: Image file of each catalogue row.
+        images: Pictures of the catalogue rows.
         labels: (rows,) group of each catalogue row.
         views: V.
         preprocessing: The encoder's.
@@ -41,14 +40,14 @@ class TrainingViews(Dataset[Sample]):
     def __init__(
         self,
         *,
-        paths: Sequence[Path],
+        images: ImageReader,
         labels: NDArray[np.int64],
         views: int,
         preprocessing: Preprocessing,
         transform: ViewTransform,
         seed: int,
     ) -> None:
-        self._paths = paths
+        self._images = images
         self._labels = labels
         self._views = views
         self._preprocessing = preprocessing
@@ -67,7 +66,7 @@ class TrainingViews(Dataset[Sample]):
 
     def _source(self, row: int) -> NDArray[np.uint8]:
         side = _HEADROOM * self._preprocessing.image_size
-        image = read_image(self._paths[row], at_least=side)
+        image = self._images.read(row, at_least=side)
         return self._preprocessing.square(image, side=min(side, max(image.shape[:2])))
 
 
@@ -75,21 +74,23 @@ class CatalogImages(Dataset[PlacedImage]):
     """Images as evaluation, export and search see them.
 
     Args:
-        paths: The files.
+        images: Pictures of the catalogue rows.
+        rows: Those that are wanted, in their order.
         preprocessing: The encoder's.
     """
 
-    def __init__(self, *, paths: Sequence[Path], preprocessing: Preprocessing) -> None:
-        self._paths = paths
+    def __init__(self, *, images: ImageReader, rows: Sequence[int], preprocessing: Preprocessing) -> None:
+        self._images = images
+        self._rows = rows
         self._preprocessing = preprocessing
 
     def __len__(self) -> int:
         """Number of images."""
-        return len(self._paths)
+        return len(self._rows)
 
     @override
     def __getitem__(self, position: int) -> tuple[NDArray[np.uint8], int]:
-        return self._preprocessing.pixels(read_image(self._paths[position])), position
+        return self._preprocessing.pixels(self._images.read(self._rows[position], at_least=None)), position
 
 
 def training_loader(

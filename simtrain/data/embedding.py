@@ -3,12 +3,12 @@
 # Shapes: N images, D features.
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from simtrain.catalog.progress import Progress
+from simtrain.catalog.store.reader import ImageReader
 from simtrain.data.datasets import CatalogImages, image_loader
 from simtrain.encoders.base import Encoder
 from simtrain.errors import ConfigError
@@ -16,18 +16,20 @@ from simtrain.errors import ConfigError
 
 def embed_images(
     encoder: Encoder,
-    paths: Sequence[Path],
+    images: ImageReader,
+    rows: Sequence[int],
     *,
     batch_size: int,
     workers: int,
     device: torch.device,
     progress: Progress,
 ) -> Tensor:
-    """Embed image files in their order.
+    """Embed the pictures of catalogue rows in their order.
 
     Args:
         encoder: Moved to the device and put in evaluation mode.
-        paths: N files.
+        images: Pictures of the catalogue rows.
+        rows: N of them.
         batch_size: Images at once.
         workers: Loading processes; 0 loads in this one.
         device: Where the encoder runs.
@@ -41,8 +43,8 @@ def embed_images(
         ConfigError: if the batches do not fit the GPU's memory.
     """
     encoder = encoder.to(device).eval()
-    dataset = CatalogImages(paths=paths, preprocessing=encoder.preprocessing)
-    embeddings = torch.empty(len(paths), encoder.embedding_size)
+    dataset = CatalogImages(images=images, rows=rows, preprocessing=encoder.preprocessing)
+    embeddings = torch.empty(len(rows), encoder.embedding_size)
     loader = image_loader(dataset, batch_size=batch_size, workers=workers, pin_memory=device.type == "cuda")
     try:
         for batch in progress(loader, len(loader), "embedding images"):

@@ -6,8 +6,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from simtrain.catalog.progress import silent
 from simtrain.catalog.sources import PARTS, Source, read_folder
-from simtrain.catalog.sources.opening import open_source
+from simtrain.catalog.sources.opening import Opening, open_source
 from simtrain.config import load_prepare_config
 from simtrain.errors import CatalogError
 
@@ -180,8 +181,14 @@ def test_name_that_is_not_utf8_is_a_finding(tmp_path: Path) -> None:
 def test_folder_without_images(tmp_path: Path, files: tuple[str, ...], expected: str) -> None:
     with pytest.raises(CatalogError) as caught:
         folder(touch(tmp_path, *files))
-    looked_for = "looked for .bmp, .gif, .jpeg, .jpg, .png, .tif, .tiff, .webp"
+    looked_for = "looked for .avif, .bmp, .gif, .jfif, .jpe, .jpeg, .jpg, .png, .tif, .tiff, .webp"
     assert str(caught.value) == f"{tmp_path}: no images in it or below it: {looked_for}{expected}"
+
+
+def opening(folder: Path) -> Opening:
+    return Opening(
+        work=folder / "work", output=folder / "out", fetch_fashion_mnist=lambda place: place, progress=silent
+    )
 
 
 @pytest.mark.parametrize(
@@ -200,14 +207,9 @@ def test_folder_without_images(tmp_path: Path, files: tuple[str, ...], expected:
             "synthetic:0",
             "synthetic:0: expected synthetic or synthetic:N with N products, 1 to 999999, such as synthetic:240",
         ),
-        (
-            "kaggle:me/mugs",
-            "kaggle:me/mugs: this source is not supported in this version; download the images and give their folder",
-        ),
-        (
-            "digikala",
-            "digikala: this source is not supported in this version; download the images and give their folder",
-        ),
+        ("digikala:train", "digikala:train: digikala takes nothing behind it; another dataset: kaggle:OWNER/NAME"),
+        ("fashion-mnist:DIR/x", "fashion-mnist:DIR/x: no such folder; fashion-mnist alone downloads it"),
+        ("kagle:me/mugs", "kagle:me/mugs: no such folder or table; did you mean 'kaggle:me/mugs'?"),
     ],
 )
 def test_sources_that_are_not_there(tmp_path: Path, source: str, expected: str) -> None:
@@ -216,8 +218,7 @@ def test_sources_that_are_not_there(tmp_path: Path, source: str, expected: str) 
         open_source(
             source.replace("DIR", str(tmp_path)),
             config=load_prepare_config(None, []),
-            output=tmp_path / "out",
-            staging=tmp_path,
+            opening=opening(tmp_path),
         )
     assert str(caught.value).replace(str(tmp_path), "DIR") == expected
 
@@ -237,7 +238,6 @@ def test_settings_without_effect_are_refused(tmp_path: Path, source: str, settin
         open_source(
             source.replace("DIR", str(tmp_path)),
             config=load_prepare_config(None, [setting]),
-            output=tmp_path / "out",
-            staging=tmp_path,
+            opening=opening(tmp_path),
         )
     assert str(caught.value).replace(str(tmp_path), "DIR") == f"{source}: {expected}"

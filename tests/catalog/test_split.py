@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simtrain.catalog.split import assign_splits, group_images
+from simtrain.catalog.split import assign_folds, assign_splits, connected_keys, copies_to_set_aside, group_keys
 from simtrain.errors import CatalogError
 
 PRODUCTS = st.one_of(st.none(), st.sampled_from("abcdefgh"))
@@ -34,18 +34,70 @@ def connected(images: list[tuple[str | None, str]]) -> list[set[int]]:
 
 
 @given(IMAGES)
-def test_groups_are_the_connected_components(drawn: list[tuple[str | None, int, str | None]]) -> None:
+def test_connected_keys_are_the_connected_components(drawn: list[tuple[str | None, int, str | None]]) -> None:
     images = [(product, str(content)) for product, content, _ in drawn]
-    keys = group_images(products=[product for product, _ in images], contents=[content for _, content in images])
+    links = [content for _, content in images]
+    keys = connected_keys(names=[product for product, _ in images], links=links, prefix="", otherwise=links)
     rows_of_key = defaultdict(set)
     for row, key in enumerate(keys):
         rows_of_key[key].add(row)
     assert sorted(map(sorted, rows_of_key.values())) == sorted(map(sorted, connected(images)))
 
 
-def test_keys_name_the_first_product_or_the_content() -> None:
-    keys = group_images(products=["b", "a", None, None, "c"], contents=["1", "2", "2", "3", "1"])
-    assert keys == ["product:b", "product:a", "product:a", "image:3", "product:b"]
+def test_connected_keys_name_the_first_name_or_say_otherwise() -> None:
+    keys = connected_keys(
+        names=["b", "a", None, None, "c"], links=["1", "2", "2", "3", "1"], prefix="label:", otherwise=list("vwxyz")
+    )
+    assert keys == ["label:b", "label:a", "label:a", "y", "label:b"]
+
+
+def keys_of(images: list[tuple[str | None, str, str | None]], *, labels: list[str | None] | None = None) -> list[str]:
+    products, clusters, wishes = (list(column) for column in zip(*images, strict=True)) if images else ([], [], [])
+    return group_keys(products=products, labels=labels, clusters=clusters, given=wishes)
+
+
+def test_a_product_is_a_group_whatever_it_shares_a_picture_with() -> None:
+    assert keys_of([("b", "1", None), ("a", "1", None), (None, "1", None), (None, "2", None)]) == [
+        "product:b",
+        "product:a",
+        "image:1",
+        "image:2",
+    ]
+
+
+def test_copies_that_the_source_put_on_different_sides_are_no_group() -> None:
+    assert keys_of([(None, "1", "train"), (None, "1", "test"), (None, "2", "train"), (None, "2", None)]) == [
+        "image:1:train",
+        "image:1:test",
+        "image:2",
+        "image:2",
+    ]
+
+
+def test_an_open_set_keeps_classes_whole_also_by_way_of_a_product() -> None:
+    images: list[tuple[str | None, str, str | None]] = [("p", "1", None), ("p", "2", None), ("q", "3", None)]
+    images += [(None, "4", None), (None, "5", None)]
+    keys = keys_of(images, labels=["mug", "cup", "lamp", "lamp", None])
+    assert keys == ["label:cup", "label:cup", "label:lamp", "label:lamp", "image:5"]
+
+
+@given(st.lists(st.tuples(st.sampled_from(["train", "val", "test"]), st.integers(0, 5)), max_size=20))
+def test_what_is_not_set_aside_leaves_no_copies_on_two_sides(images: list[tuple[str, int]]) -> None:
+    sides, clusters = [side for side, _ in images], [str(cluster) for _, cluster in images]
+    aside = copies_to_set_aside(sides, clusters)
+    for cluster in set(clusters):
+        members = [(side, out) for side, own, out in zip(sides, clusters, aside, strict=True) if own == cluster]
+        strictest = next(side for side in ("test", "val", "train") if side in {own for own, _ in members})
+        assert all(out == (side != strictest) for side, out in members)
+
+
+def test_folds_are_even_and_never_cut_a_group() -> None:
+    groups = [f"product:{number // 2}" for number in range(10_000)]
+    folds = assign_folds(groups, folds=5, seed=0)
+    assert folds[::2] == folds[1::2]
+    # Binomial: 4 standard deviations of 5,000 draws with share 0.2 are 113.
+    assert all(abs(folds[::2].count(fold) - 1000) < 113 for fold in range(5))
+    assert assign_folds(groups, folds=5, seed=1) != folds
 
 
 @given(IMAGES, st.integers(0, 5))
@@ -53,7 +105,7 @@ def test_keys_name_the_first_product_or_the_content() -> None:
 def test_no_group_is_cut_and_the_strictest_split_wins(
     drawn: list[tuple[str | None, int, str | None]], seed: int
 ) -> None:
-    keys = group_images(products=[image[0] for image in drawn], contents=[str(image[1]) for image in drawn])
+    keys = [f"product:{product}" if product is not None else f"image:{content}" for product, content, _ in drawn]
     wishes = [image[2] for image in drawn]
     try:
         split = assign_splits(keys, given=wishes, val=0.2, test=0.3, seed=seed)
@@ -142,7 +194,7 @@ def test_train_that_straddles_away_is_an_error() -> None:
     with pytest.raises(CatalogError) as caught:
         assign_splits(["a", "a", "b", "b"], given=["train", "test", "train", "val"], val=0.1, test=0.2, seed=0)
     assert str(caught.value) == (
-        "nothing is left to train on: all 2 products or duplicate groups in train are also in val or test, and none "
-        "may be cut in two; the product column is too coarse, or the split was made image by image: map another "
+        "nothing is left to train on: all 2 products or classes in train are also in val or test, and none "
+        "may be cut in two; the column is too coarse, or the split was made image by image: map another "
         "product column or drop the split column"
     )

@@ -6,7 +6,7 @@ from unittest.mock import Mock
 
 import pytest
 
-from simtrain.catalog.staging import publish, staging_folder
+from simtrain.catalog.staging import DOWNLOAD_FOLDER, SHARDS_FOLDER, WORK_FOLDER, publish, work_folder
 from simtrain.errors import CatalogError
 
 NAMES = ["pictures", "notes.json", "table.parquet"]
@@ -19,7 +19,7 @@ def fill(folder: Path, *, content: str) -> None:
 
 
 def publish_new(out: Path) -> None:
-    with staging_folder(out) as staging:
+    with work_folder(out) as staging:
         fill(staging, content="new")
         publish(staging, out, names=NAMES)
 
@@ -31,7 +31,7 @@ def contents(folder: Path) -> dict[str, str]:
 def test_files_and_folders_are_replaced_and_others_stay(tmp_path: Path) -> None:
     fill(tmp_path, content="old")
     (tmp_path / "mine.txt").write_text("mine")
-    with staging_folder(tmp_path) as staging:
+    with work_folder(tmp_path) as staging:
         fill(staging, content="new")
         (staging / "notes.json").unlink()
         publish(staging, tmp_path, names=NAMES)
@@ -52,7 +52,7 @@ def test_failure_at_any_step_undoes_the_others(
     before = contents(tmp_path)
 
     def replace(self: Path, target: Path) -> Path:
-        if self.name == failing and self.parent.name.startswith(".staging"):
+        if self.name == failing and self.parent.name == WORK_FOLDER:
             raise error
         return self.rename(target)
 
@@ -80,6 +80,39 @@ def test_folder_that_cannot_be_made_is_told(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(Path, "mkdir", Mock(side_effect=PermissionError(13, "Permission denied")))
     with (
         pytest.raises(CatalogError, match=r"out: cannot be written to: Permission denied$"),
-        staging_folder(tmp_path / "out"),
+        work_folder(tmp_path / "out"),
     ):
         pass
+
+
+def interrupted(out: Path, *, error: BaseException) -> None:
+    with pytest.raises(type(error)), work_folder(out) as work:
+        (work / DOWNLOAD_FOLDER).mkdir()
+        (work / DOWNLOAD_FOLDER / "part").write_text("half")
+        (work / SHARDS_FOLDER / "a.facts").write_text("read")
+        (work / "catalog.parquet").write_text("unfinished")
+        raise error
+
+
+def test_interruption_keeps_what_was_read_and_downloaded(tmp_path: Path) -> None:
+    interrupted(tmp_path / "out", error=KeyboardInterrupt())
+    kept = {".prepare/download/part": "half", ".prepare/shards/a.facts": "read", ".prepare/lock": ""}
+    assert contents(tmp_path / "out") == kept
+    with work_folder(tmp_path / "out") as work:
+        assert (work / SHARDS_FOLDER / "a.facts").is_file()
+    assert not (tmp_path / "out" / WORK_FOLDER).exists()
+
+
+def test_error_keeps_the_part_of_a_download_only(tmp_path: Path) -> None:
+    interrupted(tmp_path / "out", error=CatalogError("no network"))
+    assert contents(tmp_path / "out") == {".prepare/download/part": "half", ".prepare/lock": ""}
+
+
+def test_two_at_once_are_refused(tmp_path: Path) -> None:
+    with (
+        work_folder(tmp_path / "out") as work,
+        pytest.raises(CatalogError, match=r"out: another simtrain prepare is at work in this folder$"),
+        work_folder(tmp_path / "out"),
+    ):
+        pass
+    assert not work.exists()

@@ -17,6 +17,7 @@ import yaml
 
 from simtrain.build import build_encoder, build_validation
 from simtrain.catalog.progress import silent
+from simtrain.catalog.store.reader import source_images
 from simtrain.catalog.table import Catalog, read_catalog, write_catalog
 from simtrain.commands.evaluate import tuned_encoder
 from simtrain.commands.fit import fit
@@ -207,10 +208,10 @@ def test_flat_images_without_any_label_train_label_free(
     config = make_config(catalog=str(tmp_path / "flat"), objective={"kind": "simclr"})
     result = run(config, say=lines.append)
     assert result.best is None
-    assert (
-        lines[0]
-        == "no product or label in the catalogue: nothing to validate on; the last epoch will count as the best"
-    )
+    assert lines[:2] == [
+        "images: from the source's files (the catalogue has no image store)",
+        "no product or label in the catalogue: nothing to validate on; the last epoch will count as the best",
+    ]
     assert equal_states(result.folder / "best.ckpt", result.folder / "last.ckpt")
 
 
@@ -295,8 +296,8 @@ def test_the_last_steps_are_validated_even_within_an_epoch(make_config: MakeConf
     encoder = build_encoder(config.encoder, load=False)
     encoder.load_state_dict({name.removeprefix("encoder."): tensor for name, tensor in state.items()})
     assert task is not None
-    paths = [catalog.image_path(int(row)) for row in task.rows]
-    vectors = embed_images(encoder, paths, batch_size=64, workers=0, device=torch.device("cpu"), progress=silent)
+    rows, cpu = task.rows.tolist(), torch.device("cpu")
+    vectors = embed_images(encoder, source_images(catalog), rows, batch_size=64, workers=0, device=cpu, progress=silent)
     row = read_metrics(folder / "metrics.csv")[-1]
     assert float(row["val_map_at_r"]) == pytest.approx(task.means(vectors)["map_at_r"], rel=1e-5)
     assert float(row["val_mrr"]) == pytest.approx(task.means(vectors)["mrr"], rel=1e-5)

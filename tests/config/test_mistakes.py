@@ -10,7 +10,7 @@ from simtrain.errors import ConfigError
 
 SMALLEST = "catalog: data/shop\nencoder: {kind: pixels}\nobjective: {kind: simclr}\n"
 TOP_LEVEL = (
-    "catalog, run, checkpoints, seed, relevance, encoder, objective, augmentation, data, optimizer, trainer, "
+    "catalog, run, checkpoints, seed, fold, relevance, encoder, objective, augmentation, data, optimizer, trainer, "
     "evaluation, export"
 )
 

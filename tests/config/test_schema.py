@@ -88,6 +88,7 @@ def described_properties(schema: dict[str, Any], node: dict[str, Any], tree: dic
 def test_sections_are_those_of_runs_and_of_prepare():
     names = {section.__name__ for section in ALL_SECTIONS if not section.__name__.startswith("_")}
     of_prepare = {"PrepareConfig", "ColumnsConfig", "SplitConfig", "SyntheticConfig"}
+    of_prepare |= {"InspectionConfig", "NearDuplicatesConfig", "StoreConfig"}
     assert names == SECTIONS_OF_A_RUN | of_prepare | {"RunConfig"}
 
 

@@ -16,7 +16,8 @@ from PIL import Image
 from tiny_training import PREPROCESSING, SIZE, draw_images
 
 from simtrain.catalog.images import read_image
-from simtrain.data import datasets
+from simtrain.catalog.store import reader
+from simtrain.catalog.store.reader import SourceImages
 from simtrain.data.batch import Batch, Draw
 from simtrain.data.datasets import CatalogImages, TrainingViews, image_loader, training_loader, worker_count
 from simtrain.data.samplers import EpochBatches, grouped_plan, shuffled_plan
@@ -45,7 +46,7 @@ def training_views(paths: list[Path], *, views: int = 2, transform: ViewTransfor
         "transform": transform or preset_transform("simclr", image_size=SIZE),
         "seed": 7,
     }
-    return TrainingViews(paths=paths, views=views, **{**usual, **changes})
+    return TrainingViews(images=SourceImages(paths=paths), views=views, **{**usual, **changes})
 
 
 def solid(path: Path, colour: tuple[int, int, int], *, size: tuple[int, int] = (20, 20)) -> Path:
@@ -72,7 +73,7 @@ def counted_reads(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Path, int | Non
         reads.append((path, at_least))
         return read_image(path, at_least=at_least)
 
-    monkeypatch.setattr(datasets, "read_image", counting)
+    monkeypatch.setattr(reader, "read_image", counting)
     return reads
 
 
@@ -221,7 +222,7 @@ def test_making_a_loader_leaves_the_random_state_alone(paths: list[Path]) -> Non
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_images_come_in_order_and_none_is_left_out(paths: list[Path], workers: int) -> None:
-    dataset = CatalogImages(paths=paths, preprocessing=PREPROCESSING)
+    dataset = CatalogImages(images=SourceImages(paths=paths), rows=range(len(paths)), preprocessing=PREPROCESSING)
     batches = list(image_loader(dataset, batch_size=4, workers=workers, pin_memory=False))
     assert [batch.positions.tolist() for batch in batches] == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
     for position, pixels in enumerate(torch.cat([batch.pixels for batch in batches]).numpy()):
@@ -231,13 +232,13 @@ def test_images_come_in_order_and_none_is_left_out(paths: list[Path], workers: i
 
 def test_images_are_read_whole(paths: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     reads = counted_reads(monkeypatch)
-    CatalogImages(paths=paths, preprocessing=PREPROCESSING)[1]
+    CatalogImages(images=SourceImages(paths=paths), rows=range(len(paths)), preprocessing=PREPROCESSING)[1]
     assert reads == [(paths[1], None)]
 
 
 @pytest.mark.filterwarnings("ignore:This DataLoader will create")
 def test_no_more_processes_than_batches(paths: list[Path]) -> None:
-    dataset = CatalogImages(paths=paths, preprocessing=PREPROCESSING)
+    dataset = CatalogImages(images=SourceImages(paths=paths), rows=range(len(paths)), preprocessing=PREPROCESSING)
     assert image_loader(dataset, batch_size=4, workers=8, pin_memory=False).num_workers == 3
 
 

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from simtrain.catalog.images import read_image
 from simtrain.catalog.progress import silent
+from simtrain.catalog.store.reader import SourceImages
 from simtrain.data.embedding import embed_images, inference_device
 from simtrain.errors import CatalogError, ConfigError
 
@@ -26,7 +27,15 @@ def paths(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 
 def embed(encoder: TinyEncoder, paths: list[Path], *, batch_size: int = 4, workers: int = 0) -> Tensor:
-    return embed_images(encoder, paths, batch_size=batch_size, workers=workers, device=CPU, progress=silent)
+    return embed_images(
+        encoder,
+        SourceImages(paths=paths),
+        range(len(paths)),
+        batch_size=batch_size,
+        workers=workers,
+        device=CPU,
+        progress=silent,
+    )
 
 
 def one_by_one(encoder: TinyEncoder, paths: list[Path]) -> Tensor:
@@ -85,7 +94,15 @@ def test_progress_is_told_the_number_of_batches(paths: list[Path]) -> None:
         told.append((total, description))
         return items
 
-    embed_images(TinyEncoder(), paths, batch_size=4, workers=0, device=CPU, progress=progress)
+    embed_images(
+        TinyEncoder(),
+        SourceImages(paths=paths),
+        range(len(paths)),
+        batch_size=4,
+        workers=0,
+        device=CPU,
+        progress=progress,
+    )
     assert told == [(3, "embedding images")]
 
 

@@ -28,6 +28,7 @@ from tiny_training import (
 from torch import Tensor, nn
 
 from simtrain.catalog.progress import silent
+from simtrain.catalog.store.reader import SourceImages
 from simtrain.data.batch import Batch, ImageBatch
 from simtrain.data.embedding import embed_images
 from simtrain.data.samplers import shuffled_plan
@@ -314,7 +315,13 @@ def test_validation_is_retrieval_with_the_embeddings(shop: Shop, tmp_path: Path)
     trainer = bare_trainer(tmp_path)
     trainer.validate(module, dataloaders=shop.data().val_dataloader(), verbose=False)
     embeddings = embed_images(
-        module.encoder, shop.paths[16:], batch_size=8, workers=0, device=torch.device("cpu"), progress=silent
+        module.encoder,
+        SourceImages(paths=shop.paths),
+        range(16, 24),
+        batch_size=8,
+        workers=0,
+        device=torch.device("cpu"),
+        progress=silent,
     )
     expected = library_figures(embeddings.numpy(), np.arange(8) // 2)
     found = {name: trainer.callback_metrics[name].item() for name in expected}

@@ -2,62 +2,171 @@
 
 import os
 import re
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from simtrain.catalog.progress import Progress
+from simtrain.catalog.sources.archive import unpack_archive
+from simtrain.catalog.sources.embedded import embedded_columns, embedded_files, extract_embedded
+from simtrain.catalog.sources.fashion_mnist import write_fashion_mnist
 from simtrain.catalog.sources.folder import read_folder
+from simtrain.catalog.sources.kaggle import DIGIKALA, download_kaggle
+from simtrain.catalog.sources.made import Making, stats_of
 from simtrain.catalog.sources.source import Source
 from simtrain.catalog.sources.table_file import TABLE_SUFFIXES
 from simtrain.catalog.sources.table_source import read_table_source
+from simtrain.catalog.staging import DOWNLOAD_FOLDER
 from simtrain.config import ColumnsConfig, PrepareConfig, nearest
 from simtrain.errors import CatalogError
 
-SYNTHETIC_FOLDER = "source"
-"""Name of the folder, inside the catalogue's, that holds the pictures of a synthetic source."""
-
 _SYNTHETIC_PRODUCTS = 240
-_LATER = ("kaggle", "digikala", "fashion-mnist")
+_WORDS = ("synthetic", "kaggle", "digikala", "fashion-mnist")
+_LARGEST_ARCHIVE = 500 * 2**30  # bytes, unpacked
 
 
-def open_source(source: str, *, config: PrepareConfig, output: Path, staging: Path) -> Source:
-    """Read a folder, a table or a synthetic catalogue.
+@dataclass(frozen=True, kw_only=True)
+class Opening:
+    """Where a source may put files, and who fetches what this layer cannot.
+
+    Attributes:
+        work: Folder for what is not finished.
+        output: The catalogue's folder; no part of a source.
+        fetch_fashion_mnist: Downloads Fashion-MNIST into a folder and returns where its files lie.
+        progress: Shows how far making the files is.
+    """
+
+    work: Path
+    output: Path
+    fetch_fashion_mnist: Callable[[Path], Path]
+    progress: Progress
+
+    @property
+    def making(self) -> Making:
+        """For sources that are made into files."""
+        return Making(work=self.work, output=self.output)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenedSource:
+    """A source and what tells whether it has changed.
+
+    Attributes:
+        source: Its rows.
+        inputs: Stats of files that it was read from, other than the images.
+        walked: Whether its images are those that lie in its folder.
+    """
+
+    source: Source
+    inputs: list[list[str | int]]
+    walked: bool
+
+
+def open_source(name: str, *, config: PrepareConfig, opening: Opening) -> OpenedSource:
+    """Read a folder, a table, or a source that is first made into files.
 
     The words `synthetic`, `kaggle`, `digikala` and `fashion-mnist` come before files of that name (`./synthetic`).
-
-    Args:
-        source: What the user named.
-        config: Settings.
-        output: Folder that results go to; no part of the source.
-        staging: Existing folder in which a synthetic catalogue is drawn, as `SYNTHETIC_FOLDER`.
 
     Raises:
         CatalogError: if there is no such source, or it cannot be read with these settings.
     """
-    word, _, _ = source.partition(":")
-    if word == "synthetic":
-        _refuse(config, source=source, names=("root", "levels"), kind="a synthetic catalogue")
-        return _draw_synthetic(source, config=config, folder=staging / SYNTHETIC_FOLDER)
-    if word in _LATER:
-        raise CatalogError(
-            f"{source}: this source is not supported in this version; download the images and give their folder"
-            f"{f' (./{source} for a folder of that name)' if Path(source).is_dir() else ''}"
-        )
-    path = Path(source)
+    word, _, rest = name.partition(":")
+    match word:
+        case "synthetic":
+            _refuse(config, source=name, names=("root", "levels"), kind="a synthetic catalogue")
+            return _table(_draw_synthetic(name, config=config, opening=opening), config, inputs=[])
+        case "kaggle":
+            return _kaggle(name, dataset=rest, config=config, opening=opening)
+        case "digikala":
+            if rest:
+                raise CatalogError(f"{name}: digikala takes nothing behind it; another dataset: kaggle:OWNER/NAME")
+            return _kaggle(name, dataset=DIGIKALA, config=config, opening=opening)
+        case "fashion-mnist":
+            _refuse(config, source=name, names=("root", "levels"), kind="Fashion-MNIST")
+            return _fashion_mnist(name, place=rest, config=config, opening=opening)
+    return _local(name, config=config, opening=opening)
+
+
+def _local(name: str, *, config: PrepareConfig, opening: Opening) -> OpenedSource:
+    path = expanded(name)
     if path.is_dir():
-        _refuse(config, source=source, names=("root", "columns"), kind="a folder of images")
-        return read_folder(path, levels=config.levels, product_pattern=config.product_pattern, output=output)
+        shards = embedded_files(path)
+        if shards:
+            return _embedded(name, shards, config=config, opening=opening)
+        _refuse(config, source=name, names=("root", "columns"), kind="a folder of images")
+        return _folder(path, config=config, output=opening.output)
     if not path.exists():
-        raise CatalogError(_no_such_source(source))
+        raise CatalogError(_no_such_source(name))
     if path.suffix.lower() not in TABLE_SUFFIXES:
         raise CatalogError(
             f"{path}: not a source; expected a folder of images or a table ({', '.join(TABLE_SUFFIXES)})"
         )
-    _refuse(config, source=source, names=("levels",), kind="a table")
-    return read_table_source(
-        path,
-        columns=config.columns,
-        root=Path(config.root).expanduser() if config.root is not None else None,
-        product_pattern=config.product_pattern,
-    )
+    if path.suffix.lower() == ".parquet" and embedded_columns(path):
+        return _embedded(name, [path], config=config, opening=opening)
+    _refuse(config, source=name, names=("levels",), kind="a table")
+    return _table(path, config, inputs=stats_of([path]))
+
+
+def _folder(path: Path, *, config: PrepareConfig, output: Path) -> OpenedSource:
+    source = read_folder(path, levels=config.levels, product_pattern=config.product_pattern, output=output)
+    return OpenedSource(source=source, inputs=[], walked=True)
+
+
+def _table(path: Path, config: PrepareConfig, *, inputs: list[list[str | int]]) -> OpenedSource:
+    root = expanded(config.root) if config.root is not None else None
+    source = read_table_source(path, columns=config.columns, root=root, product_pattern=config.product_pattern)
+    return OpenedSource(source=source, inputs=inputs, walked=False)
+
+
+def _kaggle(name: str, *, dataset: str, config: PrepareConfig, opening: Opening) -> OpenedSource:
+    _refuse(config, source=name, names=("root", "columns"), kind="a folder of images once it is downloaded")
+
+    def make(folder: Path) -> None:
+        download = opening.work / DOWNLOAD_FOLDER
+        archive = download_kaggle(dataset, download)
+        unpack_archive(archive, folder, largest_bytes=_LARGEST_ARCHIVE, progress=opening.progress)
+
+    opened = _folder(opening.making.folder({"kaggle": dataset}, make), config=config, output=opening.output)
+    return OpenedSource(source=opened.source, inputs=[], walked=False)
+
+
+def _fashion_mnist(name: str, *, place: str, config: PrepareConfig, opening: Opening) -> OpenedSource:
+    if place and not expanded(place).is_dir():
+        raise CatalogError(f"{name}: no such folder; fashion-mnist alone downloads it")
+    inputs = stats_of(sorted(expanded(place).rglob("*-ubyte*"))) if place else []
+
+    def make(folder: Path) -> None:
+        download = opening.work / DOWNLOAD_FOLDER
+        local = expanded(place) if place else opening.fetch_fashion_mnist(download)
+        write_fashion_mnist(local, folder, progress=opening.progress)
+
+    return _table(opening.making.folder({"fashion-mnist": inputs}, make) / "manifest.csv", config, inputs=inputs)
+
+
+def _embedded(name: str, files: list[Path], *, config: PrepareConfig, opening: Opening) -> OpenedSource:
+    _refuse(config, source=name, names=("root", "levels"), kind="a table with the images inside")
+    inputs = stats_of(files)
+    chosen = None if config.columns.path == ColumnsConfig().path else config.columns.path
+
+    def make(folder: Path) -> None:
+        extract_embedded(files, folder, image_column=chosen, progress=opening.progress)
+
+    table = opening.making.folder({"embedded": inputs, "column": chosen}, make) / "rows.parquet"
+    columns = config.columns.model_copy(update={"path": ColumnsConfig().path})
+    return _table(table, config.model_copy(update={"columns": columns}), inputs=inputs)
+
+
+def expanded(text: str) -> Path:
+    """A path with `~` resolved.
+
+    Raises:
+        CatalogError: for the home of a user who does not exist.
+    """
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:
+        raise CatalogError(f"{text}: {error}") from None
 
 
 def _refuse(config: PrepareConfig, *, source: str, names: tuple[str, ...], kind: str) -> None:
@@ -67,33 +176,38 @@ def _refuse(config: PrepareConfig, *, source: str, names: tuple[str, ...], kind:
             raise CatalogError(f"{source}: is {kind}; the setting '{name}' does not go with it")
 
 
-def _draw_synthetic(source: str, *, config: PrepareConfig, folder: Path) -> Source:
-    match = re.fullmatch(r"synthetic(?::([1-9][0-9]{0,5}))?", source)
+def _draw_synthetic(name: str, *, config: PrepareConfig, opening: Opening) -> Path:
+    match = re.fullmatch(r"synthetic(?::([1-9][0-9]{0,5}))?", name)
     if match is None:
         raise CatalogError(
-            f"{source}: expected synthetic or synthetic:N with N products, 1 to 999999, such as "
+            f"{name}: expected synthetic or synthetic:N with N products, 1 to 999999, such as "
             f"synthetic:{_SYNTHETIC_PRODUCTS}"
         )
-    from simtrain.catalog.synthetic import write_synthetic_catalog  # OpenCV, which no other source needs
+    products = int(match.group(1) or _SYNTHETIC_PRODUCTS)
+    made_from: dict[str, Any] = {"synthetic": products, **config.synthetic.model_dump(), "seed": config.seed}
 
-    try:
-        manifest = write_synthetic_catalog(
-            folder,
-            products=int(match.group(1) or _SYNTHETIC_PRODUCTS),
-            views=config.synthetic.views,
-            size=config.synthetic.image_size,
-            seed=config.seed,
-            workers=config.workers or os.cpu_count() or 1,
-        )
-    except OSError as error:
-        raise CatalogError(f"{source}: its pictures cannot be written: {error.strerror}") from None
-    return read_table_source(manifest, columns=config.columns, root=None, product_pattern=config.product_pattern)
+    def make(folder: Path) -> None:
+        from simtrain.catalog.synthetic import write_synthetic_catalog  # what draws is needed by no other source
+
+        try:
+            write_synthetic_catalog(
+                folder,
+                products=products,
+                views=config.synthetic.views,
+                size=config.synthetic.image_size,
+                seed=config.seed,
+                workers=config.workers or os.cpu_count() or 1,
+            )
+        except OSError as error:
+            raise CatalogError(f"{name}: its pictures cannot be written: {error.strerror}") from None
+
+    return opening.making.folder(made_from, make) / "manifest.csv"
 
 
 def _no_such_source(source: str) -> str:
     path = Path(source)
     word, colon, rest = source.partition(":")
-    hint = nearest(word, ("synthetic", *_LATER))
+    hint = nearest(word, _WORDS)
     if hint and colon:
         hint = hint.replace("'?", f":{rest}'?")
     if not hint and path.parent.is_dir():

@@ -1,0 +1,170 @@
+"""From what a source says and what reading it told to the catalogue's rows and findings."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from simtrain.catalog.inspection.caption_findings import caption_findings
+from simtrain.catalog.inspection.duplicates import clusters_of_copies, duplicate_groups
+from simtrain.catalog.inspection.facts import ImageFacts
+from simtrain.catalog.inspection.findings import (
+    duplicate_findings,
+    label_findings,
+    near_duplicate_findings,
+    picture_findings,
+)
+from simtrain.catalog.readable import ReadableImages
+from simtrain.catalog.remedies import copies_set_aside, groups_across_splits, remedies
+from simtrain.catalog.sources import PARTS
+from simtrain.catalog.sources.source import text_column
+from simtrain.catalog.split import (
+    assign_folds,
+    assign_splits,
+    copies_to_set_aside,
+    group_keys,
+)
+from simtrain.catalog.table import COLUMNS, FOLD_COLUMN, SPLITS
+from simtrain.config import PrepareConfig
+from simtrain.errors import CatalogError
+
+Pair = tuple[int, int, float, bool]
+"""Two rows that show the same, how alike they are (0 to 1), and whether one is mirrored."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Assembled:
+    """A catalogue before it is written.
+
+    Attributes:
+        rows: Of the catalogue.
+        findings: What a person should know, each with a `kind`.
+        fixes: What was done about it, each with a `kind`.
+        counts: Of images, products, labels and splits.
+    """
+
+    rows: pd.DataFrame
+    findings: list[dict[str, Any]]
+    fixes: list[dict[str, Any]]
+    counts: dict[str, Any]
+
+
+def assemble(images: ReadableImages, *, near: Sequence[Pair], config: PrepareConfig, fix: bool) -> Assembled:
+    """Groups, splits and findings.
+
+    Args:
+        images: What can be read.
+        near: Near duplicates, as pairs of rows of different content.
+        config: Settings.
+        fix: Put near duplicates into `duplicate_group` too.
+
+    Raises:
+        CatalogError: if nothing is left to train on.
+    """
+    rows, contents, ids = images.rows, images.contents, images.rows["id"].tolist()
+    products, labels, given = (_values(rows[name]) for name in ("product", "label", "split"))
+    clusters = clusters_of_copies(ids, contents, [(contents[one], contents[other]) for one, other, _, _ in near])
+    open_set = config.split.protocol == "open_set"
+    groups = group_keys(products=products, labels=labels if open_set else None, clusters=clusters, given=given)
+    split = assign_splits(groups, given=given, val=config.split.val, test=config.split.test, seed=config.seed)
+    aside = np.array(copies_to_set_aside(split.sides, clusters), dtype=bool)
+    kept_sides = [None if out else side for side, out in zip(split.sides, aside, strict=True)]
+    exact = duplicate_groups(ids, contents)
+    grouped = fix or config.split.folds is not None  # a fold sets the other folds' copies aside by these groups
+    findings = [
+        *images.findings,
+        *groups_across_splits(split, groups=groups, ids=ids),
+        *copies_set_aside(ids, aside, clusters=clusters, sides=split.sides),
+        *duplicate_findings(ids, exact, products=products, labels=labels),
+        *near_duplicate_findings(ids, near, products=products, labels=labels, splits=kept_sides),
+        *picture_findings(
+            ids,
+            images.facts,
+            smallest_side=config.inspection.smallest_side,
+            largest_aspect=config.inspection.largest_aspect,
+        ),
+        *label_findings(
+            ids,
+            labels,
+            kept_sides,
+            largest_imbalance=config.inspection.largest_imbalance,
+            protocol=config.split.protocol,
+        ),
+        *caption_findings(ids, _values(rows["caption"]), products=products),
+    ]
+    kept = [row for row, out in enumerate(aside) if not out]
+    kept_ids, keys = [ids[row] for row in kept], clusters if grouped else contents
+    copies = duplicate_groups(kept_ids, [keys[row] for row in kept])
+    table = _table(
+        rows.iloc[kept].reset_index(drop=True),
+        [images.facts[row] for row in kept],
+        splits=[split.sides[row] for row in kept],
+        duplicates=copies,
+    )
+    if config.split.folds is not None:
+        folds = assign_folds([groups[row] for row in kept], folds=config.split.folds, seed=config.seed)
+        _refuse_empty_folds(folds, count=config.split.folds)
+        table[FOLD_COLUMN] = np.array(folds, dtype=np.int32)
+    _refuse_nothing_to_train_on(split.sides, table)
+    unreadable = [finding["id"] for finding in images.findings if finding["kind"] == "unreadable"]
+    left_out = [ids[row] for row in np.flatnonzero(aside)]
+    fixes = remedies(unreadable, set_aside=left_out, copies=copies, near=near, fix=grouped)
+    return Assembled(
+        rows=table, findings=findings, fixes=fixes, counts=_counts(table, unreadable=len(unreadable), images=len(ids))
+    )
+
+
+def _table(
+    rows: pd.DataFrame, facts: list[ImageFacts], *, splits: list[str], duplicates: list[str | None]
+) -> pd.DataFrame:
+    """The catalogue's columns in their order, then the pixels' hash, then the source's own."""
+    computed = {
+        "split": text_column(splits),
+        "width": pd.Series([fact.width for fact in facts], dtype="int32"),
+        "height": pd.Series([fact.height for fact in facts], dtype="int32"),
+        "sha256": text_column([fact.sha256 for fact in facts]),
+        "duplicate_group": text_column(duplicates),
+        "pixel_sha256": text_column([fact.pixel_sha256 for fact in facts]),
+    }
+    further = [name for name in rows.columns if name not in PARTS]
+    order = [*COLUMNS, "pixel_sha256", *further]
+    return pd.DataFrame({name: computed[name] if name in computed else rows[name] for name in order})
+
+
+def _refuse_empty_folds(folds: list[int], *, count: int) -> None:
+    empty = sorted(set(range(count)) - set(folds))
+    if empty:
+        raise CatalogError(f"split.folds: nothing falls into fold {empty[0]} of {count}; take fewer folds")
+
+
+def _refuse_nothing_to_train_on(sides: list[str], table: pd.DataFrame) -> None:
+    if "train" in sides and not (table["split"] == "train").any():
+        raise CatalogError(
+            f"nothing is left to train on: all {sides.count('train')} images in train are copies of images in val "
+            "or test"
+        )
+
+
+def _counts(table: pd.DataFrame, *, unreadable: int, images: int) -> dict[str, Any]:
+    in_groups = table["duplicate_group"].dropna()
+    by_split = {split: table[table["split"] == split] for split in SPLITS}
+    return {
+        "found": images + unreadable,
+        "unreadable": unreadable,
+        "set_aside": images - len(table),
+        "images": len(table),
+        "products": int(table["product"].nunique()),
+        "labels": int(table["label"].nunique()),
+        "images_per_split": {split: len(part) for split, part in by_split.items()},
+        "products_per_split": {split: int(part["product"].nunique()) for split, part in by_split.items()},
+        "labels_per_split": {split: int(part["label"].nunique()) for split, part in by_split.items()},
+        "images_per_label": {str(label): int(count) for label, count in sorted(table["label"].value_counts().items())},
+        "duplicate_groups": int(in_groups.nunique()),
+        "duplicate_images": len(in_groups),
+    }
+
+
+def _values(column: pd.Series) -> list[str | None]:
+    return [None if pd.isna(value) else str(value) for value in column]

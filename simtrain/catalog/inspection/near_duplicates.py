@@ -1,0 +1,100 @@
+"""Which images show the same picture, but for size, compression or a slight crop, told from their fingerprints."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simtrain.catalog.inspection.alignment import misfits
+from simtrain.catalog.inspection.candidates import CROPS, CandidateSearch
+from simtrain.catalog.inspection.fingerprint import FINGERPRINT_BYTES, fingerprint, is_plain, mirror_images
+
+__all__ = ["FINGERPRINT_BYTES", "NearDuplicate", "fingerprint", "near_duplicates"]
+
+_THREADS = 2
+_STRICT, _LOOSE = 1.0, 2.0
+"""Largest misfits of pairs that count, and of those worth a second opinion."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NearDuplicate:
+    """Two images that show the same picture.
+
+    Attributes:
+        first: Row of the one.
+        second: Row of the other, larger than `first`.
+        similarity: 1 equal, 0.5 the least that counts without a second opinion, down to 0.2.
+        mirrored: Whether one is the other's mirror image.
+    """
+
+    first: int
+    second: int
+    similarity: float
+    mirrored: bool
+
+
+def near_duplicates(fingerprints: NDArray[np.uint8], *, mirrored: bool, loose: bool) -> list[NearDuplicate]:
+    """Pairs of images that differ by no more than size, JPEG compression down to quality 50 or a slight crop.
+
+    Pictures that show next to nothing have no near duplicates. Images of equal fingerprints are each paired with the first
+    of them alone, and only that one with others: their number may be large, and that of their pairs too large.
+
+    Args:
+        fingerprints: (N, `FINGERPRINT_BYTES`).
+        mirrored: Find mirrored copies too; a pair that is alike both ways counts as not mirrored.
+        loose: Give doubtful pairs too, of a similarity below 0.5.
+
+    Returns:
+        Sorted by `first`, then `second`; each pair once.
+
+    Raises:
+        ValueError: if `fingerprints` is of another shape.
+    """
+    if fingerprints.ndim != 2 or fingerprints.shape[1] != FINGERPRINT_BYTES:
+        raise ValueError(f"fingerprints is {fingerprints.shape}; it has to be (N, {FINGERPRINT_BYTES})")
+    shown = np.flatnonzero(~is_plain(fingerprints))
+    if len(shown) == 0:
+        return []
+    _, first, group = np.unique(_as_bytes(fingerprints[shown]), return_index=True, return_inverse=True)
+    found = {
+        (int(shown[first[member]]), int(row)): NearDuplicate(
+            first=int(shown[first[member]]), second=int(row), similarity=1.0, mirrored=False
+        )
+        for row, member in zip(shown, group, strict=True)
+        if row != shown[first[member]]
+    }
+    rows = shown[np.sort(first)]
+    for flip in [False, True] if mirrored else [False]:
+        for near in _between(fingerprints[rows], rows, flip=flip, largest=_LOOSE if loose else _STRICT):
+            known = found.get((near.first, near.second))
+            if known is None or (known.similarity < 0.5 <= near.similarity):
+                found[near.first, near.second] = near
+    return [near for _, near in sorted(found.items())]
+
+
+def _as_bytes(fingerprints: NDArray[np.uint8]) -> NDArray[np.void]:
+    return np.ascontiguousarray(fingerprints).view(f"V{FINGERPRINT_BYTES}")[:, 0]
+
+
+def _between(
+    fingerprints: NDArray[np.uint8], rows: NDArray[np.int64], *, flip: bool, largest: float
+) -> Iterator[NearDuplicate]:
+    """Pairs among images of different fingerprints, which have these rows."""
+    others = mirror_images(fingerprints) if flip else fingerprints
+    search = CandidateSearch(fingerprints, others)
+
+    def look(part: int) -> list[tuple[int, int, float]]:
+        found = []
+        for pairs in search.pairs(part):
+            misfit = misfits(fingerprints[pairs.inner], others[pairs.outer], CROPS[pairs.crop])
+            for pair in np.flatnonzero(misfit <= largest):
+                low, high = sorted((int(rows[pairs.inner[pair]]), int(rows[pairs.outer[pair]])))
+                found.append((low, high, float(1 / (1 + misfit[pair] ** 2))))
+        return found
+
+    with ThreadPoolExecutor(_THREADS) as executor:
+        for found in executor.map(look, range(search.parts)):
+            for low, high, similarity in found:
+                yield NearDuplicate(first=low, second=high, similarity=similarity, mirrored=flip)

@@ -1,0 +1,100 @@
+"""What was done about copies and split products: as findings, and as remedies on record."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simtrain.catalog.inspection.wording import counted
+from simtrain.catalog.split import Split
+
+
+def groups_across_splits(split: Split, *, groups: list[str], ids: list[str]) -> list[dict[str, Any]]:
+    """The products (open set: classes) that the source had cut, if any."""
+    if not split.straddling:
+        return []
+    cut = set(split.straddling)
+    first_id = dict(zip(reversed(groups), reversed(ids), strict=True))
+    return [
+        {
+            "kind": "groups_across_splits",
+            "groups": len(split.straddling),
+            "moved_images": split.moved,
+            "names": [group.partition(":")[2] for group in split.straddling],
+            "examples": [first_id[group] for group in split.straddling[:5]],
+            "ids": [identifier for identifier, group in zip(ids, groups, strict=True) if group in cut],
+            "message": f"{counted(len(cut), 'product or class', 'products or classes')} stood in several splits; "
+            f"{counted(split.moved, 'image was', 'images were')} moved so that each is whole in the strictest",
+            "reason": "images of one product (open set: class) stood in several splits; each went whole to test, "
+            "else to val",
+        }
+    ]
+
+
+def copies_set_aside(
+    ids: list[str], aside: NDArray[np.bool_], *, clusters: list[str], sides: list[str]
+) -> list[dict[str, Any]]:
+    """The copies that are left out, if any, each with the copy that is kept.
+
+    Args:
+        ids: Of all images.
+        aside: Which of them are left out.
+        clusters: Equal for copies of one picture.
+        sides: Where each image would have been.
+    """
+    if not aside.any():
+        return []
+    kept_copy: dict[str, str] = {}
+    for identifier, cluster, out in zip(ids, clusters, aside, strict=True):
+        if not out:
+            kept_copy.setdefault(cluster, identifier)
+    rows = np.flatnonzero(aside)
+    return [
+        {
+            "kind": "set_aside",
+            "ids": [ids[row] for row in rows],
+            "message": f"{counted(len(rows), 'image is a copy', 'images are copies')} of images in a stricter split; "
+            "left out of the catalogue",
+            "copies_of": [kept_copy[clusters[row]] for row in rows],
+            "splits": [sides[row] for row in rows],
+            "reason": "a copy of each is in a stricter split (test before val before train), and training or choosing "
+            "on it would spoil the figures; they are left out of the catalogue",
+        }
+    ]
+
+
+def remedies(
+    unreadable: list[str], *, set_aside: list[str], copies: list[str | None], near: Sequence[object], fix: bool
+) -> list[dict[str, Any]]:
+    """What was done: files left out, duplicates grouped, copies set aside.
+
+    Args:
+        unreadable: Ids of files that are no images.
+        set_aside: Ids of copies that are left out.
+        copies: Duplicate group of each image, or None.
+        near: Pairs of near duplicates.
+        fix: Whether near duplicates were grouped too.
+    """
+    grouped = [group for group in copies if group is not None]
+    fixes: list[dict[str, Any]] = []
+    if unreadable:
+        message = f"{counted(len(unreadable), 'file')} that cannot be read left out of the catalogue"
+        fixes.append({"kind": "dropped_unreadable", "message": message, "ids": unreadable})
+    if grouped:
+        copies_are = "exact and near" if fix and near else "exact"
+        groups, images = counted(len(set(grouped)), "group"), counted(len(grouped), "image")
+        message = f"{images} in {groups} of {copies_are} duplicates (column duplicate_group)"
+        fixes.append(
+            {
+                "kind": "grouped_duplicates",
+                "message": message,
+                "near": fix,
+                "groups": len(set(grouped)),
+                "images": len(grouped),
+            }
+        )
+    if set_aside:
+        message = f"{counted(len(set_aside), 'copy', 'copies')} of images in a stricter split left out of the catalogue"
+        fixes.append({"kind": "set_aside_copies", "message": message, "ids": set_aside})
+    return fixes

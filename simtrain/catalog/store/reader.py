@@ -1,0 +1,230 @@
+"""Reads pictures back: from the store where it has them, else from their files."""
+
+import hashlib
+import mmap
+import os
+import zlib
+from collections import OrderedDict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import pyarrow as pa
+import simplejpeg
+from numpy.typing import NDArray
+
+from simtrain.catalog.images import read_image
+from simtrain.catalog.store.layout import Record, StoreKind, read_record
+from simtrain.catalog.table import Catalog
+from simtrain.errors import CatalogError
+
+_OPEN_SHARDS = 256  # each holds a file descriptor; a process usually has 1,024
+_COLUMNS = [
+    "path", "size", "mtime_ns", "sha256", "shard", "offset", "length", "stored_width", "stored_height", "crc32",
+]  # fmt: skip
+
+
+class ImageReader(Protocol):
+    """Decoded pictures of catalogue rows."""
+
+    def read(self, row: int, *, at_least: int | None) -> NDArray[np.uint8]:
+        """(H, W, 3) RGB of a row, whole, or where it is cheaper with both sides of `at_least` pixels or more."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenedImages:
+    """A reader and what a person should know about it.
+
+    Attributes:
+        reader: Of all rows of the catalogue.
+        told: Where the pictures come from.
+    """
+
+    reader: ImageReader
+    told: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceImages:
+    """Reads the source's own files.
+
+    Attributes:
+        paths: File of each catalogue row.
+    """
+
+    paths: list[Path]
+
+    def read(self, row: int, *, at_least: int | None) -> NDArray[np.uint8]:
+        """Decode the file of a row."""
+        return read_image(self.paths[row], at_least=at_least)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredPlaces:
+    """Where the picture of each catalogue row lies; `shard` is -1 for rows that the store does not hold."""
+
+    names: list[str]
+    shard: NDArray[np.int64]
+    offset: NDArray[np.int64]
+    length: NDArray[np.int64]
+    width: NDArray[np.int64]
+    height: NDArray[np.int64]
+    crc32: NDArray[np.int64]
+
+
+class StoredImages:
+    """Reads memory-mapped shards; a picture's checksum is verified when it is first read.
+
+    Args:
+        folder: Of the shards.
+        kind: `raw` or `jpeg`.
+        places: Of each catalogue row.
+        source: For the rows that the store does not hold.
+    """
+
+    def __init__(self, *, folder: Path, kind: StoreKind, places: StoredPlaces, source: SourceImages) -> None:
+        self._folder = folder
+        self._kind = kind
+        self._places = places
+        self._source = source
+        self._verified = np.zeros(len(places.shard), dtype=bool)
+        self._maps: OrderedDict[int, mmap.mmap] = OrderedDict()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the open files: each loading process opens its own."""
+        return {**self.__dict__, "_maps": OrderedDict()}
+
+    def read(self, row: int, *, at_least: int | None) -> NDArray[np.uint8]:
+        """The stored picture of a row, (h, w, 3) RGB.
+
+        Raises:
+            CatalogError: if the store is damaged.
+        """
+        places = self._places
+        if places.shard[row] < 0:
+            return self._source.read(row, at_least=at_least)
+        start, length = int(places.offset[row]), int(places.length[row])
+        content = memoryview(self._map(int(places.shard[row])))[start : start + length]
+        if not self._verified[row]:
+            if len(content) != length or zlib.crc32(content) != places.crc32[row]:
+                raise _damaged(self._folder / places.names[places.shard[row]])
+            self._verified[row] = True
+        if self._kind == "jpeg":
+            return np.asarray(simplejpeg.decode_jpeg(content), dtype=np.uint8)
+        return np.frombuffer(content, np.uint8).reshape(int(places.height[row]), int(places.width[row]), 3).copy()
+
+    def _map(self, shard: int) -> mmap.mmap:
+        opened = self._maps.get(shard)
+        if opened is None:
+            path = self._folder / self._places.names[shard]
+            try:
+                with path.open("rb") as file:
+                    opened = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            except (OSError, ValueError):  # gone, or empty
+                raise _damaged(path) from None
+            self._maps[shard] = opened
+            if len(self._maps) > _OPEN_SHARDS:
+                self._maps.popitem(last=False)  # closed when the last picture made of it has gone
+        self._maps.move_to_end(shard)
+        return opened
+
+
+def open_images(catalog: Catalog, *, smallest: int) -> OpenedImages:
+    """The reader for a catalogue: its store where that keeps enough pixels, else the source's files.
+
+    Args:
+        catalog: As `prepare` wrote it.
+        smallest: Pixels that the shorter side must have, if the picture itself has them: the encoder's input.
+
+    Raises:
+        CatalogError: if a file is no longer what the catalogue says about it.
+    """
+    source = source_images(catalog)
+    record = read_record(catalog.folder, columns=_COLUMNS)
+    if record is None:
+        return OpenedImages(reader=source, told="images: from the source's files (the catalogue has no image store)")
+    refuse_changed_files(catalog, record)
+    settings = record.settings
+    if settings.kind == "none":
+        return OpenedImages(reader=source, told="images: from the source's files (prepared with store.kind none)")
+    if settings.side < smallest:
+        return OpenedImages(
+            reader=source,
+            told=f"images: from the source's files, which is slower: the store keeps {settings.side} pixels and the "
+            f"encoder takes {smallest}; prepare with --set store.side={smallest} or more",
+        )
+    places = _places(catalog, record.table)
+    lacking = int((places.shard < 0).sum())
+    told = f"images: from the store ({settings.told()})"
+    if lacking:
+        told += f", but {lacking} of {len(places.shard)} from their files; run simtrain prepare again"
+    folder = catalog.folder / settings.folder_name
+    return OpenedImages(reader=StoredImages(folder=folder, kind=settings.kind, places=places, source=source), told=told)
+
+
+def source_images(catalog: Catalog) -> SourceImages:
+    """The reader of a catalogue's own files."""
+    return SourceImages(paths=[catalog.root / str(path) for path in catalog.rows["path"]])
+
+
+def refuse_changed_files(catalog: Catalog, record: Record) -> None:
+    """Compare the stats of the source's files with the record; a file that is gone passes.
+
+    Raises:
+        CatalogError: for a file with other content than the catalogue says.
+    """
+    noted = _by_path(record.table, ("size", "mtime_ns"))
+    root, changed = str(catalog.root), []
+    for path, sha256 in zip(catalog.rows["path"], catalog.rows["sha256"], strict=True):
+        try:
+            found = os.stat(f"{root}/{path}")  # noqa: PTH116 - a Path for each of 100,000 files takes a second
+        except OSError:
+            continue
+        if noted.get(path) != (found.st_size, found.st_mtime_ns) and _sha256(catalog.root / path) != sha256:
+            changed.append(path)
+    if changed:
+        more = f" (and {len(changed) - 1} more)" if len(changed) > 1 else ""
+        raise CatalogError(
+            f"{catalog.root / changed[0]}: changed since it was prepared{more}; run simtrain prepare again"
+        )
+
+
+def _places(catalog: Catalog, table: pa.Table) -> StoredPlaces:
+    columns = ("sha256", "shard", "offset", "length", "stored_width", "stored_height", "crc32")
+    stored = _by_path(table, columns)
+    names = sorted({name for name in table["shard"].to_pylist() if name is not None})
+    number = {name: place for place, name in enumerate(names)}
+    lacking = (-1, 0, 0, 0, 0, 0)
+    rows = []
+    for path, sha256 in zip(catalog.rows["path"], catalog.rows["sha256"], strict=True):
+        found = stored.get(path)
+        holds = found is not None and found[0] == sha256 and found[1] is not None
+        rows.append((number[found[1]], *found[2:]) if holds and found is not None else lacking)
+    values = np.array(rows, dtype=np.int64).reshape(len(rows), len(lacking))
+    return StoredPlaces(
+        names=names,
+        shard=values[:, 0],
+        offset=values[:, 1],
+        length=values[:, 2],
+        width=values[:, 3],
+        height=values[:, 4],
+        crc32=values[:, 5],
+    )
+
+
+def _by_path(table: pa.Table, columns: tuple[str, ...]) -> dict[str, tuple[Any, ...]]:
+    rows = zip(*(table[name].to_pylist() for name in columns), strict=True)
+    return dict(zip(table["path"].to_pylist(), rows, strict=True))
+
+
+def _sha256(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return ""
+
+
+def _damaged(path: Path) -> CatalogError:
+    return CatalogError(f"{path}: the image store is damaged; run simtrain prepare again")

@@ -1,0 +1,142 @@
+"""Whether a catalogue is still what its source and settings would make, told from file stats alone."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from simtrain.catalog.inspection.reading import facts_agree, list_files
+from simtrain.catalog.sources.embedded import embedded_files
+from simtrain.catalog.sources.folder import list_images
+from simtrain.catalog.sources.made import made_from_what
+from simtrain.catalog.sources.opening import OpenedSource, expanded
+from simtrain.catalog.store.checking import damaged_shards
+from simtrain.catalog.store.layout import Record, read_record
+from simtrain.config import PrepareConfig
+from simtrain.errors import CatalogError
+
+RULES = 1
+"""Raised where the same source and settings make another catalogue than before."""
+
+_COLUMNS = ["path", "size", "mtime_ns", "shard", "offset", "length", "crc32"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What `prepare` is asked for.
+
+    Attributes:
+        source: As the user named it.
+        config: Settings.
+        fix: Whether near duplicates are to be grouped.
+        out: The catalogue's folder.
+    """
+
+    source: str
+    config: PrepareConfig
+    fix: bool
+    out: Path
+
+    def described(self) -> dict[str, Any]:
+        """What decides the catalogue beside the source's content, as plain values."""
+        word, colon, rest = self.source.partition(":")
+        place = self.source
+        if word == "fashion-mnist" and rest:
+            place = f"{word}{colon}{expanded(rest).resolve()}"
+        elif expanded(self.source).exists():
+            place = str(expanded(self.source).resolve())
+        root = self.config.root
+        return {
+            "rules": RULES,
+            "source": place,
+            "tables": [path.name for path in embedded_files(Path(place))] if Path(place).is_dir() else [],
+            "settings": self.config.model_dump(mode="json", exclude={"workers", "root"}),
+            "root_setting": str(expanded(root).resolve()) if root is not None else None,
+            "fix": self.fix,
+        }
+
+    def origin(self, opened: OpenedSource, *, root: Path, results: Sequence[Path]) -> dict[str, Any]:
+        """What the record keeps, to compare with the next time.
+
+        Args:
+            opened: The source.
+            root: Where its images will lie.
+            results: The finished files, but for the record itself.
+        """
+        left_out = [finding["path"] for finding in opened.source.findings if finding["kind"] == "left_out"]
+        return {
+            **self.described(),
+            "root": _relative_to(self.out, root),
+            "made_from": made_from_what(opened.source.root),
+            "inputs": opened.inputs,
+            "walked": opened.walked,
+            "left_out": left_out,
+            "results": {path.name: _sha256(path) for path in results},
+        }
+
+
+def unchanged_record(request: Request) -> Record | None:
+    """The record of the catalogue in place if everything that `prepare` would write is there already, else None."""
+    record = read_record(request.out, columns=_COLUMNS)
+    return record if record is not None and _is_unchanged(request, record) else None
+
+
+def _is_unchanged(request: Request, record: Record) -> bool:
+    out = request.out
+    if any(record.origin.get(key) != value for key, value in request.described().items()):
+        return False
+    if not _inputs_agree(record):
+        return False
+    if any(_sha256(out / name) != sha256 for name, sha256 in record.origin["results"].items()):
+        return False
+    root = source_root(record, out)
+    paths = record.table["path"].to_pylist()
+    if record.origin["walked"] and not _walk_agrees(root, paths, record, out=out):
+        return False
+    return facts_agree(record.table, list_files(root, paths)) and not damaged_shards(out, record)
+
+
+def is_of_root(record: Record, root: Path, *, out: Path) -> bool:
+    """Whether a record tells of the files below this root, and of the same making where they were made here.
+
+    Files that are made have equal times of change, so one of equal size may be another one.
+    """
+    return source_root(record, out) == root.resolve() and record.origin["made_from"] == made_from_what(root)
+
+
+def source_root(record: Record, out: Path) -> Path:
+    """Folder that the paths of a record start from."""
+    return (out / str(record.origin["root"])).resolve()
+
+
+def _walk_agrees(root: Path, paths: list[str], record: Record, *, out: Path) -> bool:
+    try:
+        found, left_out = list_images(root, output=out)
+    except CatalogError:
+        return False
+    return sorted(paths) == found and [finding["path"] for finding in left_out] == record.origin["left_out"]
+
+
+def _inputs_agree(record: Record) -> bool:
+    for path, size, mtime_ns in record.origin["inputs"]:
+        try:
+            found = Path(path).stat()
+        except OSError:
+            return False
+        if (found.st_size, found.st_mtime_ns) != (size, mtime_ns):
+            return False
+    return True
+
+
+def _relative_to(out: Path, root: Path) -> str:
+    folder, resolved = out.resolve(), root.resolve()
+    return resolved.relative_to(folder).as_posix() if resolved.is_relative_to(folder) else resolved.as_posix()
+
+
+def _sha256(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return ""

@@ -1,0 +1,40 @@
+"""What `simtrain fit` says before the first step."""
+
+from collections.abc import Callable
+from typing import Any
+
+from simtrain.build import conflict_warnings
+from simtrain.catalog.store.reader import OpenedImages
+from simtrain.catalog.table import Catalog
+from simtrain.config import RunConfig
+from simtrain.encoders.base import Encoder
+from simtrain.evaluation.protocol import RetrievalTask
+
+
+def tell_before_training(
+    config: RunConfig,
+    catalog: Catalog,
+    images: OpenedImages,
+    encoder: Encoder,
+    task: RetrievalTask | None,
+    record: dict[str, Any],
+    *,
+    say: Callable[[str], None],
+) -> None:
+    """Where the pictures come from, and what of the configuration will not go well with the catalogue."""
+    say(images.told)
+    before = record.get("images", images.told)
+    if before != images.told:
+        say(f"warning: the run began with other pictures ({before}); it will not end as it would have")
+    record["images"] = images.told
+    if "conflicts" not in record:
+        found = conflict_warnings(
+            config,
+            catalog,
+            images=lambda row: images.reader.read(row, at_least=None),
+            preprocessing=encoder.preprocessing,
+            validation=task,
+        )
+        for conflict in found:
+            say(f"warning: {conflict.message}")
+        record["conflicts"] = [vars(conflict) for conflict in found]

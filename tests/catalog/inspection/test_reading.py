@@ -1,0 +1,212 @@
+"""Reading every image once: facts, order, and only what is new or changed is read again."""
+
+import hashlib
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from simtrain.catalog.inspection import reading
+from simtrain.catalog.inspection.chunks import Chunk, inspect_file, read_chunk
+from simtrain.catalog.inspection.reading import Reading, facts_agree, list_files, read_files
+from simtrain.catalog.progress import Item, Progress, silent
+from simtrain.catalog.store.layout import Record, StoreSettings
+
+RAW = StoreSettings(kind="raw", side=32, quality=95)
+
+
+def save_grey(path: Path, *, level: int, size: tuple[int, int] = (6, 4)) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", size, (level, level, level)).save(path)
+    return path
+
+
+def save_greys(root: Path, *, count: int) -> list[str]:
+    return [save_grey(root / f"{level:03}.png", level=level % 256, size=(level + 1, 2)).name for level in range(count)]
+
+
+def read(
+    root: Path,
+    paths: list[str],
+    *,
+    work: Path,
+    known: Reading | None = None,
+    workers: int = 1,
+    progress: Progress = silent,
+) -> Reading:
+    work.mkdir(exist_ok=True)
+    record = Record(table=known.table, settings=RAW, origin={}) if known is not None else None
+    return read_files(
+        root,
+        list_files(root, paths),
+        origin=str(root),
+        known=record,
+        settings=RAW,
+        work=work,
+        workers=workers,
+        progress=progress,
+    )
+
+
+def counted_chunks(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Paths of the files that are read from here on."""
+    seen: list[str] = []
+
+    def counting(chunk: Chunk) -> Path:
+        seen.extend(file.path for file in chunk.files)
+        return read_chunk(chunk)
+
+    monkeypatch.setattr(reading, "read_chunk", counting)
+    return seen
+
+
+def test_facts_of_a_readable_file(tmp_path: Path) -> None:
+    path = save_grey(tmp_path / "a.png", level=7)
+    facts, small = inspect_file(path, side=32)
+    assert (facts.width, facts.height, facts.problem, facts.note, facts.contrast) == (6, 4, None, None, 0)
+    assert facts.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert facts.pixel_sha256 == hashlib.sha256(b"4x6:" + bytes([7]) * 72).hexdigest()
+    assert small is not None
+    assert small.tolist() == np.full((4, 6, 3), 7).tolist()
+
+
+def test_size_is_that_after_the_turn(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 8
+    Image.new("RGB", (6, 4)).save(tmp_path / "a.jpg", exif=exif)
+    facts, _ = inspect_file(tmp_path / "a.jpg", side=32)
+    assert (facts.width, facts.height) == (4, 6)
+
+
+def test_pixels_tell_equal_pictures_in_different_files(tmp_path: Path) -> None:
+    png, bmp, other, turned = (
+        inspect_file(path, side=32)[0]
+        for path in (
+            save_grey(tmp_path / "a.png", level=7),
+            save_grey(tmp_path / "a.bmp", level=7),
+            save_grey(tmp_path / "b.png", level=8),
+            save_grey(tmp_path / "c.png", level=7, size=(4, 6)),
+        )
+    )
+    assert png.sha256 != bmp.sha256
+    assert png.pixel_sha256 == bmp.pixel_sha256
+    assert len({png.pixel_sha256, other.pixel_sha256, turned.pixel_sha256}) == 3
+
+
+def test_contrast_is_the_largest_range_of_a_channel(tmp_path: Path) -> None:
+    picture = np.full((64, 64, 3), 100, dtype=np.uint8)
+    picture[:32, :, 1] = 180
+    Image.fromarray(picture).save(tmp_path / "a.png")
+    assert inspect_file(tmp_path / "a.png", side=32)[0].contrast == 80
+
+
+def test_problem_does_not_repeat_the_path(tmp_path: Path) -> None:
+    gone, _ = inspect_file(tmp_path / "gone.jpg", side=32)
+    assert (gone.problem, gone.sha256, gone.width) == ("no such image", "", 0)
+    (tmp_path / "page.jpg").write_text("<html>")
+    page, small = inspect_file(tmp_path / "page.jpg", side=32)
+    assert page.problem == "not an image, or of a kind that Pillow does not know"
+    assert page.sha256 == hashlib.sha256(b"<html>").hexdigest()
+    assert small is None
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_order_is_kept_whoever_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int) -> None:
+    monkeypatch.setattr(reading, "CHUNK_FILES", 16)
+    paths = save_greys(tmp_path / "images", count=100)[::-1]
+    (tmp_path / "images" / "050.png").write_bytes(b"")
+    found = read(tmp_path / "images", paths, work=tmp_path / "work", workers=workers)
+    assert found.table["path"].to_pylist() == paths
+    assert found.table["width"].to_pylist() == [*range(100, 51, -1), 0, *range(50, 0, -1)]
+    assert found.fresh == 100
+
+
+def test_progress_sees_every_image(tmp_path: Path) -> None:
+    seen: list[object] = []
+
+    def note(items: Iterable[Item], total: int, description: str, /) -> Iterable[Item]:
+        seen.extend([total, description])
+        for item in items:
+            seen.append("image")
+            yield item
+
+    read(tmp_path / "images", save_greys(tmp_path / "images", count=3), work=tmp_path / "work", progress=note)
+    assert seen == [3, "reading images", "image", "image", "image"]
+
+
+def test_only_new_and_changed_files_are_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = tmp_path / "images"
+    first = read(root, save_greys(root, count=6), work=tmp_path / "work")
+    for path in (tmp_path / "work").iterdir():
+        path.unlink()
+    save_grey(root / "002.png", level=99, size=(30, 2))
+    os.utime(root / "004.png", ns=(1, 1))
+    save_grey(root / "new.png", level=5)
+    seen = counted_chunks(monkeypatch)
+    paths = ["000.png", "001.png", "002.png", "004.png", "005.png", "new.png"]
+    second = read(root, paths, work=tmp_path / "work", known=first)
+    assert seen == ["002.png", "004.png", "new.png"]
+    assert second.fresh == 3
+    assert second.table["width"].to_pylist() == [1, 2, 30, 5, 6, 6]
+
+
+def test_finished_chunks_of_a_killed_run_are_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "CHUNK_FILES", 4)
+    root = tmp_path / "images"
+    paths = save_greys(root, count=12)
+    whole = read(root, paths, work=tmp_path / "one")
+    read(root, paths[4:8], work=tmp_path / "two")  # the second of three chunks is all that was finished
+    seen = counted_chunks(monkeypatch)
+    resumed = read(root, paths, work=tmp_path / "two")
+    assert seen == paths[:4] + paths[8:]
+    assert resumed.table.equals(whole.table)
+    assert {path.name: path.read_bytes() for path in (tmp_path / "one").iterdir()} == {
+        path.name: path.read_bytes() for path in (tmp_path / "two").iterdir()
+    }
+
+
+def test_a_file_that_could_not_be_opened_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = tmp_path / "images"
+    paths = save_greys(root, count=2)
+    whole = Path.read_bytes
+
+    def refuse(path: Path) -> bytes:
+        if path.name == "001.png":
+            raise PermissionError(13, "Permission denied")
+        return whole(path)
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    first = read(root, paths, work=tmp_path / "one")
+    assert first.table["problem"].to_pylist() == [None, "cannot be opened: Permission denied"]
+    assert not facts_agree(first.table, list_files(root, paths))
+    monkeypatch.undo()
+    second = read(root, paths, work=tmp_path / "two", known=first)
+    assert second.fresh == 1
+    assert second.table["problem"].to_pylist() == [None, None]
+
+
+def test_facts_agree_with_the_same_files_only(tmp_path: Path) -> None:
+    root = tmp_path / "images"
+    paths = save_greys(root, count=3)
+    table = read(root, paths, work=tmp_path / "work").table
+    assert facts_agree(table, list_files(root, paths))
+    assert not facts_agree(table, list_files(root, paths[:2]))
+    assert not facts_agree(table, list_files(root, paths[::-1]))
+    save_grey(root / "000.png", level=1, size=(50, 50))
+    assert not facts_agree(table, list_files(root, paths))
+
+
+def test_interruption_stops_the_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "CHUNK_FILES", 16)
+    paths = save_greys(tmp_path / "images", count=200)
+
+    def interrupt(items: Iterable[Item], _total: int, _description: str, /) -> Iterable[Item]:
+        for _ in items:
+            raise KeyboardInterrupt
+        return []
+
+    with pytest.raises(KeyboardInterrupt):
+        read(tmp_path / "images", paths, work=tmp_path / "work", workers=2, progress=interrupt)

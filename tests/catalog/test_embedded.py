@@ -1,0 +1,232 @@
+"""Pictures inside Parquet: files as `datasets` writes them, and their oddities."""
+
+import io
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from simtrain.catalog.progress import Item, silent
+from simtrain.catalog.sources.embedded import embedded_columns, embedded_files, extract_embedded
+from simtrain.catalog.sources.table_source import read_table_source
+from simtrain.config import ColumnsConfig
+from simtrain.errors import CatalogError
+
+IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+FEATURES = {"image": {"_type": "Image"}, "label": {"names": ["mug", "کفش"], "_type": "ClassLabel"}}
+
+
+def picture(seed: int, kind: str = "PNG") -> bytes:
+    pixels = np.random.default_rng(seed).integers(0, 256, (8, 8, 3), dtype=np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, kind)
+    return file.getvalue()
+
+
+def write(path: Path, columns: dict[str, Any], *, features: dict[str, Any] | None = None, rows: int = 1000) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    table = pa.table(columns)
+    if features is not None:
+        table = table.replace_schema_metadata({"huggingface": json.dumps({"info": {"features": features}})})
+    pq.write_table(table, path, row_group_size=rows)
+    return path
+
+
+def cells(*contents: bytes | None, path: str | None = None) -> pa.Array:
+    return pa.array([{"bytes": content, "path": path} for content in contents], type=IMAGE)
+
+
+def shard(path: Path, seeds: Iterable[int]) -> Path:
+    seeds = list(seeds)
+    labels = pa.array([seed % 2 for seed in seeds], type=pa.int64())
+    columns = {"image": cells(*map(picture, seeds), path="../../x.png"), "label": labels, "seed": pa.array(seeds)}
+    return write(path, columns, features=FEATURES, rows=40)
+
+
+def extract(*files: Path, image_column: str | None = None) -> pa.Table:
+    folder = files[0].parent / "out"
+    return pq.read_table(extract_embedded(files, folder, image_column=image_column, progress=silent))
+
+
+def refused(*files: Path, image_column: str | None = None) -> str:
+    with pytest.raises(CatalogError) as told:
+        extract(*files, image_column=image_column)
+    return str(told.value)
+
+
+def test_shards_become_pictures_and_one_table(tmp_path: Path) -> None:
+    files = [
+        shard(tmp_path / "test-00000-of-00001.parquet", range(3)),
+        shard(tmp_path / "train-00000-of-00002.parquet", range(10, 110)),
+        shard(tmp_path / "train-00001-of-00002.parquet", range(200, 205)),
+        shard(tmp_path / "validation-00000-of-00001.parquet", range(300, 302)),
+    ]
+    table = extract(*files)
+    seeds = [*range(3), *range(10, 110), *range(200, 205), *range(300, 302)]
+    splits = ["test"] * 3 + ["train"] * 105 + ["val"] * 2
+    assert table.column_names == ["path", "split", "source_path", "label", "seed"]
+    assert table["path"].to_pylist() == [f"images/{split}/{row:08d}.png" for row, split in enumerate(splits)]
+    assert table["split"].to_pylist() == splits
+    assert table["label"].to_pylist() == [("mug", "کفش")[seed % 2] for seed in seeds]
+    assert table["seed"].to_pylist() == seeds
+    assert set(table["source_path"].to_pylist()) == {"../../x.png"}
+    written = [(tmp_path / "out" / path).read_bytes() for path in table["path"].to_pylist()]
+    assert written == [picture(seed) for seed in seeds]
+
+
+def test_table_is_a_source(tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    rows = extract_embedded([shard(tmp_path / "train-0.parquet", range(3))], folder, image_column=None, progress=silent)
+    source = read_table_source(rows, columns=ColumnsConfig(), root=None, product_pattern=None)
+    assert source.root == folder.resolve()
+    assert source.findings == []
+    assert source.rows["label"].tolist() == ["mug", "کفش", "mug"]
+    assert source.rows["split"].tolist() == ["train"] * 3
+    assert sorted(path.name for path in folder.iterdir()) == ["images", "rows.parquet"]
+
+
+def test_same_files_give_the_same_bytes(tmp_path: Path) -> None:
+    file = shard(tmp_path / "train-0.parquet", range(50))
+    written = []
+    for out in (tmp_path / "one", tmp_path / "two"):
+        extract_embedded([file], out, image_column=None, progress=silent)
+        written.append({path.relative_to(out): path.read_bytes() for path in out.rglob("*") if path.is_file()})
+    assert written[0] == written[1]
+    assert len(written[0]) == 51
+
+
+def test_progress_hears_of_every_row(tmp_path: Path) -> None:
+    heard = []
+
+    def listen(items: Iterable[Item], total: int, description: str, /) -> Iterable[Item]:
+        kept = list(items)
+        heard.append((len(kept), total, description))
+        return kept
+
+    files = [shard(tmp_path / f"{number}.parquet", range(40)) for number in range(2)]
+    extract_embedded(files, tmp_path / "out", image_column=None, progress=listen)
+    assert heard == [(80, 80, "extracting images")]
+
+
+@pytest.mark.parametrize(
+    ("kind", "suffix"),
+    [("JPEG", "jpg"), ("PNG", "png"), ("GIF", "gif"), ("WEBP", "webp"), ("BMP", "bmp"), ("TIFF", "tif")],
+)
+def test_bytes_alone_are_recognised_and_named_by_what_they_are(tmp_path: Path, kind: str, suffix: str) -> None:
+    columns = {"photo": pa.array([None, picture(0, kind)], type=pa.large_binary()), "hash": pa.array([b"MM", b"II"])}
+    file = write(tmp_path / "a.parquet", columns)
+    assert embedded_columns(file) == ["photo"]
+    table = extract(file)
+    assert table.column_names == ["path", "hash"]
+    assert table["path"].to_pylist() == ["images/all/00000000.bin", f"images/all/00000001.{suffix}"]
+    assert (tmp_path / "out" / "images" / "all" / f"00000001.{suffix}").read_bytes() == picture(0, kind)
+
+
+def test_other_bytes_and_sounds_are_no_pictures(tmp_path: Path) -> None:
+    columns = {"sound": cells(b"RIFF1234WAVE"), "key": pa.array([b"BMxy"]), "empty": pa.array([None], type=pa.binary())}
+    file = write(tmp_path / "a.parquet", columns, features={"sound": {"_type": "Audio"}})
+    assert embedded_columns(file) == []
+    assert embedded_columns(write(tmp_path / "b.parquet", {"photo": pa.array([], type=pa.binary())})) == []
+    assert refused(file) == f"{file}: no column holds pictures; it has sound, key, empty"
+
+
+def test_null_bytes_take_the_file_beside_them(tmp_path: Path) -> None:
+    (tmp_path / "in" / "more").mkdir(parents=True)
+    (tmp_path / "in" / "more" / "a.jpeg").write_bytes(picture(5, "JPEG"))
+    file = write(tmp_path / "in" / "a.parquet", {"image": cells(None, path="more/a.jpeg")})
+    assert extract(file)["path"].to_pylist() == ["images/all/00000000.jpg"]
+    assert (tmp_path / "in" / "out" / "images" / "all" / "00000000.jpg").read_bytes() == picture(5, "JPEG")
+
+
+@pytest.mark.parametrize("stored", [None, "", "gone.jpg", "..", "../secret.png", "link.png", "/etc/hostname", "a\0b"])
+def test_null_bytes_without_a_file_beside_them_leave_an_empty_one(tmp_path: Path, stored: str | None) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "secret.png").write_bytes(picture(0))
+    (tmp_path / "in" / "link.png").symlink_to(tmp_path / "secret.png")
+    table = extract(write(tmp_path / "in" / "a.parquet", {"image": cells(None, path=stored)}))
+    assert table.to_pylist() == [{"path": "images/all/00000000.bin", "source_path": stored}]
+    assert (tmp_path / "in" / "out" / "images" / "all" / "00000000.bin").read_bytes() == b""
+
+
+def test_null_pictures_leave_an_empty_file(tmp_path: Path) -> None:
+    column = pa.array([None, {"bytes": picture(0), "path": None}], type=IMAGE)
+    table = extract(write(tmp_path / "a.parquet", {"image": column}))
+    assert table["path"].to_pylist() == ["images/all/00000000.bin", "images/all/00000001.png"]
+
+
+def test_several_columns_of_pictures_need_a_choice(tmp_path: Path) -> None:
+    file = write(tmp_path / "a.parquet", {"front": cells(picture(0)), "back": cells(picture(1)), "n": pa.array([3])})
+    assert embedded_columns(file) == ["front", "back"]
+    assert refused(file) == f"{file}: several columns hold pictures; choose with columns.path=NAME: front, back"
+    assert refused(file, image_column="n") == (
+        f"{file}: columns.path: no column 'n' with pictures; there are: front, back"
+    )
+    table = extract(file, image_column="back")
+    assert table.column_names == ["path", "source_path", "n"]
+    assert (tmp_path / "out" / table["path"][0].as_py()).read_bytes() == picture(1)
+
+
+def test_columns_whose_names_are_taken_are_kept_under_others(tmp_path: Path) -> None:
+    columns = {"image": cells(picture(0), path="p"), "path": pa.array(["own"]), "source_path": pa.array(["two"])}
+    row = extract(write(tmp_path / "train-0.parquet", {**columns, "split": pa.array(["test"])})).to_pylist()[0]
+    assert row == {
+        "path": "images/train/00000000.png",
+        "source_path": "p",
+        "source_source_path": "own",
+        "source_source_source_path": "two",
+        "split": "test",  # what a row says of itself counts
+    }
+
+
+def test_hidden_labels_are_null(tmp_path: Path) -> None:
+    columns = {"image": cells(picture(0), picture(1), picture(2)), "label": pa.array([-1, None, 1])}
+    table = extract(write(tmp_path / "a.parquet", columns, features=FEATURES))
+    assert table["label"].to_pylist() == [None, None, "کفش"]
+
+
+def test_class_without_a_name_is_told(tmp_path: Path) -> None:
+    file = write(tmp_path / "a.parquet", {"image": cells(picture(0)), "label": pa.array([2])}, features=FEATURES)
+    assert refused(file) == f"{file}: label: has a class 2, but names for 2"
+
+
+def test_numbers_without_names_stay_numbers(tmp_path: Path) -> None:
+    columns = {"image": cells(picture(0)), "label": pa.array([1]), "many": pa.array([[1.0, 2.0]])}
+    assert extract(write(tmp_path / "a.parquet", columns)).to_pylist()[0]["label"] == 1
+
+
+def test_shards_of_other_columns_are_refused(tmp_path: Path) -> None:
+    one = write(tmp_path / "0.parquet", {"image": cells(picture(0)), "label": pa.array([1])})
+    two = write(tmp_path / "1.parquet", {"image": cells(picture(0)), "label": pa.array(["x"]), "n": pa.array([1])})
+    assert refused(one, two) == f"{two}: other columns or types than in {one}: label, n"
+
+
+def test_files_of_a_folder_are_found(tmp_path: Path) -> None:
+    assert embedded_files(tmp_path) == []
+    write(tmp_path / "plain.parquet", {"label": pa.array([1])})
+    (tmp_path / "broken.parquet").write_bytes(b"PAR1")
+    assert embedded_files(tmp_path) == []
+    (tmp_path / "broken.parquet").unlink()
+    shard(tmp_path / "deep" / "er" / "train-0.parquet", [0])
+    files = [shard(tmp_path / name, [0]) for name in ("data/test-0.parquet", "data/train-0.parquet", "train.parquet")]
+    assert embedded_files(tmp_path) == files
+
+
+def test_broken_shard_among_others_is_told(tmp_path: Path) -> None:
+    whole = shard(tmp_path / "train-0.parquet", range(3))
+    (tmp_path / "train-1.parquet").write_bytes(whole.read_bytes()[:-20])
+    with pytest.raises(CatalogError, match=r"train-1\.parquet: cannot be read as Parquet: "):
+        embedded_files(tmp_path)
+
+
+def test_damage_inside_a_shard_is_told(tmp_path: Path) -> None:
+    file = shard(tmp_path / "train-0.parquet", range(100))
+    content = bytearray(file.read_bytes())
+    content[4:400] = bytes(396)
+    file.write_bytes(content)
+    assert refused(file).startswith(f"{file}: cannot be read as Parquet: ")

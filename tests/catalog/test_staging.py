@@ -85,8 +85,8 @@ def test_folder_that_cannot_be_made_is_told(tmp_path: Path, monkeypatch: pytest.
         pass
 
 
-def interrupted(out: Path, *, error: BaseException) -> None:
-    with pytest.raises(type(error)), work_folder(out) as work:
+def work_and_fail(out: Path, *, error: BaseException) -> None:
+    with work_folder(out) as work:
         (work / DOWNLOAD_FOLDER).mkdir()
         (work / DOWNLOAD_FOLDER / "part").write_text("half")
         (work / SHARDS_FOLDER / "a.facts").write_text("read")
@@ -95,7 +95,8 @@ def interrupted(out: Path, *, error: BaseException) -> None:
 
 
 def test_interruption_keeps_what_was_read_and_downloaded(tmp_path: Path) -> None:
-    interrupted(tmp_path / "out", error=KeyboardInterrupt())
+    with pytest.raises(KeyboardInterrupt):
+        work_and_fail(tmp_path / "out", error=KeyboardInterrupt())
     kept = {".prepare/download/part": "half", ".prepare/shards/a.facts": "read", ".prepare/lock": ""}
     assert contents(tmp_path / "out") == kept
     with work_folder(tmp_path / "out") as work:
@@ -104,7 +105,8 @@ def test_interruption_keeps_what_was_read_and_downloaded(tmp_path: Path) -> None
 
 
 def test_error_keeps_the_part_of_a_download_only(tmp_path: Path) -> None:
-    interrupted(tmp_path / "out", error=CatalogError("no network"))
+    with pytest.raises(CatalogError):
+        work_and_fail(tmp_path / "out", error=CatalogError("no network"))
     assert contents(tmp_path / "out") == {".prepare/download/part": "half", ".prepare/lock": ""}
 
 

@@ -184,8 +184,8 @@ def test_summary_for_a_newcomer(tmp_path: Path) -> None:
         "  train 4 images of 2 products",
         "  val   2 images of 1 product",
         "  test  2 images of 1 product",
-        "2 groups of one product or picture stood in several splits, such as '1_0.png'; moved 2 images to the strictest "
-        "(test, else val)",
+        "2 groups of one product or picture stood in several splits, such as '1_0.png'; moved 2 images to the "
+        "strictest (test, else val)",
         "images: raw pixels, shorter side up to 288 (about 0 MB of raw pixels)",
         f"catalogue: {out / 'catalog.parquet'}; what was found: {out / 'summary.html'}",
         f"next: simtrain fit CONFIG.yaml --set catalog='{out}'",

@@ -9,9 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from small_shops import run, snapshot
 
-from simtrain.commands.prepare import PrepareReport, prepare
-from simtrain.config import load_prepare_config
 from simtrain.errors import CatalogError
 
 
@@ -26,14 +25,6 @@ def shop(root: Path, *, count: int = 6) -> Path:
     for number in range(count):
         save_noise(root / f"label{number % 2}" / f"{number}.png", seed=number)
     return root
-
-
-def run(source: Path | str, out: Path, *settings: str) -> PrepareReport:
-    return prepare(str(source), out=out, config=load_prepare_config(None, ["workers=1", *settings]))
-
-
-def snapshot(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 @pytest.mark.parametrize("name", ["images.raw", "images.jpeg"])

@@ -5,8 +5,8 @@ minimization, 2004): Gauss-Newton with the mean of both pictures' gradients, of 
 """
 
 # Shapes: P pairs, S pixels along a side of a grey copy.
-# Places are (P, 4): share of the outer picture's height that the inner one shows, shift of its centre downwards in pixels
-# of the grey copy, share of the width, shift to the right.
+# Places are (P, 4): share of the outer picture's height that the inner one shows, shift of its centre downwards in
+# pixels of the grey copy, share of the width, shift to the right.
 
 from dataclasses import dataclass
 
@@ -25,6 +25,7 @@ from simtrain.catalog.inspection.resampling import (
 )
 
 Floats = NDArray[np.float32]
+Rows = NDArray[np.int64]
 Fingerprints = NDArray[np.uint8]
 
 PLAINEST = 1.5
@@ -34,9 +35,15 @@ _AT_ONCE = 256
 _COPY_VARIANCE = BLUR**2 + 0.1
 """Pixels squared of the grey copy that it is blurred by, averaging over a pixel included."""
 
-_STRETCH = np.float32(0.03)
-_SMALLEST_SHARE, _LARGEST_SHARE, _OVERHANG = 0.87, 1.02, 0.5
-"""Bounds of a slight crop: shares, and pixels of the grey copy that the inner picture may reach beyond the outer one."""
+_SEARCHED = np.array([(0.84, -3, 0.84, -3), (1.16, 3, 1.16, 3)], dtype=np.float32)
+"""Bounds of the places where a crop is looked for, its roles not yet known."""
+
+_SMALLEST_SHARE, _LARGEST_SHARE, _STRETCH, _OVERHANG = np.array([0.87, 1.02, 0.03, 0.5], dtype=np.float32)
+"""Bounds of a slight crop: shares, their distance from their mean, and pixels of the grey copy by which the inner
+picture may reach beyond the outer one."""
+
+_STAY = np.array([0.256, 0.001, 0.256, 0.001], dtype=np.float32)
+"""Holds shares and shifts where a picture does not say, along an edge or in a plain one."""
 
 _HOPELESS = 3.0
 """Root mean square difference over its bound, after a step at half the resolution, from which a pair is given up."""
@@ -134,72 +141,64 @@ def misfits(inner: Fingerprints, outer: Fingerprints, places: Floats) -> Floats:
     return result
 
 
-def _hopeful(
-    inner: Fingerprints, outer: Fingerprints, places: Floats, shortest: NDArray[np.int64]
-) -> NDArray[np.bool_]:
+def _hopeful(inner: Fingerprints, outer: Fingerprints, places: Floats, shortest: Rows) -> NDArray[np.bool_]:
     """Whether a step at half the resolution comes anywhere near: a cheap look at what are mostly different pictures."""
     copies = [
         grey_copies(prints).reshape(-1, GREY_SIDE // 2, 2, GREY_SIDE // 2, 2).mean(axis=(2, 4))
         for prints in (inner, outer)
     ]
     overlay = _laid(copies[0], copies[1], places, steps=1, variance=_COPY_VARIANCE / 4, border=1, slight=False)
-    bound = _bound(overlay, shortest, noise=1.0, of_noise=1.0, of_texture=0.03, of_move=0.1)
+    bound = _bound(overlay, shortest, noise=1.0, of_texture=0.03, of_move=0.1)
     return np.sqrt(overlay.mean_square) < _HOPELESS * bound
 
 
 def _misfits(
-    inner: Fingerprints, outer: Fingerprints, places: Floats, shortest: NDArray[np.int64], *, treatment: _Treatment
+    inner: Fingerprints, outer: Fingerprints, places: Floats, shortest: Rows, *, treatment: _Treatment
 ) -> Floats:
     variance = _COPY_VARIANCE + treatment.blur**2
+    border = treatment.border
     copies = np.stack([blurred(grey_copies(prints), deviation=treatment.blur) for prints in (inner, outer)])
     colours = np.stack([colour_copies(prints) for prints in (inner, outer)])
-    found = _laid(*copies, places, steps=2, variance=variance, border=treatment.border, slight=False).place
+    found = _laid(copies[0], copies[1], places, steps=2, variance=variance, border=border, slight=False).place
     reverse = found[:, 0] * found[:, 2] > 1
     copies[:, reverse], colours[:, reverse] = copies[::-1, reverse], colours[::-1, reverse]
     found = np.where(reverse[:, None], _reversed(found), found)
-    overlay = _laid(*copies, found, steps=2, variance=variance, border=treatment.border, slight=True)
+    overlay = _laid(copies[0], copies[1], found, steps=2, variance=variance, border=border, slight=True)
     noise = treatment.noise
     spots = np.abs(box_means(overlay.difference)).max(axis=(1, 2))
     ratios = (
-        np.sqrt(overlay.mean_square)
-        / _bound(overlay, shortest, noise=noise, of_noise=1.0, of_texture=0.035, of_move=0.06),
-        spots / _bound(overlay, shortest, noise=noise, of_noise=3.5, of_texture=0.05, of_move=0.05),
+        np.sqrt(overlay.mean_square) / _bound(overlay, shortest, noise=noise, of_texture=0.035, of_move=0.06),
+        spots / _bound(overlay, shortest, noise=3.5 * noise, of_texture=0.05, of_move=0.05),
         _colour_ratio(colours[0], colours[1], overlay.place, shortest),
     )
     return np.where(overlay.texture < PLAINEST, np.inf, np.max(ratios, axis=0)).astype(np.float32)
 
 
-def _bound(
-    overlay: _Overlay,
-    shortest: NDArray[np.int64],
-    *,
-    noise: float,
-    of_noise: float,
-    of_texture: float,
-    of_move: float,
-) -> Floats:
+def _bound(overlay: _Overlay, shortest: Rows, *, noise: float, of_texture: float, of_move: float) -> Floats:
     """(P,) grey levels that copies of one picture differ by at most.
 
-    Noise is that of JPEG quality 50, measured: 95 % of pictures of 288 pixels differ by less than 0.4, of 128 by 1.1, of 64
-    by 2.0. A change of size, and more so a crop, adds a share of how much the picture changes from pixel to pixel.
+    Noise is that of JPEG quality 50, measured: 95 % of pictures of 288 pixels differ by less than 0.4, of 128 by 1.1,
+    of 64 by 2.0. A change of size, and more so a crop, adds a share of the picture's change from pixel to pixel.
     """
-    of_jpeg = of_noise * noise * _noise(shortest)
     of_resampling = (of_texture + of_move * _moved(overlay.place)) * overlay.texture
-    return np.hypot(of_jpeg, of_resampling)
+    bounds: Floats = np.hypot(noise * _noise(shortest), of_resampling)
+    return bounds
 
 
-def _noise(shortest: NDArray[np.int64]) -> Floats:
-    return (0.3 + 110 / np.maximum(shortest, 1)).astype(np.float32)
+def _noise(shortest: Rows) -> Floats:
+    noise: Floats = (0.3 + 110 / np.maximum(shortest, 1)).astype(np.float32)
+    return noise
 
 
 def _moved(place: Floats) -> Floats:
     """(P,) 0 where the pictures are cut alike, up to 1 from half a pixel of the grey copy on."""
     shares, shifts = place[:, ::2], place[:, 1::2]
     moves = np.maximum(np.abs(1 - shares) * GREY_SIDE / 2, np.abs(shifts)).max(axis=1)
-    return np.minimum(1, 2 * moves)
+    moved: Floats = np.minimum(1, 2 * moves)
+    return moved
 
 
-def _colour_ratio(inner: Floats, outer: Floats, place: Floats, shortest: NDArray[np.int64]) -> Floats:
+def _colour_ratio(inner: Floats, outer: Floats, place: Floats, shortest: Rows) -> Floats:
     """(P,) root mean square difference of the colour copies over its bound."""
     pixels = np.float32(COLOUR_SIDE / GREY_SIDE)
     down, right = (
@@ -209,7 +208,8 @@ def _colour_ratio(inner: Floats, outer: Floats, place: Floats, shortest: NDArray
     difference = down[:, None] @ outer @ right.transpose(0, 2, 1)[:, None] - inner
     contrast = inner.std(axis=(2, 3)).max(axis=1)
     bound = np.hypot(0.8 + 0.8 * _noise(shortest), (0.02 + 0.2 * _moved(place)) * contrast)
-    return np.sqrt((difference**2).mean(axis=(1, 2, 3))) / bound
+    ratios: Floats = np.sqrt((difference**2).mean(axis=(1, 2, 3))) / bound
+    return ratios
 
 
 def _reversed(place: Floats) -> Floats:
@@ -234,10 +234,10 @@ def _laid(
 
 def _within(place: Floats, *, slight: bool) -> Floats:
     if not slight:
-        return place.clip(np.float32([0.84, -3, 0.84, -3]), np.float32([1.16, 3, 1.16, 3]))
+        return place.clip(*_SEARCHED)
     middle = place[:, ::2].mean(axis=1, keepdims=True)
     shares = place[:, ::2].clip(middle - _STRETCH, middle + _STRETCH).clip(_SMALLEST_SHARE, _LARGEST_SHARE)
-    farthest = np.maximum(0, 1 - shares) * GREY_SIDE / 2 + np.float32(_OVERHANG)
+    farthest = np.maximum(0, 1 - shares) * GREY_SIDE / 2 + _OVERHANG
     return np.stack([shares, place[:, 1::2].clip(-farthest, farthest)], axis=2).reshape(-1, 4)
 
 
@@ -250,7 +250,7 @@ def _overlay(inner: Floats, outer: Floats, place: Floats, *, variance: float, bo
     inside = [edges * ((places > -0.51) & (places < side - 0.49)) for places in (down, right)]
     both_inside = inside[0][:, :, None] * inside[1][:, None, :]
     # Where the outer picture is enlarged, so is its blur.
-    missing = variance * (1 / place[:, ::2].clip(0.8, 1) ** 2 - 1)
+    missing: Floats = np.float32(variance) * (place[:, ::2].clip(0.8, 1) ** np.float32(-2) - 1)
     matched = spread(inner, down=missing[:, 0], right=missing[:, 1])
     shown = cubic_weights(down, side=side) @ outer @ cubic_weights(right, side=side).transpose(0, 2, 1)
     return _Overlay(place=place, inner=matched, difference=(shown - matched) * both_inside, inside=both_inside)
@@ -261,12 +261,13 @@ def _step(overlay: _Overlay) -> Floats:
     pairs, side, _ = overlay.inner.shape
     pixels = np.float32(side / GREY_SIDE)
     offsets = np.arange(side, dtype=np.float32) - np.float32((side - 1) / 2)
-    down, right = (gradient * overlay.inside for gradient in gradients(overlay.inner + overlay.difference / 2))
+    down, right = (
+        gradient * overlay.inside for gradient in gradients(overlay.inner + np.float32(0.5) * overlay.difference)
+    )
     slopes = np.stack([down * offsets[:, None], down * pixels, right * offsets, right * pixels], axis=1)
     slopes = slopes.reshape(pairs, 4, side**2)
     normal = slopes @ slopes.transpose(0, 2, 1)
-    # Where the picture does not say, along an edge or in a plain one, the place stays.
-    stay = np.trace(normal, axis1=1, axis2=2)[:, None] * np.float32(1e-5) + np.float32([0.256, 0.001, 0.256, 0.001])
+    stay = np.trace(normal, axis1=1, axis2=2)[:, None] * np.float32(1e-5) + _STAY
     normal += stay[:, :, None] * np.eye(4, dtype=np.float32)
     steps: Floats = np.linalg.solve(normal, slopes @ overlay.difference.reshape(pairs, side**2, 1))[:, :, 0]
     return steps

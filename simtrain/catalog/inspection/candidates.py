@@ -52,6 +52,9 @@ _ENERGY_FLOOR = 4.0
 _LARGEST_ASPECT_CHANGE = 0.13
 """Of the logarithm of height / width: 12 % cut from one side."""
 
+_AT_ONCE = 4096
+"""Images described at once."""
+
 _BOX, _BOXES_AT_ONCE = 256, 4
 """Images per box of descriptions, of which two too far apart are passed over whole; boxes compared with one at once."""
 
@@ -81,7 +84,7 @@ class CandidateSearch:
         self._rows = _neighbours_together(whole)
         self._inner = _Described(whole[self._rows], others=False)
         self._outer = [_Described(_describe(others, crop=crop)[self._rows], others=True) for crop in CROPS]
-        self._spans = _spans(fingerprints)[self._rows]
+        self._spans = _spans(fingerprints, self._rows)
         heights, widths = np.maximum(sides(fingerprints)[self._rows], 1).T
         self._log_aspects = np.log(heights / widths)
 
@@ -160,7 +163,7 @@ class _Described:
         squares = values**2
         lengths = squares.sum(axis=1)
         self.energies = lengths - squares[:, _means()].sum(axis=1) + np.float32(_ENERGY_FLOOR * _STEPS**2)
-        # |a - b|² < bound · (energy of a + energy of b) / 2, which the smaller energy implies, means a·b > half a + half b.
+        # |a - b|² < bound · (energy of a + energy of b) / 2, which the smaller implies, means a·b > half a + half b.
         halves = np.floor((lengths - _NEAR / 2 * self.energies) / 2)[:, None]
         ones = np.ones_like(halves)
         self.factors = np.concatenate([values, ones, halves] if others else [values, -halves, -ones], axis=1)
@@ -184,17 +187,23 @@ def _lowest(cosines: int) -> tuple[Rows, Rows]:
     return down, right
 
 
-def _cosines_of_crop(side: int, *, cosines: int, share: float, shift: float) -> Floats:
-    """(K, side): maps the pixels of a copy to the orthonormal cosines of a crop of it, over the side."""
+def _cosines_of_crop(side: int, *, cosines: int, share: float, shift: float) -> NDArray[np.float64]:
+    """(K, side): maps the pixels of a copy to cosines of a crop of it, whose squares add up to its mean square."""
     places = (np.arange(side) + 0.5 - side / 2) * share + side / 2 - 0.5 + shift * side / GREY_SIDE
     hats = np.maximum(0, 1 - np.abs(places.clip(0, side - 1)[:, None] - np.arange(side)))
     waves = np.cos(np.pi * np.arange(cosines)[:, None] * (np.arange(side) + 0.5) / side)
     waves *= np.where(np.arange(cosines) == 0, 1, 2)[:, None] ** 0.5 / side
-    return (waves @ hats).astype(np.float32)
+    cropped: NDArray[np.float64] = waves @ hats
+    return cropped
 
 
 def _describe(fingerprints: Fingerprints, *, crop: Floats) -> Floats:
     """(N, D): the lowest cosines of the grey and the two colour copies of a crop, in steps of a grey level."""
+    parts = [fingerprints[start : start + _AT_ONCE] for start in range(0, len(fingerprints), _AT_ONCE)]
+    return np.concatenate([_describe_some(part, crop=crop) for part in parts])
+
+
+def _describe_some(fingerprints: Fingerprints, *, crop: Floats) -> Floats:
     height, down, width, right = crop.tolist()
     parts = []
     for copies, side, count in (
@@ -204,22 +213,25 @@ def _describe(fingerprints: Fingerprints, *, crop: Floats) -> Floats:
         vertical = _cosines_of_crop(side, cosines=count, share=height, shift=down)
         horizontal = _cosines_of_crop(side, cosines=count, share=width, shift=right)
         images, planes = copies.shape[:2]
-        across = ((copies - 128).reshape(-1, side) @ horizontal.T).reshape(-1, side, count)
-        both = (across.transpose(0, 2, 1).reshape(-1, side) @ vertical.T).reshape(images, planes, count, count)
-        frequencies_down, frequencies_right = _lowest(count)
-        parts.append(both[:, :, frequencies_right, frequencies_down].reshape(images, planes * len(frequencies_down)))
-    return _STEPS * np.concatenate(parts, axis=1)
+        # Double precision: what the order of summation changes is lost when the result is rounded.
+        across = (copies.astype(np.float64) - 128).reshape(-1, side) @ horizontal.T
+        both = across.reshape(-1, side, count).transpose(0, 2, 1).reshape(-1, side) @ vertical.T
+        frequencies = _lowest(count)
+        kept = both.reshape(images, planes, count, count)[:, :, frequencies[1], frequencies[0]]
+        parts.append(kept.reshape(images, planes * len(frequencies[0])))
+    return (_STEPS * np.concatenate(parts, axis=1)).astype(np.float32)
 
 
-def _spans(fingerprints: Fingerprints) -> Floats:
-    """(N, 4, D), orthonormal: directions in which a small shift or stretch moves each description; 0 where it does not."""
-    moves = [
-        _describe(fingerprints, crop=CROPS[0] + nudge) - _describe(fingerprints, crop=CROPS[0] - nudge)
-        for nudge in _NUDGES
-    ]
-    directions, lengths = np.linalg.qr(np.stack(moves, axis=2))
-    matter = np.abs(np.diagonal(lengths, axis1=1, axis2=2)) > 0.05 * _STEPS
-    return np.ascontiguousarray((directions * matter[:, None, :]).transpose(0, 2, 1))
+def _spans(fingerprints: Fingerprints, rows: Rows) -> Floats:
+    """(N, 4, D) of rows, orthonormal: directions in which a small shift or stretch moves a description; 0 where it does not."""
+    parts = []
+    for start in range(0, len(rows), _AT_ONCE):
+        some = fingerprints[rows[start : start + _AT_ONCE]]
+        moves = [_describe(some, crop=CROPS[0] + nudge) - _describe(some, crop=CROPS[0] - nudge) for nudge in _NUDGES]
+        directions, lengths = np.linalg.qr(np.stack(moves, axis=2))
+        matter = np.abs(np.diagonal(lengths, axis1=1, axis2=2)) > 0.05 * _STEPS
+        parts.append((directions * matter[:, None, :]).transpose(0, 2, 1))
+    return np.concatenate(parts)
 
 
 def _neighbours_together(descriptions: Floats) -> Rows:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from hashlib import blake2b
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,8 +39,8 @@ class NearDuplicate:
 def near_duplicates(fingerprints: NDArray[np.uint8], *, mirrored: bool, loose: bool) -> list[NearDuplicate]:
     """Pairs of images that differ by no more than size, JPEG compression down to quality 50 or a slight crop.
 
-    Pictures that show next to nothing have no near duplicates. Images of equal fingerprints are each paired with the first
-    of them alone, and only that one with others: their number may be large, and that of their pairs too large.
+    Pictures that show next to nothing have no near duplicates. Of images with equal fingerprints, each is paired with
+    the first of them alone, and only that one with others: a thousand copies would make half a million pairs.
 
     Args:
         fingerprints: (N, `FINGERPRINT_BYTES`).
@@ -55,27 +56,21 @@ def near_duplicates(fingerprints: NDArray[np.uint8], *, mirrored: bool, loose: b
     if fingerprints.ndim != 2 or fingerprints.shape[1] != FINGERPRINT_BYTES:
         raise ValueError(f"fingerprints is {fingerprints.shape}; it has to be (N, {FINGERPRINT_BYTES})")
     shown = np.flatnonzero(~is_plain(fingerprints))
-    if len(shown) == 0:
+    first_of: dict[bytes, int] = {}
+    found: dict[tuple[int, int], NearDuplicate] = {}
+    for row in shown.tolist():
+        first = first_of.setdefault(blake2b(fingerprints[row].tobytes(), digest_size=16).digest(), row)
+        if first != row:
+            found[first, row] = NearDuplicate(first=first, second=row, similarity=1.0, mirrored=False)
+    if not first_of:
         return []
-    _, first, group = np.unique(_as_bytes(fingerprints[shown]), return_index=True, return_inverse=True)
-    found = {
-        (int(shown[first[member]]), int(row)): NearDuplicate(
-            first=int(shown[first[member]]), second=int(row), similarity=1.0, mirrored=False
-        )
-        for row, member in zip(shown, group, strict=True)
-        if row != shown[first[member]]
-    }
-    rows = shown[np.sort(first)]
+    rows = np.array(list(first_of.values()))
     for flip in [False, True] if mirrored else [False]:
         for near in _between(fingerprints[rows], rows, flip=flip, largest=_LOOSE if loose else _STRICT):
             known = found.get((near.first, near.second))
             if known is None or (known.similarity < 0.5 <= near.similarity):
                 found[near.first, near.second] = near
     return [near for _, near in sorted(found.items())]
-
-
-def _as_bytes(fingerprints: NDArray[np.uint8]) -> NDArray[np.void]:
-    return np.ascontiguousarray(fingerprints).view(f"V{FINGERPRINT_BYTES}")[:, 0]
 
 
 def _between(

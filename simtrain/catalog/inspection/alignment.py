@@ -15,10 +15,12 @@ from numpy.typing import NDArray
 
 from simtrain.catalog.inspection.fingerprint import BLUR, COLOUR_SIDE, GREY_SIDE, colour_copies, grey_copies, sides
 from simtrain.catalog.inspection.resampling import (
+    HALVED_VARIANCE,
     blurred,
     box_means,
     cubic_weights,
     gradients,
+    halved,
     linear_weights,
     sample_places,
     spread,
@@ -45,8 +47,13 @@ picture may reach beyond the outer one."""
 _STAY = np.array([0.256, 0.001, 0.256, 0.001], dtype=np.float32)
 """Holds shares and shifts where a picture does not say, along an edge or in a plain one."""
 
-_HOPELESS = 3.0
-"""Root mean square difference over its bound, after a step at half the resolution, from which a pair is given up."""
+_HOPELESS = 1.6
+"""Root mean square difference over its bound, as a step at half the resolution would leave it, from which a pair is
+given up."""
+
+
+_FAR = 2.5
+"""The same, after a step at full resolution and before the bounds of a slight crop."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,35 +150,42 @@ def misfits(inner: Fingerprints, outer: Fingerprints, places: Floats) -> Floats:
 
 def _hopeful(inner: Fingerprints, outer: Fingerprints, places: Floats, shortest: Rows) -> NDArray[np.bool_]:
     """Whether a step at half the resolution comes anywhere near: a cheap look at what are mostly different pictures."""
-    copies = [
-        grey_copies(prints).reshape(-1, GREY_SIDE // 2, 2, GREY_SIDE // 2, 2).mean(axis=(2, 4))
-        for prints in (inner, outer)
-    ]
-    overlay = _laid(copies[0], copies[1], places, steps=1, variance=_COPY_VARIANCE / 4, border=1, slight=False)
-    bound = _bound(overlay, shortest, noise=1.0, of_texture=0.03, of_move=0.1)
-    return np.sqrt(overlay.mean_square) < _HOPELESS * bound
+    copies = [halved(grey_copies(prints)) for prints in (inner, outer)]
+    overlay = _overlay(copies[0], copies[1], places, variance=(_COPY_VARIANCE + HALVED_VARIANCE) / 4, border=1)
+    _, explained = _step(overlay)
+    bound = _bound(overlay, shortest, noise=1.0, of_texture=0.13, of_move=0)
+    hopeful: NDArray[np.bool_] = overlay.mean_square - explained < (_HOPELESS * bound) ** 2
+    return hopeful
 
 
 def _misfits(
     inner: Fingerprints, outer: Fingerprints, places: Floats, shortest: Rows, *, treatment: _Treatment
 ) -> Floats:
-    variance = _COPY_VARIANCE + treatment.blur**2
-    border = treatment.border
+    variance, border = _COPY_VARIANCE + treatment.blur**2, treatment.border
     copies = np.stack([blurred(grey_copies(prints), deviation=treatment.blur) for prints in (inner, outer)])
     colours = np.stack([colour_copies(prints) for prints in (inner, outer)])
-    found = _laid(copies[0], copies[1], places, steps=2, variance=variance, border=border, slight=False).place
+    first = _laid(copies[0], copies[1], places, steps=1, variance=variance, border=border, slight=False)
+    result = np.full(len(places), np.inf, dtype=np.float32)
+    near = np.flatnonzero(np.sqrt(first.mean_square) < _FAR * _bound_of_all(first, shortest, treatment))
+    if len(near) == 0:
+        return result
+    found, copies, colours = first.place[near], copies[:, near], colours[:, near]
     reverse = found[:, 0] * found[:, 2] > 1
     copies[:, reverse], colours[:, reverse] = copies[::-1, reverse], colours[::-1, reverse]
     found = np.where(reverse[:, None], _reversed(found), found)
     overlay = _laid(copies[0], copies[1], found, steps=2, variance=variance, border=border, slight=True)
-    noise = treatment.noise
     spots = np.abs(box_means(overlay.difference)).max(axis=(1, 2))
     ratios = (
-        np.sqrt(overlay.mean_square) / _bound(overlay, shortest, noise=noise, of_texture=0.035, of_move=0.06),
-        spots / _bound(overlay, shortest, noise=3.5 * noise, of_texture=0.05, of_move=0.05),
-        _colour_ratio(colours[0], colours[1], overlay.place, shortest),
+        np.sqrt(overlay.mean_square) / _bound_of_all(overlay, shortest[near], treatment),
+        spots / _bound(overlay, shortest[near], noise=3.5 * treatment.noise, of_texture=0.05, of_move=0.05),
+        _colour_ratio(colours[0], colours[1], overlay.place, shortest[near]),
     )
-    return np.where(overlay.texture < PLAINEST, np.inf, np.max(ratios, axis=0)).astype(np.float32)
+    result[near] = np.where(overlay.texture < PLAINEST, np.inf, np.max(ratios, axis=0))
+    return result
+
+
+def _bound_of_all(overlay: _Overlay, shortest: Rows, treatment: _Treatment) -> Floats:
+    return _bound(overlay, shortest, noise=treatment.noise, of_texture=0.035, of_move=0.06)
 
 
 def _bound(overlay: _Overlay, shortest: Rows, *, noise: float, of_texture: float, of_move: float) -> Floats:
@@ -226,8 +240,9 @@ def _laid(
     """The best of the start and what each of some steps leads to, within a slight crop or somewhat beyond."""
     best = overlay = _overlay(inner, outer, place, variance=variance, border=border)
     for _ in range(steps):
-        moved = overlay.place - _step(overlay)
-        overlay = _overlay(inner, outer, _within(moved, slight=slight), variance=variance, border=border)
+        step, _ = _step(overlay)
+        place = _within(overlay.place - step, slight=slight)
+        overlay = _overlay(inner, outer, place, variance=variance, border=border)
         best = best.better(overlay)
     return best
 
@@ -256,8 +271,8 @@ def _overlay(inner: Floats, outer: Floats, place: Floats, *, variance: float, bo
     return _Overlay(place=place, inner=matched, difference=(shown - matched) * both_inside, inside=both_inside)
 
 
-def _step(overlay: _Overlay) -> Floats:
-    """(P, 4) change of the places that a Gauss-Newton step takes back."""
+def _step(overlay: _Overlay) -> tuple[Floats, Floats]:
+    """(P, 4) change of the places that a Gauss-Newton step takes back, (P,) by how much of the mean square."""
     pairs, side, _ = overlay.inner.shape
     pixels = np.float32(side / GREY_SIDE)
     offsets = np.arange(side, dtype=np.float32) - np.float32((side - 1) / 2)
@@ -269,5 +284,7 @@ def _step(overlay: _Overlay) -> Floats:
     normal = slopes @ slopes.transpose(0, 2, 1)
     stay = np.trace(normal, axis1=1, axis2=2)[:, None] * np.float32(1e-5) + _STAY
     normal += stay[:, :, None] * np.eye(4, dtype=np.float32)
-    steps: Floats = np.linalg.solve(normal, slopes @ overlay.difference.reshape(pairs, side**2, 1))[:, :, 0]
-    return steps
+    along = slopes @ overlay.difference.reshape(pairs, side**2, 1)
+    steps: Floats = np.linalg.solve(normal, along)
+    explained = (steps * along).sum(axis=(1, 2)) / np.maximum(overlay.inside.sum(axis=(1, 2)), 1)
+    return steps[:, :, 0], explained

@@ -41,7 +41,7 @@ _GREY_COSINES, _COLOUR_COSINES = 9, 3
 _STEPS = 8
 """Per grey level: descriptions are whole numbers, whose products are exact in single precision in any order."""
 
-_NEAR, _NEAR_UNEXPLAINED = 0.12, 0.03
+_NEAR, _NEAR_UNEXPLAINED = 0.1, 0.03
 """Bounds on the squared distance over the smaller energy, and on what of it a shift or stretch does not explain. Two
 photographs are 2 apart, two T-shirts 0.3; of copies planted among photographs, renders and clothes, 95 % or more are
 within, down to pictures of 28 pixels."""
@@ -223,7 +223,7 @@ def _describe_some(fingerprints: Fingerprints, *, crop: Floats) -> Floats:
 
 
 def _spans(fingerprints: Fingerprints, rows: Rows) -> Floats:
-    """(N, 4, D) of rows, orthonormal: directions in which a small shift or stretch moves a description; 0 where it does not."""
+    """(N, 4, D), orthonormal: how a small shift or stretch moves the descriptions of the rows; 0 if not at all."""
     parts = []
     for start in range(0, len(rows), _AT_ONCE):
         some = fingerprints[rows[start : start + _AT_ONCE]]

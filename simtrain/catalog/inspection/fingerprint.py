@@ -84,7 +84,7 @@ def _plain(fingerprints: NDArray[np.uint8]) -> NDArray[np.bool_]:
     waves = np.stack([np.ones_like(across), across, across**2], axis=1)
     surfaces = np.stack([np.outer(waves[:, i], waves[:, j]).ravel() for i in range(3) for j in range(3 - i)], axis=1)
     basis, _ = np.linalg.qr(surfaces)
-    flat = copies.reshape(len(copies), -1)
+    flat = copies.reshape(-1, GREY_SIDE**2)
     rest = flat - (flat @ basis) @ basis.T
     plain: NDArray[np.bool_] = rest.std(axis=1) < _PLAIN
     return plain

@@ -7,6 +7,9 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
 
+HALVED_VARIANCE = 0.75
+"""Pixels squared, before halving, by which `halved` blurs."""
+
 
 def sample_places(share: Floats, shift: Floats, *, side: int) -> Floats:
     """(P, S): where the pixels of a crop lie along a side; it has that share of it, its centre is shifted by so much.
@@ -55,6 +58,17 @@ def blurred(pictures: Floats, *, deviation: float) -> Floats:
     weights = (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
     smooth: Floats = weights @ pictures @ weights.T
     return smooth
+
+
+def halved(pictures: Floats) -> Floats:
+    """(P, S / 2, S / 2), each pixel the mean of four each way with weights 1, 3, 3, 1; S is even."""
+    side = pictures.shape[1]
+    weights = np.zeros((side // 2, side), dtype=np.float32)
+    for row in range(side // 2):
+        for offset, weight in zip((-1, 0, 1, 2), (1, 3, 3, 1), strict=True):
+            weights[row, min(max(2 * row + offset, 0), side - 1)] += np.float32(weight / 8)
+    half: Floats = weights @ pictures @ weights.T
+    return half
 
 
 def spread(pictures: Floats, *, down: Floats, right: Floats) -> Floats:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from simtrain.catalog.inspection.caption_findings import caption_findings
-from simtrain.catalog.inspection.duplicates import clusters_of_copies, duplicate_groups
+from simtrain.catalog.inspection.duplicates import Pair, clusters_of_copies, duplicate_groups, pairs_to_tell
 from simtrain.catalog.inspection.facts import ImageFacts
 from simtrain.catalog.inspection.findings import (
     duplicate_findings,
@@ -29,9 +29,6 @@ from simtrain.catalog.split import (
 from simtrain.catalog.table import COLUMNS, FOLD_COLUMN, SPLITS
 from simtrain.config import PrepareConfig
 from simtrain.errors import CatalogError
-
-Pair = tuple[int, int, float, bool]
-"""Two rows that show the same, how alike they are (0 to 1), and whether one is mirrored."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,12 +70,15 @@ def assemble(images: ReadableImages, *, near: Sequence[Pair], config: PrepareCon
     kept_sides = [None if out else side for side, out in zip(split.sides, aside, strict=True)]
     exact = duplicate_groups(ids, contents)
     grouped = fix or config.split.folds is not None  # a fold sets the other folds' copies aside by these groups
+    told = pairs_to_tell(near, clusters)
     findings = [
         *images.findings,
         *groups_across_splits(split, groups=groups, ids=ids),
         *copies_set_aside(ids, aside, clusters=clusters, sides=split.sides),
         *duplicate_findings(ids, exact, products=products, labels=labels),
-        *near_duplicate_findings(ids, near, products=products, labels=labels, splits=kept_sides),
+        *near_duplicate_findings(
+            ids, pairs_to_tell(near, clusters), products=products, labels=labels, splits=kept_sides
+        ),
         *picture_findings(
             ids,
             images.facts,

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from simtrain.build import build_encoder
-from simtrain.catalog.assembly import Pair
+from simtrain.catalog.inspection.duplicates import Pair
 from simtrain.catalog.progress import Progress
 from simtrain.catalog.store.reader import SourceImages
 from simtrain.config import EncoderConfig

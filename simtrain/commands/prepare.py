@@ -6,10 +6,12 @@ import shlex
 import shutil
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from simtrain.catalog.assembly import Assembled, Pair, assemble
+from simtrain.catalog.assembly import Assembled, assemble
+from simtrain.catalog.inspection.duplicates import Pair
 from simtrain.catalog.inspection.near_duplicates import near_duplicates
 from simtrain.catalog.inspection.reading import Reading, list_files, read_files
 from simtrain.catalog.inspection.telling import lines_of
@@ -172,7 +174,8 @@ def _near_duplicates(
     if not settings.find:
         return []
     rows, fingerprints = unique_images(images)
-    found = near_duplicates(fingerprints, mirrored=settings.mirrored, loose=settings.encoder is not None)
+    search = partial(near_duplicates, fingerprints, mirrored=settings.mirrored, loose=settings.encoder is not None)
+    (found,) = progress((search() for _ in range(1)), 1, "looking for near duplicates")
     pairs = [(int(rows[pair.first]), int(rows[pair.second]), pair.similarity, pair.mirrored) for pair in found]
     if settings.encoder is None or not pairs:
         return pairs

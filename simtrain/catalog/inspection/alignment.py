@@ -47,7 +47,7 @@ picture may reach beyond the outer one."""
 _STAY = np.array([0.256, 0.001, 0.256, 0.001], dtype=np.float32)
 """Holds shares and shifts where a picture does not say, along an edge or in a plain one."""
 
-_HOPELESS = 1.6
+_HOPELESS = 1.75
 """Root mean square difference over its bound, as a step at half the resolution would leave it, from which a pair is
 given up."""
 
@@ -177,7 +177,7 @@ def _misfits(
     spots = np.abs(box_means(overlay.difference)).max(axis=(1, 2))
     ratios = (
         np.sqrt(overlay.mean_square) / _bound_of_all(overlay, shortest[near], treatment),
-        spots / _bound(overlay, shortest[near], noise=3.5 * treatment.noise, of_texture=0.05, of_move=0.05),
+        spots / _bound(overlay, shortest[near], noise=4 * treatment.noise, of_texture=0.05, of_move=0.05),
         _colour_ratio(colours[0], colours[1], overlay.place, shortest[near]),
     )
     result[near] = np.where(overlay.texture < PLAINEST, np.inf, np.max(ratios, axis=0))

@@ -17,7 +17,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simtrain.catalog.inspection.fingerprint import COLOUR_SIDE, GREY_SIDE, colour_copies, grey_copies, sides
+from simtrain.catalog.inspection.fingerprint import (
+    COLOUR_SIDE,
+    GREY_SIDE,
+    colour_copies,
+    grey_copies,
+    mirror_images,
+    sides,
+)
 
 Floats = NDArray[np.float32]
 Rows = NDArray[np.int64]
@@ -72,20 +79,25 @@ class Candidates:
 
 
 class CandidateSearch:
-    """Finds pairs of images of which one, in `fingerprints`, may show the same as the other, in `others`.
+    """Finds pairs of images of which one, or its mirror image, may show the same as the other or a crop of it.
 
     Args:
-        fingerprints: (N, `FINGERPRINT_BYTES`), N > 0.
-        others: (N, `FINGERPRINT_BYTES`), the same ones or their mirror images.
+        fingerprints: (N, `FINGERPRINT_BYTES`).
+        rows: Of the images to compare, at least one.
+        mirrored: Compare images with mirror images instead.
     """
 
-    def __init__(self, fingerprints: Fingerprints, others: Fingerprints) -> None:
-        whole = _describe(fingerprints, crop=CROPS[0])
-        self._rows = _neighbours_together(whole)
-        self._inner = _Described(whole[self._rows], others=False)
-        self._outer = [_Described(_describe(others, crop=crop)[self._rows], others=True) for crop in CROPS]
+    def __init__(self, fingerprints: Fingerprints, rows: Rows, *, mirrored: bool) -> None:
+        whole = _describe(fingerprints, rows, crop=CROPS[0], mirrored=False)
+        order = _neighbours_together(whole)
+        self._rows = rows[order]
+        self._inner = _Described(whole[order], as_outer=False)
+        self._outer = [
+            _Described(_describe(fingerprints, self._rows, crop=crop, mirrored=mirrored), as_outer=True)
+            for crop in CROPS
+        ]
         self._spans = _spans(fingerprints, self._rows)
-        heights, widths = np.maximum(sides(fingerprints)[self._rows], 1).T
+        heights, widths = np.maximum(sides(fingerprints[self._rows]), 1).T
         self._log_aspects = np.log(heights / widths)
 
     @property
@@ -128,6 +140,19 @@ class CandidateSearch:
 
     def _explained(self, pairs: Candidates) -> Candidates:
         """Each pair once, with the crop and in the roles that leave least unexplained, if that is within bounds."""
+        starts = range(0, len(pairs.inner), _AT_ONCE)
+        parts = [
+            self._unexplained(pairs[np.arange(start, min(start + _AT_ONCE, len(pairs.inner)))]) for start in starts
+        ]
+        left = np.concatenate([np.empty(0, dtype=np.float32), *parts])
+        pairs, left = pairs[left < _NEAR_UNEXPLAINED], left[left < _NEAR_UNEXPLAINED]
+        order = np.lexsort((pairs.outer, pairs.crop, left))
+        low, high = np.minimum(pairs.inner, pairs.outer), np.maximum(pairs.inner, pairs.outer)
+        _, best = np.unique(low[order] * len(self._rows) + high[order], return_index=True)
+        return pairs[order[best]]
+
+    def _unexplained(self, pairs: Candidates) -> Floats:
+        """(P,) squared distance that no shift or stretch explains over the smaller energy; infinite if not near."""
         differences = self._inner.values[pairs.inner]
         energies = self._inner.energies[pairs.inner]
         for crop, outer in enumerate(self._outer):
@@ -137,13 +162,9 @@ class CandidateSearch:
         distances = (differences**2).sum(axis=1)
         near = distances < _NEAR * energies
         explained = np.einsum("pkd,pd->pk", self._spans[pairs.inner[near]], differences[near])
-        left = (distances[near] - (explained**2).sum(axis=1)) / energies[near]
-        within = left < _NEAR_UNEXPLAINED
-        pairs, left = pairs[near][within], left[within]
-        order = np.lexsort((pairs.outer, pairs.crop, left))
-        low, high = np.minimum(pairs.inner, pairs.outer), np.maximum(pairs.inner, pairs.outer)
-        _, best = np.unique(low[order] * len(self._rows) + high[order], return_index=True)
-        return pairs[order[best]]
+        left = np.full(len(distances), np.inf, dtype=np.float32)
+        left[near] = (distances[near] - (explained**2).sum(axis=1)) / energies[near]
+        return left
 
 
 class _Described:
@@ -158,7 +179,7 @@ class _Described:
         reach: (L,), squared distance at which an image of the box may still have a near one.
     """
 
-    def __init__(self, values: Floats, *, others: bool) -> None:
+    def __init__(self, values: Floats, *, as_outer: bool) -> None:
         values = np.rint(values)
         squares = values**2
         lengths = squares.sum(axis=1)
@@ -166,7 +187,7 @@ class _Described:
         # |a - b|² < bound · (energy of a + energy of b) / 2, which the smaller implies, means a·b > half a + half b.
         halves = np.floor((lengths - _NEAR / 2 * self.energies) / 2)[:, None]
         ones = np.ones_like(halves)
-        self.factors = np.concatenate([values, ones, halves] if others else [values, -halves, -ones], axis=1)
+        self.factors = np.concatenate([values, ones, halves] if as_outer else [values, -halves, -ones], axis=1)
         self.values = self.factors[:, :-2]
         starts = np.arange(0, len(values), _BOX)
         self.lows = np.minimum.reduceat(values, starts)
@@ -197,10 +218,13 @@ def _cosines_of_crop(side: int, *, cosines: int, share: float, shift: float) -> 
     return cropped
 
 
-def _describe(fingerprints: Fingerprints, *, crop: Floats) -> Floats:
-    """(N, D): the lowest cosines of the grey and the two colour copies of a crop, in steps of a grey level."""
-    parts = [fingerprints[start : start + _AT_ONCE] for start in range(0, len(fingerprints), _AT_ONCE)]
-    return np.concatenate([_describe_some(part, crop=crop) for part in parts])
+def _describe(fingerprints: Fingerprints, rows: Rows, *, crop: Floats, mirrored: bool) -> Floats:
+    """(N, D) of these rows: the lowest cosines of the grey and colour copies of a crop, in steps of a grey level."""
+    parts = []
+    for start in range(0, len(rows), _AT_ONCE):
+        some = fingerprints[rows[start : start + _AT_ONCE]]
+        parts.append(_describe_some(mirror_images(some) if mirrored else some, crop=crop))
+    return np.concatenate(parts)
 
 
 def _describe_some(fingerprints: Fingerprints, *, crop: Floats) -> Floats:
@@ -227,7 +251,10 @@ def _spans(fingerprints: Fingerprints, rows: Rows) -> Floats:
     parts = []
     for start in range(0, len(rows), _AT_ONCE):
         some = fingerprints[rows[start : start + _AT_ONCE]]
-        moves = [_describe(some, crop=CROPS[0] + nudge) - _describe(some, crop=CROPS[0] - nudge) for nudge in _NUDGES]
+        moves = [
+            _describe_some(some, crop=CROPS[0] + nudge) - _describe_some(some, crop=CROPS[0] - nudge)
+            for nudge in _NUDGES
+        ]
         directions, lengths = np.linalg.qr(np.stack(moves, axis=2))
         matter = np.abs(np.diagonal(lengths, axis1=1, axis2=2)) > 0.05 * _STEPS
         parts.append((directions * matter[:, None, :]).transpose(0, 2, 1))

@@ -1,7 +1,12 @@
 """Copies of one picture: exact by the hash of their pixels, near by the pairs that were found."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
+
+Pair = tuple[int, int, float, bool]
+"""Two rows that show the same, how alike they are (0 to 1), and whether one is mirrored."""
+
+_MOST_PAIRS = 60  # ends of pairs in a cluster: all pairs of eight images
 
 
 def duplicate_groups(ids: Sequence[str], clusters: Sequence[str]) -> list[str | None]:
@@ -38,6 +43,25 @@ def clusters_of_copies(ids: Sequence[str], contents: Sequence[str], near: Sequen
         root = find(content)
         first[root] = min(first.get(root, (identifier, content)), (identifier, content))
     return [first[find(content)][1] for content in contents]
+
+
+def pairs_to_tell(pairs: Sequence[Pair], clusters: Sequence[str]) -> list[Pair]:
+    """All pairs of small clusters; of a large one, whose pairs grow with the square, only what holds it together.
+
+    Args:
+        pairs: Of rows, in any order.
+        clusters: A key for each row, equal for copies.
+    """
+    sizes = Counter(clusters[row] for pair in pairs for row in pair[:2])
+    members: dict[str, set[int]] = defaultdict(set)
+    told = []
+    for pair in pairs:
+        cluster = clusters[pair[0]]
+        known = members[cluster]
+        if sizes[cluster] <= _MOST_PAIRS or not known or not {pair[0], pair[1]} <= known:
+            told.append(pair)
+        known |= {pair[0], pair[1]}
+    return told
 
 
 def representatives(contents: Sequence[str]) -> list[int]:

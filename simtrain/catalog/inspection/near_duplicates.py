@@ -14,7 +14,9 @@ from simtrain.catalog.inspection.fingerprint import FINGERPRINT_BYTES, fingerpri
 
 __all__ = ["FINGERPRINT_BYTES", "NearDuplicate", "fingerprint", "near_duplicates"]
 
-_THREADS = 2
+_THREADS, _AT_ONCE = 2, 4096
+"""Parts that are looked at side by side, and pairs laid over each other at once."""
+
 _STRICT, _LOOSE = 1.0, 2.0
 """Largest misfits of pairs that count, and of those worth a second opinion."""
 
@@ -66,30 +68,34 @@ def near_duplicates(fingerprints: NDArray[np.uint8], *, mirrored: bool, loose: b
         return []
     rows = np.array(list(first_of.values()))
     for flip in [False, True] if mirrored else [False]:
-        for near in _between(fingerprints[rows], rows, flip=flip, largest=_LOOSE if loose else _STRICT):
+        for near in _among(fingerprints, rows, mirrored=flip, largest=_LOOSE if loose else _STRICT):
             known = found.get((near.first, near.second))
             if known is None or (known.similarity < 0.5 <= near.similarity):
                 found[near.first, near.second] = near
     return [near for _, near in sorted(found.items())]
 
 
-def _between(
-    fingerprints: NDArray[np.uint8], rows: NDArray[np.int64], *, flip: bool, largest: float
+def _among(
+    fingerprints: NDArray[np.uint8], rows: NDArray[np.int64], *, mirrored: bool, largest: float
 ) -> Iterator[NearDuplicate]:
-    """Pairs among images of different fingerprints, which have these rows."""
-    others = mirror_images(fingerprints) if flip else fingerprints
-    search = CandidateSearch(fingerprints, others)
+    """Pairs among the images of some rows, whose fingerprints are different ones."""
+    search = CandidateSearch(fingerprints, rows, mirrored=mirrored)
 
-    def look(part: int) -> list[tuple[int, int, float]]:
+    def look(part: int) -> list[NearDuplicate]:
         found = []
         for pairs in search.pairs(part):
-            misfit = misfits(fingerprints[pairs.inner], others[pairs.outer], CROPS[pairs.crop])
-            for pair in np.flatnonzero(misfit <= largest):
-                low, high = sorted((int(rows[pairs.inner[pair]]), int(rows[pairs.outer[pair]])))
-                found.append((low, high, float(1 / (1 + misfit[pair] ** 2))))
+            for start in range(0, len(pairs.inner), _AT_ONCE):
+                some = pairs[np.arange(start, min(start + _AT_ONCE, len(pairs.inner)))]
+                outer = fingerprints[some.outer]
+                misfit = misfits(
+                    fingerprints[some.inner], mirror_images(outer) if mirrored else outer, CROPS[some.crop]
+                )
+                for pair in np.flatnonzero(misfit <= largest).tolist():
+                    first, second = sorted((int(some.inner[pair]), int(some.outer[pair])))
+                    similarity = 1 / (1 + float(misfit[pair]) ** 2)
+                    found.append(NearDuplicate(first=first, second=second, similarity=similarity, mirrored=mirrored))
         return found
 
     with ThreadPoolExecutor(_THREADS) as executor:
         for found in executor.map(look, range(search.parts)):
-            for low, high, similarity in found:
-                yield NearDuplicate(first=low, second=high, similarity=similarity, mirrored=flip)
+            yield from found

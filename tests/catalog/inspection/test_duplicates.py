@@ -1,6 +1,6 @@
 """Copies of one picture and the names of their clusters."""
 
-from simtrain.catalog.inspection.duplicates import clusters_of_copies, duplicate_groups, representatives
+from simtrain.catalog.inspection.duplicates import clusters_of_copies, duplicate_groups, pairs_to_tell, representatives
 
 
 def test_duplicates_are_named_by_the_smallest_id() -> None:
@@ -20,3 +20,11 @@ def test_a_copy_that_comes_later_changes_no_key() -> None:
 
 def test_representatives_are_the_first_of_each_content() -> None:
     assert representatives(["x", "y", "x", "z", "y"]) == [0, 1, 3]
+
+
+def test_many_copies_of_one_picture_are_told_in_few_pairs() -> None:
+    pairs = [(one, other, 1.0, False) for one in range(100) for other in range(one + 1, 100)]
+    few = [(one, other, 0.9, False) for one in range(100, 104) for other in range(one + 1, 104)]
+    told = pairs_to_tell([*pairs, *few], ["many"] * 100 + ["few"] * 4)
+    assert {row for pair in told for row in pair[:2]} == set(range(104))
+    assert len(told) == 99 + 6

@@ -76,9 +76,7 @@ def assemble(images: ReadableImages, *, near: Sequence[Pair], config: PrepareCon
         *groups_across_splits(split, groups=groups, ids=ids),
         *copies_set_aside(ids, aside, clusters=clusters, sides=split.sides),
         *duplicate_findings(ids, exact, products=products, labels=labels),
-        *near_duplicate_findings(
-            ids, pairs_to_tell(near, clusters), products=products, labels=labels, splits=kept_sides
-        ),
+        *near_duplicate_findings(ids, told, products=products, labels=labels, splits=kept_sides),
         *picture_findings(
             ids,
             images.facts,

@@ -6,7 +6,6 @@ import shlex
 import shutil
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -174,8 +173,8 @@ def _near_duplicates(
     if not settings.find:
         return []
     rows, fingerprints = unique_images(images)
-    search = partial(near_duplicates, fingerprints, mirrored=settings.mirrored, loose=settings.encoder is not None)
-    (found,) = progress((search() for _ in range(1)), 1, "looking for near duplicates")
+    loose = settings.encoder is not None
+    found = near_duplicates(fingerprints, mirrored=settings.mirrored, loose=loose, progress=progress)
     pairs = [(int(rows[pair.first]), int(rows[pair.second]), pair.similarity, pair.mirrored) for pair in found]
     if settings.encoder is None or not pairs:
         return pairs

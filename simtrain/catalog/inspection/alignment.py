@@ -17,7 +17,6 @@ from simtrain.catalog.inspection.fingerprint import BLUR, COLOUR_SIDE, GREY_SIDE
 from simtrain.catalog.inspection.resampling import (
     HALVED_VARIANCE,
     blurred,
-    box_means,
     cubic_weights,
     gradients,
     halved,
@@ -51,9 +50,12 @@ _HOPELESS = 1.75
 """Root mean square difference over its bound, as a step at half the resolution would leave it, from which a pair is
 given up."""
 
-
 _FAR = 2.5
 """The same, after a step at full resolution and before the bounds of a slight crop."""
+
+_SPOT = 0.7
+"""Standard deviation in pixels of the grey copy of the blur after which a difference in one place must not stand out:
+small enough for a fluted column beside a plain one, or a second switch."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,10 +176,10 @@ def _misfits(
     copies[:, reverse], colours[:, reverse] = copies[::-1, reverse], colours[::-1, reverse]
     found = np.where(reverse[:, None], _reversed(found), found)
     overlay = _laid(copies[0], copies[1], found, steps=2, variance=variance, border=border, slight=True)
-    spots = np.abs(box_means(overlay.difference)).max(axis=(1, 2))
+    spots = np.abs(blurred(overlay.difference, deviation=_SPOT)).max(axis=(1, 2))
     ratios = (
         np.sqrt(overlay.mean_square) / _bound_of_all(overlay, shortest[near], treatment),
-        spots / _bound(overlay, shortest[near], noise=4 * treatment.noise, of_texture=0.05, of_move=0.05),
+        spots / _bound(overlay, shortest[near], noise=4 * treatment.noise, of_texture=0.08, of_move=0.1),
         _colour_ratio(colours[0], colours[1], overlay.place, shortest[near]),
     )
     result[near] = np.where(overlay.texture < PLAINEST, np.inf, np.max(ratios, axis=0))

@@ -1,13 +1,13 @@
-"""Pairs of fingerprints that may show one picture, found among all pairs by a few numbers that describe each.
+"""Pairs of fingerprints that may show one picture, found among all pairs in three steps of rising cost.
 
-The numbers are the lowest cosines of the grey and colour copies, as in a perceptual hash (C. Zauner, Implementation and
-benchmarking of perceptual image hash functions, 2010), but kept as numbers instead of bits. A crop moves them far, so
-that each picture is also described as a few crops of it would be; what is left of a difference is freed of what a small
-shift or stretch explains, the tangent distance of P. Simard, Y. LeCun and J. Denker (Efficient pattern recognition
-using a new transformation distance, 1993).
+A copy may be cropped, which moves its description far, but in a few directions. Among pictures that are alike, these
+directions are alike too: a box of them is compared with all other pictures by a distance that counts little what lies
+along them, at the price of one product of matrices. What is left is compared crop by crop, freed of what a small shift
+or stretch explains (P. Simard, Y. LeCun and J. Denker, Efficient pattern recognition using a new transformation
+distance, 1993), and of that the nearest few are kept.
 """
 
-# Shapes: N fingerprints, L boxes, K cosines along a side, D numbers that describe an image, P pairs.
+# Shapes: N fingerprints, L boxes, D numbers that describe an image, P pairs, V variants.
 # Of a pair, one picture is the inner one and the other the outer one: the inner picture may be a crop of the outer.
 
 from collections.abc import Iterator
@@ -17,41 +17,34 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simtrain.catalog.inspection.fingerprint import (
-    COLOUR_SIDE,
-    GREY_SIDE,
-    colour_copies,
-    grey_copies,
-    mirror_images,
-    sides,
+from simtrain.catalog.inspection.descriptions import (
+    CROPS,
+    NUDGES,
+    STEPS,
+    Fingerprints,
+    Floats,
+    Rows,
+    descriptions,
+    moves,
+    places_of_means,
 )
+from simtrain.catalog.inspection.fingerprint import sides
 
-Floats = NDArray[np.float32]
-Rows = NDArray[np.int64]
-Fingerprints = NDArray[np.uint8]
+_FARTHEST = 3.0
+"""Squared distance, over the largest that a crop of either picture has, up to which to look at pairs crop by crop."""
 
-_CORNER = 0.025 * GREY_SIDE
-CROPS = np.array(
-    [(1, 0, 1, 0), (0.95, 0, 0.95, 0), (0.9, 0, 0.9, 0)]
-    + [(0.95, down, 0.95, right) for down in (-_CORNER, _CORNER) for right in (-_CORNER, _CORNER)],
-    dtype=np.float32,
-)
-"""What of the outer picture the inner one may show: share of the height, shift of the centre downwards in pixels of the
-grey copy, share of the width, shift to the right. The first is the whole picture."""
-
-_NUDGES = np.diag([0.01, 0.3, 0.01, 0.3]).astype(np.float32)
-"""Small changes of such four numbers: their effects span what a shift or stretch explains."""
-
-_GREY_COSINES, _COLOUR_COSINES = 9, 3
-"""Along a side; of them those are kept whose frequencies, down and right, sum up to less."""
-
-_STEPS = 8
-"""Per grey level: descriptions are whole numbers, whose products are exact in single precision in any order."""
+_WIDTH_ELSEWHERE, _WIDTH_UNKNOWN, _WIDTH_OF_NOISE = 0.004, 0.1, 0.25
+"""What the first distance expects of copies outside the directions of crops: a share of the variance along them, and
+that is larger for fewer images by the second number over how many, and grey levels."""
 
 _NEAR, _NEAR_UNEXPLAINED = 0.1, 0.03
 """Bounds on the squared distance over the smaller energy, and on what of it a shift or stretch does not explain. Two
 photographs are 2 apart, two T-shirts 0.3; of copies planted among photographs, renders and clothes, 95 % or more are
 within, down to pictures of 28 pixels."""
+
+_MOST_NEAR, _MOST_CANDIDATES = 512, 32
+"""Of the pictures after one in the order of the search, so many are compared with it crop by crop, and so many of them
+are given out. Copies are the nearest, so that of more copies than that, each leads to the next."""
 
 _ENERGY_FLOOR = 4.0
 """Grey levels squared that noise may do to a picture without contrast, added to every energy."""
@@ -59,11 +52,17 @@ _ENERGY_FLOOR = 4.0
 _LARGEST_ASPECT_CHANGE = 0.13
 """Of the logarithm of height / width: 12 % cut from one side."""
 
-_AT_ONCE = 4096
-"""Images described at once."""
+_BOX, _OTHERS_AT_ONCE, _PAIRS_AT_ONCE = 256, 4096, 4096
+"""Images per box of similar ones; images compared with a box at once; pairs compared crop by crop at once."""
 
-_BOX, _BOXES_AT_ONCE = 256, 4
-"""Images per box of descriptions, of which two too far apart are passed over whole; boxes compared with one at once."""
+_TRIED = 2
+"""Ways in which one picture of a pair may be a crop of the other that are tried: those that promise most."""
+
+_LARGEST = np.array([0.1, 0.8, 0.1, 0.8], dtype=np.float32)
+"""Changes of the numbers of a crop that the first distance expects of copies."""
+
+_LEAST_REACH = 0.1
+"""What noise adds to the reach of a picture that crops hardly change."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,188 +87,184 @@ class CandidateSearch:
     """
 
     def __init__(self, fingerprints: Fingerprints, rows: Rows, *, mirrored: bool) -> None:
-        whole = _describe(fingerprints, rows, crop=CROPS[0], mirrored=False)
+        whole = descriptions(fingerprints, rows, crop=CROPS[0], mirrored=False).astype(np.float32)
         order = _neighbours_together(whole)
         self._rows = rows[order]
-        self._inner = _Described(whole[order], as_outer=False)
-        self._outer = [
-            _Described(_describe(fingerprints, self._rows, crop=crop, mirrored=mirrored), as_outer=True)
-            for crop in CROPS
-        ]
-        self._spans = _spans(fingerprints, self._rows)
+        self._inner = whole[order]
+        self._inner_moves = moves(fingerprints, self._rows, mirrored=False)
+        self._inverses = _inverses(self._inner_moves)
+        self._outer = [descriptions(fingerprints, self._rows, crop=crop, mirrored=mirrored) for crop in CROPS]
+        self._others = self._outer[0].astype(np.float32) if mirrored else self._inner
+        self._outer_moves = moves(fingerprints, self._rows, mirrored=True) if mirrored else self._inner_moves
+        self._variants = _variants(mirrored=mirrored)
+        changes = (self._changes(box) for box in range(self._boxes))
+        self._metrics, reaches = zip(*(_metric_and_reaches(*change) for change in changes), strict=True)
+        self._reaches = np.concatenate(reaches)
         heights, widths = np.maximum(sides(fingerprints[self._rows]), 1).T
         self._log_aspects = np.log(heights / widths)
 
     @property
     def parts(self) -> int:
-        """How many calls of `pairs` look at all pairs."""
-        return len(self._inner.reach)
+        """How many calls of `pairs`, each of about the same work, look at all pairs."""
+        return (self._boxes + 1) // 2
 
     def pairs(self, part: int) -> Iterator[Candidates]:
-        """The pairs, as rows, between the images of one part and those of it and the later parts: each pair once."""
-        first = np.arange(part * _BOX, min((part + 1) * _BOX, len(self._rows)))
-        boxes = part + np.flatnonzero(self._within_reach(part))
-        for start in range(0, len(boxes), _BOXES_AT_ONCE):
-            some = boxes[start : start + _BOXES_AT_ONCE]
-            second = (some[:, None] * _BOX + np.arange(_BOX)).ravel()
-            pairs = self._explained(self._near(first, second[second < len(self._rows)]))
+        """The pairs, as rows, between the images of two boxes and those after them: each pair once."""
+        for box in sorted({part, self._boxes - 1 - part}):
+            pairs = self._explained(*self._near(box))
             yield Candidates(inner=self._rows[pairs.inner], outer=self._rows[pairs.outer], crop=pairs.crop)
 
-    def _within_reach(self, part: int) -> NDArray[np.bool_]:
-        """Which of the boxes from `part` on may hold an image near one of it."""
-        reached = np.zeros(self.parts - part, dtype=bool)
-        for outer in self._outer:
-            for one, many in ((self._inner, outer), (outer, self._inner)):
-                gaps = np.maximum(many.lows[part:] - one.highs[part], one.lows[part] - many.highs[part:]).clip(min=0)
-                reached |= (gaps**2).sum(axis=1) <= np.minimum(many.reach[part:], one.reach[part])
-        return reached
+    @property
+    def _boxes(self) -> int:
+        return -(-len(self._rows) // _BOX)
 
-    def _near(self, first: Rows, second: Rows) -> Candidates:
-        """Positions of the pairs whose coarse descriptions are near."""
+    def _images(self, box: int) -> Rows:
+        return np.arange(box * _BOX, min((box + 1) * _BOX, len(self._rows)))
+
+    def _changes(self, box: int) -> tuple[Floats, Floats]:
+        """What crops, and what the largest stretches and shifts, do to the descriptions of the outer pictures."""
+        images = self._images(box)
+        crops = np.stack([outer[images] for outer in self._outer], axis=1).astype(np.float32)
+        return crops[:, 1:] - crops[:, :1], self._outer_moves[images] * (_LARGEST / NUDGES)[:, None]
+
+    def _near(self, box: int) -> tuple[Rows, Rows]:
+        """Positions of the images of a box, and of later ones that come near as if cropped like others of the box."""
+        first, metric = self._images(box), self._metrics[box]
+        middle = self._others[first].mean(axis=0)
+        ours = _as_factors((self._others[first] - middle) @ metric, self._reaches[first], last=False)
+        # |a - b|² < bound · mean reach of a and b means a·b > half (|a|² - bound · half its reach) + the same of b.
         hits = []
-        for crop, outer in enumerate(self._outer):
-            one, two = np.nonzero(self._inner.factors[first] @ outer.factors[second].T > 0)
-            hits.append((first[one], second[two], np.full(len(one), crop)))
-            if crop:
-                two, one = np.nonzero(self._inner.factors[second] @ outer.factors[first].T > 0)
-                hits.append((second[two], first[one], np.full(len(one), crop)))
-        inner, outer_, crops = (np.concatenate(column) for column in zip(*hits, strict=True))
-        pairs = Candidates(inner=inner, outer=outer_, crop=crops)
-        change = np.abs(self._log_aspects[pairs.inner] - self._log_aspects[pairs.outer])
-        return pairs[(pairs.inner != pairs.outer) & (change < _LARGEST_ASPECT_CHANGE)]
+        for start in range(int(first[0]), len(self._rows), _OTHERS_AT_ONCE):
+            some = slice(start, start + _OTHERS_AT_ONCE)
+            others = _as_factors((self._inner[some] - middle) @ metric, self._reaches[some], last=True)
+            closeness = (ours @ others.T).ravel()
+            hit = np.flatnonzero(closeness > 0)
+            one, two = first[hit // len(others)], start + hit % len(others)
+            change = np.abs(self._log_aspects[one] - self._log_aspects[two])
+            kept = (two > one) & (change < _LARGEST_ASPECT_CHANGE)
+            one, two, distance = one[kept], two[kept], -closeness[hit[kept]]
+            # At once, not only in the end: if all pictures are alike, all are near.
+            nearest = _nearest_of_each(one, two, distance, most=_MOST_NEAR)
+            hits.append((one[nearest], two[nearest], distance[nearest]))
+        one, two, distance = (np.concatenate(column) for column in zip(*hits, strict=True))
+        nearest = _nearest_of_each(one, two, distance, most=_MOST_NEAR)
+        return one[nearest], two[nearest]
 
-    def _explained(self, pairs: Candidates) -> Candidates:
-        """Each pair once, with the crop and in the roles that leave least unexplained, if that is within bounds."""
-        starts = range(0, len(pairs.inner), _AT_ONCE)
-        parts = [
-            self._unexplained(pairs[np.arange(start, min(start + _AT_ONCE, len(pairs.inner)))]) for start in starts
-        ]
-        left = np.concatenate([np.empty(0, dtype=np.float32), *parts])
-        pairs, left = pairs[left < _NEAR_UNEXPLAINED], left[left < _NEAR_UNEXPLAINED]
-        order = np.lexsort((pairs.outer, pairs.crop, left))
-        low, high = np.minimum(pairs.inner, pairs.outer), np.maximum(pairs.inner, pairs.outer)
-        _, best = np.unique(low[order] * len(self._rows) + high[order], return_index=True)
-        return pairs[order[best]]
+    def _explained(self, first: Rows, second: Rows) -> Candidates:
+        """Of each first the nearest seconds, with the crop and in the roles that leave least unexplained."""
+        parts = []
+        for start in range(0, len(first), _PAIRS_AT_ONCE):
+            some = slice(start, start + _PAIRS_AT_ONCE)
+            parts.append(self._best_variants(first[some], second[some]))
+        if not parts:
+            return Candidates(inner=first, outer=second, crop=first)
+        inner, outer, crop, left = (np.concatenate(column) for column in zip(*parts, strict=True))
+        near = np.flatnonzero(left < _NEAR_UNEXPLAINED)
+        nearest = near[_nearest_of_each(first[near], second[near], left[near], most=_MOST_CANDIDATES)]
+        return Candidates(inner=inner[nearest], outer=outer[nearest], crop=crop[nearest])
+
+    def _best_variants(self, first: Rows, second: Rows) -> tuple[Rows, Rows, Rows, Floats]:
+        """(P,) each: the inner and the outer picture, the crop, and what that leaves unexplained."""
+        difference = self._inner[first] - self._others[second]
+        moved = (self._inner_moves[first] + self._outer_moves[second]) / 2
+        along = (moved @ difference[:, :, None])[:, :, 0]
+        normal = moved @ moved.transpose(0, 2, 1)
+        # |difference - variant · moves|², but for |difference|², which all variants share.
+        squares = (self._variants[:, :, None] * self._variants[:, None, :]).reshape(-1, 16)
+        left = normal.reshape(-1, 16) @ squares.T - 2 * along @ self._variants.T
+        tried = np.argsort(left, axis=1, kind="stable")[:, :_TRIED].ravel()
+        one, two = first.repeat(_TRIED), second.repeat(_TRIED)
+        reverse = tried >= len(CROPS)
+        crop = np.where(reverse, tried - len(CROPS) + 1, tried)
+        pairs = Candidates(inner=np.where(reverse, two, one), outer=np.where(reverse, one, two), crop=crop)
+        unexplained = self._unexplained(pairs).reshape(-1, _TRIED)
+        chosen = pairs[np.arange(len(first)) * _TRIED + unexplained.argmin(axis=1)]
+        return chosen.inner, chosen.outer, chosen.crop, unexplained.min(axis=1)
 
     def _unexplained(self, pairs: Candidates) -> Floats:
         """(P,) squared distance that no shift or stretch explains over the smaller energy; infinite if not near."""
-        differences = self._inner.values[pairs.inner]
-        energies = self._inner.energies[pairs.inner]
+        differences = self._inner[pairs.inner]
+        energies = _energies(differences)
         for crop, outer in enumerate(self._outer):
-            of_crop = pairs.crop == crop
-            differences[of_crop] -= outer.values[pairs.outer[of_crop]]
-            energies[of_crop] = np.minimum(energies[of_crop], outer.energies[pairs.outer[of_crop]])
+            of_crop = np.flatnonzero(pairs.crop == crop)
+            described = outer[pairs.outer[of_crop]].astype(np.float32)
+            differences[of_crop] -= described
+            energies[of_crop] = np.minimum(energies[of_crop], _energies(described))
         distances = (differences**2).sum(axis=1)
-        near = distances < _NEAR * energies
-        explained = np.einsum("pkd,pd->pk", self._spans[pairs.inner[near]], differences[near])
+        near = np.flatnonzero(distances < _NEAR * energies)
+        inner, moved = pairs.inner[near], differences[near, :, None]
+        along = self._inner_moves[inner] @ moved
+        explained = (along * (self._inverses[inner] @ along)).sum(axis=(1, 2))
         left = np.full(len(distances), np.inf, dtype=np.float32)
-        left[near] = (distances[near] - (explained**2).sum(axis=1)) / energies[near]
+        left[near] = (distances[near] - explained) / energies[near]
         return left
 
 
-class _Described:
-    """Descriptions of N images, all as inner or all as outer ones, in the order of their boxes.
+def _energies(described: Floats) -> Floats:
+    """(N,) squared length of descriptions without the means, and the floor."""
+    squares = described**2
+    energies: Floats = squares.sum(axis=1) - squares[:, places_of_means()].sum(axis=1)
+    return energies + np.float32(_ENERGY_FLOOR * STEPS**2)
 
-    Attributes:
-        factors: (N, D + 2), whose products with those of the other role are positive where the distance may be near.
-        values: (N, D), whole numbers.
-        energies: (N,), squared length without the means, and the floor.
-        lows: (L, D), smallest values in each box.
-        highs: (L, D), largest.
-        reach: (L,), squared distance at which an image of the box may still have a near one.
+
+def _as_factors(described: Floats, reaches: Floats, *, last: bool) -> Floats:
+    """(N, D + 2), whose products with those of others are positive where these are within reach."""
+    halves = ((described**2).sum(axis=1) - _FARTHEST / 2 * reaches)[:, None] / 2
+    ones = np.ones_like(halves)
+    return np.concatenate([described, ones, halves] if last else [described, -halves, -ones], axis=1)
+
+
+def _variants(*, mirrored: bool) -> Floats:
+    """(V, 4): how many nudges the second picture is to be moved by to be the first: its `CROPS`, and the reverse."""
+    forth = (CROPS - CROPS[0]) / NUDGES
+    back = -forth[1:]
+    if mirrored:  # what is cut off the mirror image of the first picture on the right, is on the left of it
+        back[:, 3] *= -1
+    variants: Floats = np.concatenate([forth, back]).astype(np.float32)
+    return variants
+
+
+def _metric_and_reaches(crops: Floats, stretches: Floats) -> tuple[Floats, Floats]:
+    """A matrix after which descriptions are as far apart as they are unlikely to be of copies; how far crops then are.
+
+    Args:
+        crops: (B, V, D), what crops do to the descriptions of alike images.
+        stretches: (B, 4, D), what stretches and shifts do to them.
+
+    Returns:
+        (D, D) and (B,), the largest squared distance of a crop.
     """
-
-    def __init__(self, values: Floats, *, as_outer: bool) -> None:
-        values = np.rint(values)
-        squares = values**2
-        lengths = squares.sum(axis=1)
-        self.energies = lengths - squares[:, _means()].sum(axis=1) + np.float32(_ENERGY_FLOOR * _STEPS**2)
-        # |a - b|² < bound · (energy of a + energy of b) / 2, which the smaller implies, means a·b > half a + half b.
-        halves = np.floor((lengths - _NEAR / 2 * self.energies) / 2)[:, None]
-        ones = np.ones_like(halves)
-        self.factors = np.concatenate([values, ones, halves] if as_outer else [values, -halves, -ones], axis=1)
-        self.values = self.factors[:, :-2]
-        starts = np.arange(0, len(values), _BOX)
-        self.lows = np.minimum.reduceat(values, starts)
-        self.highs = np.maximum.reduceat(values, starts)
-        self.reach = _NEAR * np.maximum.reduceat(self.energies, starts)
+    changes = np.concatenate([crops, stretches], axis=1).reshape(-1, crops.shape[2]).astype(np.float64)
+    values, vectors = np.linalg.eigh(changes.T @ changes / len(crops))
+    elsewhere = _WIDTH_ELSEWHERE + _WIDTH_UNKNOWN / len(crops)
+    expected = values.clip(min=0) + elsewhere * values.sum() + (_WIDTH_OF_NOISE * STEPS) ** 2
+    metric = (vectors / np.sqrt(expected)).astype(np.float32)
+    return metric, ((crops @ metric) ** 2).sum(axis=2).max(axis=1) + np.float32(_LEAST_REACH)
 
 
-def _means() -> list[int]:
-    """Where the means of the copies stand in a description."""
-    grey, colour = (len(_lowest(cosines)[0]) for cosines in (_GREY_COSINES, _COLOUR_COSINES))
-    return [0, grey, grey + colour]
+def _inverses(moved: Floats) -> Floats:
+    """(N, 4, 4) inverse products of what nudges do; what a nudge does not do to a picture is left out."""
+    normal = moved @ moved.transpose(0, 2, 1)
+    return np.linalg.pinv(normal, rcond=1e-3, hermitian=True)
 
 
-def _lowest(cosines: int) -> tuple[Rows, Rows]:
-    """Frequencies, down and right, of the cosines whose frequencies sum up to less than `cosines`; the mean first."""
-    down, right = np.indices((cosines, cosines))
-    down, right = down[down + right < cosines], right[down + right < cosines]
-    return down, right
+def _nearest_of_each(first: Rows, second: Rows, distance: Floats, *, most: int) -> Rows:
+    """Which pairs to keep so that each first has no more than so many seconds, the nearest; in order of the firsts."""
+    order = np.lexsort((second, distance, first))
+    ordered = first[order]
+    rank = np.arange(len(order)) - np.searchsorted(ordered, ordered)
+    return order[rank < most]
 
 
-def _cosines_of_crop(side: int, *, cosines: int, share: float, shift: float) -> NDArray[np.float64]:
-    """(K, side): maps the pixels of a copy to cosines of a crop of it, whose squares add up to its mean square."""
-    places = (np.arange(side) + 0.5 - side / 2) * share + side / 2 - 0.5 + shift * side / GREY_SIDE
-    hats = np.maximum(0, 1 - np.abs(places.clip(0, side - 1)[:, None] - np.arange(side)))
-    waves = np.cos(np.pi * np.arange(cosines)[:, None] * (np.arange(side) + 0.5) / side)
-    waves *= np.where(np.arange(cosines) == 0, 1, 2)[:, None] ** 0.5 / side
-    cropped: NDArray[np.float64] = waves @ hats
-    return cropped
-
-
-def _describe(fingerprints: Fingerprints, rows: Rows, *, crop: Floats, mirrored: bool) -> Floats:
-    """(N, D) of these rows: the lowest cosines of the grey and colour copies of a crop, in steps of a grey level."""
-    parts = []
-    for start in range(0, len(rows), _AT_ONCE):
-        some = fingerprints[rows[start : start + _AT_ONCE]]
-        parts.append(_describe_some(mirror_images(some) if mirrored else some, crop=crop))
-    return np.concatenate(parts)
-
-
-def _describe_some(fingerprints: Fingerprints, *, crop: Floats) -> Floats:
-    height, down, width, right = crop.tolist()
-    parts = []
-    for copies, side, count in (
-        (grey_copies(fingerprints)[:, None], GREY_SIDE, _GREY_COSINES),
-        (colour_copies(fingerprints), COLOUR_SIDE, _COLOUR_COSINES),
-    ):
-        vertical = _cosines_of_crop(side, cosines=count, share=height, shift=down)
-        horizontal = _cosines_of_crop(side, cosines=count, share=width, shift=right)
-        images, planes = copies.shape[:2]
-        # Double precision: what the order of summation changes is lost when the result is rounded.
-        across = (copies.astype(np.float64) - 128).reshape(-1, side) @ horizontal.T
-        both = across.reshape(-1, side, count).transpose(0, 2, 1).reshape(-1, side) @ vertical.T
-        frequencies = _lowest(count)
-        kept = both.reshape(images, planes, count, count)[:, :, frequencies[1], frequencies[0]]
-        parts.append(kept.reshape(images, planes * len(frequencies[0])))
-    return (_STEPS * np.concatenate(parts, axis=1)).astype(np.float32)
-
-
-def _spans(fingerprints: Fingerprints, rows: Rows) -> Floats:
-    """(N, 4, D), orthonormal: how a small shift or stretch moves the descriptions of the rows; 0 if not at all."""
-    parts = []
-    for start in range(0, len(rows), _AT_ONCE):
-        some = fingerprints[rows[start : start + _AT_ONCE]]
-        moves = [
-            _describe_some(some, crop=CROPS[0] + nudge) - _describe_some(some, crop=CROPS[0] - nudge)
-            for nudge in _NUDGES
-        ]
-        directions, lengths = np.linalg.qr(np.stack(moves, axis=2))
-        matter = np.abs(np.diagonal(lengths, axis1=1, axis2=2)) > 0.05 * _STEPS
-        parts.append((directions * matter[:, None, :]).transpose(0, 2, 1))
-    return np.concatenate(parts)
-
-
-def _neighbours_together(descriptions: Floats) -> Rows:
+def _neighbours_together(described: Floats) -> Rows:
     """An order of the images in which those of a box are alike: halves along the widest number, again and again."""
-    order = np.arange(len(descriptions))
+    order = np.arange(len(described))
     pending = [(0, len(order))]
     while pending:
         start, stop = pending.pop()
         boxes = -(-(stop - start) // _BOX)
         if boxes > 1:
-            inside = descriptions[order[start:stop]]
+            inside = described[order[start:stop]]
             widest = int(np.argmax(inside.var(axis=0)))
             order[start:stop] = order[start:stop][np.argsort(inside[:, widest], kind="stable")]
             middle = start + boxes // 2 * _BOX

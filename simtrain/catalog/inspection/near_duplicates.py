@@ -9,8 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simtrain.catalog.inspection.alignment import misfits
-from simtrain.catalog.inspection.candidates import CROPS, CandidateSearch
+from simtrain.catalog.inspection.candidates import CandidateSearch
+from simtrain.catalog.inspection.descriptions import CROPS
 from simtrain.catalog.inspection.fingerprint import FINGERPRINT_BYTES, fingerprint, is_plain, mirror_images
+from simtrain.catalog.progress import Progress, silent
 
 __all__ = ["FINGERPRINT_BYTES", "NearDuplicate", "fingerprint", "near_duplicates"]
 
@@ -38,16 +40,20 @@ class NearDuplicate:
     mirrored: bool
 
 
-def near_duplicates(fingerprints: NDArray[np.uint8], *, mirrored: bool, loose: bool) -> list[NearDuplicate]:
+def near_duplicates(
+    fingerprints: NDArray[np.uint8], *, mirrored: bool, loose: bool, progress: Progress = silent
+) -> list[NearDuplicate]:
     """Pairs of images that differ by no more than size, JPEG compression down to quality 50 or a slight crop.
 
     Pictures that show next to nothing have no near duplicates. Of images with equal fingerprints, each is paired with
-    the first of them alone, and only that one with others: a thousand copies would make half a million pairs.
+    the first of them alone, and only that one with others: a thousand copies would make half a million pairs. Of more
+    than a few dozen near copies of one picture, not each pair is given, but enough that they hang together.
 
     Args:
         fingerprints: (N, `FINGERPRINT_BYTES`).
         mirrored: Find mirrored copies too; a pair that is alike both ways counts as not mirrored.
         loose: Give doubtful pairs too, of a similarity below 0.5.
+        progress: Shows how much of the search is done.
 
     Returns:
         Sorted by `first`, then `second`; each pair once.
@@ -68,7 +74,7 @@ def near_duplicates(fingerprints: NDArray[np.uint8], *, mirrored: bool, loose: b
         return []
     rows = np.array(list(first_of.values()))
     for flip in [False, True] if mirrored else [False]:
-        for near in _among(fingerprints, rows, mirrored=flip, largest=_LOOSE if loose else _STRICT):
+        for near in _among(fingerprints, rows, mirrored=flip, largest=_LOOSE if loose else _STRICT, progress=progress):
             known = found.get((near.first, near.second))
             if known is None or (known.similarity < 0.5 <= near.similarity):
                 found[near.first, near.second] = near
@@ -76,7 +82,7 @@ def near_duplicates(fingerprints: NDArray[np.uint8], *, mirrored: bool, loose: b
 
 
 def _among(
-    fingerprints: NDArray[np.uint8], rows: NDArray[np.int64], *, mirrored: bool, largest: float
+    fingerprints: NDArray[np.uint8], rows: NDArray[np.int64], *, mirrored: bool, largest: float, progress: Progress
 ) -> Iterator[NearDuplicate]:
     """Pairs among the images of some rows, whose fingerprints are different ones."""
     search = CandidateSearch(fingerprints, rows, mirrored=mirrored)
@@ -96,6 +102,7 @@ def _among(
                     found.append(NearDuplicate(first=first, second=second, similarity=similarity, mirrored=mirrored))
         return found
 
+    told = "looking for mirrored copies" if mirrored else "looking for near duplicates"
     with ThreadPoolExecutor(_THREADS) as executor:
-        for found in executor.map(look, range(search.parts)):
+        for found in progress(executor.map(look, range(search.parts)), search.parts, told):
             yield from found

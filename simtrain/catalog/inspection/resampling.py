@@ -80,13 +80,6 @@ def spread(pictures: Floats, *, down: Floats, right: Floats) -> Floats:
     return blurrier
 
 
-def box_means(pictures: Floats) -> Floats:
-    """(P, S - 2, S - 2): means of 3 × 3 pixels."""
-    rows = pictures[:, :-2] + pictures[:, 1:-1] + pictures[:, 2:]
-    means: Floats = (rows[:, :, :-2] + rows[:, :, 1:-1] + rows[:, :, 2:]) / 9
-    return means
-
-
 def _distances(places: Floats, *, side: int) -> Floats:
     distances: Floats = np.abs(places.clip(0, side - 1)[:, :, None] - np.arange(side, dtype=np.float32))
     return distances

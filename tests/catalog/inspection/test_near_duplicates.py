@@ -1,7 +1,9 @@
 """What counts as the same picture: planted copies are found, look-alikes are not."""
 
 import io
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -12,6 +14,7 @@ from PIL import Image
 from simtrain.catalog.inspection.near_duplicates import FINGERPRINT_BYTES, NearDuplicate, fingerprint, near_duplicates
 
 Pixels = NDArray[np.uint8]
+Item = TypeVar("Item")
 
 
 def scene(seed: int, *, height: int = 240, width: int = 240) -> Pixels:
@@ -105,6 +108,14 @@ def test_mirror_image_counts_only_if_asked_for() -> None:
     assert [(near.first, near.second, near.mirrored) for near in found] == [(0, 2, True)]
 
 
+@pytest.mark.parametrize("corner", [(0, 0), (0, 1), (1, 0), (1, 1)])
+@pytest.mark.parametrize("first", [0, 1])
+def test_corner_of_a_mirror_image_is_found_whichever_comes_first(corner: tuple[int, int], first: int) -> None:
+    original = scene(7)
+    copy = cropped(np.ascontiguousarray(original[:, ::-1]), 0.95, down=corner[0], right=corner[1])
+    assert pairs(*[original, copy][:: 1 - 2 * first], mirrored=True) == [(0, 1)]
+
+
 def test_pair_alike_both_ways_is_not_mirrored() -> None:
     half = scene(3)[:, :120]
     symmetric = np.concatenate([half, half[:, ::-1]], axis=1)
@@ -131,6 +142,25 @@ def test_other_cut_of_a_product_is_another_picture() -> None:
 def test_moved_product_is_another_picture() -> None:
     still = shirt((30, 60, 140))
     assert pairs(still, np.roll(still, 9, axis=1)) == []
+
+
+def cupboard(*, knob: bool) -> Pixels:
+    """A door on a foot, with or without a small knob."""
+    pixels = np.full((128, 128, 3), 240, np.uint8)
+    cv2.rectangle(pixels, (44, 10), (84, 118), (90, 90, 90), -1)
+    cv2.rectangle(pixels, (34, 104), (94, 118), (60, 60, 60), -1)
+    if knob:
+        cv2.circle(pixels, (64, 60), 2, (134, 134, 134), -1, cv2.LINE_AA)
+    return pixels
+
+
+def test_small_part_that_one_picture_lacks_tells_them_apart() -> None:
+    assert pairs(cupboard(knob=False), cupboard(knob=True)) == []
+
+
+@pytest.mark.parametrize("knob", [False, True])
+def test_compression_does_not_pass_for_a_small_part(knob: bool) -> None:
+    assert pairs(cupboard(knob=knob), compressed(cupboard(knob=knob), 50)) == [(0, 1)]
 
 
 def test_turned_picture_is_another_picture() -> None:
@@ -163,6 +193,49 @@ def test_doubtful_pairs_are_told_by_their_similarity() -> None:
     assert pairs(still, rough) == []
     found = near_duplicates(prints(still, rough), mirrored=False, loose=True)
     assert [0.2 <= near.similarity < 0.5 for near in found] == [True]
+
+
+def test_more_copies_than_are_compared_with_one_hang_together() -> None:
+    kinds = [
+        compressed(resized(cropped(scene(9), kept), factor), quality)
+        for kept in (1, 0.97, 0.94)
+        for factor in (0.4, 0.5, 0.6, 0.75, 1.3)
+        for quality in (50, 60, 70, 80, 90)
+    ]
+    near = pairs(*kinds, *[scene(seed) for seed in range(10, 20)])
+    assert max(Counter(row for pair in near for row in pair).values()) > 32
+    reached = {0}
+    for _ in kinds:
+        reached |= {row for pair in near if reached & set(pair) for row in pair}
+    assert reached == set(range(len(kinds)))
+
+
+def test_copies_that_fill_more_than_a_box_hang_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("simtrain.catalog.inspection.candidates._BOX", 8)
+    monkeypatch.setattr("simtrain.catalog.inspection.candidates._MOST_CANDIDATES", 2)
+    near = pairs(*[compressed(scene(9), 40 + 2 * step) for step in range(30)])
+    assert len(near) <= 2 * 30
+    reached = {0}
+    for _ in range(30):
+        reached |= {row for pair in near if reached & set(pair) for row in pair}
+    assert reached == set(range(30))
+
+
+@pytest.mark.parametrize(("mirrored", "searches"), [(False, 1), (True, 2)])
+def test_progress_is_told_part_by_part(mirrored: bool, searches: int) -> None:
+    shown: list[tuple[str, int, int]] = []
+
+    def progress(items: Iterable[Item], total: int, description: str, /) -> Iterator[Item]:
+        shown.append((description, total, 0))
+        for item in items:
+            description, total, done = shown.pop()
+            shown.append((description, total, done + 1))
+            yield item
+
+    every = prints(*[scene(seed, height=64, width=64) for seed in range(520)])
+    near_duplicates(every, mirrored=mirrored, loose=False, progress=progress)
+    descriptions = ["looking for near duplicates", "looking for mirrored copies"]
+    assert shown == [(description, 2, 2) for description in descriptions[:searches]]  # three boxes, two at once
 
 
 def test_order_of_the_images_changes_nothing_but_the_rows() -> None:

@@ -10,7 +10,7 @@ import pytest
 import torch
 from tiny_training import PREPROCESSING, SIZE, TinyEncoder, catalog_of, draw_images
 
-from simtrain.build import build_data, build_module, build_transform, build_validation
+from simtrain.build import TrainingFacts, build_data, build_module, build_transform, build_validation
 from simtrain.catalog.store.reader import source_images
 from simtrain.catalog.table import Catalog
 from simtrain.config import AugmentationConfig, RunConfig, TransformConfig, parse_run_config
@@ -249,7 +249,8 @@ def test_validation_goes_by_the_configured_columns_and_gallery() -> None:
 
 
 def module_of(config: RunConfig, *, groups: int = 3, embedding_size: int | None = None) -> Any:
-    return build_module(config, encoder=TinyEncoder(embedding_size=embedding_size), groups=groups, validation=None)
+    facts = TrainingFacts(groups=groups, duplicate_groups=torch.full((8,), -1), reference=None)
+    return build_module(config, encoder=TinyEncoder(embedding_size=embedding_size), facts=facts, validation=None)
 
 
 @pytest.mark.parametrize(
@@ -273,7 +274,7 @@ def test_proxies_have_the_size_that_the_loss_sees(head: int | None, embedding_si
         "projection_head": None if head is None else {"output_size": head},
     }
     module = module_of(config_of(objective), groups=3, embedding_size=embedding_size)
-    assert module.mined_loss.loss.proxies.shape == (3, expected)
+    assert module.mined_loss.criterion.loss.proxies.shape == (3, expected)
 
 
 def test_parameters_of_loss_and_miner_are_passed_on() -> None:
@@ -282,7 +283,7 @@ def test_parameters_of_loss_and_miner_are_passed_on() -> None:
         "loss": {"name": "MultiSimilarityLoss", "parameters": {"alpha": 3.0}},
         "miner": {"name": "MultiSimilarityMiner", "parameters": {"epsilon": 0.3}},
     }
-    loss = module_of(config_of(objective)).mined_loss
+    loss = module_of(config_of(objective)).mined_loss.criterion
     assert (loss.loss.alpha, loss.miner.epsilon) == (3.0, 0.3)
 
 

@@ -12,6 +12,7 @@ import torchvision
 from pydantic import TypeAdapter
 
 from simtrain.build import build_encoder, empty_encoder
+from simtrain.build.encoder import plain_config
 from simtrain.config import EncoderConfig
 from simtrain.encoders.base import Encoder
 from simtrain.encoders.baseline import HistogramEncoder, PixelsEncoder
@@ -166,3 +167,68 @@ def test_empty_encoder_takes_the_weights_of_the_one_it_describes():
     copy.load_state_dict(source.state_dict())
     pixels = torch.randint(0, 256, (2, 64, 64, 3), dtype=torch.uint8)
     assert torch.equal(copy.embed_pixels(pixels), source.embed_pixels(pixels))
+
+
+SMALL_VIT = {"kind": "timm", "model": "test_vit", "weights": "none", "image_size": 32}
+
+
+@pytest.fixture
+def tuned() -> Encoder:
+    """With factors that have learned."""
+    pytest.importorskip("peft")
+    encoder = build(**SMALL_VIT, lora={"rank": 2}, embedding_size=8)
+    for name, parameter in encoder.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(parameter, std=0.3)
+    return encoder
+
+
+def test_factors_learn_beside_what_is_loaded(tuned: Encoder):
+    learning = {name for name, parameter in tuned.named_parameters() if parameter.requires_grad}
+    assert {name.rpartition(".lora_")[0] or name for name in learning} == {
+        "reduction.weight",
+        *(f"network.blocks.{block}.attn.qkv" for block in range(len(tuned.network.blocks))),
+    }
+
+
+def test_run_with_factors_is_built_again_from_its_weights(tuned: Encoder):
+    again = build(load=False, **SMALL_VIT, lora={"rank": 2}, embedding_size=8)
+    again.load_state_dict(tuned.state_dict())
+    pixels = torch.randint(0, 256, (2, 32, 32, 3), dtype=torch.uint8)
+    assert torch.equal(again.embed_pixels(pixels), tuned.embed_pixels(pixels))
+
+
+def test_merged_encoder_fits_the_plain_configuration(tuned: Encoder):
+    schema: TypeAdapter[Any] = TypeAdapter(EncoderConfig)
+    config = schema.validate_python({**SMALL_VIT, "lora": {"rank": 2}, "embedding_size": 8})
+    merged = tuned.merged().eval()
+    plain = empty_encoder(plain_config(config).model_dump(mode="json"), tuned.preprocessing).eval()
+    plain.load_state_dict(merged.state_dict())
+    pixels = torch.randint(0, 256, (2, 32, 32, 3), dtype=torch.uint8)
+    assert torch.equal(plain.embed_pixels(pixels), merged.embed_pixels(pixels))
+    torch.testing.assert_close(plain.embed_pixels(pixels), tuned.embed_pixels(pixels), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "values", [{**SMALL_VIT, "embedding_size": 8}, {"kind": "resnet", "model": "resnet18"}, {"kind": "pixels"}]
+)
+def test_plain_configuration_stays_as_it_is(values: dict[str, Any]):
+    schema: TypeAdapter[Any] = TypeAdapter(EncoderConfig)
+    config = schema.validate_python(values)
+    assert plain_config(config) == config
+
+
+def test_network_without_attention_is_told():
+    pytest.importorskip("peft")
+    with pytest.raises(ConfigError) as caught:
+        build(kind="timm", model="tf_efficientnet_lite0", weights="none", lora={})
+    assert str(caught.value) == (
+        "encoder.lora: tf_efficientnet_lite0 has no linear layers of an attention (qkv, q_proj, k_proj, v_proj); "
+        "it is for vision transformers"
+    )
+
+
+def test_factors_that_would_never_learn_are_told():
+    pytest.importorskip("peft")
+    with pytest.raises(ConfigError, match=r"^encoder\.lora\.targets: swinv2_tiny_window8_256 uses the weights of 12 "):
+        build(kind="timm", model="swinv2_tiny_window8_256", weights="none", image_size=64, lora={})

@@ -20,14 +20,14 @@ from simtrain.catalog.table import Catalog
 from simtrain.data.batch import Batch
 from simtrain.data.datamodule import CatalogData
 from simtrain.data.datasets import CatalogImages, TrainingViews
-from simtrain.data.samplers import EpochBatches, shuffled_plan
+from simtrain.data.samplers import WHOLE, EpochBatches, Share, shuffled_plan
 from simtrain.data.transforms import preset_transform
 from simtrain.encoders.base import Encoder
 from simtrain.encoders.preprocessing import Preprocessing
 from simtrain.evaluation.protocol import RetrievalTask, retrieval_task
 from simtrain.modules.base import TrainingSettings
 from simtrain.modules.heads import projection_head
-from simtrain.modules.simclr import SimCLRModule
+from simtrain.modules.simclr import SimCLRModule, SimCLRSettings
 from simtrain.training.optim import OptimizerSettings
 
 SIZE = 16
@@ -64,18 +64,34 @@ def optimizer_settings(**changes: Any) -> OptimizerSettings:
         "weight_decay": 0.1,
         "betas": (0.9, 0.999),
         "warmup_fraction": 0.25,
+        "layer_decay": 1.0,
     }
     return OptimizerSettings(**{**usual, **changes})
 
 
 def training_settings(
-    *, head_only_epochs: int = 0, freeze_batch_norm: bool = False, **optimizer: Any
+    *,
+    head_only_epochs: int = 0,
+    freeze_batch_norm: bool = False,
+    freeze: Sequence[str] = (),
+    ema_decay: float | None = None,
+    micro_batch_size: int | None = None,
+    **optimizer: Any,
 ) -> TrainingSettings:
     return TrainingSettings(
         optimizer=optimizer_settings(**optimizer),
         head_only_epochs=head_only_epochs,
         freeze_batch_norm=freeze_batch_norm,
+        freeze=freeze,
+        ema_decay=ema_decay,
+        micro_batch_size=micro_batch_size,
+        seed=0,
+        worst_queries=2,
     )
+
+
+def simclr_settings(*, temperature: float = 0.1) -> SimCLRSettings:
+    return SimCLRSettings(temperature=temperature, decoupled=False, label_weight=0.0, false_negatives=None)
 
 
 def draw_images(folder: Path, *, count: int, size: tuple[int, int] = (20, 20), seed: int = 0) -> list[Path]:
@@ -130,7 +146,7 @@ class Shop:
     paths: list[Path]
     task: RetrievalTask
 
-    def data(self, *, validate: bool = True, batch_size: int = 4) -> CatalogData:
+    def data(self, *, validate: bool = True, batch_size: int = 4, share: Share = WHOLE) -> CatalogData:
         """Two augmented views of each training image, in 16 / batch_size batches; 2 batches to validate on."""
         training = TrainingViews(
             images=SourceImages(paths=self.paths),
@@ -145,11 +161,14 @@ class Shop:
         )
         return CatalogData(
             training=training,
-            batches=EpochBatches(plan=shuffled_plan(self.catalog.rows_of(["train"]), batch_size=batch_size, seed=3)),
+            batches=EpochBatches(
+                plan=shuffled_plan(self.catalog.rows_of(["train"]), batch_size=batch_size, seed=3), share=share
+            ),
             validation=images if validate else None,
             evaluation_batch_size=4,
             workers=0,
             pin_memory=False,
+            share=share,
         )
 
     def module(self, *, encoder: TinyEncoder | None = None, validate: bool = True, **settings: Any) -> SimCLRModule:
@@ -157,7 +176,7 @@ class Shop:
         encoder = encoder if encoder is not None else TinyEncoder(seed=1)
         torch.manual_seed(2)
         return SimCLRModule(
-            temperature=0.1,
+            objective=simclr_settings(),
             encoder=encoder,
             head=projection_head(input_size=encoder.embedding_size, hidden_size=8, output_size=4),
             settings=training_settings(**settings),

@@ -2,10 +2,11 @@
 
 from simtrain.build.conflicts import conflict_warnings
 from simtrain.build.data import build_data, build_transform, build_validation
-from simtrain.build.encoder import build_encoder, empty_encoder
-from simtrain.build.objective import build_module
+from simtrain.build.encoder import build_encoder, empty_encoder, plain_config
+from simtrain.build.objective import TrainingFacts, build_module, wants_reference
 
 __all__ = [
+    "TrainingFacts",
     "build_data",
     "build_encoder",
     "build_module",
@@ -13,4 +14,6 @@ __all__ = [
     "build_validation",
     "conflict_warnings",
     "empty_encoder",
+    "plain_config",
+    "wants_reference",
 ]

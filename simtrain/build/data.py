@@ -16,11 +16,12 @@ from simtrain.config import (
 )
 from simtrain.data.datamodule import CatalogData
 from simtrain.data.datasets import CatalogImages, TrainingViews, worker_count
-from simtrain.data.samplers import EpochBatches, EpochPlan, grouped_plan, paired_plan, shuffled_plan
+from simtrain.data.samplers import EpochBatches, EpochPlan, Share, grouped_plan, paired_plan, shuffled_plan
 from simtrain.data.transforms import ViewTransform, custom_transform, preset_transform
 from simtrain.encoders.preprocessing import Preprocessing
-from simtrain.errors import CatalogError
+from simtrain.errors import CatalogError, ConfigError
 from simtrain.evaluation.protocol import RetrievalTask, filled_columns, retrieval_task
+from simtrain.training.ranks import local_count, rank, rank_count
 
 
 def build_validation(config: RunConfig, catalog: Catalog) -> RetrievalTask | None:
@@ -44,7 +45,10 @@ def build_data(
 
     Raises:
         CatalogError: if the catalogue cannot fill the batches.
+        ConfigError: if the batches do not divide among the processes.
     """
+    share = Share(index=rank(), of=rank_count())
+    _check_shares(config.data.batch_size, share)
     plan, labels, views = _plan(config, catalog)
     training = TrainingViews(
         images=images,
@@ -59,11 +63,12 @@ def build_data(
         validated = CatalogImages(images=images, rows=validation.rows.tolist(), preprocessing=preprocessing)
     data = CatalogData(
         training=training,
-        batches=EpochBatches(plan=plan),
+        batches=EpochBatches(plan=plan, share=share),
         validation=validated,
         evaluation_batch_size=config.evaluation.batch_size,
-        workers=worker_count(config.data.workers),
+        workers=worker_count(config.data.workers, sharing=local_count()),
         pin_memory=config.trainer.accelerator != "cpu" and torch.cuda.is_available(),
+        share=share,
     )
     return data, int(labels.max(initial=-1)) + 1
 
@@ -84,7 +89,7 @@ def _plan(config: RunConfig, catalog: Catalog) -> tuple[EpochPlan, NDArray[np.in
                 f"{catalog.folder}: {len(rows)} training images; "
                 + (f"set data.batch_size={len(rows)} or less" if len(rows) > 1 else f"{objective.kind} needs 2 or more")
             )
-        return shuffled_plan(rows, batch_size=size, seed=config.seed), np.full(len(catalog.rows), -1), 2
+        return shuffled_plan(rows, batch_size=size, seed=config.seed), _known_labels(objective, catalog), 2
     column = "product" if isinstance(objective, SimCLRConfig) else objective.positive
     groups, labels = _training_groups(catalog, column, needed_by=objective.kind, single=objective.single_image_groups)
     images = 1 if isinstance(objective, SimCLRConfig) else objective.images_per_group
@@ -99,11 +104,32 @@ def _plan(config: RunConfig, catalog: Catalog) -> tuple[EpochPlan, NDArray[np.in
             + ("" if isinstance(objective, SimCLRConfig) else ", or a larger objective.images_per_group")
         )
     if isinstance(objective, SimCLRConfig):
-        return paired_plan(groups, pairs_per_batch=size, within=within, seed=config.seed), labels, 2
+        known = _known_labels(objective, catalog) if objective.label_weight else labels
+        return paired_plan(groups, pairs_per_batch=size, within=within, seed=config.seed), known, 2
     plan = grouped_plan(
         groups, groups_per_batch=size // images, images_per_group=images, within=within, seed=config.seed
     )
     return plan, labels, 1
+
+
+def _known_labels(objective: SimCLRConfig, catalog: Catalog) -> NDArray[np.int64]:
+    """What the supervised part of SimCLR draws together; -1 everywhere where there is no such part."""
+    if not objective.label_weight:
+        return np.full(len(catalog.rows), -1, dtype=np.int64)
+    labels = catalog.groups([objective.label_column])
+    if not (labels[catalog.rows_of(["train"])] >= 0).any():
+        raise CatalogError(
+            f"{catalog.folder}: '{objective.label_column}' is empty in split 'train', and objective.label_weight needs "
+            "it; set objective.label_column to another column, or objective.label_weight=0"
+        )
+    return labels
+
+
+def _check_shares(batch_size: int, share: Share) -> None:
+    if batch_size % share.of:
+        whole = batch_size // share.of * share.of
+        allowed = " or ".join(str(size) for size in (whole, whole + share.of) if size)
+        raise ConfigError(f"data.batch_size: {batch_size} does not divide among {share.of} devices; take {allowed}")
 
 
 def _training_groups(

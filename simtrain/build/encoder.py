@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, assert_never
+from typing import TYPE_CHECKING, Any, assert_never
 
 from pydantic import TypeAdapter
 
@@ -15,9 +15,14 @@ from simtrain.config import (
 )
 from simtrain.encoders.base import Encoder
 from simtrain.encoders.baseline import HistogramEncoder, PixelsEncoder
+from simtrain.encoders.lora import LoraSettings, add_factors, check_factors
 from simtrain.encoders.preprocessing import Preprocessing
 from simtrain.encoders.weights import load_weights, locate, names_a_file
 from simtrain.errors import ConfigError, SimtrainError
+
+if TYPE_CHECKING:
+    from simtrain.encoders.resnet import ResNetEncoder
+    from simtrain.encoders.timm import TimmEncoder
 
 
 def build_encoder(config: EncoderConfig, *, load: bool) -> Encoder:
@@ -28,14 +33,14 @@ def build_encoder(config: EncoderConfig, *, load: bool) -> Encoder:
         load: Whether `weights` are fetched.
 
     Raises:
-        ConfigError: for a model that does not exist.
+        ConfigError: for a model that does not exist, or has no place for low-rank factors.
         CheckpointError: for weights that cannot be had or do not fit.
     """
     match config:
         case ResNetConfig():
-            return _resnet(config, load=load)
+            return _with_factors(_resnet(config, load=load), config, check=load)
         case TimmConfig():
-            return _timm(config, load=load)
+            return _with_factors(_timm(config, load=load), config, check=load)
         case PixelsConfig():
             return PixelsEncoder(image_size=config.image_size, resize=config.resize)
         case HistogramConfig():
@@ -46,6 +51,11 @@ def build_encoder(config: EncoderConfig, *, load: bool) -> Encoder:
             assert_never(config)
 
 
+def plain_config(config: EncoderConfig) -> EncoderConfig:
+    """Describes the encoder that `merged` gives: without low-rank factors."""
+    return config.model_copy(update={"lora": None}) if isinstance(config, ResNetConfig | TimmConfig) else config
+
+
 def empty_encoder(config: Mapping[str, Any], preprocessing: Preprocessing) -> Encoder:
     """The encoder that a bundle's manifest describes, for weights that the bundle holds."""
     schema: TypeAdapter[EncoderConfig] = TypeAdapter(EncoderConfig)
@@ -54,7 +64,7 @@ def empty_encoder(config: Mapping[str, Any], preprocessing: Preprocessing) -> En
     return encoder
 
 
-def _resnet(config: ResNetConfig, *, load: bool) -> Encoder:
+def _resnet(config: ResNetConfig, *, load: bool) -> "ResNetEncoder":
     from simtrain.encoders.resnet import ResNetEncoder, resnet_network, resnet_preprocessing
 
     path = _weights_file(config, load=load)
@@ -70,7 +80,7 @@ def _resnet(config: ResNetConfig, *, load: bool) -> Encoder:
     )
 
 
-def _timm(config: TimmConfig, *, load: bool) -> Encoder:
+def _timm(config: TimmConfig, *, load: bool) -> "TimmEncoder":
     try:
         from simtrain.encoders.timm import TimmEncoder, timm_network, timm_preprocessing
     except ModuleNotFoundError as error:
@@ -95,3 +105,11 @@ def _timm(config: TimmConfig, *, load: bool) -> Encoder:
 
 def _weights_file(config: ResNetConfig | TimmConfig, *, load: bool) -> Path | None:
     return locate(config.weights) if load and names_a_file(config.weights) else None
+
+
+def _with_factors(encoder: "ResNetEncoder | TimmEncoder", config: ResNetConfig | TimmConfig, *, check: bool) -> Encoder:
+    if config.lora is not None:
+        add_factors(encoder.network, settings=LoraSettings(**config.lora.model_dump()), model=config.model)
+        if check:
+            check_factors(encoder.network, image_size=encoder.preprocessing.image_size, model=config.model)
+    return encoder

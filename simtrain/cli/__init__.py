@@ -15,6 +15,7 @@ from simtrain.cli.screen import (
     TrainingBar,
     fail,
     message_of,
+    print_diagnosis,
     print_evaluation,
     print_neighbours,
     progress,
@@ -32,7 +33,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="Fine-tune pretrained image encoders for similar-product search: prepare, fit, evaluate, export, search.",
+    help="Fine-tune pretrained image encoders for similar-product search: prepare, fit, evaluate, export, search, "
+    "doctor.",
 )
 _DEFAULT_CHECKPOINTS = Path("checkpoints")
 _MENDABLE = {errno.ENOSPC, errno.EACCES, errno.EPERM, errno.EROFS, errno.EDQUOT, errno.ENAMETOOLONG}
@@ -44,6 +46,14 @@ class SplitChoice(StrEnum):
     TRAIN = "train"
     VAL = "val"
     TEST = "test"
+
+
+class AcceleratorChoice(StrEnum):
+    """What a check runs on."""
+
+    AUTO = "auto"
+    CPU = "cpu"
+    GPU = "gpu"
 
 
 SetOption = Annotated[
@@ -174,6 +184,24 @@ def search(
         say_aside(
             f"{result.missing_pictures} of {len(result.neighbours)} pictures are no longer where the bundle saw them"
         )
+
+
+@app.command()
+def doctor(
+    devices: Annotated[
+        int | None, typer.Option(min=1, max=1024, help="Processes to compare with one; none named: one per GPU.")
+    ] = None,
+    accelerator: Annotated[AcceleratorChoice, typer.Option(help="What they run on.")] = AcceleratorChoice.AUTO,
+    timeout: Annotated[int, typer.Option(min=5, help="Seconds to wait for a process that does not answer.")] = 120,
+) -> None:
+    """What this machine can do; whether N processes give the loss, gradients and metrics of one."""
+    from simtrain.commands.doctor import bounds
+    from simtrain.commands.doctor import doctor as run_doctor
+
+    found = run_doctor(devices=devices, accelerator=accelerator.value, folder=_DEFAULT_CHECKPOINTS, timeout=timeout)
+    print_diagnosis(found, bounds=bounds())
+    if not found.healthy:
+        raise typer.Exit(2)
 
 
 @app.command("config")

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bar
 
     from simtrain.catalog.progress import Progress
+    from simtrain.commands.doctor import Diagnosis
     from simtrain.commands.evaluate import EvaluationReport
     from simtrain.evaluation.statistics import Interval
     from simtrain.serving.searcher import Neighbour
@@ -141,4 +142,33 @@ def print_neighbours(neighbours: "list[Neighbour]") -> None:
         [str(found.rank), f"{found.similarity:.3f}", found.id, found.caption or found.label or ""]
         for found in neighbours
     ]
+    _table(columns, rows)
+
+
+def print_diagnosis(found: "Diagnosis", *, bounds: str) -> None:
+    """The machine, one line each, and the comparison of several processes with one."""
+    marks = {"good": "", "note": "note: ", "bad": "error: "}
+    for finding in found.findings:
+        say(f"{finding.name}: {marks[finding.state]}{finding.told}")
+    if found.processes == 1:
+        say("one process here; compare several with one: simtrain doctor --devices 2")
+        return
+    columns: list[tuple[str, Any]] = [
+        ("objective", "left"),
+        ("loss", "right"),
+        ("gradient", "right"),
+        ("metrics", "left"),
+        ("verdict", "left"),
+    ]
+    rows = [
+        [
+            case.name,
+            f"{case.loss:.1e}",
+            f"{case.gradient:.1e}",
+            "same" if case.metrics else "differ",
+            "equal" if case.equal else "DIFFERENT",
+        ]
+        for case in found.comparisons
+    ]
+    say(f"{found.processes} processes against one ({bounds}):")
     _table(columns, rows)

@@ -38,7 +38,7 @@ def confirmed_pairs(
         SourceImages(paths=list(paths)),
         rows,
         batch_size=_BATCH_SIZE,
-        workers=worker_count(None),
+        workers=worker_count(None, sharing=1),
         device=inference_device("auto"),
         progress=progress,
     )

@@ -13,9 +13,8 @@ from simtrain.commands.judging import judge_encoder
 from simtrain.commands.runs import Run, configured_catalog, data_fingerprint, read_run_catalog
 from simtrain.config import RunConfig
 from simtrain.encoders.base import Encoder
-from simtrain.errors import CheckpointError
 from simtrain.evaluation.protocol import Evaluation, retrieval_task
-from simtrain.training.checkpoints import BEST, read_module_state
+from simtrain.training.checkpoints import take_encoder_weights
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,18 +83,11 @@ def evaluate(config: RunConfig, *, run: Run | None, split: str, progress: Progre
 
 
 def tuned_encoder(config: RunConfig, run_folder: Path) -> Encoder:
-    """The encoder of a run with the weights of its best epoch.
+    """The encoder of a run with the weights of its best epoch: averaged where the run averages, low-rank factors added.
 
     Raises:
         CheckpointError: if the checkpoint is missing, broken, or of another encoder.
     """
-    path = run_folder / BEST
-    state = read_module_state(path)
     encoder = build_encoder(config.encoder, load=False)
-    tensors = {name.removeprefix("encoder."): value for name, value in state.items() if name.startswith("encoder.")}
-    try:
-        encoder.load_state_dict(tensors)
-    except RuntimeError as error:
-        reason = str(error).splitlines()[-1].strip()
-        raise CheckpointError(f"{path}: does not fit the run's encoder: {reason}") from None
-    return encoder.eval()
+    take_encoder_weights(encoder, run_folder)
+    return encoder.merged().eval()

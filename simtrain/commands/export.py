@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from simtrain.build import build_validation, empty_encoder
+from simtrain.build import build_validation, empty_encoder, plain_config
 from simtrain.catalog.progress import Progress, silent
 from simtrain.catalog.store.reader import ImageReader, open_images, source_images
 from simtrain.catalog.table import Catalog
@@ -86,7 +86,7 @@ def _content(run: Run, catalog: Catalog, encoder: Encoder, embeddings: Tensor) -
         raise CatalogError(f"{catalog.folder}: no image has gallery = true; nothing could be found")
     return BundleContent(
         encoder=encoder,
-        encoder_config=run.config.encoder.model_dump(mode="json"),
+        encoder_config=plain_config(run.config.encoder).model_dump(mode="json"),
         embeddings=embeddings.numpy()[found],
         items=catalog.rows[found].drop(columns=list(_LEFT_OUT), errors="ignore").reset_index(drop=True),
         root=catalog.root.resolve(),

@@ -1,54 +1,49 @@
-"""`simtrain fit`: judge the untouched encoder, train it, keep the best."""
+"""`simtrain fit`: judge the untouched encoder, train it, keep the best; in one process or in many."""
 
-import logging
-import os
-import shutil
 import signal
 import time
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import EarlyStopping
 
-from simtrain.build import build_data, build_encoder, build_module, build_validation
-from simtrain.catalog.progress import Progress
-from simtrain.catalog.store.reader import ImageReader, open_images
-from simtrain.catalog.table import Catalog
-from simtrain.commands.beforehand import tell_before_training
-from simtrain.commands.judging import judge_encoder
-from simtrain.commands.runs import (
-    CONFIG_FILE,
-    RUN_FILE,
-    configured_catalog,
-    data_fingerprint,
-    environment,
-    find_run,
-    open_run,
-    write_json,
+from simtrain.build import (
+    TrainingFacts,
+    build_data,
+    build_encoder,
+    build_module,
+    build_validation,
 )
-from simtrain.config import RunConfig, differences, dump_yaml
+from simtrain.catalog.progress import Progress, silent
+from simtrain.catalog.store.reader import open_images
+from simtrain.commands.beforehand import tell_before_training
+from simtrain.commands.evaluate import tuned_encoder
+from simtrain.commands.launching import run_on_each
+from simtrain.commands.run_folder import (
+    begun_record,
+    check_run_folder,
+    ended_record,
+    goes_on,
+    make_run_folder,
+    resumed_record,
+)
+from simtrain.commands.runs import RUN_FILE, configured_catalog, open_run, write_json
+from simtrain.commands.trainer import Watchers, check_trackers, make_trainer, train
+from simtrain.commands.untouched import REFERENCE_FILE, reference_embeddings, zero_shot_figures
+from simtrain.config import RunConfig
 from simtrain.data.embedding import inference_device
 from simtrain.encoders.base import Encoder
 from simtrain.errors import CheckpointError, ConfigError
-from simtrain.evaluation.protocol import Evaluation, RetrievalTask
-from simtrain.training.checkpoints import LAST, BestAndLast, ValidateLastSteps, WholeFileIO
-from simtrain.training.progress import EpochLog, Step
+from simtrain.modules.base import RetrievalModule, catalogue_ids
+from simtrain.training.checkpoints import LAST
+from simtrain.training.devices import check_strategy, device_count
+from simtrain.training.interruption import requeue_in_slurm
+from simtrain.training.progress import Step
+from simtrain.training.ranks import ALONE, Ranks, from_first, join, launched_ranks, leave, on_first, rank
 
-_FREE_TO_CHANGE = (
-    "run:",
-    "checkpoints:",
-    "catalog:",
-    "data.workers:",
-    "evaluation.batch_size:",
-    "trainer.accelerator:",
-)
 Say = Callable[[str], None]
 
 
@@ -76,6 +71,9 @@ class FitResult:
 def fit(config: RunConfig, *, resume: bool, say: Say, progress: Progress, step: Callable[[Step], None]) -> FitResult:
     """Train as configured; everything is written to the folder `config.checkpoints`/`config.run`.
 
+    Where torchrun or SLURM has launched this process among others, it takes its part; else it launches a process for
+    each of `trainer.devices`, if those are several.
+
     Args:
         config: The whole run.
         resume: Go on with an interrupted run instead of beginning one.
@@ -89,190 +87,161 @@ def fit(config: RunConfig, *, resume: bool, say: Say, progress: Progress, step: 
     if not config.trains:
         kind = config.encoder.kind
         raise ConfigError(f"encoder.kind: '{kind}' has nothing to train; judge it with simtrain evaluate")
-    folder = _run_folder(config, resume=resume)
-    device = inference_device(config.trainer.accelerator)
+    check_strategy(config.trainer.strategy)
+    check_trackers(config)
+    ranks = launched_ranks()
+    count = device_count(config.trainer.devices, accelerator=config.trainer.accelerator)
+    if ranks is None and count > 1:
+        check_run_folder(config, resume=resume)
+        result: FitResult = run_on_each(
+            count, _fit_among, config, resume, progress, listeners={"say": say, "step": step}
+        )
+        return result
+    return _fit(config, ranks or ALONE, resume=resume, say=say, progress=progress, step=step, watched=False)
+
+
+def _fit_among(
+    config: RunConfig, resume: bool, progress: Progress, *, say: Say, step: Callable[[Step], None]
+) -> FitResult:
+    """The part of one process that `fit` has launched."""
+    ranks = launched_ranks()
+    assert ranks is not None
+    return _fit(config, ranks, resume=resume, say=say, progress=progress, step=step, watched=True)
+
+
+def _fit(
+    config: RunConfig,
+    ranks: Ranks,
+    *,
+    resume: bool,
+    say: Say,
+    progress: Progress,
+    step: Callable[[Step], None],
+    watched: bool,
+) -> FitResult:
+    if config.trainer.accelerator != "cpu" and torch.cuda.is_available():
+        torch.cuda.set_device(ranks.local_rank)
+    join(ranks, device=inference_device(config.trainer.accelerator), timeout=config.trainer.rank_timeout)
+    try:
+        first = ranks.rank == 0
+        return _run(
+            config,
+            ranks,
+            resume=resume,
+            say=say if first else _to_nobody,
+            progress=progress if first else silent,
+            step=step if first else _to_nobody,
+            watched=watched,
+        )
+    finally:
+        leave()
+
+
+def _to_nobody(_value: Any) -> None:
+    pass
+
+
+def _run(
+    config: RunConfig,
+    ranks: Ranks,
+    *,
+    resume: bool,
+    say: Say,
+    progress: Progress,
+    step: Callable[[Step], None],
+    watched: bool,
+) -> FitResult:
+    resume = resume or from_first(goes_on(config))
+    folder = on_first(lambda: check_run_folder(config, resume=resume))
     catalog = configured_catalog(config)
-    record = _resumed_record(config, catalog, folder) if resume else _new_record(config, catalog)
+    record = on_first(
+        lambda: (
+            resumed_record(config, catalog, folder, ranks, say=say) if resume else begun_record(config, catalog, ranks)
+        )
+    )
     pl.seed_everything(config.seed, workers=True, verbose=False)
     last = folder / LAST
-    encoder = build_encoder(config.encoder, load=not (resume and last.exists()))
+    begins = not (resume and from_first(last.exists()))
+    encoder = _first_encoder(config, begins=begins)
     task = build_validation(config, catalog)
     images = open_images(catalog, smallest=encoder.preprocessing.image_size)
     data, groups = build_data(
         config, catalog, images=images.reader, preprocessing=encoder.preprocessing, validation=task
     )
-    module = build_module(config, encoder=encoder, groups=groups, validation=task)
-    tell_before_training(config, catalog, images, encoder, task, record, say=say)
-    first = _zero_shot(config, images.reader, encoder, task, record, say=say, progress=progress)
-    monitor = f"val_{config.evaluation.monitor}" if task is not None else None
-    keeper = BestAndLast(folder=folder, monitor=monitor, first_value=first.get(config.evaluation.monitor))
-    log = EpochLog(folder=folder, monitor=monitor, first=first, say=say, step=step)
-    last_steps = [ValidateLastSteps()] if task is not None else []
-    callbacks = [*last_steps, log, keeper, *_early_stopping(config, monitor)]
-    trainer = _trainer(config, callbacks, device=device, validate=task is not None)
+    on_first(lambda: tell_before_training(config, catalog, images, encoder, task, record, say=say))
+    zero_shot = zero_shot_figures(config, images.reader, encoder, task, record, say=say, progress=progress)
+    reference = reference_embeddings(config, catalog, images.reader, encoder, folder, begins=begins, progress=progress)
+    facts = TrainingFacts(
+        groups=groups, duplicate_groups=torch.from_numpy(catalog.groups(["duplicate_group"])), reference=reference
+    )
+    module = build_module(config, encoder=encoder, facts=facts, validation=task)
+    module.item_id = catalogue_ids([str(name) for name in catalog.rows["id"]])
+    watchers = Watchers.of(
+        config,
+        folder,
+        record,
+        images.reader,
+        module.item_id,
+        zero_shot,
+        validate=task is not None,
+        say=say,
+        step=step,
+        watched=watched,
+    )
+    trainer = make_trainer(config, ranks, watchers, validate=task is not None)
     if not resume:
-        _make_run_folder(folder, config, record)
+        on_first(lambda: make_run_folder(folder, config, record))
+    if reference is not None and begins:
+        on_first(lambda: torch.save(reference, folder / REFERENCE_FILE))
+    torch.manual_seed(config.seed + ranks.rank)  # dropout differs from process to process
+    return _trained(config, folder, record, trainer, module, data, watchers, zero_shot, resume=resume, say=say)
+
+
+def _trained(
+    config: RunConfig,
+    folder: Path,
+    record: dict[str, Any],
+    trainer: pl.Trainer,
+    module: RetrievalModule,
+    data: pl.LightningDataModule,
+    watchers: Watchers,
+    zero_shot: dict[str, float],
+    *,
+    resume: bool,
+    say: Say,
+) -> FitResult:
+    """Train, and write down how it ended."""
     began = time.perf_counter()
-    ended_by = _train(trainer, module, data, resume_from=last if resume else None)
-    record |= {
-        "status": "interrupted" if ended_by is not None else "finished",
-        "finished": _now(),
-        "seconds": round(record.get("seconds", 0.0) + time.perf_counter() - began, 1),
-        "best": {"epoch": keeper.best_epoch, "monitor": config.evaluation.monitor, "value": keeper.best_value},
-    }
-    write_json(folder / RUN_FILE, record)
+    ended_by = train(trainer, module, data, watchers, config=config, resume_from=folder / LAST if resume else None)
+    monitor, keeper = config.evaluation.monitor, watchers.keeper
+    seconds = time.perf_counter() - began
+    if rank() == 0:
+        ended = ended_record(record, seconds=seconds, interrupted=ended_by is not None)
+        best = {"epoch": keeper.best_epoch, "monitor": monitor, "value": keeper.best_value}
+        write_json(folder / RUN_FILE, {**ended, "best": best})
+        requeued = requeue_in_slurm(ended_by) if ended_by is not None else None
+        if requeued is not None:
+            say(requeued)
     return FitResult(
         folder=folder,
         ended_by=ended_by,
-        monitor=config.evaluation.monitor if task is not None else None,
-        zero_shot=first.get(config.evaluation.monitor),
+        monitor=monitor if zero_shot else None,
+        zero_shot=zero_shot.get(monitor),
         best=keeper.best_value,
         best_epoch=keeper.best_epoch,
     )
 
 
-def _run_folder(config: RunConfig, *, resume: bool) -> Path:
-    if config.run is None:
-        raise ConfigError("run: missing; name the run with --set run=NAME")
-    checkpoints = Path(config.checkpoints).expanduser()
-    folder = checkpoints / config.run
-    if resume:
-        if find_run(config.run, checkpoints=checkpoints) is None:
-            open_run(config.run, checkpoints=checkpoints)  # says what is there instead
-        return folder
-    if folder.exists():
-        raise CheckpointError(
-            f"{folder}: this run exists; continue it with --resume {config.run}, or name another with --set run=NAME"
-        )
-    return folder
-
-
-def _resumed_record(config: RunConfig, catalog: Catalog, folder: Path) -> dict[str, Any]:
-    """The record of a run that goes on, if configuration and catalogue are what they were."""
-    run = open_run(str(folder), checkpoints=folder.parent)
-    changed = [line for line in differences(run.config, config) if not line.startswith(_FREE_TO_CHANGE)]
-    if changed:
-        shown = "; ".join(changed[:4]) + (f" (and {len(changed) - 4} more)" if len(changed) > 4 else "")
-        raise CheckpointError(f"{folder}: the configuration is not the one that the run began with: {shown}")
-    if run.record["data"]["sha256"] != data_fingerprint(catalog)["sha256"]:
-        raise CheckpointError(f"{folder}: the catalogue {catalog.folder} has changed since the run began")
-    return {**run.record, "status": "running", "resumed": [*run.record.get("resumed", []), _now()]}
-
-
-def _new_record(config: RunConfig, catalog: Catalog) -> dict[str, Any]:
-    return {
-        "run": config.run,
-        "status": "running",
-        "started": _now(),
-        **environment(),
-        "data": {"catalog": str(catalog.folder.resolve()), **data_fingerprint(catalog)},
-        "device": str(inference_device(config.trainer.accelerator)),
-    }
-
-
-def _make_run_folder(folder: Path, config: RunConfig, record: dict[str, Any]) -> None:
-    """The folder with what is known before the first step, complete from the moment that it exists."""
-    staging = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
-    try:
-        staging.mkdir(parents=True)
-        (staging / CONFIG_FILE).write_text(dump_yaml(config), encoding="utf-8")
-        write_json(staging / RUN_FILE, record)
-        staging.rename(folder)
-    except OSError as error:
-        raise CheckpointError(f"{folder}: cannot be made: {error.strerror}") from None
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
-
-
-def _zero_shot(
-    config: RunConfig,
-    images: ImageReader,
-    encoder: Encoder,
-    task: RetrievalTask | None,
-    record: dict[str, Any],
-    *,
-    say: Say,
-    progress: Progress,
-) -> dict[str, float]:
-    """The validation figures of the untouched encoder, which go on record; a resumed run has them there."""
-    if task is None:
-        say("no product or label in the catalogue: nothing to validate on; the last epoch will count as the best")
-        return {}
-    if "zero_shot" not in record:
-        found = judge_encoder(encoder, images, task, config=config, progress=progress)
-        say(_zero_shot_line(found))
-        record["zero_shot"] = {"split": "val", **found.to_dict()}
-    return {name: float(found["mean"]) for name, found in record["zero_shot"]["metrics"].items()}
-
-
-def _zero_shot_line(found: Evaluation) -> str:
-    figures = "  ".join(f"{name} {found.metrics[name].mean:.3f}" for name in ("map_at_r", "recall_at_1"))
-    return f"zero-shot on val ({found.queries} queries, {found.gallery} images): {figures}"
-
-
-def _trainer(config: RunConfig, callbacks: list[pl.Callback], *, device: torch.device, validate: bool) -> pl.Trainer:
-    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)  # its import sets INFO: devices, adverts
-    warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-    warnings.filterwarnings("ignore", message=".*LeafSpec.*")
-    warnings.filterwarnings("ignore", message=".*your dataloader is not resumable.*")  # CatalogData remembers its place
-    warnings.filterwarnings("ignore", message=".*in eval mode at the start of training.*")  # BatchNorm, held on purpose
-    return pl.Trainer(
-        accelerator="gpu" if device.type == "cuda" else "cpu",
-        devices=1,
-        precision=config.trainer.precision,
-        max_epochs=config.trainer.epochs,
-        max_steps=config.trainer.max_steps or -1,
-        gradient_clip_val=config.optimizer.gradient_clip_norm,
-        callbacks=callbacks,
-        plugins=[WholeFileIO()],
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        limit_val_batches=None if validate else 0,
-        num_sanity_val_steps=0,  # the zero-shot evaluation has been through every validation image already
-        use_distributed_sampler=False,
-    )
-
-
-def _early_stopping(config: RunConfig, monitor: str | None) -> list[pl.Callback]:
-    patience = config.trainer.early_stopping_patience
-    if patience is None or monitor is None:
-        return []
-    return [EarlyStopping(monitor=monitor, mode="max", patience=patience, check_on_train_epoch_end=False)]
-
-
-def _train(
-    trainer: pl.Trainer, module: pl.LightningModule, data: pl.LightningDataModule, *, resume_from: Path | None
-) -> signal.Signals | None:
-    """Run Lightning's fit; the signal that ended it, if one did."""
-    ended_by = signal.SIGTERM
-
-    def interrupt(_signal: int, _frame: FrameType | None) -> None:
-        # Lightning heeds SIGTERM between two steps, where the state is whole; a second Ctrl-C does not wait for that.
-        nonlocal ended_by
-        ended_by = signal.SIGINT
-        signal.signal(signal.SIGINT, before)
-        os.kill(os.getpid(), signal.SIGTERM)
-
-    # A run that was killed before its first step has no checkpoint: it begins again.
-    checkpoint = resume_from if resume_from is not None and resume_from.exists() else None
-    before = signal.signal(signal.SIGINT, interrupt)
-    try:
-        trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
-    except (SystemExit, KeyboardInterrupt):
-        return ended_by
-    except RuntimeError as error:
-        if isinstance(error, torch.OutOfMemoryError):
-            reason = str(error).splitlines()[0]
-            raise ConfigError(f"data.batch_size: {reason}; set a smaller data.batch_size") from error
-        if not trainer.received_sigterm:
-            raise
-        return ended_by  # the signal reached the loading processes too, and the loader has noticed first
-    finally:
-        signal.signal(signal.SIGINT, before)
-    return None
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
+def _first_encoder(config: RunConfig, *, begins: bool) -> Encoder:
+    """The encoder that a run begins with; of one that goes on, its shape, for the weights of its checkpoint."""
+    if config.init_from is None:
+        return build_encoder(config.encoder, load=begins)
+    encoder = build_encoder(config.encoder, load=False)
+    if begins:
+        source = open_run(config.init_from, checkpoints=Path(config.checkpoints).expanduser())
+        try:
+            encoder.load_plain(tuned_encoder(source.config, source.folder).state_dict())
+        except RuntimeError as error:
+            reason = str(error).splitlines()[-1].strip()
+            raise CheckpointError(f"init_from: {source.folder} has another encoder: {reason}") from None
+    return encoder

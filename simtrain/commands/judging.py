@@ -9,6 +9,7 @@ from simtrain.data.datasets import worker_count
 from simtrain.data.embedding import embed_images, inference_device
 from simtrain.encoders.base import Encoder
 from simtrain.evaluation.protocol import Evaluation, RetrievalTask, judge
+from simtrain.training.ranks import local_count
 
 
 def embed_rows(
@@ -20,7 +21,7 @@ def embed_rows(
         images,
         rows,
         batch_size=config.evaluation.batch_size,
-        workers=worker_count(config.data.workers),
+        workers=worker_count(config.data.workers, sharing=local_count()),
         device=inference_device(config.trainer.accelerator),
         progress=progress,
     )

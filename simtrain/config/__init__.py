@@ -3,6 +3,7 @@
 from simtrain.config.encoder import (
     EncoderConfig,
     HistogramConfig,
+    LoraConfig,
     PixelsConfig,
     ResNetConfig,
     TimmConfig,
@@ -18,6 +19,8 @@ from simtrain.config.loading import (
 )
 from simtrain.config.objective import (
     ComponentConfig,
+    FalseNegativesConfig,
+    MemoryConfig,
     MetricLearningConfig,
     ObjectiveConfig,
     SimCLRConfig,
@@ -42,6 +45,7 @@ from simtrain.config.run import (
     TrainerConfig,
     TransformConfig,
 )
+from simtrain.config.tracking import TrackingConfig, WandbConfig
 
 __all__ = [
     "AugmentationConfig",
@@ -51,8 +55,11 @@ __all__ = [
     "EncoderConfig",
     "EvaluationConfig",
     "ExportConfig",
+    "FalseNegativesConfig",
     "HistogramConfig",
     "InspectionConfig",
+    "LoraConfig",
+    "MemoryConfig",
     "MetricLearningConfig",
     "NearDuplicatesConfig",
     "ObjectiveConfig",
@@ -66,9 +73,11 @@ __all__ = [
     "StoreConfig",
     "SyntheticConfig",
     "TimmConfig",
+    "TrackingConfig",
     "TrainerConfig",
     "TransformConfig",
     "TripletConfig",
+    "WandbConfig",
     "apply_overrides",
     "differences",
     "dump_yaml",

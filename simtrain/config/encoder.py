@@ -9,6 +9,23 @@ from simtrain.config.section import Section
 Resize = Literal["pad", "crop", "squash"]
 
 
+class LoraConfig(Section):
+    """Low-rank adaptation (https://arxiv.org/abs/2106.09685): the weights stay, small factors beside them learn."""
+
+    rank: int = Field(default=8, ge=1, le=512)
+    """Rank of the factors, 1 to 512."""
+
+    alpha: float = Field(default=16.0, gt=0, le=1024)
+    """The factors' product is added times `alpha` / `rank`; above 0 to 1024."""
+
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+    """Share of the factors' inputs that is dropped in training, 0 to below 1."""
+
+    targets: list[str] = Field(default_factory=list)
+    """Linear layers of the network that get factors, by name, `*` for any part of it: `blocks.*.attn.qkv`; none named:
+    every linear layer of the attention (`qkv`, `q_proj`, `k_proj`, `v_proj`)."""
+
+
 class _NetworkConfig(Section):
     weights: str = "none"
     """Where the pretrained weights come from: `none` (random), a file (.pt, .pth, .ckpt, .safetensors),
@@ -28,6 +45,10 @@ class _NetworkConfig(Section):
     embedding_size: Annotated[int, Field(ge=2, le=8192)] | None = None
     """Dimensions of the embedding, 2 to 8192, by a trained linear layer that is kept at export; null: the network's own
     pooled features."""
+
+    lora: LoraConfig | None = None
+    """Train low-rank factors beside the network's linear layers instead of the network (vision transformers); null:
+    the network itself. Needs the extra `lora`."""
 
 
 class ResNetConfig(_NetworkConfig):

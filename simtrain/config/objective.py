@@ -17,6 +17,27 @@ class ProjectionHeadConfig(Section):
     """Dimensions that the loss sees, 2 to 4096."""
 
 
+class FalseNegativesConfig(Section):
+    """Pairs that are no negatives although nothing says that they are positives."""
+
+    duplicate_groups: bool = True
+    """Leave out pairs of one `duplicate_group` of the catalogue."""
+
+    max_similarity: Annotated[float, Field(gt=0, le=1)] | None = None
+    """Leave out pairs whose cosine similarity under the untouched encoder exceeds this, above 0 to 1 (0.9 to 0.98);
+    null: none."""
+
+
+class MemoryConfig(Section):
+    """Cross-batch memory (https://arxiv.org/abs/1912.06798): embeddings of earlier batches to compare with."""
+
+    size: int = Field(ge=1, le=1_000_000)
+    """Embeddings that it holds, 1 to 1000000; the oldest go first."""
+
+    start_step: int = Field(default=0, ge=0)
+    """Steps after which it begins to fill: before, the embeddings move too fast to be kept."""
+
+
 class SimCLRConfig(Section):
     """NT-Xent: each view has to pick out its partner among all the other views of the batch."""
 
@@ -33,6 +54,20 @@ class SimCLRConfig(Section):
     projection_head: ProjectionHeadConfig | None = None
     """The head that the loss sees and export drops; null: the loss sees the embedding itself."""
 
+    decoupled: bool = False
+    """Leave the partner out of the denominator (decoupled contrastive learning, https://arxiv.org/abs/2110.06848),
+    which helps small batches."""
+
+    label_weight: float = Field(default=0.0, ge=0, le=10)
+    """Add the supervised contrastive loss (https://arxiv.org/abs/2004.11362) over `label_column` times this, 0 to 10;
+    0.5 or less where the labels are coarse."""
+
+    label_column: str = "label"
+    """The catalogue column whose equal values that loss draws together."""
+
+    false_negatives: FalseNegativesConfig = FalseNegativesConfig()
+    """Pairs that are not pushed apart."""
+
     single_image_groups: Literal["error", "drop"] = "error"
     """With `positive: product`, what becomes of products with one training image: an `error`, or `drop` them."""
 
@@ -46,6 +81,12 @@ class _GroupedConfig(Section):
 
     single_image_groups: Literal["error", "drop"] = "error"
     """What becomes of groups with one training image, which have no positive pair: an `error`, or `drop` them."""
+
+    false_negatives: FalseNegativesConfig = FalseNegativesConfig()
+    """Pairs that are not pushed apart."""
+
+    memory: MemoryConfig | None = None
+    """Compare with embeddings of earlier batches too; null: with this batch alone."""
 
 
 class TripletConfig(_GroupedConfig):

@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 from simtrain.config.encoder import EncoderConfig, HistogramConfig, PixelsConfig
 from simtrain.config.objective import ObjectiveConfig, SimCLRConfig
 from simtrain.config.section import Section
+from simtrain.config.tracking import TrackingConfig
 
 Name = Annotated[str, Field(pattern=r"^\w[\w.-]*$")]
 SplitName = Literal["train", "val", "test"]
@@ -37,7 +38,12 @@ class DataConfig(Section):
     """Batches and the processes that make them."""
 
     batch_size: int = Field(default=96, ge=2, le=65536)
-    """Images per step for P by K batches and SimCLR's augmentations; pairs per step for `positive: product`."""
+    """Images per step of all devices together for P by K batches and SimCLR's augmentations; pairs per step for
+    `positive: product`. Each device takes an equal share."""
+
+    micro_batch_size: Annotated[int, Field(ge=1, le=65536)] | None = None
+    """Images that a device passes through the network at once; the loss sees the whole batch all the same (gradient
+    caching), so that memory grows with this number and a step takes a third longer. null: the device's whole share."""
 
     limit_batch_to: str | None = None
     """A column, such as `category` or `label`: a batch takes its groups from one value of it as far as they go, which
@@ -65,6 +71,10 @@ class OptimizerConfig(Section):
     warmup_fraction: float = Field(default=0.1, ge=0, lt=1)
     """Share of the steps in which the rate rises from 0, 0 to below 1; a cosine falls to 0 in the rest."""
 
+    layer_decay: float = Field(default=1.0, gt=0, le=1)
+    """Each layer's rate is this times the one's above it, above 0 to 1 (0.65 to 0.9 for vision transformers); 1: all
+    pretrained layers learn at one rate."""
+
     gradient_clip_norm: float | None = Field(default=1.0, gt=0)
     """Largest norm of the gradient; null: unlimited."""
 
@@ -84,14 +94,47 @@ class TrainerConfig(Section):
     freeze_batch_norm: bool = True
     """Keep the running statistics of BatchNorm as they came."""
 
+    freeze: list[str] = Field(default_factory=list)
+    """Parameters of the encoder that stay as they are, by name, `*` for any part of it: `network.layer1.*`."""
+
+    ema_decay: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """Keep a running average of the weights, which is what is validated and exported: this share of it stays at each
+    step, above 0 to below 1 (0.99 to 0.9999; less in the first steps); null: none."""
+
     early_stopping_patience: Annotated[int, Field(ge=1)] | None = None
     """Stop after so many epochs without a better `evaluation.monitor`; null: never."""
 
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
     """`auto` takes the GPU if there is one."""
 
-    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
-    """Arithmetic of the network; the loss is always computed in float32."""
+    devices: Literal["auto"] | Annotated[int, Field(ge=1, le=1024)] = "auto"
+    """Processes on this machine, a GPU each, 1 to 1024; `auto`: every visible GPU, or one process without a GPU. Under
+    torchrun or SLURM it is they who say how many."""
+
+    strategy: str = "ddp"
+    """How several devices train together: a name of Lightning's for data parallel, such as `ddp`,
+    `ddp_find_unused_parameters_true`, `ddp_static_graph`."""
+
+    save_every_steps: Annotated[int, Field(ge=1)] | None = None
+    """Save the run's state within an epoch too, every so many steps: what a crash may cost at most; null: at the end of
+    each epoch, and when the run is asked to end."""
+
+    rank_timeout: int = Field(default=600, ge=5, le=86400)
+    """Seconds after which a process that does not answer the others ends the run with an error, 5 to 86400."""
+
+    precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = "auto"
+    """Arithmetic of the network; the loss is always computed in float32. `auto`: `bf16-mixed` on GPUs that have it,
+    else `32-true`."""
+
+    activation_checkpointing: bool = False
+    """Compute a block's activations again in the backward pass instead of keeping them: a third slower, far less
+    memory."""
+
+    compile: bool = False
+    """Compile the network with `torch.compile`: slow first steps, faster later ones."""
+
+    stop_on_collapse: bool = True
+    """End a run whose embeddings have become alike or lie in a few dimensions, with the reason."""
 
 
 class EvaluationConfig(Section):
@@ -148,6 +191,10 @@ class RunConfig(Section):
     encoder: EncoderConfig
     """The network and its input."""
 
+    init_from: str | None = None
+    """A run (its name below `checkpoints`, or its folder) whose best weights the encoder begins with, instead of
+    `encoder.weights`; only weights are taken, it is a new run. null: none."""
+
     objective: ObjectiveConfig
     """What it is trained for."""
 
@@ -165,6 +212,9 @@ class RunConfig(Section):
 
     evaluation: EvaluationConfig = EvaluationConfig()
     """Judgement."""
+
+    tracking: TrackingConfig = TrackingConfig()
+    """Where figures go."""
 
     export: ExportConfig = ExportConfig()
     """The bundle."""

@@ -7,7 +7,7 @@ from torch.utils.data import DataLoader
 from typing_extensions import override
 
 from simtrain.data.datasets import CatalogImages, TrainingViews, image_loader, training_loader
-from simtrain.data.samplers import EpochBatches
+from simtrain.data.samplers import EpochBatches, Share
 
 
 class CatalogData(pl.LightningDataModule):
@@ -20,6 +20,7 @@ class CatalogData(pl.LightningDataModule):
         evaluation_batch_size: Images embedded at once.
         workers: Loading processes.
         pin_memory: Whether batches are put in page-locked memory, for a GPU.
+        share: Which of the validation batches are this process's.
     """
 
     def __init__(
@@ -31,6 +32,7 @@ class CatalogData(pl.LightningDataModule):
         evaluation_batch_size: int,
         workers: int,
         pin_memory: bool,
+        share: Share,
     ) -> None:
         super().__init__()
         self._training = training
@@ -39,6 +41,7 @@ class CatalogData(pl.LightningDataModule):
         self._evaluation_batch_size = evaluation_batch_size
         self._workers = workers
         self._pin_memory = pin_memory
+        self._share = share
 
     @override
     def train_dataloader(self) -> DataLoader[Any]:
@@ -55,6 +58,7 @@ class CatalogData(pl.LightningDataModule):
             batch_size=self._evaluation_batch_size,
             workers=self._workers,
             pin_memory=self._pin_memory,
+            share=self._share,
         )
 
     @override

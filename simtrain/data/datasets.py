@@ -5,6 +5,7 @@
 import os
 import signal
 from collections.abc import Sequence
+from functools import partial
 
 import cv2
 import numpy as np
@@ -16,7 +17,7 @@ from typing_extensions import override
 
 from simtrain.catalog.store.reader import ImageReader
 from simtrain.data.batch import Batch, Draw, ImageBatch
-from simtrain.data.samplers import EpochBatches
+from simtrain.data.samplers import EpochBatches, EvaluationBatches, Share
 from simtrain.data.transforms import ViewTransform, view_seed
 from simtrain.encoders.preprocessing import Preprocessing
 
@@ -88,6 +89,11 @@ class CatalogImages(Dataset[PlacedImage]):
         """Number of images."""
         return len(self._rows)
 
+    @property
+    def side(self) -> int:
+        """S."""
+        return self._preprocessing.image_size
+
     @override
     def __getitem__(self, position: int) -> tuple[NDArray[np.uint8], int]:
         return self._preprocessing.pixels(self._images.read(self._rows[position], at_least=None)), position
@@ -109,25 +115,33 @@ def training_loader(
     )
 
 
-def image_loader(dataset: CatalogImages, *, batch_size: int, workers: int, pin_memory: bool) -> DataLoader[PlacedImage]:
-    """A loader of `ImageBatch`es, in order, none left out."""
+def image_loader(
+    dataset: CatalogImages, *, batch_size: int, workers: int, pin_memory: bool, share: Share
+) -> DataLoader[PlacedImage]:
+    """A loader of `ImageBatch`es, in order, none left out; among several processes, of this one's batches."""
+    batches = EvaluationBatches(count=len(dataset), batch_size=batch_size, share=share)
     return DataLoader(
         dataset,
-        batch_size=batch_size,
-        num_workers=min(workers, -(-len(dataset) // batch_size)),
-        collate_fn=_collate_images,
+        batch_sampler=batches,
+        num_workers=min(workers, len(batches)),
+        collate_fn=partial(_collate_images, side=dataset.side),
         worker_init_fn=_begin_worker,
         pin_memory=pin_memory,
         generator=torch.Generator(),
     )
 
 
-def worker_count(configured: int | None) -> int:
-    """The configured number of loading processes, or one per usable core up to 8."""
+def worker_count(configured: int | None, *, sharing: int) -> int:
+    """The configured number of loading processes, or one per usable core up to 8.
+
+    Args:
+        configured: The number, for each training process; None: choose.
+        sharing: Training processes on this machine, which share its cores.
+    """
     if configured is not None:
         return configured
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1  # not on macOS
-    return min(8, usable)
+    return min(8, max(1, usable // sharing))
 
 
 def _collate_views(samples: Sequence[Sample]) -> Batch:
@@ -138,7 +152,11 @@ def _collate_views(samples: Sequence[Sample]) -> Batch:
     )
 
 
-def _collate_images(samples: Sequence[PlacedImage]) -> ImageBatch:
+def _collate_images(samples: Sequence[PlacedImage], *, side: int) -> ImageBatch:
+    if not samples:
+        return ImageBatch(
+            pixels=torch.empty(0, side, side, 3, dtype=torch.uint8), positions=torch.empty(0, dtype=torch.int64)
+        )
     return ImageBatch(
         pixels=_stack([pixels for pixels, _ in samples]), positions=torch.tensor([position for _, position in samples])
     )

@@ -10,8 +10,10 @@ from torch import Tensor
 from simtrain.catalog.progress import Progress
 from simtrain.catalog.store.reader import ImageReader
 from simtrain.data.datasets import CatalogImages, image_loader
+from simtrain.data.samplers import Share
 from simtrain.encoders.base import Encoder
 from simtrain.errors import ConfigError
+from simtrain.training.ranks import add_up, rank, rank_count
 
 
 def embed_images(
@@ -24,7 +26,7 @@ def embed_images(
     device: torch.device,
     progress: Progress,
 ) -> Tensor:
-    """Embed the pictures of catalogue rows in their order.
+    """Embed the pictures of catalogue rows in their order; several processes share them and all get the result.
 
     Args:
         encoder: Moved to the device and put in evaluation mode.
@@ -44,19 +46,23 @@ def embed_images(
     """
     encoder = encoder.to(device).eval()
     dataset = CatalogImages(images=images, rows=rows, preprocessing=encoder.preprocessing)
-    embeddings = torch.empty(len(rows), encoder.embedding_size)
-    loader = image_loader(dataset, batch_size=batch_size, workers=workers, pin_memory=device.type == "cuda")
+    embeddings = torch.zeros(len(rows), encoder.embedding_size)
+    share = Share(index=rank(), of=rank_count())
+    loader = image_loader(
+        dataset, batch_size=batch_size, workers=workers, pin_memory=device.type == "cuda", share=share
+    )
     try:
         for batch in progress(loader, len(loader), "embedding images"):
-            embeddings[batch.positions] = encoder.embed_pixels(batch.to(device).pixels).cpu()
+            if len(batch.positions):
+                embeddings[batch.positions] = encoder.embed_pixels(batch.to(device).pixels).cpu()
     except torch.OutOfMemoryError as error:
         reason = str(error).splitlines()[0]
         raise ConfigError(f"evaluation.batch_size: {reason}; set a smaller evaluation.batch_size") from error
-    return embeddings
+    return add_up(embeddings)
 
 
 def inference_device(accelerator: str) -> torch.device:
-    """The device that `trainer.accelerator` means here: `auto` takes a GPU if there is one.
+    """The device that `trainer.accelerator` means here; `auto`: a GPU if there is one, of several torch's current one.
 
     Raises:
         ConfigError: for `gpu` where torch sees none.

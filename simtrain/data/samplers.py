@@ -4,6 +4,7 @@
 
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,22 @@ from typing_extensions import override
 from simtrain.data.batch import Draw
 
 Rows = NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Share:
+    """What of a whole is this process's.
+
+    Attributes:
+        index: Number of the process, from 0.
+        of: Processes.
+    """
+
+    index: int
+    of: int
+
+
+WHOLE = Share(index=0, of=1)
 EpochPlan = Callable[[int], list[list[Draw]]]
 """The batches of an epoch, given its number; always as many."""
 
@@ -22,13 +39,24 @@ class EpochBatches(Sampler[list[Draw]]):
 
     It keeps count itself: Lightning tells a batch sampler its epoch only after the workers have fetched ahead.
 
+    Several processes go through the same batches, each through its share of every one: where a sample stands in the
+    epoch, and so its augmentation, does not depend on their number.
+
     Args:
         plan: What the batches are.
+        share: Which part of each batch is this process's.
+
+    Raises:
+        ValueError: if a batch does not divide among the processes.
     """
 
-    def __init__(self, *, plan: EpochPlan) -> None:
+    def __init__(self, *, plan: EpochPlan, share: Share) -> None:
         self._plan = plan
-        self._length = len(plan(0))
+        self._share = share
+        first = plan(0)
+        self._length = len(first)
+        if len(first[0]) % share.of:
+            raise ValueError(f"plan: batches of {len(first[0])} do not divide among {share.of} processes")
         self._epoch = 0
         self._skip = 0
 
@@ -45,7 +73,34 @@ class EpochBatches(Sampler[list[Draw]]):
         # Nothing counts before the first batch is asked for: a DataLoader with workers makes an iterator to throw away.
         batches = self._plan(self._epoch)[self._skip :]
         self._epoch, self._skip = self._epoch + 1, 0
-        yield from batches
+        for batch in batches:
+            size = len(batch) // self._share.of
+            yield batch[self._share.index * size : (self._share.index + 1) * size]
+
+
+class EvaluationBatches(Sampler[list[int]]):
+    """Positions of images in order, in batches; of several processes, each has every so many-th batch.
+
+    Each batch is what it would be in one process, so that its embeddings are, to the last bit. A process without any
+    has one empty batch, because Lightning leaves out the validation of a process without batches.
+
+    Args:
+        count: Images.
+        batch_size: Images of a batch; the last one may have fewer.
+        share: Which batches are this process's.
+    """
+
+    def __init__(self, *, count: int, batch_size: int, share: Share) -> None:
+        starts = range(0, count, batch_size)[share.index :: share.of]
+        self._batches = [list(range(start, min(start + batch_size, count))) for start in starts] or [[]]
+
+    def __len__(self) -> int:
+        """Batches of this process."""
+        return len(self._batches)
+
+    @override
+    def __iter__(self) -> Iterator[list[int]]:
+        yield from self._batches
 
 
 def shuffled_plan(rows: Rows, *, batch_size: int, seed: int) -> EpochPlan:

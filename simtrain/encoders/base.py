@@ -2,14 +2,19 @@
 
 # Shapes: N images, S = image_size, F features of the network, D dimensions of the embedding.
 
+import copy
 from abc import ABC, abstractmethod
-from typing import cast
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from typing import Self, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from simtrain.encoders.lora import fold_factors, has_factors, is_factor, plain_name
 from simtrain.encoders.preprocessing import Preprocessing
+from simtrain.errors import ConfigError
 
 
 class Encoder(nn.Module, ABC):
@@ -25,6 +30,7 @@ class Encoder(nn.Module, ABC):
     def __init__(self, *, preprocessing: Preprocessing, feature_size: int, embedding_size: int | None) -> None:
         super().__init__()
         self.preprocessing = preprocessing
+        self._is_compiled = False
         self.embedding_size = feature_size if embedding_size is None else embedding_size
         self.reduction: nn.Module = nn.Identity()
         if embedding_size is not None:
@@ -44,16 +50,82 @@ class Encoder(nn.Module, ABC):
         return F.normalize(self(images).float(), dim=1)
 
     def embed_pixels(self, pixels: Tensor) -> Tensor:
-        """(N, S, S, 3) uint8 pixels -> (N, D) embeddings of unit length, all in float32, without gradients."""
-        convolutions = torch.backends.cudnn.conv  # type: ignore[attr-defined]  # made at run time
-        before = convolutions.fp32_precision
-        convolutions.fp32_precision = "ieee"  # TensorFloat-32 would differ by more than a bundle's check allows
-        try:
-            with torch.inference_mode(), torch.autocast(pixels.device.type, enabled=False):
-                return self.embed(self.preprocessing.normalise(pixels))
-        finally:
-            convolutions.fp32_precision = before
+        """(N, S, S, 3) uint8 pixels -> (N, D) embeddings of unit length, all in float32, without gradients.
+
+        Never by compiled code, whose sums are rounded otherwise.
+        """
+        with (
+            _exact_convolutions(),
+            torch.inference_mode(),
+            torch.autocast(pixels.device.type, enabled=False),
+            torch.compiler.set_stance("force_eager") if self._is_compiled else nullcontext(),
+        ):
+            return self.embed(self.preprocessing.normalise(pixels))
 
     def new_parameters(self) -> list[nn.Parameter]:
-        """Parameters that no pretraining has seen, which a head's learning rate suits."""
+        """Parameters that no pretraining has seen, which a head's learning rate suits.
+
+        Low-rank factors are not among them: they start as no change at all of what is pretrained.
+        """
         return list(self.reduction.parameters())
+
+    def depth_of(self) -> dict[str, int]:
+        """Name of each parameter -> its layer: 0 at the input, the new last layer above all pretrained ones."""
+        fresh = {id(parameter) for parameter in self.new_parameters()}
+        pretrained = self.pretrained_depths()
+        above = max(pretrained.values(), default=-1) + 1
+        return {
+            name: above if id(parameter) in fresh else pretrained[name] for name, parameter in self.named_parameters()
+        }
+
+    def pretrained_depths(self) -> dict[str, int]:
+        """Name of each pretrained parameter -> its layer from 0 on; one layer, where a network knows no better."""
+        fresh = {id(parameter) for parameter in self.new_parameters()}
+        return {name: 0 for name, parameter in self.named_parameters() if id(parameter) not in fresh}
+
+    def checkpoint_activations(self) -> None:
+        """Compute each block's activations again in the backward pass instead of keeping them.
+
+        What counts how often it is passed through (BatchNorm in training mode) counts twice then.
+
+        Raises:
+            ConfigError: for a network that is not made of blocks.
+        """
+        raise ConfigError(
+            f"trainer.activation_checkpointing: {type(self).__name__} has no blocks for it; set it to false"
+        )
+
+    def compile_network(self) -> None:
+        """Compile what training runs, in place: the names of the weights stay."""
+        self.compile()
+        self._is_compiled = True
+
+    def load_plain(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take the weights of an encoder without low-rank factors, such as `merged` gave; factors here stay.
+
+        Raises:
+            RuntimeError: torch's, if the names or shapes are not this encoder's.
+        """
+        factors = {name: value for name, value in self.state_dict().items() if is_factor(name)}
+        own_name = {plain_name(name): name for name in self.state_dict() if name not in factors}
+        self.load_state_dict({**factors, **{own_name.get(name, name): value for name, value in tensors.items()}})
+
+    def merged(self) -> Self:
+        """A copy whose low-rank factors are added to the weights beside them, and so without any; itself without."""
+        if not has_factors(self):
+            return self
+        plain = copy.deepcopy(self)
+        fold_factors(plain)
+        return plain
+
+
+@contextmanager
+def _exact_convolutions() -> Iterator[None]:
+    """TensorFloat-32 would differ by more than a bundle's check allows."""
+    convolutions = torch.backends.cudnn.conv  # type: ignore[attr-defined]  # made at run time
+    before = convolutions.fp32_precision
+    convolutions.fp32_precision = "ieee"
+    try:
+        yield
+    finally:
+        convolutions.fp32_precision = before

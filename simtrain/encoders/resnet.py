@@ -7,6 +7,7 @@ from typing import cast
 import torch
 import torchvision
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 from typing_extensions import override
 
 from simtrain.encoders.base import Encoder
@@ -15,6 +16,7 @@ from simtrain.errors import CheckpointError, ConfigError
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
+_STAGES = ("layer1", "layer2", "layer3", "layer4")
 
 
 class ResNetEncoder(Encoder):
@@ -36,6 +38,35 @@ class ResNetEncoder(Encoder):
     @override
     def features(self, images: Tensor) -> Tensor:
         return cast(Tensor, self.network(images))
+
+    @override
+    def pretrained_depths(self) -> dict[str, int]:
+        """0 for the stem, then a layer for each residual block."""
+        stages = [(stage, self.network.get_submodule(stage)) for stage in _STAGES]
+        blocks = [f"network.{stage}.{block}." for stage, blocks in stages for block, _ in blocks.named_children()]
+        layer_of = {block: layer for layer, block in enumerate(blocks, start=1)}
+        names = [name for name, _ in self.network.named_parameters(prefix="network")]
+        return {name: layer_of.get(_first_parts(name, count=3), 0) for name in names}
+
+    @override
+    def checkpoint_activations(self) -> None:
+        for stage in _STAGES:
+            setattr(self.network, stage, _CheckpointedBlocks(*self.network.get_submodule(stage).children()))
+
+
+class _CheckpointedBlocks(nn.Sequential):
+    """A sequence that keeps what lies between its parts and computes what lies within them twice."""
+
+    @override
+    def forward(self, input: Tensor) -> Tensor:
+        values = input
+        for block in self:
+            values = cast(Tensor, checkpoint(block, values, use_reentrant=False))
+        return values
+
+
+def _first_parts(name: str, *, count: int) -> str:
+    return "".join(f"{part}." for part in name.split(".")[:count])
 
 
 def resnet_network(model: str, *, weights: str | None) -> tuple[nn.Module, int]:

@@ -9,6 +9,8 @@ from typing import Any, cast
 import timm
 import torch
 from timm.data.config import resolve_data_config
+from timm.models import group_parameters
+from timm.optim import auto_group_layers  # type: ignore[attr-defined]  # there, but not in its __all__
 from torch import Tensor, nn
 from typing_extensions import override
 
@@ -37,6 +39,25 @@ class TimmEncoder(Encoder):
     @override
     def features(self, images: Tensor) -> Tensor:
         return cast(Tensor, self.network(images))
+
+    @override
+    def pretrained_depths(self) -> dict[str, int]:
+        """As timm's own layer decay counts them; where the model does not say, as its modules follow each other."""
+        network = cast(Any, self.network)
+        if hasattr(network, "group_matcher"):
+            depths = group_parameters(network, network.group_matcher(coarse=False), reverse=True)
+        else:
+            depths = auto_group_layers(network)  # type: ignore[no-untyped-call]
+        return {f"network.{name}": depths[name] for name, _ in network.named_parameters()}
+
+    @override
+    def checkpoint_activations(self) -> None:
+        try:
+            cast(Any, self.network).set_grad_checkpointing(True)
+        except (AssertionError, AttributeError):  # timm's two ways to say that there is no such thing
+            model = getattr(self.network, "pretrained_cfg", {}).get("architecture", type(self.network).__name__)
+            message = f"trainer.activation_checkpointing: {model} has no blocks for it; set it to false"
+            raise ConfigError(message) from None
 
 
 def timm_network(model: str, *, from_hub: bool, image_size: int | None) -> nn.Module:

@@ -1,38 +1,44 @@
-"""The door to pytorch-metric-learning: its losses and miners, made from a name and parameters."""
+"""Losses on labelled embeddings: our triplets, or any loss and miner of pytorch-metric-learning."""
 
 # Shapes: N embeddings, D features.
 
 import copy
-import inspect
-from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Any
 
 import torch
-import torch.nn.functional as F
-from pytorch_metric_learning import distances, losses, miners
 from torch import Tensor, nn
 
-from simtrain.config import nearest
-from simtrain.errors import ConfigError
-
-MinerName = Literal["batch_hard", "semi_hard", "hard_negatives", "all"]
+from simtrain.errors import ConfigError, first_line
+from simtrain.losses.comparison import with_held, within_batch
+from simtrain.losses.false_negatives import PairMask
+from simtrain.losses.library import LibraryLoss, check_memory, library_loss, library_miner
+from simtrain.losses.memory import CrossBatchMemory
+from simtrain.losses.tiles import unit_rows
+from simtrain.losses.triplets import DistanceName, MinerName, TripletLoss
+from simtrain.losses.value import LossValue
 
 
 class MinedLoss(nn.Module):
-    """A loss of pytorch-metric-learning on the tuples that a miner picks, in float32 on unit vectors.
+    """A loss on the tuples that a miner picks, in float32 on unit vectors.
 
     Args:
-        loss: Called with embeddings, labels and the mined indices.
-        miner: Called with embeddings and labels; None leaves the choice to the loss.
+        criterion: The loss of a comparison, its own mining included.
+        memory: What the batch is compared with besides itself, and enters afterwards; None: itself alone.
     """
 
-    def __init__(self, *, loss: nn.Module, miner: Callable[[Tensor, Tensor], Any] | None) -> None:
+    def __init__(self, *, criterion: TripletLoss | LibraryLoss, memory: CrossBatchMemory | None) -> None:
         super().__init__()
-        self.loss = loss
-        self.miner = miner
+        self.criterion = criterion
+        self.memory = memory
 
-    def forward(self, embeddings: Tensor, labels: Tensor) -> Tensor:
-        """(N, D) embeddings and (N,) labels -> scalar.
+    def forward(self, embeddings: Tensor, labels: Tensor, *, excluded: PairMask | None) -> LossValue:
+        """Compare the embeddings of a batch.
+
+        Args:
+            embeddings: (N, D); need not be of unit length.
+            labels: (N,) int64, equal where two are positives of each other.
+            excluded: Pairs that are no negatives, of the N; None: all of different labels are.
 
         Raises:
             ValueError: if no two labels are equal, which would be a loss of 0 that teaches nothing.
@@ -40,16 +46,20 @@ class MinedLoss(nn.Module):
         if len(torch.unique(labels)) == len(labels):
             raise ValueError(f"labels: {len(labels)} images without one positive pair in the batch")
         with torch.autocast(embeddings.device.type, enabled=False):
-            unit = F.normalize(embeddings.float(), dim=1)
-            mined = None
-            if self.miner is not None:
-                with torch.no_grad():
-                    mined = self.miner(unit.detach(), labels)
-            value: Tensor = self.loss(unit, labels, mined)
-            return value
+            unit = unit_rows(embeddings)
+            if self.memory is None:
+                compared = within_batch(unit, labels, excluded=excluded)
+            else:
+                compared = with_held(unit, labels, held=self.memory.held(), excluded=excluded)
+            value: LossValue = self.criterion(compared)
+        if self.memory is not None and self.training:
+            self.memory.store(unit, labels, excluded.rows if excluded is not None else None)
+        return value
 
 
-def triplet_loss(*, margin: float, distance: Literal["cosine", "euclidean"], miner: MinerName) -> MinedLoss:
+def triplet_loss(
+    *, margin: float, distance: DistanceName, miner: MinerName, memory: CrossBatchMemory | None
+) -> MinedLoss:
     """Triplet margin loss (FaceNet, https://arxiv.org/abs/1503.03832, equation 1, with the chosen distance).
 
     Each mined triplet costs max(0, margin - similarity(anchor, positive) + similarity(anchor, negative)); the mean is
@@ -60,19 +70,9 @@ def triplet_loss(*, margin: float, distance: Literal["cosine", "euclidean"], min
         distance: `cosine` similarity, or `euclidean` distance of unit vectors (which the sign of the cost follows).
         miner: `batch_hard` (https://arxiv.org/abs/1703.07737, equation 5), `semi_hard` (FaceNet, equation 4),
             `hard_negatives` (every positive pair with the anchor's nearest negative), `all` triplets.
+        memory: What each batch is compared with besides itself, or None.
     """
-    measure = distances.CosineSimilarity() if distance == "cosine" else distances.LpDistance(normalize_embeddings=True)
-    chosen: Callable[[Tensor, Tensor], Any] | None
-    match miner:
-        case "batch_hard":
-            chosen = miners.BatchHardMiner(distance=measure)
-        case "semi_hard":
-            chosen = miners.TripletMarginMiner(margin=margin, type_of_triplets="semihard", distance=measure)
-        case "hard_negatives":
-            chosen = miners.BatchEasyHardMiner(pos_strategy="all", neg_strategy="hard", distance=measure)
-        case "all":
-            chosen = None
-    return MinedLoss(loss=losses.TripletMarginLoss(margin=margin, distance=measure), miner=chosen)
+    return MinedLoss(criterion=TripletLoss(margin=margin, distance=distance, miner=miner), memory=memory)
 
 
 def named_loss(
@@ -83,6 +83,7 @@ def named_loss(
     miner_parameters: Mapping[str, Any],
     classes: int,
     embedding_size: int,
+    memory: CrossBatchMemory | None,
 ) -> MinedLoss:
     """Any loss and miner of pytorch-metric-learning.
 
@@ -93,66 +94,35 @@ def named_loss(
         miner_parameters: Arguments of its constructor.
         classes: Number of training groups, for losses with proxies.
         embedding_size: D that the loss sees, for losses with proxies.
+        memory: What each batch is compared with besides itself, or None.
 
     Raises:
         ConfigError: for a name or a parameter that the library does not have, with the ones it has, and for a loss or
-            miner that does not work on labelled embeddings.
+            miner that does not work on labelled embeddings, or not with a memory.
     """
     sizes = {"num_classes": classes, "embedding_size": embedding_size}
-    made_miner = None
-    if miner is not None:
-        made_miner = _make(miners, miner, miner_parameters, sizes={}, where="objective.miner")
-    made_loss = _make(losses, loss, loss_parameters, sizes=sizes, where="objective.loss")
-    made = MinedLoss(loss=made_loss, miner=made_miner)
-    _try_out(made, embedding_size=embedding_size, name=loss if miner is None else f"{loss} with {miner}")
-    return made
+    made_miner = library_miner(miner, miner_parameters) if miner is not None else None
+    made_loss = library_loss(loss, loss_parameters, sizes=sizes)
+    if memory is not None:
+        check_memory(loss)
+    criterion = LibraryLoss(loss=made_loss, miner=made_miner)
+    name = loss if miner is None else f"{loss} with {miner}"
+    _try_out(criterion, embedding_size=embedding_size, name=name, with_memory=memory is not None)
+    return MinedLoss(criterion=criterion, memory=memory)
 
 
-def _try_out(made: MinedLoss, *, embedding_size: int, name: str) -> None:
+def _try_out(criterion: LibraryLoss, *, embedding_size: int, name: str, with_memory: bool) -> None:
     """Find out on two pairs, before any training, what the library notices in its first step only.
 
     On a copy: some losses remember what they have seen.
     """
     embeddings = torch.randn(4, embedding_size, generator=torch.Generator().manual_seed(0))
+    memory = CrossBatchMemory(size=4, embedding_size=embedding_size, start_step=0) if with_memory else None
+    tried = MinedLoss(criterion=copy.deepcopy(criterion), memory=memory)
     try:
         with torch.random.fork_rng(devices=[]), torch.no_grad():
-            copy.deepcopy(made)(embeddings, torch.tensor([0, 0, 1, 1]))
+            for _ in range(2 if with_memory else 1):
+                tried(embeddings, torch.tensor([0, 0, 1, 1]), excluded=None)
     except Exception as error:  # the library raises whatever its code trips over
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ConfigError(f"objective: {name} does not work on labelled embeddings: {reason}") from error
-
-
-def _make(module: Any, name: str, parameters: Mapping[str, Any], *, sizes: Mapping[str, int], where: str) -> Any:
-    parts = {
-        key: value for key, value in vars(module).items() if inspect.isclass(value) and issubclass(value, nn.Module)
-    }
-    known = {key: value for key, value in parts.items() if not key.startswith("Base")}
-    if name not in known:
-        near = nearest(name, known) or f"; allowed: {', '.join(sorted(known))}"
-        raise ConfigError(f"{where}.name: pytorch-metric-learning has no '{name}'{near}")
-    wanted = _constructor_parameters(known[name])
-    for key in parameters:
-        if key not in wanted:
-            near = nearest(key, wanted) or f"; allowed: {', '.join(sorted(wanted))}"
-            raise ConfigError(f"{where}.parameters.{key}: {name} has no such parameter{near}")
-    filled = {key: value for key, value in sizes.items() if key in wanted}
-    try:
-        return known[name](**{**filled, **parameters})
-    except (TypeError, ValueError, AssertionError) as error:
-        raise ConfigError(f"{where}: {name} refuses its parameters: {str(error).splitlines()[0]}") from error
-
-
-def _constructor_parameters(cls: type) -> set[str]:
-    """Names that the constructor takes, its bases' included where it passes **kwargs on."""
-    names: set[str] = set()
-    for base in cls.__mro__:
-        if base in (nn.Module, object):
-            break
-        constructor = vars(base).get("__init__")
-        if constructor is None:
-            continue
-        parameters = list(inspect.signature(constructor).parameters.values())[1:]
-        names |= {p.name for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)}
-        if not any(p.kind == p.VAR_KEYWORD for p in parameters):
-            break
-    return names
+        what = "labelled embeddings with a memory" if with_memory else "labelled embeddings"
+        raise ConfigError(f"objective: {name} does not work on {what}: {first_line(error)}") from error

@@ -3,11 +3,12 @@
 from torch import Tensor, nn
 from typing_extensions import override
 
-from simtrain.data.batch import Batch
 from simtrain.encoders.base import Encoder
 from simtrain.evaluation.protocol import RetrievalTask
+from simtrain.losses.false_negatives import FalseNegatives
 from simtrain.losses.metric_learning import MinedLoss
-from simtrain.modules.base import RetrievalModule, TrainingSettings
+from simtrain.losses.value import LossValue
+from simtrain.modules.base import RetrievalModule, SeenBatch, TrainingSettings
 
 
 class MetricLearningModule(RetrievalModule):
@@ -15,9 +16,10 @@ class MetricLearningModule(RetrievalModule):
 
     Args:
         mined_loss: Loss and miner; its own weights (proxies) are trained too.
+        false_negatives: Which pairs are no negatives; None: all of different labels are.
         encoder: What is fine-tuned.
         head: Projection head that export drops, or None.
-        settings: Optimizer and freezing.
+        settings: Optimizer, freezing, averaging, memory.
         validation: What validation scores, or None.
     """
 
@@ -25,6 +27,7 @@ class MetricLearningModule(RetrievalModule):
         self,
         *,
         mined_loss: MinedLoss,
+        false_negatives: FalseNegatives | None,
         encoder: Encoder,
         head: nn.Module | None,
         settings: TrainingSettings,
@@ -32,8 +35,14 @@ class MetricLearningModule(RetrievalModule):
     ) -> None:
         super().__init__(encoder=encoder, head=head, settings=settings, validation=validation)
         self.mined_loss = mined_loss
+        self._false_negatives = false_negatives
 
     @override
-    def loss(self, batch: Batch) -> Tensor:
-        value: Tensor = self.mined_loss(self.project(batch), batch.labels)
+    def loss(self, seen: SeenBatch) -> LossValue:
+        excluded = self._false_negatives.of(seen.flat_rows) if self._false_negatives is not None else None
+        value: LossValue = self.mined_loss(seen.embeddings, seen.labels, excluded=excluded)
         return value
+
+    @override
+    def positives(self, seen: SeenBatch) -> Tensor:
+        return seen.labels

@@ -1,38 +1,85 @@
 """SimCLR (https://arxiv.org/abs/2002.05709)."""
 
+from dataclasses import dataclass
+
+import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
-from simtrain.data.batch import Batch
 from simtrain.encoders.base import Encoder
 from simtrain.evaluation.protocol import RetrievalTask
+from simtrain.losses.false_negatives import FalseNegatives
 from simtrain.losses.nt_xent import nt_xent_loss
-from simtrain.modules.base import RetrievalModule, TrainingSettings
+from simtrain.losses.supervised import supervised_contrastive_loss
+from simtrain.losses.value import LossValue
+from simtrain.modules.base import RetrievalModule, SeenBatch, TrainingSettings
+
+
+@dataclass(frozen=True, kw_only=True)
+class SimCLRSettings:
+    """What NT-Xent compares.
+
+    Attributes:
+        temperature: Divides the cosine similarities.
+        decoupled: Leave the partner out of the denominator.
+        label_weight: Of the supervised contrastive loss over the batch's labels, which is added; 0: none.
+        false_negatives: Which pairs are no negatives; None: all are.
+    """
+
+    temperature: float
+    decoupled: bool
+    label_weight: float
+    false_negatives: FalseNegatives | None
 
 
 class SimCLRModule(RetrievalModule):
     """NT-Xent between two views: augmentations of one image, or two pictures of one product.
 
     Args:
-        temperature: Divides the cosine similarities.
+        objective: The loss.
         encoder: What is fine-tuned.
         head: Projection head that export drops, or None.
-        settings: Optimizer and freezing.
+        settings: Optimizer, freezing, averaging, memory.
         validation: What validation scores, or None.
     """
 
     def __init__(
         self,
         *,
-        temperature: float,
+        objective: SimCLRSettings,
         encoder: Encoder,
         head: nn.Module | None,
         settings: TrainingSettings,
         validation: RetrievalTask | None,
     ) -> None:
         super().__init__(encoder=encoder, head=head, settings=settings, validation=validation)
-        self._temperature = temperature
+        self._objective = objective
+
+    @property
+    @override
+    def temperature(self) -> float:
+        return self._objective.temperature
 
     @override
-    def loss(self, batch: Batch) -> Tensor:
-        return nt_xent_loss(self.project(batch), temperature=self._temperature)
+    def loss(self, seen: SeenBatch) -> LossValue:
+        objective = self._objective
+        excluded = objective.false_negatives.of(seen.flat_rows) if objective.false_negatives is not None else None
+        contrast = nt_xent_loss(
+            seen.embeddings, temperature=objective.temperature, decoupled=objective.decoupled, excluded=excluded
+        )
+        parts = {"nt_xent": contrast.detach()}
+        if not objective.label_weight or not bool((seen.labels >= 0).any()):
+            return LossValue(total=contrast, parts=parts)
+        labels = seen.labels.repeat(seen.rows.shape[1])
+        supervised = supervised_contrastive_loss(
+            seen.embeddings, labels, temperature=objective.temperature, excluded=excluded
+        )
+        return LossValue(
+            total=contrast + objective.label_weight * supervised,
+            parts={**parts, "supervised": supervised.detach()},
+        )
+
+    @override
+    def positives(self, seen: SeenBatch) -> Tensor:
+        samples, views = seen.rows.shape
+        return torch.arange(samples, device=seen.rows.device).repeat(views)

@@ -8,12 +8,17 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 from pytorch_lightning.utilities.exceptions import SIGTERMException
+from torch import nn
 from typing_extensions import override
 
 from simtrain.errors import CheckpointError
+from simtrain.training.guards import CollapsedError, NonFiniteError
+from simtrain.training.random_state import random_state, set_random_state
+from simtrain.training.ranks import from_first, of_each, rank
 
 BEST = "best.ckpt"
 LAST = "last.ckpt"
+_LEARNING, _AVERAGED = "encoder.", "averaged.encoder."
 
 
 class WholeFileIO(TorchCheckpointIO):
@@ -65,7 +70,10 @@ class ValidateLastSteps(pl.Callback):
 
 
 class BestAndLast(pl.Callback):
-    """Saves `last.ckpt` after every epoch and on interruption, and `best.ckpt` when the monitored figure is higher.
+    """Saves the last state and the best one.
+
+    `last.ckpt` is written after every epoch, on interruption and every so many steps; `best.ckpt` when the monitored
+    figure is higher.
 
     The untouched encoder is the first candidate: a run that never beats it leaves it as the best.
 
@@ -73,32 +81,50 @@ class BestAndLast(pl.Callback):
         folder: The run's.
         monitor: Name of the validation figure; None where there is nothing to validate, and the last is the best.
         first_value: The monitored figure before the first step; None with no monitor.
+        every_steps: Steps between two saves within an epoch; None: only at its end.
     """
 
-    def __init__(self, *, folder: Path, monitor: str | None, first_value: float | None) -> None:
+    def __init__(
+        self, *, folder: Path, monitor: str | None, first_value: float | None, every_steps: int | None
+    ) -> None:
         self._folder = folder
         self._monitor = monitor
+        self._every_steps = every_steps
         self.best_value = first_value
         self.best_epoch = 0
-        self._random_state: torch.Tensor | None = None
+        self._random_states: list[dict[str, Any]] = []
 
     @override
     def state_dict(self) -> dict[str, Any]:
-        random_state = torch.get_rng_state()  # dropout and sampling miners go on with it
-        return {"best_value": self.best_value, "best_epoch": self.best_epoch, "random_state": random_state}
+        # Dropout goes on with them. Every process comes here when one saves, because Lightning makes them all.
+        states = of_each(random_state())
+        return {"best_value": self.best_value, "best_epoch": self.best_epoch, "random_states": states}
 
     @override
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.best_value, self.best_epoch = state_dict["best_value"], state_dict["best_epoch"]
-        self._random_state = state_dict["random_state"]
+        self._random_states = state_dict["random_states"]
 
     @override
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if self._random_state is not None:
-            torch.set_rng_state(self._random_state)
+        if rank() < len(self._random_states):  # a run that goes on with more processes has none for the new ones
+            set_random_state(self._random_states[rank()])
         for name in (LAST, BEST):
-            if not (self._folder / name).exists():
+            if from_first(not (self._folder / name).exists()):
                 trainer.save_checkpoint(self._folder / name)
+
+    @override
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if self._every_steps is None or trainer.global_step % self._every_steps:
+            return
+        # Lightning counts the batch as completed after this hook only, and would count it again after a resume.
+        progress = trainer.fit_loop.epoch_loop.batch_progress
+        progress.increment_completed()
+        trainer.save_checkpoint(self._folder / LAST)
+        progress.current.completed -= 1
+        progress.total.completed -= 1
 
     @override
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -113,7 +139,8 @@ class BestAndLast(pl.Callback):
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
         # Lightning raises this one between steps; any other exception may find a step half done. It cannot go on with a
         # half done validation: then the last epoch's end remains what a resume begins from.
-        if isinstance(exception, SIGTERMException) and not trainer.validating:
+        whole = isinstance(exception, SIGTERMException | CollapsedError | NonFiniteError)
+        if whole and not trainer.validating:
             trainer.save_checkpoint(self._folder / LAST)
 
 
@@ -131,3 +158,20 @@ def read_module_state(path: Path) -> dict[str, torch.Tensor]:
     except Exception as error:  # torch raises whatever the bytes make its unpickler trip over
         raise CheckpointError(f"{path}: not a checkpoint of simtrain fit ({type(error).__name__})") from None
     return dict(state)
+
+
+def take_encoder_weights(encoder: nn.Module, run_folder: Path) -> None:
+    """Give an encoder the best weights of a run: the averaged ones where the run averages.
+
+    Raises:
+        CheckpointError: if the checkpoint is missing, broken, or of another encoder.
+    """
+    path = run_folder / BEST
+    state = read_module_state(path)
+    prefix = _AVERAGED if any(name.startswith(_AVERAGED) for name in state) else _LEARNING
+    tensors = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
+    try:
+        encoder.load_state_dict(tensors)
+    except RuntimeError as error:
+        reason = str(error).splitlines()[-1].strip()
+        raise CheckpointError(f"{path}: does not fit the run's encoder: {reason}") from None

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Protocol, cast
 
 import torch
 from torch import nn
@@ -19,6 +20,7 @@ class OptimizerSettings:
         weight_decay: Decoupled decay of matrices and filters.
         betas: Running averages of the gradient and its square.
         warmup_fraction: Share of the steps in which the rate rises from 0.
+        layer_decay: Each pretrained layer has this times the rate of the one above it; 1: all have one rate.
     """
 
     learning_rate: float
@@ -26,38 +28,63 @@ class OptimizerSettings:
     weight_decay: float
     betas: tuple[float, float]
     warmup_fraction: float
+    layer_decay: float
+
+
+class Layered(Protocol):
+    """A network that knows which of its layers each parameter belongs to."""
+
+    def named_parameters(self) -> Iterable[tuple[str, nn.Parameter]]:
+        """As `nn.Module` has it."""
+
+    def depth_of(self) -> dict[str, int]:
+        """Name of a parameter -> its layer, 0 at the input."""
 
 
 def parameter_groups(
-    module: nn.Module, *, new: Iterable[nn.Parameter], settings: OptimizerSettings
+    module: nn.Module, *, encoder: Layered, new: Iterable[nn.Parameter], settings: OptimizerSettings
 ) -> list[dict[str, object]]:
-    """Up to four groups: pretrained or new, with decay or without it (biases, normalisation, scalars).
+    """Pretrained or new parameters, with decay or without it (biases, normalisation, scalars): up to four groups.
+
+    A `layer_decay` below 1 makes groups of each pretrained layer (BEiT, https://arxiv.org/abs/2106.08254, and ELECTRA
+    before it): the topmost pretrained layer has the whole rate, each below it `layer_decay` times that above.
 
     Args:
-        module: Everything that is trained.
+        module: Everything that is trained. What has no gradient now (frozen, averaged) is in no group.
+        encoder: Its pretrained part, which knows its layers; not asked with a `layer_decay` of 1.
         new: Its parameters that no pretraining has seen.
         settings: Rates and decay.
+
+    Returns:
+        Keywords of AdamW's groups, each with a `name`: `encoder_decay`, `encoder_layer3_no_decay`, `head_decay` …
     """
     fresh = {id(parameter) for parameter in new}
-    members: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+    layers = _pretrained_layers(encoder, fresh) if settings.layer_decay < 1 else {}
+    top = max(layers.values(), default=0)
+    members: dict[tuple[bool, int, bool], list[nn.Parameter]] = {}
     for parameter in module.parameters():
-        members.setdefault((id(parameter) in fresh, parameter.ndim > 1), []).append(parameter)
+        if parameter.requires_grad:
+            key = (id(parameter) in fresh, layers.get(id(parameter), top), parameter.ndim > 1)
+            members.setdefault(key, []).append(parameter)
     return [
         {
             "params": parameters,
-            "lr": settings.learning_rate * (settings.head_factor if is_new else 1.0),
+            "lr": settings.learning_rate * (settings.head_factor if is_new else settings.layer_decay ** (top - layer)),
             "weight_decay": settings.weight_decay if decays else 0.0,
-            "name": f"{'head' if is_new else 'encoder'}_{'decay' if decays else 'no_decay'}",
+            "name": _group_name(is_new=is_new, layer=layer if layers else None, decays=decays),
         }
-        for (is_new, decays), parameters in sorted(members.items())
+        for (is_new, layer, decays), parameters in sorted(members.items())
     ]
 
 
 def adamw_with_cosine(
     groups: list[dict[str, object]], *, settings: OptimizerSettings, steps: int
 ) -> tuple[torch.optim.Optimizer, LambdaLR]:
-    """The optimizer and a schedule that is advanced after every one of `steps` steps."""
-    optimizer = torch.optim.AdamW(groups, betas=settings.betas)
+    """The optimizer, its kernels fused on a GPU, and a schedule that is advanced after every one of `steps` steps."""
+    optimizer = torch.optim.AdamW(groups, betas=settings.betas, fused=_on_gpu(groups) or None)
+    # It could undo a gradient scaler's scale in its own step, for which Lightning refuses to clip the gradients; they
+    # are unscaled before the clipping instead, as with any other optimizer.
+    optimizer._step_supports_amp_scaling = False  # torch and Lightning read it
     warmup = round(settings.warmup_fraction * steps)
     return optimizer, LambdaLR(optimizer, lambda step: warmup_cosine(step, steps=steps, warmup=warmup))
 
@@ -67,3 +94,21 @@ def warmup_cosine(step: int, *, steps: int, warmup: int) -> float:
     if step < warmup:
         return (step + 1) / (warmup + 1)
     return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warmup) / max(1, steps - warmup))))
+
+
+def _pretrained_layers(encoder: Layered, fresh: set[int]) -> dict[int, int]:
+    """Identity of each pretrained parameter -> its layer."""
+    depth_of = encoder.depth_of()
+    return {
+        id(parameter): depth_of[name] for name, parameter in encoder.named_parameters() if id(parameter) not in fresh
+    }
+
+
+def _group_name(*, is_new: bool, layer: int | None, decays: bool) -> str:
+    owner = "head" if is_new else "encoder" if layer is None else f"encoder_layer{layer}"
+    return f"{owner}_{'decay' if decays else 'no_decay'}"
+
+
+def _on_gpu(groups: list[dict[str, object]]) -> bool:
+    parameters = [parameter for group in groups for parameter in cast(list[nn.Parameter], group["params"])]
+    return all(parameter.is_cuda for parameter in parameters)

@@ -28,7 +28,7 @@ class Step:
 
 
 class EpochLog(pl.Callback):
-    """One row of `metrics.csv` and one line of text per epoch; row 0 is the untouched encoder.
+    """One row of `metrics.csv` and one line of text per epoch, on the first process; row 0 is the untouched encoder.
 
     Args:
         folder: The run's.
@@ -57,11 +57,11 @@ class EpochLog(pl.Callback):
 
     @override
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self._images, self._began = 0, time.perf_counter()
-        rows = [row for row in read_metrics(self._path) if int(row["epoch"]) <= trainer.current_epoch]
-        if not rows:
-            rows = [{"epoch": "0", "step": "0", **_as_text(self._first)}]
-        _write_rows(self._path, rows)
+        if trainer.is_global_zero:
+            rows = [row for row in read_metrics(self._path) if int(row["epoch"]) <= trainer.current_epoch]
+            if not rows:
+                rows = [{"epoch": "0", "step": "0", **_as_text(self._first)}]
+            _write_rows(self._path, rows)
         self._images, self._began = 0, time.perf_counter()  # a resume in mid-epoch begins no epoch
 
     @override
@@ -72,8 +72,10 @@ class EpochLog(pl.Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        self._images += batch.views.shape[0] * batch.views.shape[1]
+        self._images += batch.views.shape[0] * batch.views.shape[1] * trainer.world_size
         self._last_batch_ended = time.perf_counter()
+        if not trainer.is_global_zero:
+            return
         self._step(
             Step(
                 epoch=trainer.current_epoch + 1,
@@ -86,7 +88,9 @@ class EpochLog(pl.Callback):
 
     @override
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        figures = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        figures = {name: float(value) for name, value in trainer.callback_metrics.items()}  # may ask other processes
+        if not trainer.is_global_zero:
+            return
         row = {
             "epoch": trainer.current_epoch + 1,
             "step": trainer.global_step,

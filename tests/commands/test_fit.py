@@ -24,6 +24,7 @@ from simtrain.commands.fit import fit
 from simtrain.config import RunConfig, dump_yaml, parse_run_config
 from simtrain.data.embedding import embed_images
 from simtrain.errors import CatalogError, CheckpointError, ConfigError, SimtrainError
+from simtrain.losses.value import LossValue
 from simtrain.modules.metric_learning import MetricLearningModule
 from simtrain.training.checkpoints import read_module_state
 from simtrain.training.progress import read_metrics
@@ -56,6 +57,7 @@ def test_a_run_leaves_the_files_of_the_contract(make_config: MakeConfig) -> None
         "last.ckpt",
         "metrics.csv",
         "run.json",
+        "steps.csv",
     ]
 
 
@@ -260,10 +262,14 @@ def test_a_broken_checkpoint_is_told_on_resume(make_config: MakeConfig) -> None:
 
 
 def test_a_loss_that_is_no_number_ends_the_run(make_config: MakeConfig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(MetricLearningModule, "loss", lambda module, batch: module.project(batch).sum() * torch.nan)
-    expected = "training diverged: the loss is nan in step 1 of epoch 1; set a smaller optimizer.learning_rate"
-    with pytest.raises(SimtrainError, match=f"^{re.escape(expected)}$"):
-        run(make_config())
+    monkeypatch.setattr(
+        MetricLearningModule, "loss", lambda module, seen: LossValue(total=seen.embeddings.sum() * torch.nan)
+    )
+    expected = "training diverged: the loss is nan in step 1 of epoch 1, though every embedding is finite (batch: "
+    config = make_config()
+    with pytest.raises(SimtrainError, match=f"^{re.escape(expected)}"):
+        run(config)
+    assert (Path(config.checkpoints) / "small" / "last.ckpt").exists()
 
 
 def test_a_resumed_run_needs_no_pretrained_weights(make_config: MakeConfig, tmp_path: Path) -> None:

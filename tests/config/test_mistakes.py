@@ -10,8 +10,8 @@ from simtrain.errors import ConfigError
 
 SMALLEST = "catalog: data/shop\nencoder: {kind: pixels}\nobjective: {kind: simclr}\n"
 TOP_LEVEL = (
-    "catalog, run, checkpoints, seed, fold, relevance, encoder, objective, augmentation, data, optimizer, trainer, "
-    "evaluation, export"
+    "catalog, run, checkpoints, seed, fold, relevance, encoder, init_from, objective, augmentation, data, optimizer, "
+    "trainer, evaluation, tracking, export"
 )
 
 Write = Callable[[str | bytes], Path]

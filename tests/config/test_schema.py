@@ -19,7 +19,10 @@ SECTIONS_OF_A_RUN = {
     "DataConfig",
     "EvaluationConfig",
     "ExportConfig",
+    "FalseNegativesConfig",
     "HistogramConfig",
+    "LoraConfig",
+    "MemoryConfig",
     "MetricLearningConfig",
     "OptimizerConfig",
     "PixelsConfig",
@@ -28,8 +31,10 @@ SECTIONS_OF_A_RUN = {
     "SimCLRConfig",
     "TimmConfig",
     "TrainerConfig",
+    "TrackingConfig",
     "TransformConfig",
     "TripletConfig",
+    "WandbConfig",
 }
 ENCODERS = {
     "resnet": {"kind": "resnet"},

@@ -20,7 +20,7 @@ from simtrain.catalog.store import reader
 from simtrain.catalog.store.reader import SourceImages
 from simtrain.data.batch import Batch, Draw
 from simtrain.data.datasets import CatalogImages, TrainingViews, image_loader, training_loader, worker_count
-from simtrain.data.samplers import EpochBatches, grouped_plan, shuffled_plan
+from simtrain.data.samplers import WHOLE, EpochBatches, grouped_plan, shuffled_plan
 from simtrain.data.transforms import ViewTransform, custom_transform, preset_transform
 from simtrain.encoders.preprocessing import Resize
 from simtrain.errors import CatalogError
@@ -55,7 +55,7 @@ def solid(path: Path, colour: tuple[int, int, int], *, size: tuple[int, int] = (
 
 
 def epochs_of(paths: list[Path], *, workers: int, epochs: int, seed: int = 7) -> list[list[Batch]]:
-    batches = EpochBatches(plan=shuffled_plan(np.arange(len(paths)), batch_size=4, seed=3))
+    batches = EpochBatches(plan=shuffled_plan(np.arange(len(paths)), batch_size=4, seed=3), share=WHOLE)
     loader = training_loader(training_views(paths, seed=seed), batches=batches, workers=workers, pin_memory=False)
     return [list(loader) for _ in range(epochs)]
 
@@ -114,7 +114,7 @@ def test_two_samples_of_one_image_in_a_batch_differ(paths: list[Path]) -> None:
     groups = {0: np.array([0]), 1: np.array([1])}
     plan = grouped_plan(groups, groups_per_batch=2, images_per_group=4, within=None, seed=0)
     dataset = training_views(paths, views=1)
-    (batch,) = training_loader(dataset, batches=EpochBatches(plan=plan), workers=0, pin_memory=False)
+    (batch,) = training_loader(dataset, batches=EpochBatches(plan=plan, share=WHOLE), workers=0, pin_memory=False)
     assert sorted(batch.rows[:, 0].tolist()) == [0, 0, 0, 0, 1, 1, 1, 1]
     assert len({view.numpy().tobytes() for view in batch.views}) == 8
 
@@ -223,7 +223,7 @@ def test_making_a_loader_leaves_the_random_state_alone(paths: list[Path]) -> Non
 @pytest.mark.parametrize("workers", [0, 2])
 def test_images_come_in_order_and_none_is_left_out(paths: list[Path], workers: int) -> None:
     dataset = CatalogImages(images=SourceImages(paths=paths), rows=range(len(paths)), preprocessing=PREPROCESSING)
-    batches = list(image_loader(dataset, batch_size=4, workers=workers, pin_memory=False))
+    batches = list(image_loader(dataset, batch_size=4, workers=workers, pin_memory=False, share=WHOLE))
     assert [batch.positions.tolist() for batch in batches] == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
     for position, pixels in enumerate(torch.cat([batch.pixels for batch in batches]).numpy()):
         expected = Image.open(paths[position]).convert("RGB").resize((SIZE, SIZE), Image.Resampling.BILINEAR)
@@ -239,7 +239,7 @@ def test_images_are_read_whole(paths: list[Path], monkeypatch: pytest.MonkeyPatc
 @pytest.mark.filterwarnings("ignore:This DataLoader will create")
 def test_no_more_processes_than_batches(paths: list[Path]) -> None:
     dataset = CatalogImages(images=SourceImages(paths=paths), rows=range(len(paths)), preprocessing=PREPROCESSING)
-    assert image_loader(dataset, batch_size=4, workers=8, pin_memory=False).num_workers == 3
+    assert image_loader(dataset, batch_size=4, workers=8, pin_memory=False, share=WHOLE).num_workers == 3
 
 
 def test_an_unreadable_image_is_named(tmp_path: Path) -> None:
@@ -255,4 +255,4 @@ def test_the_number_of_loading_processes(
     monkeypatch: pytest.MonkeyPatch, configured: int | None, cores: int, expected: int
 ) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _process: set(range(cores)))
-    assert worker_count(configured) == expected
+    assert worker_count(configured, sharing=1) == expected

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from simtrain.data.batch import Draw
-from simtrain.data.samplers import EpochBatches, EpochPlan, grouped_plan, paired_plan, shuffled_plan
+from simtrain.data.samplers import WHOLE, EpochBatches, EpochPlan, grouped_plan, paired_plan, shuffled_plan
 
 Rows = NDArray[np.int64]
 
@@ -264,13 +264,13 @@ def test_pairs_need_as_many_groups_as_a_batch_holds() -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_each_iteration_is_the_next_epoch(kind: str) -> None:
     plan = a_plan(kind, seed=2)
-    batches = EpochBatches(plan=plan)
+    batches = EpochBatches(plan=plan, share=WHOLE)
     assert [list(batches) for _ in range(3)] == [plan(0), plan(1), plan(2)]
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_its_length_is_that_of_a_whole_epoch_wherever_it_starts(kind: str) -> None:
-    batches = EpochBatches(plan=a_plan(kind, seed=2))
+    batches = EpochBatches(plan=a_plan(kind, seed=2), share=WHOLE)
     batches.start_at(epoch=1, batch=1)
     assert len(batches) == len(a_plan(kind, seed=2)(0))
 
@@ -278,11 +278,11 @@ def test_its_length_is_that_of_a_whole_epoch_wherever_it_starts(kind: str) -> No
 @given(kind=st.sampled_from(KINDS), epoch=st.integers(0, 4), place=st.integers(0, 30))
 @settings(max_examples=60, deadline=None)
 def test_it_goes_on_as_if_it_had_not_been_interrupted(kind: str, epoch: int, place: int) -> None:
-    uninterrupted = EpochBatches(plan=a_plan(kind, seed=4))
+    uninterrupted = EpochBatches(plan=a_plan(kind, seed=4), share=WHOLE)
     whole = [batch for _ in range(epoch + 2) for batch in uninterrupted]
     length = len(uninterrupted)
     batch = place % (length + 1)  # the last one means that the epoch was over
-    resumed = EpochBatches(plan=a_plan(kind, seed=4))
+    resumed = EpochBatches(plan=a_plan(kind, seed=4), share=WHOLE)
     resumed.start_at(epoch=epoch, batch=batch)
     rest = [draws for _ in range(1 if batch == length else 2) for draws in resumed]
     assert rest == whole[epoch * length + batch :]

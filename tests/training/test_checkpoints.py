@@ -60,7 +60,7 @@ def run_scripted(folder: Path, figures: list[float], keeper: BestAndLast, **sett
 
 
 def keeper_of(folder: Path, *, monitor: str | None = "val_figure", first: float | None = 0.3) -> BestAndLast:
-    return BestAndLast(folder=folder, monitor=monitor, first_value=first if monitor else None)
+    return BestAndLast(folder=folder, monitor=monitor, first_value=first if monitor else None, every_steps=None)
 
 
 def epoch_in(path: Path) -> float:
@@ -202,7 +202,7 @@ def train(
         say=lambda _line: None,
         step=lambda _step: None,
     )
-    keeper = BestAndLast(folder=folder, monitor=monitor, first_value=0.1 if validate else None)
+    keeper = BestAndLast(folder=folder, monitor=monitor, first_value=0.1 if validate else None, every_steps=None)
     callbacks = [log, keeper, *([interruption] if interruption else [])]
     trainer = bare_trainer(folder, callbacks=callbacks, plugins=[WholeFileIO()], max_epochs=3)
     encoder = TinyEncoder(seed=1, dropout=0.2)

@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from simtrain.training.freezing import hold_batch_norm, set_trainable
+from simtrain.errors import ConfigError
+from simtrain.training.freezing import freeze_matching, hold_batch_norm, hold_frozen_norms, set_trainable
 
 KINDS = [
     (nn.BatchNorm1d, (6, 4)),
@@ -87,3 +88,99 @@ def test_a_frozen_parameter_is_neither_moved_by_momentum_nor_decayed() -> None:
     set_trainable(layer.parameters(), trainable=False)
     optimizer.step()
     assert torch.equal(layer.weight, before)
+
+
+class Small(nn.Module):
+    """Two stages with a normalisation each, and a last layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.network = nn.ModuleDict(
+            {
+                "stage1": nn.Sequential(nn.Conv2d(3, 4, kernel_size=3), nn.BatchNorm2d(4)),
+                "stage2": nn.Sequential(nn.Conv2d(4, 4, kernel_size=3), nn.BatchNorm2d(4, affine=False)),
+            }
+        )
+        self.reduction = nn.Linear(4, 2)
+
+
+STAGE1 = {f"network.stage1.{name}" for name in ("0.weight", "0.bias", "1.weight", "1.bias")}
+STAGE2 = {f"network.stage2.{name}" for name in ("0.weight", "0.bias")}
+
+
+@pytest.mark.parametrize(
+    ("patterns", "expected"),
+    [
+        ([], set()),
+        (["network.stage1.*"], STAGE1),
+        (["network.*.0.bias", "*stage2*"], {"network.stage1.0.bias"} | STAGE2),
+        (["reduction.weight"], {"reduction.weight"}),
+        (["network.*"], STAGE1 | STAGE2),
+    ],
+)
+def test_patterns_freeze_the_parameters_that_they_name(patterns: list[str], expected: set[str]) -> None:
+    encoder = Small()
+    assert freeze_matching(encoder, patterns) == expected
+    assert {name for name, parameter in encoder.named_parameters() if not parameter.requires_grad} == expected
+
+
+def test_what_had_no_gradient_before_is_frozen_as_well() -> None:
+    encoder = Small()
+    encoder.network["stage2"].requires_grad_(False)
+    assert freeze_matching(encoder, ["reduction.bias"]) == STAGE2 | {"reduction.bias"}
+
+
+@pytest.mark.parametrize(
+    ("pattern", "hint"),
+    [
+        ("network.stage3.*", "; did you mean 'network.stage2.*'?"),
+        ("stage1.*", "; did you mean 'network.stage1.*'?"),
+        ("reduction.wieght", "; did you mean 'reduction.weight'?"),
+        ("backbone", "; it has network.stage1, network.stage2, reduction.weight, reduction.bias"),
+    ],
+)
+def test_pattern_without_a_parameter_is_told_with_what_there_is(pattern: str, hint: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        freeze_matching(Small(), ["network.stage1.*", pattern])
+    assert str(caught.value) == f"trainer.freeze: no parameter of the encoder matches '{pattern}'{hint}"
+
+
+def test_misspelt_pattern_freezes_nothing() -> None:
+    encoder = Small()
+    with pytest.raises(ConfigError):
+        freeze_matching(encoder, ["network.stage1.*", "network.stage3.*"])
+    assert all(parameter.requires_grad for parameter in encoder.parameters())
+
+
+@pytest.mark.parametrize("patterns", [["*"], ["network.*", "reduction.*"]])
+def test_freezing_everything_is_refused(patterns: list[str]) -> None:
+    with pytest.raises(ConfigError) as caught:
+        freeze_matching(Small(), patterns)
+    assert str(caught.value) == ("trainer.freeze: nothing of the encoder is left to learn; freeze fewer of its layers")
+
+
+@pytest.mark.parametrize(
+    ("patterns", "training"),
+    [
+        ([], [True, True]),
+        (["network.stage1.*"], [False, True]),
+        (["network.stage1.1.*"], [False, True]),
+        (["network.stage1.0.*"], [True, True]),
+        (["network.stage2.*"], [True, False]),  # this one has no parameters of its own
+        (["network.stage2.0.weight"], [True, True]),
+        (["network.*"], [False, False]),
+    ],
+)
+def test_normalisations_inside_what_is_frozen_are_held(patterns: list[str], training: list[bool]) -> None:
+    encoder = Small().train()
+    hold_frozen_norms(encoder, frozen=freeze_matching(encoder, patterns))
+    norms = [part for part in encoder.modules() if isinstance(part, nn.BatchNorm2d)]
+    assert [norm.training for norm in norms] == training
+
+
+def test_normalisations_are_not_held_for_what_rests_only_now() -> None:
+    encoder = Small().train()
+    frozen = freeze_matching(encoder, ["network.stage1.*"])
+    set_trainable(encoder.parameters(), trainable=False)
+    hold_frozen_norms(encoder, frozen=frozen)
+    assert encoder.network["stage2"][1].training

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from pytorch_lightning.plugins.precision import MixedPrecision
 from tiny_training import optimizer_settings
 from torch import nn
 
@@ -21,9 +22,17 @@ class Network(nn.Module):
         self.head = nn.Linear(4, 2)
 
 
+class Layers(Network):
+    """The same with a layer for each of its parts; `head` lies above them."""
+
+    def depth_of(self) -> dict[str, int]:
+        layers = {"filters": 0, "normalisation": 0, "matrix": 1, "scale": 2, "head": 3}
+        return {name: layers[name.split(".")[0]] for name, _ in self.named_parameters()}
+
+
 def names_by_group(network: Network, *, new: list[nn.Parameter]) -> dict[str, set[str]]:
     names = {id(parameter): name for name, parameter in network.named_parameters()}
-    groups = parameter_groups(network, new=new, settings=optimizer_settings())
+    groups = parameter_groups(network, encoder=Network(), new=new, settings=optimizer_settings())
     return {str(group["name"]): {names[id(parameter)] for parameter in group["params"]} for group in groups}
 
 
@@ -31,7 +40,7 @@ def rates_of_a_run(*, steps: int, **settings: float) -> dict[str, list[float]]:
     """The rate of each group in every step of a run, as Lightning drives it: step, then advance."""
     network = Network()
     settings_ = optimizer_settings(**settings)
-    groups = parameter_groups(network, new=network.head.parameters(), settings=settings_)
+    groups = parameter_groups(network, encoder=Network(), new=network.head.parameters(), settings=settings_)
     optimizer, schedule = adamw_with_cosine(groups, settings=settings_, steps=steps)
     rates: dict[str, list[float]] = {group["name"]: [] for group in optimizer.param_groups}
     for _ in range(steps):
@@ -54,7 +63,7 @@ def test_biases_normalisation_and_scalars_are_not_decayed() -> None:
 
 def test_every_parameter_is_in_one_group() -> None:
     network = Network()
-    groups = parameter_groups(network, new=network.head.parameters(), settings=optimizer_settings())
+    groups = parameter_groups(network, encoder=Network(), new=network.head.parameters(), settings=optimizer_settings())
     members = [id(parameter) for group in groups for parameter in group["params"]]
     assert sorted(members) == sorted(id(parameter) for parameter in network.parameters())
 
@@ -66,7 +75,7 @@ def test_there_is_no_group_without_members() -> None:
 def test_new_parameters_learn_faster() -> None:
     network = Network()
     settings = optimizer_settings(learning_rate=0.02, head_factor=5.0)
-    groups = parameter_groups(network, new=network.head.parameters(), settings=settings)
+    groups = parameter_groups(network, encoder=Network(), new=network.head.parameters(), settings=settings)
     assert {group["name"]: group["lr"] for group in groups} == {
         "encoder_no_decay": 0.02,
         "encoder_decay": 0.02,
@@ -76,7 +85,7 @@ def test_new_parameters_learn_faster() -> None:
 
 
 def test_matrices_and_filters_are_decayed_as_told() -> None:
-    groups = parameter_groups(Network(), new=[], settings=optimizer_settings(weight_decay=0.3))
+    groups = parameter_groups(Network(), encoder=Network(), new=[], settings=optimizer_settings(weight_decay=0.3))
     assert {group["name"]: group["weight_decay"] for group in groups} == {"encoder_no_decay": 0.0, "encoder_decay": 0.3}
 
 
@@ -127,7 +136,7 @@ def test_a_step_is_that_of_the_paper() -> None:
     network = nn.ParameterList([weight])
     settings = optimizer_settings(learning_rate=0.1, weight_decay=0.5, betas=(0.8, 0.9), warmup_fraction=0.0)
     optimizer, _ = adamw_with_cosine(
-        parameter_groups(network, new=[], settings=settings), settings=settings, steps=1000
+        parameter_groups(network, encoder=Network(), new=[], settings=settings), settings=settings, steps=1000
     )
     expected, first, second = 2.0, 0.0, 0.0
     for step, gradient in enumerate([0.3, -1.2, 0.7], start=1):
@@ -137,3 +146,84 @@ def test_a_step_is_that_of_the_paper() -> None:
         adam = (first / (1 - 0.8**step)) / (np.sqrt(second / (1 - 0.9**step)) + 1e-8)
         expected -= 0.1 * (adam + 0.5 * expected)
         assert weight.item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_each_layer_learns_slower_than_the_one_above_it() -> None:
+    network = Layers()
+    settings = optimizer_settings(learning_rate=0.1, head_factor=5.0, weight_decay=0.3, layer_decay=0.5)
+    groups = parameter_groups(network, encoder=network, new=network.head.parameters(), settings=settings)
+    assert [(group["name"], pytest.approx(group["lr"]), group["weight_decay"]) for group in groups] == [
+        ("encoder_layer0_no_decay", 0.025, 0.0),
+        ("encoder_layer0_decay", 0.025, 0.3),
+        ("encoder_layer1_no_decay", 0.05, 0.0),
+        ("encoder_layer1_decay", 0.05, 0.3),
+        ("encoder_layer2_no_decay", 0.1, 0.0),
+        ("head_no_decay", 0.5, 0.0),
+        ("head_decay", 0.5, 0.3),
+    ]
+
+
+def test_layers_hold_their_own_parameters() -> None:
+    network = Layers()
+    settings = optimizer_settings(layer_decay=0.5)
+    groups = parameter_groups(network, encoder=network, new=network.head.parameters(), settings=settings)
+    members = {group["name"]: {id(parameter) for parameter in group["params"]} for group in groups}
+    assert members["encoder_layer0_decay"] == {id(network.filters.weight)}
+    assert members["encoder_layer1_no_decay"] == {id(network.matrix.bias)}
+    assert members["encoder_layer2_no_decay"] == {id(network.scale)}
+    assert members["head_decay"] == {id(network.head.weight)}
+
+
+def test_layers_that_learn_alike_are_not_told_apart() -> None:
+    network = Layers()
+    new = list(network.head.parameters())
+    asked = parameter_groups(network, encoder=network, new=new, settings=optimizer_settings(layer_decay=1.0))
+    assert asked == parameter_groups(network, encoder=None, new=new, settings=optimizer_settings())
+
+
+@pytest.mark.parametrize("layer_decay", [1.0, 0.5])
+def test_what_never_learns_is_in_no_group(layer_decay: float) -> None:
+    network = Layers()
+    network.filters.requires_grad_(False)
+    network.head.bias.requires_grad_(False)
+    settings = optimizer_settings(layer_decay=layer_decay)
+    groups = parameter_groups(network, encoder=network, new=network.head.parameters(), settings=settings)
+    members = {id(parameter) for group in groups for parameter in group["params"]}
+    assert members == {id(parameter) for parameter in network.parameters() if parameter.requires_grad}
+
+
+def test_frozen_top_layers_do_not_speed_up_the_ones_below() -> None:
+    network = Layers()
+    network.scale.requires_grad_(False)
+    settings = optimizer_settings(learning_rate=0.1, layer_decay=0.5)
+    groups = parameter_groups(network, encoder=network, new=network.head.parameters(), settings=settings)
+    assert {group["name"]: group["lr"] for group in groups}["encoder_layer1_decay"] == pytest.approx(0.05)
+
+
+def test_on_the_cpu_nothing_is_fused() -> None:
+    settings = optimizer_settings()
+    optimizer, _ = adamw_with_cosine(
+        parameter_groups(Network(), encoder=Network(), new=[], settings=settings), settings=settings, steps=9
+    )
+    assert {group["fused"] for group in optimizer.param_groups} == {None}
+
+
+def test_gradients_of_a_fused_optimizer_are_clipped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lightning refuses to with a fused optimizer as torch makes it, whatever the precision."""
+    monkeypatch.setattr("simtrain.training.optim._on_gpu", lambda _: True)  # the CPU has fused kernels too
+    weight = nn.Parameter(torch.zeros(1, 2))
+    settings = optimizer_settings()
+    groups = parameter_groups(nn.ParameterList([weight]), encoder=Network(), new=[], settings=settings)
+    optimizer, _ = adamw_with_cosine(groups, settings=settings, steps=9)
+    assert optimizer.param_groups[0]["fused"]
+    weight.grad = torch.tensor([[3.0, 4.0]])
+    MixedPrecision("bf16-mixed", device="cpu").clip_gradients(optimizer, clip_val=1.0)
+    torch.testing.assert_close(weight.grad, torch.tensor([[0.6, 0.8]]))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_on_a_gpu_the_optimizer_is_fused() -> None:
+    settings = optimizer_settings()
+    groups = parameter_groups(Network().cuda(), encoder=Network(), new=[], settings=settings)
+    optimizer, _ = adamw_with_cosine(groups, settings=settings, steps=9)
+    assert {group["fused"] for group in optimizer.param_groups} == {True}

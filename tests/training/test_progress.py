@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 from pytorch_lightning.callbacks import LambdaCallback
-from tiny_training import Shop, bare_trainer, draw_shop
+from tiny_training import Shop, bare_trainer, draw_shop, noise_batch
 
 from simtrain.training import progress
 from simtrain.training.progress import METRICS_FILE, EpochLog, Step, read_metrics
@@ -92,7 +92,7 @@ def test_rows_after_the_resumed_epoch_are_dropped(shop: Shop, tmp_path: Path) ->
     log = EpochLog(
         folder=tmp_path, monitor="val_map_at_r", first=FIRST, say=lambda _line: None, step=lambda _step: None
     )
-    log.on_train_start(SimpleNamespace(current_epoch=1), None)
+    log.on_train_start(SimpleNamespace(current_epoch=1, is_global_zero=True), None)
     assert [(row["epoch"], row["train_loss"]) for row in read_metrics(tmp_path / METRICS_FILE)] == [
         ("0", ""),
         ("1", "1.5"),
@@ -142,3 +142,26 @@ def test_each_batch_tells_how_far_the_run_is(shop: Shop, tmp_path: Path) -> None
         (epoch, 2, batch, 4) for epoch in (1, 2) for batch in (1, 2, 3, 4)
     ]
     assert steps[0].images_per_second == pytest.approx(8 / 0.5)
+
+
+def test_only_the_first_process_writes_and_speaks(shop: Shop, tmp_path: Path) -> None:
+    spoken: list[object] = []
+    log = EpochLog(folder=tmp_path, monitor=None, first={}, say=spoken.append, step=spoken.append)
+    second = SimpleNamespace(
+        is_global_zero=False, world_size=2, current_epoch=0, callback_metrics={"train_loss": 1.0}, max_epochs=1
+    )
+    log.on_train_start(second, None)
+    log.on_train_batch_end(second, None, None, noise_batch(samples=2, views=2), 0)
+    log.on_train_epoch_end(second, None)
+    assert (list(tmp_path.iterdir()), spoken) == ([], [])
+
+
+def test_the_rate_counts_the_images_of_all_processes(tmp_path: Path) -> None:
+    steps: list[Step] = []
+    log = EpochLog(folder=tmp_path, monitor=None, first={}, say=lambda _line: None, step=steps.append)
+    first = SimpleNamespace(
+        is_global_zero=True, world_size=4, current_epoch=0, max_epochs=1, num_training_batches=1, callback_metrics={}
+    )
+    log.on_train_start(first, None)
+    log.on_train_batch_end(first, None, None, noise_batch(samples=3, views=2), 0)
+    assert steps[0].images_per_second == pytest.approx(4 * 6 / 0.5)

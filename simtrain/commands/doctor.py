@@ -1,0 +1,178 @@
+"""`simtrain doctor`: what this machine can do, and whether several processes give what one gives."""
+
+import importlib.metadata
+import importlib.util
+import netrc
+import os
+import platform
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+
+from simtrain.commands.equivalence import GRADIENT_BOUND, LOSS_BOUND, Comparison, compare_processes
+from simtrain.commands.runs import environment
+from simtrain.data.datasets import worker_count
+from simtrain.training.devices import chosen_precision, device_count
+
+_LITTLE_SHARED_MEMORY = 2**30  # bytes; batches of loading processes lie there
+_LITTLE_DISK = 5 * 2**30  # bytes; a few checkpoints and an image store
+_EXTRAS = {"timm": "timm", "export": "onnxruntime", "lora": "peft", "tensorboard": "tensorboard", "milvus": "pymilvus"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One thing about the machine.
+
+    Attributes:
+        name: Of the thing.
+        told: What was found, and where that is a problem what to do.
+        state: `good`, `note` (works, but look at it) or `bad` (does not work).
+    """
+
+    name: str
+    told: str
+    state: Literal["good", "note", "bad"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Diagnosis:
+    """All that was found.
+
+    Attributes:
+        findings: In the order in which they are shown.
+        processes: How many were compared with one; 1: nothing was compared.
+        comparisons: One for each objective.
+    """
+
+    findings: list[Finding]
+    processes: int
+    comparisons: list[Comparison]
+
+    @property
+    def healthy(self) -> bool:
+        """Whether nothing is bad and all objectives are equal."""
+        return all(found.state != "bad" for found in self.findings) and all(found.equal for found in self.comparisons)
+
+
+def doctor(*, devices: int | None, accelerator: str, folder: Path, timeout: int) -> Diagnosis:
+    """Look at the machine, and compare several processes with one.
+
+    Args:
+        devices: Processes to compare, a GPU each where there are GPUs; None: as many as a run would take here.
+        accelerator: `auto`, `cpu` or `gpu`.
+        folder: Where runs will be written.
+        timeout: Seconds after which a process that does not answer is given up.
+
+    Raises:
+        SimtrainError: if there are fewer GPUs than asked for, or the processes cannot be made to work together.
+    """
+    count = device_count(devices if devices is not None else "auto", accelerator=accelerator)
+    findings = [
+        _versions(),
+        *_devices(accelerator),
+        _loading(count),
+        _shared_memory(),
+        _disk(folder),
+        _extras(),
+        _wandb(),
+        _kaggle(),
+    ]
+    comparisons = compare_processes(count, accelerator=accelerator, timeout=timeout) if count > 1 else []
+    return Diagnosis(findings=findings, processes=count, comparisons=comparisons)
+
+
+def bounds() -> str:
+    """What equal means."""
+    return f"loss within {LOSS_BOUND:.0e}, gradient within {GRADIENT_BOUND:.0e} of its length, metrics the same"
+
+
+def _versions() -> Finding:
+    known = environment()
+    libraries = "  ".join(f"{name} {version}" for name, version in known["libraries"].items())
+    told = f"simtrain {known['simtrain']}  python {known['python']}  {platform.system()}  {libraries}"
+    return Finding(name="versions", told=told, state="good")
+
+
+def _devices(accelerator: str) -> list[Finding]:
+    if accelerator == "cpu" or not torch.cuda.is_available():
+        told = f"no GPU in use; {torch.get_num_threads()} threads, precision auto = 32-true"
+        return [Finding(name="devices", told=told, state="good" if accelerator == "cpu" else "note")]
+    found = []
+    for number in range(torch.cuda.device_count()):
+        facts = torch.cuda.get_device_properties(number)
+        precision = chosen_precision("auto", device=torch.device("cuda", number))
+        told = (
+            f"{facts.name}, {facts.total_memory / 2**30:.0f} GB, compute {facts.major}.{facts.minor}, "
+            f"precision auto = {precision}, CUDA {torch.version.cuda}"
+        )
+        found.append(Finding(name=f"GPU {number}", told=told, state="good"))
+    if torch.cuda.device_count() > 1 and not torch.distributed.is_nccl_available():
+        found.append(Finding(name="nccl", told="torch has no nccl: several GPUs cannot train together", state="bad"))
+    return found
+
+
+def _loading(count: int) -> Finding:
+    workers = worker_count(None, sharing=count)
+    each = "" if count == 1 else f" for each of {count} processes"
+    told = f"{os.cpu_count()} cores, {workers} loading processes by default{each}"
+    return Finding(name="cores", told=told, state="good" if workers > 1 else "note")
+
+
+def _shared_memory() -> Finding:
+    place = Path("/dev/shm")
+    if not place.is_dir():
+        return Finding(name="shared memory", told="no /dev/shm on this system", state="note")
+    free = shutil.disk_usage(place).free
+    if free >= _LITTLE_SHARED_MEMORY:
+        return Finding(name="shared memory", told=f"{_gigabytes(free)} free", state="good")
+    told = f"{_gigabytes(free)} free in /dev/shm: give the container more (--shm-size=8g), or set data.workers=0"
+    return Finding(name="shared memory", told=told, state="note")
+
+
+def _disk(folder: Path) -> Finding:
+    there = next(parent for parent in [folder.absolute(), *folder.absolute().parents] if parent.exists())
+    free = shutil.disk_usage(there).free
+    writable = os.access(there, os.W_OK)
+    state: Literal["good", "note", "bad"] = "good" if free >= _LITTLE_DISK else "note"
+    told = f"{_gigabytes(free)} free at {there}"
+    return Finding(
+        name="disk", told=told if writable else f"{told}, which cannot be written", state=state if writable else "bad"
+    )
+
+
+def _extras() -> Finding:
+    missing = [extra for extra, module in _EXTRAS.items() if importlib.util.find_spec(module) is None]
+    if not missing:
+        return Finding(name="extras", told="all installed", state="good")
+    return Finding(
+        name="extras", told=f"not installed: {', '.join(missing)} (pip install 'simtrain[NAME]')", state="good"
+    )
+
+
+def _wandb() -> Finding:
+    version = importlib.metadata.version("wandb")
+    known = "WANDB_API_KEY" in os.environ or _in_netrc("api.wandb.ai")
+    told = "signed in" if known else "no account: runs can be tracked offline and sent later (wandb sync)"
+    return Finding(name="Weights & Biases", told=f"{version}, {told}", state="good")
+
+
+def _kaggle() -> Finding:
+    home = Path(os.environ.get("KAGGLE_CONFIG_DIR", Path.home() / ".kaggle"))
+    named = "KAGGLE_API_TOKEN" in os.environ or {"KAGGLE_USERNAME", "KAGGLE_KEY"} <= set(os.environ)
+    known = named or any((home / name).is_file() for name in ("access_token", "kaggle.json"))
+    told = "credentials found" if known else "no credentials: sources kaggle: and digikala cannot be downloaded"
+    return Finding(name="Kaggle", told=told, state="good")
+
+
+def _in_netrc(host: str) -> bool:
+    try:
+        return netrc.netrc().authenticators(host) is not None
+    except (OSError, netrc.NetrcParseError):
+        return False
+
+
+def _gigabytes(count: int) -> str:
+    return f"{count / 2**30:.1f} GB"

@@ -1,0 +1,150 @@
+"""Runs a workflow in several processes of this machine, one per device, and watches over them."""
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Mapping
+from multiprocessing.connection import Connection, wait
+from types import FrameType
+from typing import Any
+
+from torch.multiprocessing.spawn import ProcessContext, ProcessException, ProcessExitedException, start_processes
+
+from simtrain.errors import SimtrainError
+from simtrain.training.ranks import LostRankError, free_port, rank_environment
+
+_GRACE = 10.0  # seconds in which the others may end by themselves when one has ended badly
+_LOOK = 0.2  # seconds between two looks at whether a process has ended
+_FORWARDED = [signal.SIGTERM, signal.SIGINT, *([signal.SIGUSR1] if hasattr(signal, "SIGUSR1") else [])]
+Listeners = Mapping[str, Callable[[Any], None]]
+
+
+def run_on_each(count: int, workflow: Callable[..., Any], *arguments: Any, listeners: Listeners) -> Any:
+    """What the first process returns, once all have returned.
+
+    SIGTERM, SIGUSR1 and Ctrl-C are passed on to the processes; a second Ctrl-C ends them at once. If one of them dies
+    or fails, the others are ended.
+
+    Args:
+        count: Processes.
+        workflow: Called in each as `workflow(*arguments, **callables)`; has to be importable by name, as its arguments
+            have to be picklable.
+        arguments: For the workflow.
+        listeners: Called here with what the callables of the same names are called with in the first process.
+
+    Raises:
+        SimtrainError: that a process raised.
+        LostRankError: if a process died.
+    """
+    context = multiprocessing.get_context("spawn")
+    pipes = [context.Pipe(duplex=False) for _ in range(count)]
+    processes: ProcessContext = start_processes(  # type: ignore[no-untyped-call]
+        _work,
+        args=([sender for _, sender in pipes], free_port(), workflow, arguments, tuple(listeners)),
+        nprocs=count,
+        join=False,
+        start_method="spawn",
+    )
+    for _, sender in pipes:
+        sender.close()
+    before = {number: signal.signal(number, _forward(processes, number)) for number in _FORWARDED}
+    mail = _Mail([receiver for receiver, _ in pipes], listeners)
+    try:
+        while not processes.join(timeout=0, grace_period=_GRACE):
+            mail.read(timeout=_LOOK)
+        mail.read(timeout=0)
+    except ProcessException as error:
+        mail.read(timeout=0)
+        raise mail.error() or _lost(error, count) from error
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for process in processes.processes:
+            process.kill()  # does nothing to one that has ended
+    if mail.results.get(0) is None:
+        raise KeyboardInterrupt  # they were interrupted before they began
+    return mail.results[0][0]
+
+
+class _Mail:
+    """What the processes have sent: calls of the listeners, results and errors."""
+
+    def __init__(self, receivers: list[Connection], listeners: Listeners) -> None:
+        self._open = dict(zip(receivers, range(len(receivers)), strict=True))
+        self._listeners = listeners
+        self.results: dict[int, tuple[Any]] = {}
+        self._errors: list[SimtrainError] = []
+
+    def read(self, *, timeout: float) -> None:
+        """Take what has come, or what comes within `timeout` seconds."""
+        while self._open and (ready := wait(list(self._open), timeout)):
+            for receiver in ready:
+                self._take(receiver)  # type: ignore[arg-type]  # connections is what it was given
+            timeout = 0
+
+    def error(self) -> SimtrainError | None:
+        """The error to tell: the first, if possible one that is not about another process's end."""
+        return min(self._errors, key=lambda error: isinstance(error, LostRankError), default=None)
+
+    def _take(self, receiver: Connection) -> None:
+        try:
+            kind, value = receiver.recv()
+        except (EOFError, OSError):
+            del self._open[receiver]
+            return
+        if kind == "result":
+            self.results[self._open[receiver]] = (value,)
+        elif kind == "error":
+            self._errors.append(value)
+        else:
+            self._listeners[kind](value)
+
+
+def _work(
+    rank: int,
+    senders: list[Connection],
+    port: int,
+    workflow: Callable[..., Any],
+    arguments: tuple[Any, ...],
+    names: tuple[str, ...],
+) -> None:
+    """One of the processes."""
+    sender = senders[rank]
+    for other in senders:
+        if other is not sender:
+            other.close()
+    os.environ.update(rank_environment(rank, size=len(senders), port=port))
+    calls = {name: (_sending(sender, name) if rank == 0 else _ignore) for name in names}
+    try:
+        sender.send(("result", workflow(*arguments, **calls)))
+    except SimtrainError as error:
+        sender.send(("error", type(error)(str(error))))
+        raise SystemExit(2) from None
+
+
+def _sending(sender: Connection, name: str) -> Callable[[Any], None]:
+    return lambda value: sender.send((name, value))
+
+
+def _ignore(_value: Any) -> None:
+    pass
+
+
+def _forward(processes: ProcessContext, number: int) -> Callable[[int, FrameType | None], None]:
+    def forward(_number: int, _frame: FrameType | None) -> None:
+        for process in processes.processes:
+            if process.is_alive() and process.pid is not None:
+                os.kill(process.pid, number)
+        if number == signal.SIGINT:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    return forward
+
+
+def _lost(error: ProcessException, count: int) -> Exception:
+    place = f"process {error.error_index} of {count}"
+    if not isinstance(error, ProcessExitedException):
+        return error  # a bug of ours: its traceback is in the message
+    if error.signal_name is not None:
+        return LostRankError(f"{place} was killed ({error.signal_name}), out of memory perhaps; the others were ended")
+    return LostRankError(f"{place} ended with status {error.exit_code}; the others were ended")

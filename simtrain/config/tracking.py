@@ -1,0 +1,43 @@
+"""Where a run's figures go besides its own folder."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from simtrain.config.section import Section
+
+
+class WandbConfig(Section):
+    """Weights & Biases."""
+
+    mode: Literal["offline", "online"] = "offline"
+    """`offline` writes to the run's folder and says how to send it later; `online` sends as the run goes on, and falls
+    back to `offline` where there is no account or no network."""
+
+    project: str = "simtrain"
+    """The project that the run appears in."""
+
+    entity: str | None = None
+    """The user or team that it belongs to; null: the account's own."""
+
+    tags: list[str] = Field(default_factory=list)
+    """Labels of the run."""
+
+    model_artifact: bool = False
+    """Keep `best.ckpt` as an artifact of the run."""
+
+
+class TrackingConfig(Section):
+    """What is written about a run; `metrics.csv` and `steps.csv` in its folder are always."""
+
+    wandb: WandbConfig | None = None
+    """null: nothing is given to Weights & Biases."""
+
+    tensorboard: bool = False
+    """Write TensorBoard's event files to the run's folder `tensorboard`."""
+
+    every_steps: int = Field(default=50, ge=1, le=100_000)
+    """Figures of the embeddings are taken every so many steps, 1 to 100000."""
+
+    worst_queries: Annotated[int, Field(ge=0, le=200)] = 16
+    """Validation queries of the lowest average precision that are shown with their nearest images, 0 to 200."""

@@ -1,0 +1,48 @@
+"""The queries that an encoder does worst."""
+
+# Shapes: N images of the task, D features.
+
+import numpy as np
+from torch import Tensor
+
+from simtrain.evaluation.metrics import QueryScores
+from simtrain.evaluation.protocol import RetrievalTask
+from simtrain.evaluation.ranking import nearest_neighbours
+from simtrain.training.tracking.worst_queries import WorstQuery
+
+_NEIGHBOURS = 5
+
+
+def worst_queries(task: RetrievalTask, embeddings: Tensor, scores: QueryScores, *, count: int) -> list[WorstQuery]:
+    """The `count` queries of the lowest average precision with their nearest images, worst first, ties by row.
+
+    Args:
+        task: What was scored.
+        embeddings: (N, D) unit vectors of its rows.
+        scores: Of these embeddings.
+        count: 0 or more.
+    """
+    precision = scores.values["map_at_r"]
+    worst = np.argsort(precision, kind="stable")[:count]
+    if len(worst) == 0:
+        return []
+    asked = task.queries[scores.query_rows[worst]]
+    nearest, _ = nearest_neighbours(
+        embeddings[asked],
+        embeddings[task.gallery],
+        query_ids=[task.ids[position] for position in asked],
+        gallery_ids=[task.ids[position] for position in task.gallery],
+        k=_NEIGHBOURS,
+    )
+    found = []
+    for place, position, near in zip(worst.tolist(), asked.tolist(), nearest, strict=True):
+        shown = task.gallery[near[near >= 0]]
+        found.append(
+            WorstQuery(
+                row=int(task.rows[position]),
+                average_precision=float(precision[place]),
+                neighbours=tuple(task.rows[shown].tolist()),
+                relevant=tuple((task.groups[shown] == task.groups[position]).tolist()),
+            )
+        )
+    return found

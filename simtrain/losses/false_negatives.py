@@ -1,0 +1,130 @@
+"""Pairs of a batch that are no negatives although nothing says that they are positives."""
+
+# Shapes: C catalogue rows, N embeddings of a batch, R that they are compared with, F features of the untouched encoder.
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+
+class FalseNegatives:
+    """What is known of the catalogue's images that keeps two of them from being pushed apart.
+
+    Args:
+        duplicate_groups: (C,) int64, equal for copies of one picture; -1 for a picture of its own. None: not looked at.
+        reference: (C, F) unit vectors of the untouched encoder, float16 or float32, zeros where there is none. None:
+            similarity is not looked at.
+        max_similarity: Cosine similarity of two references above which a pair is no negative, above 0 to 1; None:
+            similarity is not looked at.
+
+    Raises:
+        ValueError: if there is a largest similarity without references.
+    """
+
+    def __init__(
+        self, *, duplicate_groups: Tensor | None, reference: Tensor | None, max_similarity: float | None
+    ) -> None:
+        if max_similarity is not None and reference is None:
+            raise ValueError(f"max_similarity: got {max_similarity} without references to compare")
+        self._duplicate_groups = duplicate_groups
+        self._reference = reference if max_similarity is not None else None
+        self._max_similarity = max_similarity
+
+    def of(self, rows: Tensor) -> "PairMask":
+        """The pairs among embeddings.
+
+        Args:
+            rows: (N,) int64 catalogue rows of the embeddings, on their device; -1 where unknown.
+        """
+        known = self._known(rows)
+        return PairMask(first=known, second=known, source=self)
+
+    @property
+    def max_similarity(self) -> float | None:
+        """The bound that similarity is held against."""
+        return self._max_similarity
+
+    def _known(self, rows: Tensor) -> "_Known":
+        return _Known(
+            rows=rows,
+            groups=_picked(self._duplicate_groups, rows, unknown=-1),
+            reference=_picked(self._reference, rows, unknown=0),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairMask:
+    """Which pairs are no negatives, told block by block or pair by pair; nothing N by N is held.
+
+    Two crops of one image are none, nor copies of one picture, nor images that the untouched encoder finds too similar.
+    Positives may be among them: the loss keeps those.
+    """
+
+    first: "_Known"
+    second: "_Known"
+    source: FalseNegatives
+
+    @property
+    def rows(self) -> Tensor:
+        """(N,) catalogue rows of the embeddings."""
+        return self.first.rows
+
+    def against(self, rows: Tensor) -> "PairMask":
+        """The same embeddings, compared with others.
+
+        Args:
+            rows: (R,) int64 catalogue rows of the others, -1 where unknown.
+        """
+        return PairMask(first=self.first, second=self.source.of(rows).second, source=self.source)
+
+    def block(self, first: slice, second: slice) -> Tensor:
+        """(n, m) bool of some embeddings with some that they are compared with, True where a pair is no negative."""
+        one, other = self.first, self.second
+        found = _same(one.rows[first, None], other.rows[second])
+        if one.groups is not None and other.groups is not None:
+            found |= _same(one.groups[first, None], other.groups[second])
+        if one.reference is not None and other.reference is not None:
+            found |= one.reference[first].float() @ other.reference[second].float().T > self._bound
+        return found
+
+    def pairs(self, first: Tensor, second: Tensor) -> Tensor:
+        """(P,) bool of P pairs, given by (P,) positions of embeddings and of what they are compared with."""
+        one, other = self.first, self.second
+        found = _same(one.rows[first], other.rows[second])
+        if one.groups is not None and other.groups is not None:
+            found |= _same(one.groups[first], other.groups[second])
+        if one.reference is not None and other.reference is not None:
+            for start in range(0, len(first), _PAIRS_AT_ONCE):
+                chunk = slice(start, start + _PAIRS_AT_ONCE)
+                near = one.reference[first[chunk]].float() * other.reference[second[chunk]].float()
+                found[chunk] |= near.sum(dim=1) > self._bound
+        return found
+
+    @property
+    def _bound(self) -> float:
+        assert self.source.max_similarity is not None  # else there is no reference
+        return self.source.max_similarity
+
+
+_PAIRS_AT_ONCE = 65_536
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Known:
+    """(N,) catalogue rows and duplicate groups and (N, F) references of embeddings, on their device."""
+
+    rows: Tensor
+    groups: Tensor | None
+    reference: Tensor | None
+
+
+def _picked(facts: Tensor | None, rows: Tensor, *, unknown: float) -> Tensor | None:
+    if facts is None:
+        return None
+    picked = facts[rows.clamp(min=0).to(facts.device)].to(rows.device)
+    picked[rows < 0] = unknown
+    return picked
+
+
+def _same(one: Tensor, other: Tensor) -> Tensor:
+    return (one == other) & (one >= 0)

@@ -1,0 +1,66 @@
+"""Cross-batch memory (https://arxiv.org/abs/1912.06798): embeddings of earlier batches to compare with."""
+
+# Shapes: M embeddings that the memory holds at most, m that it holds now, N embeddings of a batch, D features.
+
+import torch
+from torch import Tensor, nn
+
+
+class CrossBatchMemory(nn.Module):
+    """A ring of the latest embeddings, their labels and their catalogue rows; the oldest go first.
+
+    All of it is in buffers, so a checkpoint carries it and the run goes on exactly as it would have.
+
+    Args:
+        size: M, embeddings that it holds; 1 or more.
+        embedding_size: D.
+        start_step: Batches that it lets pass before it begins to fill.
+    """
+
+    embeddings: Tensor
+    labels: Tensor
+    rows: Tensor
+    count: Tensor
+    position: Tensor
+    passed: Tensor
+
+    def __init__(self, *, size: int, embedding_size: int, start_step: int) -> None:
+        super().__init__()
+        self._start_step = start_step
+        self.register_buffer("embeddings", torch.zeros(size, embedding_size))
+        self.register_buffer("labels", torch.full((size,), -1))
+        self.register_buffer("rows", torch.full((size,), -1))
+        for name in ("count", "position", "passed"):
+            self.register_buffer(name, torch.zeros((), dtype=torch.int64))
+
+    def __len__(self) -> int:
+        """The embeddings that it holds now, m."""
+        return int(self.count)
+
+    def held(self) -> tuple[Tensor, Tensor, Tensor]:
+        """(m, D) embeddings, (m,) labels and (m,) catalogue rows that it holds now, in no particular order."""
+        count = len(self)
+        return self.embeddings[:count], self.labels[:count], self.rows[:count]
+
+    @torch.no_grad()
+    def store(self, embeddings: Tensor, labels: Tensor, rows: Tensor | None) -> None:
+        """Take a batch in; of one larger than the memory, its last rows.
+
+        Args:
+            embeddings: (N, D); their gradient is dropped.
+            labels: (N,) int64.
+            rows: (N,) int64 catalogue rows; None: unknown.
+        """
+        self.passed += 1
+        if int(self.passed) <= self._start_step:
+            return
+        size = len(self.embeddings)
+        if rows is None:
+            rows = torch.full_like(labels, -1)
+        new = min(len(embeddings), size)
+        places = (self.position + torch.arange(new, device=self.position.device)) % size
+        self.embeddings[places] = embeddings[-new:].detach().to(self.embeddings.dtype)
+        self.labels[places] = labels[-new:]
+        self.rows[places] = rows[-new:]
+        self.position.copy_((self.position + new) % size)
+        self.count.copy_((self.count + new).clamp(max=size))

@@ -1,0 +1,160 @@
+"""The triplet margin loss and its miners, without a tensor of all triplets.
+
+The loss is linear in the nearness of the pairs of the triplets that cost anything. Where every anchor has few
+triplets, these are listed; where it has many, it is enough to count in how many of them each pair is, which the place
+of each negative among the anchor's sorted positives tells (O(N·R·log K) time and O(N·R) memory, not O(N·R·K)).
+"""
+
+# Shapes: N anchors, R that they are compared with, D features, T triplets, K positives of an anchor at most, n rows.
+
+from collections.abc import Iterator
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from simtrain.losses.comparison import Comparison
+from simtrain.losses.value import LossValue
+
+MinerName = Literal["batch_hard", "semi_hard", "hard_negatives", "all"]
+DistanceName = Literal["cosine", "euclidean"]
+
+# Small enough for the cache of a core; large enough to keep an accelerator busy.
+_PAIRS_ON_CPU, _PAIRS_ELSEWHERE = 262_144, 16_777_216
+
+
+class TripletLoss(nn.Module):
+    """max(0, margin - nearness(anchor, positive) + nearness(anchor, negative)), averaged over the triplets that cost.
+
+    Nearness is the cosine similarity, or the Euclidean distance of the unit vectors with its sign changed.
+
+    Args:
+        margin: In the unit of the distance; above 0.
+        distance: Which of the two.
+        miner: Which triplets count; an anchor whose nearest negative is excluded has its next one.
+    """
+
+    def __init__(self, *, margin: float, distance: DistanceName, miner: MinerName) -> None:
+        super().__init__()
+        self._margin = margin
+        self._distance: DistanceName = distance
+        self._miner: MinerName = miner
+
+    def forward(self, compared: Comparison) -> LossValue:
+        """The loss, 0 with a graph where nothing was mined."""
+        if self._miner in ("batch_hard", "hard_negatives"):
+            return self._of_listed(compared)
+        return self._of_counted(compared)
+
+    def _of_listed(self, compared: Comparison) -> LossValue:
+        found = []
+        with torch.no_grad():
+            for rows in _row_blocks(compared):
+                near = self._nearness(compared.embeddings[rows], compared.references)
+                mine = _hardest if self._miner == "batch_hard" else _with_nearest_negative
+                anchors, positives, negatives = mine(near, compared.positives(rows), compared.negatives(rows))
+                found.append(torch.stack([anchors + rows.start, positives, negatives]))
+            anchors, positives, negatives = torch.cat(found, dim=1)
+        anchor = compared.embeddings[anchors]
+        near_positive = self._pair_nearness(anchor, compared.references[positives])
+        near_negative = self._pair_nearness(anchor, compared.references[negatives])
+        costs = F.relu(self._margin - near_positive + near_negative)
+        active = torch.count_nonzero(costs.detach())
+        mined = len(anchors)
+        return LossValue(total=costs.sum() / active.clamp(min=1), active_share=active / max(mined, 1), mined=mined)
+
+    def _of_counted(self, compared: Comparison) -> LossValue:
+        near = self._nearness(compared.embeddings, compared.references)
+        semi_hard = self._miner == "semi_hard"
+        balances, mined = [], 0
+        with torch.no_grad():
+            for rows in _row_blocks(compared):
+                positives, negatives = compared.positives(rows), compared.negatives(rows)
+                balances.append(
+                    _count_pairs(near[rows], positives, negatives, margin=self._margin, farther_than_positive=semi_hard)
+                )
+                mined += int((positives.sum(dim=1) * negatives.sum(dim=1)).sum())
+            balance = torch.cat(balances)
+            active = int(balance.clamp(min=0).sum(dim=1).long().sum())
+        total = (active * self._margin + (balance * near).sum(dim=1).sum()) / max(active, 1)
+        # A semi-hard triplet costs something by its definition.
+        mined = active if semi_hard else mined
+        share = torch.tensor(active / max(mined, 1), device=near.device)
+        return LossValue(total=total, active_share=share, mined=mined)
+
+    def _nearness(self, first: Tensor, second: Tensor) -> Tensor:
+        if self._distance == "cosine":
+            return torch.mm(first, second.T)
+        distances: Tensor = torch.cdist(first, second)
+        return -distances
+
+    def _pair_nearness(self, first: Tensor, second: Tensor) -> Tensor:
+        if self._distance == "cosine":
+            return (first * second).sum(dim=1)
+        distances: Tensor = torch.linalg.vector_norm(first - second, dim=1)
+        return -distances
+
+
+def _row_blocks(compared: Comparison) -> Iterator[slice]:
+    anchors = len(compared.embeddings)
+    pairs = _PAIRS_ON_CPU if compared.embeddings.device.type == "cpu" else _PAIRS_ELSEWHERE
+    step = max(1, pairs // len(compared.references))
+    for start in range(0, anchors, step):
+        yield slice(start, min(start + step, anchors))
+
+
+def _hardest(near: Tensor, positives: Tensor, negatives: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Each anchor's farthest positive with its nearest negative, as (T,) rows and columns."""
+    least, farthest = near.masked_fill(~positives, torch.inf).min(dim=1)
+    most, nearest = near.masked_fill(~negatives, -torch.inf).max(dim=1)
+    anchors = ((least != torch.inf) & (most != -torch.inf)).nonzero()[:, 0]
+    return anchors, farthest[anchors], nearest[anchors]
+
+
+def _with_nearest_negative(near: Tensor, positives: Tensor, negatives: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Every positive pair with the anchor's nearest negative, as (T,) rows and columns."""
+    most, nearest = near.masked_fill(~negatives, -torch.inf).max(dim=1)
+    anchors, others = positives.nonzero(as_tuple=True)
+    kept = most[anchors] != -torch.inf
+    return anchors[kept], others[kept], nearest[anchors[kept]]
+
+
+def _count_pairs(
+    near: Tensor,
+    positives: Tensor,
+    negatives: Tensor,
+    *,
+    margin: float,
+    farther_than_positive: bool,
+) -> Tensor:
+    """In how many triplets that cost anything each pair is the negative one, less those it is the positive of.
+
+    Args:
+        near: (n, R) nearness.
+        positives: (n, R) bool.
+        negatives: (n, R) bool.
+        margin: Above which a triplet costs nothing.
+        farther_than_positive: Whether only negatives farther than the positive count (semi-hard).
+
+    Returns:
+        (n, R) whole numbers; those above 0 add up to the triplets that cost anything.
+    """
+    most = int(positives.sum(dim=1).max())
+    to_positive, which = near.masked_fill(~positives, torch.inf).topk(most, dim=1, largest=False)  # ascending (n, K)
+    # A negative costs something with each positive that is less than the margin nearer than it: so many.
+    enough = torch.searchsorted(to_positive - margin, near, right=False)
+    of_positive = _at_or_after(enough, negatives.to(near.dtype), most)
+    if farther_than_positive:
+        nearer = torch.searchsorted(to_positive, near, right=True)
+        of_positive -= _at_or_after(nearer, negatives.to(near.dtype), most)
+        enough -= nearer
+    balance = (enough * negatives).to(near.dtype)
+    return balance.scatter_add_(1, which, -of_positive)
+
+
+def _at_or_after(counts: Tensor, negatives: Tensor, most: int) -> Tensor:
+    """(n, K): of each row's negatives, how many count the positive at each place, as those of a higher count do."""
+    histogram = negatives.new_zeros(len(counts), most + 1)
+    histogram.scatter_add_(1, counts, negatives)
+    return histogram.flip(1).cumsum(dim=1).flip(1)[:, 1:]

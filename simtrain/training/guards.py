@@ -1,0 +1,288 @@
+"""What ends a run that can no longer become good: embeddings that collapse, and numbers that are none."""
+
+# Shapes: N embeddings of the whole batch, D features.
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+from typing_extensions import override
+
+from simtrain.errors import SimtrainError
+from simtrain.training.ranks import of_each
+from simtrain.training.step_record import StepRecord
+from simtrain.training.tracking.embedding_statistics import effective_rank, representative_rows
+from simtrain.training.tracking.step_log import gradient_norm
+from simtrain.training.tracking.watched_module import last_step
+
+_GRACE_STEPS = 50
+_CHECKS_IN_A_ROW = 5
+ENOUGH = 50  # batch-hard triplets have stayed at the margin for 300 steps and learned all the same
+_ROWS = 512  # of a batch, behind an effective rank
+_IDS_SHOWN = 8
+_GO_ON = "trainer.stop_on_collapse: false goes on all the same"
+
+
+class CollapsedError(SimtrainError):
+    """The embeddings have become useless, or nothing moves them any more; the state is whole and can be saved."""
+
+
+class NonFiniteError(SimtrainError):
+    """A loss, an embedding or a gradient that is no number; the weights are those of the step before."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spread:
+    """How far the embeddings of a batch are from being one point.
+
+    Attributes:
+        mean_similarity: Mean cosine similarity of all pairs, -1 to 1.
+        effective_rank: Dimensions in use, from 1.
+        groups: Kinds of images in the batch.
+    """
+
+    mean_similarity: float
+    effective_rank: float
+    groups: int
+
+    @classmethod
+    def of(cls, record: StepRecord) -> "Spread":
+        """Of one step."""
+        vectors, count = record.embeddings, len(record.embeddings)
+        total = float(vectors.sum(dim=0, dtype=torch.float64).square().sum())
+        own = float(vectors.double().square().sum())
+        chosen = representative_rows(record.groups.cpu().numpy(), most=_ROWS)
+        return cls(
+            mean_similarity=(total - own) / (count * (count - 1)),
+            effective_rank=effective_rank(vectors[torch.from_numpy(chosen).to(vectors.device)]),
+            groups=len(torch.unique(record.groups)),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class CollapseSign:
+    """What speaks for a collapse.
+
+    Attributes:
+        reason: In words.
+        weight: Of `ENOUGH`: a sign that healthy runs have shown too, for hundreds of steps, needs to last far longer.
+    """
+
+    reason: str
+    weight: int
+
+
+def collapse_sign(now: Spread, first: Spread, *, at_margin: bool) -> CollapseSign | None:
+    """What makes a batch's embeddings look collapsed; None where nothing does.
+
+    Measured against the run's first step, because some encoders see every picture of a shop at a similarity of 0.9.
+
+    Args:
+        now: The batch.
+        first: The first batch of the run.
+        at_margin: Whether each triplet costs the margin, as it does when all similarities are equal.
+    """
+    left = (1 - now.mean_similarity) / max(1 - first.mean_similarity, 1e-12)
+    alike = (
+        f"the embeddings have become alike (mean similarity {now.mean_similarity:.4f}, "
+        f"{first.mean_similarity:.4f} in the first step)"
+    )
+    if now.mean_similarity > 0.99 and left < 0.005:
+        return CollapseSign(reason=alike, weight=ENOUGH // _CHECKS_IN_A_ROW)
+    if at_margin and left < 0.05:
+        return CollapseSign(reason=f"{alike}, and the loss stands at the margin", weight=1)
+    # C kinds of images that are told apart perfectly have a rank of C - 1.
+    if now.effective_rank < min(2.0, first.effective_rank / 2) and now.groups >= 4:
+        rank = f"effective rank {now.effective_rank:.2f}, {first.effective_rank:.1f} in the first step"
+        return CollapseSign(reason=f"the embeddings lie on a line ({rank})", weight=1)
+    return None
+
+
+class CollapseGuard(pl.Callback):
+    """Ends a run with `CollapsedError` when its embeddings look collapsed in many checks in a row.
+
+    A run whose triplets all cost nothing is warned once. If that lasts, it ends: well where positives and negatives are
+    apart, as there is nothing left to learn, and with an error where the miner passes over what there is.
+
+    Args:
+        every_steps: Steps between two checks; the first 50 steps are spared.
+        margin: Of a triplet loss; None for another.
+        say: Takes the warning, on the first process.
+    """
+
+    def __init__(self, *, every_steps: int, margin: float | None, say: Callable[[str], None]) -> None:
+        self._every_steps = every_steps
+        self._margin = margin
+        self._say = say
+        self._first: Spread | None = None
+        self._suspicion = self._idle_checks = self._idle_since = 0
+        self._warned = False
+
+    @override
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "first": asdict(self._first) if self._first is not None else None,
+            "suspicion": self._suspicion,
+            "idle_checks": self._idle_checks,
+            "idle_since": self._idle_since,
+            "warned": self._warned,
+        }
+
+    @override
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        first = state_dict["first"]
+        self._first = Spread(**first) if first is not None else None
+        self._suspicion, self._warned = state_dict["suspicion"], state_dict["warned"]
+        self._idle_checks, self._idle_since = state_dict["idle_checks"], state_dict["idle_since"]
+
+    @override
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        record, step = last_step(pl_module), trainer.global_step
+        if record is None or (self._first is not None and step % self._every_steps):
+            return
+        if self._first is None:
+            self._first = Spread.of(record)
+        elif step > _GRACE_STEPS:
+            self._check_spread(trainer, record, self._first)
+            self._check_idleness(trainer, record)
+
+    def _check_spread(self, trainer: pl.Trainer, record: StepRecord, first: Spread) -> None:
+        at_margin = self._margin is not None and _stands_at(self._margin, record)
+        found = collapse_sign(Spread.of(record), first, at_margin=at_margin)
+        # Every process has the same embeddings, though not always to the last bit: they end together or not at all.
+        sign = of_each(found)[0]
+        self._suspicion = self._suspicion + sign.weight if sign is not None else 0
+        if sign is not None and self._suspicion >= ENOUGH:
+            where = f"in step {trainer.global_step} of epoch {trainer.current_epoch + 1}"
+            raise CollapsedError(f"training collapsed {where}: {sign.reason}\nset {_way_out(record)}; {_GO_ON}")
+
+    def _check_idleness(self, trainer: pl.Trainer, record: StepRecord) -> None:
+        idle = record.mined == 0 or (record.active_share is not None and float(record.active_share) == 0)
+        if not of_each(idle)[0]:
+            self._idle_checks = 0
+            return
+        self._idle_checks += 1
+        if self._idle_checks == 1:
+            self._idle_since = trainer.global_step
+        if self._idle_checks < _CHECKS_IN_A_ROW:
+            return
+        learned = of_each(record.mined != 0 or _are_apart(record))[0]
+        told = (
+            "every triplet costs nothing: there is nothing left to learn with this objective.margin and objective.miner"
+            if learned
+            else "the miner finds no triplet, though negatives lie among the positives: set objective.miner: batch_hard"
+        )
+        if not self._warned:
+            self._warned = True
+            if trainer.is_global_zero:
+                more = "; a larger margin or a harder miner would give it more" if learned else ""
+                self._say(f"warning: for {_CHECKS_IN_A_ROW} checks up to step {trainer.global_step}, {told}{more}")
+        whole_epoch = trainer.global_step - self._idle_since >= trainer.num_training_batches
+        if whole_epoch and self._idle_checks >= 2 * _CHECKS_IN_A_ROW:
+            self._end_idle_run(trainer, told, learned=learned)
+
+    def _end_idle_run(self, trainer: pl.Trainer, told: str, *, learned: bool) -> None:
+        where = f"in step {trainer.global_step} of epoch {trainer.current_epoch + 1}"
+        if not learned:
+            raise CollapsedError(f"training stands still {where}: {told}; {_GO_ON}")
+        if trainer.is_global_zero and not trainer.should_stop:
+            self._say(f"training ends {where}: since step {self._idle_since} {told}; {_GO_ON}")
+        trainer.should_stop = True
+
+
+class NonFiniteGuard(pl.Callback):
+    """Raises `NonFiniteError` for a gradient that is not finite, before the step spoils the weights.
+
+    Arithmetic in float16 is exempt: there, the scaler meets such gradients and skips their steps.
+
+    Args:
+        item_id: Catalogue row -> id.
+    """
+
+    def __init__(self, *, item_id: Callable[[int], str]) -> None:
+        self._item_id = item_id
+
+    @override
+    def on_before_optimizer_step(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, optimizer: torch.optim.Optimizer
+    ) -> None:
+        if getattr(trainer.precision_plugin, "scaler", None) is not None:
+            return
+        if torch.isfinite(torch.tensor(gradient_norm(pl_module.parameters()))):  # averaged: alike on every process
+            return
+        spoilt = [
+            name
+            for name, parameter in pl_module.named_parameters()
+            if parameter.grad is not None and not torch.isfinite(parameter.grad).all()
+        ]
+        record = last_step(pl_module)
+        ids = _ids(record.rows.tolist() if record is not None else [], self._item_id)
+        raise NonFiniteError(
+            f"training diverged: the gradient of {spoilt[0] if spoilt else 'all weights together'} is not finite in "
+            f"step {trainer.global_step + 1} of epoch {trainer.current_epoch + 1} (batch: {ids})\n"
+            "set a smaller optimizer.learning_rate, or trainer.precision: 32-true"
+        )
+
+
+def non_finite_message(
+    *, loss: float, embeddings: Tensor, rows: Sequence[int], item_id: Callable[[int], str], step: int, epoch: int
+) -> str:
+    """What to tell of a step with a loss that is not finite: where, which images, and what to do.
+
+    Args:
+        loss: Of the step.
+        embeddings: (N, D) that the loss has seen.
+        rows: N catalogue rows.
+        item_id: Catalogue row -> id.
+        step: From 1.
+        epoch: From 1.
+    """
+    where = f"training diverged: the loss is {loss} in step {step} of epoch {epoch}"
+    spoilt = (~torch.isfinite(embeddings).all(dim=1)).tolist()
+    if not any(spoilt):
+        advice = "set a smaller optimizer.learning_rate, or a larger objective.temperature where there is one"
+        return f"{where}, though every embedding is finite (batch: {_ids(rows, item_id)})\n{advice}"
+    if all(spoilt):
+        advice = (
+            "the weights themselves are spoilt: set a smaller optimizer.learning_rate, or trainer.precision: 32-true"
+        )
+        return f"{where}, and no embedding is finite (batch: {_ids(rows, item_id)})\n{advice}"
+    guilty = _ids([row for row, bad in zip(rows, spoilt, strict=True) if bad], item_id)
+    advice = "look at these images; if nothing is wrong with them, set a smaller optimizer.learning_rate"
+    return f"{where}, because embeddings are not finite: {guilty}\n{advice}"
+
+
+def _stands_at(margin: float, record: StepRecord) -> bool:
+    """Whether each triplet costs about the margin: the positive is no nearer and no farther than the negative."""
+    active = record.active_share is not None and float(record.active_share) > 0.99
+    return active and abs(float(record.loss) - margin) < 0.02 * margin
+
+
+def _are_apart(record: StepRecord) -> bool:
+    """Whether nearly every embedding has its farthest positive nearer than its nearest negative."""
+    rows = torch.from_numpy(representative_rows(record.groups.cpu().numpy(), most=_ROWS)).to(record.groups.device)
+    vectors, groups = record.embeddings[rows], record.groups[rows]
+    similarities, alike = vectors @ vectors.T, groups[:, None] == groups
+    farthest = similarities.masked_fill(~alike, 2).amin(dim=1)
+    nearest = similarities.masked_fill(alike, -2).amax(dim=1)
+    return bool((farthest > nearest).float().mean() > 0.95)
+
+
+def _way_out(record: StepRecord) -> str:
+    if record.mined is not None:
+        return "a smaller optimizer.learning_rate, or a milder miner (objective.miner: semi_hard)"
+    if record.temperature is not None:
+        return "a smaller optimizer.learning_rate, or a lower objective.temperature"
+    return "a smaller optimizer.learning_rate"
+
+
+def _ids(rows: Iterable[int], item_id: Callable[[int], str]) -> str:
+    """The first ids, each once, and how many more there are."""
+    names = [item_id(row) for row in dict.fromkeys(rows)]
+    more = f" and {len(names) - _IDS_SHOWN} more" if len(names) > _IDS_SHOWN else ""
+    return ", ".join(names[:_IDS_SHOWN]) + more

@@ -1,0 +1,257 @@
+"""The processes of a run: who this one is, and what they tell each other. Alone, each of these is a matter of course.
+
+Losses are computed on every process over the embeddings of all. Each process holds gradients of its own rows only, and
+those are complete, because it has computed the whole loss: nothing is sent in the backward pass.
+"""
+
+# Shapes: W processes, n rows of this one, N rows of all.
+
+import os
+import socket
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, TypeVar, cast
+
+import torch
+import torch.distributed as dist
+from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
+from torch import Tensor
+from typing_extensions import override
+
+from simtrain.errors import SimtrainError
+
+Value = TypeVar("Value")
+_ROWS_AT_ONCE = 65536  # of embeddings that are added up, so that a GPU need not hold all of them
+
+
+class LostRankError(SimtrainError):
+    """A process of the run has ended or does not answer."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ranks:
+    """This process among those of a run.
+
+    Attributes:
+        rank: From 0, over all machines.
+        size: Processes of the run.
+        local_rank: From 0, on this machine; the number of its GPU.
+        local_size: Processes on this machine.
+    """
+
+    rank: int
+    size: int
+    local_rank: int
+    local_size: int
+
+    @property
+    def nodes(self) -> int:
+        """Machines."""
+        return self.size // self.local_size
+
+
+ALONE = Ranks(rank=0, size=1, local_rank=0, local_size=1)
+
+
+def launched_ranks() -> Ranks | None:
+    """What torchrun, SLURM or `simtrain` itself says this process is; None if nobody has launched it among others.
+
+    Raises:
+        SimtrainError: if they say something that does not add up.
+    """
+    if SLURMEnvironment.detect() and int(os.environ.get("SLURM_NTASKS", "1")) > 1 and "RANK" not in os.environ:
+        return _slurm_ranks(os.environ)
+    if "LOCAL_RANK" not in os.environ or "WORLD_SIZE" not in os.environ:
+        return None
+    size = int(os.environ["WORLD_SIZE"])
+    return Ranks(
+        rank=int(os.environ.get("RANK", os.environ["LOCAL_RANK"])),
+        size=size,
+        local_rank=int(os.environ["LOCAL_RANK"]),
+        local_size=int(os.environ.get("LOCAL_WORLD_SIZE", size)),
+    )
+
+
+def rank_environment(rank: int, *, size: int, port: int) -> dict[str, str]:
+    """The environment of a process that this machine launches itself."""
+    return {
+        "RANK": str(rank),
+        "LOCAL_RANK": str(rank),
+        "NODE_RANK": "0",
+        "WORLD_SIZE": str(size),
+        "LOCAL_WORLD_SIZE": str(size),
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(port),
+    }
+
+
+def free_port() -> int:
+    """A port of this machine that nobody listens on."""
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        return int(server.getsockname()[1])
+
+
+def join(ranks: Ranks, *, device: torch.device, timeout: int) -> None:
+    """Meet the other processes.
+
+    Args:
+        ranks: This process.
+        device: Of this process; GPUs talk by nccl, processors by gloo.
+        timeout: Seconds after which one that does not answer is given up.
+
+    Raises:
+        LostRankError: if they do not come.
+    """
+    if ranks.size == 1 or dist.is_initialized():
+        return
+    if SLURMEnvironment.detect() and "MASTER_ADDR" not in os.environ:
+        slurm = SLURMEnvironment(auto_requeue=False)
+        os.environ |= {"MASTER_ADDR": slurm.main_address, "MASTER_PORT": str(slurm.main_port)}
+    gpu = device.type == "cuda"
+    try:
+        dist.init_process_group(
+            "nccl" if gpu else "gloo",
+            rank=ranks.rank,
+            world_size=ranks.size,
+            timeout=timedelta(seconds=timeout),
+            device_id=torch.device("cuda", ranks.local_rank) if gpu else None,
+        )
+    except (RuntimeError, ValueError) as error:
+        raise LostRankError(
+            f"process {ranks.rank} of {ranks.size} could not meet the others: {str(error).splitlines()[0]}"
+        ) from error
+
+
+def leave() -> None:
+    """Part from the other processes."""
+    if dist.is_initialized():
+        dist.destroy_process_group()
+
+
+def rank() -> int:
+    """Number of this process, from 0."""
+    return dist.get_rank() if dist.is_initialized() else 0
+
+
+def rank_count() -> int:
+    """Processes of the run."""
+    return dist.get_world_size() if dist.is_initialized() else 1
+
+
+def local_count() -> int:
+    """Processes of the run on this machine."""
+    return int(os.environ.get("LOCAL_WORLD_SIZE", rank_count())) if dist.is_initialized() else 1
+
+
+def gather_with_gradient(rows: Tensor) -> Tensor:
+    """(n, …) of this process, as many on each -> (W·n, …) of all, in the order of the processes.
+
+    The gradient of a loss that every process computes alike reaches this process's rows whole; it is multiplied by W
+    because data-parallel training divides the sum over processes by W.
+    """
+    return rows if rank_count() == 1 else cast(Tensor, _Gather.apply(rows))
+
+
+def gather(rows: Tensor) -> Tensor:
+    """(n, …) of this process, as many on each -> (W·n, …) of all, without gradient."""
+    if rank_count() == 1:
+        return rows
+    everyone = [torch.empty_like(rows) for _ in range(rank_count())]
+    dist.all_gather(everyone, rows.contiguous())
+    return torch.cat(everyone)
+
+
+def add_up(values: Tensor) -> Tensor:
+    """(N, …) on the CPU, the sum over the processes; exact where all but one hold zeros."""
+    if rank_count() == 1:
+        return values
+    device = _talking_device()
+    for start in range(0, len(values), _ROWS_AT_ONCE):
+        part = values[start : start + _ROWS_AT_ONCE].to(device)
+        dist.all_reduce(part)
+        values[start : start + _ROWS_AT_ONCE] = part.cpu()
+    return values
+
+
+def any_rank(answer: bool) -> bool:
+    """Whether any process says yes."""
+    return largest(float(answer)) > 0
+
+
+def largest(value: float) -> float:
+    """The largest number that any process has."""
+    if rank_count() == 1:
+        return value
+    number = torch.tensor(value, dtype=torch.float64, device=_talking_device())
+    dist.all_reduce(number, op=dist.ReduceOp.MAX)
+    return float(number)
+
+
+def from_first(value: Value) -> Value:
+    """What the first process has; the others' values do not matter."""
+    if rank_count() == 1:
+        return value
+    box = [value]
+    dist.broadcast_object_list(box, src=0, device=_talking_device())
+    return box[0]
+
+
+def on_first(act: Callable[[], Value]) -> Value:
+    """What `act` returns, called in the first process alone.
+
+    Raises:
+        SimtrainError: that `act` raises, in every process.
+    """
+    result: tuple[Value | None, SimtrainError | None] = (None, None)
+    if rank() == 0:
+        try:
+            result = (act(), None)
+        except SimtrainError as error:
+            if rank_count() == 1:
+                raise
+            result = (None, error)
+    value, failure = from_first(result)
+    if failure is not None:
+        raise failure
+    return cast(Value, value)
+
+
+def of_each(value: Value) -> list[Value]:
+    """What every process has, in their order."""
+    if rank_count() == 1:
+        return [value]
+    values: list[Any] = [None] * rank_count()
+    dist.all_gather_object(values, value)
+    return values
+
+
+class _Gather(torch.autograd.Function):
+    @staticmethod
+    @override
+    def forward(ctx: Any, rows: Tensor) -> Tensor:
+        ctx.rows = len(rows)
+        return gather(rows)
+
+    @staticmethod
+    @override
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        first = rank() * ctx.rows
+        return gradients[0][first : first + ctx.rows] * rank_count()
+
+
+def _talking_device() -> torch.device:
+    return torch.device("cuda", torch.cuda.current_device()) if dist.get_backend() == "nccl" else torch.device("cpu")
+
+
+def _slurm_ranks(environment: Mapping[str, str]) -> Ranks:
+    size, nodes = int(environment["SLURM_NTASKS"]), int(environment.get("SLURM_NNODES", "1"))
+    if size % nodes:
+        raise SimtrainError(f"SLURM: {size} tasks on {nodes} nodes; give each node as many: --ntasks-per-node")
+    return Ranks(
+        rank=int(environment["SLURM_PROCID"]),
+        size=size,
+        local_rank=int(environment["SLURM_LOCALID"]),
+        local_size=size // nodes,
+    )

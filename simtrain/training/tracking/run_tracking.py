@@ -1,0 +1,112 @@
+"""Hands a run's epochs, worst queries and end to the trackers."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pytorch_lightning as pl
+from typing_extensions import override
+
+from simtrain.training.tracking.tracker import Tracker
+from simtrain.training.tracking.watched_module import worst_queries
+from simtrain.training.tracking.worst_queries import Picture, WorstQuery, show_queries
+
+
+@dataclass(frozen=True, kw_only=True)
+class CatalogueImages:
+    """How catalogue rows are shown.
+
+    Attributes:
+        picture: Row -> (H, W, 3) RGB.
+        ids: Row -> id.
+    """
+
+    picture: Callable[[int], Picture]
+    ids: Callable[[int], str]
+
+
+class RunTracking(pl.Callback):
+    """Begins the trackers, tells them every epoch's figures with the zero-shot ones beside, and ends them.
+
+    It goes after the callbacks that validate and save: the end of a tracker may take its time.
+
+    Args:
+        trackers: Who is told, on the first process.
+        monitor: The validation figure that chooses the best epoch; None: no validation.
+        first: Validation figures before the first step, without `val_`.
+        images: How the worst queries are shown.
+    """
+
+    def __init__(
+        self, *, trackers: Sequence[Tracker], monitor: str | None, first: Mapping[str, float], images: CatalogueImages
+    ) -> None:
+        self._trackers = trackers
+        self._monitor = monitor
+        self._first = dict(first)
+        self._images = images
+        self._best = self._first.get(monitor.removeprefix("val_")) if monitor is not None else None
+        self._shown = False
+        self._worst: list[WorstQuery] = []
+
+    @override
+    def state_dict(self) -> dict[str, Any]:
+        return {"best": self._best, "shown": self._shown}
+
+    @override
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self._best, self._shown = state_dict["best"], state_dict["shown"]
+
+    @override
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if not trainer.is_global_zero:
+            return
+        for tracker in self._trackers:
+            tracker.begin(step=trainer.global_step)
+            if trainer.global_step == 0 and self._first:
+                tracker.figures({"epoch": 0, **self._zero_shot(), **_prefixed("val", self._first)}, step=0)
+
+    @override
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        figures = {name: float(value) for name, value in trainer.callback_metrics.items()}  # may ask other processes
+        if not trainer.is_global_zero:
+            return
+        told = {name: value for name, value in figures.items() if name == "train_loss" or name.startswith("val_")}
+        for tracker in self._trackers:
+            tracker.figures({"epoch": trainer.current_epoch + 1, **told, **self._zero_shot()}, step=trainer.global_step)
+        self._worst = worst_queries(pl_module)
+        value = figures.get(self._monitor) if self._monitor is not None else None
+        if value is not None and (self._best is None or value > self._best):
+            self._best = value
+            self._show(trainer.global_step)
+
+    @override
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if trainer.is_global_zero and not self._shown:
+            self._show(trainer.global_step)
+
+    @override
+    def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        self._end(trainer, None)
+
+    @override
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        self._end(trainer, exception)
+
+    def _zero_shot(self) -> dict[str, float]:
+        return _prefixed("zero_shot", self._first)
+
+    def _show(self, step: int) -> None:
+        if self._trackers and self._worst:
+            shown = show_queries(self._worst, picture=self._images.picture, ids=self._images.ids)
+            for tracker in self._trackers:
+                tracker.queries(shown, step=step)
+            self._shown = True
+
+    def _end(self, trainer: pl.Trainer, failure: BaseException | None) -> None:
+        if trainer.is_global_zero:
+            for tracker in self._trackers:
+                tracker.end(failure)
+
+
+def _prefixed(prefix: str, figures: Mapping[str, float]) -> dict[str, float]:
+    return {f"{prefix}_{name}": value for name, value in figures.items()}

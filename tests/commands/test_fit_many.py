@@ -1,0 +1,158 @@
+"""One run in several processes: the same run, also when one of them is lost."""
+
+import json
+import multiprocessing
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from simtrain.catalog.progress import silent
+from simtrain.commands.fit import fit
+from simtrain.config import RunConfig, dump_yaml
+from simtrain.errors import ConfigError, SimtrainError
+from simtrain.training.checkpoints import read_module_state
+from simtrain.training.progress import read_metrics
+from simtrain.training.ranks import LostRankError
+
+pytestmark = pytest.mark.slow
+
+MakeConfig = Callable[..., RunConfig]
+TWO = {"epochs": 3, "accelerator": "cpu", "devices": 2, "rank_timeout": 30}
+
+
+def run(config: RunConfig, *, resume: bool = False, say: Callable[[str], None] = lambda line: None) -> Any:
+    return fit(config, resume=resume, say=say, progress=silent, step=lambda step: None)
+
+
+def weights(folder: Path, name: str = "last.ckpt") -> torch.Tensor:
+    state = read_module_state(folder / name)
+    return torch.cat([state[key].flatten().double() for key in sorted(state)])
+
+
+def children() -> list[int]:
+    """Processes that this one has launched, in their order."""
+    return sorted(process.pid or 0 for process in multiprocessing.active_children())
+
+
+def test_two_processes_train_what_one_trains(make_config: MakeConfig) -> None:
+    one = run(make_config(run="one"))
+    two = run(make_config(run="two", trainer=TWO))
+    first, second = (read_metrics(result.folder / "metrics.csv") for result in (one, two))
+    assert first[0] == second[0]  # zero-shot: to the last bit
+    difference = weights(two.folder) - weights(one.folder)
+    moved = weights(one.folder) - weights(one.folder, "best.ckpt") if one.best_epoch == 0 else weights(one.folder)
+    assert difference.norm() < 1e-4 * moved.norm()
+    assert [row["step"] for row in first] == [row["step"] for row in second]
+    for mine, theirs in zip(first[1:], second[1:], strict=True):
+        assert float(mine["train_loss"]) == pytest.approx(float(theirs["train_loss"]), rel=1e-4)
+
+
+def test_two_processes_are_interrupted_and_resumed_bit_for_bit(make_config: MakeConfig) -> None:
+    trainer = {**TWO, "ema_decay": 0.9}
+    whole = run(make_config(run="whole", trainer=trainer)).folder
+
+    def stop(line: str) -> None:
+        if line.startswith("epoch 1/"):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    config = make_config(run="parts", trainer=trainer)
+    assert run(config, say=stop).ended_by == signal.SIGTERM
+    assert run(config, resume=True).ended_by is None
+    for name in ("last.ckpt", "best.ckpt"):
+        assert torch.equal(weights(whole, name), weights(whole.with_name("parts"), name))
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
+def test_a_lost_process_ends_the_run_with_an_error(make_config: MakeConfig, number: signal.Signals) -> None:
+    config = make_config(trainer={**TWO, "epochs": 500, "rank_timeout": 5})
+
+    def lose(line: str) -> None:
+        if line.startswith("epoch 2/"):
+            os.kill(children()[1], number)
+
+    with pytest.raises(LostRankError, match=r"process \d of 2"):
+        run(config, say=lose)
+    assert children() == []
+    assert (Path(config.checkpoints) / "small" / "last.ckpt").exists()
+
+
+def test_what_a_user_can_mend_is_told_once(make_config: MakeConfig) -> None:
+    with pytest.raises(ConfigError, match=r"^data.batch_size: 18 does not divide among 4 devices; take 16 or 20$"):
+        run(make_config(data={"batch_size": 18, "workers": 0}, trainer={**TWO, "devices": 4}))
+
+
+def test_torchrun_launches_it_too(make_config: MakeConfig) -> None:
+    config = make_config(trainer={**TWO, "devices": "auto", "epochs": 1})
+    path = Path(config.checkpoints).parent / "run.yaml"
+    path.write_text(dump_yaml(config))
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    done = subprocess.run(
+        [*launch, "-m", "simtrain", "fit", str(path)], capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("zero-shot on val") == 1
+    record = json.loads((Path(config.checkpoints) / "small" / "run.json").read_text())
+    assert (record["status"], record["processes"]) == ("finished", 2)
+
+
+def test_slurm_tasks_form_a_run_and_are_put_back_in_its_queue(make_config: MakeConfig, tmp_path: Path) -> None:
+    """Two tasks as srun starts them, with a scheduler that notes what it is asked."""
+    config = make_config(trainer={**TWO, "devices": "auto", "epochs": 500})
+    path = tmp_path / "run.yaml"
+    path.write_text(dump_yaml(config))
+    (tmp_path / "scontrol").write_text(f"#!/bin/sh\necho $@ >> {tmp_path}/asked\n")
+    (tmp_path / "scontrol").chmod(0o755)
+    job = {"JOB_ID": "77", "JOB_NAME": "train", "NTASKS": "2", "NNODES": "1", "NTASKS_PER_NODE": "2"}
+    job = {f"SLURM_{name}": value for name, value in job.items()}
+    shared = {**os.environ, **job, "SLURM_NODELIST": "localhost", "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+
+    def tasks(**more: str) -> list["subprocess.Popen[str]"]:
+        return [
+            subprocess.Popen(
+                [sys.executable, "-m", "simtrain", "fit", str(path)],
+                env={**shared, "SLURM_PROCID": str(task), "SLURM_LOCALID": str(task), "SLURM_NODEID": "0", **more},
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            for task in range(2)
+        ]
+
+    first, second = tasks()
+    assert first.stdout is not None
+    next(line for line in first.stdout if line.startswith("epoch 2/"))
+    for task in (first, second):
+        task.send_signal(signal.SIGUSR1)
+    told, _ = first.communicate(timeout=60)
+    second.communicate(timeout=60)
+    assert first.returncode == 128 + signal.SIGUSR1
+    assert "job 77 is back in SLURM's queue" in told
+    assert (tmp_path / "asked").read_text() == "requeue 77\n"
+
+    first, second = tasks(SLURM_RESTART_COUNT="1")
+    assert first.stdout is not None
+    epoch = next(line for line in first.stdout if line.startswith("epoch "))
+    for task in (first, second):
+        task.kill()
+        task.communicate()
+    assert int(re.split(r"[ /]", epoch)[1]) >= 3
+
+
+def test_a_failed_meeting_is_told(make_config: MakeConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One of two processes that torchrun should have launched."""
+    for name, value in {"RANK": 0, "LOCAL_RANK": 0, "WORLD_SIZE": 2, "MASTER_ADDR": "127.0.0.1"}.items():
+        monkeypatch.setenv(name, str(value))
+    monkeypatch.setenv("MASTER_PORT", "29477")
+    began = time.monotonic()
+    with pytest.raises(SimtrainError, match=r"^process 0 of 2 could not meet the others: "):
+        run(make_config(trainer={**TWO, "rank_timeout": 5}))
+    assert time.monotonic() - began < 60

@@ -1,0 +1,84 @@
+"""What tests let several processes do: spawned processes import it by name."""
+
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+
+from simtrain.losses.nt_xent import nt_xent_loss
+from simtrain.training.ranks import (
+    ALONE,
+    LostRankError,
+    add_up,
+    any_rank,
+    from_first,
+    gather,
+    gather_with_gradient,
+    join,
+    launched_ranks,
+    leave,
+    of_each,
+    on_first,
+    rank,
+    rank_count,
+)
+
+
+def joined(workflow_name: str, *arguments: Any, timeout: int = 60) -> Any:
+    """Call a function of this module among the processes."""
+    join(launched_ranks() or ALONE, device=torch.device("cpu"), timeout=timeout)
+    try:
+        return globals()[workflow_name](*arguments)
+    finally:
+        leave()
+
+
+def conversation() -> dict[str, Any]:
+    """What each helper gives on this process."""
+    me = rank()
+    rows = torch.tensor([[10.0 * me], [10.0 * me + 1]])
+    uneven = torch.zeros(3, 2)
+    uneven[me :: rank_count()] = me + 1.0
+    return {
+        "gather": gather(rows).tolist(),
+        "add_up": add_up(uneven).tolist(),
+        "any_no": any_rank(False),
+        "any_last": any_rank(me == rank_count() - 1),
+        "from_first": from_first(f"process {me}"),
+        "of_each": of_each(me),
+        "on_first": on_first(lambda: f"done by {me}"),
+    }
+
+
+def own_row_gradients() -> list[list[float]]:
+    """Gradients of a loss over all rows, in each process of its own rows."""
+    mine = torch.tensor([[1.0 + rank(), 2.0]], requires_grad=True)
+    everyone = gather_with_gradient(mine)
+    (everyone.prod() * torch.arange(1, everyone.numel() + 1).view_as(everyone)).sum().backward()
+    assert mine.grad is not None
+    return of_each(mine.grad[0].tolist())
+
+
+def trained_linear(rows_per_rank: int) -> list[list[float]]:
+    """Ten steps of NT-Xent between a linear map and fixed targets; this process's rows of the eight."""
+    network = nn.Linear(5, 2, bias=False)
+    network.weight.data = torch.tensor([[0.1, 0.2, 0.3, 0.4, 0.5], [0.6, 0.7, 0.8, 0.9, 1.0]])
+    inputs, targets = torch.arange(80.0).reshape(8, 2, 5), torch.arange(32.0).reshape(8, 2, 2)
+    mine = slice(rank() * rows_per_rank, (rank() + 1) * rows_per_rank)
+    model: nn.Module = DistributedDataParallel(network) if rank_count() > 1 else network
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
+    for _ in range(10):
+        first, second = model(inputs[mine]).flatten(1), targets[mine].flatten(1)
+        pairs = torch.cat([gather_with_gradient(first), gather_with_gradient(second)])
+        optimizer.zero_grad()
+        nt_xent_loss(pairs, temperature=0.5, decoupled=False, excluded=None).backward()
+        optimizer.step()
+    return network.weight.tolist()
+
+
+def lost_in_a_gather(timeout: int) -> str:
+    """The first process waits for a row that the second never sends."""
+    if rank() == 1:
+        raise LostRankError("the second one leaves")
+    return str(gather(torch.zeros(1)))

@@ -1,0 +1,87 @@
+"""What the processes of a run tell each other: two and four real ones."""
+
+import pytest
+import rank_workflows
+import torch
+
+from simtrain.commands.launching import run_on_each
+from simtrain.errors import SimtrainError
+from simtrain.training.ranks import Ranks, launched_ranks
+
+pytestmark = pytest.mark.slow
+
+WEIGHTS = [[0.1675, 0.2676, 0.3678, 0.4679, 0.5680], [0.5763, 0.6742, 0.7721, 0.8700, 0.9679]]
+
+
+def test_processes_tell_each_other() -> None:
+    found = run_on_each(2, rank_workflows.joined, "conversation", listeners={})
+    assert found == {
+        "gather": [[0.0], [1.0], [10.0], [11.0]],
+        "add_up": [[1.0, 1.0], [2.0, 2.0], [1.0, 1.0]],
+        "any_no": False,
+        "any_last": True,
+        "from_first": "process 0",
+        "of_each": [0, 1],
+        "on_first": "done by 0",
+    }
+
+
+def test_alone_everything_is_a_matter_of_course() -> None:
+    assert rank_workflows.conversation() == {
+        "gather": [[0.0], [1.0]],
+        "add_up": [[1.0, 1.0], [1.0, 1.0], [1.0, 1.0]],
+        "any_no": False,
+        "any_last": True,
+        "from_first": "process 0",
+        "of_each": [0],
+        "on_first": "done by 0",
+    }
+
+
+def test_each_process_has_the_whole_gradient_of_its_own_rows() -> None:
+    """d/dx of (1 + 2 + 3 + 4) · 1 · 2 · 2 · 2 is 80 / x; doubled, because data-parallel training halves it."""
+    found = run_on_each(2, rank_workflows.joined, "own_row_gradients", listeners={})
+    assert found == [[2 * 80 / 1, 2 * 80 / 2], [2 * 80 / 2, 2 * 80 / 2]]
+
+
+@pytest.mark.parametrize("processes", [2, 4])
+def test_a_linear_map_learns_what_the_whole_batch_teaches(processes: int) -> None:
+    found = run_on_each(processes, rank_workflows.joined, "trained_linear", 8 // processes, listeners={})
+    torch.testing.assert_close(torch.tensor(found), torch.tensor(WEIGHTS), rtol=1e-3, atol=0)
+
+
+def test_one_process_learns_the_same() -> None:
+    found = torch.tensor(rank_workflows.trained_linear(8))
+    torch.testing.assert_close(found, torch.tensor(WEIGHTS), rtol=1e-3, atol=0)
+
+
+def test_an_error_of_one_process_is_raised_and_ends_the_others() -> None:
+    with pytest.raises(SimtrainError, match=r"^the second one leaves$"):
+        run_on_each(2, rank_workflows.joined, "lost_in_a_gather", 60, listeners={})
+
+
+def test_ranks_are_read_from_torchruns_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"RANK": 5, "LOCAL_RANK": 1, "WORLD_SIZE": 8, "LOCAL_WORLD_SIZE": 4}.items():
+        monkeypatch.setenv(name, str(value))
+    found = launched_ranks()
+    assert found == Ranks(rank=5, size=8, local_rank=1, local_size=4)
+    assert found is not None
+    assert found.nodes == 2
+
+
+def test_ranks_are_read_from_slurms_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    slurm = {"JOB_NAME": "train", "NTASKS": 8, "NNODES": 2, "PROCID": 6, "LOCALID": 2}
+    for name, value in slurm.items():
+        monkeypatch.setenv(f"SLURM_{name}", str(value))
+    assert launched_ranks() == Ranks(rank=6, size=8, local_rank=2, local_size=4)
+
+
+def test_uneven_slurm_tasks_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"JOB_NAME": "train", "NTASKS": 3, "NNODES": 2, "PROCID": 0, "LOCALID": 0}.items():
+        monkeypatch.setenv(f"SLURM_{name}", str(value))
+    with pytest.raises(SimtrainError, match=r"^SLURM: 3 tasks on 2 nodes; give each node as many: --ntasks-per-node$"):
+        launched_ranks()
+
+
+def test_a_process_that_nobody_launched_is_alone() -> None:
+    assert launched_ranks() is None

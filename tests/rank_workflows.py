@@ -60,8 +60,9 @@ def own_row_gradients() -> list[list[float]]:
     return of_each(mine.grad[0].tolist())
 
 
-def trained_linear(rows_per_rank: int) -> list[list[float]]:
+def trained_linear(rows_per_rank: int, with_gradient: bool = True) -> list[list[float]]:
     """Ten steps of NT-Xent between a linear map and fixed targets; this process's rows of the eight."""
+    gather_rows = gather_with_gradient if with_gradient else gather_without_gradient
     network = nn.Linear(5, 2, bias=False)
     network.weight.data = torch.tensor([[0.1, 0.2, 0.3, 0.4, 0.5], [0.6, 0.7, 0.8, 0.9, 1.0]])
     inputs, targets = torch.arange(80.0).reshape(8, 2, 5), torch.arange(32.0).reshape(8, 2, 2)
@@ -70,14 +71,20 @@ def trained_linear(rows_per_rank: int) -> list[list[float]]:
     optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
     for _ in range(10):
         first, second = model(inputs[mine]).flatten(1), targets[mine].flatten(1)
-        pairs = torch.cat([gather_with_gradient(first), gather_with_gradient(second)])
+        pairs = torch.cat([gather_rows(first), gather_rows(second)])
         optimizer.zero_grad()
         nt_xent_loss(pairs, temperature=0.5, decoupled=False, excluded=None).backward()
         optimizer.step()
     return network.weight.tolist()
 
 
-def lost_in_a_gather(timeout: int) -> str:
+def gather_without_gradient(rows: torch.Tensor) -> torch.Tensor:
+    """The usual mistake: other rows come as they are, and the own ones keep the gradient of a mean over processes."""
+    everyone = gather(rows.detach())
+    return torch.cat([everyone[: rank() * len(rows)], rows, everyone[(rank() + 1) * len(rows) :]])
+
+
+def lost_in_a_gather() -> str:
     """The first process waits for a row that the second never sends."""
     if rank() == 1:
         raise LostRankError("the second one leaves")

@@ -50,6 +50,11 @@ def test_a_linear_map_learns_what_the_whole_batch_teaches(processes: int) -> Non
     torch.testing.assert_close(torch.tensor(found), torch.tensor(WEIGHTS), rtol=1e-3, atol=0)
 
 
+def test_a_gather_without_gradient_learns_something_else() -> None:
+    found = torch.tensor(run_on_each(2, rank_workflows.joined, "trained_linear", 4, False, listeners={}))
+    assert not torch.allclose(found, torch.tensor(WEIGHTS), rtol=1e-3, atol=0)
+
+
 def test_one_process_learns_the_same() -> None:
     found = torch.tensor(rank_workflows.trained_linear(8))
     torch.testing.assert_close(found, torch.tensor(WEIGHTS), rtol=1e-3, atol=0)
@@ -57,7 +62,7 @@ def test_one_process_learns_the_same() -> None:
 
 def test_an_error_of_one_process_is_raised_and_ends_the_others() -> None:
     with pytest.raises(SimtrainError, match=r"^the second one leaves$"):
-        run_on_each(2, rank_workflows.joined, "lost_in_a_gather", 60, listeners={})
+        run_on_each(2, rank_workflows.joined, "lost_in_a_gather", listeners={})
 
 
 def test_ranks_are_read_from_torchruns_environment(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,98 @@
+"""What the doctor says about this machine, and about several processes on it."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from simtrain.cli import app
+from simtrain.commands import doctor as doctors
+from simtrain.commands.doctor import Diagnosis, Finding, doctor
+from simtrain.commands.equivalence import CASES, Comparison, Measured, compared
+from simtrain.config import parse_run_config
+
+
+def measured(*, loss: float = 2.0, gradient: tuple[float, ...] = (3.0, 4.0), recall: float = 0.5) -> Measured:
+    return Measured(loss=loss, gradient=np.array(gradient, dtype=np.float32), metrics={"recall_at_1": recall})
+
+
+@pytest.mark.slow
+def test_two_processes_give_what_one_gives() -> None:
+    result = CliRunner().invoke(app, ["doctor", "--devices", "2", "--accelerator", "cpu"])
+    assert result.exit_code == 0
+    assert "2 processes against one (loss within 1e-06, gradient within 1e-05 of its length, metrics the same):" in (
+        result.stdout
+    )
+    assert result.stdout.count(" equal") == len(CASES)
+
+
+def test_one_process_is_compared_with_nothing() -> None:
+    result = CliRunner().invoke(app, ["doctor", "--devices", "1", "--accelerator", "cpu"])
+    assert result.exit_code == 0
+    assert result.stdout.endswith("one process here; compare several with one: simtrain doctor --devices 2\n")
+    assert "torch " in result.stdout
+
+
+def test_differences_are_relative_to_length_and_loss() -> None:
+    found = compared("x", measured(), measured(loss=2.002, gradient=(3.0, 4.05)))
+    assert found.loss == pytest.approx(0.001)
+    assert found.gradient == pytest.approx(0.01, rel=1e-5)
+    assert found.metrics
+    assert not found.equal
+
+
+@pytest.mark.parametrize(
+    ("other", "equal"),
+    [
+        (measured(), True),
+        (measured(loss=2.0 + 1e-6), True),
+        (measured(loss=2.0 + 1e-5), False),
+        (measured(gradient=(3.0, 4.0001)), False),
+        (measured(recall=0.5 + 1e-12), False),
+    ],
+)
+def test_equal_means_within_the_bounds(other: Measured, equal: bool) -> None:
+    assert compared("x", measured(), other).equal is equal
+
+
+def test_an_unequal_objective_is_exit_status_2(monkeypatch: pytest.MonkeyPatch) -> None:
+    different = Comparison(name="SimCLR", loss=0.5, gradient=0.0, metrics=True)
+    monkeypatch.setattr(doctors, "compare_processes", lambda count, **_: [different])
+    result = CliRunner().invoke(app, ["doctor", "--devices", "2", "--accelerator", "cpu"])
+    assert result.exit_code == 2
+    assert "DIFFERENT" in result.stdout
+
+
+def test_every_case_is_an_objective_that_a_run_may_have() -> None:
+    for objective in CASES.values():
+        parse_run_config(
+            {"catalog": "x", "encoder": {"kind": "resnet"}, "objective": objective, "data": {"batch_size": 16}},
+            where="test",
+        )
+
+
+def test_little_shared_memory_is_told_with_the_remedy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    usage = shutil.disk_usage(tmp_path)._replace(free=64 * 2**20)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
+    found = {one.name: one for one in doctor(devices=1, accelerator="cpu", folder=tmp_path, timeout=60).findings}
+    expected = "0.1 GB free in /dev/shm: give the container more (--shm-size=8g), or set data.workers=0"
+    assert (found["shared memory"].told, found["shared memory"].state) == (expected, "note")
+    assert found["disk"].state == "note"
+
+
+def test_a_bad_finding_is_not_healthy() -> None:
+    bad = Finding(name="disk", told="full", state="bad")
+    assert not Diagnosis(findings=[bad], processes=1, comparisons=[]).healthy
+
+
+def test_credentials_are_looked_for_where_the_clients_look(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("KAGGLE_CONFIG_DIR", str(tmp_path))
+    monkeypatch.delenv("KAGGLE_API_TOKEN", raising=False)
+    monkeypatch.delenv("KAGGLE_USERNAME", raising=False)
+    told = {one.name: one.told for one in doctor(devices=1, accelerator="cpu", folder=tmp_path, timeout=60).findings}
+    assert told["Kaggle"] == "no credentials: sources kaggle: and digikala cannot be downloaded"
+    (tmp_path / "kaggle.json").write_text("{}")
+    told = {one.name: one.told for one in doctor(devices=1, accelerator="cpu", folder=tmp_path, timeout=60).findings}
+    assert told["Kaggle"] == "credentials found"

@@ -36,6 +36,10 @@ class MetricLearningModule(RetrievalModule):
         super().__init__(encoder=encoder, head=head, settings=settings, validation=validation)
         self.mined_loss = mined_loss
         self._false_negatives = false_negatives
+        if mined_loss.memory is not None:
+            # Every process fills it alike; data-parallel training would send all of it around in each step.
+            names = [f"mined_loss.memory.{name}" for name, _ in mined_loss.memory.named_buffers()]
+            self._ddp_params_and_buffers_to_ignore = names
 
     @override
     def loss(self, seen: SeenBatch) -> LossValue:

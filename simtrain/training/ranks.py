@@ -106,6 +106,7 @@ def join(ranks: Ranks, *, device: torch.device, timeout: int) -> None:
     """
     if ranks.size == 1 or dist.is_initialized():
         return
+    os.environ["LOCAL_WORLD_SIZE"] = str(ranks.local_size)  # SLURM has another name for it
     if SLURMEnvironment.detect() and "MASTER_ADDR" not in os.environ:
         slurm = SLURMEnvironment(auto_requeue=False)
         os.environ |= {"MASTER_ADDR": slurm.main_address, "MASTER_PORT": str(slurm.main_port)}
@@ -142,7 +143,7 @@ def rank_count() -> int:
 
 def local_count() -> int:
     """Processes of the run on this machine."""
-    return int(os.environ.get("LOCAL_WORLD_SIZE", rank_count())) if dist.is_initialized() else 1
+    return int(os.environ["LOCAL_WORLD_SIZE"]) if dist.is_initialized() else 1
 
 
 def gather_with_gradient(rows: Tensor) -> Tensor:

@@ -1,0 +1,220 @@
+"""What a run can be told to do with its weights, its batches and its losses."""
+
+import shutil
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from tiny_training import TinyEncoder, noise_batch, simclr_settings, training_settings
+
+from simtrain.catalog.progress import silent
+from simtrain.catalog.store.reader import source_images
+from simtrain.catalog.table import Catalog, write_catalog
+from simtrain.commands.evaluate import evaluate, tuned_encoder
+from simtrain.commands.export import export
+from simtrain.commands.fit import fit
+from simtrain.commands.runs import open_run
+from simtrain.commands.trainer import _out_of_memory
+from simtrain.config import RunConfig
+from simtrain.data.embedding import embed_images
+from simtrain.errors import CatalogError, CheckpointError, ConfigError
+from simtrain.modules.simclr import SimCLRModule
+from simtrain.training.checkpoints import read_module_state
+from simtrain.training.progress import read_metrics
+
+MakeConfig = Callable[..., RunConfig]
+VIT = {"kind": "timm", "model": "test_vit", "weights": "none", "image_size": 32}
+
+
+def run(config: RunConfig, *, resume: bool = False, say: Callable[[str], None] = lambda line: None) -> Any:
+    return fit(config, resume=resume, say=say, progress=silent, step=lambda step: None)
+
+
+def trainer(**more: Any) -> dict[str, Any]:
+    return {"epochs": 2, "accelerator": "cpu", **more}
+
+
+def test_the_averaged_weights_are_judged_and_exported(make_config: MakeConfig, catalog: Catalog) -> None:
+    config = make_config(trainer=trainer(ema_decay=0.8))
+    result = run(config)
+    shutil.copy(result.folder / "last.ckpt", result.folder / "best.ckpt")  # whichever was better
+    state = read_module_state(result.folder / "last.ckpt")
+    encoder = tuned_encoder(config, result.folder)
+    for name, value in encoder.state_dict().items():
+        assert torch.equal(value, state[f"averaged.encoder.{name}"])
+    assert any(not torch.equal(state[f"encoder.{name}"], value) for name, value in encoder.state_dict().items())
+    judged = evaluate(config, run=open_run(str(result.folder), checkpoints=Path()), split="val", progress=silent)
+    last = read_metrics(result.folder / "metrics.csv")[-1]
+    assert judged.evaluation.metrics["map_at_r"].mean == pytest.approx(float(last["val_map_at_r"]), rel=1e-5)
+
+
+def test_low_rank_factors_learn_and_are_added_to_the_weights(make_config: MakeConfig, catalog: Catalog) -> None:
+    plain = make_config(encoder=VIT)
+    config = make_config(encoder={**VIT, "lora": {"rank": 2}}, optimizer={"learning_rate": 1e-2}, trainer=trainer())
+
+    def stop(line: str) -> None:
+        if line.startswith("epoch 1/"):
+            signal.raise_signal(signal.SIGTERM)
+
+    assert run(config, say=stop).ended_by == signal.SIGTERM
+    result = run(config, resume=True)
+    before, after = (read_module_state(result.folder / name) for name in ("best.ckpt", "last.ckpt"))
+    moved = {name for name, value in after.items() if not torch.equal(value, before[name])}
+    assert all("lora_" in name for name in moved)
+    merged = tuned_encoder(config, result.folder)
+    assert set(merged.state_dict()) == set(tuned_shape(plain).state_dict())
+    out = result.folder.parent / "bundle"
+    opened = open_run(str(result.folder), checkpoints=Path())
+    assert export(opened, out=out, progress=silent).checked > 0
+
+
+def tuned_shape(config: RunConfig) -> torch.nn.Module:
+    from simtrain.build import build_encoder
+
+    return build_encoder(config.encoder, load=False)
+
+
+def test_frozen_parameters_stay_as_they_are(make_config: MakeConfig) -> None:
+    config = make_config(trainer=trainer(freeze=["network.conv_stem.*", "network.blocks.0.*"], head_only_epochs=0))
+    folder = run(config).folder
+    first = untouched(config)
+    last = read_module_state(folder / "last.ckpt")
+    for name, value in first.items():
+        frozen = name.startswith(("network.conv_stem.", "network.blocks.0."))
+        if name in dict(tuned_shape(config).named_parameters()):
+            assert torch.equal(last[f"encoder.{name}"], value) is frozen, name
+
+
+def untouched(config: RunConfig) -> dict[str, torch.Tensor]:
+    """Random weights as a run of that seed begins with."""
+    import pytorch_lightning as pl
+
+    from simtrain.build import build_encoder
+
+    pl.seed_everything(config.seed, workers=True, verbose=False)
+    return {name: value.clone() for name, value in build_encoder(config.encoder, load=True).state_dict().items()}
+
+
+def test_a_pattern_that_fits_nothing_is_told_before_anything_is_written(make_config: MakeConfig) -> None:
+    config = make_config(trainer=trainer(freeze=["network.blocs.0.*"]))
+    with pytest.raises(ConfigError, match=r"^trainer\.freeze: no parameter of the encoder matches 'network\.blocs"):
+        run(config)
+    assert not Path(config.checkpoints).exists()
+
+
+def test_a_run_can_begin_with_the_weights_of_another(make_config: MakeConfig, catalog: Catalog) -> None:
+    first = run(make_config(run="first", trainer=trainer(ema_decay=0.5)))
+    lines: list[str] = []
+    config = make_config(run="second", init_from="first", trainer=trainer(max_steps=1))
+    second = run(config, say=lines.append)
+    assert second.zero_shot == pytest.approx(first.best, rel=1e-6)
+    assert any(line.startswith("before training (first) on val") for line in lines)
+
+
+def test_a_run_that_is_not_there_cannot_be_begun_with(make_config: MakeConfig) -> None:
+    run(make_config(run="first", trainer=trainer(max_steps=1)))
+    with pytest.raises(CheckpointError, match=r"^frist: no such run in .*; did you mean 'first'\?$"):
+        run(make_config(run="second", init_from="frist"))
+
+
+def test_another_encoder_cannot_be_begun_with(make_config: MakeConfig) -> None:
+    run(make_config(run="first", trainer=trainer(max_steps=1)))
+    with pytest.raises(CheckpointError, match=r"^init_from: .*first has another encoder: "):
+        run(make_config(run="second", init_from="first", encoder=VIT))
+
+
+@pytest.mark.parametrize("micro", [1, 3, 8])
+def test_parts_of_a_batch_give_the_gradients_of_the_whole(micro: int) -> None:
+    gradients = []
+    for size in (None, micro):
+        torch.manual_seed(5)
+        module = SimCLRModule(
+            objective=simclr_settings(),
+            encoder=TinyEncoder(seed=1),
+            head=None,
+            settings=training_settings(freeze_batch_norm=True, micro_batch_size=size),
+            validation=None,
+        ).train()
+        module.loss(module.see(noise_batch(samples=5, views=2))).total.backward()
+        gradients.append(torch.cat([parameter.grad.flatten() for parameter in module.encoder.parameters()]))
+    assert (gradients[1] - gradients[0]).norm() < 1e-5 * gradients[0].norm()
+
+
+def test_parts_draw_the_same_dropout_twice() -> None:
+    """The gradient of a network with dropout belongs to the loss that was computed."""
+    module = SimCLRModule(
+        objective=simclr_settings(),
+        encoder=TinyEncoder(seed=1, dropout=0.5),
+        head=None,
+        settings=training_settings(freeze_batch_norm=True, micro_batch_size=4),
+        validation=None,
+    ).train()
+    weight, batch = module.encoder.network[4].bias, noise_batch(samples=4, views=2)
+
+    def loss() -> torch.Tensor:
+        torch.manual_seed(7)
+        return module.loss(module.see(batch)).total
+
+    loss().backward()
+    slope = weight.grad[0].item()
+    with torch.no_grad():
+        weight[0] += 1e-2
+        above = loss().item()
+        weight[0] -= 2e-2
+        below = loss().item()
+    assert (above - below) / 2e-2 == pytest.approx(slope, rel=2e-2)
+
+
+def test_statistics_that_learn_refuse_to_pass_twice(make_config: MakeConfig) -> None:
+    expected = (
+        r"^data\.micro_batch_size: passes images through the network twice, which BatchNorm's statistics do not bear; "
+        r"set trainer\.freeze_batch_norm=true$"
+    )
+    with pytest.raises(ConfigError, match=expected):
+        run(make_config(data={"batch_size": 16, "micro_batch_size": 4}, trainer=trainer(freeze_batch_norm=False)))
+
+
+def test_likely_copies_are_compared_under_the_untouched_encoder(make_config: MakeConfig, catalog: Catalog) -> None:
+    config = make_config(
+        objective={"kind": "simclr", "false_negatives": {"max_similarity": 0.9}}, trainer=trainer(epochs=1)
+    )
+    folder = run(config).folder
+    kept = torch.load(folder / "untouched_embeddings.pt", weights_only=True).float()
+    train = catalog.rows_of(["train"])
+    encoder = tuned_shape(config)
+    encoder.load_state_dict(untouched(config))
+    cpu, images = torch.device("cpu"), source_images(catalog)
+    found = embed_images(encoder, images, train.tolist(), batch_size=64, workers=0, device=cpu, progress=silent)
+    torch.testing.assert_close(kept[torch.from_numpy(train)], found, atol=1e-3, rtol=0)
+    others = np.setdiff1d(np.arange(len(catalog.rows)), train)
+    assert not kept[torch.from_numpy(others)].any()
+
+
+def test_simclr_can_draw_labels_together_too(make_config: MakeConfig) -> None:
+    config = make_config(objective={"kind": "simclr", "label_weight": 0.3}, trainer=trainer(epochs=1))
+    rows = (run(config).folder / "steps.csv").read_text().splitlines()
+    names, first = rows[0].split(","), rows[1].split(",")
+    step = dict(zip(names, map(float, first), strict=True))
+    assert step["loss"] == pytest.approx(step["loss_nt_xent"] + 0.3 * step["loss_supervised"], rel=1e-4)
+
+
+def test_labels_that_are_not_there_are_told(make_config: MakeConfig, catalog: Catalog, tmp_path: Path) -> None:
+    (tmp_path / "bare").mkdir()
+    write_catalog(Catalog(rows=catalog.rows.assign(label=None), root=catalog.root, folder=tmp_path / "bare"))
+    expected = (
+        r"bare: 'label' is empty in split 'train', and objective\.label_weight needs it; set objective\.label_colu"
+    )
+    with pytest.raises(CatalogError, match=expected):
+        run(make_config(catalog=str(tmp_path / "bare"), objective={"kind": "simclr", "label_weight": 0.3}))
+
+
+def test_too_little_memory_is_answered_with_what_to_set(make_config: MakeConfig) -> None:
+    error = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB\nmore")
+    assert _out_of_memory(error, make_config(data={"batch_size": 64})) == (
+        "data.batch_size: CUDA out of memory. Tried to allocate 2.00 GiB; set data.micro_batch_size=32 (the same "
+        "gradients, a third slower), or trainer.activation_checkpointing=true"
+    )

@@ -39,7 +39,7 @@ from simtrain.encoders.base import Encoder
 from simtrain.errors import CheckpointError, ConfigError
 from simtrain.modules.base import RetrievalModule, catalogue_ids
 from simtrain.training.checkpoints import LAST
-from simtrain.training.devices import check_strategy, device_count
+from simtrain.training.devices import check_strategy, chosen_precision, device_count
 from simtrain.training.interruption import requeue_in_slurm
 from simtrain.training.progress import Step
 from simtrain.training.ranks import ALONE, Ranks, from_first, join, launched_ranks, leave, on_first, rank
@@ -89,6 +89,7 @@ def fit(config: RunConfig, *, resume: bool, say: Say, progress: Progress, step: 
         raise ConfigError(f"encoder.kind: '{kind}' has nothing to train; judge it with simtrain evaluate")
     check_strategy(config.trainer.strategy)
     check_trackers(config)
+    chosen_precision(config.trainer.precision, device=inference_device(config.trainer.accelerator))
     ranks = launched_ranks()
     count = device_count(config.trainer.devices, accelerator=config.trainer.accelerator)
     if ranks is None and count > 1:

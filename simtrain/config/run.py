@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from simtrain.config.encoder import EncoderConfig, HistogramConfig, PixelsConfig
 from simtrain.config.objective import ObjectiveConfig, SimCLRConfig
@@ -135,6 +135,13 @@ class TrainerConfig(Section):
 
     stop_on_collapse: bool = True
     """End a run whose embeddings have become alike or lie in a few dimensions, with the reason."""
+
+    @field_validator("devices", mode="before")
+    @classmethod
+    def _devices_are_counted(cls, value: object) -> object:
+        if value != "auto" and not (isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 1024):
+            raise ValueError(f"got {value!r}; allowed: auto, or 1 to 1024")
+        return value
 
 
 class EvaluationConfig(Section):

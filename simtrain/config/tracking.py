@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from simtrain.config.section import Section
 
@@ -31,7 +31,7 @@ class TrackingConfig(Section):
     """What is written about a run; `metrics.csv` and `steps.csv` in its folder are always."""
 
     wandb: WandbConfig | None = None
-    """null: nothing is given to Weights & Biases."""
+    """`true`, or settings of your own: give the run's figures to Weights & Biases; null: nothing is given to it."""
 
     tensorboard: bool = False
     """Write TensorBoard's event files to the run's folder `tensorboard`."""
@@ -41,3 +41,10 @@ class TrackingConfig(Section):
 
     worst_queries: Annotated[int, Field(ge=0, le=200)] = 16
     """Validation queries of the lowest average precision that are shown with their nearest images, 0 to 200."""
+
+    @field_validator("wandb", mode="before")
+    @classmethod
+    def _true_means_the_defaults(cls, value: object) -> object:
+        if isinstance(value, bool):
+            return {} if value else None
+        return value

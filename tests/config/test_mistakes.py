@@ -62,6 +62,8 @@ def test_set_to_what_is_not_yaml_is_an_error(override: str):
     [
         (["encodr.kind=timm"], "encodr: unknown key; did you mean 'encoder'?"),
         (["zzz=1"], f"zzz: unknown key; allowed: {TOP_LEVEL}"),
+        (["trainer.devices=0"], "trainer.devices: got 0; allowed: auto, or 1 to 1024"),
+        (["trainer.devices=all"], "trainer.devices: got 'all'; allowed: auto, or 1 to 1024"),
         (["optimizer.learning_rat=1"], "optimizer.learning_rat: unknown key; did you mean 'learning_rate'?"),
         (["encoder.image_sze=8"], "encoder.image_sze: unknown key; did you mean 'image_size'?"),
         (["encoder.model=resnet18"], "encoder.model: unknown key; allowed: kind, image_size, resize"),

@@ -181,3 +181,14 @@ def test_every_yaml_of_the_repository_loads():
     loaded = [load_run_config(path, []).run for path in CONFIGS.rglob("*.yaml")]
     on_disk = [name for _, _, names in os.walk(CONFIGS) for name in names if not name.startswith(".")]
     assert len(loaded) == len(on_disk) > 0
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"), [(True, "offline"), ({"mode": "online"}, "online"), (False, None), (None, None)]
+)
+def test_weights_and_biases_is_switched_on_by_true(given: Any, expected: str | None) -> None:
+    config = parse_run_config(
+        {"catalog": "x", "encoder": {"kind": "pixels"}, "objective": {"kind": "simclr"}, "tracking": {"wandb": given}},
+        where="test",
+    )
+    assert (config.tracking.wandb.mode if config.tracking.wandb is not None else None) == expected

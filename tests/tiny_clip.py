@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import torch
+from safetensors.torch import load_file
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 from transformers import (
     CLIPConfig,
@@ -31,7 +32,7 @@ _SENTENCES = (
 
 
 def make_tiny_clip(folder: Path, *, seed: int = 0, dtype: torch.dtype = torch.float32) -> Path:
-    """A CLIP of 0.4 M parameters that `SentenceTransformer(folder)` opens.
+    """A CLIP of 0.3 M parameters that `SentenceTransformer(folder)` opens.
 
     Args:
         folder: Is made.
@@ -63,15 +64,63 @@ def make_tiny_clip(folder: Path, *, seed: int = 0, dtype: torch.dtype = torch.fl
 def make_tiny_siglip(folder: Path, *, seed: int = 0) -> Path:
     """A SigLIP: squashed images, a bias beside the scale, texts padded to 64 tokens."""
     tokenizer = _tokenizer(folder, context=64)
-    tower = {"hidden_size": 48, "intermediate_size": 96, "num_hidden_layers": 2, "num_attention_heads": 4}
+    start, end = tokenizer.convert_tokens_to_ids([_START, _END])
+    tower = {"hidden_size": DIMENSIONS, "intermediate_size": 96, "num_hidden_layers": 2, "num_attention_heads": 4}
     config = SiglipConfig(
-        text_config={**tower, "vocab_size": len(tokenizer), "max_position_embeddings": 64, "projection_size": 48},
+        text_config={
+            **tower,
+            "vocab_size": len(tokenizer),
+            "max_position_embeddings": 64,
+            "projection_size": DIMENSIONS,
+            "bos_token_id": start,
+            "eos_token_id": end,
+            "pad_token_id": end,
+        },
         vision_config={**tower, "image_size": SIZE, "patch_size": 16},
     )
     torch.manual_seed(seed)
     SiglipModel(config).save_pretrained(folder)
     images = SiglipImageProcessor(size={"height": SIZE, "width": SIZE})
     SiglipProcessor(image_processor=images, tokenizer=tokenizer).save_pretrained(folder)
+    return folder
+
+
+def as_before_5_4(model: Path, folder: Path) -> Path:
+    """The layout in which sentence-transformers has put its CLIPs on the hub: a folder within, old names, a pickle.
+
+    Args:
+        model: What `make_tiny_clip` made.
+        folder: Is made.
+    """
+    inner = folder / "0_CLIPModel"
+    inner.mkdir(parents=True)
+    module = {"idx": 0, "name": "0", "path": inner.name, "type": "sentence_transformers.models.CLIPModel"}
+    words = json.loads((model / "tokenizer.json").read_text(encoding="utf-8"))["model"]
+    special = {"bos_token": _START, "eos_token": _END, "pad_token": _END, "unk_token": _END}
+    old = {
+        folder / "modules.json": [module],
+        folder / "config_sentence_transformers.json": {"__version__": {"sentence_transformers": "2.0.0"}},
+        inner / "vocab.json": words["vocab"],
+        inner / "special_tokens_map.json": special,
+        inner / "tokenizer_config.json": {**special, "model_max_length": CONTEXT, "tokenizer_class": "CLIPTokenizer"},
+        inner / "preprocessor_config.json": {
+            "feature_extractor_type": "CLIPFeatureExtractor",
+            "size": SIZE,
+            "crop_size": SIZE,
+            "resample": 3,
+            "do_resize": True,
+            "do_center_crop": True,
+            "do_normalize": True,
+            "image_mean": [0.48145466, 0.4578275, 0.40821073],
+            "image_std": [0.26862954, 0.26130258, 0.27577711],
+        },
+    }
+    for path, content in old.items():
+        path.write_text(json.dumps(content), encoding="utf-8")
+    lines = ["#version: 0.2", *(" ".join(pair) for pair in words["merges"])]
+    (inner / "merges.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    (inner / "config.json").write_bytes((model / "config.json").read_bytes())
+    torch.save(load_file(model / "model.safetensors"), inner / "pytorch_model.bin")
     return folder
 
 

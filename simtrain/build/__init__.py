@@ -2,7 +2,7 @@
 
 from simtrain.build.conflicts import conflict_warnings
 from simtrain.build.data import build_data, build_transform, build_validation
-from simtrain.build.encoder import build_encoder, empty_encoder, plain_config
+from simtrain.build.encoder import build_encoder, empty_encoder, keep_encoder, kept_config, plain_config
 from simtrain.build.objective import TrainingFacts, build_module, wants_reference
 
 __all__ = [
@@ -14,6 +14,8 @@ __all__ = [
     "build_validation",
     "conflict_warnings",
     "empty_encoder",
+    "keep_encoder",
+    "kept_config",
     "plain_config",
     "wants_reference",
 ]

@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, assert_never
+from typing import TYPE_CHECKING, Any, assert_never, cast
 
 from pydantic import TypeAdapter
 
 from simtrain.config import (
+    ClipConfig,
     EncoderConfig,
     HistogramConfig,
     PixelsConfig,
@@ -17,12 +18,17 @@ from simtrain.encoders.base import Encoder
 from simtrain.encoders.baseline import HistogramEncoder, PixelsEncoder
 from simtrain.encoders.lora import LoraSettings, add_factors, check_factors
 from simtrain.encoders.preprocessing import Preprocessing
+from simtrain.encoders.text import FolderEncoder
 from simtrain.encoders.weights import load_weights, locate, names_a_file
 from simtrain.errors import ConfigError, SimtrainError
 
 if TYPE_CHECKING:
+    from simtrain.encoders.clip import ClipEncoder
     from simtrain.encoders.resnet import ResNetEncoder
     from simtrain.encoders.timm import TimmEncoder
+
+KEPT_FOLDER = "encoder"
+"""In a run's folder, for `keep_encoder`."""
 
 
 def build_encoder(config: EncoderConfig, *, load: bool) -> Encoder:
@@ -41,6 +47,8 @@ def build_encoder(config: EncoderConfig, *, load: bool) -> Encoder:
             return _with_factors(_resnet(config, load=load), config, check=load)
         case TimmConfig():
             return _with_factors(_timm(config, load=load), config, check=load)
+        case ClipConfig():
+            return _clip(config, check=load)
         case PixelsConfig():
             return PixelsEncoder(image_size=config.image_size, resize=config.resize)
         case HistogramConfig():
@@ -53,7 +61,26 @@ def build_encoder(config: EncoderConfig, *, load: bool) -> Encoder:
 
 def plain_config(config: EncoderConfig) -> EncoderConfig:
     """Describes the encoder that `merged` gives: without low-rank factors."""
-    return config.model_copy(update={"lora": None}) if isinstance(config, ResNetConfig | TimmConfig) else config
+    if isinstance(config, ResNetConfig | TimmConfig | ClipConfig):
+        return config.model_copy(update={"lora": None})
+    return config
+
+
+def keep_encoder(encoder: Encoder, run_folder: Path) -> None:
+    """Put into a run's folder what its encoder cannot be built again without: the opened model of a `clip`.
+
+    The model that the configuration names may be gone, or another, when the run goes on or is exported.
+    """
+    if isinstance(encoder, FolderEncoder):
+        cast(FolderEncoder, encoder.merged()).save_folder(run_folder / KEPT_FOLDER)
+
+
+def kept_config(config: EncoderConfig, run_folder: Path) -> EncoderConfig:
+    """The configuration of a run's encoder that names what `keep_encoder` put into its folder, if it did."""
+    kept = run_folder / KEPT_FOLDER
+    return (
+        config.model_copy(update={"model": str(kept)}) if isinstance(config, ClipConfig) and kept.is_dir() else config
+    )
 
 
 def empty_encoder(config: Mapping[str, Any], preprocessing: Preprocessing) -> Encoder:
@@ -101,6 +128,29 @@ def _timm(config: TimmConfig, *, load: bool) -> "TimmEncoder":
         embedding_size=config.embedding_size,
         preprocessing=timm_preprocessing(network, image_size=config.image_size, resize=config.resize),
     )
+
+
+def _clip(config: ClipConfig, *, check: bool) -> "ClipEncoder":
+    """Its weights come with its architecture, from one folder or name, so that they are read in any case."""
+    from simtrain.encoders.clip import ClipEncoder, attention_targets, image_processor, open_clip_model
+    from simtrain.encoders.clip_processor import clip_preprocessing
+
+    model = open_clip_model(config.model)
+    encoder = ClipEncoder(
+        preprocessing=clip_preprocessing(
+            image_processor(model), model=config.model, image_size=config.image_size, resize=config.resize
+        ),
+        model=model,
+        train_text=config.train_text,
+        freeze_patch_embedding=config.freeze_patch_embedding,
+    )
+    if config.lora is not None:
+        settings = config.lora.model_dump()
+        targets = settings.pop("targets") or attention_targets(text=config.train_text)
+        add_factors(encoder.towers, settings=LoraSettings(**settings, targets=targets), model=config.model)
+        if check and not config.train_text:
+            check_factors(encoder, image_size=encoder.preprocessing.image_size, model=config.model)
+    return encoder
 
 
 def _weights_file(config: ResNetConfig | TimmConfig, *, load: bool) -> Path | None:

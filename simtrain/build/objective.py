@@ -29,6 +29,7 @@ from simtrain.modules.heads import projection_head
 from simtrain.modules.metric_learning import MetricLearningModule
 from simtrain.modules.simclr import SimCLRModule, SimCLRSettings
 from simtrain.training.optim import OptimizerSettings
+from simtrain.training.ranks import rank_count
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +64,7 @@ def build_module(
             exclude each other on this network.
     """
     trainer = config.trainer
+    _check_batch_norm(config, encoder)
     _check_recomputation(config, encoder)
     settings = TrainingSettings(
         optimizer=OptimizerSettings(**config.optimizer.model_dump(exclude={"gradient_clip_norm"})),
@@ -159,6 +161,18 @@ def _memory(config: MemoryConfig | None, *, size: int) -> CrossBatchMemory | Non
     return CrossBatchMemory(size=config.size, embedding_size=size, start_step=config.start_step)
 
 
+def _check_batch_norm(config: RunConfig, encoder: Encoder) -> None:
+    if rank_count() > 1 and not config.trainer.freeze_batch_norm and _has_batch_norm(encoder):
+        raise ConfigError(
+            f"trainer.freeze_batch_norm: false, but each of {rank_count()} devices would learn statistics of its own "
+            "share of the batch; set it to true, or trainer.devices=1"
+        )
+
+
+def _has_batch_norm(encoder: Encoder) -> bool:
+    return any(isinstance(part, _BatchNorm) for part in encoder.modules())
+
+
 def _check_recomputation(config: RunConfig, encoder: Encoder) -> None:
     """What is computed twice has to come out alike: BatchNorm would count twice, compiled dropout draws anew."""
     twice = {
@@ -166,7 +180,7 @@ def _check_recomputation(config: RunConfig, encoder: Encoder) -> None:
         "trainer.activation_checkpointing": config.trainer.activation_checkpointing,
     }
     for name in (name for name, wanted in twice.items() if wanted):
-        if not config.trainer.freeze_batch_norm and any(isinstance(part, _BatchNorm) for part in encoder.modules()):
+        if not config.trainer.freeze_batch_norm and _has_batch_norm(encoder):
             raise ConfigError(
                 f"{name}: passes images through the network twice, which BatchNorm's statistics do not bear; "
                 "set trainer.freeze_batch_norm=true"

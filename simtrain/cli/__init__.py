@@ -170,7 +170,7 @@ def search(
     plot: Annotated[Path | None, typer.Option(metavar="FILE.png", help="Draw query and neighbours.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
-    """The products nearest to an image."""
+    """The products nearest to an image or to a text."""
     from simtrain.commands.search import search as run_search
 
     result = run_search(bundle, image=image, text=text, k=k, plot=plot)
@@ -180,6 +180,8 @@ def search(
         print_neighbours(result.neighbours)
         if plot is not None:
             say(f"picture: {plot}")
+    if result.tokens_read:
+        say_aside(f"the text is longer than the encoder reads: only its first {result.tokens_read} tokens count")
     if plot is not None and result.missing_pictures:
         say_aside(
             f"{result.missing_pictures} of {len(result.neighbours)} pictures are no longer where the bundle saw them"

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from simtrain.build import build_encoder
+from simtrain.build import build_encoder, kept_config
 from simtrain.catalog.progress import Progress
 from simtrain.catalog.store.reader import open_images
 from simtrain.commands.judging import judge_encoder
@@ -88,6 +88,6 @@ def tuned_encoder(config: RunConfig, run_folder: Path) -> Encoder:
     Raises:
         CheckpointError: if the checkpoint is missing, broken, or of another encoder.
     """
-    encoder = build_encoder(config.encoder, load=False)
+    encoder = build_encoder(kept_config(config.encoder, run_folder), load=False)
     take_encoder_weights(encoder, run_folder)
     return encoder.merged().eval()

@@ -1,5 +1,6 @@
 """`simtrain fit`: judge the untouched encoder, train it, keep the best; in one process or in many."""
 
+import copy
 import signal
 import time
 from collections.abc import Callable
@@ -16,6 +17,8 @@ from simtrain.build import (
     build_encoder,
     build_module,
     build_validation,
+    keep_encoder,
+    kept_config,
 )
 from simtrain.catalog.progress import Progress, silent
 from simtrain.catalog.store.reader import open_images
@@ -32,11 +35,11 @@ from simtrain.commands.run_folder import (
 )
 from simtrain.commands.runs import RUN_FILE, configured_catalog, open_run, write_json
 from simtrain.commands.trainer import Watchers, check_trackers, make_trainer, train
-from simtrain.commands.untouched import REFERENCE_FILE, reference_embeddings, zero_shot_figures
+from simtrain.commands.untouched import keep_reference, reference_embeddings, zero_shot_figures
 from simtrain.config import RunConfig
 from simtrain.data.embedding import inference_device
 from simtrain.encoders.base import Encoder
-from simtrain.errors import CheckpointError, ConfigError
+from simtrain.errors import CheckpointError, ConfigError, SimtrainError
 from simtrain.modules.base import RetrievalModule, catalogue_ids
 from simtrain.training.checkpoints import LAST
 from simtrain.training.devices import check_strategy, chosen_precision, device_count
@@ -163,18 +166,18 @@ def _run(
     pl.seed_everything(config.seed, workers=True, verbose=False)
     last = folder / LAST
     begins = not (resume and from_first(last.exists()))
-    encoder = _first_encoder(config, begins=begins)
+    encoder = _first_encoder(config, folder, begins=begins)
     task = build_validation(config, catalog)
     images = open_images(catalog, smallest=encoder.preprocessing.image_size)
     data, groups = build_data(
         config, catalog, images=images.reader, preprocessing=encoder.preprocessing, validation=task
     )
+    duplicate_groups = torch.from_numpy(catalog.groups(["duplicate_group"]))
+    _try_out(config, encoder, groups=groups, duplicate_groups=duplicate_groups)
     on_first(lambda: tell_before_training(config, catalog, images, encoder, task, record, say=say))
     zero_shot = zero_shot_figures(config, images.reader, encoder, task, record, say=say, progress=progress)
     reference = reference_embeddings(config, catalog, images.reader, encoder, folder, begins=begins, progress=progress)
-    facts = TrainingFacts(
-        groups=groups, duplicate_groups=torch.from_numpy(catalog.groups(["duplicate_group"])), reference=reference
-    )
+    facts = TrainingFacts(groups=groups, duplicate_groups=duplicate_groups, reference=reference)
     module = build_module(config, encoder=encoder, facts=facts, validation=task)
     module.item_id = catalogue_ids([str(name) for name in catalog.rows["id"]])
     watchers = Watchers.of(
@@ -190,10 +193,14 @@ def _run(
         watched=watched,
     )
     trainer = make_trainer(config, ranks, watchers, validate=task is not None)
+
+    def keep(staging: Path) -> None:
+        keep_encoder(encoder, staging)
+        if reference is not None:
+            keep_reference(reference, staging)
+
     if not resume:
-        on_first(lambda: make_run_folder(folder, config, record))
-    if reference is not None and begins:
-        on_first(lambda: torch.save(reference, folder / REFERENCE_FILE))
+        on_first(lambda: make_run_folder(folder, config, record, keep=keep))
     torch.manual_seed(config.seed + ranks.rank)  # dropout differs from process to process
     return _trained(config, folder, record, trainer, module, data, watchers, zero_shot, resume=resume, say=say)
 
@@ -212,8 +219,16 @@ def _trained(
     say: Say,
 ) -> FitResult:
     """Train, and write down how it ended."""
+    if resume:
+        on_first(lambda: write_json(folder / RUN_FILE, record))
     began = time.perf_counter()
-    ended_by = train(trainer, module, data, watchers, config=config, resume_from=folder / LAST if resume else None)
+    try:
+        ended_by = train(trainer, module, data, watchers, config=config, resume_from=folder / LAST if resume else None)
+    except SimtrainError as error:
+        if rank() == 0:
+            failed = {"status": "failed", "reason": str(error)}
+            write_json(folder / RUN_FILE, {**record, **failed})
+        raise
     monitor, keeper = config.evaluation.monitor, watchers.keeper
     seconds = time.perf_counter() - began
     if rank() == 0:
@@ -233,16 +248,24 @@ def _trained(
     )
 
 
-def _first_encoder(config: RunConfig, *, begins: bool) -> Encoder:
+def _try_out(config: RunConfig, encoder: Encoder, *, groups: int, duplicate_groups: torch.Tensor) -> None:
+    """Find what objective and network refuse before anything that takes long; leaves random numbers as they were."""
+    facts = TrainingFacts(groups=groups, duplicate_groups=duplicate_groups, reference=torch.zeros(1, 1))
+    with torch.random.fork_rng(devices=[]):
+        build_module(config, encoder=copy.deepcopy(encoder), facts=facts, validation=None)
+
+
+def _first_encoder(config: RunConfig, folder: Path, *, begins: bool) -> Encoder:
     """The encoder that a run begins with; of one that goes on, its shape, for the weights of its checkpoint."""
+    own = config.encoder if begins else kept_config(config.encoder, folder)
     if config.init_from is None:
-        return build_encoder(config.encoder, load=begins)
-    encoder = build_encoder(config.encoder, load=False)
+        return build_encoder(own, load=begins)
+    encoder = build_encoder(own, load=False)
     if begins:
         source = open_run(config.init_from, checkpoints=Path(config.checkpoints).expanduser())
         try:
             encoder.load_plain(tuned_encoder(source.config, source.folder).state_dict())
         except RuntimeError as error:
-            reason = str(error).splitlines()[-1].strip()
+            reason = str(error).splitlines()[-1].strip()[:160]
             raise CheckpointError(f"init_from: {source.folder} has another encoder: {reason}") from None
     return encoder

@@ -47,7 +47,8 @@ def run_on_each(count: int, workflow: Callable[..., Any], *arguments: Any, liste
     )
     for _, sender in pipes:
         sender.close()
-    before = {number: signal.signal(number, _forward(processes, number)) for number in _FORWARDED}
+    passed_on: list[int] = []
+    before = {number: signal.signal(number, _forward(processes, number, passed_on)) for number in _FORWARDED}
     mail = _Mail([receiver for receiver, _ in pipes], listeners)
     try:
         while not processes.join(timeout=0, grace_period=_GRACE):
@@ -55,6 +56,8 @@ def run_on_each(count: int, workflow: Callable[..., Any], *arguments: Any, liste
         mail.read(timeout=0)
     except ProcessException as error:
         mail.read(timeout=0)
+        if mail.error() is None and signal.SIGINT in passed_on:
+            raise KeyboardInterrupt from None  # they were interrupted before they began
         raise mail.error() or _lost(error, count) from error
     finally:
         for number, handler in before.items():
@@ -120,6 +123,8 @@ def _work(
     except SimtrainError as error:
         sender.send(("error", type(error)(str(error))))
         raise SystemExit(2) from None
+    except KeyboardInterrupt:
+        raise SystemExit(128 + signal.SIGINT) from None
 
 
 def _sending(sender: Connection, name: str) -> Callable[[Any], None]:
@@ -130,8 +135,9 @@ def _ignore(_value: Any) -> None:
     pass
 
 
-def _forward(processes: ProcessContext, number: int) -> Callable[[int, FrameType | None], None]:
+def _forward(processes: ProcessContext, number: int, passed_on: list[int]) -> Callable[[int, FrameType | None], None]:
     def forward(_number: int, _frame: FrameType | None) -> None:
+        passed_on.append(number)
         for process in processes.processes:
             if process.is_alive() and process.pid is not None:
                 os.kill(process.pid, number)
@@ -146,5 +152,9 @@ def _lost(error: ProcessException, count: int) -> Exception:
     if not isinstance(error, ProcessExitedException):
         return error  # a bug of ours: its traceback is in the message
     if error.signal_name is not None:
-        return LostRankError(f"{place} was killed ({error.signal_name}), out of memory perhaps; the others were ended")
-    return LostRankError(f"{place} ended with status {error.exit_code}; the others were ended")
+        perhaps = ", out of memory perhaps" if error.signal_name == "SIGKILL" else ""
+        return LostRankError(f"{place} was killed ({error.signal_name}{perhaps}); the others were ended")
+    return LostRankError(
+        f"{place} ended with status {error.exit_code}; the others were ended (a script that calls this needs "
+        'its code below `if __name__ == "__main__":`)'
+    )

@@ -28,12 +28,15 @@ _FREE_TO_CHANGE = (
     "checkpoints:",
     "catalog:",
     "data.workers:",
+    "data.micro_batch_size:",
     "evaluation.batch_size:",
     "trainer.accelerator:",
     "trainer.devices:",
     "trainer.strategy:",
     "trainer.rank_timeout:",
     "trainer.save_every_steps:",
+    "trainer.activation_checkpointing:",
+    "trainer.stop_on_collapse:",
     "tracking.",
 )
 
@@ -121,13 +124,21 @@ def ended_record(record: dict[str, Any], *, seconds: float, interrupted: bool) -
     }
 
 
-def make_run_folder(folder: Path, config: RunConfig, record: dict[str, Any]) -> None:
-    """The folder with what is known before the first step, complete from the moment that it exists."""
+def make_run_folder(folder: Path, config: RunConfig, record: dict[str, Any], *, keep: Callable[[Path], None]) -> None:
+    """The folder with what is known before the first step, complete from the moment that it exists.
+
+    Args:
+        folder: Must not be there.
+        config: Of the run.
+        record: Of the run.
+        keep: Given the folder, puts in what else the run needs.
+    """
     staging = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
     try:
         staging.mkdir(parents=True)
         (staging / CONFIG_FILE).write_text(dump_yaml(config), encoding="utf-8")
         write_json(staging / RUN_FILE, record)
+        keep(staging)
         staging.rename(folder)
     except OSError as error:
         raise CheckpointError(f"{folder}: cannot be made: {error.strerror}") from None

@@ -1,9 +1,10 @@
-"""`simtrain search`: the products of a bundle that are nearest to an image."""
+"""`simtrain search`: the products of a bundle that are nearest to an image or to a text."""
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from simtrain.build import empty_encoder
@@ -12,6 +13,8 @@ from simtrain.errors import SimtrainError
 from simtrain.evaluation.plots import NeighbourTile, QueryStrip, check_plot_path, neighbour_strip
 from simtrain.serving.bundle import Bundle
 from simtrain.serving.searcher import Neighbour, Searcher
+
+_WHITE = 255
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +26,7 @@ class SearchResult:
         bundle: The bundle's folder.
         fingerprint: Of its embedding space.
         neighbours: Nearest first.
+        tokens_read: After how many tokens of the text the encoder stopped reading; None: it read all of it.
         missing_pictures: Neighbours whose image file is not where it was; a plot shows grey tiles for them.
     """
 
@@ -30,6 +34,7 @@ class SearchResult:
     bundle: Path
     fingerprint: str
     neighbours: list[Neighbour]
+    tokens_read: int | None
     missing_pictures: int
 
     def to_dict(self) -> dict[str, Any]:
@@ -71,13 +76,15 @@ def search(folder: Path, *, image: Path | None, text: str | None, k: int, plot: 
     """
     if (image is None) == (text is None):
         raise SimtrainError('search: give either --image PATH or --text "..."')
+    if text is not None and not text.strip():
+        raise SimtrainError("search: --text is empty; write what to look for")
     if plot is not None:
         check_plot_path(plot)
     pixels = read_image(image) if image is not None else None
     bundle = Bundle.open(folder)
     searcher = Searcher(bundle=bundle, encoder=bundle.load_encoder(empty_encoder), device=torch.device("cpu"))
     neighbours = searcher.by_image(pixels, k=k) if pixels is not None else searcher.by_text(str(text), k=k)
-    if plot is not None and pixels is not None:
+    if plot is not None:
         tiles = [
             NeighbourTile(
                 path=bundle.image_path(found.row),
@@ -87,11 +94,13 @@ def search(folder: Path, *, image: Path | None, text: str | None, k: int, plot: 
             )
             for found in neighbours
         ]
-        neighbour_strip(plot, [QueryStrip(image=pixels, caption=image.name if image else None, neighbours=tiles)])
+        picture = pixels if pixels is not None else np.full((1, 1, 3), _WHITE, dtype=np.uint8)
+        neighbour_strip(plot, [QueryStrip(image=picture, caption=image.name if image else text, neighbours=tiles)])
     return SearchResult(
         query=str(image if image is not None else text),
         bundle=folder,
         fingerprint=bundle.fingerprint,
         neighbours=neighbours,
+        tokens_read=searcher.tokens_read(text) if text is not None else None,
         missing_pictures=sum(not bundle.image_path(found.row).is_file() for found in neighbours),
     )

@@ -149,7 +149,6 @@ def make_trainer(config: RunConfig, ranks: Ranks, watchers: Watchers, *, validat
         device=device,
         strategy=config.trainer.strategy,
         timeout=config.trainer.rank_timeout,
-        sync_batch_norm=not config.trainer.freeze_batch_norm,
     )
     return pl.Trainer(
         **{**placement, "plugins": [*placement["plugins"], WholeFileIO()]},

@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
 
 from simtrain.build import wants_reference
 from simtrain.catalog.progress import Progress
@@ -13,10 +15,11 @@ from simtrain.catalog.table import Catalog
 from simtrain.commands.judging import embed_rows, judge_encoder
 from simtrain.config import RunConfig
 from simtrain.encoders.base import Encoder
-from simtrain.errors import CheckpointError
+from simtrain.errors import CheckpointError, first_line
 from simtrain.evaluation.protocol import Evaluation, RetrievalTask
 
-REFERENCE_FILE = "untouched_embeddings.pt"
+REFERENCE_FILE = "untouched_embeddings.safetensors"
+_TENSOR = "embeddings"
 
 
 def zero_shot_figures(
@@ -55,16 +58,27 @@ def reference_embeddings(
         return None
     if not begins:
         try:
-            kept: torch.Tensor = torch.load(folder / REFERENCE_FILE, weights_only=True)
-        except (OSError, RuntimeError) as error:
-            raise CheckpointError(f"{folder / REFERENCE_FILE}: cannot be read: {str(error).splitlines()[0]}") from None
-        return kept
+            return load_file(folder / REFERENCE_FILE)[_TENSOR]
+        except (OSError, SafetensorError, KeyError) as error:
+            raise CheckpointError(f"{folder / REFERENCE_FILE}: cannot be read: {first_line(error)}") from None
     rows = catalog.rows_of(["train"])
     vectors = torch.zeros(len(catalog.rows), encoder.embedding_size, dtype=torch.float16)
     vectors[torch.from_numpy(rows)] = embed_rows(
         encoder, images, rows.tolist(), config=config, progress=progress
     ).half()
     return vectors
+
+
+def keep_reference(reference: torch.Tensor, folder: Path) -> None:
+    """Put reference embeddings into a run's folder, for when it goes on.
+
+    Raises:
+        CheckpointError: if they cannot be written.
+    """
+    try:
+        save_file({_TENSOR: reference}, folder / REFERENCE_FILE)
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"{folder / REFERENCE_FILE}: cannot be written: {first_line(error)}") from None
 
 
 def _zero_shot_line(found: Evaluation, config: RunConfig) -> str:

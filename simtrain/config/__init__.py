@@ -1,6 +1,7 @@
 """The YAML schema: every default and bound of simtrain lives here. Nothing in this package imports torch."""
 
 from simtrain.config.encoder import (
+    ClipConfig,
     EncoderConfig,
     HistogramConfig,
     LoraConfig,
@@ -49,6 +50,7 @@ from simtrain.config.tracking import TrackingConfig, WandbConfig
 
 __all__ = [
     "AugmentationConfig",
+    "ClipConfig",
     "ColumnsConfig",
     "ComponentConfig",
     "DataConfig",

@@ -110,4 +110,33 @@ class HistogramConfig(Section):
     """How an image becomes a square; `squash` adds no white to the counts."""
 
 
-EncoderConfig = Annotated[ResNetConfig | TimmConfig | PixelsConfig | HistogramConfig, Field(discriminator="kind")]
+class ClipConfig(Section):
+    """An image-text model such as CLIP or SigLIP: images and texts in one space."""
+
+    kind: Literal["clip"]
+    """`clip`"""
+
+    model: str = "clip-ViT-B-32"
+    """A name that sentence-transformers knows (downloaded once), or a local folder of it or of transformers."""
+
+    image_size: Annotated[int, Field(ge=32, le=1024)] | None = None
+    """Side of the square input in pixels, 32 to 1024; null: what the model reads, which is all that it can."""
+
+    resize: Resize | None = None
+    """How an image becomes a square: `pad` with white, centre `crop`, or `squash`; null: as the model's own image
+    processor. With `pad`, plain sentence-transformers gives the exported model's vectors for square images only."""
+
+    train_text: bool = False
+    """Whether the text tower and the scale learn too: for objectives that read captions."""
+
+    freeze_patch_embedding: bool = False
+    """Whether the layer that reads the pixels stays as it is."""
+
+    lora: LoraConfig | None = None
+    """Train low-rank factors instead of the network, beside queries, keys and values of the image tower (of both with
+    `train_text`) unless it names other layers; null: the network itself. Needs the extra `lora`."""
+
+
+EncoderConfig = Annotated[
+    ResNetConfig | TimmConfig | ClipConfig | PixelsConfig | HistogramConfig, Field(discriminator="kind")
+]

@@ -112,8 +112,8 @@ class TrainerConfig(Section):
     torchrun or SLURM it is they who say how many."""
 
     strategy: str = "ddp"
-    """How several devices train together: a name of Lightning's for data parallel, such as `ddp`,
-    `ddp_find_unused_parameters_true`, `ddp_static_graph`."""
+    """How several devices train together: a name of Lightning's for data parallel, `ddp` or, where not every weight
+    takes part in the loss, `ddp_find_unused_parameters_true`."""
 
     save_every_steps: Annotated[int, Field(ge=1)] | None = None
     """Save the run's state within an epoch too, every so many steps: what a crash may cost at most; null: at the end of

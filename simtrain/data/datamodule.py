@@ -68,10 +68,11 @@ class CatalogData(pl.LightningDataModule):
         if trainer is None:
             return {}
         epochs: Any = trainer.fit_loop.epoch_progress.current
+        batches: Any = trainer.fit_loop.epoch_loop.batch_progress.current
         within = epochs.processed < epochs.ready  # between two epochs, the batches of the last one are still counted
         return {
             "epoch": epochs.processed,
-            "batch": trainer.fit_loop.epoch_loop.batch_progress.current.ready if within else 0,
+            "batch": batches.processed if within else 0,
         }
 
     @override

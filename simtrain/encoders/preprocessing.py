@@ -14,6 +14,7 @@ from torch import Tensor
 Resize = Literal["pad", "crop", "squash"]
 _RESAMPLING = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 _WHITE = 255
+_LONGEST = 10  # times the shorter side
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,9 +42,7 @@ class Preprocessing:
         if self.resize == "squash" or height == width:
             return self._resized(image, width=side, height=side)
         if self.resize == "crop":
-            shortest = min(height, width)
-            top, left = (height - shortest) // 2, (width - shortest) // 2
-            return self._resized(image[top : top + shortest, left : left + shortest], width=side, height=side)
+            return self._cropped(image, side=side)
         scale = side / max(height, width)
         part = self._resized(image, width=max(1, round(width * scale)), height=max(1, round(height * scale)))
         canvas = np.full((side, side, 3), _WHITE, dtype=np.uint8)
@@ -54,6 +53,22 @@ class Preprocessing:
     def pixels(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """(H, W, 3) RGB -> (S, S, 3) RGB, the view that evaluation, export and search use."""
         return self.square(image, side=self.image_size)
+
+    def _cropped(self, image: NDArray[np.uint8], *, side: int) -> NDArray[np.uint8]:
+        """Shrunk, then cropped, as torchvision, timm and transformers do it: the other order is up to a pixel off.
+
+        Where an odd number of pixels is left over the libraries differ; this is what transformers does.
+        """
+        height, width = image.shape[:2]
+        shortest = min(height, width)
+        if max(height, width) > _LONGEST * shortest:  # the whole of it could fill the memory
+            reach = _LONGEST * shortest // 2
+            row, column = height // 2, width // 2
+            image = image[max(0, row - reach) : row + reach, max(0, column - reach) : column + reach]
+            height, width = image.shape[:2]
+        image = self._resized(image, width=side * width // shortest, height=side * height // shortest)
+        top, left = (image.shape[0] - side) // 2, (image.shape[1] - side) // 2
+        return image[top : top + side, left : left + side]
 
     def _resized(self, image: NDArray[np.uint8], *, width: int, height: int) -> NDArray[np.uint8]:
         if image.shape[:2] == (height, width):

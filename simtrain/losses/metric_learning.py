@@ -52,7 +52,7 @@ class MinedLoss(nn.Module):
             else:
                 compared = with_held(unit, labels, held=self.memory.held(), excluded=excluded)
             value: LossValue = self.criterion(compared)
-        if self.memory is not None and self.training:
+        if self.memory is not None and self.training and torch.isfinite(value.total):
             self.memory.store(unit, labels, excluded.rows if excluded is not None else None)
         return value
 

@@ -167,7 +167,7 @@ class RetrievalModule(pl.LightningModule, ABC):
         return value.total
 
     @override
-    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+    def on_after_backward(self) -> None:
         if self._in_head_only_epoch and rank_count() > 1:
             # Data-parallel training waits for every gradient: there, what is held still is held still here.
             for parameter in self._pretrained():

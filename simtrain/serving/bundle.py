@@ -22,6 +22,7 @@ from simtrain.serving.golden import check_golden, space_fingerprint
 from simtrain.serving.index import ItemIndex
 from simtrain.serving.manifest import MANIFEST_FILE, check_files, read_manifest
 
+ENCODER_FOLDER = "encoder"
 WEIGHTS_FILE = "encoder/model.safetensors"
 ENCODER_FILE = "encoder/encoder.json"
 GOLDEN_FILE = "encoder/golden.safetensors"
@@ -55,7 +56,8 @@ class Bundle:
         """
         manifest = read_manifest(folder)
         required = (WEIGHTS_FILE, ENCODER_FILE, GOLDEN_FILE, INDEX_FILE, ITEMS_FILE)
-        check_files(folder, manifest["files"], required=required, optional=(ONNX_FILE,))
+        optional = (ONNX_FILE, *_encoder_files(folder))  # a library opens that folder, and takes what lies in it
+        check_files(folder, manifest["files"], required=required, optional=optional)
         index = ItemIndex.read(folder / INDEX_FILE, factory=str(manifest["index"]["factory"]))
         items, items_fingerprint = _read_items(folder / ITEMS_FILE)
         bundle = Bundle(folder=folder, manifest=manifest, items=items, index=index)
@@ -98,6 +100,16 @@ class Bundle:
         """`encoder.onnx`, if the bundle has one."""
         return self.folder / ONNX_FILE if ONNX_FILE in self.manifest["files"] else None
 
+    @property
+    def _has_own_folder(self) -> bool:
+        """Whether `encoder/` is a folder that the encoder's own library opens, weights and all."""
+        return bool(self.manifest["encoder"].get("own_folder", False))
+
+    @property
+    def _config_to_open(self) -> dict[str, Any]:
+        here = {"model": str(self.folder / ENCODER_FOLDER)} if self._has_own_folder else {}
+        return {**self.encoder_config, **here}
+
     def image_path(self, row: int) -> Path:
         """Where the image of an item was when the bundle was made."""
         return Path(self.manifest["image_root"]) / str(self.items["path"].iat[row])
@@ -111,19 +123,15 @@ class Bundle:
         Raises:
             BundleError: if the network is another one, or this environment gives other embeddings.
         """
-        encoder = network_factory(self.encoder_config, self.preprocessing)
+        encoder = network_factory(self._config_to_open, self.preprocessing)
         if encoder.preprocessing != self.preprocessing:
             raise BundleError(
                 f"{self.folder / ENCODER_FILE}: the re-created encoder prepares images otherwise: "
                 f"{encoder.preprocessing}; the bundle's is {self.preprocessing}"
             )
         encoder = encoder.float().cpu()
-        path = self.folder / WEIGHTS_FILE
-        try:
-            encoder.load_state_dict(load_file(path), strict=True)
-        except (RuntimeError, SafetensorError) as error:
-            reason = " ".join(str(error).split())[:300]
-            raise BundleError(f"{path}: does not fit the network that its configuration makes: {reason}") from None
+        if not self._has_own_folder:
+            _fill(encoder, self.folder / WEIGHTS_FILE)
         encoder.eval()
         self.check_golden(encoder, device=torch.device("cpu"))
         return encoder
@@ -135,6 +143,19 @@ class Bundle:
             BundleError: if it does not.
         """
         check_golden(self.folder / GOLDEN_FILE, encoder, device=device)
+
+
+def _encoder_files(folder: Path) -> list[str]:
+    files = (folder / ENCODER_FOLDER).rglob("*")
+    return [path.relative_to(folder).as_posix() for path in sorted(files) if not path.is_dir()]
+
+
+def _fill(encoder: Encoder, path: Path) -> None:
+    try:
+        encoder.load_state_dict(load_file(path), strict=True)
+    except (RuntimeError, SafetensorError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise BundleError(f"{path}: does not fit the network that its configuration makes: {reason}") from None
 
 
 def _read_items(path: Path) -> tuple[pd.DataFrame, str | None]:

@@ -18,9 +18,11 @@ from numpy.typing import NDArray
 
 import simtrain
 from simtrain.encoders.base import Encoder
+from simtrain.encoders.text import FolderEncoder
 from simtrain.errors import BundleError
 from simtrain.serving.bundle import (
     ENCODER_FILE,
+    ENCODER_FOLDER,
     GOLDEN_FILE,
     INDEX_FILE,
     ITEMS_FILE,
@@ -136,8 +138,12 @@ def _fill(folder: Path, content: BundleContent, *, onnx: bool) -> None:
         "embedding_size": encoder.embedding_size,
         "config": content.encoder_config,
     }
-    (folder / "encoder").mkdir()
-    write_tensors(folder / WEIGHTS_FILE, encoder.state_dict())
+    if isinstance(encoder, FolderEncoder):
+        description["own_folder"] = True
+        encoder.save_folder(folder / ENCODER_FOLDER)
+    else:
+        (folder / ENCODER_FOLDER).mkdir()
+        write_tensors(folder / WEIGHTS_FILE, encoder.state_dict())
     text = json.dumps({**description, "preprocessing": preprocessing.to_dict()}, indent=2)
     (folder / ENCODER_FILE).write_text(text + "\n", encoding="utf-8")
     write_golden(folder / GOLDEN_FILE, encoder)

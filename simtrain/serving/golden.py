@@ -1,6 +1,6 @@
-"""Golden images and their embeddings: whether an encoder, in this environment, still gives the space it gave."""
+"""Golden images, golden texts and their embeddings: whether an encoder still gives, here, the space it gave."""
 
-# Shapes: S = image_size, D dimensions of the embedding; 4 golden images.
+# Shapes: S = image_size, D dimensions of the embedding; 4 golden images, 4 golden texts.
 
 import copy
 import hashlib
@@ -16,10 +16,13 @@ from torch import Tensor
 
 from simtrain.encoders.base import Encoder
 from simtrain.encoders.preprocessing import Preprocessing
+from simtrain.encoders.text import TextEncoder
 from simtrain.errors import BundleError
 
 _LEAST_COSINE = 0.9999
 _LARGEST_DIFFERENCE = 1e-3
+_TEXTS = ("a photo of a red mug", "Women's shoes, black - size 38", "یک لیوان قرمز", "a chair " * 60)
+"""Words, case and punctuation, another script, and more than any tower reads."""
 
 
 def golden_images(image_size: int) -> NDArray[np.uint8]:
@@ -47,9 +50,16 @@ def reference_copy(encoder: Encoder) -> Encoder:
 
 
 def write_golden(path: Path, encoder: Encoder) -> None:
-    """Save the golden images and what the encoder makes of them, as `images` and `embeddings`."""
+    """Save the golden images and what the encoder makes of them, as `images` and `embeddings`.
+
+    Of an encoder that reads texts also `text_embeddings` of `texts`, which is JSON in UTF-8.
+    """
     images = torch.from_numpy(golden_images(encoder.preprocessing.image_size))
-    write_tensors(path, {"images": images, "embeddings": encoder.embed_pixels(images)})
+    golden = {"images": images, "embeddings": encoder.embed_pixels(images)}
+    if isinstance(encoder, TextEncoder):
+        written = torch.tensor(list(json.dumps(_TEXTS).encode()), dtype=torch.uint8)
+        golden |= {"texts": written, "text_embeddings": encoder.embed_texts(_TEXTS).cpu()}
+    write_tensors(path, golden)
 
 
 def write_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
@@ -59,7 +69,7 @@ def write_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
 
 
 def check_golden(path: Path, encoder: Encoder, *, device: torch.device) -> None:
-    """Embed the golden images again.
+    """Embed the golden images, and the golden texts where there are any, again.
 
     Args:
         path: What `write_golden` wrote.
@@ -72,9 +82,24 @@ def check_golden(path: Path, encoder: Encoder, *, device: torch.device) -> None:
     try:
         golden = load_file(path)
         images, expected = golden["images"], golden["embeddings"]
-    except (SafetensorError, OSError, KeyError) as error:
+        texts = json.loads(bytes(golden["texts"].tolist())) if "texts" in golden else []
+        expected_of_texts = golden["text_embeddings"] if texts else None
+    except (SafetensorError, OSError, KeyError, ValueError) as error:
         raise BundleError(f"{path}: not golden embeddings: {error}") from None
-    found = encoder.embed_pixels(images.to(device)).cpu()
+    _compare(path, encoder.embed_pixels(images.to(device)).cpu(), expected, what="images")
+    if expected_of_texts is not None:
+        if not isinstance(encoder, TextEncoder):
+            raise BundleError(f"{path}: the bundle's encoder reads texts, the re-created one does not")
+        _compare(path, encoder.embed_texts(texts).cpu(), expected_of_texts, what="texts")
+
+
+def space_fingerprint(preprocessing: Preprocessing, *, weights_sha256: str, golden_sha256: str) -> str:
+    """Name of an embedding space, as 64 hexadecimal digits: equal only for equal preparation, weights and results."""
+    parts = {"golden": golden_sha256, "preprocessing": preprocessing.to_dict(), "weights": weights_sha256}
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def _compare(path: Path, found: Tensor, expected: Tensor, *, what: str) -> None:
     if found.shape != expected.shape:
         raise BundleError(
             f"{path}: the re-created encoder gives embeddings of {tuple(found.shape)}; the bundle's are "
@@ -84,13 +109,7 @@ def check_golden(path: Path, encoder: Encoder, *, device: torch.device) -> None:
     difference = float((found - expected).abs().max())
     if not (cosine >= _LEAST_COSINE and difference <= _LARGEST_DIFFERENCE):  # so that NaN fails
         raise BundleError(
-            f"{path.parent}: this environment does not give the bundle's embeddings: golden images have cosine "
+            f"{path.parent}: this environment does not give the bundle's embeddings: golden {what} have cosine "
             f"{cosine:.4f} (allowed: {_LEAST_COSINE} or more) and differ by up to {difference:.2g} (allowed: "
             f"{_LARGEST_DIFFERENCE:g}); compare the library versions in manifest.json"
         )
-
-
-def space_fingerprint(preprocessing: Preprocessing, *, weights_sha256: str, golden_sha256: str) -> str:
-    """Name of an embedding space, as 64 hexadecimal digits: equal only for equal preparation, weights and results."""
-    parts = {"golden": golden_sha256, "preprocessing": preprocessing.to_dict(), "weights": weights_sha256}
-    return hashlib.sha256(json.dumps(parts, sort_keys=True, separators=(",", ":")).encode()).hexdigest()

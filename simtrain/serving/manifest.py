@@ -12,7 +12,10 @@ from simtrain.errors import BundleError
 MANIFEST_FILE = "manifest.json"
 FORMAT_VERSION = 1
 _FORMAT = "simtrain bundle"
-_LIBRARIES = ("torch", "torchvision", "timm", "numpy", "pillow", "faiss-cpu", "safetensors", "pandas", "pyarrow")
+_LIBRARIES = (
+    "torch", "torchvision", "timm", "sentence-transformers", "transformers", "tokenizers", "numpy", "pillow",
+    "faiss-cpu", "safetensors", "pandas", "pyarrow",
+)  # fmt: skip
 _KEYS = ("encoder", "preprocessing", "index", "files", "fingerprint", "image_root")
 
 

@@ -5,7 +5,7 @@
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from simtrain.encoders.base import Encoder
+from simtrain.encoders.text import LimitedTextEncoder, TextEncoder
 from simtrain.errors import BundleError
 from simtrain.serving.bundle import Bundle
 
@@ -84,13 +85,35 @@ class Searcher:
                 answers.append(self._neighbours(rows, similarities))
         return answers
 
-    def by_text(self, text: str, *, k: int) -> NoReturn:
-        """Refuse, as no encoder of this version reads text.
+    def by_text(self, text: str, *, k: int) -> list[Neighbour]:
+        """The k items nearest to a text, nearest first; all of them if there are fewer.
+
+        Args:
+            text: Any; what the encoder has no room for is left out, see `tokens_read`.
+            k: Neighbours; >= 1.
 
         Raises:
-            BundleError: always.
+            BundleError: if the encoder has no text tower.
+            ValueError: k < 1.
         """
-        raise BundleError(f"{self._bundle.folder}: this bundle's encoder has no text tower; search it by image")
+        embeddings = self._text_encoder().embed_texts([text]).cpu().numpy()
+        rows, similarities = self._bundle.index.search(embeddings, k=k)[0]
+        return self._neighbours(rows, similarities)
+
+    def tokens_read(self, text: str) -> int | None:
+        """After how many tokens the encoder stops reading this text; None: it reads all of it.
+
+        Raises:
+            BundleError: if the encoder has no text tower.
+        """
+        encoder = self._text_encoder()
+        cut = isinstance(encoder, LimitedTextEncoder) and encoder.truncated([text])
+        return encoder.longest_text if isinstance(encoder, LimitedTextEncoder) and cut else None
+
+    def _text_encoder(self) -> TextEncoder:
+        if not isinstance(self._encoder, TextEncoder):
+            raise BundleError(f"{self._bundle.folder}: this bundle's encoder has no text tower; search it by image")
+        return self._encoder
 
     def _neighbours(self, rows: NDArray[np.int64], similarities: NDArray[np.float32]) -> list[Neighbour]:
         items = self._bundle.items.iloc[rows].to_dict(orient="records")

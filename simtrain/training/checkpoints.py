@@ -117,8 +117,8 @@ class BestAndLast(pl.Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        if self._every_steps is None or trainer.global_step % self._every_steps:
-            return
+        if self._every_steps is None or trainer.global_step % self._every_steps or trainer.is_last_batch:
+            return  # after the last batch of an epoch its end saves, once validation is behind it
         # Lightning counts the batch as completed after this hook only, and would count it again after a resume.
         progress = trainer.fit_loop.epoch_loop.batch_progress
         progress.increment_completed()

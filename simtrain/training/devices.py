@@ -70,9 +70,7 @@ def check_strategy(name: str) -> None:
         raise ConfigError(f"trainer.strategy: '{name}' is no data-parallel strategy that simtrain knows{hint}")
 
 
-def trainer_placement(
-    ranks: Ranks, *, device: torch.device, strategy: str, timeout: int, sync_batch_norm: bool
-) -> dict[str, Any]:
+def trainer_placement(ranks: Ranks, *, device: torch.device, strategy: str, timeout: int) -> dict[str, Any]:
     """The arguments of Lightning's trainer for the devices of a run.
 
     Args:
@@ -80,7 +78,6 @@ def trainer_placement(
         device: Of this process.
         strategy: A name of `data_parallel_names`.
         timeout: Seconds after which a process that does not answer is given up.
-        sync_batch_norm: Whether BatchNorm learns its statistics from the batches of all processes.
     """
     accelerator = "gpu" if device.type == "cuda" else "cpu"
     if ranks.size == 1:
@@ -92,7 +89,6 @@ def trainer_placement(
         "num_nodes": ranks.nodes,
         "strategy": _strategy(strategy, timeout=timeout),
         "plugins": [_KnownRanks(ranks)],
-        "sync_batchnorm": sync_batch_norm and device.type == "cuda",
     }
 
 

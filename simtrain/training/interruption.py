@@ -62,7 +62,9 @@ class Interruption(pl.Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        self._heed(trainer)
+        # After the last batch of an epoch processes would leave validation at different places; they agree after it.
+        if rank_count() == 1 or not trainer.is_last_batch or not trainer.enable_validation:
+            self._heed(trainer)
 
     @override
     def on_validation_batch_end(

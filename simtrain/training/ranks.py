@@ -104,9 +104,11 @@ def join(ranks: Ranks, *, device: torch.device, timeout: int) -> None:
     Raises:
         LostRankError: if they do not come.
     """
-    if ranks.size == 1 or dist.is_initialized():
+    if ranks.size == 1:
         return
     os.environ["LOCAL_WORLD_SIZE"] = str(ranks.local_size)  # SLURM has another name for it
+    if dist.is_initialized():
+        return
     if SLURMEnvironment.detect() and "MASTER_ADDR" not in os.environ:
         slurm = SLURMEnvironment(auto_requeue=False)
         os.environ |= {"MASTER_ADDR": slurm.main_address, "MASTER_PORT": str(slurm.main_port)}
@@ -143,7 +145,7 @@ def rank_count() -> int:
 
 def local_count() -> int:
     """Processes of the run on this machine."""
-    return int(os.environ["LOCAL_WORLD_SIZE"]) if dist.is_initialized() else 1
+    return int(os.environ.get("LOCAL_WORLD_SIZE", rank_count())) if dist.is_initialized() else 1
 
 
 def gather_with_gradient(rows: Tensor) -> Tensor:
@@ -250,6 +252,10 @@ def _slurm_ranks(environment: Mapping[str, str]) -> Ranks:
     size, nodes = int(environment["SLURM_NTASKS"]), int(environment.get("SLURM_NNODES", "1"))
     if size % nodes:
         raise SimtrainError(f"SLURM: {size} tasks on {nodes} nodes; give each node as many: --ntasks-per-node")
+    if "SLURM_PROCID" not in environment or "SLURM_LOCALID" not in environment:
+        raise SimtrainError(
+            f"SLURM: this is a job of {size} tasks, and this process is none of them; start it with srun"
+        )
     return Ranks(
         rank=int(environment["SLURM_PROCID"]),
         size=size,

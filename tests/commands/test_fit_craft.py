@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 from tiny_training import TinyEncoder, noise_batch, simclr_settings, training_settings
 
 from simtrain.catalog.progress import silent
@@ -183,7 +184,7 @@ def test_likely_copies_are_compared_under_the_untouched_encoder(make_config: Mak
         objective={"kind": "simclr", "false_negatives": {"max_similarity": 0.9}}, trainer=trainer(epochs=1)
     )
     folder = run(config).folder
-    kept = torch.load(folder / "untouched_embeddings.pt", weights_only=True).float()
+    kept = load_file(folder / "untouched_embeddings.safetensors")["embeddings"].float()
     train = catalog.rows_of(["train"])
     encoder = tuned_shape(config)
     encoder.load_state_dict(untouched(config))

@@ -49,7 +49,7 @@ def test_killed_at_ten_random_steps_and_resumed_is_uninterrupted_bit_for_bit(
             run=name,
             objective={"kind": "triplet", "memory": {"size": 40}},
             data={"batch_size": 16, "micro_batch_size": 8, "workers": 0},
-            trainer={"epochs": EPOCHS, "accelerator": "cpu", "ema_decay": 0.9, "save_every_steps": 3},
+            trainer={"epochs": EPOCHS, "accelerator": "cpu", "ema_decay": 0.9, "save_every_steps": 2},
         )
 
     def run(name: str, *, resume: bool, kill_after: int | None) -> None:

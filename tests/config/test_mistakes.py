@@ -77,13 +77,14 @@ def test_set_to_what_is_not_yaml_is_an_error(override: str):
         ),
         (
             ["encoder.kind=pixel"],
-            "encoder.kind: got 'pixel'; allowed: 'resnet', 'timm', 'pixels', 'histogram'; did you mean 'pixels'?",
+            "encoder.kind: got 'pixel'; allowed: 'resnet', 'timm', 'clip', 'pixels', 'histogram'; "
+            "did you mean 'pixels'?",
         ),
         (
             ["objective.kind=contrastive"],
             "objective.kind: got 'contrastive'; allowed: 'simclr', 'triplet', 'metric_learning'",
         ),
-        (["encoder={}"], "encoder.kind: missing; allowed: 'resnet', 'timm', 'pixels', 'histogram'"),
+        (["encoder={}"], "encoder.kind: missing; allowed: 'resnet', 'timm', 'clip', 'pixels', 'histogram'"),
         (["objective={kind: metric_learning}"], "objective.loss: missing; it has no default"),
         (["optimizer.betas=[0.5]"], "optimizer.betas.1: missing; it has no default"),
         (["data.batch_size=1"], "data.batch_size: got 1; input should be greater than or equal to 2"),

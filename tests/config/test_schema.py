@@ -15,6 +15,7 @@ from simtrain.errors import ConfigError
 CONFIGS = Path(__file__).parents[2] / "configs"
 SECTIONS_OF_A_RUN = {
     "AugmentationConfig",
+    "ClipConfig",
     "ComponentConfig",
     "DataConfig",
     "EvaluationConfig",
@@ -39,6 +40,7 @@ SECTIONS_OF_A_RUN = {
 ENCODERS = {
     "resnet": {"kind": "resnet"},
     "timm": {"kind": "timm", "model": "resnet18"},
+    "clip": {"kind": "clip"},
     "pixels": {"kind": "pixels"},
     "histogram": {"kind": "histogram"},
 }

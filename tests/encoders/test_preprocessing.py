@@ -11,6 +11,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
+from PIL import Image
+from torchvision.transforms import v2
 
 from simtrain.encoders.preprocessing import Preprocessing
 
@@ -97,6 +99,21 @@ def test_resize_is_the_antialiased_filter(interpolation: str, height: int, width
         planes = F.interpolate(planes, size=size, mode=interpolation, antialias=True).clamp(0, 255).round()
     pixels = preprocessing(resize="squash", interpolation=interpolation).pixels(image)
     np.testing.assert_allclose(pixels, planes[0].permute(1, 2, 0).numpy(), atol=1)
+
+
+@pytest.mark.parametrize(("height", "width"), [(37, 61), (91, 30), (24, 240)])
+def test_crop_is_that_of_torchvision(height: int, width: int):
+    """Its transforms are those that the weights of torchvision, timm and transformers were trained with."""
+    image = noise(height, width)
+    shrink = v2.Compose([v2.Resize(8, interpolation=v2.InterpolationMode.BICUBIC), v2.CenterCrop(8)])
+    pixels = preprocessing(resize="crop", interpolation="bicubic").pixels(image)
+    np.testing.assert_array_equal(pixels, np.asarray(shrink(Image.fromarray(image))))
+
+
+def test_crop_of_a_very_long_picture_shrinks_its_middle_only():
+    image = np.zeros((4, 100_000, 3), dtype=np.uint8)
+    image[:, 49_998:50_002] = WHITE
+    assert (preprocessing(resize="crop", image_size=4).pixels(image) == WHITE).all()
 
 
 def test_shrinking_averages_what_it_drops():

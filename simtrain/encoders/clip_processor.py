@@ -1,0 +1,50 @@
+"""The image processor of an image-text model, as our preprocessing."""
+
+from typing import Any, cast
+
+from simtrain.encoders.preprocessing import Preprocessing, Resize
+from simtrain.errors import ConfigError
+
+_FILTERS = {2: "bilinear", 3: "bicubic"}  # Pillow's numbers
+
+
+def clip_preprocessing(processor: Any, *, model: str, image_size: int | None, resize: Resize | None) -> Preprocessing:
+    """What the model's own image processor does, which is set to what is returned here.
+
+    Args:
+        processor: The image processor of transformers; changed in place.
+        model: Its model's name, for messages.
+        image_size: Pixels; None, or what the model reads.
+        resize: Another way to a square than the processor's; None: the processor's.
+
+    Raises:
+        ConfigError: for a size that the model does not read, or a processor that prepares images otherwise than
+            `Preprocessing` can.
+    """
+    size, crop = (
+        dict(processor.size),
+        dict(processor.crop_size or {}) if getattr(processor, "do_center_crop", False) else {},
+    )
+    target = crop or size
+    side = int(target.get("height") or target["shortest_edge"])
+    if image_size not in (None, side):
+        raise ConfigError(f"encoder.image_size: {model} reads {side} pixels, not {image_size}; leave it out")
+    shrunk = size.get("shortest_edge")
+    plain = processor.do_resize and processor.do_normalize and int(processor.resample) in _FILTERS
+    square = target.get("width", side) == side and (shrunk == side if crop else "height" in size)
+    if not plain or (resize is None and not square):
+        raise ConfigError(
+            f"encoder.resize: {model} prepares images in a way of its own; name one of pad, crop, squash instead"
+        )
+    preprocessing = Preprocessing(
+        image_size=side,
+        resize=resize or ("crop" if crop else "squash"),
+        interpolation=cast(Any, _FILTERS[int(processor.resample)]),
+        mean=tuple(processor.image_mean),
+        std=tuple(processor.image_std),
+    )
+    processor.do_center_crop = preprocessing.resize == "crop"
+    processor.crop_size = type(processor.size)(height=side, width=side)
+    sides = {"shortest_edge": side} if preprocessing.resize == "crop" else {"height": side, "width": side}
+    processor.size = type(processor.size)(**sides)
+    return preprocessing

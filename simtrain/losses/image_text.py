@@ -1,0 +1,290 @@
+"""Losses of images with their texts, and what holds an encoder to its start.
+
+Both contrastive losses go over all N by N pairs tile by tile, in the forward and in the backward pass, and never hold
+the matrix. They are computed over the whole gathered batch, alike on every process.
+"""
+
+# Shapes: N pairs of an image and a text, D features, T rows of a tile, n and m rows of a block.
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from simtrain.losses.tiles import unit_rows
+
+# Small enough for the cache of a core; large enough that an accelerator is not kept waiting for the next tile.
+_ROWS_ON_CPU, _ROWS_ELSEWHERE = 384, 4096
+
+
+def image_text_loss(images: Tensor, texts: Tensor, *, scale: Tensor, positives: Tensor | None) -> Tensor:
+    """Mean cross-entropy of picking each image's text among all texts, and each text's image among all images.
+
+    CLIP's loss (https://arxiv.org/abs/2103.00020, figure 3). Where several rows are right answers, each of them has an
+    equal share of the target (the bidirectional objective of UniCL, https://arxiv.org/abs/2204.03610). Computed in
+    float32 at least, in O(N·D + T²) memory; without a second derivative.
+
+    Args:
+        images: (N, D); need not be of unit length. Row i belongs to row i of `texts`.
+        texts: (N, D).
+        scale: Scalar that the cosine similarities are multiplied with, exp(logit_scale); above 0. May have a gradient.
+        positives: (N,) int64, equal where the image of one row and the text of another are right answers to each
+            other; -1 for a row that only its own is right for. None: so are all rows.
+
+    Returns:
+        Scalar; at least the mean logarithm of the rows that share a target. Equal embeddings give log(N).
+
+    Raises:
+        ValueError: for sizes that differ, or fewer than 2 rows.
+
+    Example:
+        >>> rows = torch.ones(4, 8)
+        >>> loss = image_text_loss(rows, rows, scale=torch.tensor(100.0), positives=None)
+        >>> round(loss.item(), 4)  # log 4
+        1.3863
+    """
+    _check(images, texts, positives, scale=scale)
+    if len(images) < 2:
+        raise ValueError(f"images: got {len(images)} row; a text cannot be picked out of fewer than 2")
+    with torch.autocast(images.device.type, enabled=False):
+        image, text = unit_rows(images), unit_rows(texts)
+        groups = _groups(positives, image)
+        total: Tensor = _CrossEntropySum.apply(
+            image, text, scale.to(image.dtype), groups, torch.bincount(groups)[groups]
+        )
+        return total / (2 * len(image))
+
+
+def sigmoid_loss(images: Tensor, texts: Tensor, *, scale: Tensor, bias: Tensor, positives: Tensor | None) -> Tensor:
+    """Each pair of an image and a text told apart on its own: do they belong together?
+
+    SigLIP's loss (https://arxiv.org/abs/2303.15343, algorithm 1): the sum over all pairs of
+    -log sigmoid(±(scale · cosine + bias)), + where they do, divided by N. Computed in float32 at least, in
+    O(N·D + T²) memory; without a second derivative.
+
+    Args:
+        images: (N, D); need not be of unit length. Row i belongs to row i of `texts`.
+        texts: (N, D).
+        scale: Scalar that the cosine similarities are multiplied with, exp(logit_scale); above 0. May have a gradient.
+        bias: Scalar that is added, logit_bias; may have a gradient.
+        positives: (N,) int64, equal where the image of one row and the text of another belong together; -1 for a row
+            that has only its own. None: so have all rows.
+
+    Returns:
+        Scalar; 0 or more. A scale and a bias of 0 give N · log(2).
+
+    Raises:
+        ValueError: for sizes that differ, or no rows.
+    """
+    _check(images, texts, positives, scale=scale, bias=bias)
+    with torch.autocast(images.device.type, enabled=False):
+        image, text = unit_rows(images), unit_rows(texts)
+        scale, bias = scale.to(image.dtype), bias.to(image.dtype)
+        total: Tensor = _SigmoidSum.apply(image, text, scale, bias, _groups(positives, image))
+        return total / len(image)
+
+
+def distillation_loss(embeddings: Tensor, reference: Tensor) -> Tensor:
+    """Mean of 1 - cosine similarity with what the encoder gave at its start.
+
+    Args:
+        embeddings: (N, D); need not be of unit length.
+        reference: (N, D) of the same images; without gradient.
+
+    Returns:
+        Scalar in 0..2.
+
+    Raises:
+        ValueError: for sizes that differ, or no rows.
+    """
+    if embeddings.shape != reference.shape or embeddings.ndim != 2 or len(embeddings) == 0:
+        raise ValueError(
+            f"embeddings: got {tuple(embeddings.shape)} and a reference of {tuple(reference.shape)}; "
+            "must be the same (rows, features)"
+        )
+    with torch.autocast(embeddings.device.type, enabled=False):
+        # Half the squared distance of unit vectors is 1 - cosine, and exact near 0, where training starts: there the
+        # other form has only rounding for a gradient, which Adam would take for a direction.
+        return (unit_rows(embeddings) - unit_rows(reference.detach())).square().sum(dim=1).mean() / 2
+
+
+def weight_distance(parameters: Sequence[Tensor], start: Sequence[Tensor]) -> Tensor:
+    """Mean squared distance of weights from where they started (L2-SP, https://arxiv.org/abs/1802.01483).
+
+    The mean is over all numbers, so a large tensor counts for more than a small one. Weights that all moved by 1e-4
+    give 1e-8: the loss needs a large factor.
+
+    Args:
+        parameters: Tensors of any shapes.
+        start: The same at the start, on the same devices; without gradient.
+
+    Returns:
+        Scalar; 0 or more.
+
+    Raises:
+        ValueError: if there are none, or other numbers or shapes of them.
+    """
+    shapes, start_shapes = ([tuple(tensor.shape) for tensor in side] for side in (parameters, start))
+    if not parameters or len(shapes) != len(start_shapes):
+        raise ValueError(
+            f"parameters: got {len(shapes)}, and {len(start_shapes)} at the start; must be as many, and 1 or more"
+        )
+    for place, (shape, start_shape) in enumerate(zip(shapes, start_shapes, strict=True)):
+        if shape != start_shape:
+            raise ValueError(f"parameters: number {place} has shape {shape}, but at the start {start_shape}")
+    with torch.autocast(parameters[0].device.type, enabled=False):
+        # Unlike a difference that is squared, this keeps no third copy of the weights for the backward pass.
+        sums = [
+            F.mse_loss(now.float(), before.detach().float(), reduction="sum")
+            for now, before in zip(parameters, start, strict=True)
+        ]
+        return torch.stack(sums).sum() / sum(tensor.numel() for tensor in parameters)
+
+
+class _CrossEntropySum(torch.autograd.Function):
+    """(N, D) unit images and texts, scale, (N,) groups and their sizes -> sum of all rows' and columns' cross-entropy.
+
+    The largest logit of a row and the logarithm of its sum of exponentials stay apart: added up, they would lose the
+    digits that tell a probability near 1 from 1.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, image: Tensor, text: Tensor, scale: Tensor, groups: Tensor, sizes: Tensor) -> Tensor:
+        rows, columns = _Exponentials(image), _Exponentials(text)
+        right = image.new_zeros(len(image))
+        for first, second, tile in _logits(image, text, scale):
+            rows.add(first, tile)
+            columns.add(second, tile.T)
+            right[first] += tile.mul_(groups[first, None] == groups[second]).sum(dim=1) / sizes[first]
+        ctx.save_for_backward(image, text, scale, groups, sizes, rows.largest, columns.largest, rows.log, columns.log)
+        # Of an image and of a text, the mean logit of the right answers is summed over the same pairs.
+        return (rows.largest - right + rows.log + (columns.largest - right) + columns.log).sum()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, wanted: Tensor) -> tuple[Tensor | None, ...]:
+        image, text, scale, groups, sizes, row_largest, column_largest, row_log, column_log = ctx.saved_tensors
+        gradient = _Gradient(image, text, scale, wanted=ctx.needs_input_grad)
+        with torch.autocast(image.device.type, enabled=False):
+            for first, second, tile in _logits(image, text, scale):
+                weights = (tile - row_largest[first, None]).sub_(row_log[first, None]).exp_()
+                weights += tile.sub_(column_largest[second]).sub_(column_log[second]).exp_()
+                weights -= (groups[first, None] == groups[second]) * (2 / sizes[first, None].to(tile.dtype))
+                gradient.add(first, second, weights.mul_(wanted))
+        return gradient.of_images, gradient.of_texts, gradient.of_scale, None, None
+
+
+class _Exponentials:
+    """Of each of N rows, the largest number so far, and the sum of the exponentials of all, less the largest."""
+
+    def __init__(self, rows: Tensor) -> None:
+        self.largest = rows.new_full((len(rows),), -torch.inf)
+        self._sums = rows.new_zeros(len(rows))
+
+    def add(self, rows: slice, numbers: Tensor) -> None:
+        """(n, m) further numbers of some rows."""
+        before = self.largest[rows]
+        largest = torch.maximum(before, numbers.amax(dim=1))
+        self._sums[rows] = self._sums[rows] * (before - largest).exp() + (numbers - largest[:, None]).exp_().sum(dim=1)
+        self.largest[rows] = largest
+
+    @property
+    def log(self) -> Tensor:
+        """(N,) logarithm of the sums; 0 or more."""
+        return self._sums.log()
+
+
+class _SigmoidSum(torch.autograd.Function):
+    """(N, D) unit images and texts, scale, bias, (N,) groups -> sum over all pairs of -log sigmoid(±logit)."""
+
+    @staticmethod
+    def forward(ctx: Any, image: Tensor, text: Tensor, scale: Tensor, bias: Tensor, groups: Tensor) -> Tensor:
+        total = image.new_zeros(len(image))
+        for first, second, tile in _logits(image, text, scale):
+            total[first] -= F.logsigmoid(_signs(groups, first, second, tile).mul_(tile.add_(bias))).sum(dim=1)
+        ctx.save_for_backward(image, text, scale, bias, groups)
+        return total.sum()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, wanted: Tensor) -> tuple[Tensor | None, ...]:
+        image, text, scale, bias, groups = ctx.saved_tensors
+        gradient = _Gradient(image, text, scale, wanted=ctx.needs_input_grad)
+        of_bias = torch.zeros_like(bias)
+        with torch.autocast(image.device.type, enabled=False):
+            for first, second, tile in _logits(image, text, scale):
+                signs = _signs(groups, first, second, tile)
+                weights = tile.add_(bias).mul_(-signs).sigmoid_().mul_(-signs).mul_(wanted)
+                gradient.add(first, second, weights)
+                of_bias += weights.sum()
+        return gradient.of_images, gradient.of_texts, gradient.of_scale, of_bias, None
+
+
+class _Gradient:
+    """Sums up what the gradient of the logits, tile by tile, is for images, texts and scale; None if not wanted."""
+
+    def __init__(self, image: Tensor, text: Tensor, scale: Tensor, *, wanted: Sequence[bool]) -> None:
+        self._image, self._text, self._scale = image, text, scale
+        # The scale's gradient is made of the images': the sum of weight · cosine is that of (weights @ text) · image.
+        self._images = torch.zeros_like(image) if wanted[0] or wanted[2] else None
+        self._texts = torch.zeros_like(text) if wanted[1] else None
+
+    def add(self, first: slice, second: slice, weights: Tensor) -> None:
+        """(n, m) derivative by the logits of these images with these texts."""
+        if self._images is not None:
+            self._images[first].addmm_(weights, self._text[second])
+        if self._texts is not None:
+            self._texts[second].addmm_(weights.T, self._image[first])
+
+    @property
+    def of_images(self) -> Tensor | None:
+        return None if self._images is None else self._images * self._scale
+
+    @property
+    def of_texts(self) -> Tensor | None:
+        return None if self._texts is None else self._texts * self._scale
+
+    @property
+    def of_scale(self) -> Tensor | None:
+        return None if self._images is None else (self._images * self._image).sum()
+
+
+def _logits(image: Tensor, text: Tensor, scale: Tensor) -> Iterator[tuple[slice, slice, Tensor]]:
+    """Images, texts and (n, m) scale · cosine of each tile of the matrix."""
+    rows = _ROWS_ON_CPU if image.device.type == "cpu" else _ROWS_ELSEWHERE
+    scaled = image * scale
+    blocks = [slice(start, min(start + rows, len(image))) for start in range(0, len(image), rows)]
+    for first in blocks:
+        for second in blocks:
+            yield first, second, scaled[first] @ text[second].T
+
+
+def _signs(groups: Tensor, first: slice, second: slice, tile: Tensor) -> Tensor:
+    """(n, m) of the tile's type, 1 where an image and a text belong together, else -1."""
+    together = groups[first, None] == groups[second]
+    return together.to(tile.dtype).mul_(2).sub_(1)
+
+
+def _groups(positives: Tensor | None, image: Tensor) -> Tensor:
+    """(N,) of 0..N-1, equal where the positives are equal and not -1."""
+    each = torch.arange(len(image), device=image.device)
+    if positives is None:
+        return each
+    groups: Tensor
+    _, groups = torch.unique(torch.where(positives >= 0, positives, -1 - each), return_inverse=True)
+    return groups
+
+
+def _check(images: Tensor, texts: Tensor, positives: Tensor | None, **scalars: Tensor) -> None:
+    if images.shape != texts.shape or images.ndim != 2 or len(images) == 0:
+        raise ValueError(
+            f"images: got {tuple(images.shape)} and texts of {tuple(texts.shape)}; must be the same (rows, features)"
+        )
+    if positives is not None and positives.shape != (len(images),):
+        raise ValueError(f"positives: got shape {tuple(positives.shape)} for {len(images)} rows")
+    for name, scalar in scalars.items():
+        if scalar.ndim != 0:
+            raise ValueError(f"{name}: got shape {tuple(scalar.shape)}; must be a scalar")

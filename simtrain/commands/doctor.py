@@ -2,7 +2,6 @@
 
 import importlib.metadata
 import importlib.util
-import netrc
 import os
 import platform
 import shutil
@@ -16,6 +15,7 @@ from simtrain.commands.equivalence import GRADIENT_BOUND, LOSS_BOUND, Comparison
 from simtrain.commands.runs import environment
 from simtrain.data.datasets import worker_count
 from simtrain.training.devices import chosen_precision, device_count
+from simtrain.training.tracking.wandb import has_credentials
 
 _LITTLE_SHARED_MEMORY = 2**30  # bytes; batches of loading processes lie there
 _LITTLE_DISK = 5 * 2**30  # bytes; a few checkpoints and an image store
@@ -154,7 +154,7 @@ def _extras() -> Finding:
 
 def _wandb() -> Finding:
     version = importlib.metadata.version("wandb")
-    known = "WANDB_API_KEY" in os.environ or _in_netrc("api.wandb.ai")
+    known = has_credentials(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai"))
     told = "signed in" if known else "no account: runs can be tracked offline and sent later (wandb sync)"
     return Finding(name="Weights & Biases", told=f"{version}, {told}", state="good")
 
@@ -165,13 +165,6 @@ def _kaggle() -> Finding:
     known = named or any((home / name).is_file() for name in ("access_token", "kaggle.json"))
     told = "credentials found" if known else "no credentials: sources kaggle: and digikala cannot be downloaded"
     return Finding(name="Kaggle", told=told, state="good")
-
-
-def _in_netrc(host: str) -> bool:
-    try:
-        return netrc.netrc().authenticators(host) is not None
-    except (OSError, netrc.NetrcParseError):
-        return False
 
 
 def _gigabytes(count: int) -> str:

@@ -15,7 +15,7 @@ from typing_extensions import override
 
 from simtrain.build import TrainingFacts, build_module
 from simtrain.catalog.progress import silent
-from simtrain.commands.launching import run_on_each
+from simtrain.commands.launching import meeting, run_on_each
 from simtrain.config import parse_run_config
 from simtrain.data.batch import Batch
 from simtrain.data.embedding import embed_images, inference_device
@@ -23,7 +23,7 @@ from simtrain.encoders.base import Encoder
 from simtrain.encoders.preprocessing import Preprocessing
 from simtrain.evaluation.metrics import RetrievalSet, score_queries
 from simtrain.modules.base import RetrievalModule
-from simtrain.training.ranks import ALONE, join, launched_ranks, leave
+from simtrain.training.ranks import ALONE, launched_ranks
 
 LOSS_BOUND = 1e-6
 """Largest difference of losses, relative to the loss where that is above 1."""
@@ -123,14 +123,8 @@ def compared(name: str, alone: Measured, together: Measured) -> Comparison:
 
 def measure_among(samples: int, accelerator: str, timeout: int) -> dict[str, Measured]:
     """The part of one process that `run_on_each` has launched."""
-    ranks = launched_ranks() or ALONE
-    if accelerator != "cpu" and torch.cuda.is_available():
-        torch.cuda.set_device(ranks.local_rank)
-    join(ranks, device=inference_device(accelerator), timeout=timeout)
-    try:
+    with meeting(launched_ranks() or ALONE, accelerator=accelerator, timeout=timeout):
         return measure(samples, accelerator)
-    finally:
-        leave()
 
 
 def measure(samples: int, accelerator: str) -> dict[str, Measured]:

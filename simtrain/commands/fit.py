@@ -24,7 +24,7 @@ from simtrain.catalog.progress import Progress, silent
 from simtrain.catalog.store.reader import open_images
 from simtrain.commands.beforehand import tell_before_training
 from simtrain.commands.evaluate import tuned_encoder
-from simtrain.commands.launching import run_on_each
+from simtrain.commands.launching import meeting, run_on_each
 from simtrain.commands.run_folder import (
     begun_record,
     check_run_folder,
@@ -45,7 +45,7 @@ from simtrain.training.checkpoints import LAST
 from simtrain.training.devices import check_strategy, chosen_precision, device_count
 from simtrain.training.interruption import requeue_in_slurm
 from simtrain.training.progress import Step
-from simtrain.training.ranks import ALONE, Ranks, from_first, join, launched_ranks, leave, on_first, rank
+from simtrain.training.ranks import ALONE, Ranks, from_first, launched_ranks, on_first, rank
 
 Say = Callable[[str], None]
 
@@ -123,10 +123,7 @@ def _fit(
     step: Callable[[Step], None],
     watched: bool,
 ) -> FitResult:
-    if config.trainer.accelerator != "cpu" and torch.cuda.is_available():
-        torch.cuda.set_device(ranks.local_rank)
-    join(ranks, device=inference_device(config.trainer.accelerator), timeout=config.trainer.rank_timeout)
-    try:
+    with meeting(ranks, accelerator=config.trainer.accelerator, timeout=config.trainer.rank_timeout):
         first = ranks.rank == 0
         return _run(
             config,
@@ -137,8 +134,6 @@ def _fit(
             step=step if first else _to_nobody,
             watched=watched,
         )
-    finally:
-        leave()
 
 
 def _to_nobody(_value: Any) -> None:

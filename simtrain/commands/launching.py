@@ -3,15 +3,18 @@
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from multiprocessing.connection import Connection, wait
 from types import FrameType
 from typing import Any
 
+import torch
 from torch.multiprocessing.spawn import ProcessContext, ProcessException, ProcessExitedException, start_processes
 
+from simtrain.data.embedding import inference_device
 from simtrain.errors import SimtrainError
-from simtrain.training.ranks import LostRankError, free_port, rank_environment
+from simtrain.training.ranks import LostRankError, Ranks, free_port, join, leave, rank_environment
 
 _GRACE = 10.0  # seconds in which the others may end by themselves when one has ended badly
 _LOOK = 0.2  # seconds between two looks at whether a process has ended
@@ -67,6 +70,25 @@ def run_on_each(count: int, workflow: Callable[..., Any], *arguments: Any, liste
     if mail.results.get(0) is None:
         raise KeyboardInterrupt  # they were interrupted before they began
     return mail.results[0][0]
+
+
+@contextmanager
+def meeting(ranks: Ranks, *, accelerator: str, timeout: int) -> Iterator[torch.device]:
+    """This process among the others, on its own device; alone, there is nobody to meet.
+
+    Args:
+        ranks: This process.
+        accelerator: `auto`, `cpu` or `gpu`.
+        timeout: Seconds after which a process that does not answer is given up.
+    """
+    if accelerator != "cpu" and torch.cuda.is_available():
+        torch.cuda.set_device(ranks.local_rank)
+    device = inference_device(accelerator)
+    join(ranks, device=device, timeout=timeout)
+    try:
+        yield device
+    finally:
+        leave()
 
 
 class _Mail:

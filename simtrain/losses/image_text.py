@@ -14,10 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from simtrain.losses.tiles import unit_rows
-
-# Small enough for the cache of a core; large enough that an accelerator is not kept waiting for the next tile.
-_ROWS_ON_CPU, _ROWS_ELSEWHERE = 384, 4096
+from simtrain.losses.tiles import row_blocks, unit_rows
 
 
 def image_text_loss(images: Tensor, texts: Tensor, *, scale: Tensor, positives: Tensor | None) -> Tensor:
@@ -254,9 +251,8 @@ class _Gradient:
 
 def _logits(image: Tensor, text: Tensor, scale: Tensor) -> Iterator[tuple[slice, slice, Tensor]]:
     """Images, texts and (n, m) scale · cosine of each tile of the matrix."""
-    rows = _ROWS_ON_CPU if image.device.type == "cpu" else _ROWS_ELSEWHERE
     scaled = image * scale
-    blocks = [slice(start, min(start + rows, len(image))) for start in range(0, len(image), rows)]
+    blocks = row_blocks(image)
     for first in blocks:
         for second in blocks:
             yield first, second, scaled[first] @ text[second].T

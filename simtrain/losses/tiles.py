@@ -25,6 +25,12 @@ def unit_rows(embeddings: Tensor) -> Tensor:
     return F.normalize(embeddings.to(torch.promote_types(embeddings.dtype, torch.float32)), dim=1)
 
 
+def row_blocks(embeddings: Tensor) -> list[slice]:
+    """The rows of (N, D) in blocks, of which two make a tile of the size that suits their device."""
+    rows = _ROWS_ON_CPU if embeddings.device.type == "cpu" else _ROWS_ELSEWHERE
+    return [slice(start, min(start + rows, len(embeddings))) for start in range(0, len(embeddings), rows)]
+
+
 def log_sum_exp_of_others(unit: Tensor, *, temperature: float, leave_out: LeaveOut) -> Tensor:
     """Of each row, the logarithm of the sum of exp(similarity / temperature) over the other rows.
 
@@ -77,9 +83,8 @@ class _Tiles:
 
     def logits(self) -> Iterator[tuple[slice, slice, Tensor]]:
         """Rows, columns and entries of each tile on or above the diagonal; -inf where left out."""
-        rows = _ROWS_ON_CPU if self.unit.device.type == "cpu" else _ROWS_ELSEWHERE
         scaled = self.unit / self.temperature
-        blocks = [slice(start, min(start + rows, len(self.unit))) for start in range(0, len(self.unit), rows)]
+        blocks = row_blocks(self.unit)
         for place, first in enumerate(blocks):
             for second in blocks[place:]:
                 tile = scaled[first] @ self.unit[second].T

@@ -2,6 +2,7 @@
 
 # Shapes: N embeddings of the whole batch, D features.
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -213,7 +214,7 @@ class NonFiniteGuard(pl.Callback):
     ) -> None:
         if getattr(trainer.precision_plugin, "scaler", None) is not None:
             return
-        if torch.isfinite(torch.tensor(gradient_norm(pl_module.parameters()))):  # averaged: alike on every process
+        if math.isfinite(gradient_norm(pl_module.parameters())):  # averaged: alike on every process
             return
         spoilt = [
             name

@@ -10,7 +10,7 @@ import pytest
 import torch
 from tiny_training import PREPROCESSING, SIZE, TinyEncoder, catalog_of, draw_images
 
-from simtrain.build import TrainingFacts, build_data, build_module, build_transform, build_validation
+from simtrain.build import TrainingFacts, build_data, build_module, build_texts, build_transform, build_validation
 from simtrain.catalog.store.reader import source_images
 from simtrain.catalog.table import Catalog
 from simtrain.config import AugmentationConfig, RunConfig, TransformConfig, parse_run_config
@@ -40,7 +40,12 @@ def products(*sizes: int, split: str = "train") -> dict[str, list[str]]:
 
 def build(config: RunConfig, catalog: Catalog) -> tuple[list[Batch], int]:
     data, groups = build_data(
-        config, catalog, images=source_images(catalog), preprocessing=PREPROCESSING, validation=None
+        config,
+        catalog,
+        images=source_images(catalog),
+        preprocessing=PREPROCESSING,
+        validation=None,
+        texts=build_texts(config, catalog),
     )
     return list(data.train_dataloader()), groups
 
@@ -216,6 +221,7 @@ def test_validation_images_are_those_of_the_task(tmp_path: Path) -> None:
         images=source_images(catalog),
         preprocessing=PREPROCESSING,
         validation=build_validation(config, catalog),
+        texts=None,
     )
     (batch,) = data.val_dataloader()
     assert batch.positions.tolist() == [0, 1, 2, 3]
@@ -224,7 +230,12 @@ def test_validation_images_are_those_of_the_task(tmp_path: Path) -> None:
 def test_without_a_task_there_are_no_validation_images(tmp_path: Path) -> None:
     catalog = drawn(tmp_path, split=["train"] * 4)
     data, _ = build_data(
-        config_of(SIMCLR), catalog, images=source_images(catalog), preprocessing=PREPROCESSING, validation=None
+        config_of(SIMCLR),
+        catalog,
+        images=source_images(catalog),
+        preprocessing=PREPROCESSING,
+        validation=None,
+        texts=None,
     )
     assert data.val_dataloader() == []
 
@@ -333,3 +344,91 @@ def test_the_preset_is_the_configured_one() -> None:
     changed = build_transform(AugmentationConfig(preset="color_invariant"), image_size=SIZE)
     assert all((view := kept(red, seed=seed))[..., 0].max() > view[..., 1].max() for seed in range(20))
     assert any((view := changed(red, seed=seed))[..., 0].max() < view[..., 1].max() for seed in range(20))
+
+
+ALIGNED = {"kind": "clip", "model": "nowhere"}
+CAPTIONS = ["a red mug", "a  Red mug", None, "a blue mug", " ", "a red mug"]
+
+
+def told_shop(**columns: Sequence[Any]) -> Catalog:
+    return catalog_of(FOLDER, **{"caption": CAPTIONS, "split": ["train"] * 5 + ["test"], **columns})
+
+
+def texts_config(**objective: Any) -> RunConfig:
+    return config_of({"kind": "image_text", **objective}, encoder=ALIGNED)
+
+
+def test_texts_are_those_of_training_images_each_once() -> None:
+    texts = build_texts(texts_config(), told_shop())
+    assert texts is not None
+    assert list(texts.texts) == ["a blue mug", "a red mug"]
+    assert texts.ids.tolist() == [[1], [1], [-1], [0], [-1], [-1]]
+
+
+def test_templates_are_filled_in_beside_each_other() -> None:
+    catalog = told_shop(label=["red", "red", "green", "blue", None, "red"])
+    texts = build_texts(texts_config(templates=["{caption}", "something {label}"]), catalog)
+    assert texts is not None
+    written = [[texts.texts[place] if place >= 0 else None for place in row] for row in texts.ids.tolist()]
+    assert written == [
+        ["a red mug", "something red"],
+        ["a red mug", "something red"],
+        [None, "something green"],
+        ["a blue mug", "something blue"],
+        [None, None],
+        [None, None],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("positives", "expected"),
+    [
+        (["text"], [[1], [1], [-1], [0], [-1], [-1]]),
+        (["text", "product"], [[1, 0], [1, 1], [-1, 1], [0, 1], [-1, -1], [-1, 0]]),
+        (["product"], [[0], [1], [1], [1], [-1], [0]]),
+        ([], [[]] * 6),
+    ],
+)
+def test_positives_are_texts_and_columns(positives: list[str], expected: list[list[int]]) -> None:
+    catalog = told_shop(product=["a", "b", "b", "b", None, "a"])
+    texts = build_texts(texts_config(positives=positives), catalog)
+    assert texts is not None
+    assert texts.criteria.tolist() == expected
+
+
+def test_images_without_a_text_are_in_no_batch(tmp_path: Path) -> None:
+    catalog = drawn(tmp_path, caption=CAPTIONS, split=["train"] * 5 + ["test"])
+    config = texts_config()
+    data, groups = build_data(
+        config_of({"kind": "image_text"}, encoder=ALIGNED, batch_size=3),
+        catalog,
+        images=source_images(catalog),
+        preprocessing=PREPROCESSING,
+        validation=None,
+        texts=build_texts(config, catalog),
+    )
+    (batch,) = data.train_dataloader()
+    assert sorted(batch.rows.flatten().tolist()) == [0, 1, 3]
+    assert groups == 0
+
+
+@pytest.mark.parametrize(
+    ("objective", "expected"),
+    [
+        ({}, "shop: 3 training images with a text; set data.batch_size=3 or less"),
+        ({"templates": ["{captoin}"]}, "no column 'captoin', which the template '{captoin}' needs; did you mean"),
+        ({"templates": ["mug"]}, "template 'mug': no column in it"),
+        ({"positives": ["producer"]}, "objective.positives: "),
+    ],
+)
+def test_texts_that_cannot_be_had_are_named(objective: dict[str, Any], expected: str) -> None:
+    config, catalog = texts_config(**objective), told_shop()
+    with pytest.raises((CatalogError, ConfigError), match=re.escape(expected)):
+        build_data(
+            config,
+            catalog,
+            images=source_images(catalog),
+            preprocessing=PREPROCESSING,
+            validation=None,
+            texts=build_texts(config, catalog),
+        )

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
-from simtrain.build import build_validation, conflict_warnings
+from simtrain.build import build_texts, build_validation, conflict_warnings
 from simtrain.build.conflict import Conflict
 from simtrain.build.sides import pairs_of_sides
 from simtrain.catalog.table import Catalog
@@ -58,6 +58,7 @@ def found(config: RunConfig, catalog: Catalog, *, column: str = "label") -> list
         images=lambda row: coloured(catalog, column, row),
         preprocessing=PREPROCESSING,
         validation=build_validation(config, catalog),
+        texts=build_texts(config, catalog),
     )
 
 
@@ -280,3 +281,29 @@ def test_more_queries_than_relevant_images() -> None:
         "80 validation queries share 20 relevant gallery images: the figures rest on these 20, each asked for several "
         "times; mark more images as 'gallery' and prepare again"
     )
+
+
+def told(config: dict[str, Any], captions: list[str | None]) -> list[Conflict]:
+    catalog = shop(
+        {"product": [f"p{row // 2}" for row in range(60)], "caption": captions, "split": ["train"] * 45 + ["val"] * 15}
+    )
+    encoder = {"kind": "clip", "model": "nowhere"}
+    conflicts = found(config_of({"kind": "image_text", **config}, encoder=encoder, data={"batch_size": 16}), catalog)
+    return [conflict for conflict in conflicts if conflict.kind in ("repeated texts", "untold images")]
+
+
+def test_texts_that_repeat_are_false_negatives_of_a_plain_loss() -> None:
+    (conflict,) = told({"positives": []}, ["a mug", "a cup", "a lamp"] * 20)
+    # 45 images, 15 of each text: of 15 others in a batch, 14 of 44 have the same.
+    assert conflict.figures == {"texts": 3, "images": 45, "false_negatives": pytest.approx(15 * 14 / 44)}
+    assert conflict.message == (
+        "3 different texts among 45 images: on average 4.8 others of a batch have an image's very text and count as "
+        "wrong answers; add 'text' to positives"
+    )
+    assert not told({}, ["a mug", "a cup", "a lamp"] * 20)
+    assert not told({"positives": []}, [f"mug {number}" for number in range(60)])
+
+
+def test_images_that_are_mostly_untold_are_reported() -> None:
+    (conflict,) = told({}, [f"mug {row}" if row < 20 else None for row in range(60)])
+    assert conflict.message == "25 of 45 training images have no text of '{caption}'; they teach no words"

@@ -67,7 +67,7 @@ def test_watch_sees_a_heavy_import():
     assert done.stdout == "heavy: ['faiss']\n"
 
 
-@pytest.mark.parametrize("verb", ["", "prepare", "fit", "evaluate", "export", "search", "config"])
+@pytest.mark.parametrize("verb", ["", "prepare", "fit", "evaluate", "interpolate", "export", "search", "config"])
 def test_help_ends_well(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], verb: str):
     assert simtrain(monkeypatch, *verb.split(), "--help") == 0
     assert "Usage: " in capsys.readouterr().out
@@ -76,7 +76,7 @@ def test_help_ends_well(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
 def test_help_names_every_verb(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
     simtrain(monkeypatch, "--help")
     words = capsys.readouterr().out.split()
-    assert {"prepare", "fit", "evaluate", "export", "search", "config"} <= set(words)
+    assert {"prepare", "fit", "evaluate", "interpolate", "export", "search", "config"} <= set(words)
 
 
 def test_help_of_fit_is_short(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):

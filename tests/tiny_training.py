@@ -2,7 +2,7 @@
 
 # Shapes: N images, S = 16, F = 12.
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,8 +25,8 @@ from simtrain.data.transforms import preset_transform
 from simtrain.encoders.base import Encoder
 from simtrain.encoders.preprocessing import Preprocessing
 from simtrain.evaluation.protocol import RetrievalTask, retrieval_task
-from simtrain.modules.base import TrainingSettings
 from simtrain.modules.heads import projection_head
+from simtrain.modules.seen import TrainingSettings
 from simtrain.modules.simclr import SimCLRModule, SimCLRSettings
 from simtrain.training.optim import OptimizerSettings
 
@@ -55,6 +55,28 @@ class TinyEncoder(Encoder):
     @override
     def features(self, images: Tensor) -> Tensor:
         return self.network(images)
+
+
+class TinyAlignedEncoder(TinyEncoder):
+    """Texts are vectors, one for each word `text 0`, `text 1` …, that learn or not."""
+
+    def __init__(self, *, seed: int = 0, texts: int = 6, trains_text: bool = True) -> None:
+        super().__init__(seed=seed)
+        self.trains_text = trains_text
+        self.words = nn.Embedding(texts, self.embedding_size).requires_grad_(trains_text)
+        self.logit_scale = nn.Parameter(torch.tensor(2.0), requires_grad=False)
+        self.logit_bias: nn.Parameter | None = None
+        self.tokenized: list[list[str]] = []
+
+    def embed_texts(self, texts: Sequence[str]) -> Tensor:
+        return nn.functional.normalize(self.text_features(self.tokenize(texts)).detach(), dim=1)
+
+    def tokenize(self, texts: Sequence[str]) -> dict[str, Tensor]:
+        self.tokenized.append(list(texts))
+        return {"places": torch.tensor([int(text.split()[1]) for text in texts])}
+
+    def text_features(self, tokens: Mapping[str, Tensor]) -> Tensor:
+        return self.words(tokens["places"])
 
 
 def optimizer_settings(**changes: Any) -> OptimizerSettings:

@@ -2,14 +2,20 @@
 
 from simtrain.build.conflicts import conflict_warnings
 from simtrain.build.data import build_data, build_transform, build_validation
-from simtrain.build.encoder import build_encoder, empty_encoder, keep_encoder, kept_config, plain_config
-from simtrain.build.objective import TrainingFacts, build_module, wants_reference
+from simtrain.build.encoder import build_encoder, plain_config
+from simtrain.build.facts import TrainingFacts
+from simtrain.build.kept import empty_encoder, keep_encoder, kept_config, start_encoder
+from simtrain.build.objective import build_module, wants_reference
+from simtrain.build.side_terms import wants_start
+from simtrain.build.texts import build_text_validation, build_texts
 
 __all__ = [
     "TrainingFacts",
     "build_data",
     "build_encoder",
     "build_module",
+    "build_text_validation",
+    "build_texts",
     "build_transform",
     "build_validation",
     "conflict_warnings",
@@ -17,5 +23,7 @@ __all__ = [
     "keep_encoder",
     "kept_config",
     "plain_config",
+    "start_encoder",
     "wants_reference",
+    "wants_start",
 ]

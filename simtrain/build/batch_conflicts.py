@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from simtrain.build.conflict import Conflict
-from simtrain.config import RunConfig, SimCLRConfig
+from simtrain.config import ImageTextConfig, RunConfig, SimCLRConfig
 
 _FEW_CLASSES = 50
 _MANY = 0.1  # share of groups from which their repeating themselves is worth a word
@@ -36,6 +36,8 @@ class BatchShape:
 def batch_shape(config: RunConfig) -> BatchShape | None:
     """The groups of a batch; None where an objective has no groups."""
     objective, size = config.objective, config.data.batch_size
+    if isinstance(objective, ImageTextConfig):
+        return None
     if isinstance(objective, SimCLRConfig):
         alone = objective.positive == "augmentation"
         return None if alone else BatchShape(column="product", groups=size, images=2, counted=1)

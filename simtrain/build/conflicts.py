@@ -12,12 +12,15 @@ from simtrain.build.conflict import Conflict
 from simtrain.build.data import build_transform
 from simtrain.build.judgement_conflicts import judgement_conflicts
 from simtrain.build.sides import pairs_of_sides
+from simtrain.build.text_conflicts import text_conflicts
 from simtrain.catalog.table import Catalog
 from simtrain.config import RunConfig
 from simtrain.data.colour_probe import ColourProbe, probe_colours
 from simtrain.data.mirror_probe import mirroring_share
+from simtrain.data.texts import CatalogTexts
 from simtrain.encoders.preprocessing import Preprocessing
 from simtrain.evaluation.protocol import RetrievalTask
+from simtrain.evaluation.text_prompts import template_columns
 
 _PROBED_IMAGES, _PROBED_VIEWS = 256, 2
 _PROBED_SIDE = 96  # presets scale with the picture: a smaller one tells the same in less time
@@ -38,6 +41,7 @@ def conflict_warnings(
     images: Images,
     preprocessing: Preprocessing,
     validation: RetrievalTask | None,
+    texts: CatalogTexts | None,
 ) -> list[Conflict]:
     """Everything that is worth a word, most harmful first; a second or two of work.
 
@@ -47,6 +51,7 @@ def conflict_warnings(
         images: From a catalogue row to its decoded picture, (H, W, 3) RGB.
         preprocessing: The encoder's.
         validation: What each epoch is scored on; None: nothing.
+        texts: Of the training images; None where the objective reads none.
     """
     train = catalog.rows.iloc[catalog.rows_of(["train"])]
     return [
@@ -54,6 +59,7 @@ def conflict_warnings(
         *_sides(config, train, preprocessing=preprocessing),
         *few_classes(config, train),
         *batch_conflicts(config, train),
+        *text_conflicts(config, texts, images=len(train)),
         *judgement_conflicts(config, catalog, validation),
     ]
 
@@ -61,7 +67,8 @@ def conflict_warnings(
 def _mattering_columns(config: RunConfig) -> list[str]:
     """Columns whose values the encoder is to tell apart, in their order."""
     shape = batch_shape(config)
-    return list(dict.fromkeys([*config.relevance_columns, *([shape.column] if shape is not None else [])]))
+    named = [name for template in config.texts.templates for name in template_columns(template)] if config.texts else []
+    return list(dict.fromkeys([*config.relevance_columns, *([shape.column] if shape is not None else []), *named]))
 
 
 def _colours(

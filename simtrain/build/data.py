@@ -11,12 +11,14 @@ from simtrain.catalog.store.reader import ImageReader
 from simtrain.catalog.table import Catalog
 from simtrain.config import (
     AugmentationConfig,
+    ImageTextConfig,
     RunConfig,
     SimCLRConfig,
 )
 from simtrain.data.datamodule import CatalogData
 from simtrain.data.datasets import CatalogImages, TrainingViews, worker_count
 from simtrain.data.samplers import EpochBatches, EpochPlan, Share, grouped_plan, paired_plan, shuffled_plan
+from simtrain.data.texts import CatalogTexts
 from simtrain.data.transforms import ViewTransform, custom_transform, preset_transform
 from simtrain.encoders.preprocessing import Preprocessing
 from simtrain.errors import CatalogError, ConfigError
@@ -40,8 +42,17 @@ def build_data(
     images: ImageReader,
     preprocessing: Preprocessing,
     validation: RetrievalTask | None,
+    texts: CatalogTexts | None,
 ) -> tuple[CatalogData, int]:
     """The loaders, and the number of training groups (0 where the objective has none).
+
+    Args:
+        config: Batches, views, processes.
+        catalog: Its training images are loaded.
+        images: Their pictures.
+        preprocessing: The encoder's.
+        validation: What each epoch is scored on, or None.
+        texts: Of the training images; None where the objective reads none.
 
     Raises:
         CatalogError: if the catalogue cannot fill the batches.
@@ -49,7 +60,7 @@ def build_data(
     """
     share = Share(index=rank(), of=rank_count())
     _check_shares(config.data.batch_size, share)
-    plan, labels, views = _plan(config, catalog)
+    plan, labels, views = _plan(config, catalog, texts)
     training = TrainingViews(
         images=images,
         labels=labels,
@@ -80,9 +91,12 @@ def build_transform(config: AugmentationConfig, *, image_size: int) -> ViewTrans
     return custom_transform([(step.name, step.parameters) for step in config.transforms], image_size=image_size)
 
 
-def _plan(config: RunConfig, catalog: Catalog) -> tuple[EpochPlan, NDArray[np.int64], int]:
+def _plan(config: RunConfig, catalog: Catalog, texts: CatalogTexts | None) -> tuple[EpochPlan, NDArray[np.int64], int]:
     """Batches of an epoch, the label of every catalogue row, and the views of a sample."""
     objective, rows, size = config.objective, catalog.rows_of(["train"]), config.data.batch_size
+    if isinstance(objective, ImageTextConfig):
+        assert texts is not None
+        return _told_images_plan(config, catalog, texts), np.full(len(catalog.rows), -1, dtype=np.int64), 1
     if isinstance(objective, SimCLRConfig) and objective.positive == "augmentation":
         if len(rows) < size:
             raise CatalogError(
@@ -110,6 +124,16 @@ def _plan(config: RunConfig, catalog: Catalog) -> tuple[EpochPlan, NDArray[np.in
         groups, groups_per_batch=size // images, images_per_group=images, within=within, seed=config.seed
     )
     return plan, labels, 1
+
+
+def _told_images_plan(config: RunConfig, catalog: Catalog, texts: CatalogTexts) -> EpochPlan:
+    told, size = np.flatnonzero((texts.ids >= 0).any(dim=1).numpy()), config.data.batch_size
+    if len(told) < size:
+        raise CatalogError(
+            f"{catalog.folder}: {len(told)} training images with a text; "
+            + (f"set data.batch_size={len(told)} or less" if len(told) > 1 else "image_text needs 2 or more")
+        )
+    return shuffled_plan(told, batch_size=size, seed=config.seed)
 
 
 def _known_labels(objective: SimCLRConfig, catalog: Catalog) -> NDArray[np.int64]:

@@ -1,10 +1,8 @@
 """From configuration to encoders."""
 
-from collections.abc import Mapping
+import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, assert_never, cast
-
-from pydantic import TypeAdapter
+from typing import TYPE_CHECKING, assert_never
 
 from simtrain.config import (
     ClipConfig,
@@ -13,12 +11,11 @@ from simtrain.config import (
     PixelsConfig,
     ResNetConfig,
     TimmConfig,
+    TwoTowersConfig,
 )
 from simtrain.encoders.base import Encoder
 from simtrain.encoders.baseline import HistogramEncoder, PixelsEncoder
 from simtrain.encoders.lora import LoraSettings, add_factors, check_factors
-from simtrain.encoders.preprocessing import Preprocessing
-from simtrain.encoders.text import FolderEncoder
 from simtrain.encoders.weights import load_weights, locate, names_a_file
 from simtrain.errors import ConfigError, SimtrainError
 
@@ -26,9 +23,9 @@ if TYPE_CHECKING:
     from simtrain.encoders.clip import ClipEncoder
     from simtrain.encoders.resnet import ResNetEncoder
     from simtrain.encoders.timm import TimmEncoder
+    from simtrain.encoders.two_towers import TwoTowersEncoder
 
-KEPT_FOLDER = "encoder"
-"""In a run's folder, for `keep_encoder`."""
+_KEY = re.compile(r"(?<![\w/.-])encoder\.(?=(?:kind|model|weights|weights_match|image_size|resize|lora)\b)")
 
 
 def build_encoder(config: EncoderConfig, *, load: bool) -> Encoder:
@@ -49,6 +46,8 @@ def build_encoder(config: EncoderConfig, *, load: bool) -> Encoder:
             return _with_factors(_timm(config, load=load), config, check=load)
         case ClipConfig():
             return _clip(config, check=load)
+        case TwoTowersConfig():
+            return _two_towers(config, load=load)
         case PixelsConfig():
             return PixelsEncoder(image_size=config.image_size, resize=config.resize)
         case HistogramConfig():
@@ -61,34 +60,13 @@ def build_encoder(config: EncoderConfig, *, load: bool) -> Encoder:
 
 def plain_config(config: EncoderConfig) -> EncoderConfig:
     """Describes the encoder that `merged` gives: without low-rank factors."""
-    if isinstance(config, ResNetConfig | TimmConfig | ClipConfig):
-        return config.model_copy(update={"lora": None})
-    return config
-
-
-def keep_encoder(encoder: Encoder, run_folder: Path) -> None:
-    """Put into a run's folder what its encoder cannot be built again without: the opened model of a `clip`.
-
-    The model that the configuration names may be gone, or another, when the run goes on or is exported.
-    """
-    if isinstance(encoder, FolderEncoder):
-        cast(FolderEncoder, encoder.merged()).save_folder(run_folder / KEPT_FOLDER)
-
-
-def kept_config(config: EncoderConfig, run_folder: Path) -> EncoderConfig:
-    """The configuration of a run's encoder that names what `keep_encoder` put into its folder, if it did."""
-    kept = run_folder / KEPT_FOLDER
-    return (
-        config.model_copy(update={"model": str(kept)}) if isinstance(config, ClipConfig) and kept.is_dir() else config
-    )
-
-
-def empty_encoder(config: Mapping[str, Any], preprocessing: Preprocessing) -> Encoder:
-    """The encoder that a bundle's manifest describes, for weights that the bundle holds."""
-    schema: TypeAdapter[EncoderConfig] = TypeAdapter(EncoderConfig)
-    encoder = build_encoder(schema.validate_python(config), load=False)
-    encoder.preprocessing = preprocessing
-    return encoder
+    match config:
+        case ResNetConfig() | TimmConfig() | ClipConfig():
+            return config.model_copy(update={"lora": None})
+        case TwoTowersConfig():
+            return config.model_copy(update={"image": config.image.model_copy(update={"lora": None})})
+        case _:
+            return config
 
 
 def _resnet(config: ResNetConfig, *, load: bool) -> "ResNetEncoder":
@@ -134,14 +112,17 @@ def _clip(config: ClipConfig, *, check: bool) -> "ClipEncoder":
     """Its weights come with its architecture, from one folder or name, so that they are read in any case."""
     from simtrain.encoders.clip import ClipEncoder, attention_targets, image_processor, open_clip_model
     from simtrain.encoders.clip_processor import clip_preprocessing
+    from simtrain.encoders.text_tower import open_text_tower
 
     model = open_clip_model(config.model)
+    text_model = config.text_model
     encoder = ClipEncoder(
         preprocessing=clip_preprocessing(
             image_processor(model), model=config.model, image_size=config.image_size, resize=config.resize
         ),
         model=model,
         train_text=config.train_text,
+        text_tower=open_text_tower(text_model, key="encoder.text_model") if text_model is not None else None,
         freeze_patch_embedding=config.freeze_patch_embedding,
     )
     if config.lora is not None:
@@ -151,6 +132,24 @@ def _clip(config: ClipConfig, *, check: bool) -> "ClipEncoder":
         if check and not config.train_text:
             check_factors(encoder, image_size=encoder.preprocessing.image_size, model=config.model)
     return encoder
+
+
+def _two_towers(config: TwoTowersConfig, *, load: bool) -> "TwoTowersEncoder":
+    """The text model is read in any case: its weights are in no checkpoint."""
+    from simtrain.encoders.text_tower import open_text_tower
+    from simtrain.encoders.two_towers import TwoTowersEncoder
+
+    text_tower = open_text_tower(config.text, key="encoder.text")
+    if config.image.embedding_size not in (None, text_tower.size):
+        raise ConfigError(
+            f"encoder.image.embedding_size: the texts of {config.text} have {text_tower.size} dimensions, not "
+            f"{config.image.embedding_size}; leave it out"
+        )
+    try:
+        image = build_encoder(config.image.model_copy(update={"embedding_size": text_tower.size}), load=load)
+    except SimtrainError as error:  # which speaks of an encoder that is the whole one
+        raise type(error)(_KEY.sub("encoder.image.", str(error))) from error
+    return TwoTowersEncoder(image=image, text_tower=text_tower, scale=config.scale)
 
 
 def _weights_file(config: ResNetConfig | TimmConfig, *, load: bool) -> Path | None:

@@ -1,15 +1,16 @@
 """From configuration to the objective around an encoder."""
 
-from dataclasses import dataclass
 from typing import assert_never
 
 import torch
-from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
 
+from simtrain.build.facts import TrainingFacts
+from simtrain.build.side_terms import side_terms
 from simtrain.config import (
     FalseNegativesConfig,
+    ImageTextConfig,
     MemoryConfig,
     MetricLearningConfig,
     ObjectiveConfig,
@@ -24,28 +25,14 @@ from simtrain.evaluation.protocol import RetrievalTask
 from simtrain.losses.false_negatives import FalseNegatives
 from simtrain.losses.memory import CrossBatchMemory
 from simtrain.losses.metric_learning import named_loss, triplet_loss
-from simtrain.modules.base import RetrievalModule, TrainingSettings
+from simtrain.modules.base import RetrievalModule
 from simtrain.modules.heads import projection_head
+from simtrain.modules.image_text import ImageTextModule
 from simtrain.modules.metric_learning import MetricLearningModule
+from simtrain.modules.seen import SideTerms, TrainingSettings
 from simtrain.modules.simclr import SimCLRModule, SimCLRSettings
 from simtrain.training.optim import OptimizerSettings
 from simtrain.training.ranks import rank_count
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainingFacts:
-    """What an objective needs to know about the training images.
-
-    Attributes:
-        groups: Number of training groups, for losses with proxies.
-        duplicate_groups: (catalogue rows,) int64, equal for copies of one picture; -1 for a picture of its own.
-        reference: (catalogue rows, F) unit vectors of the untouched encoder, zeros for those that are not trained on;
-            None where nothing asks for them.
-    """
-
-    groups: int
-    duplicate_groups: Tensor
-    reference: Tensor | None
 
 
 def build_module(
@@ -76,7 +63,8 @@ def build_module(
         seed=config.seed,
         worst_queries=config.tracking.worst_queries,
     )
-    module = _objective(config.objective, encoder=encoder, facts=facts, settings=settings, task=validation)
+    side = side_terms(config, encoder=encoder, facts=facts)
+    module = _objective(config.objective, encoder=encoder, facts=facts, settings=settings, task=validation, side=side)
     if trainer.activation_checkpointing:
         encoder.checkpoint_activations()
     if trainer.compile:
@@ -89,7 +77,8 @@ def build_module(
 
 def wants_reference(config: RunConfig) -> bool:
     """Whether the loss compares training images under the untouched encoder."""
-    return config.objective.false_negatives.max_similarity is not None
+    objective = config.objective
+    return not isinstance(objective, ImageTextConfig) and objective.false_negatives.max_similarity is not None
 
 
 def _objective(
@@ -99,7 +88,11 @@ def _objective(
     facts: TrainingFacts,
     settings: TrainingSettings,
     task: RetrievalTask | None,
+    side: SideTerms,
 ) -> RetrievalModule:
+    if isinstance(objective, ImageTextConfig):
+        assert side.words is not None
+        return ImageTextModule(words=side.words, encoder=encoder, settings=settings, validation=task, side=side)
     false_negatives = _false_negatives(objective.false_negatives, facts)
     match objective:
         case SimCLRConfig():
@@ -114,6 +107,7 @@ def _objective(
                 head=_head(objective.projection_head, encoder=encoder),
                 settings=settings,
                 validation=task,
+                side=side,
             )
         case TripletConfig():
             head = None
@@ -145,6 +139,7 @@ def _objective(
         head=head,
         settings=settings,
         validation=task,
+        side=side,
     )
 
 

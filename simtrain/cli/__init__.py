@@ -11,21 +11,21 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from typer.exceptions import TyperException
 
+from simtrain.cli.arguments import DEFAULT_CHECKPOINTS, SetOption, open_named_run, shown
 from simtrain.cli.screen import (
     TrainingBar,
     fail,
     message_of,
     print_diagnosis,
-    print_evaluation,
     print_neighbours,
     progress,
     say,
     say_aside,
 )
+from simtrain.cli.trained import evaluate, export, interpolate
 from simtrain.errors import SimtrainError
 
 if TYPE_CHECKING:
-    from simtrain.commands.runs import Run
     from simtrain.config import RunConfig
 
 app = typer.Typer(
@@ -33,19 +33,10 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="Fine-tune pretrained image encoders for similar-product search: prepare, fit, evaluate, export, search, "
-    "doctor.",
+    help="Fine-tune pretrained image encoders for similar-product search: prepare, fit, evaluate, interpolate, "
+    "export, search, doctor.",
 )
-_DEFAULT_CHECKPOINTS = Path("checkpoints")
 _MENDABLE = {errno.ENOSPC, errno.EACCES, errno.EPERM, errno.EROFS, errno.EDQUOT, errno.ENAMETOOLONG}
-
-
-class SplitChoice(StrEnum):
-    """The splits of a catalogue."""
-
-    TRAIN = "train"
-    VAL = "val"
-    TEST = "test"
 
 
 class AcceleratorChoice(StrEnum):
@@ -54,11 +45,6 @@ class AcceleratorChoice(StrEnum):
     AUTO = "auto"
     CPU = "cpu"
     GPU = "gpu"
-
-
-SetOption = Annotated[
-    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a configuration key; repeatable.")
-]
 
 
 @app.command()
@@ -101,7 +87,7 @@ def fit(
     with closing(bar):
         result = run_fit(settings, resume=resume is not None, say=bar.say, progress=progress(), step=bar.step)
     if result.ended_by is not None:
-        say(f"interrupted; go on with: simtrain fit --resume {_shown(result.folder)}")
+        say(f"interrupted; go on with: simtrain fit --resume {shown(result.folder)}")
         raise typer.Exit(128 + result.ended_by)
     if result.best is not None and result.zero_shot is not None:
         verdict = "" if result.best_epoch else "  (no epoch was better than the untouched encoder, which is kept)"
@@ -110,55 +96,12 @@ def fit(
             f"zero-shot {result.zero_shot:.3f}{verdict}"
         )
     say(f"run: {result.folder}")
-    say(f"next: simtrain evaluate {_shown(result.folder)}")
+    say(f"next: simtrain evaluate {shown(result.folder)}")
 
 
-@app.command()
-def evaluate(
-    target: Annotated[str, typer.Argument(metavar="RUN_OR_CONFIG", help="A run, or a YAML: its encoder untouched.")],
-    split: Annotated[SplitChoice, typer.Option(help="The split that is judged.")] = SplitChoice.TEST,
-    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Where the figures go.")] = None,
-    overrides: SetOption = None,
-) -> None:
-    """Retrieval metrics with confidence intervals."""
-    from simtrain.config import load_run_config
-
-    run = None if _is_config(target) else _open_run(target, overrides or [])
-    settings = load_run_config(Path(target), overrides or []) if run is None else run.config
-    to = json_file or (Path() if run is None else run.folder) / "evaluation.json"
-    if not to.parent.is_dir():
-        raise SimtrainError(f"--json {to}: the folder {to.parent} does not exist")
-    from simtrain.commands.evaluate import evaluate as run_evaluate
-    from simtrain.commands.runs import write_json
-
-    report = run_evaluate(settings, run=run, split=split.value, progress=progress())
-    print_evaluation(report)
-    write_json(to, report.to_dict())
-    say(f"written: {to}")
-
-
-@app.command()
-def export(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="A run of simtrain fit.")],
-    out: Annotated[Path, typer.Option(help="Folder for the bundle.")],
-    overrides: SetOption = None,
-) -> None:
-    """Write encoder, preprocessing, index and items as one bundle, and check it."""
-    opened = _open_run(run, overrides or [])
-    from simtrain.commands.export import export as run_export
-
-    result = run_export(opened, out=out, progress=progress())
-    say(f"bundle: {result.folder} ({result.items} items)")
-    say(result.images)
-    say(f"checked: opened again, {result.checked} images embedded equal and each found itself first")
-    if result.agreement < 0.99999:
-        say(
-            f"a query with an item's own file has a similarity of {result.agreement:.4f} or more to it "
-            "(the store keeps the image smaller)"
-        )
-    if not result.onnx:
-        say("encoder.onnx: left out; it needs pip install 'simtrain[export]' and export.onnx not false")
-    say(f"next: simtrain search {result.folder} --image PATH")
+app.command()(evaluate)
+app.command()(interpolate)
+app.command()(export)
 
 
 @app.command()
@@ -200,7 +143,7 @@ def doctor(
     from simtrain.commands.doctor import bounds
     from simtrain.commands.doctor import doctor as run_doctor
 
-    found = run_doctor(devices=devices, accelerator=accelerator.value, folder=_DEFAULT_CHECKPOINTS, timeout=timeout)
+    found = run_doctor(devices=devices, accelerator=accelerator.value, folder=DEFAULT_CHECKPOINTS, timeout=timeout)
     print_diagnosis(found, bounds=bounds())
     if not found.healthy:
         raise typer.Exit(2)
@@ -252,23 +195,8 @@ def _fit_config(config: Path | None, overrides: list[str], *, resume: str | None
             raise SimtrainError("fit: give a CONFIG.yaml, or --resume RUN")
         return load_run_config(config, overrides)
     if config is None:
-        run = _open_run(resume, overrides)
+        run = open_named_run(resume, overrides)
         return run.config.model_copy(update={"run": run.folder.name, "checkpoints": str(run.folder.parent)})
     settings = load_run_config(config, overrides)
-    run = _open_run(resume, [], checkpoints=Path(settings.checkpoints))
+    run = open_named_run(resume, [], checkpoints=Path(settings.checkpoints))
     return settings.model_copy(update={"run": run.folder.name, "checkpoints": str(run.folder.parent)})
-
-
-def _open_run(name: str, overrides: list[str], *, checkpoints: Path = _DEFAULT_CHECKPOINTS) -> "Run":
-    from simtrain.commands.runs import open_run
-
-    return open_run(name, checkpoints=checkpoints, overrides=overrides)
-
-
-def _is_config(target: str) -> bool:
-    return Path(target).suffix.lower() in (".yaml", ".yml")
-
-
-def _shown(folder: Path) -> str:
-    """How the run is called on the next command line."""
-    return folder.name if folder.parent == _DEFAULT_CHECKPOINTS else str(folder)

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from simtrain.catalog.progress import Progress
     from simtrain.commands.doctor import Diagnosis
     from simtrain.commands.evaluate import EvaluationReport
+    from simtrain.evaluation.closeness import Kept
     from simtrain.evaluation.statistics import Interval
+    from simtrain.evaluation.text_figures import TextEvaluation, WordFigures
     from simtrain.serving.searcher import Neighbour
     from simtrain.training.progress import Step
 
@@ -114,7 +116,7 @@ def _table(columns: list[tuple[str, Any]], rows: Iterable[Iterable[str]]) -> Non
 
 
 def print_evaluation(report: "EvaluationReport") -> None:
-    """Each metric with its interval, in percent."""
+    """Each metric with its interval, in percent: of images, then of texts; then how near a run is to its start."""
     found = report.evaluation
     say(
         f"{report.name}, split {report.split}: {found.queries} queries among {found.gallery} images, "
@@ -129,6 +131,72 @@ def print_evaluation(report: "EvaluationReport") -> None:
         say(
             f"{found.copied_queries} queries have an exact copy of themselves in the gallery, which no encoder can miss"
         )
+    if report.text is not None:
+        _print_text(report.text)
+    for line in report.unjudged:
+        say(line)
+    if report.kept is not None:
+        _print_kept(report.kept)
+    outgrown = report.outgrown()
+    if outgrown is not None:
+        say(
+            f"warning: encoder.text_model was made for the start, which the images have left ({outgrown}); find a "
+            "smaller alpha with simtrain interpolate, or train with a larger objective.keep.distillation"
+        )
+
+
+def _print_text(found: "TextEvaluation") -> None:
+    judged = {"captions": found.captions, "classes": found.labels}
+    there = {name: figures for name, figures in judged.items() if figures is not None}
+    rows = []
+    for name, figures in there.items():
+        told = figures.text_to_image
+        written = ", ".join(f"'{template}'" for template in figures.templates)
+        say(f"{name}: {told.queries} among {told.gallery} images, as {written}")
+        metrics = _text_metrics(figures)
+        rows += [
+            [name if place == 0 else "", metric, f"{100 * of.mean:.1f}", _interval(of)]
+            for place, (metric, of) in enumerate(metrics.items())
+        ]
+    level = f"{100 * found.confidence:.0f} % interval"
+    _table([("texts", "left"), ("metric", "left"), ("%", "right"), (level, "right")], rows)
+    for name, figures in there.items():
+        if figures.truncated:
+            say(
+                f"{name}: {figures.truncated} texts are longer than the {found.longest_text} tokens that the encoder "
+                "reads; their ends do not count"
+            )
+        if figures.image_to_text.lone_queries:
+            say(f"{name}: {figures.image_to_text.lone_queries} images have none, and are wrong wherever they are found")
+
+
+def _text_metrics(figures: "WordFigures") -> "dict[str, Interval]":
+    from simtrain.evaluation.text_task import SCORED
+
+    sides = {"text_to_image": figures.text_to_image, "image_to_text": figures.image_to_text}
+    found = {f"{side}_{name}": sides[side].metrics[name] for side, names in SCORED.items() for name in names}
+    return found | {f"zero_shot_{name}": metric for name, metric in figures.zero_shot.items()}
+
+
+def _print_kept(kept: "Kept") -> None:
+    from simtrain.evaluation.closeness import GUARDED
+    from simtrain.evaluation.text_task import SHOWN_AS
+
+    say(
+        f"against the start of the run: cosine of {kept.images} images {kept.mean:.3f} on average, 5 % of them below "
+        f"{kept.low:.3f}, the lowest {kept.lowest:.3f}"
+    )
+    for words, of_words in kept.lost.items():
+        lost, before = of_words[GUARDED], kept.start[words][GUARDED]
+        sure = "one product only" if isnan(lost.low) else f"{_signed(-lost.high)} to {_signed(-lost.low)}"
+        say(
+            f"{GUARDED} of {SHOWN_AS[words]}: {100 * before:.1f} at the start, {_signed(-lost.mean)} points since "
+            f"({100 * kept.confidence:.0f} % interval {sure})"
+        )
+
+
+def _signed(share: float) -> str:
+    return f"{round(100 * share, 1) + 0.0:+.1f}"  # no minus before a zero
 
 
 def _interval(metric: "Interval") -> str:

@@ -6,7 +6,9 @@ from typing import Any
 from simtrain.build import conflict_warnings
 from simtrain.catalog.store.reader import OpenedImages
 from simtrain.catalog.table import Catalog
+from simtrain.commands.training_texts import truncation_line
 from simtrain.config import RunConfig
+from simtrain.data.texts import CatalogTexts
 from simtrain.encoders.base import Encoder
 from simtrain.evaluation.protocol import RetrievalTask
 
@@ -17,6 +19,7 @@ def tell_before_training(
     images: OpenedImages,
     encoder: Encoder,
     task: RetrievalTask | None,
+    texts: CatalogTexts | None,
     record: dict[str, Any],
     *,
     say: Callable[[str], None],
@@ -27,6 +30,9 @@ def tell_before_training(
     if before != images.told:
         say(f"warning: the run began with other pictures ({before}); it will not end as it would have")
     record["images"] = images.told
+    cut = truncation_line(encoder, texts)
+    if cut is not None:
+        say(cut)
     if "conflicts" not in record:
         found = conflict_warnings(
             config,
@@ -34,6 +40,7 @@ def tell_before_training(
             images=lambda row: images.reader.read(row, at_least=None),
             preprocessing=encoder.preprocessing,
             validation=task,
+            texts=texts,
         )
         for conflict in found:
             say(f"warning: {conflict.message}")

@@ -2,7 +2,7 @@
 
 # Shapes: B samples of the whole batch, V views, S = 24 pixels.
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,7 @@ from simtrain.commands.launching import meeting, run_on_each
 from simtrain.config import parse_run_config
 from simtrain.data.batch import Batch
 from simtrain.data.embedding import embed_images, inference_device
+from simtrain.data.texts import CatalogTexts
 from simtrain.encoders.base import Encoder
 from simtrain.encoders.preprocessing import Preprocessing
 from simtrain.evaluation.metrics import RetrievalSet, score_queries
@@ -53,6 +54,13 @@ CASES: Mapping[str, dict[str, Any]] = {
         "miner": {"name": "MultiSimilarityMiner"},
     },
     "ProxyAnchor": {"kind": "metric_learning", "loss": {"name": "ProxyAnchorLoss"}},
+    "image-text, texts that repeat": {"kind": "image_text", "learn_scale": True},
+    "image-text, sigmoid": {"kind": "image_text", "loss": "sigmoid", "learn_scale": True},
+    "SimCLR with texts, held to its start": {
+        "kind": "simclr",
+        "texts": {"weight": 0.5},
+        "keep": {"distillation": 1.0, "weight_distance": 10.0},
+    },
 }
 """Objectives that are compared, as a run's `objective`."""
 
@@ -143,7 +151,7 @@ def _measured(objective: dict[str, Any], samples: int, device: torch.device) -> 
     config = parse_run_config(
         {
             "catalog": "none",
-            "encoder": {"kind": "resnet"},
+            "encoder": {"kind": "clip", "train_text": True} if _reads_texts(objective) else {"kind": "resnet"},
             "objective": objective,
             "data": {"batch_size": samples},
             "trainer": {"head_only_epochs": 0},
@@ -151,8 +159,12 @@ def _measured(objective: dict[str, Any], samples: int, device: torch.device) -> 
         where="doctor",
     )
     torch.manual_seed(0)
-    facts = TrainingFacts(groups=_CLASSES * samples, duplicate_groups=torch.full((4 * samples,), -1), reference=None)
-    module = build_module(config, encoder=_SmallEncoder(), facts=facts, validation=None).to(device).train()
+    encoder = _SmallAlignedEncoder() if _reads_texts(objective) else _SmallEncoder()
+    facts = _facts(samples, encoder)
+    module = build_module(config, encoder=encoder, facts=facts, validation=None).to(device).train()
+    with torch.no_grad():  # away from its start, where what holds it there has no gradient
+        for parameter in encoder.parameters():
+            parameter.add_(0.01 * torch.ones_like(parameter))
     views = 2 if objective["kind"] == "simclr" else 1
     step: nn.Module = _Step(module)
     if torch.distributed.is_initialized():
@@ -165,6 +177,23 @@ def _measured(objective: dict[str, Any], samples: int, device: torch.device) -> 
     gradients = [parameter.grad.flatten().cpu() for parameter in module.parameters() if parameter.grad is not None]
     return Measured(
         loss=float(loss.detach()), gradient=torch.cat(gradients).numpy(), metrics=_metrics(module.encoder, device)
+    )
+
+
+def _reads_texts(objective: dict[str, Any]) -> bool:
+    return objective["kind"] == "image_text" or "texts" in objective
+
+
+def _facts(samples: int, encoder: Encoder) -> TrainingFacts:
+    """Of as many images as there are samples: each has one of two texts out of five, the last ones none."""
+    ids = torch.stack([torch.arange(samples) % 5, torch.arange(samples) % 3], dim=1)
+    ids[-2:] = -1
+    return TrainingFacts(
+        groups=_CLASSES * samples,
+        duplicate_groups=torch.full((4 * samples,), -1),
+        reference=None,
+        start=encoder,
+        texts=CatalogTexts(texts=[f"text {place}" for place in range(5)], ids=ids, criteria=ids),
     )
 
 
@@ -235,6 +264,29 @@ class _SmallEncoder(Encoder):
         return found
 
 
+class _SmallAlignedEncoder(_SmallEncoder):
+    """Texts are five vectors that learn."""
+
+    trains_text = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.words = nn.Embedding(5, self.embedding_size)
+        self.logit_scale = nn.Parameter(torch.tensor(2.0))
+        self.logit_bias = nn.Parameter(torch.tensor(-2.0))
+
+    def embed_texts(self, texts: Sequence[str]) -> Tensor:
+        return nn.functional.normalize(self.text_features(self.tokenize(texts)).detach(), dim=1)
+
+    def tokenize(self, texts: Sequence[str]) -> dict[str, Tensor]:
+        places = torch.tensor([int(text.split()[1]) for text in texts])
+        return {"places": places.to(self.logit_scale.device)}
+
+    def text_features(self, tokens: Mapping[str, Tensor]) -> Tensor:
+        found: Tensor = self.words(tokens["places"])
+        return found
+
+
 class _Step(nn.Module):
     """A training step for data-parallel training, which calls `forward`."""
 
@@ -244,4 +296,4 @@ class _Step(nn.Module):
 
     @override
     def forward(self, batch: Batch) -> Tensor:
-        return self.module.loss(self.module.see(batch)).total
+        return self.module.value(self.module.see(batch)).total

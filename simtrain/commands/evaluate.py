@@ -1,20 +1,26 @@
 """`simtrain evaluate`: how well a run, or an untouched encoder, finds what it should."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
-from simtrain.build import build_encoder, kept_config
+from simtrain.build import build_encoder, build_text_validation, start_encoder
 from simtrain.catalog.progress import Progress
-from simtrain.catalog.store.reader import open_images
-from simtrain.commands.judging import judge_encoder
+from simtrain.catalog.store.reader import ImageReader, open_images
+from simtrain.commands.interpolation_record import chosen_alpha
+from simtrain.commands.judging import embed_rows, judge_embeddings, judge_texts, score_texts, unjudged_texts
 from simtrain.commands.runs import Run, configured_catalog, data_fingerprint, read_run_catalog
-from simtrain.config import RunConfig
+from simtrain.commands.tuned import tuned_encoder
+from simtrain.config import ClipConfig, RunConfig
 from simtrain.encoders.base import Encoder
-from simtrain.evaluation.protocol import Evaluation, retrieval_task
-from simtrain.training.checkpoints import take_encoder_weights
+from simtrain.errors import CheckpointError
+from simtrain.evaluation.closeness import Kept, closeness
+from simtrain.evaluation.protocol import Evaluation, RetrievalTask, retrieval_task
+from simtrain.evaluation.text_figures import TextEvaluation
+from simtrain.evaluation.text_task import TextScores, TextTask
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,18 +32,33 @@ class EvaluationReport:
         split: The evaluated one.
         relevance: Columns that tell what is relevant.
         encoder: Configuration of the encoder.
+        alpha: Share of the run's tuned weights, 1: they alone; None for an encoder as it comes.
         data: Fingerprint of the catalogue.
         images: Where its pictures were read from.
-        evaluation: The figures.
+        evaluation: The figures of images that search images.
+        text: Those of texts that search images and images that search texts; None where nothing reads texts, or there
+            are none.
+        kept: How near a `clip` has stayed to the start of its run; None for what has no such start.
+        unjudged: For the user: what of this could not be judged.
     """
 
     name: str
     split: str
     relevance: list[str]
     encoder: dict[str, Any]
+    alpha: float | None
     data: dict[str, Any]
     images: str
     evaluation: Evaluation
+    text: TextEvaluation | None
+    kept: Kept | None
+    unjudged: list[str]
+
+    def outgrown(self) -> str | None:
+        """Why a text model that was made for the start no longer fits the images; None: there is none, or it fits."""
+        if self.kept is None or self.encoder.get("text_model") is None:
+            return None
+        return self.kept.why_left()
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -46,19 +67,26 @@ class EvaluationReport:
             "split": self.split,
             "relevance": self.relevance,
             "encoder": self.encoder,
+            "alpha": self.alpha,
             "data": self.data,
             "images": self.images,
             **self.evaluation.to_dict(),
+            "text": None if self.text is None else self.text.to_dict(),
+            "kept": None if self.kept is None else self.kept.to_dict(),
         }
 
 
-def evaluate(config: RunConfig, *, run: Run | None, split: str, progress: Progress) -> EvaluationReport:
+def evaluate(
+    config: RunConfig, *, run: Run | None, split: str, alpha: float | None, progress: Progress
+) -> EvaluationReport:
     """Judge an encoder on a split of the configured catalogue.
 
     Args:
-        config: Catalogue, encoder, relevance.
+        config: Catalogue, encoder, relevance, texts.
         run: The run whose best weights are judged; None: the encoder as it comes (zero-shot).
         split: `train`, `val` or `test`.
+        alpha: Share of the run's tuned weights in a mix with those of its start, 0 to 1; None: what `interpolate`
+            chose, or 1 where it was never run.
         progress: Shows how many batches are embedded.
 
     Raises:
@@ -68,26 +96,61 @@ def evaluate(config: RunConfig, *, run: Run | None, split: str, progress: Progre
     task = retrieval_task(
         catalog, split=split, gallery_splits=config.evaluation.gallery_splits, relevance=config.relevance_columns
     )
-    torch.manual_seed(config.seed)  # layers without pretrained weights start as they do in fit
-    encoder = build_encoder(config.encoder, load=True) if run is None else tuned_encoder(config, run.folder)
+    texts = build_text_validation(config, catalog, task)  # a misspelt template is told before anything is embedded
+    encoder, share = _encoder(config, run, alpha)
     images = open_images(catalog, smallest=encoder.preprocessing.image_size)
+    embeddings = embed_rows(encoder, images.reader, task.rows.tolist(), config=config, progress=progress)
+    scores = score_texts(texts, embeddings, encoder)
+    kept, unjudged = None, unjudged_texts(config, texts)
+    if run is not None and isinstance(config.encoder, ClipConfig):
+        try:
+            kept = _kept(run, config, task, texts, images.reader, embeddings, scores, progress=progress)
+        except CheckpointError as error:
+            unjudged.append(f"how far the images have moved is not known: {error}")
     return EvaluationReport(
         name="zero-shot" if run is None else run.folder.name,
         split=split,
         relevance=config.relevance_columns,
         encoder=config.encoder.model_dump(mode="json"),
+        alpha=share,
         data=data_fingerprint(catalog),
         images=images.told,
-        evaluation=judge_encoder(encoder, images.reader, task, config=config, progress=progress),
+        evaluation=judge_embeddings(embeddings, task, config=config),
+        text=judge_texts(texts, scores, encoder, config=config),
+        kept=kept,
+        unjudged=unjudged,
     )
 
 
-def tuned_encoder(config: RunConfig, run_folder: Path) -> Encoder:
-    """The encoder of a run with the weights of its best epoch: averaged where the run averages, low-rank factors added.
+def _encoder(config: RunConfig, run: Run | None, alpha: float | None) -> tuple[Encoder, float | None]:
+    """What is judged, and the share of tuned weights in it."""
+    if run is None:
+        torch.manual_seed(config.seed)  # layers without pretrained weights start as they do in fit
+        return build_encoder(config.encoder, load=True), None
+    share = chosen_alpha(run.folder) if alpha is None else alpha
+    return tuned_encoder(config, run.folder, alpha=share), share
 
-    Raises:
-        CheckpointError: if the checkpoint is missing, broken, or of another encoder.
-    """
-    encoder = build_encoder(kept_config(config.encoder, run_folder), load=False)
-    take_encoder_weights(encoder, run_folder)
-    return encoder.merged().eval()
+
+def _kept(
+    run: Run,
+    config: RunConfig,
+    task: RetrievalTask,
+    texts: TextTask | None,
+    images: ImageReader,
+    tuned: Tensor,
+    scores: Mapping[str, TextScores],
+    *,
+    progress: Progress,
+) -> Kept:
+    """How near the run has stayed to its start, whose embeddings of the same images are made here."""
+    start = start_encoder(config.encoder, run.folder)
+    embeddings = embed_rows(start, images, task.rows.tolist(), config=config, progress=progress)
+    return closeness(
+        tuned,
+        embeddings,
+        tuned_scores=scores,
+        start_scores=score_texts(texts, embeddings, start),
+        draws=config.evaluation.bootstrap_draws,
+        confidence=config.evaluation.confidence,
+        seed=config.seed,
+    )

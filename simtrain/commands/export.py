@@ -6,13 +6,14 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from simtrain.build import build_validation, empty_encoder, plain_config
+from simtrain.build import build_text_validation, build_validation, empty_encoder, plain_config
 from simtrain.catalog.progress import Progress, silent
 from simtrain.catalog.store.reader import ImageReader, open_images, source_images
 from simtrain.catalog.table import Catalog
-from simtrain.commands.evaluate import tuned_encoder
-from simtrain.commands.judging import embed_rows, judge_embeddings
+from simtrain.commands.interpolation_record import chosen_alpha
+from simtrain.commands.judging import embed_rows, judge_embeddings, judge_texts, score_texts
 from simtrain.commands.runs import Run, data_fingerprint, read_run_catalog
+from simtrain.commands.tuned import tuned_encoder
 from simtrain.config import RunConfig
 from simtrain.data.embedding import inference_device
 from simtrain.encoders.base import Encoder
@@ -48,12 +49,14 @@ class ExportResult:
     agreement: float
 
 
-def export(run: Run, *, out: Path, progress: Progress) -> ExportResult:
+def export(run: Run, *, out: Path, alpha: float | None, progress: Progress) -> ExportResult:
     """Write a bundle of the run's best encoder and every `gallery` image of its catalogue, then open and check it.
 
     Args:
         run: A run with a `best.ckpt`.
         out: The bundle's folder; an older bundle there is replaced.
+        alpha: Share of the tuned weights in a mix with those that the run began with, 0 to 1; None: what `interpolate`
+            has chosen, or 1 where it was never run.
         progress: Shows how many batches are embedded.
 
     Raises:
@@ -62,11 +65,12 @@ def export(run: Run, *, out: Path, progress: Progress) -> ExportResult:
     check_target(out)
     onnx = _wants_onnx(run.config)
     catalog = read_run_catalog(run)
-    encoder = tuned_encoder(run.config, run.folder)
+    share = chosen_alpha(run.folder) if alpha is None else alpha
+    encoder = tuned_encoder(run.config, run.folder, alpha=share)
     every_row = list(range(len(catalog.rows)))
     images = open_images(catalog, smallest=encoder.preprocessing.image_size)
     embeddings = embed_rows(encoder, images.reader, every_row, config=run.config, progress=progress)
-    content = _content(run, catalog, encoder, embeddings)
+    content = _content(run, catalog, encoder, embeddings, alpha=share)
     agreement = _agreement(run.config, catalog, encoder, embeddings)
     write_bundle(content, out, onnx=onnx, check=lambda folder: _check(folder, run.config, catalog, images.reader))
     items = len(content.items)
@@ -80,7 +84,7 @@ def export(run: Run, *, out: Path, progress: Progress) -> ExportResult:
     )
 
 
-def _content(run: Run, catalog: Catalog, encoder: Encoder, embeddings: Tensor) -> BundleContent:
+def _content(run: Run, catalog: Catalog, encoder: Encoder, embeddings: Tensor, *, alpha: float) -> BundleContent:
     found = catalog.rows["gallery"].to_numpy(dtype=bool)
     if not found.any():
         raise CatalogError(f"{catalog.folder}: no image has gallery = true; nothing could be found")
@@ -90,8 +94,13 @@ def _content(run: Run, catalog: Catalog, encoder: Encoder, embeddings: Tensor) -
         embeddings=embeddings.numpy()[found],
         items=catalog.rows[found].drop(columns=list(_LEFT_OUT), errors="ignore").reset_index(drop=True),
         root=catalog.root.resolve(),
-        run={"name": run.folder.name, "config": run.config.model_dump(mode="json"), "data": data_fingerprint(catalog)},
-        metrics=_metrics(run, catalog, embeddings),
+        run={
+            "name": run.folder.name,
+            "alpha": alpha,
+            "config": run.config.model_dump(mode="json"),
+            "data": data_fingerprint(catalog),
+        },
+        metrics=_metrics(run, catalog, encoder, embeddings),
         index_factory=run.config.export.index,
     )
 
@@ -125,10 +134,16 @@ def _wants_onnx(config: RunConfig) -> bool:
     return onnx_available() if config.export.onnx is None else config.export.onnx
 
 
-def _metrics(run: Run, catalog: Catalog, embeddings: Tensor) -> dict[str, object]:
-    """The tuned encoder's validation figures beside the untouched encoder's."""
+def _metrics(run: Run, catalog: Catalog, encoder: Encoder, embeddings: Tensor) -> dict[str, object]:
+    """The exported encoder's validation figures, of images and of texts, beside the untouched encoder's."""
     task = build_validation(run.config, catalog)
     if task is None:
         return {}
-    tuned = judge_embeddings(embeddings[torch.from_numpy(task.rows)], task, config=run.config)
-    return {"split": "val", "tuned": tuned.to_dict(), "zero_shot": run.record.get("zero_shot")}
+    own = embeddings[torch.from_numpy(task.rows)]
+    texts = build_text_validation(run.config, catalog, task)
+    words = judge_texts(texts, score_texts(texts, own, encoder), encoder, config=run.config)
+    tuned = {
+        **judge_embeddings(own, task, config=run.config).to_dict(),
+        "text": None if words is None else words.to_dict(),
+    }
+    return {"split": "val", "tuned": tuned, "zero_shot": run.record.get("zero_shot")}

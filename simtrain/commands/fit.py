@@ -4,7 +4,7 @@ import copy
 import signal
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +16,17 @@ from simtrain.build import (
     build_data,
     build_encoder,
     build_module,
+    build_text_validation,
+    build_texts,
     build_validation,
     keep_encoder,
     kept_config,
+    start_encoder,
+    wants_start,
 )
 from simtrain.catalog.progress import Progress, silent
 from simtrain.catalog.store.reader import open_images
 from simtrain.commands.beforehand import tell_before_training
-from simtrain.commands.evaluate import tuned_encoder
 from simtrain.commands.launching import meeting, run_on_each
 from simtrain.commands.run_folder import (
     begun_record,
@@ -35,6 +38,8 @@ from simtrain.commands.run_folder import (
 )
 from simtrain.commands.runs import RUN_FILE, configured_catalog, open_run, write_json
 from simtrain.commands.trainer import Watchers, check_trackers, make_trainer, train
+from simtrain.commands.training_texts import text_embeddings
+from simtrain.commands.tuned import tuned_encoder
 from simtrain.commands.untouched import keep_reference, reference_embeddings, zero_shot_figures
 from simtrain.config import RunConfig
 from simtrain.data.embedding import inference_device
@@ -164,16 +169,28 @@ def _run(
     encoder = _first_encoder(config, folder, begins=begins)
     task = build_validation(config, catalog)
     images = open_images(catalog, smallest=encoder.preprocessing.image_size)
+    texts = build_texts(config, catalog)
     data, groups = build_data(
-        config, catalog, images=images.reader, preprocessing=encoder.preprocessing, validation=task
+        config, catalog, images=images.reader, preprocessing=encoder.preprocessing, validation=task, texts=texts
     )
-    duplicate_groups = torch.from_numpy(catalog.groups(["duplicate_group"]))
-    _try_out(config, encoder, groups=groups, duplicate_groups=duplicate_groups)
-    on_first(lambda: tell_before_training(config, catalog, images, encoder, task, record, say=say))
+    facts = TrainingFacts(
+        groups=groups,
+        duplicate_groups=torch.from_numpy(catalog.groups(["duplicate_group"])),
+        reference=torch.zeros(1, 1),
+        texts=texts,
+        validation_texts=build_text_validation(config, catalog, task),
+    )
+    _try_out(config, encoder, facts)
+    on_first(lambda: tell_before_training(config, catalog, images, encoder, task, texts, record, say=say))
     zero_shot = zero_shot_figures(config, images.reader, encoder, task, record, say=say, progress=progress)
     reference = reference_embeddings(config, catalog, images.reader, encoder, folder, begins=begins, progress=progress)
-    facts = TrainingFacts(groups=groups, duplicate_groups=duplicate_groups, reference=reference)
-    module = build_module(config, encoder=encoder, facts=facts, validation=task)
+    known = replace(
+        facts,
+        reference=reference,
+        start=_start(config, encoder, folder, begins=begins),
+        text_embeddings=text_embeddings(config, encoder, texts, progress=progress),
+    )
+    module = build_module(config, encoder=encoder, facts=known, validation=task)
     module.item_id = catalogue_ids([str(name) for name in catalog.rows["id"]])
     watchers = Watchers.of(
         config,
@@ -243,11 +260,17 @@ def _trained(
     )
 
 
-def _try_out(config: RunConfig, encoder: Encoder, *, groups: int, duplicate_groups: torch.Tensor) -> None:
+def _try_out(config: RunConfig, encoder: Encoder, facts: TrainingFacts) -> None:
     """Find what objective and network refuse before anything that takes long; leaves random numbers as they were."""
-    facts = TrainingFacts(groups=groups, duplicate_groups=duplicate_groups, reference=torch.zeros(1, 1))
     with torch.random.fork_rng(devices=[]):
         build_module(config, encoder=copy.deepcopy(encoder), facts=facts, validation=None)
+
+
+def _start(config: RunConfig, encoder: Encoder, folder: Path, *, begins: bool) -> Encoder | None:
+    """What the run's encoder is held to: itself before the first step."""
+    if not wants_start(config):
+        return None
+    return encoder if begins else start_encoder(config.encoder, folder)
 
 
 def _first_encoder(config: RunConfig, folder: Path, *, begins: bool) -> Encoder:
@@ -259,7 +282,7 @@ def _first_encoder(config: RunConfig, folder: Path, *, begins: bool) -> Encoder:
     if begins:
         source = open_run(config.init_from, checkpoints=Path(config.checkpoints).expanduser())
         try:
-            encoder.load_plain(tuned_encoder(source.config, source.folder).state_dict())
+            encoder.load_plain(tuned_encoder(source.config, source.folder, alpha=None).state_dict())
         except RuntimeError as error:
             reason = str(error).splitlines()[-1].strip()[:160]
             raise CheckpointError(f"init_from: {source.folder} has another encoder: {reason}") from None

@@ -1,4 +1,7 @@
-"""An encoder's figures on a task, as `fit` takes them before training and `evaluate` after it."""
+"""An encoder's figures on a task, as `fit` takes them before training and `evaluate` and `export` after it."""
+
+from collections.abc import Mapping
+from typing import cast
 
 import torch
 
@@ -8,7 +11,11 @@ from simtrain.config import RunConfig
 from simtrain.data.datasets import worker_count
 from simtrain.data.embedding import embed_images, inference_device
 from simtrain.encoders.base import Encoder
+from simtrain.encoders.text import TextEncoder
 from simtrain.evaluation.protocol import Evaluation, RetrievalTask, judge
+from simtrain.evaluation.text_figures import TextEvaluation, judge_text
+from simtrain.evaluation.text_prompts import template_columns
+from simtrain.evaluation.text_task import TextScores, TextTask
 from simtrain.training.ranks import local_count
 
 
@@ -27,14 +34,6 @@ def embed_rows(
     )
 
 
-def judge_encoder(
-    encoder: Encoder, images: ImageReader, task: RetrievalTask, *, config: RunConfig, progress: Progress
-) -> Evaluation:
-    """The figures of an encoder on a task, with the run's intervals."""
-    embeddings = embed_rows(encoder, images, task.rows.tolist(), config=config, progress=progress)
-    return judge_embeddings(embeddings, task, config=config)
-
-
 def judge_embeddings(embeddings: torch.Tensor, task: RetrievalTask, *, config: RunConfig) -> Evaluation:
     """The figures of (N, D) embeddings of the task's rows, with the run's intervals."""
     return judge(
@@ -44,3 +43,43 @@ def judge_embeddings(embeddings: torch.Tensor, task: RetrievalTask, *, config: R
         confidence=config.evaluation.confidence,
         seed=config.seed,
     )
+
+
+def score_texts(texts: TextTask | None, embeddings: torch.Tensor, encoder: Encoder) -> dict[str, TextScores]:
+    """What texts and images find of each other, of captions and of the names of classes.
+
+    Args:
+        texts: Of N images; None: there are none.
+        embeddings: (N, D) unit vectors of the images, made by the encoder.
+        encoder: One that reads texts, unless there are none.
+    """
+    return {} if texts is None else texts.every_score(embeddings, cast(TextEncoder, encoder))
+
+
+def judge_texts(
+    texts: TextTask | None, scores: Mapping[str, TextScores], encoder: Encoder, *, config: RunConfig
+) -> TextEvaluation | None:
+    """The figures of what `score_texts` found, with the run's intervals; None where there are no texts."""
+    if texts is None:
+        return None
+    return judge_text(
+        texts,
+        scores,
+        cast(TextEncoder, encoder),
+        draws=config.evaluation.bootstrap_draws,
+        confidence=config.evaluation.confidence,
+        seed=config.seed,
+    )
+
+
+def unjudged_texts(config: RunConfig, texts: TextTask | None) -> list[str]:
+    """Which texts that the configuration asks for no image of a task has, for the user."""
+    if not config.reads_texts:
+        return []
+    captions, templates = config.evaluation.captions, config.evaluation.label_templates
+    untold = []
+    if captions is not None and (texts is None or texts.captions is None):
+        untold.append(("captions", captions))
+    if templates and (texts is None or texts.labels is None):
+        untold.append(("classes", templates[0]))
+    return [f"{name}: no image has a value of {' + '.join(template_columns(first))}" for name, first in untold]

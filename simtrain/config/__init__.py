@@ -8,7 +8,9 @@ from simtrain.config.encoder import (
     PixelsConfig,
     ResNetConfig,
     TimmConfig,
+    TwoTowersConfig,
 )
+from simtrain.config.evaluation import EvaluationConfig, ExportConfig
 from simtrain.config.loading import (
     apply_overrides,
     differences,
@@ -21,6 +23,7 @@ from simtrain.config.loading import (
 from simtrain.config.objective import (
     ComponentConfig,
     FalseNegativesConfig,
+    ImageTextConfig,
     MemoryConfig,
     MetricLearningConfig,
     ObjectiveConfig,
@@ -39,14 +42,13 @@ from simtrain.config.prepare import (
 from simtrain.config.run import (
     AugmentationConfig,
     DataConfig,
-    EvaluationConfig,
-    ExportConfig,
     OptimizerConfig,
     RunConfig,
     TrainerConfig,
     TransformConfig,
 )
 from simtrain.config.tracking import TrackingConfig, WandbConfig
+from simtrain.config.words import KeepConfig, MixedTextsConfig, TextsConfig
 
 __all__ = [
     "AugmentationConfig",
@@ -59,10 +61,13 @@ __all__ = [
     "ExportConfig",
     "FalseNegativesConfig",
     "HistogramConfig",
+    "ImageTextConfig",
     "InspectionConfig",
+    "KeepConfig",
     "LoraConfig",
     "MemoryConfig",
     "MetricLearningConfig",
+    "MixedTextsConfig",
     "NearDuplicatesConfig",
     "ObjectiveConfig",
     "OptimizerConfig",
@@ -74,11 +79,13 @@ __all__ = [
     "SplitConfig",
     "StoreConfig",
     "SyntheticConfig",
+    "TextsConfig",
     "TimmConfig",
     "TrackingConfig",
     "TrainerConfig",
     "TransformConfig",
     "TripletConfig",
+    "TwoTowersConfig",
     "WandbConfig",
     "apply_overrides",
     "differences",

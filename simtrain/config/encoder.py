@@ -127,7 +127,12 @@ class ClipConfig(Section):
     processor. With `pad`, plain sentence-transformers gives the exported model's vectors for square images only."""
 
     train_text: bool = False
-    """Whether the text tower and the scale learn too: for objectives that read captions."""
+    """Whether the text tower learns too: for objectives that read captions."""
+
+    text_model: str | None = None
+    """Another text tower for the same space, by name or folder, which stays as it is: `clip-ViT-B-32-multilingual-v1`
+    reads 50 languages for `clip-ViT-B-32`. It fits as long as the images stay near to where they were; null: the
+    model's own."""
 
     freeze_patch_embedding: bool = False
     """Whether the layer that reads the pixels stays as it is."""
@@ -137,6 +142,27 @@ class ClipConfig(Section):
     `train_text`) unless it names other layers; null: the network itself. Needs the extra `lora`."""
 
 
+class TwoTowersConfig(Section):
+    """An image encoder and a text model that were not made for each other, joined by locked-text tuning.
+
+    A new linear layer takes the images into the space of the texts, which stay as they are.
+    """
+
+    kind: Literal["two_towers"]
+    """`two_towers`"""
+
+    image: Annotated[ResNetConfig | TimmConfig, Field(discriminator="kind")]
+    """The image encoder; its `embedding_size` is the text model's."""
+
+    text: str = "all-MiniLM-L6-v2"
+    """The text model: a name that sentence-transformers knows (downloaded once), a local folder, or
+    `package:MODULE/FOLDER` (a folder inside an installed Python package)."""
+
+    scale: float = Field(default=20.0, ge=1, le=100)
+    """The factor of the cosines (the inverse temperature) that training begins with, 1 to 100."""
+
+
 EncoderConfig = Annotated[
-    ResNetConfig | TimmConfig | ClipConfig | PixelsConfig | HistogramConfig, Field(discriminator="kind")
+    ResNetConfig | TimmConfig | ClipConfig | TwoTowersConfig | PixelsConfig | HistogramConfig,
+    Field(discriminator="kind"),
 ]

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from simtrain.config.section import Section
+from simtrain.config.words import KeepConfig, MixedTextsConfig, TextsConfig
 
 
 class ProjectionHeadConfig(Section):
@@ -71,6 +72,12 @@ class SimCLRConfig(Section):
     single_image_groups: Literal["error", "drop"] = "error"
     """With `positive: product`, what becomes of products with one training image: an `error`, or `drop` them."""
 
+    texts: MixedTextsConfig | None = None
+    """Add an image-text loss on the same batches, for encoders that read texts; null: none."""
+
+    keep: KeepConfig = KeepConfig()
+    """Hold the encoder to its start."""
+
 
 class _GroupedConfig(Section):
     positive: str = "product"
@@ -87,6 +94,12 @@ class _GroupedConfig(Section):
 
     memory: MemoryConfig | None = None
     """Compare with embeddings of earlier batches too; null: with this batch alone."""
+
+    texts: MixedTextsConfig | None = None
+    """Add an image-text loss on the same batches, for encoders that read texts; null: none."""
+
+    keep: KeepConfig = KeepConfig()
+    """Hold the encoder to its start."""
 
 
 class TripletConfig(_GroupedConfig):
@@ -142,4 +155,16 @@ class MetricLearningConfig(_GroupedConfig):
         return self
 
 
-ObjectiveConfig = Annotated[SimCLRConfig | TripletConfig | MetricLearningConfig, Field(discriminator="kind")]
+class ImageTextConfig(TextsConfig):
+    """Each image has to pick out its text among all texts of the batch, and each text its image (CLIP)."""
+
+    kind: Literal["image_text"]
+    """`image_text`"""
+
+    keep: KeepConfig = KeepConfig()
+    """Hold the encoder to its start."""
+
+
+ObjectiveConfig = Annotated[
+    SimCLRConfig | TripletConfig | MetricLearningConfig | ImageTextConfig, Field(discriminator="kind")
+]

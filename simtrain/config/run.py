@@ -4,13 +4,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from simtrain.config.encoder import EncoderConfig, HistogramConfig, PixelsConfig
-from simtrain.config.objective import ObjectiveConfig, SimCLRConfig
+from simtrain.config.encoder import ClipConfig, EncoderConfig, HistogramConfig, PixelsConfig, TwoTowersConfig
+from simtrain.config.evaluation import EvaluationConfig, ExportConfig
+from simtrain.config.objective import ImageTextConfig, ObjectiveConfig, SimCLRConfig
 from simtrain.config.section import Section
 from simtrain.config.tracking import TrackingConfig
+from simtrain.config.words import TextsConfig
 
 Name = Annotated[str, Field(pattern=r"^\w[\w.-]*$")]
-SplitName = Literal["train", "val", "test"]
 
 
 class TransformConfig(Section):
@@ -144,35 +145,6 @@ class TrainerConfig(Section):
         return value
 
 
-class EvaluationConfig(Section):
-    """How retrieval is judged."""
-
-    monitor: Literal["map_at_r", "r_precision", "mrr", "recall_at_1", "recall_at_5", "recall_at_10"] = "map_at_r"
-    """The validation figure that chooses the best epoch."""
-
-    gallery_splits: list[SplitName] | None = None
-    """Splits whose `gallery` images are searched; null: the evaluated split itself."""
-
-    batch_size: int = Field(default=128, ge=1, le=65536)
-    """Images embedded at once."""
-
-    bootstrap_draws: int = Field(default=2000, ge=100, le=100_000)
-    """Draws behind each confidence interval, 100 to 100000."""
-
-    confidence: float = Field(default=0.95, gt=0.5, lt=1)
-    """Level of the intervals, above 0.5 to below 1."""
-
-
-class ExportConfig(Section):
-    """What `simtrain export` writes."""
-
-    index: str = "Flat"
-    """A FAISS factory string: `Flat` (exact), `HNSW32`, `IVF1024,Flat` …"""
-
-    onnx: bool | None = None
-    """Write `encoder.onnx`; null: if the extra `export` is installed."""
-
-
 class RunConfig(Section):
     """Everything that `simtrain fit` needs to know."""
 
@@ -236,6 +208,16 @@ class RunConfig(Section):
         """Whether the encoder has weights to train."""
         return not isinstance(self.encoder, PixelsConfig | HistogramConfig)
 
+    @property
+    def texts(self) -> TextsConfig | None:
+        """What training reads of the texts; None where it sees images alone."""
+        return self.objective if isinstance(self.objective, ImageTextConfig) else self.objective.texts
+
+    @property
+    def reads_texts(self) -> bool:
+        """Whether the encoder puts texts into the space of its images."""
+        return isinstance(self.encoder, ClipConfig | TwoTowersConfig)
+
     @model_validator(mode="after")
     def _relevance_names_each_column_once(self) -> "RunConfig":
         columns = self.relevance_columns
@@ -245,6 +227,10 @@ class RunConfig(Section):
 
     @model_validator(mode="after")
     def _batches_can_be_filled(self) -> "RunConfig":
+        if isinstance(self.objective, ImageTextConfig):
+            if self.data.limit_batch_to is not None:
+                raise ValueError("data.limit_batch_to needs groups; it does not go with objective.kind: image_text")
+            return self
         if isinstance(self.objective, SimCLRConfig):
             if self.data.limit_batch_to is not None and self.objective.positive == "augmentation":
                 raise ValueError("data.limit_batch_to needs groups; it does not go with positive: augmentation")
@@ -255,4 +241,25 @@ class RunConfig(Section):
                 f"data.batch_size {size} does not hold two whole groups of objective.images_per_group {images}; "
                 f"take a multiple of {images}, {2 * images} or more"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _texts_are_read_and_learned(self) -> "RunConfig":
+        kind, texts = self.encoder.kind, self.texts
+        if texts is not None and not self.reads_texts:
+            where = "objective.kind: image_text" if isinstance(self.objective, ImageTextConfig) else "objective.texts"
+            raise ValueError(f"{where} needs an encoder that reads texts, encoder.kind: clip or two_towers; got {kind}")
+        if self.evaluation.monitor.startswith(("text_to", "image_to")) and not self.reads_texts:
+            raise ValueError(
+                f"evaluation.monitor {self.evaluation.monitor} needs an encoder that reads texts, encoder.kind: clip "
+                f"or two_towers; got {kind}"
+            )
+        if isinstance(self.encoder, ClipConfig) and self.encoder.train_text:
+            if texts is None:
+                raise ValueError(
+                    "encoder.train_text: no loss reads texts here; set it to false, or add objective.texts, or take "
+                    "objective.kind: image_text"
+                )
+            if self.encoder.text_model is not None:
+                raise ValueError("encoder.train_text: encoder.text_model stays as it is; set one of the two")
         return self

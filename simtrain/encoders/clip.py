@@ -1,50 +1,45 @@
-"""Image-text models such as CLIP and SigLIP, through sentence-transformers: the only door to it."""
+"""Image-text models such as CLIP and SigLIP."""
 
 # Shapes: N images or texts, S = image_size, D dimensions of the joint embedding.
 
-import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
-import huggingface_hub
 import torch
-import torch.nn.functional as F
 from sentence_transformers import SentenceTransformer
 from torch import Tensor, nn
-from transformers.utils import logging as transformers_logging
 from typing_extensions import override
 
 from simtrain.encoders.base import Encoder
 from simtrain.encoders.preprocessing import Preprocessing
-from simtrain.errors import CheckpointError, ConfigError, first_line
+from simtrain.encoders.sentence_models import open_sentence_model, save_sentence_model
+from simtrain.encoders.text_tower import OUTPUT, TextSide, TextTower
+from simtrain.errors import ConfigError
 
-_TEXT_BATCH = 64
-_REACH_SECONDS = 2.0
-_OUTPUT = "sentence_embedding"
+_PROCESSOR = {"backend": "pil"}  # what resizes pictures; another one gives other pixels
 _LAYER = re.compile(r"\.(?:layers?|blocks|resblocks)\.(\d+)\.")
 _STEM = re.compile(r"embeddings?\.|\.pre_layrnorm\.|\.pre_layernorm\.")
-_TRANSFORMER_FILE = "sentence_bert_config.json"
-_MODULES_FILE = "modules.json"
-_OLD_KIND = "CLIPModel"  # what models of before sentence-transformers 5.4 name, deprecated since
 
 
 class ClipEncoder(Encoder):
     """An image-text model that sentence-transformers opens, up to the space that both sides are projected into.
 
     What an image does not pass through (the text side, the scale) learns only if asked to: processes that share their
-    gradients wait for those of every parameter that could have one.
+    gradients wait for those of every parameter that could have one. Of the scale and the bias only who trains with
+    texts can know; whoever does switches their gradients on.
 
     Args:
         model: Opened; of float32 weights.
         preprocessing: How images are prepared; the model's own image processor is set to the same.
-        train_text: Whether the text side and the scale learn too.
+        train_text: Whether the text side learns too; not with a `text_tower`.
+        text_tower: Reads the texts in the place of the model's own text side; None: that one does.
         freeze_patch_embedding: Whether the layer that reads the pixels stays as it is.
 
     Raises:
-        ConfigError: if there is no such layer.
+        ConfigError: if there is no such layer, or the text tower is of another size.
+        ValueError: for both `train_text` and a `text_tower`.
     """
 
     def __init__(
@@ -53,17 +48,25 @@ class ClipEncoder(Encoder):
         model: SentenceTransformer,
         preprocessing: Preprocessing,
         train_text: bool,
+        text_tower: TextTower | None,
         freeze_patch_embedding: bool,
     ) -> None:
+        if train_text and text_tower is not None:
+            raise ValueError("train_text is True beside a text_tower, which stays as it is; allowed: one of them")
         size = preprocessing.image_size
         with torch.no_grad():
-            probe = model({"pixel_values": torch.zeros(1, 3, size, size), "modality": "image"})[_OUTPUT]
+            probe = model({"pixel_values": torch.zeros(1, 3, size, size), "modality": "image"})[OUTPUT]
         super().__init__(preprocessing=preprocessing, feature_size=int(probe.shape[1]), embedding_size=None)
         self.network = model.requires_grad_(True)
         self._trains_text = train_text
-        for name, parameter in self.towers.named_parameters():
-            if not _is_of_images(name) and not train_text:
-                parameter.requires_grad_(False)
+        self._text_tower = text_tower
+        self._texts = TextSide(model=model) if text_tower is None else text_tower
+        if text_tower is not None and text_tower.size != self.embedding_size:
+            raise ConfigError(
+                f"encoder.text_model: its texts have {text_tower.size} dimensions, the model's images "
+                f"{self.embedding_size}; it takes one that was made for this model"
+            )
+        self._let_learn()
         if freeze_patch_embedding:
             self._freeze_patch_embedding()
         self.train()
@@ -84,57 +87,56 @@ class ClipEncoder(Encoder):
         return getattr(self.towers, "logit_bias", None)
 
     @property
+    def trains_text(self) -> bool:
+        """Whether the text side learns."""
+        return self._trains_text
+
+    @property
     def longest_text(self) -> int:
         """Tokens of a text that are read, those for its start and end among them."""
-        return int(self.network.max_seq_length or self.network.tokenizer.model_max_length)
+        return self._texts.longest_text
 
     @override
     def features(self, images: Tensor) -> Tensor:
-        return cast(Tensor, self.network({"pixel_values": images, "modality": "image"})[_OUTPUT])
+        return cast(Tensor, self.network({"pixel_values": images, "modality": "image"})[OUTPUT])
 
     def tokenize(self, texts: Sequence[str]) -> dict[str, Tensor]:
         """Texts -> what `text_features` takes, on the encoder's device; long texts are cut."""
-        device = self.logit_scale.device
-        tokens = self.network.preprocess(list(texts))
-        return {name: value.to(device) for name, value in tokens.items() if isinstance(value, Tensor)}
+        return self._texts.tokenize(texts, device=self.logit_scale.device)
 
     def text_features(self, tokens: Mapping[str, Tensor]) -> Tensor:
         """Tokens of N texts -> (N, D) features, not of unit length, with gradients where the text side learns."""
-        return cast(Tensor, self.network({**tokens, "modality": "text"})[_OUTPUT])
+        return self._texts.text_features(tokens)
 
     def embed_texts(self, texts: Sequence[str]) -> Tensor:
         """N texts -> (N, D) float32 of unit length, on the encoder's device, without gradients."""
-        device = self.logit_scale.device
-        parts = [torch.empty(0, self.embedding_size, device=device)]
-        with torch.no_grad(), torch.autocast(device.type, enabled=False), _evaluating(self):
-            for start in range(0, len(texts), _TEXT_BATCH):
-                features = self.text_features(self.tokenize(texts[start : start + _TEXT_BATCH]))
-                parts.append(F.normalize(features.float(), dim=1))
-        return torch.cat(parts)
+        return self._texts.embed_texts(texts, size=self.embedding_size, device=self.logit_scale.device)
 
     def truncated(self, texts: Sequence[str]) -> list[int]:
-        """Positions of the texts that are longer than the model reads."""
-        if not texts:
-            return []
-        tokens = self.network.tokenizer(list(texts), truncation=False, padding=False, verbose=False)["input_ids"]
-        return [place for place, ids in enumerate(tokens) if len(ids) > self.longest_text]
+        """Positions of the texts that are longer than what is read."""
+        return self._texts.truncated(texts)
 
     def save_folder(self, folder: Path) -> None:
         """Write a folder that `SentenceTransformer(folder)` opens and that gives these very vectors, pictures included.
 
-        Low-rank factors are folded in beforehand, by `merged`. The backend that resizes pictures and the weights'
-        type are written down too: both would else be what the reader's version of the libraries prefers.
+        Low-rank factors are folded in beforehand, by `merged`. Texts are read there by the model's own text side.
         """
-        with _quiet():
-            self.network.save_pretrained(str(folder), create_model_card=False)
-        pinned = {"processor_kwargs": {"backend": "pil"}, "model_kwargs": {"dtype": "float32"}}
-        _rewrite(folder / _TRANSFORMER_FILE, lambda settings: {**settings, **pinned})
-        kind = type(self.network[0])
-        if kind.__name__ == _OLD_KIND:
-            current = f"{kind.__bases__[0].__module__}.{kind.__bases__[0].__name__}"
-            _rewrite(folder / _MODULES_FILE, lambda modules: [{**modules[0], "type": current}, *modules[1:]])
-        for file in folder.rglob("*.safetensors"):  # safetensors makes files that nobody but their owner can read
-            file.chmod((folder / _MODULES_FILE).stat().st_mode)
+        save_sentence_model(self.network, folder, processor=_PROCESSOR)
+
+    @property
+    def has_text_folder(self) -> bool:
+        """Whether another text tower reads the texts."""
+        return self._text_tower is not None
+
+    def save_text_folder(self, folder: Path) -> None:
+        """Write the other text tower's folder, which is made.
+
+        Raises:
+            ValueError: without one.
+        """
+        if self._text_tower is None:
+            raise ValueError("the model reads its texts itself; there is no other text tower")
+        self._text_tower.save_folder(folder)
 
     @override
     def pretrained_depths(self) -> dict[str, int]:
@@ -157,9 +159,12 @@ class ClipEncoder(Encoder):
     def merged(self) -> "ClipEncoder":
         plain = super().merged()
         if plain is not self:
-            for name, parameter in plain.towers.named_parameters():
-                parameter.requires_grad_(self._trains_text or _is_of_images(name))
+            plain._let_learn()
         return plain
+
+    def _let_learn(self) -> None:
+        for name, parameter in self.towers.named_parameters():
+            parameter.requires_grad_(self._trains_text if name.startswith("text") else not name.startswith("logit_"))
 
     def _freeze_patch_embedding(self) -> None:
         found = [parameter for name, parameter in self.towers.named_parameters() if "patch_embedding." in name]
@@ -169,29 +174,23 @@ class ClipEncoder(Encoder):
             parameter.requires_grad_(False)
 
 
-def open_clip_model(model: str) -> SentenceTransformer:
-    """An image-text model on the CPU in float32, whatever type its weights have on disk.
+def open_clip_model(name: str) -> SentenceTransformer:
+    """An image-text model on the CPU in float32.
 
     Args:
-        model: A local folder, or a name on the hub, which is downloaded once.
+        name: As `open_sentence_model` takes it.
 
     Raises:
-        CheckpointError: if it is neither, or cannot be had.
+        CheckpointError: if there is none of that name, or it cannot be had.
         ConfigError: for a model that does not read both images and texts.
     """
-    folder = Path(model).expanduser()
-    if folder.is_dir():
-        opened = _opened(str(folder), model=model, local_only=True)
-    elif model.startswith((".", "/", "~")):
-        raise CheckpointError(f"encoder.model: {model}: no such folder")
-    else:
-        opened = _from_hub(model)
+    opened = open_sentence_model(name, key="encoder.model", processor=_PROCESSOR)
     modalities = list(getattr(opened, "modalities", ["text"]))
     if not {"image", "text"} <= set(modalities) or not hasattr(cast(Any, opened[0]).model, "logit_scale"):
         raise ConfigError(
-            f"encoder.model: '{model}' is no image-text model with a joint space: it reads {', '.join(modalities)}"
+            f"encoder.model: '{name}' is no image-text model with a joint space: it reads {', '.join(modalities)}"
         )
-    return opened.float()
+    return opened
 
 
 def image_processor(model: SentenceTransformer) -> Any:
@@ -203,79 +202,3 @@ def attention_targets(*, text: bool) -> list[str]:
     """Where low-rank factors go by themselves: queries, keys and values of the image side, or of both sides."""
     sides = ["vision_model", "text_model"] if text else ["vision_model"]
     return [f"{side}.*.{part}" for side in sides for part in ("q_proj", "k_proj", "v_proj")]
-
-
-def _is_of_images(name: str) -> bool:
-    return not name.startswith(("text", "logit_"))
-
-
-def _rewrite(path: Path, change: Callable[[Any], Any]) -> None:
-    values = change(json.loads(path.read_text(encoding="utf-8")))
-    path.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
-
-
-def _from_hub(model: str) -> SentenceTransformer:
-    """From the cache, where it is; the hub is asked only when it can be reached, as its client tries for minutes."""
-    try:
-        return _opened(model, model=model, local_only=True)
-    except CheckpointError:
-        reason = _out_of_reach()
-        if reason is not None:
-            raise CheckpointError(
-                f"encoder.model: '{model}' is neither a folder nor in the cache, and the hub is out of reach "
-                f"({reason}); give a local folder, or try again with a network"
-            ) from None
-    return _opened(model, model=model, local_only=False)
-
-
-def _opened(path: str, *, model: str, local_only: bool) -> SentenceTransformer:
-    with _quiet() if local_only else nullcontext():  # a download of minutes shows its bars
-        try:
-            return SentenceTransformer(
-                path,
-                device="cpu",
-                local_files_only=local_only,
-                model_kwargs={"dtype": torch.float32},
-                processor_kwargs={"backend": "pil"},
-            )
-        except Exception as error:  # each of the libraries below raises its own kinds
-            reason = first_line(error)[:200]
-            raise CheckpointError(f"encoder.model: '{model}' cannot be opened: {reason}") from error
-
-
-def _out_of_reach() -> str | None:
-    """Why the hub cannot be asked; None: it answers."""
-    if huggingface_hub.constants.HF_HUB_OFFLINE:
-        return "HF_HUB_OFFLINE is set"
-    try:
-        huggingface_hub.get_session().head(huggingface_hub.constants.ENDPOINT, timeout=_REACH_SECONDS)
-    except Exception as error:  # whatever the client's transport raises
-        return f"{type(error).__name__}: {first_line(error)[:100]}"
-    return None
-
-
-@contextmanager
-def _evaluating(module: nn.Module) -> Iterator[None]:
-    """Evaluation mode for a while; each part then has its own mode again."""
-    learning = [part for part in module.modules() if part.training]
-    module.eval()
-    try:
-        yield
-    finally:
-        for part in learning:
-            part.training = True
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without the bars and the advice of transformers."""
-    control: Any = transformers_logging  # half of it is unannotated
-    bars, level = control.is_progress_bar_enabled(), control.get_verbosity()
-    control.disable_progress_bar()
-    control.set_verbosity_error()
-    try:
-        yield
-    finally:
-        control.set_verbosity(level)
-        if bars:
-            control.enable_progress_bar()

@@ -2,11 +2,11 @@
 
 # Shapes: N texts, D dimensions of the embedding.
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from torch import Tensor
+from torch import Tensor, nn
 
 
 @runtime_checkable
@@ -29,6 +29,48 @@ class LimitedTextEncoder(TextEncoder, Protocol):
 
     def truncated(self, texts: Sequence[str]) -> list[int]:
         """Positions of the texts that are longer than what is read."""
+        ...
+
+
+@runtime_checkable
+class AlignedEncoder(TextEncoder, Protocol):
+    """A text encoder that image-text losses can train."""
+
+    @property
+    def trains_text(self) -> bool:
+        """Whether the text side learns; else a text has the same embedding from the first step to the last."""
+        ...
+
+    @property
+    def logit_scale(self) -> nn.Parameter:
+        """Log of the factor that cosines are multiplied with."""
+        ...
+
+    @property
+    def logit_bias(self) -> nn.Parameter | None:
+        """What is added to the multiplied cosines where each pair is judged on its own (SigLIP); None: nothing."""
+        ...
+
+    def tokenize(self, texts: Sequence[str]) -> dict[str, Tensor]:
+        """Texts -> what `text_features` takes, on the encoder's device; long texts are cut."""
+        ...
+
+    def text_features(self, tokens: Mapping[str, Tensor]) -> Tensor:
+        """Tokens of N texts -> (N, D) features, not of unit length, with gradients where the text side learns."""
+        ...
+
+
+@runtime_checkable
+class TextFolderEncoder(Protocol):
+    """An encoder whose text tower is a model of its own, apart from what `FolderEncoder` writes or weights hold."""
+
+    @property
+    def has_text_folder(self) -> bool:
+        """Whether there is such a tower."""
+        ...
+
+    def save_text_folder(self, folder: Path) -> None:
+        """Write the text tower's folder, which is made, such that a configuration can name it in the tower's place."""
         ...
 
 

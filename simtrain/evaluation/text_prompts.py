@@ -81,16 +81,27 @@ def texts_of(catalog: Catalog, rows: NDArray[np.int64], template: str) -> list[s
         ConfigError: for a template without a column or with a broken one.
         CatalogError: for a column that the catalogue does not have, or if no row has all of the template's.
     """
+    texts = filled_texts(catalog, rows, template)
+    if not any(texts):
+        raise CatalogError(
+            f"{catalog.folder / CATALOG_FILE}: none of {len(rows)} images has a value of "
+            f"{' + '.join(template_columns(template))}, which the template '{template}' needs"
+        )
+    return texts
+
+
+def filled_texts(catalog: Catalog, rows: NDArray[np.int64], template: str) -> list[str | None]:
+    """What `texts_of` gives, or nothing but None where no row has all of the template's columns.
+
+    Raises:
+        ConfigError: for a template without a column or with a broken one.
+        CatalogError: for a column that the catalogue does not have.
+    """
     values = {name: _values(catalog, rows, name, template=template) for name in template_columns(template)}
     texts: list[str | None] = []
     for place in range(len(rows)):
         filled = {name: column[place] for name, column in values.items()}
         texts.append(_filled(template, cast(dict[str, str], filled)) if None not in filled.values() else None)
-    if not any(texts):
-        raise CatalogError(
-            f"{catalog.folder / CATALOG_FILE}: none of {len(rows)} images has a value of {' + '.join(values)}, "
-            f"which the template '{template}' needs"
-        )
     return texts
 
 

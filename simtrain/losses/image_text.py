@@ -1,10 +1,10 @@
-"""Losses of images with their texts, and what holds an encoder to its start.
+"""Losses of images with their texts.
 
-Both contrastive losses go over all N by N pairs tile by tile, in the forward and in the backward pass, and never hold
+Both go over all N by N pairs tile by tile, in the forward and in the backward pass, and never hold
 the matrix. They are computed over the whole gathered batch, alike on every process.
 """
 
-# Shapes: N pairs of an image and a text, D features, T rows of a tile, n and m rows of a block.
+# Shapes: N pairs of an image and a text, D features, C criteria, T rows of a tile, n and m rows of a block.
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -28,8 +28,9 @@ def image_text_loss(images: Tensor, texts: Tensor, *, scale: Tensor, positives: 
         images: (N, D); need not be of unit length. Row i belongs to row i of `texts`.
         texts: (N, D).
         scale: Scalar that the cosine similarities are multiplied with, exp(logit_scale); above 0. May have a gradient.
-        positives: (N,) int64, equal where the image of one row and the text of another are right answers to each
-            other; -1 for a row that only its own is right for. None: so are all rows.
+        positives: (N,) or (N, C) int64; the image of one row and the text of another are right answers to each other
+            where the two rows have an equal number in any of the columns, and it is not -1. A row's own text is always
+            right. None: nothing else is.
 
     Returns:
         Scalar; at least the mean logarithm of the rows that share a target. Equal embeddings give log(N).
@@ -48,10 +49,8 @@ def image_text_loss(images: Tensor, texts: Tensor, *, scale: Tensor, positives: 
         raise ValueError(f"images: got {len(images)} row; a text cannot be picked out of fewer than 2")
     with torch.autocast(images.device.type, enabled=False):
         image, text = unit_rows(images), unit_rows(texts)
-        groups = _groups(positives, image)
-        total: Tensor = _CrossEntropySum.apply(
-            image, text, scale.to(image.dtype), groups, torch.bincount(groups)[groups]
-        )
+        answers = _criteria(positives, image)
+        total: Tensor = _CrossEntropySum.apply(image, text, scale.to(image.dtype), answers, _answer_counts(answers))
         return total / (2 * len(image))
 
 
@@ -67,8 +66,7 @@ def sigmoid_loss(images: Tensor, texts: Tensor, *, scale: Tensor, bias: Tensor, 
         texts: (N, D).
         scale: Scalar that the cosine similarities are multiplied with, exp(logit_scale); above 0. May have a gradient.
         bias: Scalar that is added, logit_bias; may have a gradient.
-        positives: (N,) int64, equal where the image of one row and the text of another belong together; -1 for a row
-            that has only its own. None: so have all rows.
+        positives: (N,) or (N, C) int64 of the pairs that belong together, as for `image_text_loss`.
 
     Returns:
         Scalar; 0 or more. A scale and a bias of 0 give N · log(2).
@@ -80,96 +78,42 @@ def sigmoid_loss(images: Tensor, texts: Tensor, *, scale: Tensor, bias: Tensor, 
     with torch.autocast(images.device.type, enabled=False):
         image, text = unit_rows(images), unit_rows(texts)
         scale, bias = scale.to(image.dtype), bias.to(image.dtype)
-        total: Tensor = _SigmoidSum.apply(image, text, scale, bias, _groups(positives, image))
+        total: Tensor = _SigmoidSum.apply(image, text, scale, bias, _criteria(positives, image))
         return total / len(image)
 
 
-def distillation_loss(embeddings: Tensor, reference: Tensor) -> Tensor:
-    """Mean of 1 - cosine similarity with what the encoder gave at its start.
-
-    Args:
-        embeddings: (N, D); need not be of unit length.
-        reference: (N, D) of the same images; without gradient.
-
-    Returns:
-        Scalar in 0..2.
-
-    Raises:
-        ValueError: for sizes that differ, or no rows.
-    """
-    if embeddings.shape != reference.shape or embeddings.ndim != 2 or len(embeddings) == 0:
-        raise ValueError(
-            f"embeddings: got {tuple(embeddings.shape)} and a reference of {tuple(reference.shape)}; "
-            "must be the same (rows, features)"
-        )
-    with torch.autocast(embeddings.device.type, enabled=False):
-        # Half the squared distance of unit vectors is 1 - cosine, and exact near 0, where training starts: there the
-        # other form has only rounding for a gradient, which Adam would take for a direction.
-        return (unit_rows(embeddings) - unit_rows(reference.detach())).square().sum(dim=1).mean() / 2
-
-
-def weight_distance(parameters: Sequence[Tensor], start: Sequence[Tensor]) -> Tensor:
-    """Mean squared distance of weights from where they started (L2-SP, https://arxiv.org/abs/1802.01483).
-
-    The mean is over all numbers, so a large tensor counts for more than a small one. Weights that all moved by 1e-4
-    give 1e-8: the loss needs a large factor.
-
-    Args:
-        parameters: Tensors of any shapes.
-        start: The same at the start, on the same devices; without gradient.
-
-    Returns:
-        Scalar; 0 or more.
-
-    Raises:
-        ValueError: if there are none, or other numbers or shapes of them.
-    """
-    shapes, start_shapes = ([tuple(tensor.shape) for tensor in side] for side in (parameters, start))
-    if not parameters or len(shapes) != len(start_shapes):
-        raise ValueError(
-            f"parameters: got {len(shapes)}, and {len(start_shapes)} at the start; must be as many, and 1 or more"
-        )
-    for place, (shape, start_shape) in enumerate(zip(shapes, start_shapes, strict=True)):
-        if shape != start_shape:
-            raise ValueError(f"parameters: number {place} has shape {shape}, but at the start {start_shape}")
-    with torch.autocast(parameters[0].device.type, enabled=False):
-        # Unlike a difference that is squared, this keeps no third copy of the weights for the backward pass.
-        sums = [
-            F.mse_loss(now.float(), before.detach().float(), reduction="sum")
-            for now, before in zip(parameters, start, strict=True)
-        ]
-        return torch.stack(sums).sum() / sum(tensor.numel() for tensor in parameters)
-
-
 class _CrossEntropySum(torch.autograd.Function):
-    """(N, D) unit images and texts, scale, (N,) groups and their sizes -> sum of all rows' and columns' cross-entropy.
+    """(N, D) unit images and texts, scale, criteria, (N,) right answers -> sum of all rows' and columns' cross-entropy.
 
     The largest logit of a row and the logarithm of its sum of exponentials stay apart: added up, they would lose the
     digits that tell a probability near 1 from 1.
     """
 
     @staticmethod
-    def forward(ctx: Any, image: Tensor, text: Tensor, scale: Tensor, groups: Tensor, sizes: Tensor) -> Tensor:
+    def forward(ctx: Any, image: Tensor, text: Tensor, scale: Tensor, criteria: Tensor, counts: Tensor) -> Tensor:
         rows, columns = _Exponentials(image), _Exponentials(text)
-        right = image.new_zeros(len(image))
+        row_right, column_right = image.new_zeros(len(image)), image.new_zeros(len(image))
         for first, second, tile in _logits(image, text, scale):
             rows.add(first, tile)
             columns.add(second, tile.T)
-            right[first] += tile.mul_(groups[first, None] == groups[second]).sum(dim=1) / sizes[first]
-        ctx.save_for_backward(image, text, scale, groups, sizes, rows.largest, columns.largest, rows.log, columns.log)
-        # Of an image and of a text, the mean logit of the right answers is summed over the same pairs.
-        return (rows.largest - right + rows.log + (columns.largest - right) + columns.log).sum()
+            right = tile.mul_(_together(criteria, first, second))
+            row_right[first] += right.sum(dim=1) / counts[first]
+            column_right[second] += right.sum(dim=0) / counts[second]
+        sums = (rows.largest, columns.largest, rows.log, columns.log)
+        ctx.save_for_backward(image, text, scale, criteria, counts, *sums)
+        return (rows.largest - row_right + rows.log + (columns.largest - column_right) + columns.log).sum()
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, wanted: Tensor) -> tuple[Tensor | None, ...]:
-        image, text, scale, groups, sizes, row_largest, column_largest, row_log, column_log = ctx.saved_tensors
+        image, text, scale, criteria, counts, row_largest, column_largest, row_log, column_log = ctx.saved_tensors
         gradient = _Gradient(image, text, scale, wanted=ctx.needs_input_grad)
         with torch.autocast(image.device.type, enabled=False):
             for first, second, tile in _logits(image, text, scale):
                 weights = (tile - row_largest[first, None]).sub_(row_log[first, None]).exp_()
                 weights += tile.sub_(column_largest[second]).sub_(column_log[second]).exp_()
-                weights -= (groups[first, None] == groups[second]) * (2 / sizes[first, None].to(tile.dtype))
+                shares = 1 / counts.to(tile.dtype)
+                weights -= _together(criteria, first, second) * (shares[first, None] + shares[second])
                 gradient.add(first, second, weights.mul_(wanted))
         return gradient.of_images, gradient.of_texts, gradient.of_scale, None, None
 
@@ -195,25 +139,25 @@ class _Exponentials:
 
 
 class _SigmoidSum(torch.autograd.Function):
-    """(N, D) unit images and texts, scale, bias, (N,) groups -> sum over all pairs of -log sigmoid(±logit)."""
+    """(N, D) unit images and texts, scale, bias, criteria -> sum over all pairs of -log sigmoid(±logit)."""
 
     @staticmethod
-    def forward(ctx: Any, image: Tensor, text: Tensor, scale: Tensor, bias: Tensor, groups: Tensor) -> Tensor:
+    def forward(ctx: Any, image: Tensor, text: Tensor, scale: Tensor, bias: Tensor, criteria: Tensor) -> Tensor:
         total = image.new_zeros(len(image))
         for first, second, tile in _logits(image, text, scale):
-            total[first] -= F.logsigmoid(_signs(groups, first, second, tile).mul_(tile.add_(bias))).sum(dim=1)
-        ctx.save_for_backward(image, text, scale, bias, groups)
+            total[first] -= F.logsigmoid(_signs(criteria, first, second, tile).mul_(tile.add_(bias))).sum(dim=1)
+        ctx.save_for_backward(image, text, scale, bias, criteria)
         return total.sum()
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, wanted: Tensor) -> tuple[Tensor | None, ...]:
-        image, text, scale, bias, groups = ctx.saved_tensors
+        image, text, scale, bias, criteria = ctx.saved_tensors
         gradient = _Gradient(image, text, scale, wanted=ctx.needs_input_grad)
         of_bias = torch.zeros_like(bias)
         with torch.autocast(image.device.type, enabled=False):
             for first, second, tile in _logits(image, text, scale):
-                signs = _signs(groups, first, second, tile)
+                signs = _signs(criteria, first, second, tile)
                 weights = tile.add_(bias).mul_(-signs).sigmoid_().mul_(-signs).mul_(wanted)
                 gradient.add(first, second, weights)
                 of_bias += weights.sum()
@@ -258,20 +202,35 @@ def _logits(image: Tensor, text: Tensor, scale: Tensor) -> Iterator[tuple[slice,
             yield first, second, scaled[first] @ text[second].T
 
 
-def _signs(groups: Tensor, first: slice, second: slice, tile: Tensor) -> Tensor:
+def _signs(criteria: Tensor, first: slice, second: slice, tile: Tensor) -> Tensor:
     """(n, m) of the tile's type, 1 where an image and a text belong together, else -1."""
-    together = groups[first, None] == groups[second]
-    return together.to(tile.dtype).mul_(2).sub_(1)
+    return _together(criteria, first, second).to(tile.dtype).mul_(2).sub_(1)
 
 
-def _groups(positives: Tensor | None, image: Tensor) -> Tensor:
-    """(N,) of 0..N-1, equal where the positives are equal and not -1."""
-    each = torch.arange(len(image), device=image.device)
-    if positives is None:
-        return each
-    groups: Tensor
-    _, groups = torch.unique(torch.where(positives >= 0, positives, -1 - each), return_inverse=True)
-    return groups
+def _criteria(positives: Tensor | None, image: Tensor) -> Tensor:
+    """(C, N), C of 1 or more; two rows with an equal number in any of them belong together, as each with itself."""
+    each = -1 - torch.arange(len(image), device=image.device)
+    if positives is None or positives.shape[1:] == (0,):
+        return each[None]
+    columns = positives.reshape(len(image), -1).T
+    return torch.where(columns >= 0, columns, each).contiguous()
+
+
+def _together(criteria: Tensor, first: slice, second: slice) -> Tensor:
+    """(n, m) bool: the image of one row and the text of another are right answers to each other."""
+    found = criteria[0, first, None] == criteria[0, second]
+    for criterion in criteria[1:]:
+        found |= criterion[first, None] == criterion[second]
+    return found
+
+
+def _answer_counts(criteria: Tensor) -> Tensor:
+    """(N,) right answers to each row."""
+    if len(criteria) == 1:
+        _, places = torch.unique(criteria[0], return_inverse=True)
+        return torch.bincount(places)[places]
+    every = slice(0, criteria.shape[1])
+    return torch.cat([_together(criteria, rows, every).sum(dim=1) for rows in row_blocks(criteria[0])])
 
 
 def _check(images: Tensor, texts: Tensor, positives: Tensor | None, **scalars: Tensor) -> None:
@@ -279,7 +238,7 @@ def _check(images: Tensor, texts: Tensor, positives: Tensor | None, **scalars: T
         raise ValueError(
             f"images: got {tuple(images.shape)} and texts of {tuple(texts.shape)}; must be the same (rows, features)"
         )
-    if positives is not None and positives.shape != (len(images),):
+    if positives is not None and (positives.ndim not in (1, 2) or len(positives) != len(images)):
         raise ValueError(f"positives: got shape {tuple(positives.shape)} for {len(images)} rows")
     for name, scalar in scalars.items():
         if scalar.ndim != 0:

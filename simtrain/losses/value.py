@@ -1,7 +1,7 @@
 """What a loss gives back: the number to minimise, and what it is made of."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from torch import Tensor
 
@@ -22,3 +22,7 @@ class LossValue:
     parts: Mapping[str, Tensor] = field(default_factory=dict)
     active_share: Tensor | None = None
     mined: int | None = None
+
+    def plus(self, name: str, loss: Tensor, *, weight: float) -> "LossValue":
+        """The same with another loss added, times its weight."""
+        return replace(self, total=self.total + weight * loss, parts={**self.parts, name: loss.detach()})

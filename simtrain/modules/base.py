@@ -4,8 +4,8 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, cast
+from functools import partial
+from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
@@ -17,62 +17,21 @@ from typing_extensions import override
 
 from simtrain.data.batch import Batch, ImageBatch
 from simtrain.encoders.base import Encoder
+from simtrain.encoders.text import AlignedEncoder
 from simtrain.evaluation.protocol import RetrievalTask
-from simtrain.evaluation.worst import worst_queries
+from simtrain.losses.keeping import distillation_loss
 from simtrain.losses.value import LossValue
+from simtrain.modules.seen import NO_SIDE_TERMS, SeenBatch, SideTerms, TrainingSettings
+from simtrain.modules.validation import EpochValidation
+from simtrain.modules.words import ToldImages, largest_scale
 from simtrain.training.ema import WeightAverage
 from simtrain.training.freezing import freeze_matching, hold_batch_norm, hold_frozen_norms, set_trainable
 from simtrain.training.guards import NonFiniteError, non_finite_message
-from simtrain.training.optim import OptimizerSettings, adamw_with_cosine, parameter_groups
+from simtrain.training.optim import adamw_with_cosine, parameter_groups
 from simtrain.training.random_state import common_random_numbers
-from simtrain.training.ranks import add_up, from_first, gather, gather_with_gradient, rank, rank_count
+from simtrain.training.ranks import gather, gather_with_gradient, rank, rank_count
 from simtrain.training.step_record import StepRecord
 from simtrain.training.tracking.worst_queries import WorstQuery
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainingSettings:
-    """How a module is trained, whatever its loss.
-
-    Attributes:
-        optimizer: Rates, decay, schedule.
-        head_only_epochs: First epochs in which only new parameters learn.
-        freeze_batch_norm: Keep BatchNorm's running statistics.
-        freeze: Patterns of names of the encoder's parameters that never learn.
-        ema_decay: Of the running average of the weights; None: no average.
-        micro_batch_size: Images that pass through the network at once; None: all of a process's.
-        seed: Of what is random within a loss.
-        worst_queries: Validation queries that are kept to be shown.
-    """
-
-    optimizer: OptimizerSettings
-    head_only_epochs: int
-    freeze_batch_norm: bool
-    freeze: Sequence[str]
-    ema_decay: float | None
-    micro_batch_size: int | None
-    seed: int
-    worst_queries: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class SeenBatch:
-    """The whole batch as the loss sees it, the same on every process, with gradients to this process's rows.
-
-    Attributes:
-        embeddings: (V·B, O), view by view: rows i and i + B are views of one sample.
-        labels: (B,) int64, equal where two samples are positives of each other; -1 where unknown.
-        rows: (B, V) int64 catalogue rows.
-    """
-
-    embeddings: Tensor
-    labels: Tensor
-    rows: Tensor
-
-    @property
-    def flat_rows(self) -> Tensor:
-        """(V·B,) catalogue rows of the embeddings."""
-        return self.rows.T.flatten()
 
 
 class RetrievalModule(pl.LightningModule, ABC):
@@ -83,6 +42,7 @@ class RetrievalModule(pl.LightningModule, ABC):
         head: From embeddings to what the loss sees; None: the embeddings themselves.
         settings: Optimizer, freezing, averaging, memory.
         validation: What validation scores; None where nothing tells what is relevant.
+        side: Texts, and what the encoder is held to.
 
     Attributes:
         last_step: What the latest training step has seen.
@@ -97,6 +57,7 @@ class RetrievalModule(pl.LightningModule, ABC):
         head: nn.Module | None,
         settings: TrainingSettings,
         validation: RetrievalTask | None,
+        side: SideTerms = NO_SIDE_TERMS,
     ) -> None:
         super().__init__()
         self.encoder = encoder
@@ -104,8 +65,11 @@ class RetrievalModule(pl.LightningModule, ABC):
         self._frozen = freeze_matching(encoder, settings.freeze)
         self.averaged = WeightAverage(encoder, decay=settings.ema_decay) if settings.ema_decay is not None else None
         self._settings = settings
-        self._validation = validation
-        self._found: list[tuple[Tensor, Tensor]] = []
+        self._validation = None
+        if validation is not None:
+            self._validation = EpochValidation(validation, texts=side.validation_texts, worst=settings.worst_queries)
+        self._side = side
+        self._largest_scale = largest_scale(encoder) if isinstance(encoder, AlignedEncoder) else None
         self.last_step: StepRecord | None = None
         self.validation_outcome: list[WorstQuery] | None = None
         self.item_id: Callable[[int], str] = str
@@ -123,25 +87,51 @@ class RetrievalModule(pl.LightningModule, ABC):
         """What divides the similarities; None where the loss has no such thing."""
         return None
 
-    def project(self, batch: Batch) -> Tensor:
-        """(b, V, …) views of this process -> (V·b, O), view by view."""
-        pixels = batch.views.transpose(0, 1).flatten(0, 1)
+    def project(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """(b, V, …) views of this process -> (V·b, D) embeddings and (V·b, O) of them after the head, view by view."""
+        pixels = _pixels(batch)
         size = self._settings.micro_batch_size
         if size is None or len(pixels) <= size:
             return self._projected(pixels)
         # Gradient caching (https://arxiv.org/abs/2101.06983): activations of one part at a time, computed again in the
         # backward pass with the random numbers of the first.
-        return torch.cat([checkpoint(self._projected, part, use_reentrant=False) for part in torch.split(pixels, size)])
+        parts = [checkpoint(self._projected, part, use_reentrant=False) for part in torch.split(pixels, size)]
+        embedded, projected = (torch.cat(side) for side in zip(*parts, strict=True))
+        return embedded, projected
 
     def see(self, batch: Batch) -> SeenBatch:
         """The batches of all processes as one."""
-        views = batch.views.shape[1]
-        mine = torch.unflatten(self.project(batch), 0, (views, -1)).transpose(0, 1)
+        views, keeper = batch.views.shape[1], self._side.keeper
+        whole = partial(_whole, views=views)
+        embedded, projected = self.project(batch)
+        embeddings, rows = whole(projected), gather(batch.rows)
+        drift = None
+        if self._side.words is None and keeper is None:
+            return SeenBatch(embeddings=embeddings, labels=gather(batch.labels), rows=rows)
+        joint = embeddings if isinstance(self.head, nn.Identity) else whole(embedded)
+        if keeper is not None and keeper.distillation:
+            start = keeper.embed(_pixels(batch), at_once=self._settings.micro_batch_size)
+            drift = distillation_loss(joint, whole(start))
         return SeenBatch(
-            embeddings=gather_with_gradient(mine.contiguous()).transpose(0, 1).flatten(0, 1),
+            embeddings=embeddings,
             labels=gather(batch.labels),
-            rows=gather(batch.rows),
+            rows=rows,
+            told=self._told(joint, rows, whole),
+            drift=drift,
         )
+
+    def value(self, seen: SeenBatch) -> LossValue:
+        """The objective's loss and everything that is added to it."""
+        side, value = self._side, self.loss(seen)
+        if seen.told is not None and side.words is not None and side.words_weight:
+            loss = side.words.value(self._aligned(), seen.told)
+            value = value.plus("image_text", loss, weight=side.words_weight)
+        if seen.drift is not None and side.keeper is not None:
+            value = value.plus("distillation", seen.drift, weight=side.keeper.distillation)
+        if side.keeper is not None and side.keeper.weight_distance:
+            distance = side.keeper.distance(self.encoder)
+            value = value.plus("weight_distance", distance, weight=side.keeper.weight_distance)
+        return value
 
     def new_parameters(self) -> list[nn.Parameter]:
         """Parameters that no pretraining has seen: heads, proxies, a new last layer."""
@@ -159,7 +149,7 @@ class RetrievalModule(pl.LightningModule, ABC):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         seen = self.see(batch)
         with common_random_numbers(self._settings.seed, self.global_step):
-            value = self.loss(seen)
+            value = self.value(seen)
         self._record(seen, value)
         if not torch.isfinite(value.total):
             raise NonFiniteError(self._told_not_finite(seen, value.total))
@@ -176,32 +166,26 @@ class RetrievalModule(pl.LightningModule, ABC):
     @override
     def optimizer_step(self, *arguments: Any, **settings: Any) -> None:
         super().optimizer_step(*arguments, **settings)
+        if self._largest_scale is not None:
+            with torch.no_grad():
+                self._aligned().logit_scale.clamp_(max=self._largest_scale)
         if self.averaged is not None:
             self.averaged.update(self.encoder, step=self.global_step + 1)  # this step is counted after this hook
 
     @override
     def validation_step(self, batch: ImageBatch, batch_idx: int) -> None:
-        if len(batch.positions):
-            self._found.append((batch.positions.cpu(), self.judged_encoder.embed_pixels(batch.pixels).cpu()))
+        if self._validation is not None and len(batch.positions):
+            self._validation.add(batch.positions, self.judged_encoder.embed_pixels(batch.pixels))
 
     @override
     def on_validation_epoch_end(self) -> None:
-        found, self._found = self._found, []
         if self._validation is None:
             return
-        embeddings = torch.zeros(len(self._validation.rows), self.encoder.embedding_size)
-        for positions, vectors in found:
-            embeddings[positions] = vectors
-        embeddings = add_up(embeddings)
-        figures: dict[str, float] = {}
-        if rank() == 0:
-            scores = self._validation.score(embeddings)
-            figures = scores.means()
-            self.validation_outcome = worst_queries(
-                self._validation, embeddings, scores, count=self._settings.worst_queries
-            )
-        for name, figure in from_first(figures).items():
-            self.log(f"val_{name}", figure, batch_size=len(embeddings))
+        figures, outcome = self._validation.finish(self.judged_encoder)
+        if outcome is not None:
+            self.validation_outcome = outcome
+        for name, figure in figures.items():
+            self.log(f"val_{name}", figure, batch_size=1)
 
     @override
     def train(self, mode: bool = True) -> "RetrievalModule":
@@ -229,8 +213,20 @@ class RetrievalModule(pl.LightningModule, ABC):
         optimizer, schedule = adamw_with_cosine(groups, settings=self._settings.optimizer, steps=steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
-    def _projected(self, pixels: Tensor) -> Tensor:
-        return cast(Tensor, self.head(self.encoder(self.encoder.preprocessing.normalise(pixels))))
+    def _projected(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        embedded = self.encoder(self.encoder.preprocessing.normalise(pixels))
+        return embedded, self.head(embedded)
+
+    def _told(self, images: Tensor, rows: Tensor, whole: Callable[[Tensor], Tensor]) -> ToldImages | None:
+        if self._side.words is None:
+            return None
+        samples = len(rows) // rank_count()
+        mine = slice(rank() * samples, (rank() + 1) * samples)
+        return self._side.words.see(self._aligned(), images, rows, step=self.global_step, mine=mine, whole=whole)
+
+    def _aligned(self) -> AlignedEncoder:
+        assert isinstance(self.encoder, AlignedEncoder)
+        return self.encoder
 
     def _record(self, seen: SeenBatch, value: LossValue) -> None:
         self.last_step = StepRecord(
@@ -273,6 +269,17 @@ class RetrievalModule(pl.LightningModule, ABC):
             set_trainable(self._pretrained(), trainable=not self._in_head_only_epoch)
         if self._in_head_only_epoch:
             hold_batch_norm(self.encoder)  # its running statistics are no less pretrained than its weights
+
+
+def _pixels(batch: Batch) -> Tensor:
+    """(b, V, S, S, 3) views -> (V·b, S, S, 3), view by view."""
+    return batch.views.transpose(0, 1).flatten(0, 1)
+
+
+def _whole(mine: Tensor, *, views: int) -> Tensor:
+    """(V·b, …) of this process -> (V·B, …) of all, with gradients, view by view."""
+    by_sample = torch.unflatten(mine, 0, (views, -1)).transpose(0, 1)
+    return gather_with_gradient(by_sample.contiguous()).transpose(0, 1).flatten(0, 1)
 
 
 def catalogue_ids(ids: Sequence[str]) -> Callable[[int], str]:

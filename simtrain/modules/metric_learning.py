@@ -8,7 +8,8 @@ from simtrain.evaluation.protocol import RetrievalTask
 from simtrain.losses.false_negatives import FalseNegatives
 from simtrain.losses.metric_learning import MinedLoss
 from simtrain.losses.value import LossValue
-from simtrain.modules.base import RetrievalModule, SeenBatch, TrainingSettings
+from simtrain.modules.base import RetrievalModule
+from simtrain.modules.seen import NO_SIDE_TERMS, SeenBatch, SideTerms, TrainingSettings
 
 
 class MetricLearningModule(RetrievalModule):
@@ -21,6 +22,7 @@ class MetricLearningModule(RetrievalModule):
         head: Projection head that export drops, or None.
         settings: Optimizer, freezing, averaging, memory.
         validation: What validation scores, or None.
+        side: Texts, and what the encoder is held to.
     """
 
     def __init__(
@@ -32,8 +34,9 @@ class MetricLearningModule(RetrievalModule):
         head: nn.Module | None,
         settings: TrainingSettings,
         validation: RetrievalTask | None,
+        side: SideTerms = NO_SIDE_TERMS,
     ) -> None:
-        super().__init__(encoder=encoder, head=head, settings=settings, validation=validation)
+        super().__init__(encoder=encoder, head=head, settings=settings, validation=validation, side=side)
         self.mined_loss = mined_loss
         self._false_negatives = false_negatives
         if mined_loss.memory is not None:

@@ -12,7 +12,8 @@ from simtrain.losses.false_negatives import FalseNegatives
 from simtrain.losses.nt_xent import nt_xent_loss
 from simtrain.losses.supervised import supervised_contrastive_loss
 from simtrain.losses.value import LossValue
-from simtrain.modules.base import RetrievalModule, SeenBatch, TrainingSettings
+from simtrain.modules.base import RetrievalModule
+from simtrain.modules.seen import NO_SIDE_TERMS, SeenBatch, SideTerms, TrainingSettings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +42,7 @@ class SimCLRModule(RetrievalModule):
         head: Projection head that export drops, or None.
         settings: Optimizer, freezing, averaging, memory.
         validation: What validation scores, or None.
+        side: Texts, and what the encoder is held to.
     """
 
     def __init__(
@@ -51,8 +53,9 @@ class SimCLRModule(RetrievalModule):
         head: nn.Module | None,
         settings: TrainingSettings,
         validation: RetrievalTask | None,
+        side: SideTerms = NO_SIDE_TERMS,
     ) -> None:
-        super().__init__(encoder=encoder, head=head, settings=settings, validation=validation)
+        super().__init__(encoder=encoder, head=head, settings=settings, validation=validation, side=side)
         self._objective = objective
 
     @property

@@ -23,6 +23,7 @@ from simtrain.serving.index import ItemIndex
 from simtrain.serving.manifest import MANIFEST_FILE, check_files, read_manifest
 
 ENCODER_FOLDER = "encoder"
+TEXT_FOLDER = "encoder/text_tower"
 WEIGHTS_FILE = "encoder/model.safetensors"
 ENCODER_FILE = "encoder/encoder.json"
 GOLDEN_FILE = "encoder/golden.safetensors"
@@ -31,6 +32,9 @@ INDEX_FILE = "index.faiss"
 ITEMS_FILE = "items.parquet"
 ITEMS_METADATA_KEY = b"simtrain"
 """Under it the schema of `items.parquet` holds JSON with the fingerprint of the embedding space."""
+
+_TEXT_KEYS = {"clip": "text_model", "two_towers": "text"}
+"""Kind of an encoder -> what its configuration calls a text tower that is a model of its own."""
 
 NetworkFactory = Callable[[dict[str, Any], Preprocessing], Encoder]
 """From an encoder's configuration and preprocessing to that encoder, its weights still whatever they are."""
@@ -107,8 +111,13 @@ class Bundle:
 
     @property
     def _config_to_open(self) -> dict[str, Any]:
-        here = {"model": str(self.folder / ENCODER_FOLDER)} if self._has_own_folder else {}
-        return {**self.encoder_config, **here}
+        """The encoder's section, naming what the bundle holds in the place of what the run named."""
+        config = self.encoder_config
+        if self._has_own_folder:
+            config["model"] = str(self.folder / ENCODER_FOLDER)
+        if self.manifest["encoder"].get("text_folder", False):
+            config[_TEXT_KEYS[config["kind"]]] = str(self.folder / TEXT_FOLDER)
+        return config
 
     def image_path(self, row: int) -> Path:
         """Where the image of an item was when the bundle was made."""

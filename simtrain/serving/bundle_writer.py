@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 import simtrain
 from simtrain.encoders.base import Encoder
-from simtrain.encoders.text import FolderEncoder
+from simtrain.encoders.text import FolderEncoder, TextFolderEncoder
 from simtrain.errors import BundleError
 from simtrain.serving.bundle import (
     ENCODER_FILE,
@@ -28,6 +28,7 @@ from simtrain.serving.bundle import (
     ITEMS_FILE,
     ITEMS_METADATA_KEY,
     ONNX_FILE,
+    TEXT_FOLDER,
     WEIGHTS_FILE,
 )
 from simtrain.serving.golden import reference_copy, space_fingerprint, write_golden, write_tensors
@@ -133,19 +134,7 @@ def _check_content(content: BundleContent) -> None:
 def _fill(folder: Path, content: BundleContent, *, onnx: bool) -> None:
     encoder = reference_copy(content.encoder)
     preprocessing = encoder.preprocessing
-    description = {
-        "kind": content.encoder_config["kind"],
-        "embedding_size": encoder.embedding_size,
-        "config": content.encoder_config,
-    }
-    if isinstance(encoder, FolderEncoder):
-        description["own_folder"] = True
-        encoder.save_folder(folder / ENCODER_FOLDER)
-    else:
-        (folder / ENCODER_FOLDER).mkdir()
-        write_tensors(folder / WEIGHTS_FILE, encoder.state_dict())
-    text = json.dumps({**description, "preprocessing": preprocessing.to_dict()}, indent=2)
-    (folder / ENCODER_FILE).write_text(text + "\n", encoding="utf-8")
+    description = _write_encoder(folder, encoder, config=content.encoder_config)
     write_golden(folder / GOLDEN_FILE, encoder)
     if onnx:
         export_onnx(encoder, folder / ONNX_FILE)
@@ -168,6 +157,23 @@ def _fill(folder: Path, content: BundleContent, *, onnx: bool) -> None:
         "files": hashes_of(folder),
     }
     write_manifest(folder, manifest)
+
+
+def _write_encoder(folder: Path, encoder: Encoder, *, config: dict[str, Any]) -> dict[str, Any]:
+    """Weights, description and a text tower of its own; what the manifest says about them."""
+    description = {"kind": config["kind"], "embedding_size": encoder.embedding_size, "config": config}
+    if isinstance(encoder, FolderEncoder):
+        description["own_folder"] = True
+        encoder.save_folder(folder / ENCODER_FOLDER)
+    else:
+        (folder / ENCODER_FOLDER).mkdir()
+        write_tensors(folder / WEIGHTS_FILE, encoder.state_dict())
+    if isinstance(encoder, TextFolderEncoder) and encoder.has_text_folder:
+        description["text_folder"] = True
+        encoder.save_text_folder(folder / TEXT_FOLDER)
+    text = json.dumps({**description, "preprocessing": encoder.preprocessing.to_dict()}, indent=2)
+    (folder / ENCODER_FILE).write_text(text + "\n", encoding="utf-8")
+    return description
 
 
 def _write_index_and_items(folder: Path, content: BundleContent, *, fingerprint: str) -> dict[str, Any]:

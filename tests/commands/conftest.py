@@ -5,9 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from small_runs import copied, train
+from tiny_clip import make_tiny_clip
 
 from simtrain.catalog.table import Catalog
 from simtrain.commands.prepare import prepare
+from simtrain.commands.runs import Run
 from simtrain.config import PrepareConfig, RunConfig, parse_run_config
 
 
@@ -38,3 +41,36 @@ def make_config(catalog: Catalog, tmp_path: Path) -> Callable[..., RunConfig]:
         return parse_run_config({**tree, **sections}, where="test")
 
     return make
+
+
+@pytest.fixture(scope="session")
+def first_clip_run(catalog: Catalog, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    folder = tmp_path_factory.mktemp("clip")
+    return train(
+        catalog,
+        folder,
+        encoder={"kind": "clip", "model": str(make_tiny_clip(folder / "model"))},
+        objective={"kind": "simclr", "positive": "product", "keep": {"distillation": 0, "weight_distance": 0}},
+    )
+
+
+@pytest.fixture
+def clip_run(first_clip_run: Run, tmp_path: Path) -> Run:
+    """An image-text model, tuned on images alone with nothing to hold it."""
+    return copied(first_clip_run, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def first_norms_run(catalog: Catalog, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return train(
+        catalog,
+        tmp_path_factory.mktemp("norms"),
+        encoder={"kind": "timm", "model": "test_efficientnet", "weights": "none", "image_size": 32},
+        trainer={"epochs": 1, "accelerator": "cpu", "freeze_batch_norm": False},
+    )
+
+
+@pytest.fixture
+def norms_run(first_norms_run: Run, tmp_path: Path) -> Run:
+    """A convolutional network that reads no texts and whose BatchNorm has learned."""
+    return copied(first_norms_run, tmp_path)

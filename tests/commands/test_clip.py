@@ -24,7 +24,7 @@ MakeConfig = Callable[..., RunConfig]
 
 def exported(config: RunConfig, out: Path) -> Path:
     folder = fit(config, resume=False, say=lambda line: None, progress=silent, step=lambda step: None).folder
-    return export(open_run(str(folder), checkpoints=folder.parent), out=out, progress=silent).folder
+    return export(open_run(str(folder), checkpoints=folder.parent), out=out, alpha=None, progress=silent).folder
 
 
 def one_epoch(make_config: MakeConfig, model: Path, **encoder: object) -> RunConfig:

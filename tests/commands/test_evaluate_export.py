@@ -43,25 +43,25 @@ def change_splits(folder: Path) -> None:
 def test_a_run_is_not_judged_on_a_catalogue_that_changed(trained: Run, own_catalog: Path) -> None:
     change_splits(own_catalog)
     with pytest.raises(CheckpointError, match="has changed since this run was trained"):
-        evaluate(trained.config, run=trained, split="test", progress=silent)
+        evaluate(trained.config, run=trained, split="test", alpha=None, progress=silent)
 
 
 def test_another_catalogue_by_name_is_a_choice(trained: Run, catalog: Catalog) -> None:
     run = open_run(str(trained.folder), checkpoints=Path(), overrides=[f"catalog={catalog.folder}"])
-    assert evaluate(run.config, run=run, split="test", progress=silent).evaluation.queries > 0
+    assert evaluate(run.config, run=run, split="test", alpha=None, progress=silent).evaluation.queries > 0
 
 
 def test_a_run_is_not_exported_with_a_catalogue_that_changed(trained: Run, own_catalog: Path, tmp_path: Path) -> None:
     change_splits(own_catalog)
     with pytest.raises(CheckpointError, match="has changed since this run was trained"):
-        export(trained, out=tmp_path / "bundle", progress=silent)
+        export(trained, out=tmp_path / "bundle", alpha=None, progress=silent)
     assert not (tmp_path / "bundle").exists()
 
 
 def test_zero_shot_figures_of_new_layers_are_the_same_each_time_and_in_fit(make_config: MakeConfig) -> None:
     encoder = {"kind": "timm", "model": "test_efficientnet", "weights": "none", "image_size": 32, "embedding_size": 8}
     config = make_config(encoder=encoder, trainer={"epochs": 1, "accelerator": "cpu"})
-    first, second = (evaluate(config, run=None, split="val", progress=silent).to_dict() for _ in range(2))
+    first, second = (evaluate(config, run=None, split="val", alpha=None, progress=silent).to_dict() for _ in range(2))
     folder = fit(config, resume=False, say=lambda line: None, progress=silent, step=lambda step: None).folder
     record = open_run(str(folder), checkpoints=folder.parent).record
     assert first == second
@@ -72,7 +72,7 @@ def test_a_bundle_that_fails_its_check_leaves_the_old_one(
     trained: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "bundle"
-    export(trained, out=out, progress=silent)
+    export(trained, out=out, alpha=None, progress=silent)
     before = {path.name: path.read_bytes() for path in out.iterdir() if path.is_file()}
 
     def fails(*_arguments: object, **_settings: object) -> None:
@@ -80,6 +80,6 @@ def test_a_bundle_that_fails_its_check_leaves_the_old_one(
 
     monkeypatch.setattr(export_module, "verify_bundle", fails)
     with pytest.raises(BundleError, match=r"^the check failed$"):
-        export(trained, out=out, progress=silent)
+        export(trained, out=out, alpha=None, progress=silent)
     assert {path.name: path.read_bytes() for path in out.iterdir() if path.is_file()} == before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bundle", "checkpoints", "shop"]

@@ -19,8 +19,8 @@ from simtrain.build import build_encoder, build_validation
 from simtrain.catalog.progress import silent
 from simtrain.catalog.store.reader import source_images
 from simtrain.catalog.table import Catalog, read_catalog, write_catalog
-from simtrain.commands.evaluate import tuned_encoder
 from simtrain.commands.fit import fit
+from simtrain.commands.tuned import tuned_encoder
 from simtrain.config import RunConfig, dump_yaml, parse_run_config
 from simtrain.data.embedding import embed_images
 from simtrain.errors import CatalogError, CheckpointError, ConfigError, SimtrainError
@@ -54,6 +54,7 @@ def test_a_run_leaves_the_files_of_the_contract(make_config: MakeConfig) -> None
     assert sorted(path.name for path in result.folder.iterdir()) == [
         "best.ckpt",
         "config.yaml",
+        "encoder",
         "last.ckpt",
         "metrics.csv",
         "run.json",
@@ -198,7 +199,7 @@ def test_every_objective_trains_and_its_encoder_opens_again(make_config: MakeCon
         objective=objective, data={"batch_size": 12, "workers": 0}, trainer={"epochs": 1, "accelerator": "cpu"}
     )
     result = run(config)
-    assert tuned_encoder(config, result.folder).embedding_size == 256
+    assert tuned_encoder(config, result.folder, alpha=None).embedding_size == 256
 
 
 def test_flat_images_without_any_label_train_label_free(

@@ -15,11 +15,12 @@ from tiny_training import TinyEncoder, noise_batch, simclr_settings, training_se
 from simtrain.catalog.progress import silent
 from simtrain.catalog.store.reader import source_images
 from simtrain.catalog.table import Catalog, write_catalog
-from simtrain.commands.evaluate import evaluate, tuned_encoder
+from simtrain.commands.evaluate import evaluate
 from simtrain.commands.export import export
 from simtrain.commands.fit import fit
 from simtrain.commands.runs import open_run
 from simtrain.commands.trainer import _out_of_memory
+from simtrain.commands.tuned import tuned_encoder
 from simtrain.config import RunConfig
 from simtrain.data.embedding import embed_images
 from simtrain.errors import CatalogError, CheckpointError, ConfigError
@@ -44,11 +45,13 @@ def test_the_averaged_weights_are_judged_and_exported(make_config: MakeConfig, c
     result = run(config)
     shutil.copy(result.folder / "last.ckpt", result.folder / "best.ckpt")  # whichever was better
     state = read_module_state(result.folder / "last.ckpt")
-    encoder = tuned_encoder(config, result.folder)
+    encoder = tuned_encoder(config, result.folder, alpha=None)
     for name, value in encoder.state_dict().items():
         assert torch.equal(value, state[f"averaged.encoder.{name}"])
     assert any(not torch.equal(state[f"encoder.{name}"], value) for name, value in encoder.state_dict().items())
-    judged = evaluate(config, run=open_run(str(result.folder), checkpoints=Path()), split="val", progress=silent)
+    judged = evaluate(
+        config, run=open_run(str(result.folder), checkpoints=Path()), split="val", alpha=None, progress=silent
+    )
     last = read_metrics(result.folder / "metrics.csv")[-1]
     assert judged.evaluation.metrics["map_at_r"].mean == pytest.approx(float(last["val_map_at_r"]), rel=1e-5)
 
@@ -66,11 +69,11 @@ def test_low_rank_factors_learn_and_are_added_to_the_weights(make_config: MakeCo
     before, after = (read_module_state(result.folder / name) for name in ("best.ckpt", "last.ckpt"))
     moved = {name for name, value in after.items() if not torch.equal(value, before[name])}
     assert all("lora_" in name for name in moved)
-    merged = tuned_encoder(config, result.folder)
+    merged = tuned_encoder(config, result.folder, alpha=None)
     assert set(merged.state_dict()) == set(tuned_shape(plain).state_dict())
     out = result.folder.parent / "bundle"
     opened = open_run(str(result.folder), checkpoints=Path())
-    assert export(opened, out=out, progress=silent).checked > 0
+    assert export(opened, out=out, alpha=None, progress=silent).checked > 0
 
 
 def tuned_shape(config: RunConfig) -> torch.nn.Module:

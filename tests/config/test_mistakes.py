@@ -77,14 +77,17 @@ def test_set_to_what_is_not_yaml_is_an_error(override: str):
         ),
         (
             ["encoder.kind=pixel"],
-            "encoder.kind: got 'pixel'; allowed: 'resnet', 'timm', 'clip', 'pixels', 'histogram'; "
+            "encoder.kind: got 'pixel'; allowed: 'resnet', 'timm', 'clip', 'two_towers', 'pixels', 'histogram'; "
             "did you mean 'pixels'?",
         ),
         (
             ["objective.kind=contrastive"],
-            "objective.kind: got 'contrastive'; allowed: 'simclr', 'triplet', 'metric_learning'",
+            "objective.kind: got 'contrastive'; allowed: 'simclr', 'triplet', 'metric_learning', 'image_text'",
         ),
-        (["encoder={}"], "encoder.kind: missing; allowed: 'resnet', 'timm', 'clip', 'pixels', 'histogram'"),
+        (
+            ["encoder={}"],
+            "encoder.kind: missing; allowed: 'resnet', 'timm', 'clip', 'two_towers', 'pixels', 'histogram'",
+        ),
         (["objective={kind: metric_learning}"], "objective.loss: missing; it has no default"),
         (["optimizer.betas=[0.5]"], "optimizer.betas.1: missing; it has no default"),
         (["data.batch_size=1"], "data.batch_size: got 1; input should be greater than or equal to 2"),
@@ -145,6 +148,33 @@ def test_where_opens_the_message_of_a_parsed_tree():
         (
             ["objective={kind: metric_learning, loss: {name: A, parameters: {distance: x}}}"],
             "objective: distance cannot be set here: embeddings are unit vectors, and the class keeps its own",
+        ),
+        (
+            ["objective={kind: image_text}"],
+            "objective.kind: image_text needs an encoder that reads texts, encoder.kind: clip or two_towers; "
+            "got pixels",
+        ),
+        (
+            ["objective.texts={weight: 1}"],
+            "objective.texts needs an encoder that reads texts, encoder.kind: clip or two_towers; got pixels",
+        ),
+        (
+            ["encoder={kind: clip}", "objective={kind: image_text}", "data.limit_batch_to=label"],
+            "data.limit_batch_to needs groups; it does not go with objective.kind: image_text",
+        ),
+        (
+            ["evaluation.monitor=text_to_image_recall_at_1"],
+            "evaluation.monitor text_to_image_recall_at_1 needs an encoder that reads texts, encoder.kind: clip or "
+            "two_towers; got pixels",
+        ),
+        (
+            ["encoder={kind: clip, train_text: true}"],
+            "encoder.train_text: no loss reads texts here; set it to false, or add objective.texts, or take "
+            "objective.kind: image_text",
+        ),
+        (
+            ["encoder={kind: clip, train_text: true, text_model: other}", "objective={kind: image_text}"],
+            "encoder.train_text: encoder.text_model stays as it is; set one of the two",
         ),
     ],
 )

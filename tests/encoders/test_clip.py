@@ -16,12 +16,11 @@ from sentence_transformers import SentenceTransformer
 from tiny_clip import CONTEXT, DIMENSIONS, SIZE, as_before_5_4, make_tiny_clip, make_tiny_siglip
 from transformers import CLIPModel
 
-from simtrain.build import build_encoder, keep_encoder, kept_config
+from simtrain.build import build_encoder
 from simtrain.config import ClipConfig
-from simtrain.encoders import clip as clip_module
 from simtrain.encoders.clip import ClipEncoder
-from simtrain.encoders.text import FolderEncoder, LimitedTextEncoder, TextEncoder
-from simtrain.errors import CheckpointError, ConfigError
+from simtrain.encoders.text import AlignedEncoder, FolderEncoder, LimitedTextEncoder, TextEncoder
+from simtrain.errors import ConfigError
 
 TEXTS = ["a photo of a red mug", "Women's SHOES, café 38", "", "a blue chair " * 60]
 SIDES = [(300, 200), (101, 307), (64, 64), (500, 333), (45, 50), (90, 640)]  # width, height
@@ -135,6 +134,7 @@ def test_it_keeps_the_contracts_of_text_and_folder(build: Build):
     assert isinstance(encoder, TextEncoder)
     assert isinstance(encoder, LimitedTextEncoder)
     assert isinstance(encoder, FolderEncoder)
+    assert isinstance(encoder, AlignedEncoder)
 
 
 def test_scale_and_bias_are_the_models_own(build: Build, siglip_folder: Path):
@@ -160,11 +160,31 @@ def test_every_parameter_that_may_learn_gets_a_gradient_from_images(
     assert not any("text_" in name or "logit_" in name for name in learning)
 
 
-def test_text_side_learns_when_asked(build: Build):
-    encoder = build(train_text=True)
+@pytest.mark.parametrize("model", ["clip", "siglip"])
+@pytest.mark.parametrize("lora", [None, {"rank": 2}])
+def test_text_side_learns_when_asked(
+    build: Build, clip_folder: Path, siglip_folder: Path, model: str, lora: dict[str, int] | None
+):
+    encoder = build(model=clip_folder if model == "clip" else siglip_folder, train_text=True, lora=lora)
+    encoder(torch.randn(2, 3, SIZE, SIZE)).pow(3).sum().backward()
     encoder.text_features(encoder.tokenize(TEXTS)).pow(3).sum().backward()
-    assert encoder.towers.text_projection.weight.grad is not None
-    assert encoder.logit_scale.requires_grad
+    learning = {name for name, parameter in encoder.named_parameters() if parameter.requires_grad}
+    assert learning == {name for name, parameter in encoder.named_parameters() if parameter.grad is not None}
+    assert any("text_model" in name for name in learning)
+    assert encoder.trains_text
+
+
+@pytest.mark.parametrize("train_text", [False, True])
+@pytest.mark.parametrize("lora", [None, {"rank": 2}])
+def test_scale_and_bias_learn_only_where_a_loss_switches_them_on(
+    build: Build, siglip_folder: Path, train_text: bool, lora: dict[str, int] | None
+):
+    encoder = build(model=siglip_folder, train_text=train_text, lora=lora)
+    assert encoder.trains_text == train_text
+    for one in (encoder, encoder.merged()):
+        assert one.logit_bias is not None
+        assert not one.logit_scale.requires_grad
+        assert not one.logit_bias.requires_grad
 
 
 def test_patch_embedding_is_held_when_asked(build: Build):
@@ -229,10 +249,12 @@ def test_folded_factors_give_the_same_embeddings_and_plain_names(build: Build, p
 
 def test_a_copy_is_independent(build: Build, pictures: list[NDArray[np.uint8]]):
     encoder = build()
-    copied, before = copy.deepcopy(encoder), embed(encoder, pictures)
+    copied, before, texts = copy.deepcopy(encoder), embed(encoder, pictures), encoder.embed_texts(TEXTS)
     perturb(copied)
     np.testing.assert_array_equal(embed(encoder, pictures), before)
     assert np.abs(embed(copied, pictures) - before).max() > 1e-3
+    assert torch.equal(encoder.embed_texts(TEXTS), texts)
+    assert (copied.embed_texts(TEXTS) - texts).abs().max() > 1e-3
 
 
 @pytest.mark.parametrize("settings", [{}, {"resize": "squash"}, {"lora": {"rank": 2}}])
@@ -263,39 +285,6 @@ def test_old_layout_of_the_hub_gives_the_same_vectors_and_is_saved_as_a_new_one(
     encoder.save_folder(tmp_path / "new")
     np.testing.assert_allclose(plain(tmp_path / "new", images_of(pictures)), embed(encoder, pictures), atol=1e-5)
     assert "CLIPModel" not in (tmp_path / "new" / "modules.json").read_text(encoding="utf-8")
-
-
-def test_a_run_keeps_what_its_encoder_is_built_from(
-    build: Build, clip_folder: Path, pictures: list[NDArray[np.uint8]], tmp_path: Path
-):
-    config = ClipConfig(kind="clip", model="gone/from-the-hub", resize="pad")
-    encoder = build(resize="pad")
-    keep_encoder(encoder, tmp_path)
-    again = build_encoder(kept_config(config, tmp_path), load=False)
-    assert again.preprocessing == encoder.preprocessing
-    np.testing.assert_array_equal(embed(again, pictures), embed(encoder, pictures))
-    assert kept_config(config, tmp_path / "another") == config
-
-
-def test_name_that_cannot_be_had_is_told_at_once(build: Build, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(clip_module, "_out_of_reach", lambda: "ConnectError: no network")
-    with pytest.raises(CheckpointError) as caught:
-        build(model="nobody/has-this")  # type: ignore[arg-type]  # a name on the hub
-    assert str(caught.value) == (
-        "encoder.model: 'nobody/has-this' is neither a folder nor in the cache, and the hub is out of reach "
-        "(ConnectError: no network); give a local folder, or try again with a network"
-    )
-
-
-def test_folder_that_is_not_there(build: Build, tmp_path: Path):
-    with pytest.raises(CheckpointError) as caught:
-        build(model=tmp_path / "gone")
-    assert str(caught.value) == f"encoder.model: {tmp_path / 'gone'}: no such folder"
-
-
-def test_folder_without_a_model(build: Build, tmp_path: Path):
-    with pytest.raises(CheckpointError, match=rf"^encoder\.model: '{tmp_path}' cannot be opened: "):
-        build(model=tmp_path)
 
 
 def test_size_that_the_model_does_not_read(build: Build, clip_folder: Path):

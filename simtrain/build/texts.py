@@ -1,0 +1,58 @@
+"""From configuration and catalogue to the texts that training and validation read."""
+
+# Shapes: C catalogue rows, P templates.
+
+import numpy as np
+import torch
+
+from simtrain.catalog.table import Catalog
+from simtrain.config import RunConfig, TextsConfig
+from simtrain.data.texts import CatalogTexts
+from simtrain.errors import CatalogError
+from simtrain.evaluation.protocol import RetrievalTask
+from simtrain.evaluation.text_prompts import distinct, texts_of
+from simtrain.evaluation.text_task import TextTask, text_task
+
+SAME_TEXT = "text"
+"""In `positives`, the texts themselves rather than a column."""
+
+
+def build_texts(config: RunConfig, catalog: Catalog) -> CatalogTexts | None:
+    """The texts of the training images; None where the objective reads none.
+
+    Raises:
+        ConfigError: for a template that is none.
+        CatalogError: for a column that the catalogue does not have, or if no training image has a text.
+    """
+    settings = config.texts
+    if settings is None:
+        return None
+    rows = catalog.rows_of(["train"])
+    written = [texts_of(catalog, rows, template) for template in settings.templates]
+    texts, places = distinct([text for column in written for text in column])
+    ids = np.full((len(catalog.rows), len(written)), -1, dtype=np.int64)
+    ids[rows] = places.reshape(len(written), -1).T
+    return CatalogTexts(texts=texts, ids=torch.from_numpy(ids), criteria=_criteria(settings, catalog, ids))
+
+
+def build_text_validation(config: RunConfig, catalog: Catalog, task: RetrievalTask | None) -> TextTask | None:
+    """Texts of a task's images, for encoders that read texts; None where there are none."""
+    if task is None or not config.reads_texts:
+        return None
+    judged = config.evaluation
+    return text_task(catalog, task.rows, captions=judged.captions, templates=judged.label_templates)
+
+
+def _criteria(settings: TextsConfig, catalog: Catalog, ids: np.ndarray) -> torch.Tensor:
+    """(C, K): the texts by every template, and the columns, that make a text right for another image."""
+    columns = [ids] if SAME_TEXT in settings.positives else []
+    for name in settings.positives:
+        if name == "duplicate_group" and name not in catalog.rows.columns:
+            continue  # asked for by default, and a table made by hand may do without
+        if name != SAME_TEXT:
+            try:
+                columns.append(catalog.groups([name])[:, None])
+            except CatalogError as error:
+                raise CatalogError(f"objective.positives: {error}") from None
+    joined = np.concatenate(columns, axis=1) if columns else np.empty((len(ids), 0), dtype=np.int64)
+    return torch.from_numpy(np.ascontiguousarray(joined))

@@ -1,0 +1,184 @@
+"""`simtrain interpolate`: how much of a run's tuning to keep, so that images gain and texts are not lost."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+import simtrain
+from simtrain.build import build_text_validation, build_validation, start_encoder
+from simtrain.catalog.progress import Progress
+from simtrain.catalog.store.reader import open_images
+from simtrain.commands.interpolation_record import write_interpolation
+from simtrain.commands.interpolation_report import Interpolation, MixFigures, best_within, tradeoff
+from simtrain.commands.mix_sweep import MixScores, MixSweep, QueryValues, open_sweep
+from simtrain.commands.runs import Run, data_fingerprint, read_run_catalog
+from simtrain.commands.tuned import tuned_encoder
+from simtrain.config import RunConfig, nearest
+from simtrain.config.evaluation import Monitor
+from simtrain.errors import CatalogError, CheckpointError, SimtrainError
+from simtrain.evaluation.statistics import Interval, cluster_bootstrap_interval
+from simtrain.evaluation.text_task import TextTask
+from simtrain.evaluation.tradeoff_plot import tradeoff_picture
+from simtrain.serving.manifest import sha256_of
+from simtrain.training.checkpoints import BEST
+
+_OF_TEXTS = ("text_to_image_", "image_to_text_")
+_IMAGE_METRICS = tuple(str(name) for name in get_args(Monitor) if not name.startswith(_OF_TEXTS))
+_TEXT_METRICS = tuple(str(name) for name in get_args(Monitor) if name.startswith(_OF_TEXTS))
+_USUAL_IMAGE_METRIC, _USUAL_TEXT_METRIC = "map_at_r", "text_to_image_recall_at_5"
+
+
+def interpolate(
+    run: Run, *, bound: float, steps: int, metric: str | None, text_metric: str | None, progress: Progress
+) -> Interpolation:
+    """Try mixes of a run's start and its tuned weights on the validation split, and leave the best one's share.
+
+    `evaluate`, `export` and `init_from` take it from then on.
+
+    Args:
+        run: A finished run.
+        bound: Points of the text figure that the chosen mix may lose against alpha 0; >= 0.
+        steps: Mixes from alpha 0 to 1, evenly; >= 2.
+        metric: The image figure that is to be high; None: the run's monitor, or `map_at_r` where that is of texts.
+        text_metric: The text figure that is to be kept; None: `text_to_image_recall_at_5`.
+        progress: Shows how far each mix is.
+
+    Raises:
+        SimtrainError: for anything that the user can mend; the run's folder is then as it was.
+    """
+    _check_run(run)
+    config, checkpoint = run.config, sha256_of(run.folder / BEST)
+    catalog = read_run_catalog(run)
+    task = build_validation(config, catalog)
+    if task is None:
+        raise CatalogError(f"{catalog.folder}: neither products nor labels in it; there is nothing to choose alpha by")
+    texts = build_text_validation(config, catalog, task)
+    aim = _aim(config, texts, metric=metric, text_metric=text_metric, bound=bound)
+    start = start_encoder(config.encoder, run.folder).state_dict()
+    encoder = tuned_encoder(config, run.folder, alpha=1.0)
+    images = open_images(catalog, smallest=encoder.preprocessing.image_size)
+    sweep = open_sweep(
+        config, encoder, start, catalog=catalog, task=task, texts=texts, images=images.reader, progress=progress
+    )
+    scores = {alpha: sweep.score(alpha) for alpha in (round(float(step), 6) for step in np.linspace(0, 1, steps))}
+    report = _report(run, scores, sweep, aim=aim, images=images.told)
+    write_interpolation(
+        run.folder,
+        {**report.to_dict(), "data": data_fingerprint(catalog), "simtrain": simtrain.__version__},
+        checkpoint=checkpoint,
+        picture=_picture(report),
+        statistics=sweep.statistics,
+    )
+    return report
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Aim:
+    """What is to be high, what is to be kept, and why nothing is where nothing is."""
+
+    metric: str
+    text_metric: str | None
+    no_texts: str | None
+    bound: float
+
+
+def _aim(
+    config: RunConfig, texts: TextTask | None, *, metric: str | None, text_metric: str | None, bound: float
+) -> _Aim:
+    if not bound >= 0:  # not a number, which no range refuses, among them
+        raise SimtrainError(f"--bound {bound:g}: allowed: 0 or more points")
+    _check_name("--metric", metric, known=_IMAGE_METRICS)
+    _check_name("--text-metric", text_metric, known=_TEXT_METRICS)
+    own = config.evaluation.monitor if config.evaluation.monitor in _IMAGE_METRICS else _USUAL_IMAGE_METRIC
+    if texts is not None:
+        return _Aim(metric=metric or own, text_metric=text_metric or _USUAL_TEXT_METRIC, no_texts=None, bound=bound)
+    reason = f"an encoder of kind {config.encoder.kind} reads no texts"
+    if config.reads_texts:
+        reason = "no image of split 'val' has what evaluation.captions or evaluation.label_templates are made of"
+    if text_metric is not None:
+        raise SimtrainError(f"--text-metric {text_metric}: {reason}")
+    return _Aim(metric=metric or own, text_metric=None, no_texts=reason, bound=bound)
+
+
+def _check_run(run: Run) -> None:
+    status = run.record.get("status")
+    if not (run.folder / BEST).is_file():
+        raise CheckpointError(f"{run.folder / BEST}: no such checkpoint")
+    if status != "finished":
+        raise CheckpointError(
+            f"{run.folder}: this run is {status}, not finished; go on with it first: simtrain fit --resume {run.folder}"
+        )
+    if not os.access(run.folder, os.W_OK):
+        raise CheckpointError(f"{run.folder}: cannot be written to, and what is found goes there")
+
+
+def _check_name(option: str, name: str | None, *, known: Sequence[str]) -> None:
+    if name is not None and name not in known:
+        raise SimtrainError(f"{option}: no figure '{name}' here{nearest(name, known)}; allowed: {', '.join(known)}")
+
+
+def _report(run: Run, scores: Mapping[float, MixScores], sweep: MixSweep, *, aim: _Aim, images: str) -> Interpolation:
+    config, found = run.config, list(scores.values())
+    mixes = [_figures(config, alpha, of_mix) for alpha, of_mix in scores.items()]
+    chosen = best_within(tradeoff(mixes, metric=aim.metric, text_metric=aim.text_metric), bound=aim.bound)
+    first, best = found[0], found[chosen]
+    loss, text_queries = None, 0
+    if aim.text_metric is not None and first.text is not None and best.text is not None:
+        loss = _more(config, first.text, best.text, aim.text_metric)
+        text_queries = len(first.text.values[aim.text_metric])
+    return Interpolation(
+        run_folder=run.folder,
+        images=images,
+        queries=len(first.image.values[aim.metric]),
+        metric=aim.metric,
+        text_metric=aim.text_metric,
+        words=None if sweep.texts is None else "names of classes" if sweep.texts.captions is None else "captions",
+        text_queries=text_queries,
+        no_texts=aim.no_texts,
+        bound=aim.bound,
+        mixes=mixes,
+        chosen=chosen,
+        gain=_more(config, best.image, first.image, aim.metric),
+        loss=loss,
+        confidence=config.evaluation.confidence,
+        norms=len(sweep.norms),
+        sample=sweep.sample.size,
+    )
+
+
+def _picture(report: Interpolation) -> bytes:
+    return tradeoff_picture(
+        report.points(),
+        chosen=report.chosen,
+        bound=report.bound,
+        image_metric=report.metric,
+        text_metric=report.text_metric,
+    )
+
+
+def _figures(config: RunConfig, alpha: float, found: MixScores) -> MixFigures:
+    return MixFigures(
+        alpha=alpha,
+        image=_intervals(config, found.image),
+        text={} if found.text is None else _intervals(config, found.text),
+    )
+
+
+def _intervals(config: RunConfig, found: QueryValues) -> dict[str, Interval]:
+    return {name: _interval(config, values, found.clusters[name]) for name, values in found.values.items()}
+
+
+def _more(config: RunConfig, one: QueryValues, other: QueryValues, metric: str) -> Interval:
+    """How much higher one's figure is than the other's, query by query."""
+    return _interval(config, one.values[metric] - other.values[metric], one.clusters[metric])
+
+
+def _interval(config: RunConfig, values: NDArray[np.float64], clusters: NDArray[np.int64]) -> Interval:
+    judged = config.evaluation
+    return cluster_bootstrap_interval(
+        values, clusters, draws=judged.bootstrap_draws, confidence=judged.confidence, seed=config.seed
+    )

@@ -1,0 +1,65 @@
+"""Pictures that several encoders of one preprocessing see, decoded once."""
+
+# Shapes: N images, S = image_size.
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simtrain.catalog.progress import Progress
+from simtrain.catalog.store.reader import ImageReader
+from simtrain.data.datasets import CatalogImages, image_loader
+from simtrain.data.samplers import Share
+from simtrain.encoders.preprocessing import Preprocessing
+
+MOST_BYTES = 2**30
+_BATCH = 64
+
+
+class PreparedImages:
+    """An `ImageReader` of pictures that already are as the encoder takes them, so that preparing them changes nothing.
+
+    Args:
+        pixels: (N, S, S, 3) RGB.
+        rows: N catalogue rows.
+    """
+
+    def __init__(self, pixels: NDArray[np.uint8], rows: Sequence[int]) -> None:
+        self._pixels = pixels
+        self._place = {row: place for place, row in enumerate(rows)}
+
+    def read(self, row: int, *, at_least: int | None) -> NDArray[np.uint8]:
+        """The picture of a row, (S, S, 3)."""
+        picture: NDArray[np.uint8] = self._pixels[self._place[row]]
+        return picture
+
+
+def prepare_images(
+    images: ImageReader,
+    rows: Sequence[int],
+    *,
+    preprocessing: Preprocessing,
+    workers: int,
+    most_bytes: int,
+    progress: Progress,
+) -> PreparedImages | None:
+    """Read and resize the pictures of catalogue rows; None where they would take too much memory.
+
+    Args:
+        images: Where they are.
+        rows: N different ones.
+        preprocessing: The encoders'.
+        workers: Loading processes; 0 loads in this one.
+        most_bytes: Memory for the prepared pictures.
+        progress: Shows how many batches are read.
+    """
+    side = preprocessing.image_size
+    if len(rows) * side * side * 3 > most_bytes:
+        return None
+    pixels = np.empty((len(rows), side, side, 3), dtype=np.uint8)
+    dataset = CatalogImages(images=images, rows=rows, preprocessing=preprocessing)
+    loader = image_loader(dataset, batch_size=_BATCH, workers=workers, pin_memory=False, share=Share(index=0, of=1))
+    for batch in progress(loader, len(loader), "reading images"):
+        pixels[batch.positions.numpy()] = batch.pixels.numpy()
+    return PreparedImages(pixels, rows)

@@ -1,0 +1,44 @@
+"""The texts of a run before its first step: embedded once, where the text side does not learn."""
+
+# Shapes: T different texts, D features.
+
+import torch
+
+from simtrain.catalog.progress import Progress
+from simtrain.config import RunConfig
+from simtrain.data.embedding import inference_device
+from simtrain.data.texts import CatalogTexts
+from simtrain.encoders.base import Encoder
+from simtrain.encoders.text import AlignedEncoder, LimitedTextEncoder
+from simtrain.training.ranks import add_up, rank, rank_count
+
+_AT_ONCE = 256
+
+
+def text_embeddings(
+    config: RunConfig, encoder: Encoder, texts: CatalogTexts | None, *, progress: Progress
+) -> torch.Tensor | None:
+    """(T, D) unit vectors of the training texts, made by all processes together; None if the text side learns."""
+    if texts is None or not isinstance(encoder, AlignedEncoder) or encoder.trains_text:
+        return None
+    encoder.to(inference_device(config.trainer.accelerator)).eval()
+    vectors = torch.zeros(len(texts.texts), encoder.embedding_size)
+    starts = range(0, len(texts.texts), _AT_ONCE)[rank() :: rank_count()]
+    for start in progress(starts, len(starts), "embedding texts"):
+        part = texts.texts[start : start + _AT_ONCE]
+        vectors[start : start + len(part)] = encoder.embed_texts(part).cpu()
+    return add_up(vectors)
+
+
+def truncation_line(encoder: Encoder, texts: CatalogTexts | None) -> str | None:
+    """What is cut off of the training texts, for the user; None if nothing is."""
+    if texts is None or not isinstance(encoder, LimitedTextEncoder):
+        return None
+    cut = encoder.truncated(list(texts.texts))
+    if not cut:
+        return None
+    longest = texts.texts[cut[0]]
+    return (
+        f"warning: {len(cut)} of {len(texts.texts)} different texts are longer than the {encoder.longest_text} tokens "
+        f"that the encoder reads; their ends do not count ('{longest[:40]} ...')"
+    )

@@ -1,0 +1,52 @@
+"""How a run is judged, and what is exported of it."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from simtrain.config.section import Section
+
+SplitName = Literal["train", "val", "test"]
+Monitor = Literal[
+    "map_at_r", "r_precision", "mrr", "recall_at_1", "recall_at_5", "recall_at_10",
+    "text_to_image_map_at_r", "text_to_image_recall_at_1", "text_to_image_recall_at_5", "text_to_image_recall_at_10",
+    "image_to_text_recall_at_1", "image_to_text_recall_at_5", "image_to_text_recall_at_10",
+]  # fmt: skip
+
+
+class EvaluationConfig(Section):
+    """How retrieval is judged."""
+
+    monitor: Monitor = "map_at_r"
+    """The validation figure that chooses the best epoch; those of texts are for encoders that read texts."""
+
+    captions: str | None = "{caption}"
+    """Text of each image that encoders of texts are judged by, as in `objective.templates`; null: not by captions."""
+
+    label_templates: list[str] = Field(
+        default_factory=lambda: ["a photo of a {label}", "a product photo of a {label}", "{label}"]
+    )
+    """Names of the classes that encoders of texts are judged by, over the same columns; the embeddings of several are
+    averaged. None of them: not by classes."""
+
+    gallery_splits: list[SplitName] | None = None
+    """Splits whose `gallery` images are searched; null: the evaluated split itself."""
+
+    batch_size: int = Field(default=128, ge=1, le=65536)
+    """Images embedded at once."""
+
+    bootstrap_draws: int = Field(default=2000, ge=100, le=100_000)
+    """Draws behind each confidence interval, 100 to 100000."""
+
+    confidence: float = Field(default=0.95, gt=0.5, lt=1)
+    """Level of the intervals, above 0.5 to below 1."""
+
+
+class ExportConfig(Section):
+    """What `simtrain export` writes."""
+
+    index: str = "Flat"
+    """A FAISS factory string: `Flat` (exact), `HNSW32`, `IVF1024,Flat` …"""
+
+    onnx: bool | None = None
+    """Write `encoder.onnx`; null: if the extra `export` is installed."""

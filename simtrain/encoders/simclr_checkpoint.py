@@ -1,0 +1,120 @@
+"""Pretrained ResNets from SimCLR checkpoints of any origin, and from others that hold a ResNet."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from simtrain.encoders.foreign_checkpoint import open_foreign_checkpoint
+from simtrain.encoders.resnet_architecture import Architecture, architecture_of, check_whole
+from simtrain.encoders.simclr_formats import Source, sort_tensors
+from simtrain.errors import CheckpointError
+
+_IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+_UNIT_RANGE = ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+
+
+@dataclass(frozen=True, kw_only=True)
+class SimCLRCheckpoint:
+    """A whole ResNet out of a checkpoint, and what is known of it.
+
+    Attributes:
+        source: Who wrote it; `torchvision` for any other that uses torchvision's names.
+        architecture: Of the network.
+        tensors: The network's complete state dict in torchvision's names, float32, without `fc`.
+        mean: Of each channel of an image from 0 to 1, subtracted before the network.
+        std: Divides each channel after that.
+        normalisation_is_assumed: Whether `mean` and `std` are ImageNet's for want of any sign in the file.
+        projection_head: What stood between the network and the loss, in the source's names; empty without one.
+        dropped: Names of what was of no use, by reason.
+        not_built: Classes and functions in the file, as `module.name`, which were neither looked up nor called.
+    """
+
+    source: Source
+    architecture: Architecture
+    tensors: Mapping[str, Tensor]
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    normalisation_is_assumed: bool
+    projection_head: Mapping[str, Tensor]
+    dropped: Mapping[str, tuple[str, ...]]
+    not_built: tuple[str, ...]
+
+    def describe(self) -> dict[str, Any]:
+        """Plain values for JSON: what it is, and how many tensors were left for which reason."""
+        return {
+            "source": self.source,
+            "architecture": self.architecture.name,
+            "mean": list(self.mean),
+            "std": list(self.std),
+            "normalisation_is_assumed": self.normalisation_is_assumed,
+            "projection_head": len(self.projection_head),
+            "dropped": {reason: len(names) for reason, names in self.dropped.items()},
+            "not_built": list(self.not_built),
+        }
+
+
+def read_simclr_checkpoint(path: Path) -> SimCLRCheckpoint:
+    """Find the ResNet in a checkpoint; nothing in the file is executed.
+
+    The format is told by the names in it: lightning-bolts, Google's SimCLR (converted by tonylins' simclr-converter)
+    and SimCLRv2 (by Separius' SimCLRv2-Pytorch), VISSL, lightly, MoCo, SimSiam, simtrain, or torchvision's names under
+    a usual prefix. Google's networks take images from 0 to 1, the others ImageNet's mean and deviation.
+
+    Raises:
+        CheckpointError: if it cannot be read, is of another format, was made for CIFAR, or is not all of a network:
+            every tensor of the network must be in it, and every tensor in it must have a known purpose.
+    """
+    content = open_foreign_checkpoint(path)
+    try:
+        found = sort_tensors(content.values, path=path)
+    except ValueError as error:
+        raise CheckpointError(f"{path}: {error}") from None
+    if found.without_max_pooling:
+        raise CheckpointError(
+            f"{path}: trained without the first max pooling (maxpool1: false), for the small images of CIFAR; "
+            "allowed: with it, as for ImageNet"
+        )
+    architecture = architecture_of(found.encoder, path=path)
+    check_whole(found.encoder, architecture, path=path)
+    mean, std = _UNIT_RANGE if found.source.startswith("google") else _IMAGENET
+    return SimCLRCheckpoint(
+        source=found.source,
+        architecture=architecture,
+        tensors=_complete(found.encoder, architecture),
+        mean=mean,
+        std=std,
+        normalisation_is_assumed=found.source in ("simtrain", "torchvision"),
+        projection_head=found.projection_head,
+        dropped=found.dropped,
+        not_built=content.not_built,
+    )
+
+
+def fill_resnet(network: nn.Module, checkpoint: SimCLRCheckpoint, *, model: str, path: Path) -> None:
+    """Give a ResNet without classifier all of its weights.
+
+    Args:
+        network: Such as `Architecture.network` makes.
+        checkpoint: From `read_simclr_checkpoint`.
+        model: The network's name in the configuration.
+        path: The checkpoint's, for the message.
+
+    Raises:
+        CheckpointError: if the checkpoint is of another architecture.
+    """
+    found = checkpoint.architecture.name
+    if found != model:
+        raise CheckpointError(f"{path}: holds a {found}, and encoder.model is {model}; set encoder.model: {found}")
+    network.load_state_dict(dict(checkpoint.tensors), strict=True)
+
+
+def _complete(tensors: Mapping[str, Tensor], architecture: Architecture) -> dict[str, Tensor]:
+    """In the network's order and types, with the counters that older files lack."""
+    with torch.device("meta"):
+        wanted = architecture.network().state_dict()
+    none_yet = torch.zeros((), dtype=torch.int64)
+    return {name: tensors.get(name, none_yet).to(value.dtype, copy=True).contiguous() for name, value in wanted.items()}

@@ -1,0 +1,189 @@
+"""The texts of a catalogue's images, read once, that any number of encoders can be scored by."""
+
+# Shapes: N images, M texts, P templates, D features, S scored queries.
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from simtrain.catalog.table import Catalog
+from simtrain.encoders.text import LimitedTextEncoder, TextEncoder
+from simtrain.errors import CatalogError, ConfigError
+from simtrain.evaluation.metrics import QueryScores
+from simtrain.evaluation.text_prompts import LabelPrompts, embed_prompts, filled_texts, label_prompts, template_columns
+from simtrain.evaluation.text_retrieval import TextSet
+
+SCORED = {
+    "text_to_image": ("map_at_r", "recall_at_1", "recall_at_5", "recall_at_10"),
+    "image_to_text": ("recall_at_1", "recall_at_5", "recall_at_10"),
+}
+"""Who asks -> the figures that runs are monitored and compared by."""
+
+SHOWN_AS = {"captions": "captions", "labels": "classes"}
+"""What users read, by the names of `TextTask.words`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextScores:
+    """What texts and images find of each other, query by query.
+
+    Attributes:
+        text_to_image: Texts ask.
+        image_to_text: Images ask.
+        text_clusters: (S,) what the bootstrap draws of the scored texts: the product that all images of a text are of,
+            or the text by itself.
+        image_clusters: (S,) of the scored images: products, and single images where there are none.
+    """
+
+    text_to_image: QueryScores
+    image_to_text: QueryScores
+    text_clusters: NDArray[np.int64]
+    image_clusters: NDArray[np.int64]
+
+    def values(self) -> dict[str, NDArray[np.float64]]:
+        """`text_to_image_recall_at_5` and the like -> (S,) one value per query, 0..1."""
+        found = {"text_to_image": self.text_to_image, "image_to_text": self.image_to_text}
+        return {f"{side}_{name}": found[side].values[name] for side, names in SCORED.items() for name in names}
+
+    def clusters(self) -> dict[str, NDArray[np.int64]]:
+        """The names of `values` -> (S,) what the bootstrap draws of each query."""
+        found = {"text_to_image": self.text_clusters, "image_to_text": self.image_clusters}
+        return {f"{side}_{name}": found[side] for side, names in SCORED.items() for name in names}
+
+    def means(self) -> dict[str, float]:
+        """The names of `values` -> mean, 0..1."""
+        return {name: float(values.mean()) for name, values in self.values().items()}
+
+
+@dataclass(frozen=True, kw_only=True)
+class WordTask:
+    """Images and what they are called, in captions or by the names of their classes.
+
+    Relevant to a caption are the images with the same caption; to a class's name, the images of the class. Images
+    without one can be found, and are then wrong.
+
+    Attributes:
+        prompts: The captions, or the classes in the words of each template, and those of each image.
+        templates: What they were made with.
+        image_ids: N ids.
+        image_clusters: (N,) what the bootstrap draws.
+    """
+
+    prompts: LabelPrompts
+    templates: tuple[str, ...]
+    image_ids: Sequence[str]
+    image_clusters: NDArray[np.int64]
+
+    def query_scores(self, image_embeddings: Tensor, text_encoder: TextEncoder) -> TextScores:
+        """One value per text and per image.
+
+        Args:
+            image_embeddings: (N, D) float32 unit vectors.
+            text_encoder: Into the same space; it embeds each different text once.
+        """
+        embedded = embed_prompts(self.prompts, text_encoder)
+        words = TextSet(
+            image_embeddings=image_embeddings,
+            image_ids=self.image_ids,
+            image_groups=self.prompts.classes,
+            text_embeddings=embedded.to(image_embeddings.device),
+            texts=[texts[0] for texts in self.prompts.texts],
+            text_groups=np.arange(len(self.prompts.texts)),
+        )
+        by_text, by_image = words.text_to_image(), words.image_to_text()
+        return TextScores(
+            text_to_image=by_text,
+            image_to_text=by_image,
+            text_clusters=self._text_clusters()[by_text.query_rows],
+            image_clusters=self.image_clusters[by_image.query_rows],
+        )
+
+    def truncated(self, text_encoder: TextEncoder) -> int | None:
+        """Different texts longer than the encoder reads; None if it does not say."""
+        if not isinstance(text_encoder, LimitedTextEncoder):
+            return None
+        return len(text_encoder.truncated([text for texts in self.prompts.texts for text in texts]))
+
+    def _text_clusters(self) -> NDArray[np.int64]:
+        """(M,) the cluster of each text's images where they are of one; else a number of its own."""
+        classes, texts = self.prompts.classes, len(self.prompts.texts)
+        told = classes >= 0
+        first, last = np.full(texts, np.iinfo(np.int64).max), np.full(texts, -1)
+        np.minimum.at(first, classes[told], self.image_clusters[told])
+        np.maximum.at(last, classes[told], self.image_clusters[told])
+        return np.where(first == last, first, self.image_clusters.max() + 1 + np.arange(texts))
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextTask:
+    """The texts of N images; of captions and labels at least one is there.
+
+    Attributes:
+        captions: None: no image has one.
+        labels: The names of their classes; None: no image has one.
+    """
+
+    captions: WordTask | None
+    labels: WordTask | None
+
+    def words(self) -> dict[str, WordTask]:
+        """Those that are there by name, `captions` first."""
+        found = {"captions": self.captions, "labels": self.labels}
+        return {name: words for name, words in found.items() if words is not None}
+
+    def score(self, image_embeddings: Tensor, text_encoder: TextEncoder) -> dict[str, float]:
+        """(N, D) unit embeddings of the images -> the mean of each figure of texts, 0..1.
+
+        They are of captions where there are captions, else of the names of classes.
+        """
+        return self.query_scores(image_embeddings, text_encoder).means()
+
+    def query_scores(self, image_embeddings: Tensor, text_encoder: TextEncoder) -> TextScores:
+        """What `score` is the mean of, query by query: for intervals and paired comparisons."""
+        return next(iter(self.words().values())).query_scores(image_embeddings, text_encoder)
+
+    def every_score(self, image_embeddings: Tensor, text_encoder: TextEncoder) -> dict[str, TextScores]:
+        """Those of captions and of the names of classes, by the names of `words`."""
+        return {name: words.query_scores(image_embeddings, text_encoder) for name, words in self.words().items()}
+
+
+def text_task(
+    catalog: Catalog, rows: NDArray[np.int64], *, captions: str | None, templates: Sequence[str]
+) -> TextTask | None:
+    """The texts of catalogue rows; None if none of these images has any.
+
+    Args:
+        catalog: Where captions, classes and products are.
+        rows: (N,) of the images that are searched and that ask.
+        captions: Template of one caption for each image, such as `{caption}`; None: without captions.
+        templates: Of the names of classes, such as `a photo of a {label}`, over the same columns; several are averaged
+            to one embedding for each class. None of them: without classes.
+
+    Raises:
+        ConfigError: for a template that is none, or templates over different columns.
+        CatalogError: for a column that the catalogue does not have.
+    """
+    told = _word_task(catalog, rows, [] if captions is None else [captions], setting="evaluation.captions")
+    named = _word_task(catalog, rows, templates, setting="evaluation.label_templates")
+    return None if told is None and named is None else TextTask(captions=told, labels=named)
+
+
+def _word_task(catalog: Catalog, rows: NDArray[np.int64], templates: Sequence[str], *, setting: str) -> WordTask | None:
+    try:
+        for template in templates:
+            template_columns(template)
+        if not any(any(filled_texts(catalog, rows, template)) for template in templates):
+            return None
+        prompts = label_prompts(catalog, rows, templates)
+    except (ConfigError, CatalogError) as error:
+        raise type(error)(f"{setting}: {error}") from None
+    products = catalog.groups(["product"])[rows]
+    return WordTask(
+        prompts=prompts,
+        templates=tuple(templates),
+        image_ids=[str(name) for name in catalog.rows["id"].iloc[rows]],
+        image_clusters=np.where(products >= 0, products, products.max(initial=-1) + 1 + np.arange(len(rows))),
+    )

@@ -1,0 +1,293 @@
+"""How similar is similar enough? Similarities above which a stated share of the results shown is right.
+
+The pairs counted are those that a shop looks at: each query with its k nearest neighbours, as a search shows them. "Of
+the results shown with a similarity of at least this, 95 % are relevant" is a promise about search. Relevant ones among
+*all* pairs are another prior: most of them are of the few largest groups (a class of 700 images has 489,300), and no
+search shows them. High thresholds hardly differ, as pairs above them are neighbours anyway, but recalls do: on 2,394
+rendered pictures of furniture in 12 categories, precision 0.9 was reached at 0.794 by 10 neighbours and at 0.797 by all
+pairs, with a recall of 40 % and of 1 %. `neighbours` as large as the gallery counts all pairs.
+
+Neighbours depend on the gallery: a threshold belongs to one encoder and to catalogues of about the size and kind that
+it was measured on. With an eighth of those products the 0.794 was 0.725.
+"""
+
+# Shapes: Q queries, G gallery items, D features, A asking queries, k neighbours, L pairs, B queries of one block.
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from simtrain.evaluation.metrics import NO_GROUP, RetrievalSet
+from simtrain.evaluation.ranking import nearest_neighbours
+from simtrain.evaluation.statistics import cluster_bootstrap_interval
+
+_TILE_ELEMENTS = 2**22
+"""Similarities held at once for the histogram: 16 MiB, and ten times as much while they are counted."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ThresholdSettings:
+    """What to calibrate, and on how much. `config.py` holds the defaults."""
+
+    precisions: Sequence[float]
+    """Wanted shares of relevant pairs; each above 0 and below 1, such as 0.9, 0.95 and 0.99."""
+    neighbours: int
+    """k, the results that a search shows; >= 1, such as 10."""
+    minimum_errors: int
+    """A threshold needs so many pairs that this number of wrong ones is expected among them at the wanted precision:
+    5 asks for 50 pairs at 0.9, 100 at 0.95 and 500 at 0.99; >= 1."""
+    maximum_queries: int
+    """Of more queries than this so many are drawn at random; >= 1, such as 5000."""
+    bins: int
+    """Of the histograms, from similarity -1 to 1; >= 1, such as 200."""
+    draws: int
+    """Of the bootstrap over products behind each precision's interval; >= 1, such as 2000."""
+    confidence: float
+    """Of these intervals; between 0 and 1, such as 0.95."""
+    seed: int
+    """Of the drawn queries and of the bootstrap; >= 0."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Threshold:
+    """The similarity for one wanted precision, or why there is none."""
+
+    wanted_precision: float
+    similarity: float | None
+    """The lowest one with the wanted precision among the pairs at or above it; None if `reason` says why not."""
+    precision: float | None
+    """Of the pairs at or above it."""
+    precision_low: float | None
+    """Lower end of its interval; None without a threshold, or if all pairs are of one product. Pairs are less evidence
+    than they seem, as two images are often each other's neighbours and a product's images succeed together. The
+    interval knows that, but not that the similarity was looked for: where a precision can barely be reached, expect
+    less of it on other products."""
+    precision_high: float | None
+    """Upper end."""
+    recall: float | None
+    """Share of the relevant neighbours shown (of all similarities) that are at or above it."""
+    positives: int
+    """Relevant pairs at or above it; 0 without a threshold."""
+    negatives: int
+    """The other pairs at or above it; 0 without a threshold."""
+    queries: int
+    """Queries that those pairs belong to; 0 without a threshold."""
+    stricter_hold: bool | None
+    """Every higher similarity with enough pairs above it reaches the precision as well. False where the most similar
+    pairs are often wrong: copies of one image under two products, labels in error."""
+    reason: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SimilarityHistogram:
+    """Pairs by similarity; bin i holds those from `edges[i]` to below `edges[i + 1]`, the last also those of 1."""
+
+    edges: tuple[float, ...]
+    positives: tuple[int, ...]
+    negatives: tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SimilarityThresholds:
+    """Thresholds of one encoder on one split, and what they stand on."""
+
+    thresholds: tuple[Threshold, ...]
+    """In the order of the wanted precisions."""
+    neighbours: int
+    """k."""
+    queries: int
+    """Counted: those that ask and were drawn."""
+    queries_drawn_from: int
+    """That ask: all with a group, also those without anything relevant to find."""
+    gallery: int
+    """Images that were searched: always all of them, so that drawing queries does not change the share of pairs."""
+    positives: int
+    """Relevant ones among the pairs of queries and their k neighbours."""
+    negatives: int
+    """The others."""
+    neighbour_pairs: SimilarityHistogram
+    """Queries with their k neighbours: what the thresholds come from."""
+    all_pairs: SimilarityHistogram
+    """The same queries with the whole gallery."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Pairs:
+    """Queries and neighbours, by falling similarity."""
+
+    similarities: NDArray[np.float64]
+    relevant: NDArray[np.bool_]
+    queries: NDArray[np.int64]
+    clusters: NDArray[np.int64]
+
+
+def similarity_thresholds(
+    retrieval: RetrievalSet, clusters: NDArray[np.int64], *, settings: ThresholdSettings
+) -> SimilarityThresholds:
+    """Calibrate thresholds on held-out images: a validation split that chose no weights, never the training images.
+
+    Queries with a group ask, also those without anything to find: shops have such too, and whatever is shown for them
+    is wrong. As in the metrics, a query is not its own neighbour, and gallery items without a group are relevant to
+    none. From more than `maximum_queries` some are drawn, each of which still sees the whole gallery: the share of
+    relevant pairs stays right without weights, which drawing pairs would not give.
+
+    Args:
+        retrieval: Queries and gallery; leave-one-out is the same set twice.
+        clusters: (Q,) the product of each query, which the bootstrap draws.
+        settings: What is wanted.
+
+    Raises:
+        ValueError: No query with a group, settings out of range, or as `nearest_neighbours`.
+    """
+    _check(retrieval, clusters, settings)
+    asking = np.flatnonzero(retrieval.query_groups != NO_GROUP)
+    if len(asking) == 0:
+        raise ValueError(f"none of {len(retrieval.query_groups)} queries has a group")
+    queries = asking
+    if len(asking) > settings.maximum_queries:
+        generator = np.random.default_rng(settings.seed)
+        queries = np.sort(generator.choice(asking, settings.maximum_queries, replace=False))
+    pairs = _neighbour_pairs(retrieval, clusters, queries, neighbours=settings.neighbours)
+    positives = int(pairs.relevant.sum())
+    return SimilarityThresholds(
+        thresholds=tuple(_threshold(pairs, precision, settings=settings) for precision in settings.precisions),
+        neighbours=settings.neighbours,
+        queries=len(queries),
+        queries_drawn_from=len(asking),
+        gallery=len(retrieval.gallery_ids),
+        positives=positives,
+        negatives=len(pairs.relevant) - positives,
+        neighbour_pairs=_histogram(_counts(pairs.similarities, pairs.relevant, bins=settings.bins)),
+        all_pairs=_histogram(_counts_of_all_pairs(retrieval, queries, bins=settings.bins)),
+    )
+
+
+def _neighbour_pairs(
+    retrieval: RetrievalSet, clusters: NDArray[np.int64], queries: NDArray[np.int64], *, neighbours: int
+) -> _Pairs:
+    rows, similarities = nearest_neighbours(
+        retrieval.query_embeddings[torch.from_numpy(queries).to(retrieval.query_embeddings.device)],
+        retrieval.gallery_embeddings,
+        query_ids=[retrieval.query_ids[row] for row in queries],
+        gallery_ids=retrieval.gallery_ids,
+        k=min(neighbours, len(retrieval.gallery_ids)),
+    )
+    places, ranks = np.nonzero(rows >= 0)
+    found = similarities[places, ranks].astype(np.float64)
+    falling = np.argsort(-found, kind="stable")
+    relevant = retrieval.gallery_groups[rows[places, ranks]] == retrieval.query_groups[queries[places]]
+    asked = queries[places[falling]]
+    return _Pairs(similarities=found[falling], relevant=relevant[falling], queries=asked, clusters=clusters[asked])
+
+
+def _threshold(pairs: _Pairs, wanted: float, *, settings: ThresholdSettings) -> Threshold:
+    # Pairs of equal similarity pass a threshold together, so it can only lie where the similarity changes.
+    ends = np.flatnonzero(np.diff(pairs.similarities, append=-np.inf) < 0)
+    precisions = np.cumsum(pairs.relevant)[ends] / (ends + 1)
+    needed = math.ceil(round(settings.minimum_errors / (1.0 - wanted), 6))
+    enough = ends + 1 >= needed
+    if not enough.any():
+        return _no_threshold(wanted, f"{len(pairs.relevant)} pairs, but precision {wanted:g} needs {needed} or more")
+    reached = enough & (precisions >= wanted)
+    if not reached.any():
+        best = float(precisions[enough].max())
+        return _no_threshold(wanted, f"the highest precision of {needed} or more pairs is {best:.3f}")
+    last = int(np.flatnonzero(reached)[-1])
+    shown = slice(0, int(ends[last]) + 1)
+    positives = int(pairs.relevant[shown].sum())
+    interval = cluster_bootstrap_interval(
+        pairs.relevant[shown].astype(np.float64),
+        pairs.clusters[shown],
+        draws=settings.draws,
+        confidence=settings.confidence,
+        seed=settings.seed,
+    )
+    return Threshold(
+        wanted_precision=wanted,
+        similarity=float(pairs.similarities[ends[last]]),
+        precision=interval.mean,
+        precision_low=None if math.isnan(interval.low) else interval.low,
+        precision_high=None if math.isnan(interval.high) else interval.high,
+        recall=positives / int(pairs.relevant.sum()),
+        positives=positives,
+        negatives=int(ends[last]) + 1 - positives,
+        queries=len(np.unique(pairs.queries[shown])),
+        stricter_hold=bool(reached[: last + 1][enough[: last + 1]].all()),
+        reason=None,
+    )
+
+
+def _no_threshold(wanted: float, reason: str) -> Threshold:
+    return Threshold(
+        wanted_precision=wanted,
+        similarity=None,
+        precision=None,
+        precision_low=None,
+        precision_high=None,
+        recall=None,
+        positives=0,
+        negatives=0,
+        queries=0,
+        stricter_hold=None,
+        reason=reason,
+    )
+
+
+def _counts_of_all_pairs(retrieval: RetrievalSet, queries: NDArray[np.int64], *, bins: int) -> NDArray[np.int64]:
+    """(2, bins): all pairs but those of an image with itself, not relevant and relevant."""
+    columns = {item_id: column for column, item_id in enumerate(retrieval.gallery_ids)}
+    own = np.array([columns.get(retrieval.query_ids[row], -1) for row in queries], dtype=np.int64)
+    device = retrieval.gallery_embeddings.device
+    gallery_groups = torch.tensor(retrieval.gallery_groups, device=device)
+    counts = np.zeros((2, bins), dtype=np.int64)
+    step = max(1, _TILE_ELEMENTS // max(1, *retrieval.gallery_embeddings.shape))
+    for start in range(0, len(queries), step):
+        block = torch.from_numpy(queries[start : start + step]).to(device)
+        similarities = retrieval.query_embeddings[block] @ retrieval.gallery_embeddings.T
+        places = ((similarities + 1.0) * (bins / 2)).long().clamp_(0, bins - 1)
+        query_groups = torch.tensor(retrieval.query_groups[queries[start : start + step]], device=device)
+        places += bins * (query_groups[:, None] == gallery_groups)
+        own_columns = torch.from_numpy(own[start : start + step]).to(device)
+        in_gallery = torch.nonzero(own_columns >= 0)[:, 0]
+        places[in_gallery, own_columns[in_gallery]] = 2 * bins
+        counts += torch.bincount(places.ravel(), minlength=2 * bins + 1)[: 2 * bins].reshape(2, bins).cpu().numpy()
+    return counts
+
+
+def _counts(similarities: NDArray[np.float64], relevant: NDArray[np.bool_], *, bins: int) -> NDArray[np.int64]:
+    places = np.clip(((similarities + 1.0) * (bins / 2)).astype(np.int64), 0, bins - 1)
+    return np.bincount(places + bins * relevant, minlength=2 * bins).reshape(2, bins)
+
+
+def _histogram(counts: NDArray[np.int64]) -> SimilarityHistogram:
+    negatives, positives = counts.tolist()
+    edges = np.linspace(-1.0, 1.0, len(negatives) + 1)
+    return SimilarityHistogram(edges=tuple(edges.tolist()), positives=tuple(positives), negatives=tuple(negatives))
+
+
+def _check(retrieval: RetrievalSet, clusters: NDArray[np.int64], settings: ThresholdSettings) -> None:
+    for name, of_each, side, ids in (
+        ("query_groups", retrieval.query_groups, "query_ids", retrieval.query_ids),
+        ("gallery_groups", retrieval.gallery_groups, "gallery_ids", retrieval.gallery_ids),
+        ("clusters", clusters, "query_ids", retrieval.query_ids),
+    ):
+        if of_each.shape != (len(ids),):
+            raise ValueError(f"{name} has shape {of_each.shape}, but {side} has {len(ids)}")
+    for precision in settings.precisions:
+        if not 0.0 < precision < 1.0:
+            raise ValueError(f"precisions has {precision}; allowed: above 0 and below 1, such as 0.95")
+    for name in ("neighbours", "minimum_errors", "maximum_queries", "bins"):
+        number = getattr(settings, name)
+        if number < 1:
+            raise ValueError(f"{name} is {number}; allowed: 1 or more")

@@ -1,0 +1,52 @@
+"""Images with their texts (CLIP, https://arxiv.org/abs/2103.00020)."""
+
+import torch
+from torch import Tensor
+from typing_extensions import override
+
+from simtrain.encoders.base import Encoder
+from simtrain.evaluation.protocol import RetrievalTask
+from simtrain.losses.value import LossValue
+from simtrain.modules.base import RetrievalModule
+from simtrain.modules.seen import SeenBatch, SideTerms, TrainingSettings
+from simtrain.modules.words import Words
+
+
+class ImageTextModule(RetrievalModule):
+    """Each image picks out its text among all texts of the batch, and each text its image.
+
+    Args:
+        words: The texts and their loss.
+        encoder: What is fine-tuned; an `AlignedEncoder`.
+        settings: Optimizer, freezing, averaging, memory.
+        validation: What validation scores, or None.
+        side: Holds the same `words`, and what the encoder is held to.
+    """
+
+    def __init__(
+        self,
+        *,
+        words: Words,
+        encoder: Encoder,
+        settings: TrainingSettings,
+        validation: RetrievalTask | None,
+        side: SideTerms,
+    ) -> None:
+        super().__init__(encoder=encoder, head=None, settings=settings, validation=validation, side=side)
+        self._words = words
+
+    @property
+    @override
+    def temperature(self) -> float:
+        return float(torch.exp(-self._aligned().logit_scale.detach()))
+
+    @override
+    def loss(self, seen: SeenBatch) -> LossValue:
+        assert seen.told is not None
+        loss = self._words.value(self._aligned(), seen.told)
+        return LossValue(total=loss, parts={"image_text": loss.detach()})
+
+    @override
+    def positives(self, seen: SeenBatch) -> Tensor:
+        samples, views = seen.rows.shape
+        return torch.arange(samples, device=seen.rows.device).repeat(views)

@@ -1,0 +1,57 @@
+"""The validation of an epoch: embeddings of all processes, scored by the first."""
+
+# Shapes: n images of a batch, D features.
+
+from typing import cast
+
+import torch
+from torch import Tensor
+
+from simtrain.encoders.base import Encoder
+from simtrain.encoders.text import TextEncoder
+from simtrain.evaluation.protocol import RetrievalTask
+from simtrain.evaluation.text_task import TextTask
+from simtrain.evaluation.worst import worst_queries
+from simtrain.training.ranks import add_up, from_first, rank
+from simtrain.training.tracking.worst_queries import WorstQuery
+
+
+class EpochValidation:
+    """Collects the embeddings of an epoch's validation.
+
+    Args:
+        task: What is scored.
+        texts: Texts of the task's images that are scored too; None: none.
+        worst: Queries that are kept to be shown.
+    """
+
+    def __init__(self, task: RetrievalTask, *, texts: TextTask | None, worst: int) -> None:
+        self._task = task
+        self._texts = texts
+        self._worst = worst
+        self._found: list[tuple[Tensor, Tensor]] = []
+
+    def add(self, positions: Tensor, vectors: Tensor) -> None:
+        """(n,) places in the task's rows and their (n, D) unit embeddings."""
+        self._found.append((positions.cpu(), vectors.cpu()))
+
+    def finish(self, encoder: Encoder) -> tuple[dict[str, float], list[WorstQuery] | None]:
+        """Figures by name, the same on every process, and on the first one the worst queries; then begin anew.
+
+        Args:
+            encoder: The one that made the embeddings; texts, if any, are embedded by it.
+        """
+        found, self._found = self._found, []
+        embeddings = torch.zeros(len(self._task.rows), encoder.embedding_size)
+        for positions, vectors in found:
+            embeddings[positions] = vectors
+        embeddings = add_up(embeddings)
+        figures: dict[str, float] = {}
+        worst = None
+        if rank() == 0:
+            scores = self._task.score(embeddings)
+            figures = scores.means()
+            worst = worst_queries(self._task, embeddings, scores, count=self._worst)
+            if self._texts is not None:
+                figures |= self._texts.score(embeddings, cast(TextEncoder, encoder))
+        return from_first(figures), worst

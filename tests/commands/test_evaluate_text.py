@@ -1,0 +1,298 @@
+"""Judging encoders by texts: before training, after it, and against the start of a run."""
+
+import shutil
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from sentence_transformers import SentenceTransformer
+from sklearn.metrics import accuracy_score, balanced_accuracy_score
+from tiny_clip import make_tiny_clip
+
+from simtrain.build import build_encoder, build_text_validation, build_validation, start_encoder
+from simtrain.catalog.progress import silent
+from simtrain.catalog.store.reader import open_images
+from simtrain.catalog.table import Catalog, write_catalog
+from simtrain.cli.screen import print_evaluation
+from simtrain.commands.evaluate import EvaluationReport, evaluate
+from simtrain.commands.fit import fit
+from simtrain.commands.judging import embed_rows
+from simtrain.commands.runs import Run, open_run
+from simtrain.commands.tuned import tuned_encoder
+from simtrain.commands.untouched import zero_shot_figures
+from simtrain.config import RunConfig
+from simtrain.encoders.base import Encoder
+from simtrain.errors import CatalogError, ConfigError, SimtrainError
+from simtrain.evaluation.closeness import Kept
+
+MakeConfig = Callable[..., RunConfig]
+Item = TypeVar("Item")
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_tiny_clip(tmp_path_factory.mktemp("clip") / "model")
+
+
+@pytest.fixture
+def config(make_config: MakeConfig, model: Path) -> RunConfig:
+    return clip_config(make_config, model)
+
+
+@pytest.fixture
+def trained(config: RunConfig) -> Run:
+    folder = fit(config, resume=False, say=lambda line: None, progress=silent, step=lambda step: None).folder
+    return open_run(str(folder), checkpoints=folder.parent)
+
+
+def clip_config(make_config: MakeConfig, model: Path, **sections: Any) -> RunConfig:
+    return make_config(
+        encoder={"kind": "clip", "model": str(model)},
+        trainer={"epochs": 1, "accelerator": "cpu"},
+        optimizer={"learning_rate": 1e-3},
+        **sections,
+    )
+
+
+def zero_shot(config: RunConfig, *, split: str = "test") -> EvaluationReport:
+    return evaluate(config, run=None, split=split, alpha=None, progress=silent)
+
+
+def with_captions(catalog: Catalog, folder: Path, captions: Sequence[str | None]) -> str:
+    """A copy of the catalogue whose captions are these, over and over."""
+    folder.mkdir()
+    column = [captions[row % len(captions)] for row in range(len(catalog.rows))]
+    write_catalog(Catalog(rows=catalog.rows.assign(caption=column), root=catalog.root, folder=folder))
+    return str(folder)
+
+
+def embedded(encoder: Encoder, catalog: Catalog, config: RunConfig) -> NDArray[np.float32]:
+    images = open_images(catalog, smallest=encoder.preprocessing.image_size).reader
+    rows = catalog.rows_of(["test"]).tolist()
+    return embed_rows(encoder, images, rows, config=config, progress=silent).numpy()
+
+
+def test_captions_are_judged_as_plain_sentence_transformers_would(
+    config: RunConfig, catalog: Catalog, model: Path
+) -> None:
+    found = zero_shot(config).text
+    assert found is not None
+    assert found.captions is not None
+    told = catalog.rows["caption"].iloc[catalog.rows_of(["test"])].to_numpy()
+    texts = sorted(set(told))
+    vectors = SentenceTransformer(str(model), device="cpu").encode(texts, normalize_embeddings=True)
+    similarities = vectors @ embedded(build_encoder(config.encoder, load=True), catalog, config).T
+    for k in (1, 5, 10):
+        hits = [text in told[np.argsort(-row)[:k]] for text, row in zip(texts, similarities, strict=True)]
+        assert found.captions.text_to_image.metrics[f"recall_at_{k}"].mean == pytest.approx(np.mean(hits))
+        nearest = np.argsort(-similarities.T)[:, :k]
+        hits = [text in np.array(texts)[row] for text, row in zip(told, nearest, strict=True)]
+        assert found.captions.image_to_text.metrics[f"recall_at_{k}"].mean == pytest.approx(np.mean(hits))
+
+
+def test_classes_are_told_apart_by_the_mean_of_their_prompts(config: RunConfig, catalog: Catalog, model: Path) -> None:
+    found = zero_shot(config).text
+    assert found is not None
+    assert found.labels is not None
+    told = catalog.rows["label"].iloc[catalog.rows_of(["test"])].to_numpy()
+    names = np.array(sorted(set(told)))
+    plain = SentenceTransformer(str(model), device="cpu")
+    prompts = [
+        plain.encode([template.format(label=name) for name in names], normalize_embeddings=True)
+        for template in ("a photo of a {label}", "a product photo of a {label}", "{label}")
+    ]
+    images = embedded(build_encoder(config.encoder, load=True), catalog, config)
+    ensemble = np.mean(prompts, axis=0)
+    ensemble /= np.linalg.norm(ensemble, axis=1, keepdims=True)
+    guessed = names[(images @ ensemble.T).argmax(axis=1)]
+    assert found.labels.zero_shot["accuracy"].mean == pytest.approx(accuracy_score(told, guessed))
+    assert found.labels.zero_shot["mean_class_accuracy"].mean == pytest.approx(balanced_accuracy_score(told, guessed))
+
+
+def test_images_are_embedded_once_for_images_and_texts(config: RunConfig) -> None:
+    told: list[str] = []
+
+    def listen(items: Iterable[Item], total: int, description: str, /) -> Iterable[Item]:
+        told.append(description)
+        return items
+
+    evaluate(config, run=None, split="test", alpha=None, progress=listen)
+    assert told == ["embedding images"]
+
+
+def test_an_encoder_without_words_has_no_figures_of_texts(make_config: MakeConfig) -> None:
+    report = zero_shot(make_config(encoder={"kind": "pixels"}, evaluation={"bootstrap_draws": 100}))
+    assert (report.to_dict()["text"], report.to_dict()["kept"], report.unjudged) == (None, None, [])
+
+
+def test_a_column_without_values_is_skipped_and_told(
+    make_config: MakeConfig, model: Path, catalog: Catalog, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shop = with_captions(catalog, tmp_path / "shop", [None])
+    report = zero_shot(clip_config(make_config, model, catalog=shop))
+    assert report.text is not None
+    assert report.text.captions is None
+    assert report.text.labels is not None
+    print_evaluation(report)
+    screen = capsys.readouterr().out
+    assert "\ncaptions: no image has a value of caption\n" in screen
+    assert "classes   text_to_image_map_at_r " in screen
+
+
+def test_without_any_text_both_are_told(make_config: MakeConfig, model: Path, catalog: Catalog, tmp_path: Path) -> None:
+    shop = with_captions(catalog, tmp_path / "shop", [None])
+    judged = {"bootstrap_draws": 100, "label_templates": ["a {caption} {label}"]}
+    report = zero_shot(clip_config(make_config, model, catalog=shop, evaluation=judged))
+    assert report.text is None
+    assert report.unjudged == [
+        "captions: no image has a value of caption",
+        "classes: no image has a value of caption + label",
+    ]
+
+
+def test_what_is_not_asked_for_is_not_missed(make_config: MakeConfig, model: Path) -> None:
+    judged = {"bootstrap_draws": 100, "label_templates": [], "captions": None}
+    report = zero_shot(clip_config(make_config, model, evaluation=judged))
+    assert (report.text, report.unjudged) == (None, [])
+
+
+@pytest.mark.parametrize(
+    ("asked", "error", "message"),
+    [
+        (
+            {"captions": "{captoin}"},
+            CatalogError,
+            "evaluation.captions: SHOP/catalog.parquet: no column 'captoin', which the template '{captoin}' needs; "
+            "did you mean 'caption'?",
+        ),
+        (
+            {"label_templates": ["a {label}", "a {"]},
+            ConfigError,
+            "evaluation.label_templates: template 'a {': Single '{' encountered in format string; write a column as "
+            "{label}, and a brace that is meant as one twice",
+        ),
+    ],
+)
+def test_a_wrong_template_is_told_before_anything_is_opened(
+    make_config: MakeConfig, catalog: Catalog, asked: dict[str, Any], error: type[SimtrainError], message: str
+) -> None:
+    config = clip_config(make_config, Path("/no/such/model"), evaluation=asked)
+    with pytest.raises(error) as caught:
+        zero_shot(config)
+    assert str(caught.value) == message.replace("SHOP", str(catalog.folder))
+
+
+def test_long_and_missing_captions_are_counted(
+    make_config: MakeConfig, model: Path, catalog: Catalog, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shop = with_captions(catalog, tmp_path / "shop", ["a red mug", "mug " * 100, None])
+    print_evaluation(zero_shot(clip_config(make_config, model, catalog=shop)))
+    without = catalog.rows_of(["test"]) % 3 == 2
+    screen = capsys.readouterr().out.splitlines()
+    assert "captions: 1 texts are longer than the 77 tokens that the encoder reads; their ends do not count" in screen
+    assert f"captions: {without.sum()} images have none, and are wrong wherever they are found" in screen
+
+
+def test_a_run_is_compared_with_its_start(trained: Run, catalog: Catalog, capsys: pytest.CaptureFixture[str]) -> None:
+    config = trained.config
+    report = evaluate(config, run=trained, split="test", alpha=1.0, progress=silent)
+    assert report.kept is not None
+    encoders = tuned_encoder(config, trained.folder, alpha=1.0), start_encoder(config.encoder, trained.folder)
+    now, before = (embedded(encoder, catalog, config) for encoder in encoders)
+    cosines = (now * before).sum(axis=1)
+    assert cosines.mean() < 0.9999
+    assert report.kept.images == len(cosines)
+    found = [report.kept.mean, report.kept.low, report.kept.lowest]
+    assert found == pytest.approx([cosines.mean(), np.quantile(cosines, 0.05), cosines.min()], abs=1e-5)
+    untouched = zero_shot(config).text
+    assert untouched is not None
+    assert untouched.captions is not None
+    assert report.text is not None
+    assert report.text.captions is not None
+    name = "text_to_image_recall_at_5"
+    first, last = (of.text_to_image.metrics["recall_at_5"].mean for of in (untouched.captions, report.text.captions))
+    assert report.kept.start["captions"][name] == pytest.approx(first)
+    assert report.kept.lost["captions"][name].mean == pytest.approx(first - last)
+    print_evaluation(report)
+    assert (
+        f"{name} of captions: {100 * (first - last):.1f} points lost of {100 * first:.1f} (" in capsys.readouterr().out
+    )
+
+
+def test_a_share_of_nothing_is_the_start(trained: Run) -> None:
+    report = evaluate(trained.config, run=trained, split="test", alpha=0.0, progress=silent)
+    assert report.kept is not None
+    assert report.alpha == 0
+    assert report.kept.lowest == pytest.approx(1, abs=1e-5)
+    assert {found.mean for of_words in report.kept.lost.values() for found in of_words.values()} == {0}
+
+
+def test_a_run_whose_start_is_gone_is_judged_without_it(trained: Run) -> None:
+    shutil.rmtree(trained.folder / "encoder")
+    report = evaluate(trained.config, run=trained, split="test", alpha=1.0, progress=silent)
+    assert report.kept is None
+    assert report.unjudged == [
+        f"how far the images have moved is not known: {trained.folder / 'encoder' / 'modules.json'}: missing: the "
+        "weights that the run began with were not kept; begin it again"
+    ]
+
+
+def report_of(config: RunConfig, kept: Kept, *, text_model: str | None) -> EvaluationReport:
+    report = zero_shot(config)
+    return replace(report, kept=kept, encoder={**report.encoder, "text_model": text_model})
+
+
+@pytest.mark.parametrize(("cosine", "text_model", "warned"), [(0.8, "m", True), (0.95, "m", False), (0.8, None, False)])
+def test_a_text_model_that_no_longer_fits_is_warned_of(
+    config: RunConfig, capsys: pytest.CaptureFixture[str], cosine: float, text_model: str | None, warned: bool
+) -> None:
+    kept = Kept(images=24, mean=cosine, low=cosine, lowest=cosine, start={}, lost={}, confidence=0.95)
+    print_evaluation(report_of(config, kept, text_model=text_model))
+    lines = capsys.readouterr().out.splitlines()
+    assert (
+        f"against the start of the run: cosine of 24 images {cosine:.3f} on average, 5 % of them below {cosine:.3f}, "
+        f"the lowest {cosine:.3f}" in lines
+    )
+    warning = (
+        "warning: encoder.text_model was made for the start, which the images have left (their cosine is below 0.9 on "
+        "average); find a smaller alpha with simtrain interpolate, or train with a larger objective.keep.distillation"
+    )
+    assert (warning in lines) is warned
+
+
+def first_figures(config: RunConfig, catalog: Catalog, record: dict[str, Any]) -> tuple[dict[str, float], list[str]]:
+    encoder, said = build_encoder(config.encoder, load=True), list[str]()
+    task = build_validation(config, catalog)
+    figures = zero_shot_figures(
+        config,
+        open_images(catalog, smallest=encoder.preprocessing.image_size).reader,
+        encoder,
+        task,
+        record,
+        texts=build_text_validation(config, catalog, task),
+        say=said.append,
+        progress=silent,
+    )
+    return figures, said
+
+
+def test_the_untouched_encoders_texts_go_on_record(config: RunConfig, catalog: Catalog) -> None:
+    record: dict[str, Any] = {}
+    figures, said = first_figures(config, catalog, record)
+    judged = zero_shot(config, split="val").text
+    assert judged is not None
+    assert record["zero_shot"]["text"] == judged.to_dict()
+    recall = record["zero_shot"]["text"]["captions"]["text_to_image"]["metrics"]["recall_at_5"]["mean"]
+    assert figures["text_to_image_recall_at_5"] == recall
+    assert said[0].endswith(f"  text_to_image_recall_at_5 {recall:.3f}")
+    again, nothing = first_figures(config, catalog, record)
+    assert (again, nothing) == (figures, [])
+
+
+def test_a_record_from_before_there_were_texts_is_read(config: RunConfig, catalog: Catalog) -> None:
+    record = {"zero_shot": {"split": "val", "metrics": {"map_at_r": {"mean": 0.5, "low": None, "high": None}}}}
+    assert first_figures(config, catalog, record) == ({"map_at_r": 0.5}, [])

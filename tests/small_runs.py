@@ -1,0 +1,56 @@
+"""Runs of one short training, for the tests of what is done with a run afterwards."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from simtrain.catalog.progress import silent
+from simtrain.catalog.table import Catalog
+from simtrain.commands.fit import fit
+from simtrain.commands.interpolate import interpolate
+from simtrain.commands.interpolation_report import Interpolation
+from simtrain.commands.runs import Run, open_run
+from simtrain.config import parse_run_config
+
+
+def train(catalog: Catalog, checkpoints: Path, **sections: Any) -> Run:
+    """One epoch, whose end counts as the best whether it is or not; keyword arguments replace sections."""
+    tree = {
+        "catalog": str(catalog.folder),
+        "run": "small",
+        "checkpoints": str(checkpoints),
+        "objective": {"kind": "simclr", "positive": "product"},
+        "data": {"batch_size": 16, "workers": 0},
+        "optimizer": {"learning_rate": 1e-3},
+        "trainer": {"epochs": 1, "accelerator": "cpu"},
+        "evaluation": {"bootstrap_draws": 100},
+        "export": {"onnx": False},
+    }
+    config = parse_run_config({**tree, **sections}, where="test")
+    folder = fit(config, resume=False, say=lambda line: None, progress=silent, step=lambda step: None).folder
+    shutil.copy(folder / "last.ckpt", folder / "best.ckpt")
+    return open_run(str(folder), checkpoints=checkpoints)
+
+
+def copied(run: Run, checkpoints: Path) -> Run:
+    """A run of its own that a test may change."""
+    shutil.copytree(run.folder, checkpoints / run.folder.name)
+    return open_run(run.folder.name, checkpoints=checkpoints)
+
+
+def again(run: Run, *overrides: str) -> Run:
+    """The run with other settings."""
+    return open_run(str(run.folder), checkpoints=Path(), overrides=overrides)
+
+
+def sweep(run: Run, **settings: Any) -> Interpolation:
+    """Three mixes; keyword arguments replace settings."""
+    usual = {"bound": 1.0, "steps": 3, "metric": None, "text_metric": None, "progress": silent}
+    return interpolate(run, **{**usual, **settings})
+
+
+def choose(run: Run, alpha: float) -> None:
+    """Have the choice of the run's sweep be another."""
+    path = run.folder / "interpolation.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "alpha": alpha}))

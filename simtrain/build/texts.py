@@ -8,7 +8,7 @@ import torch
 from simtrain.catalog.table import Catalog
 from simtrain.config import RunConfig, TextsConfig
 from simtrain.data.texts import CatalogTexts
-from simtrain.errors import CatalogError
+from simtrain.errors import CatalogError, ConfigError
 from simtrain.evaluation.protocol import RetrievalTask
 from simtrain.evaluation.text_prompts import distinct, texts_of
 from simtrain.evaluation.text_task import TextTask, text_task
@@ -36,11 +36,22 @@ def build_texts(config: RunConfig, catalog: Catalog) -> CatalogTexts | None:
 
 
 def build_text_validation(config: RunConfig, catalog: Catalog, task: RetrievalTask | None) -> TextTask | None:
-    """Texts of a task's images, for encoders that read texts; None where there are none."""
+    """Texts of a task's images, for encoders that read texts; None where there are none.
+
+    Raises:
+        ConfigError: for a template that is none, or a monitor of texts where there are none.
+        CatalogError: for a column that the catalogue does not have.
+    """
     if task is None or not config.reads_texts:
         return None
     judged = config.evaluation
-    return text_task(catalog, task.rows, captions=judged.captions, templates=judged.label_templates)
+    found = text_task(catalog, task.rows, captions=judged.captions, templates=judged.label_templates)
+    if found is None and judged.monitor.startswith(("text_to", "image_to")):
+        raise ConfigError(
+            f"evaluation.monitor: {judged.monitor}, but no validation image has a text: set evaluation.captions or "
+            "evaluation.label_templates, or take a monitor of images such as map_at_r"
+        )
+    return found
 
 
 def _criteria(settings: TextsConfig, catalog: Catalog, ids: np.ndarray) -> torch.Tensor:

@@ -3,7 +3,7 @@
 from math import isnan
 from typing import TYPE_CHECKING, Any
 
-from simtrain.cli.screen import _table, say
+from simtrain.cli.screen import print_table, say
 
 if TYPE_CHECKING:
     from simtrain.commands.interpolation_report import Interpolation
@@ -25,7 +25,7 @@ def print_interpolation(found: "Interpolation") -> None:
     columns: list[tuple[str, Any]] = [("alpha", "right"), (f"{found.metric} %", "right"), ("gain", "right")]
     if found.text_metric is not None:
         columns += [(f"{found.text_metric} %", "right"), ("loss", "right")]
-    _table([*columns, ("", "left")], _rows(found))
+    print_table([*columns, ("", "left")], _rows(found))
     say(_choice(found))
     for remark in _remarks(found):
         say(remark)

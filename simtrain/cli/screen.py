@@ -101,7 +101,8 @@ def _lines(items: Iterable[Item], total: int, description: str, /) -> Iterable[I
             say_aside(f"{description}: {done}/{total}")
 
 
-def _table(columns: list[tuple[str, Any]], rows: Iterable[Iterable[str]]) -> None:
+def print_table(columns: list[tuple[str, Any]], rows: Iterable[Iterable[str]]) -> None:
+    """Columns of a name and a side that their cells lean to, and rows of plain texts."""
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
@@ -124,7 +125,7 @@ def print_evaluation(report: "EvaluationReport") -> None:
     )
     say(report.images)
     rows = [[name, f"{100 * metric.mean:.1f}", _interval(metric)] for name, metric in found.metrics.items()]
-    _table([("metric", "left"), ("%", "right"), (f"{100 * found.confidence:.0f} % interval", "right")], rows)
+    print_table([("metric", "left"), ("%", "right"), (f"{100 * found.confidence:.0f} % interval", "right")], rows)
     if found.lone_queries:
         say(f"{found.lone_queries} queries had nothing to find and were left out")
     if found.copied_queries:
@@ -159,7 +160,7 @@ def _print_text(found: "TextEvaluation") -> None:
             for place, (metric, of) in enumerate(metrics.items())
         ]
     level = f"{100 * found.confidence:.0f} % interval"
-    _table([("texts", "left"), ("metric", "left"), ("%", "right"), (level, "right")], rows)
+    print_table([("texts", "left"), ("metric", "left"), ("%", "right"), (level, "right")], rows)
     for name, figures in there.items():
         if figures.truncated:
             say(
@@ -210,7 +211,7 @@ def print_neighbours(neighbours: "list[Neighbour]") -> None:
         [str(found.rank), f"{found.similarity:.3f}", found.id, found.caption or found.label or ""]
         for found in neighbours
     ]
-    _table(columns, rows)
+    print_table(columns, rows)
 
 
 def print_diagnosis(found: "Diagnosis", *, bounds: str) -> None:
@@ -239,4 +240,4 @@ def print_diagnosis(found: "Diagnosis", *, bounds: str) -> None:
         for case in found.comparisons
     ]
     say(f"{found.processes} processes against one ({bounds}):")
-    _table(columns, rows)
+    print_table(columns, rows)

@@ -27,6 +27,7 @@ from simtrain.build import (
 from simtrain.catalog.progress import Progress, silent
 from simtrain.catalog.store.reader import open_images
 from simtrain.commands.beforehand import tell_before_training
+from simtrain.commands.interpolation_record import chosen_alpha
 from simtrain.commands.launching import meeting, run_on_each
 from simtrain.commands.run_folder import (
     begun_record,
@@ -166,7 +167,7 @@ def _run(
     pl.seed_everything(config.seed, workers=True, verbose=False)
     last = folder / LAST
     begins = not (resume and from_first(last.exists()))
-    encoder = _first_encoder(config, folder, begins=begins)
+    encoder = _first_encoder(config, folder, begins=begins, say=say)
     task = build_validation(config, catalog)
     images = open_images(catalog, smallest=encoder.preprocessing.image_size)
     texts = build_texts(config, catalog)
@@ -182,7 +183,9 @@ def _run(
     )
     _try_out(config, encoder, facts)
     on_first(lambda: tell_before_training(config, catalog, images, encoder, task, texts, record, say=say))
-    zero_shot = zero_shot_figures(config, images.reader, encoder, task, record, say=say, progress=progress)
+    zero_shot = zero_shot_figures(
+        config, images.reader, encoder, task, record, texts=facts.validation_texts, say=say, progress=progress
+    )
     reference = reference_embeddings(config, catalog, images.reader, encoder, folder, begins=begins, progress=progress)
     known = replace(
         facts,
@@ -273,7 +276,7 @@ def _start(config: RunConfig, encoder: Encoder, folder: Path, *, begins: bool) -
     return encoder if begins else start_encoder(config.encoder, folder)
 
 
-def _first_encoder(config: RunConfig, folder: Path, *, begins: bool) -> Encoder:
+def _first_encoder(config: RunConfig, folder: Path, *, begins: bool, say: Say) -> Encoder:
     """The encoder that a run begins with; of one that goes on, its shape, for the weights of its checkpoint."""
     own = config.encoder if begins else kept_config(config.encoder, folder)
     if config.init_from is None:
@@ -281,6 +284,9 @@ def _first_encoder(config: RunConfig, folder: Path, *, begins: bool) -> Encoder:
     encoder = build_encoder(own, load=False)
     if begins:
         source = open_run(config.init_from, checkpoints=Path(config.checkpoints).expanduser())
+        alpha = chosen_alpha(source.folder)
+        if alpha != 1:
+            say(f"init_from: {source.folder}: the mix that interpolate chose, alpha {alpha:g}")
         try:
             encoder.load_plain(tuned_encoder(source.config, source.folder, alpha=None).state_dict())
         except RuntimeError as error:

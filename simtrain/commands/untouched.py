@@ -32,7 +32,7 @@ def zero_shot_figures(
     task: RetrievalTask | None,
     record: dict[str, Any],
     *,
-    texts: TextTask | None = None,
+    texts: TextTask | None,
     say: Callable[[str], None],
     progress: Progress,
 ) -> dict[str, float]:

@@ -1,8 +1,6 @@
 """Judging encoders by texts: before training, after it, and against the start of a run."""
 
-import shutil
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,21 +11,17 @@ from sentence_transformers import SentenceTransformer
 from sklearn.metrics import accuracy_score, balanced_accuracy_score
 from tiny_clip import make_tiny_clip
 
-from simtrain.build import build_encoder, build_text_validation, build_validation, start_encoder
+from simtrain.build import build_encoder, build_text_validation, build_validation
 from simtrain.catalog.progress import silent
 from simtrain.catalog.store.reader import open_images
 from simtrain.catalog.table import Catalog, write_catalog
 from simtrain.cli.screen import print_evaluation
 from simtrain.commands.evaluate import EvaluationReport, evaluate
-from simtrain.commands.fit import fit
 from simtrain.commands.judging import embed_rows
-from simtrain.commands.runs import Run, open_run
-from simtrain.commands.tuned import tuned_encoder
 from simtrain.commands.untouched import zero_shot_figures
 from simtrain.config import RunConfig
 from simtrain.encoders.base import Encoder
 from simtrain.errors import CatalogError, ConfigError, SimtrainError
-from simtrain.evaluation.closeness import Kept
 
 MakeConfig = Callable[..., RunConfig]
 Item = TypeVar("Item")
@@ -41,12 +35,6 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def config(make_config: MakeConfig, model: Path) -> RunConfig:
     return clip_config(make_config, model)
-
-
-@pytest.fixture
-def trained(config: RunConfig) -> Run:
-    folder = fit(config, resume=False, say=lambda line: None, progress=silent, step=lambda step: None).folder
-    return open_run(str(folder), checkpoints=folder.parent)
 
 
 def clip_config(make_config: MakeConfig, model: Path, **sections: Any) -> RunConfig:
@@ -195,73 +183,6 @@ def test_long_and_missing_captions_are_counted(
     screen = capsys.readouterr().out.splitlines()
     assert "captions: 1 texts are longer than the 77 tokens that the encoder reads; their ends do not count" in screen
     assert f"captions: {without.sum()} images have none, and are wrong wherever they are found" in screen
-
-
-def test_a_run_is_compared_with_its_start(trained: Run, catalog: Catalog, capsys: pytest.CaptureFixture[str]) -> None:
-    config = trained.config
-    report = evaluate(config, run=trained, split="test", alpha=1.0, progress=silent)
-    assert report.kept is not None
-    encoders = tuned_encoder(config, trained.folder, alpha=1.0), start_encoder(config.encoder, trained.folder)
-    now, before = (embedded(encoder, catalog, config) for encoder in encoders)
-    cosines = (now * before).sum(axis=1)
-    assert cosines.mean() < 0.9999
-    assert report.kept.images == len(cosines)
-    found = [report.kept.mean, report.kept.low, report.kept.lowest]
-    assert found == pytest.approx([cosines.mean(), np.quantile(cosines, 0.05), cosines.min()], abs=1e-5)
-    untouched = zero_shot(config).text
-    assert untouched is not None
-    assert untouched.captions is not None
-    assert report.text is not None
-    assert report.text.captions is not None
-    name = "text_to_image_recall_at_5"
-    first, last = (of.text_to_image.metrics["recall_at_5"].mean for of in (untouched.captions, report.text.captions))
-    assert report.kept.start["captions"][name] == pytest.approx(first)
-    assert report.kept.lost["captions"][name].mean == pytest.approx(first - last)
-    print_evaluation(report)
-    assert (
-        f"{name} of captions: {100 * (first - last):.1f} points lost of {100 * first:.1f} (" in capsys.readouterr().out
-    )
-
-
-def test_a_share_of_nothing_is_the_start(trained: Run) -> None:
-    report = evaluate(trained.config, run=trained, split="test", alpha=0.0, progress=silent)
-    assert report.kept is not None
-    assert report.alpha == 0
-    assert report.kept.lowest == pytest.approx(1, abs=1e-5)
-    assert {found.mean for of_words in report.kept.lost.values() for found in of_words.values()} == {0}
-
-
-def test_a_run_whose_start_is_gone_is_judged_without_it(trained: Run) -> None:
-    shutil.rmtree(trained.folder / "encoder")
-    report = evaluate(trained.config, run=trained, split="test", alpha=1.0, progress=silent)
-    assert report.kept is None
-    assert report.unjudged == [
-        f"how far the images have moved is not known: {trained.folder / 'encoder' / 'modules.json'}: missing: the "
-        "weights that the run began with were not kept; begin it again"
-    ]
-
-
-def report_of(config: RunConfig, kept: Kept, *, text_model: str | None) -> EvaluationReport:
-    report = zero_shot(config)
-    return replace(report, kept=kept, encoder={**report.encoder, "text_model": text_model})
-
-
-@pytest.mark.parametrize(("cosine", "text_model", "warned"), [(0.8, "m", True), (0.95, "m", False), (0.8, None, False)])
-def test_a_text_model_that_no_longer_fits_is_warned_of(
-    config: RunConfig, capsys: pytest.CaptureFixture[str], cosine: float, text_model: str | None, warned: bool
-) -> None:
-    kept = Kept(images=24, mean=cosine, low=cosine, lowest=cosine, start={}, lost={}, confidence=0.95)
-    print_evaluation(report_of(config, kept, text_model=text_model))
-    lines = capsys.readouterr().out.splitlines()
-    assert (
-        f"against the start of the run: cosine of 24 images {cosine:.3f} on average, 5 % of them below {cosine:.3f}, "
-        f"the lowest {cosine:.3f}" in lines
-    )
-    warning = (
-        "warning: encoder.text_model was made for the start, which the images have left (their cosine is below 0.9 on "
-        "average); find a smaller alpha with simtrain interpolate, or train with a larger objective.keep.distillation"
-    )
-    assert (warning in lines) is warned
 
 
 def first_figures(config: RunConfig, catalog: Catalog, record: dict[str, Any]) -> tuple[dict[str, float], list[str]]:

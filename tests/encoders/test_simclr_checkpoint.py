@@ -161,6 +161,7 @@ def test_description_is_plain(tmp_path: Path, resnet18: State):
     }
 
 
+@pytest.mark.slow
 def test_wide_networks_of_google(tmp_path: Path):
     architecture = Architecture(model="resnet50", width=2)
     first = read(tmp_path, {"state_dict": shortcuts_first(hollow(architecture))})
@@ -172,8 +173,10 @@ def test_wide_networks_of_google(tmp_path: Path):
 
 @pytest.mark.parametrize(
     "model",
-    ["resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "resnext50_32x4d", "resnext101_32x8d"]
-    + ["resnext101_64x4d", "wide_resnet50_2", "wide_resnet101_2"],
+    [
+        *("resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "wide_resnet50_2", "wide_resnet101_2"),
+        *("resnext50_32x4d", "resnext101_32x8d", "resnext101_64x4d"),
+    ],
 )
 def test_every_architecture_of_torchvision_is_told_by_its_tensors(model: str):
     with torch.device("meta"):

@@ -1,0 +1,120 @@
+"""PCA-whitening of embeddings: what can be had from the training images without labels and without training."""
+
+# Shapes: N embeddings, D dimensions before, C after.
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from torch import Tensor
+
+from simtrain.errors import CatalogError, CheckpointError
+
+_CHUNK = 8192  # rows that are float64 at once
+_SMALLEST = 1e-9  # of the largest variance; below it is the rounding of float32, which must not become a dimension
+_KEYS = ("mean", "projection")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Whitening:
+    """A map to embeddings whose dimensions are uncorrelated and vary alike, over the images that it was fitted to.
+
+    Jégou and Chum, "Negative evidences and co-occurences in image retrieval" (https://hal.inria.fr/hal-00722622,
+    section 4), whiten and normalise again in the same way.
+
+    Attributes:
+        mean: (D,) float32, subtracted first.
+        projection: (D, C) float32; the columns are the directions of largest variance, largest first, each divided by
+            the deviation along it. The number of largest magnitude in each is positive.
+    """
+
+    mean: Tensor
+    projection: Tensor
+
+    def __call__(self, embeddings: Tensor) -> Tensor:
+        """(N, D) -> (N, C) float32 of unit length, on the same device.
+
+        An embedding that is the mean itself has no direction; it becomes the first unit vector, as all its equals do.
+        """
+        mean, projection = self.mean.to(embeddings.device), self.projection.to(embeddings.device)
+        whitened = (embeddings.float() - mean) @ projection
+        first = F.one_hot(torch.zeros(1, dtype=torch.int64, device=embeddings.device), whitened.shape[1])
+        return F.normalize(torch.where(whitened.any(dim=1, keepdim=True), whitened, first.float()), dim=1)
+
+    def save(self, path: Path) -> None:
+        """Write it as safetensors."""
+        path.write_bytes(save({"mean": self.mean.contiguous(), "projection": self.projection.contiguous()}))
+
+
+def fit_whitening(embeddings: Tensor, *, components: int, shrinkage: float) -> Whitening:
+    """Learn a whitening from embeddings, without labels.
+
+    Means and covariances are taken in float64. Of fewer embeddings than dimensions only as many directions less one can
+    be learned.
+
+    Args:
+        embeddings: (N, D) of the training images, N at least 2.
+        components: C at most, at least 1; fewer where the embeddings vary along fewer directions.
+        shrinkage: How far the variances are drawn towards their mean over all D, 0 to 1: at 0 each direction counts
+            alike, at 1 the directions keep their lengths and only the mean is taken out.
+
+    Raises:
+        CatalogError: if the embeddings do not differ, as those of one image.
+        ValueError: if they are no matrix of finite numbers, or a setting is out of its range.
+    """
+    if embeddings.ndim != 2 or not bool(torch.isfinite(embeddings).all()):
+        raise ValueError(f"embeddings has shape {tuple(embeddings.shape)}; allowed: (N, D) of finite numbers")
+    if components < 1 or not 0 <= shrinkage <= 1:
+        raise ValueError(f"components is {components} and shrinkage {shrinkage}; allowed: 1 and more, 0 to 1")
+    count = len(embeddings)
+    if count < 2:
+        raise CatalogError(f"whitening: {count} training images; needs 2 that differ")
+    mean = torch.stack([chunk.double().sum(dim=0) for chunk in embeddings.split(_CHUNK)]).sum(dim=0) / count
+    variances, directions, total = _principal_directions(embeddings, mean=mean)
+    kept = variances > _SMALLEST * variances[0]
+    if not bool(kept.any()):
+        raise CatalogError(
+            f"whitening: the embeddings of {count} training images are all the same; needs 2 that differ"
+        )
+    variances, directions = variances[kept][:components], directions[:, kept][:, :components]
+    largest = directions.gather(0, directions.abs().argmax(dim=0, keepdim=True))
+    shrunken = (1 - shrinkage) * variances + shrinkage * total / embeddings.shape[1]
+    projection = directions * largest.sign() / shrunken.sqrt()
+    return Whitening(mean=mean.float(), projection=projection.float().contiguous())
+
+
+def load_whitening(path: Path) -> Whitening:
+    """Read what `Whitening.save` wrote.
+
+    Raises:
+        CheckpointError: if it is not there, or is another file.
+    """
+    try:
+        tensors = load_file(path)
+    except (OSError, SafetensorError):
+        raise CheckpointError(f"{path}: no whitening that can be read; allowed: a file of Whitening.save") from None
+    shapes = [tuple(tensors[key].shape) for key in _KEYS if key in tensors]
+    if set(tensors) != set(_KEYS) or len(shapes[1]) != 2 or shapes[0] != shapes[1][:1]:
+        raise CheckpointError(f"{path}: holds {', '.join(sorted(tensors))}; allowed: mean (D,) and projection (D, C)")
+    return Whitening(mean=tensors["mean"], projection=tensors["projection"])
+
+
+def _principal_directions(embeddings: Tensor, *, mean: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Variances from the largest, the (D, ·) unit vectors along which they are, and the sum of all variances."""
+    count, dimensions = embeddings.shape
+    if count < dimensions:  # the same directions from the smaller side
+        centred = embeddings.double() - mean
+        variances, sides = torch.linalg.eigh(centred @ centred.T / (count - 1))
+        total = variances.sum()
+        variances, sides = variances.flip(0).clamp_min(0), sides.flip(1)
+        directions = centred.T @ sides
+        return variances, directions / directions.norm(dim=0).clamp_min(torch.finfo(torch.float64).tiny), total
+    covariance = torch.zeros(dimensions, dimensions, dtype=torch.float64, device=embeddings.device)
+    for chunk in embeddings.split(_CHUNK):
+        centred = chunk.double() - mean
+        covariance += centred.T @ centred
+    variances, directions = torch.linalg.eigh(covariance / (count - 1))
+    return variances.flip(0).clamp_min(0), directions.flip(1), variances.sum()

@@ -117,6 +117,7 @@ class Bench:
 
 def assembly(bench: Bench) -> None:
     """Chance, the untrained projection, the best linear map, and tuning."""
+    torch.manual_seed(0)
     untrained = build_encoder(bench.config().encoder, load=True).eval()
     generator = torch.Generator().manual_seed(0)
     noise = F.normalize(torch.randn(len(bench.task.rows), untrained.embedding_size, generator=generator), dim=1)

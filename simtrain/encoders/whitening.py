@@ -14,7 +14,8 @@ from torch import Tensor
 from simtrain.errors import CatalogError, CheckpointError
 
 _CHUNK = 8192  # rows that are float64 at once
-_SMALLEST = 1e-9  # of the largest variance; below it is the rounding of float32, which must not become a dimension
+_SMALLEST = 1e-9  # of the largest variance, and
+_ROUNDING = 1e-12  # of the mean squared length: below it float32 rounds, and that must not become a dimension
 _KEYS = ("mean", "projection")
 
 
@@ -75,7 +76,7 @@ def fit_whitening(embeddings: Tensor, *, components: int, shrinkage: float) -> W
         raise CatalogError(f"whitening: {count} training images; needs 2 that differ")
     mean = torch.stack([chunk.double().sum(dim=0) for chunk in _chunks(embeddings)]).sum(dim=0) / count
     variances, directions, total = _principal_directions(embeddings, mean=mean)
-    kept = variances > _SMALLEST * variances[0]
+    kept = variances > torch.maximum(_SMALLEST * variances[0], _ROUNDING * (mean.square().sum() + total))
     if not bool(kept.any()):
         raise CatalogError(
             f"whitening: the embeddings of {count} training images are all the same; needs 2 that differ"

@@ -293,15 +293,18 @@ def told(config: dict[str, Any], captions: list[str | None]) -> list[Conflict]:
 
 
 def test_texts_that_repeat_are_false_negatives_of_a_plain_loss() -> None:
-    (conflict,) = told({"positives": []}, ["a mug", "a cup", "a lamp"] * 20)
+    templates = {"templates": ["{caption}", "a photo of {caption}"]}
+    (conflict,) = told({"positives": [], **templates}, ["a mug", "a cup", "a lamp"] * 20)
     # 45 images, 15 of each text: of 15 others in a batch, 14 of 44 have the same.
-    assert conflict.figures == {"texts": 3, "images": 45, "false_negatives": pytest.approx(15 * 14 / 44)}
+    assert conflict.figures == {"texts": 6, "images": 45, "false_negatives": pytest.approx(15 * 14 / 44)}
     assert conflict.message == (
-        "3 different texts among 45 images: on average 4.8 others of a batch have an image's very text and count as "
+        "6 different texts among 45 images: on average 4.8 others of a batch are called the same and count as "
         "wrong answers; add 'text' to positives"
     )
-    assert not told({}, ["a mug", "a cup", "a lamp"] * 20)
-    assert not told({"positives": []}, [f"mug {number}" for number in range(60)])
+    assert told({"positives": [], "loss": "sigmoid"}, ["a mug", "a cup", "a lamp"] * 20)
+    assert not told(templates, ["a mug", "a cup", "a lamp"] * 20)
+    assert not told({"positives": []}, ["a mug", "a cup", "a lamp"] * 20)
+    assert not told({"positives": [], **templates}, [f"mug {number}" for number in range(60)])
 
 
 def test_images_that_are_mostly_untold_are_reported() -> None:

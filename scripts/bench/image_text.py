@@ -151,10 +151,9 @@ def _linear_probe(bench: Bench, encoder: Encoder) -> torch.Tensor:
     return chosen
 
 
-def targets(bench: Bench) -> None:
-    """Shared against plain targets, and the paired difference of images that ask for their text."""
-    template = bench.config().evaluation.captions
-    objective = {"kind": "image_text", "templates": [template]}
+def targets(bench: Bench, templates: list[str]) -> None:
+    """Shared against plain targets, and their paired differences."""
+    objective = {"kind": "image_text", "templates": templates or [bench.config().evaluation.captions]}
     judged = {
         name: bench.judge(bench.run(f"targets_{name}", objective={**objective, "positives": positives}))
         for name, positives in (("plain", []), ("shared", ["text", "duplicate_group"]))
@@ -199,6 +198,7 @@ def main() -> None:
     parser.add_argument("catalog", help="folder that simtrain prepare wrote, with captions")
     parser.add_argument("--checkpoints", default="checkpoints/bench_image_text")
     parser.add_argument("--caption", default="{caption}")
+    parser.add_argument("--template", action="append", default=[], help="of targets' training texts; repeatable")
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--workers", type=int, default=1)
     given = parser.parse_args()
@@ -207,7 +207,7 @@ def main() -> None:
         case "assembly":
             assembly(bench)
         case "targets":
-            targets(bench)
+            targets(bench, given.template)
         case _:
             keepers(bench, epochs=given.epochs)
 

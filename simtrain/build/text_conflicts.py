@@ -33,11 +33,13 @@ def text_conflicts(config: RunConfig, texts: CatalogTexts | None, *, images: int
             figures={"images": images, "told": len(ids)},
         )
     repeats = _false_negatives(ids, batch_size=config.data.batch_size)
-    if SAME_TEXT not in settings.positives and repeats >= _A_FEW:
+    # Equal texts have equal embeddings: in a softmax over them, being one of several right ones changes no gradient.
+    differs = len(settings.templates) > 1 or settings.loss == "sigmoid"
+    if SAME_TEXT not in settings.positives and differs and repeats >= _A_FEW:
         yield Conflict(
             kind="repeated texts",
             message=f"{len(texts.texts)} different texts among {len(ids)} images: on average {repeats:.1f} others of a "
-            "batch have an image's very text and count as wrong answers; add 'text' to positives",
+            "batch are called the same and count as wrong answers; add 'text' to positives",
             figures={"texts": len(texts.texts), "images": len(ids), "false_negatives": repeats},
         )
 

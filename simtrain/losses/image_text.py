@@ -21,8 +21,10 @@ def image_text_loss(images: Tensor, texts: Tensor, *, scale: Tensor, positives: 
     """Mean cross-entropy of picking each image's text among all texts, and each text's image among all images.
 
     CLIP's loss (https://arxiv.org/abs/2103.00020, figure 3). Where several rows are right answers, each of them has an
-    equal share of the target (the bidirectional objective of UniCL, https://arxiv.org/abs/2204.03610). Computed in
-    float32 at least, in O(N·D + T²) memory; without a second derivative.
+    equal share of the target (the bidirectional objective of UniCL, https://arxiv.org/abs/2204.03610). Rows whose texts
+    have the very same embedding need no such share: the loss is that of plain targets. It matters where right answers
+    differ, as in other words for one thing. Computed in float32 at least, in O(N·D + T²) memory; without a second
+    derivative.
 
     Args:
         images: (N, D); need not be of unit length. Row i belongs to row i of `texts`.

@@ -204,6 +204,23 @@ def test_a_text_given_twice_is_no_false_negative() -> None:
     assert loss.item() == pytest.approx(math.log(2) / 2, abs=1e-5)
 
 
+def test_sharing_among_equal_texts_changes_nothing_of_the_softmax() -> None:
+    images, words = pairs(12)
+    scale, groups = number(10.0), torch.arange(12) % 4
+    values = [image_text_loss(images, words[groups], scale=scale, positives=shared) for shared in (None, groups)]
+    gradients = [torch.autograd.grad(value, (images, words, scale)) for value in values]
+    torch.testing.assert_close(*values)
+    torch.testing.assert_close(*gradients)
+
+
+def test_sharing_among_equal_texts_changes_the_gradient_of_the_sigmoid() -> None:
+    images, words = pairs(12)
+    scale, bias, groups = number(10.0), number(-5.0), torch.arange(12) % 4
+    values = [sigmoid_loss(images, words[groups], scale=scale, bias=bias, positives=of) for of in (None, groups)]
+    plain, shared = (torch.autograd.grad(value, images)[0] for value in values)
+    assert (plain - shared).norm() > 0.1 * shared.norm()
+
+
 @pytest.mark.parametrize("count", [2, 5, MORE_THAN_TWO_TILES])
 def test_equal_embeddings_give_the_logarithm_of_the_rows(count: int) -> None:
     rows = torch.ones(count, 4)

@@ -68,7 +68,7 @@ def test_an_unequal_objective_is_exit_status_2(monkeypatch: pytest.MonkeyPatch) 
 def test_every_case_is_an_objective_that_a_run_may_have() -> None:
     for objective in CASES.values():
         parse_run_config(
-            {"catalog": "x", "encoder": {"kind": "resnet"}, "objective": objective, "data": {"batch_size": 16}},
+            {"catalog": "x", "encoder": {"kind": "clip"}, "objective": objective, "data": {"batch_size": 16}},
             where="test",
         )
 

@@ -129,7 +129,7 @@ class RetrievalModule(pl.LightningModule, ABC):
         if seen.drift is not None and side.keeper is not None:
             value = value.plus("distillation", seen.drift, weight=side.keeper.distillation)
         if side.keeper is not None and side.keeper.weight_distance:
-            distance = side.keeper.distance(self.encoder)
+            distance = side.keeper.distance(self.encoder, frozen=self._frozen)
             value = value.plus("weight_distance", distance, weight=side.keeper.weight_distance)
         return value
 

@@ -3,6 +3,7 @@
 # Shapes: n images of this process, S = image_size, D features.
 
 import copy
+from collections.abc import Collection
 
 import torch
 from torch import Tensor
@@ -33,14 +34,23 @@ class StartKeeper:
         with torch.no_grad():
             return torch.cat([self._start(normalise(part)) for part in torch.split(pixels, at_once or len(pixels))])
 
-    def distance(self, encoder: Encoder) -> Tensor:
+    def distance(self, encoder: Encoder, *, frozen: Collection[str]) -> Tensor:
         """Mean squared distance of the weights that learn from where they started; a scalar.
 
-        Low-rank factors are not looked at: the weights beside them stay as they are. 0 where nothing else learns.
+        New layers are not looked at, which started anywhere, nor low-rank factors: the weights beside them stay as they
+        are. 0 where nothing else learns.
+
+        Args:
+            encoder: Of the run.
+            frozen: Names of its parameters that never learn; not what has no gradient at the moment, which head-only
+                epochs change.
         """
         before = dict(self._start.named_parameters())
+        new = {id(parameter) for parameter in encoder.new_parameters()}
         learning = [
-            (name, value) for name, value in encoder.named_parameters() if value.requires_grad and name in before
+            (name, value)
+            for name, value in encoder.named_parameters()
+            if name in before and name not in frozen and id(value) not in new
         ]
         if not learning:
             return torch.zeros((), device=next(encoder.parameters()).device)

@@ -174,9 +174,21 @@ def test_the_start_is_in_no_checkpoint_and_does_not_learn() -> None:
 
 
 def test_weights_that_stay_are_at_no_distance() -> None:
-    encoder = TinyEncoder().requires_grad_(False)
+    encoder = TinyEncoder()
     keeper = StartKeeper(TinyEncoder(seed=1), distillation=0.0, weight_distance=1.0)
-    assert keeper.distance(encoder).item() == 0
+    assert keeper.distance(encoder, frozen=[name for name, _ in encoder.named_parameters()]).item() == 0
+
+
+def test_a_new_layer_is_not_held_to_its_random_start() -> None:
+    start, encoder = TinyEncoder(seed=0, embedding_size=4), TinyEncoder(seed=0, embedding_size=4)
+    keeper = StartKeeper(start, distillation=0.0, weight_distance=1.0)
+    encoder.reduction.weight.data.add_(1.0)
+    assert keeper.distance(encoder, frozen=[]).item() == 0
+    encoder.network[0].weight.data.add_(1.0)
+    encoder.requires_grad_(False)  # as in epochs of the head alone
+    pretrained = sum(value.numel() for name, value in encoder.named_parameters() if not name.startswith("reduction"))
+    expected = encoder.network[0].weight.numel() / pretrained
+    assert keeper.distance(encoder, frozen=[]).item() == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(("start", "largest"), [(2.0, math.log(100)), (5.0, 5.0)])

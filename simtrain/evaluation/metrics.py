@@ -1,7 +1,9 @@
 """Exact retrieval metrics, one value per query, computed from ranks.
 
 MAP@R and R-precision: Musgrave et al. 2020, "A Metric Learning Reality Check", https://arxiv.org/abs/2003.08505.
-`recall_at_k` is the hit rate that the SOP, In-Shop and CUB papers call Recall@K.
+`recall_at_k` is the hit rate that the SOP, In-Shop and CUB papers call Recall@K. `precision_at_k` divides by k even
+where fewer items are relevant, as trec_eval's P_k does: a query with R < k reaches R / k at most. `precision_at_1` is
+`recall_at_1` under its other name.
 """
 
 # Shapes: Q queries, G gallery items, D features, S scored queries, C queries of one chunk, K ranks looked at.
@@ -63,15 +65,21 @@ class QueryScores:
 
 
 def score_queries(
-    retrieval: RetrievalSet, *, recall_ks: Sequence[int] = RECALL_KS, chunk_elements: int = CHUNK_ELEMENTS
+    retrieval: RetrievalSet,
+    *,
+    recall_ks: Sequence[int] = RECALL_KS,
+    precision_ks: Sequence[int] = (),
+    chunk_elements: int = CHUNK_ELEMENTS,
 ) -> QueryScores:
     """Score every query with a relevant gallery item: `recall_at_k` for each k, `r_precision`, `map_at_r` and `mrr`.
 
-    R is the number of the query's relevant gallery items, itself excluded; `mrr` looks through the whole gallery.
+    With precision_ks also `precision_at_k`; validation while training does without. R is the number of the query's
+    relevant gallery items, itself excluded; `mrr` looks through the whole gallery.
 
     Args:
         retrieval: Queries and gallery.
         recall_ks: The k of recall_at_k; each >= 1. A k beyond the gallery counts the whole gallery.
+        precision_ks: The k of precision_at_k, none or each >= 1. The ranks beyond the gallery count as misses.
         chunk_elements: Most query-gallery pairs held at once, but at least one query's; >= 1. Memory beyond the inputs
             is 25 to 60 bytes for each, most where R is near G. The results don't depend on it.
 
@@ -82,35 +90,36 @@ def score_queries(
         ValueError: Sizes that differ, duplicate ids, rows that are not finite or not of length 1, one id with two
             groups, or no query with a relevant gallery item.
     """
-    if not recall_ks or min(recall_ks) < 1:
-        raise ValueError(f"recall_ks is {list(recall_ks)}; allowed: one or more numbers of 1 or more")
+    check_ks(recall_ks=recall_ks, precision_ks=precision_ks)
     ranking = _checked_ranking(retrieval)
-    relevant_counts = _relevant_counts(retrieval, ranking)
-    query_rows = np.flatnonzero(relevant_counts)
+    counts = relevant_counts(retrieval.query_groups, retrieval.gallery_groups, own_columns=ranking.own_columns)
+    query_rows = np.flatnonzero(counts)
     if len(query_rows) == 0:
-        raise ValueError(
-            f"none of {len(relevant_counts)} queries has a relevant item in the gallery of {len(retrieval.gallery_ids)}"
-        )
+        gallery_size = len(retrieval.gallery_ids)
+        raise ValueError(f"none of {len(counts)} queries has a relevant item in the gallery of {gallery_size}")
     # Queries of similar R share a chunk: one class of thousands then doesn't make every query rank thousands.
-    by_count = query_rows[np.argsort(relevant_counts[query_rows], kind="stable")]
+    by_count = query_rows[np.argsort(counts[query_rows], kind="stable")]
     values: dict[str, NDArray[np.float64]] = {}
     for chunk in ranking.chunks(by_count, chunk_elements=chunk_elements):
-        chunk_values = _score_chunk(retrieval, ranking, chunk, relevant_counts[chunk], recall_ks=recall_ks)
+        chunk_values = _score_chunk(
+            retrieval, ranking, chunk, counts[chunk], recall_ks=recall_ks, precision_ks=precision_ks
+        )
         for name, of_chunk in chunk_values.items():
             of_all = values.setdefault(name, np.empty(len(query_rows), dtype=np.float64))
             of_all[np.searchsorted(query_rows, chunk)] = of_chunk.cpu().numpy()
-    return QueryScores(query_rows=query_rows, values=values, lone_queries=len(relevant_counts) - len(query_rows))
+    return QueryScores(query_rows=query_rows, values=values, lone_queries=len(counts) - len(query_rows))
 
 
 def ranked_relevance_metrics(
-    relevance: Tensor, relevant_counts: Tensor, *, recall_ks: Sequence[int]
+    relevance: Tensor, relevant_counts: Tensor, *, recall_ks: Sequence[int], precision_ks: Sequence[int] = ()
 ) -> dict[str, Tensor]:
-    """`recall_at_k`, `r_precision` and `map_at_r` from which of the first K neighbours are relevant.
+    """`recall_at_k`, `precision_at_k`, `r_precision` and `map_at_r` from which of the first K neighbours are relevant.
 
     Args:
         relevance: (C, K) bool, nearest first.
         relevant_counts: (C,) int64, R of each query: all its relevant gallery items; in 1..K.
         recall_ks: Each >= 1; a k beyond K counts K ranks.
+        precision_ks: Each >= 1; a k beyond K counts K ranks, and still divides by k.
 
     Returns:
         Metric name -> (C,) float64 in 0..1. With P(i) the precision of the first i ranks (Musgrave et al. 2020):
@@ -124,12 +133,69 @@ def ranked_relevance_metrics(
         if not 1 <= count <= rank_count:
             raise ValueError(f"a query has {count} relevant items; allowed: 1 to the {rank_count} ranks given")
     metrics = {f"recall_at_{k}": relevance[:, :k].any(dim=1).double() for k in recall_ks}
+    metrics |= {f"precision_at_{k}": relevance[:, :k].sum(dim=1).double() / k for k in precision_ks}
     ranks = torch.arange(1, rank_count + 1, device=relevance.device)
     hits = relevance & (ranks <= relevant_counts[:, None])
     metrics["r_precision"] = hits.sum(dim=1).double() / relevant_counts
     precisions = hits.cumsum(dim=1).double().div_(ranks).mul_(hits)
     metrics["map_at_r"] = precisions.sum(dim=1) / relevant_counts
     return metrics
+
+
+def relevant_counts(
+    query_groups: NDArray[np.int64], gallery_groups: NDArray[np.int64], *, own_columns: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """R of each query, (Q,): gallery items of its group, itself excluded; 0 for a lone query.
+
+    Args:
+        query_groups: (Q,) as in `RetrievalSet`.
+        gallery_groups: (G,) likewise.
+        own_columns: (Q,) where the query itself is in the gallery; -1: it is not.
+    """
+    groups, sizes = np.unique(gallery_groups, return_counts=True)
+    if len(groups) == 0:
+        return np.zeros(len(query_groups), dtype=np.int64)
+    places = np.minimum(np.searchsorted(groups, query_groups), len(groups) - 1)
+    counts = np.where(groups[places] == query_groups, sizes[places], 0) - (own_columns >= 0)
+    return np.where(query_groups == NO_GROUP, 0, counts).astype(np.int64)
+
+
+def check_ks(*, recall_ks: Sequence[int], precision_ks: Sequence[int]) -> None:
+    """Refuse a k below 1, and no recall_ks at all.
+
+    Raises:
+        ValueError: for these.
+    """
+    if not recall_ks or min(recall_ks) < 1:
+        raise ValueError(f"recall_ks is {list(recall_ks)}; allowed: one or more numbers of 1 or more")
+    if precision_ks and min(precision_ks) < 1:
+        raise ValueError(f"precision_ks is {list(precision_ks)}; allowed: numbers of 1 or more")
+
+
+def check_groups(
+    query_groups: NDArray[np.int64],
+    gallery_groups: NDArray[np.int64],
+    *,
+    query_ids: Sequence[str],
+    gallery_size: int,
+    own_columns: NDArray[np.int64],
+) -> None:
+    """Refuse relevance codes that cannot be meant.
+
+    Raises:
+        ValueError: Sizes or a type that differ, a code below -1, or one id with two groups.
+    """
+    _check_codes("query", query_groups, rows=len(query_ids))
+    _check_codes("gallery", gallery_groups, rows=gallery_size)
+    # Two separate numberings of the same groups would give plausible nonsense; shared items give them away.
+    shared = np.flatnonzero(own_columns >= 0)
+    differ = shared[query_groups[shared] != gallery_groups[own_columns[shared]]]
+    if len(differ) > 0:
+        row = int(differ[0])
+        raise ValueError(
+            f"id {query_ids[row]!r} has group {query_groups[row]} as a query, "
+            f"but group {gallery_groups[own_columns[row]]} in the gallery"
+        )
 
 
 def _score_chunk(
@@ -139,6 +205,7 @@ def _score_chunk(
     relevant_counts: NDArray[np.int64],
     *,
     recall_ks: Sequence[int],
+    precision_ks: Sequence[int],
 ) -> dict[str, Tensor]:
     """Metric name -> (C,) float64 of some queries, none of them lone."""
     keys = ranking.keys(query_rows)
@@ -149,22 +216,12 @@ def _score_chunk(
     best_relevant = keys.masked_fill(gallery_groups != query_groups, REMOVED_KEY).amax(dim=1, keepdim=True)
     first_ranks = 1 + (keys > best_relevant).sum(dim=1)
 
-    rank_count = min(len(retrieval.gallery_ids), max(*recall_ks, int(relevant_counts.max())))
-    relevance = gallery_groups[torch.topk(keys, rank_count).indices] == query_groups
+    rank_count = min(len(retrieval.gallery_ids), max(*recall_ks, *precision_ks, int(relevant_counts.max())))
+    nearest = torch.topk(keys, rank_count)
+    relevance = (gallery_groups[nearest.indices] == query_groups) & (nearest.values != REMOVED_KEY)
     counts = torch.from_numpy(relevant_counts).to(keys.device)
-    metrics = ranked_relevance_metrics(relevance, counts, recall_ks=recall_ks)
+    metrics = ranked_relevance_metrics(relevance, counts, recall_ks=recall_ks, precision_ks=precision_ks)
     return {**metrics, "mrr": 1.0 / first_ranks.double()}
-
-
-def _relevant_counts(retrieval: RetrievalSet, ranking: Ranking) -> NDArray[np.int64]:
-    """R of each query, (Q,): gallery items of its group, itself excluded; 0 for a lone query."""
-    groups, sizes = np.unique(retrieval.gallery_groups, return_counts=True)
-    if len(groups) == 0:
-        return np.zeros(len(retrieval.query_groups), dtype=np.int64)
-    places = np.minimum(np.searchsorted(groups, retrieval.query_groups), len(groups) - 1)
-    counts = np.where(groups[places] == retrieval.query_groups, sizes[places], 0)
-    counts = counts - (ranking.own_columns >= 0)
-    return np.where(retrieval.query_groups == NO_GROUP, 0, counts).astype(np.int64)
 
 
 def _checked_ranking(retrieval: RetrievalSet) -> Ranking:
@@ -174,29 +231,20 @@ def _checked_ranking(retrieval: RetrievalSet) -> Ranking:
         query_ids=retrieval.query_ids,
         gallery_ids=retrieval.gallery_ids,
     )
-    _check_groups("query", retrieval.query_groups, rows=len(retrieval.query_ids))
-    _check_groups("gallery", retrieval.gallery_groups, rows=len(retrieval.gallery_ids))
-    _check_same_numbering(retrieval, ranking)
+    check_groups(
+        retrieval.query_groups,
+        retrieval.gallery_groups,
+        query_ids=retrieval.query_ids,
+        gallery_size=len(retrieval.gallery_ids),
+        own_columns=ranking.own_columns,
+    )
     return ranking
 
 
-def _check_groups(side: str, groups: NDArray[np.int64], *, rows: int) -> None:
+def _check_codes(side: str, groups: NDArray[np.int64], *, rows: int) -> None:
     if groups.shape != (rows,):
         raise ValueError(f"{side}_groups has shape {groups.shape}, but {side}_ids has {rows}")
     if groups.dtype != np.int64:
         raise ValueError(f"{side}_groups is {groups.dtype}; allowed: int64")
     if rows > 0 and groups.min() < NO_GROUP:
         raise ValueError(f"{side}_groups has {groups.min()}; allowed: 0 or more, or -1 for an item without a group")
-
-
-def _check_same_numbering(retrieval: RetrievalSet, ranking: Ranking) -> None:
-    # Two separate numberings of the same groups would give plausible nonsense; shared items give them away.
-    shared = np.flatnonzero(ranking.own_columns >= 0)
-    differ = shared[retrieval.query_groups[shared] != retrieval.gallery_groups[ranking.own_columns[shared]]]
-    if len(differ) > 0:
-        row = int(differ[0])
-        gallery_group = retrieval.gallery_groups[ranking.own_columns[row]]
-        raise ValueError(
-            f"id {retrieval.query_ids[row]!r} has group {retrieval.query_groups[row]} as a query, "
-            f"but group {gallery_group} in the gallery"
-        )

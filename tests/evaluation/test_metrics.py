@@ -1,6 +1,4 @@
-"""Ranking and metrics against plain loops, pytorch-metric-learning and its published example."""
-
-# Shapes: Q queries, G gallery items, D features.
+"""Ranking and metrics against plain loops and the published example of pytorch-metric-learning."""
 
 import re
 from collections.abc import Sequence
@@ -12,9 +10,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pytorch_metric_learning.distances import LpDistance
-from pytorch_metric_learning.utils.accuracy_calculator import AccuracyCalculator
-from pytorch_metric_learning.utils.inference import CustomKNN
+from tied_retrieval import loop_ranking, retrieval_set, tied_set
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -24,62 +20,9 @@ from simtrain.evaluation.ranking import nearest_neighbours
 KS = (1, 2, 5, 1000)
 
 
-def tied_embeddings(generator: np.random.Generator, *, rows: int) -> Tensor:
-    """(rows, 6) with four entries ±0.5, or one ±1: unit rows whose products are multiples of 1/4, exact in float32."""
-    embeddings = np.zeros((rows, 6), dtype=np.float32)
-    for row in embeddings:
-        count, size = (4, 0.5) if generator.random() < 0.7 else (1, 1.0)
-        row[generator.choice(6, size=count, replace=False)] = size * generator.choice([-1.0, 1.0], size=count)
-    return torch.from_numpy(embeddings)
-
-
 def random_embeddings(*, rows: int, features: int, seed: int) -> Tensor:
     generator = torch.Generator().manual_seed(seed)
     return torch.nn.functional.normalize(torch.randn(rows, features, generator=generator), dim=1)
-
-
-def retrieval_set(
-    embeddings: Tensor,
-    groups: Sequence[int],
-    *,
-    ids: Sequence[str] | None = None,
-    queries: slice = slice(None),
-    gallery: slice = slice(None),
-) -> RetrievalSet:
-    """Leave-one-out of some items, unless slices say which of them are queries and which are the gallery."""
-    ids = [f"item-{row}" for row in range(len(embeddings))] if ids is None else ids
-    codes = np.array(groups, dtype=np.int64)
-    codes.flags.writeable = False  # as columns of a pandas table are
-    return RetrievalSet(
-        query_embeddings=embeddings[queries],
-        gallery_embeddings=embeddings[gallery],
-        query_ids=ids[queries],
-        gallery_ids=ids[gallery],
-        query_groups=codes[queries],
-        gallery_groups=codes[gallery],
-    )
-
-
-def tied_set(*, seed: int, items: int, protocol: str) -> RetrievalSet:
-    """Random items with many ties, many groups, some items without; "overlapping": queries and gallery share some."""
-    generator = np.random.default_rng(seed)
-    embeddings = tied_embeddings(generator, rows=items)
-    groups = generator.integers(-1, max(2, items // 4), size=items).tolist()
-    ids = [f"item-{number}" for number in generator.permutation(items)]
-    if protocol == "leave-one-out":
-        return retrieval_set(embeddings, groups, ids=ids)
-    return retrieval_set(embeddings, groups, ids=ids, queries=slice(items * 2 // 3), gallery=slice(items // 3, None))
-
-
-def loop_ranking(retrieval: RetrievalSet, query: int) -> list[int]:
-    """Gallery rows of one query, nearest first, by sorting pairs of similarity and id."""
-    vector = retrieval.query_embeddings[query].tolist()
-    pairs = []
-    for row, gallery_id in enumerate(retrieval.gallery_ids):
-        if gallery_id != retrieval.query_ids[query]:
-            products = [a * b for a, b in zip(vector, retrieval.gallery_embeddings[row].tolist(), strict=True)]
-            pairs.append((-sum(products), gallery_id, row))
-    return [row for _, _, row in sorted(pairs)]
 
 
 def loop_scores(retrieval: RetrievalSet, ks: Sequence[int]) -> dict[int, dict[str, float]]:
@@ -92,6 +35,7 @@ def loop_scores(retrieval: RetrievalSet, ks: Sequence[int]) -> dict[int, dict[st
             continue
         precisions = [sum(relevant[: rank + 1]) / (rank + 1) for rank in range(count)]
         scores[query] = {f"recall_at_{k}": float(any(relevant[:k])) for k in ks} | {
+            **{f"precision_at_{k}": sum(relevant[:k]) / k for k in ks},
             "r_precision": sum(relevant[:count]) / count,
             "map_at_r": sum(p for p, hit in zip(precisions, relevant, strict=False) if hit) / count,
             "mrr": 1 / (1 + relevant.index(True)),
@@ -101,7 +45,7 @@ def loop_scores(retrieval: RetrievalSet, ks: Sequence[int]) -> dict[int, dict[st
 
 def assert_equals_loop(retrieval: RetrievalSet, **settings_: int) -> None:
     expected = loop_scores(retrieval, KS)
-    scores = score_queries(retrieval, recall_ks=KS, **settings_)
+    scores = score_queries(retrieval, recall_ks=KS, precision_ks=KS, **settings_)
     assert scores.query_rows.tolist() == sorted(expected)
     assert scores.lone_queries == len(retrieval.query_ids) - len(expected)
     assert set(scores.values) == set(next(iter(expected.values())))
@@ -135,24 +79,22 @@ def test_metrics_equal_a_plain_loop_for_any_size_and_chunk(
         assert_equals_loop(retrieval, chunk_elements=chunk_elements)
 
 
-def test_metrics_equal_pytorch_metric_learning_without_ties() -> None:
-    embeddings = random_embeddings(rows=81, features=16, seed=3)
-    groups = np.random.default_rng(3).integers(0, 12, size=81)
-    groups[80] = 99  # a lone query, which both leave out
-    calculator = AccuracyCalculator(
-        exclude=("NMI", "AMI", "mean_average_precision"),
-        k=None,
-        device=torch.device("cpu"),
-        knn_func=CustomKNN(LpDistance(normalize_embeddings=False)),
-    )
-    expected = calculator.get_accuracy(embeddings, torch.from_numpy(groups))
-    scores = score_queries(retrieval_set(embeddings, groups.tolist()))
-    means = scores.means()
-    assert scores.lone_queries == 1
-    assert means["recall_at_1"] == pytest.approx(expected["precision_at_1"])
-    assert means["r_precision"] == pytest.approx(expected["r_precision"])
-    assert means["map_at_r"] == pytest.approx(expected["mean_average_precision_at_r"])
-    assert means["mrr"] == pytest.approx(expected["mean_reciprocal_rank"])
+def test_precision_divides_by_k_where_fewer_items_are_relevant_or_there() -> None:
+    scores = score_queries(retrieval_set(torch.eye(4), [0, 0, 1, 1]), recall_ks=[1], precision_ks=[1, 2, 3, 10])
+    # All are tied: items 0 to 3 come in this order, and each query has one relevant item at rank 1, 1, 3 and 3.
+    assert {name: values.tolist() for name, values in scores.values.items() if name.startswith("precision")} == {
+        "precision_at_1": [1, 1, 0, 0],
+        "precision_at_2": [0.5, 0.5, 0, 0],
+        "precision_at_3": pytest.approx([1 / 3] * 4),
+        "precision_at_10": pytest.approx([0.1] * 4),
+    }
+
+
+def test_precision_is_left_out_unless_asked_for() -> None:
+    retrieval = tied_set(seed=0, items=30, protocol="leave-one-out")
+    assert set(score_queries(retrieval).values) == {
+        *(f"recall_at_{k}" for k in (1, 5, 10)), "r_precision", "map_at_r", "mrr",
+    }  # fmt: skip
 
 
 def test_published_example_of_pytorch_metric_learning() -> None:
@@ -161,7 +103,8 @@ def test_published_example_of_pytorch_metric_learning() -> None:
         [[0, 1, 1, 2, 2], [1, 0, 1, 1, 3], [4, 4, 4, 4, 2], [3, 1, 3, 1, 3], [0, 0, 4, 2, 2], [1, 2, 3, 4, 5]]
     )
     counts = torch.tensor([3, 3, 5, 4, 5, 2])  # {0: 2, 1: 3, 2: 5, 3: 4, 4: 5} looked up for each query
-    metrics = ranked_relevance_metrics(neighbour_groups == query_groups, counts, recall_ks=[1])
+    metrics = ranked_relevance_metrics(neighbour_groups == query_groups, counts, recall_ks=[1], precision_ks=[1])
+    assert float(metrics["precision_at_1"].mean()) == pytest.approx(2 / 6)
     assert float(metrics["recall_at_1"].mean()) == pytest.approx(2 / 6)
     assert float(metrics["r_precision"].mean()) == pytest.approx(0.372222, abs=5e-7)
     assert float(metrics["map_at_r"].mean()) == pytest.approx(0.244630, abs=5e-7)
@@ -291,6 +234,8 @@ def test_wrong_settings_are_named() -> None:
     correct = retrieval_set(torch.eye(2), [0, 0])
     with pytest.raises(ValueError, match=r"^recall_ks is \[0, 1\]; allowed: one or more numbers of 1 or more$"):
         score_queries(correct, recall_ks=[0, 1])
+    with pytest.raises(ValueError, match=r"^precision_ks is \[5, -1\]; allowed: numbers of 1 or more$"):
+        score_queries(correct, precision_ks=[5, -1])
     with pytest.raises(ValueError, match=r"^chunk_elements is 0; allowed: 1 or more$"):
         score_queries(correct, chunk_elements=0)
     with pytest.raises(ValueError, match=r"^k is 0; allowed: 1 or more$"):

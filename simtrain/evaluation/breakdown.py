@@ -1,0 +1,238 @@
+"""Figures by category: the mean over categories, each category's own, and which categories are taken for which."""
+
+# Shapes: S scored queries, Q queries, K classes, P clusters (products), T bootstrap draws.
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simtrain.evaluation.metrics import NO_GROUP
+from simtrain.evaluation.statistics import Interval, cluster_bootstrap_intervals, cluster_weights
+
+
+@dataclass(frozen=True, kw_only=True)
+class CategoryFigures:
+    """The figures of one category's queries."""
+
+    name: str
+    queries: int
+    products: int
+    """Clusters that the queries are of."""
+    metrics: dict[str, Interval]
+    """Name -> mean and interval; its ends are NaN where there are too few products."""
+    note: str | None
+    """Why there is no interval; None where there is one."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON; an interval that cannot be told is null."""
+        metrics = {
+            name: {end: None if np.isnan(value) else value for end, value in asdict(interval).items()}
+            for name, interval in self.metrics.items()
+        }
+        return {**asdict(self), "metrics": metrics}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConfusedPair:
+    """How often the nearest image of one category's queries is of another category."""
+
+    category: str
+    answer: str
+    """The other category."""
+    count: int
+    """Queries of `category` that are answered with it."""
+    queries: int
+    """Queries of `category` with any answer."""
+
+    @property
+    def share(self) -> float:
+        """Of the answers to `category`, above 0 to 1."""
+        return self.count / self.queries
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {**asdict(self), "share": self.share}
+
+
+def macro_means(values: Mapping[str, NDArray[np.float64]], classes: NDArray[np.int64]) -> dict[str, float]:
+    """Mean over classes of each class' mean, so that a class of ten queries counts as much as one of a thousand.
+
+    Args:
+        values: Metric name -> (S,) one value per query.
+        classes: (S,) code of each query's class; -1: none, left out.
+
+    Raises:
+        ValueError: No query with a class, or sizes that differ.
+    """
+    _check(values, classes, clusters=classes)
+    kept = classes != NO_GROUP
+    _, places, sizes = np.unique(classes[kept], return_inverse=True, return_counts=True)
+    return {name: float((np.bincount(places, metric[kept]) / sizes).mean()) for name, metric in values.items()}
+
+
+def macro_intervals(
+    values: Mapping[str, NDArray[np.float64]],
+    classes: NDArray[np.int64],
+    clusters: NDArray[np.int64],
+    *,
+    draws: int,
+    confidence: float,
+    seed: int,
+) -> dict[str, Interval]:
+    """`macro_means` with intervals by a bootstrap over clusters; the classes are the shop's, and not drawn.
+
+    Drawn is what each cluster adds to the mean (its influence, first order), so that a draw that misses a small class
+    altogether is no problem. A class of n clusters shows (n - 1)/n of its variance, which is made up for; one of a
+    single cluster shows none, and is taken to vary as the clusters of the other classes do.
+
+    Args:
+        values: Metric name -> (S,) finite, one value per query.
+        classes: (S,) code of each query's class; -1: none, left out.
+        clusters: (S,) the cluster of each query, any integers.
+        draws: Bootstrap draws T; >= 1.
+        confidence: Between 0 and 1, such as 0.95.
+        seed: Of the draws; >= 0.
+
+    Returns:
+        Metric name -> mean and interval; (NaN, NaN) where each class has a single cluster.
+
+    Raises:
+        ValueError: No query with a class, sizes that differ, draws < 1, or confidence outside 0..1.
+    """
+    if draws < 1 or not 0.0 < confidence < 1.0:
+        raise ValueError(f"draws {draws}, confidence {confidence}; allowed: 1 or more, between 0 and 1")
+    _check(values, classes, clusters=clusters)
+    means = macro_means(values, classes)
+    kept = classes != NO_GROUP
+    influences = np.stack(
+        [_influences(metric[kept], classes[kept], clusters[kept]) for metric in values.values()], axis=1
+    )
+    tail = (1.0 - confidence) / 2.0
+    drawn = [weights @ influences for weights in cluster_weights(clusters=len(influences), draws=draws, seed=seed)]
+    ends = np.quantile(np.concatenate(drawn), [tail, 1.0 - tail], axis=0)
+    return {
+        name: Interval(mean=means[name], low=means[name] + float(low), high=means[name] + float(high))
+        for name, low, high in zip(values, *ends, strict=True)
+    }
+
+
+def category_figures(
+    values: Mapping[str, NDArray[np.float64]],
+    classes: NDArray[np.int64],
+    clusters: NDArray[np.int64],
+    *,
+    names: Sequence[str],
+    least_products: int,
+    draws: int,
+    confidence: float,
+    seed: int,
+) -> list[CategoryFigures]:
+    """Each category's means, with intervals by a bootstrap over its clusters, in the order of the codes.
+
+    Args:
+        values: Metric name -> (S,) finite, one value per query.
+        classes: (S,) code of each query's category; -1: none, left out.
+        clusters: (S,) the cluster of each query, any integers.
+        names: Name of each code.
+        least_products: Clusters that an interval needs, at least 2. A percentile bootstrap of few clusters is too
+            narrow: where it should have held the truth in 95 of 100 simulations, it did in 85 with 5 clusters, in 90
+            with 10 and in 93 with 20.
+        draws: Bootstrap draws T; >= 1.
+        confidence: Between 0 and 1, such as 0.95.
+        seed: Of the draws; >= 0.
+
+    Raises:
+        ValueError: No query with a category, or sizes that differ.
+    """
+    _check(values, classes, clusters=clusters)
+    figures = []
+    for code in np.unique(classes[classes != NO_GROUP]).tolist():
+        rows = np.flatnonzero(classes == code)
+        own, products = {name: metric[rows] for name, metric in values.items()}, len(np.unique(clusters[rows]))
+        if products < least_products:
+            note = f"{products} {'product' if products == 1 else 'products'}; an interval needs {least_products}"
+            metrics = {name: Interval(mean=float(of.mean()), low=np.nan, high=np.nan) for name, of in own.items()}
+        else:
+            note = None
+            metrics = cluster_bootstrap_intervals(own, clusters[rows], draws=draws, confidence=confidence, seed=seed)
+        figures.append(
+            CategoryFigures(name=names[code], queries=len(rows), products=products, metrics=metrics, note=note)
+        )
+    return figures
+
+
+def confused_pairs(
+    query_classes: NDArray[np.int64], answer_classes: NDArray[np.int64], *, names: Sequence[str], most: int
+) -> list[ConfusedPair]:
+    """The categories whose queries are most often answered with another one.
+
+    Ordered by what the share is at least (lower end of Wilson's 95 % interval), so that one answer of one does not come
+    before 40 of 100; equals by name.
+
+    Args:
+        query_classes: (Q,) code of each query's category; -1: none, left out.
+        answer_classes: (Q,) code of the category of its nearest image; -1: it has none, which counts as an answer of no
+            category.
+        names: Name of each code.
+        most: Pairs wanted; 0 or more.
+
+    Raises:
+        ValueError: Sizes that differ.
+    """
+    if query_classes.shape != answer_classes.shape:
+        raise ValueError(f"query_classes has shape {query_classes.shape}, but answer_classes {answer_classes.shape}")
+    asked = query_classes != NO_GROUP
+    totals = np.bincount(query_classes[asked], minlength=len(names))
+    wrong = asked & (answer_classes != NO_GROUP) & (answer_classes != query_classes)
+    pairs, counts = np.unique(
+        np.stack([query_classes[wrong], answer_classes[wrong]], axis=1), axis=0, return_counts=True
+    )
+    found = [
+        ConfusedPair(category=names[category], answer=names[answer], count=count, queries=int(totals[category]))
+        for (category, answer), count in zip(pairs.tolist(), counts.tolist(), strict=True)
+    ]
+    return sorted(found, key=lambda pair: (-_least_share(pair.count, pair.queries), pair.category, pair.answer))[:most]
+
+
+def _influences(
+    metric: NDArray[np.float64], classes: NDArray[np.int64], clusters: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """What each cluster adds to the macro mean, (P,), widened for small classes; NaN where none shows its spread."""
+    _, places = np.unique(classes, return_inverse=True)
+    distinct, cluster_places = np.unique(clusters, return_inverse=True)
+    sizes = np.bincount(places)
+    deviations = (metric - (np.bincount(places, metric) / sizes)[places]) / sizes[places]
+    # A cell is what one cluster adds to one class: nearly always its only one.
+    cells, cell_of_query = np.unique(places * len(distinct) + cluster_places, return_inverse=True)
+    of_cell, cell_class = np.bincount(cell_of_query, deviations), cells // len(distinct)
+    in_class = np.bincount(cell_class)
+    if (in_class < 2).all():
+        return np.full(len(distinct), np.nan)
+    of_cell *= np.sqrt(in_class / np.maximum(in_class - 1, 1))[cell_class]
+    variances, several = np.bincount(cell_class, of_cell**2), in_class >= 2
+    unseen = (~several).sum() * (variances * in_class)[several].mean()
+    seen = variances.sum()
+    widening = np.sqrt((seen + unseen) / seen) if seen > 0 else 1.0
+    return np.bincount(cells % len(distinct), of_cell, minlength=len(distinct)) * widening / len(sizes)
+
+
+def _least_share(count: int, total: int) -> float:
+    """Lower end of the 95 % score interval of a share: Wilson 1927, https://doi.org/10.1080/01621459.1927.10502953."""
+    z, share = 1.96, count / total
+    middle, half = share + z**2 / (2 * total), z * np.sqrt(share * (1 - share) / total + z**2 / (4 * total**2))
+    return float((middle - half) / (1 + z**2 / total))
+
+
+def _check(
+    values: Mapping[str, NDArray[np.float64]], classes: NDArray[np.int64], *, clusters: NDArray[np.int64]
+) -> None:
+    for name, array in {**values, "clusters": clusters}.items():
+        if array.shape != classes.shape:
+            raise ValueError(f"{name} has shape {array.shape}, but classes has {classes.shape}")
+    if not (classes != NO_GROUP).any():
+        raise ValueError(f"none of {len(classes)} queries has a class")

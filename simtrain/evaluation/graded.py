@@ -1,0 +1,189 @@
+"""nDCG: retrieval judged by how alike the items found are, where the same product is better than the same category.
+
+Discounted by log2(rank + 1), normalised by the best possible ranking: Järvelin & Kekäläinen 2002, "Cumulated gain-based
+evaluation of IR techniques", https://doi.org/10.1145/582415.582418. A grade of r gains 2^r - 1: Burges et al. 2005,
+"Learning to rank using gradient descent", https://doi.org/10.1145/1102351.1102363, section 5.
+"""
+
+# Shapes: Q queries, G gallery items, D features, L levels, S scored queries, C queries of one chunk, K ranks looked at,
+# U queries that differ in their codes.
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from simtrain.evaluation.metrics import NO_GROUP, QueryScores, check_groups
+from simtrain.evaluation.ranking import CHUNK_ELEMENTS, REMOVED_KEY, Ranking
+
+
+@dataclass(frozen=True, kw_only=True)
+class Level:
+    """One way to be alike, such as being of one category and colour."""
+
+    query_groups: NDArray[np.int64]
+    """(Q,) code: alike are the gallery items of the same code. -1: alike to none."""
+    gallery_groups: NDArray[np.int64]
+    """(G,) code from the same numbering. -1: alike to none."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GradedSet:
+    """Queries, the gallery searched with them, and the ways to be alike; a query is never its own neighbour."""
+
+    query_embeddings: Tensor
+    """(Q, D) float32 rows of length 1, on the CPU or a CUDA device."""
+    gallery_embeddings: Tensor
+    """(G, D) float32 rows of length 1, on the same device."""
+    query_ids: Sequence[str]
+    """(Q,) unique."""
+    gallery_ids: Sequence[str]
+    """(G,) unique; equal similarities rank in the order of these."""
+    levels: Sequence[Level]
+    """The most alike first. A pair gets the grade of the first level that it fits: L, L - 1, ..., 1; 0 without one."""
+
+
+def score_graded(graded: GradedSet, *, ks: Sequence[int], chunk_elements: int = CHUNK_ELEMENTS) -> QueryScores:
+    """`ndcg_at_k` of every query that is alike to something in the gallery, at whichever level.
+
+    Args:
+        graded: Queries, gallery and levels.
+        ks: Each >= 1. A k beyond the gallery counts the whole gallery.
+        chunk_elements: Most query-gallery pairs held at once, but at least one query's; >= 1. The results don't depend
+            on it.
+
+    Returns:
+        One value per scored query and k, in 0..1; 1 where the first k are as alike as any k of the gallery could be.
+
+    Raises:
+        ValueError: No levels or ks, k < 1, sizes that differ, duplicate ids, rows that are not finite or not of length
+            1, one id with two groups, or no query that is alike to a gallery item.
+    """
+    ranking = Ranking.of(
+        graded.query_embeddings,
+        graded.gallery_embeddings,
+        query_ids=graded.query_ids,
+        gallery_ids=graded.gallery_ids,
+    )
+    check_levels(
+        graded.levels,
+        ks=ks,
+        query_ids=graded.query_ids,
+        gallery_size=len(graded.gallery_ids),
+        own_columns=ranking.own_columns,
+    )
+    counts = grade_counts(graded.levels, own_columns=ranking.own_columns)
+    query_rows = np.flatnonzero(counts.sum(axis=1))
+    if len(query_rows) == 0:
+        size = len(graded.gallery_ids)
+        raise ValueError(f"none of {len(counts)} queries is alike to an item in the gallery of {size}")
+    ideals = {k: ideal_gains(counts[query_rows], k=k) for k in ks}
+    values = {f"ndcg_at_{k}": np.empty(len(query_rows), dtype=np.float64) for k in ks}
+    for chunk in ranking.chunks(query_rows, chunk_elements=chunk_elements):
+        places = np.searchsorted(query_rows, chunk)
+        gains = _ranked_gains(graded, ranking, chunk, most_ranks=max(ks))
+        # A running sum adds in the order of the ranks; a matrix product's order depends on the size of the chunk.
+        reached = (gains * discounts(gains.shape[1])).cumsum(axis=1)
+        for k in ks:
+            found = reached[:, min(k, reached.shape[1]) - 1] / ideals[k][places]
+            values[f"ndcg_at_{k}"][places] = np.minimum(found, 1.0)  # the best ranking is 1 up to rounding
+    return QueryScores(query_rows=query_rows, values=values, lone_queries=len(counts) - len(query_rows))
+
+
+def grade_counts(levels: Sequence[Level], *, own_columns: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Gallery items of each grade, (Q, L) in the order of the levels; each counts once, and the query itself never.
+
+    Args:
+        levels: The most alike first; one or more.
+        own_columns: (Q,) where the query itself is in the gallery; -1: it is not.
+    """
+    codes = np.stack([level.query_groups for level in levels], axis=1)
+    gallery = np.stack([level.gallery_groups for level in levels], axis=1)
+    distinct, query_kind = np.unique(codes, axis=0, return_inverse=True)
+    of_kind = np.zeros((len(distinct), len(levels)), dtype=np.int64)
+    step = max(1, CHUNK_ELEMENTS // max(1, len(gallery)))
+    for start in range(0, len(distinct), step):
+        block = slice(start, start + step)
+        untaken = np.ones((len(distinct[block]), len(gallery)), dtype=bool)
+        for place in range(len(levels)):
+            kinds = distinct[block, place, None]
+            alike = untaken & (kinds == gallery[:, place]) & (kinds != NO_GROUP)
+            of_kind[block, place] = alike.sum(axis=1)
+            untaken &= ~alike
+    counts = of_kind[query_kind]
+    # A query in the gallery has been counted too, at the first level at which it has a code.
+    has_code = codes != NO_GROUP
+    counted = np.flatnonzero((own_columns >= 0) & has_code.any(axis=1))
+    counts[counted, has_code[counted].argmax(axis=1)] -= 1
+    return counts
+
+
+def ideal_gains(counts: NDArray[np.int64], *, k: int) -> NDArray[np.float64]:
+    """Discounted gain of the first k ranks of the best possible ranking, (Q,), from `grade_counts` (Q, L)."""
+    gains = level_gains(counts.shape[1])
+    ends = np.minimum(counts.cumsum(axis=1), k)
+    sums = np.concatenate([[0.0], discounts(int(ends.max(initial=0))).cumsum()])
+    reached = sums[ends]
+    ideal: NDArray[np.float64] = np.diff(reached, axis=1, prepend=0.0) @ gains
+    return ideal
+
+
+def level_gains(levels: int) -> NDArray[np.float64]:
+    """2^grade - 1 of each level, (L,), the most alike first."""
+    return np.exp2(np.arange(levels, 0, -1)) - 1.0
+
+
+def discounts(ranks: int) -> NDArray[np.float64]:
+    """1 / log2(rank + 1) of ranks 1 to `ranks`."""
+    return 1.0 / np.log2(np.arange(2, ranks + 2))
+
+
+def check_levels(
+    levels: Sequence[Level],
+    *,
+    ks: Sequence[int],
+    query_ids: Sequence[str],
+    gallery_size: int,
+    own_columns: NDArray[np.int64],
+) -> None:
+    """Refuse levels and ks that cannot be meant.
+
+    Raises:
+        ValueError: No levels or ks, k < 1, sizes or a type that differ, a code below -1, or one id with two groups.
+    """
+    if not ks or min(ks) < 1:
+        raise ValueError(f"ks is {list(ks)}; allowed: one or more numbers of 1 or more")
+    if not levels:
+        raise ValueError("levels is empty; allowed: one or more, the most alike first")
+    for place, level in enumerate(levels):
+        try:
+            check_groups(
+                level.query_groups,
+                level.gallery_groups,
+                query_ids=query_ids,
+                gallery_size=gallery_size,
+                own_columns=own_columns,
+            )
+        except ValueError as error:
+            raise ValueError(f"levels[{place}]: {error}") from error
+
+
+def _ranked_gains(
+    graded: GradedSet, ranking: Ranking, query_rows: NDArray[np.int64], *, most_ranks: int
+) -> NDArray[np.float64]:
+    """Gains of the nearest gallery items of some queries, (C, K)."""
+    nearest = torch.topk(ranking.keys(query_rows), min(most_ranks, len(graded.gallery_ids)))
+    columns = nearest.indices.cpu().numpy()
+    untaken = (nearest.values != REMOVED_KEY).cpu().numpy()
+    gains = np.zeros(columns.shape, dtype=np.float64)
+    for level, gain in zip(graded.levels, level_gains(len(graded.levels)), strict=True):
+        groups = level.query_groups[query_rows, None]
+        alike = untaken & (level.gallery_groups[columns] == groups) & (groups != NO_GROUP)
+        gains[alike] = gain
+        untaken &= ~alike
+    return gains

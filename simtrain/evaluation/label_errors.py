@@ -1,0 +1,245 @@
+"""Labels that look wrong: images whose nearest neighbours agree on another label than their own.
+
+The neighbours vote, the nearer ones more: Wu et al. 2018, "Unsupervised feature learning via non-parametric instance
+discrimination", https://arxiv.org/abs/1805.01978, section 3.4. Labels that an encoder mixes up all the time are
+suspected less, after the idea of confident learning, that mistakes are to be told from confusion label by label:
+Northcutt et al. 2021, https://arxiv.org/abs/1911.00068. A suspicion is no proof.
+"""
+
+# Shapes: N images, J judged images, D features, C images of one chunk, V neighbours that vote.
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from simtrain.evaluation.metrics import NO_GROUP
+from simtrain.evaluation.ranking import CHUNK_ELEMENTS, REMOVED_KEY, Ranking
+
+_SURPRISE = 0.05
+"""Share of votes for another label that is neither usual nor unusual. With planted mistakes among real photographs of
+clothes anything from 0.01 to 0.3 did much better than not asking what is usual, and differed little."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelSuspect:
+    """An image whose neighbours say another label."""
+
+    row: int
+    """Of the N images."""
+    label: str
+    """The one it carries."""
+    suggested: str
+    """The one its neighbours say."""
+    score: float
+    """Share of the votes for the suggested label, less that for its own, times how unusual such votes are; 0 to 1."""
+    neighbours: tuple[int, ...]
+    """Rows of the neighbours that carry the suggested label, one of a product, nearest first."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {**asdict(self), "neighbours": list(self.neighbours)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelSuspects:
+    """The labels that look wrong, and how many were looked at."""
+
+    suspects: tuple[LabelSuspect, ...]
+    """The highest score first; of equal ones that with the nearest neighbours, then the first row."""
+    found: int
+    """All of them, also those beyond the number wanted."""
+    judged: int
+    """Images with a label that another product carries too."""
+    unjudged: int
+    """Images without a label, or whose label no other product carries, so that no neighbour could confirm it."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {**asdict(self), "suspects": [suspect.to_dict() for suspect in self.suspects]}
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelledSet:
+    """Images with labels that may be wrong."""
+
+    embeddings: Tensor
+    """(N, D) float32 rows of length 1, on the CPU or a CUDA device."""
+    ids: Sequence[str]
+    """(N,) unique; equal similarities rank in the order of these."""
+    labels: NDArray[np.int64]
+    """(N,) code; -1: no label."""
+    products: NDArray[np.int64]
+    """(N,) any integers. Images of one product don't vote on each other: they carry the same mistake."""
+    names: Sequence[str]
+    """Name of each code."""
+
+
+def suspected_labels(
+    labelled: LabelledSet, *, neighbours: int, temperature: float, most: int, chunk_elements: int = CHUNK_ELEMENTS
+) -> LabelSuspects:
+    """The images whose neighbours agree on another label, ranked by how much they do.
+
+    The neighbours are products, each by its nearest image: else one with many photos, right or wrong, would decide
+    alone. At similarity s a neighbour has exp(s / temperature) votes. An image is suspected if more than half of the
+    votes are for one other label. Its score is the share of these less that for its own label, times 0.05 / (0.05 + u):
+    u is the share that images of its label usually get for the suggested one.
+
+    Args:
+        labelled: Images and their labels.
+        neighbours: Other products that vote; >= 1, such as 10.
+        temperature: Above 0; the less, the more the nearest decide. 0.07 in the paper.
+        most: Suspects wanted; 0 or more.
+        chunk_elements: Most pairs held at once, but at least one image's; >= 1.
+
+    Raises:
+        ValueError: neighbours < 1, temperature not above 0, sizes that differ, duplicate ids, or rows that are not of
+            length 1.
+    """
+    if neighbours < 1 or not temperature > 0:
+        raise ValueError(f"neighbours {neighbours}, temperature {temperature}; allowed: 1 or more, above 0")
+    _check_sizes(labelled)
+    votes = _votes(labelled, neighbours=neighbours, temperature=temperature, chunk_elements=chunk_elements)
+    scores, suggested = _scores(votes)
+    suspected = np.flatnonzero(scores > 0)
+    agree = votes.said[suspected] == suggested[suspected, None]
+    closeness = np.where(agree, votes.similarities[suspected], 0.0).sum(axis=1) / agree.sum(axis=1)
+    # Sums of shares differ in their last digits where the votes don't.
+    order = np.lexsort((suspected, -closeness, -scores[suspected].round(6)))[:most]
+    judged = int(votes.confirmable.sum())
+    return LabelSuspects(
+        suspects=tuple(
+            LabelSuspect(
+                row=int(votes.rows[place]),
+                label=labelled.names[votes.labels[place]],
+                suggested=labelled.names[suggested[place]],
+                score=float(scores[place]),
+                neighbours=tuple(votes.rows[votes.nearest[place][votes.said[place] == suggested[place]]].tolist()),
+            )
+            for place in suspected[order]
+        ),
+        found=len(suspected),
+        judged=judged,
+        unjudged=len(labelled.labels) - judged,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Votes:
+    """What the neighbours of the labelled images say; places count the labelled images."""
+
+    rows: NDArray[np.int64]
+    """(J,) of the N images."""
+    labels: NDArray[np.int64]
+    """(J,) their own."""
+    confirmable: NDArray[np.bool_]
+    """(J,) whether an image of another product carries the same label."""
+    nearest: NDArray[np.int64]
+    """(J, V) places of the neighbours, nearest first; -1: there are no more."""
+    similarities: NDArray[np.float64]
+    """(J, V) cosines; -infinity where there are no more."""
+    said: NDArray[np.int64]
+    """(J, V) label of each neighbour; -1: there are no more."""
+    shares: NDArray[np.float64]
+    """(J, V) share of the votes for the label that the neighbour says, by all who say it; 0 where there are no more."""
+
+    @property
+    def for_own(self) -> NDArray[np.float64]:
+        """(J,) share of the votes for the image's own label."""
+        own: NDArray[np.float64] = np.where(self.said == self.labels[:, None], self.shares, 0.0).max(axis=1)
+        return own
+
+
+def _votes(labelled: LabelledSet, *, neighbours: int, temperature: float, chunk_elements: int) -> _Votes:
+    rows = np.flatnonzero(labelled.labels != NO_GROUP)
+    labels = labelled.labels[rows]
+    nearest, similarities = _other_products(labelled, rows, neighbours=neighbours, chunk_elements=chunk_elements)
+    # Less the highest, so that a low temperature does not overflow.
+    highest = similarities.max(axis=1, keepdims=True, initial=-1.0)
+    weights = np.exp((similarities - highest) / temperature)
+    weights /= np.maximum(weights.sum(axis=1, keepdims=True), np.finfo(np.float64).tiny)
+    said = np.full_like(nearest, NO_GROUP)
+    said[nearest >= 0] = labels[nearest[nearest >= 0]]
+    return _Votes(
+        rows=rows,
+        labels=labels,
+        confirmable=_confirmable(labels, labelled.products[rows]),
+        nearest=nearest,
+        similarities=similarities,
+        said=said,
+        shares=np.einsum("jvw,jw->jv", said[:, :, None] == said[:, None, :], weights),
+    )
+
+
+def _scores(votes: _Votes) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Score (J,) of each image, and the label (J,) that most of its votes are for; 0: nothing to suspect."""
+    most = votes.shares.argmax(axis=1)[:, None]
+    suggested = np.take_along_axis(votes.said, most, axis=1)[:, 0]
+    share = np.take_along_axis(votes.shares, most, axis=1)[:, 0]
+    unusual = _SURPRISE / (_SURPRISE + _usual_shares(votes, suggested))
+    scores = (share - votes.for_own) * unusual
+    return np.where(votes.confirmable & (suggested != votes.labels) & (share > 0.5), scores, 0.0), suggested
+
+
+def _usual_shares(votes: _Votes, suggested: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Mean share of the votes (J,) that the images of each one's label get for the label suggested to it."""
+    labels = int(max(votes.labels.max(initial=0), votes.said.max(initial=0))) + 1
+    # All neighbours that say one label carry its share: it counts at the first of them.
+    earlier = np.tril(np.ones((votes.said.shape[1],) * 2, dtype=bool), k=-1)
+    repeated = ((votes.said[:, :, None] == votes.said[:, None, :]) & earlier).any(axis=2)
+    places, columns = np.nonzero(~repeated & (votes.said >= 0))
+    pairs, inverse = np.unique(votes.labels[places] * labels + votes.said[places, columns], return_inverse=True)
+    sums = np.bincount(inverse, votes.shares[places, columns], minlength=len(pairs))
+    if len(pairs) == 0:
+        return np.zeros(len(suggested))
+    wanted = votes.labels * labels + suggested
+    found = np.minimum(np.searchsorted(pairs, wanted), len(pairs) - 1)
+    return np.where(pairs[found] == wanted, sums[found], 0.0) / np.bincount(votes.labels)[votes.labels]
+
+
+def _confirmable(labels: NDArray[np.int64], products: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Whether the label is carried by two products or more, (J,)."""
+    pairs = np.unique(np.stack([labels, products], axis=1), axis=0)
+    return np.bincount(pairs[:, 0], minlength=int(labels.max(initial=0)) + 1)[labels] >= 2
+
+
+def _other_products(
+    labelled: LabelledSet, rows: NDArray[np.int64], *, neighbours: int, chunk_elements: int
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """The nearest image of each of the V nearest other products: places in `rows` (J, V) and similarities (J, V)."""
+    ids = [labelled.ids[row] for row in rows]
+    embeddings = labelled.embeddings.detach()[torch.from_numpy(rows).to(labelled.embeddings.device)]
+    ranking = Ranking.of(embeddings, embeddings, query_ids=ids, gallery_ids=ids)
+    _, codes = np.unique(labelled.products[rows], return_inverse=True)
+    products = torch.from_numpy(codes).to(embeddings.device)
+    place_of_tie_key = torch.argsort(ranking.tie_keys)
+    nearest = np.full((len(rows), neighbours), -1, dtype=np.int64)
+    similarities = np.full((len(rows), neighbours), -np.inf)
+    # The embeddings of the neighbours are held too: V times those of the chunk.
+    for chunk in ranking.chunks(np.arange(len(rows)), chunk_elements=max(1, chunk_elements // neighbours)):
+        places = torch.from_numpy(chunk).to(embeddings.device)
+        keys = ranking.keys(chunk)
+        best = torch.full((len(chunk), int(codes.max()) + 1), REMOVED_KEY, device=keys.device)
+        best.scatter_reduce_(1, products.expand_as(keys), keys, "amax")
+        best.scatter_(1, products[places, None], REMOVED_KEY)
+        top = torch.topk(best, min(neighbours, best.shape[1]))
+        columns = place_of_tie_key[top.values & 0xFFFFFFFF]  # the low half of a key says whose it is
+        cosines = (embeddings[places, None] * embeddings[columns]).sum(dim=2, dtype=torch.float64)
+        found, width = (top.values != REMOVED_KEY).cpu().numpy(), columns.shape[1]
+        nearest[chunk, :width] = np.where(found, columns.cpu().numpy(), -1)
+        similarities[chunk, :width] = np.where(found, cosines.cpu().numpy(), -np.inf)
+    return nearest, similarities
+
+
+def _check_sizes(labelled: LabelledSet) -> None:
+    for name, array in (("labels", labelled.labels), ("products", labelled.products)):
+        if array.shape != (len(labelled.ids),):
+            raise ValueError(f"{name} has shape {array.shape}, but ids has {len(labelled.ids)}")
+    if labelled.labels.max(initial=-1) >= len(labelled.names):
+        raise ValueError(f"labels has code {labelled.labels.max()}, but names has {len(labelled.names)} names")

@@ -130,7 +130,7 @@ def print_evaluation(report: "EvaluationReport") -> None:
         say(f"{found.lone_queries} queries had nothing to find and were left out")
     if found.copied_queries:
         say(
-            f"{found.copied_queries} queries have an exact copy of themselves in the gallery, which no encoder can miss"
+            f"{found.copied_queries} queries have an exact copy of themselves in the gallery; copies take no part"
         )
     if report.text is not None:
         _print_text(report.text)

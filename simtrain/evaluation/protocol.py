@@ -21,6 +21,9 @@ from simtrain.evaluation.statistics import Interval, cluster_bootstrap_intervals
 class RetrievalTask:
     """Queries and a gallery of one catalogue. Where an image is both, it is not its own neighbour (leave-one-out).
 
+    Exact copies of a picture that are relevant to each other take part once, as the first of them: any encoder finds a
+    copy, and a copy asks what has been asked already.
+
     Attributes:
         rows: (N,) catalogue rows of every image that takes part, ascending.
         queries: (Q,) positions in `rows`.
@@ -28,7 +31,7 @@ class RetrievalTask:
         ids: N ids.
         groups: (N,) equal where images are relevant to each other; -1 where relevant to none.
         clusters: (N,) what the bootstrap draws: products, and single images where there are none.
-        copied_queries: Queries that have an exact copy of themselves in the gallery, which nobody can miss.
+        copied_queries: Queries of the catalogue that had an exact copy of themselves in the gallery.
     """
 
     rows: NDArray[np.int64]
@@ -39,18 +42,20 @@ class RetrievalTask:
     clusters: NDArray[np.int64]
     copied_queries: int
 
-    def score(self, embeddings: Tensor) -> QueryScores:
-        """(N, D) unit embeddings of `rows` -> one value per query and metric."""
-        return score_queries(
-            RetrievalSet(
-                query_embeddings=embeddings[self.queries],
-                gallery_embeddings=embeddings[self.gallery],
-                query_ids=[self.ids[position] for position in self.queries],
-                gallery_ids=[self.ids[position] for position in self.gallery],
-                query_groups=self.groups[self.queries],
-                gallery_groups=self.groups[self.gallery],
-            )
+    def retrieval_set(self, embeddings: Tensor) -> RetrievalSet:
+        """(N, D) unit embeddings of `rows` -> what is searched with what."""
+        return RetrievalSet(
+            query_embeddings=embeddings[self.queries],
+            gallery_embeddings=embeddings[self.gallery],
+            query_ids=[self.ids[position] for position in self.queries],
+            gallery_ids=[self.ids[position] for position in self.gallery],
+            query_groups=self.groups[self.queries],
+            gallery_groups=self.groups[self.gallery],
         )
+
+    def score(self, embeddings: Tensor, *, precision_ks: Sequence[int] = ()) -> QueryScores:
+        """(N, D) unit embeddings of `rows` -> one value per query and metric."""
+        return score_queries(self.retrieval_set(embeddings), precision_ks=precision_ks)
 
     def means(self, embeddings: Tensor) -> dict[str, float]:
         """(N, D) unit embeddings of `rows` -> the mean of each metric, 0..1."""
@@ -111,7 +116,8 @@ def retrieval_task(
     found_in = np.isin(np.arange(len(groups)), catalog.rows_of(gallery_splits or [split]))
     can_be_found = found_in & catalog.rows["gallery"].to_numpy(dtype=bool)
     _check_answerable(catalog, groups, asks, can_be_found, split=split, relevance=relevance)
-    rows = np.flatnonzero(asks | can_be_found).astype(np.int64)
+    copied_queries = _copied_queries(catalog, asks, can_be_found)
+    rows, asks, can_be_found = _without_copies(catalog, groups, asks, can_be_found)
     products = catalog.groups(["product"])[rows]
     return RetrievalTask(
         rows=rows,
@@ -120,7 +126,7 @@ def retrieval_task(
         ids=[str(name) for name in catalog.rows["id"].iloc[rows]],
         groups=groups[rows],
         clusters=np.where(products >= 0, products, products.max(initial=-1) + 1 + np.arange(len(rows))),
-        copied_queries=_copied_queries(catalog, asks, can_be_found),
+        copied_queries=copied_queries,
     )
 
 
@@ -175,11 +181,33 @@ def _check_answerable(
 
 
 def _copied_queries(catalog: Catalog, asks: NDArray[np.bool_], can_be_found: NDArray[np.bool_]) -> int:
-    exact = "pixel_sha256" if "pixel_sha256" in catalog.rows.columns else "duplicate_group"  # which may hold near ones
-    copies = catalog.groups([exact])
-    in_gallery = np.bincount(copies[can_be_found & (copies >= 0)], minlength=int(copies.max(initial=-1)) + 1)
-    asking = asks & (copies >= 0)
-    return int((in_gallery[copies[asking]] > can_be_found[asking]).sum())
+    pictures = _pictures(catalog)
+    in_gallery = np.bincount(pictures[can_be_found], minlength=int(pictures.max(initial=-1)) + 1)
+    return int((in_gallery[pictures[asks]] > can_be_found[asks]).sum())
+
+
+def _without_copies(
+    catalog: Catalog, groups: NDArray[np.int64], asks: NDArray[np.bool_], can_be_found: NDArray[np.bool_]
+) -> tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.bool_]]:
+    """Rows that take part, one for all exact copies of a group, and by row whether it, or a copy, asks or is found."""
+    taking_part = np.flatnonzero(asks | can_be_found)
+    kinds = np.stack([_pictures(catalog)[taking_part], groups[taking_part]], axis=1)
+    _, first, place = np.unique(kinds, axis=0, return_index=True, return_inverse=True)
+    of_all = taking_part[first][place]
+    one_asks, one_found = np.zeros_like(asks), np.zeros_like(can_be_found)
+    np.logical_or.at(one_asks, of_all, asks[taking_part])
+    np.logical_or.at(one_found, of_all, can_be_found[taking_part])
+    return np.sort(taking_part[first]).astype(np.int64), one_asks, one_found
+
+
+def _pictures(catalog: Catalog) -> NDArray[np.int64]:
+    """One number per row, equal where the decoded pictures are equal (without their hashes: where the files are)."""
+    exact = next((column for column in ("pixel_sha256", "sha256") if column in catalog.rows.columns), None)
+    rows = np.arange(len(catalog.rows), dtype=np.int64)
+    if exact is None:
+        return rows
+    found = catalog.groups([exact])
+    return np.where(found >= 0, found, found.max(initial=-1) + 1 + rows)
 
 
 def _or_null(value: float) -> float | None:

@@ -56,7 +56,45 @@ def test_a_split_is_its_own_gallery(split: str, rows: list[int]) -> None:
 )
 def test_queries_with_an_exact_copy_in_the_gallery_are_counted(gallery: list[bool], copied: int) -> None:
     same = [None] * 9 + ["a", "b", "b"]  # images 10 and 11 are copies of each other; image 9's copy is in no split
-    assert task_of(twelve(duplicate_group=same, gallery=gallery)).copied_queries == copied
+    assert task_of(twelve(pixel_sha256=same, gallery=gallery)).copied_queries == copied
+
+
+def test_copies_that_are_relevant_to_each_other_take_part_once() -> None:
+    task = task_of(twelve(product=["a"] * 8 + ["b"] * 4, pixel_sha256=[None] * 8 + ["x", "y", "x", "x"]))
+    assert (rows_asking(task), rows_found(task)) == ([8, 9], [8, 9])
+
+
+def test_a_copy_under_another_product_takes_part_too() -> None:
+    task = task_of(twelve(pixel_sha256=[None] * 8 + ["x", "y", "x", "z"]))
+    assert task.rows.tolist() == [8, 9, 10, 11]
+
+
+def test_a_query_does_not_find_its_copy_in_the_gallery() -> None:
+    catalog = twelve(
+        product=["a"] * 8 + ["b"] * 4,
+        pixel_sha256=[None] * 8 + ["x", "x", "y", "z"],
+        query=[True] * 9 + [False] * 3,
+        gallery=[True] * 8 + [False] + [True] * 3,
+    )
+    task = task_of(catalog)
+    assert (rows_asking(task), rows_found(task)) == ([8], [8, 10, 11])
+    assert task.means(unit([[1.0, 0.0], [0.0, 1.0], [1.0, 0.1]]))["map_at_r"] == pytest.approx(1.0)
+
+
+def test_a_shop_with_a_copy_of_every_image_has_the_same_figures() -> None:
+    generator = np.random.default_rng(0)
+    columns = {
+        "split": ["test"] * 24,
+        "product": [f"p{row // 3}" for row in range(24)],
+        "pixel_sha256": [f"h{row}" for row in range(24)],
+    }
+    embeddings = unit(generator.normal(size=(24, 3)).tolist())
+    once = task_of(catalog_of(FOLDER, **columns))
+    twice = task_of(catalog_of(FOLDER, **{name: values * 2 for name, values in columns.items()}))
+    copied = torch.cat([embeddings, embeddings])[twice.rows]
+    settings = {"draws": 200, "confidence": 0.95, "seed": 0}
+    assert (once.copied_queries, twice.copied_queries) == (0, 48)
+    assert judge(twice, copied, **settings).metrics == judge(once, embeddings, **settings).metrics
 
 
 def test_only_flagged_images_ask() -> None:

@@ -11,6 +11,7 @@ from simtrain.cli.screen import print_evaluation, progress, say
 from simtrain.errors import SimtrainError
 
 if TYPE_CHECKING:
+    from simtrain.commands.calibration import Calibration
     from simtrain.commands.runs import Run
 
 
@@ -117,7 +118,29 @@ def export(
         )
     if not result.onnx:
         say("encoder.onnx: left out; it needs pip install 'simtrain[export]' and export.onnx not false")
+    _tell_thresholds(result.calibration)
     say(f"next: simtrain search {result.folder} --image PATH")
+
+
+def _tell_thresholds(calibration: "Calibration") -> None:
+    """Which similarities are similar enough, on one line, and one for each precision that cannot be promised."""
+    found = calibration.found
+    if found is None:
+        say(f"similar enough: cannot be told: {calibration.reason}")
+        return
+    told = [
+        f"{level.similarity:.3f} for {100 * level.wanted_precision:g} % precision "
+        f"({level.positives + level.negatives} pairs)"
+        for level in found.thresholds
+        if level.similarity is not None
+    ]
+    say(
+        f"similar enough: {', '.join(told) or 'nothing'}; right = same {' + '.join(calibration.relevance)}, the "
+        f"{found.neighbours} nearest of {found.queries} queries of {calibration.split} among all {found.gallery} images"
+    )
+    for level in found.thresholds:
+        if level.reason is not None:
+            say(f"no similarity for {100 * level.wanted_precision:g} % precision: {level.reason}")
 
 
 def _alpha(run: "Run", asked: float | None) -> float:

@@ -10,6 +10,7 @@ from simtrain.build import build_text_validation, build_validation, empty_encode
 from simtrain.catalog.progress import Progress, silent
 from simtrain.catalog.store.reader import ImageReader, open_images, source_images
 from simtrain.catalog.table import Catalog
+from simtrain.commands.calibration import Calibration, calibrate
 from simtrain.commands.interpolation_record import chosen_alpha
 from simtrain.commands.judging import embed_rows, judge_embeddings, judge_texts, score_texts
 from simtrain.commands.runs import Run, data_fingerprint, read_run_catalog
@@ -39,6 +40,7 @@ class ExportResult:
         images: Where the pictures were read from.
         agreement: The lowest cosine, among those checked, between an item and a query with its own file; NaN where
             the source is gone.
+        calibration: Which similarities are similar enough.
     """
 
     folder: Path
@@ -47,6 +49,7 @@ class ExportResult:
     onnx: bool
     images: str
     agreement: float
+    calibration: Calibration
 
 
 def export(run: Run, *, out: Path, alpha: float | None, progress: Progress) -> ExportResult:
@@ -70,7 +73,8 @@ def export(run: Run, *, out: Path, alpha: float | None, progress: Progress) -> E
     every_row = list(range(len(catalog.rows)))
     images = open_images(catalog, smallest=encoder.preprocessing.image_size)
     embeddings = embed_rows(encoder, images.reader, every_row, config=run.config, progress=progress)
-    content = _content(run, catalog, encoder, embeddings, alpha=share)
+    calibration = calibrate(run.config, catalog, embeddings, judged=build_validation(run.config, catalog) is not None)
+    content = _content(run, catalog, encoder, embeddings, alpha=share, calibration=calibration)
     agreement = _agreement(run.config, catalog, encoder, embeddings)
     write_bundle(content, out, onnx=onnx, check=lambda folder: _check(folder, run.config, catalog, images.reader))
     items = len(content.items)
@@ -81,10 +85,13 @@ def export(run: Run, *, out: Path, alpha: float | None, progress: Progress) -> E
         onnx=onnx,
         images=images.told,
         agreement=agreement,
+        calibration=calibration,
     )
 
 
-def _content(run: Run, catalog: Catalog, encoder: Encoder, embeddings: Tensor, *, alpha: float) -> BundleContent:
+def _content(
+    run: Run, catalog: Catalog, encoder: Encoder, embeddings: Tensor, *, alpha: float, calibration: Calibration
+) -> BundleContent:
     found = catalog.rows["gallery"].to_numpy(dtype=bool)
     if not found.any():
         raise CatalogError(f"{catalog.folder}: no image has gallery = true; nothing could be found")
@@ -101,6 +108,8 @@ def _content(run: Run, catalog: Catalog, encoder: Encoder, embeddings: Tensor, *
             "data": data_fingerprint(catalog),
         },
         metrics=_metrics(run, catalog, encoder, embeddings),
+        thresholds=calibration.to_dict(),
+        no_thresholds=calibration.reason,
         index_factory=run.config.export.index,
     )
 

@@ -20,7 +20,7 @@ from simtrain.commands.tuned import tuned_encoder
 from simtrain.config import RunConfig, nearest
 from simtrain.config.evaluation import Monitor
 from simtrain.errors import CatalogError, CheckpointError, SimtrainError
-from simtrain.evaluation.statistics import Interval, cluster_bootstrap_interval
+from simtrain.evaluation.statistics import Interval, cluster_bootstrap_differences, cluster_bootstrap_interval
 from simtrain.evaluation.text_task import TextTask
 from simtrain.evaluation.tradeoff_plot import tradeoff_picture
 from simtrain.serving.manifest import sha256_of
@@ -174,7 +174,14 @@ def _intervals(config: RunConfig, found: QueryValues) -> dict[str, Interval]:
 
 def _more(config: RunConfig, one: QueryValues, other: QueryValues, metric: str) -> Interval:
     """How much higher one's figure is than the other's, query by query."""
-    return _interval(config, one.values[metric] - other.values[metric], one.clusters[metric])
+    differences, judged = {metric: one.values[metric] - other.values[metric]}, config.evaluation
+    return cluster_bootstrap_differences(
+        differences,
+        one.clusters[metric],
+        draws=judged.bootstrap_draws,
+        confidence=judged.confidence,
+        seed=config.seed,
+    )[metric]
 
 
 def _interval(config: RunConfig, values: NDArray[np.float64], clusters: NDArray[np.int64]) -> Interval:

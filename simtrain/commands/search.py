@@ -1,6 +1,6 @@
 """`simtrain search`: the products of a bundle that are nearest to an image or to a text."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from simtrain.build import empty_encoder
 from simtrain.catalog.images import read_image
 from simtrain.errors import SimtrainError
 from simtrain.evaluation.plots import NeighbourTile, QueryStrip, check_plot_path, neighbour_strip
-from simtrain.serving.bundle import Bundle
+from simtrain.serving.bundle import Bundle, PromisedPrecision
 from simtrain.serving.searcher import Neighbour, Searcher
 
 _WHITE = 255
@@ -26,6 +26,10 @@ class SearchResult:
         bundle: The bundle's folder.
         fingerprint: Of its embedding space.
         neighbours: Nearest first.
+        promises: What the bundle promises of image queries, the strictest first; for a text too, to which none of them
+            applies.
+        relevance: Columns that made a result right when they were measured; none where nothing was.
+        by_text: Whether a text was asked.
         tokens_read: After how many tokens of the text the encoder stopped reading; None: it read all of it.
         missing_pictures: Neighbours whose image file is not where it was; a plot shows grey tiles for them.
     """
@@ -34,6 +38,9 @@ class SearchResult:
     bundle: Path
     fingerprint: str
     neighbours: list[Neighbour]
+    promises: list[PromisedPrecision]
+    relevance: list[str]
+    by_text: bool
     tokens_read: int | None
     missing_pictures: int
 
@@ -43,6 +50,7 @@ class SearchResult:
             "query": self.query,
             "bundle": str(self.bundle),
             "fingerprint": self.fingerprint,
+            "thresholds": [] if self.by_text else [asdict(promised) for promised in self.promises],
             "neighbours": [_plain(found) for found in self.neighbours],
         }
 
@@ -53,6 +61,7 @@ def _plain(found: Neighbour) -> dict[str, Any]:
         "rank": found.rank,
         "id": found.id,
         "similarity": found.similarity,
+        "precision": found.precision,
         "path": found.path.as_posix(),
         "product": found.product,
         "label": found.label,
@@ -101,6 +110,9 @@ def search(folder: Path, *, image: Path | None, text: str | None, k: int, plot: 
         bundle=folder,
         fingerprint=bundle.fingerprint,
         neighbours=neighbours,
+        promises=bundle.promises,
+        relevance=list((bundle.manifest.get("thresholds") or {}).get("relevance", [])),
+        by_text=text is not None,
         tokens_read=searcher.tokens_read(text) if text is not None else None,
         missing_pictures=sum(not bundle.image_path(found.row).is_file() for found in neighbours),
     )

@@ -1,6 +1,6 @@
 """How a run is judged, and what is exported of it."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -42,6 +42,25 @@ class EvaluationConfig(Section):
     """Level of the intervals, above 0.5 to below 1."""
 
 
+class ThresholdsConfig(Section):
+    """Similarities above which a wanted share of what a search shows is right, measured on the validation split."""
+
+    precisions: list[Annotated[float, Field(gt=0, lt=1)]] = Field(
+        default_factory=lambda: [0.9, 0.95, 0.99], min_length=1
+    )
+    """Wanted shares, each above 0 and below 1."""
+
+    neighbours: int = Field(default=10, ge=1, le=1000)
+    """Nearest images of each query that are counted, 1 to 1000: as many as the shop shows."""
+
+    minimum_errors: int = Field(default=5, ge=1, le=1000)
+    """A share is promised only where so many wrong results are expected at it, 1 to 1000: 5 asks for 100 results for
+    0.95, and for 500 for 0.99."""
+
+    maximum_queries: int = Field(default=5000, ge=1, le=1_000_000)
+    """Of more queries than this, so many are drawn."""
+
+
 class ExportConfig(Section):
     """What `simtrain export` writes."""
 
@@ -50,3 +69,6 @@ class ExportConfig(Section):
 
     onnx: bool | None = None
     """Write `encoder.onnx`; null: if the extra `export` is installed."""
+
+    thresholds: ThresholdsConfig = ThresholdsConfig()
+    """Similarities that are similar enough."""

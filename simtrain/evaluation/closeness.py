@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from simtrain.evaluation.statistics import Interval, cluster_bootstrap_interval
+from simtrain.evaluation.statistics import Interval, cluster_bootstrap_differences
 from simtrain.evaluation.text_task import SHOWN_AS, TextScores
 
 GUARDED = "text_to_image_recall_at_5"
@@ -93,9 +93,9 @@ def closeness(
     for words, before in start_scores.items():
         now, clusters = tuned_scores[words].values(), before.clusters()
         lost[words] = {
-            name: cluster_bootstrap_interval(
-                values - now[name], clusters[name], draws=draws, confidence=confidence, seed=seed
-            )
+            name: cluster_bootstrap_differences(
+                {name: values - now[name]}, clusters[name], draws=draws, confidence=confidence, seed=seed
+            )[name]
             for name, values in before.values().items()
         }
     return Kept(

@@ -95,9 +95,12 @@ def partition_isotropy(embeddings: Tensor) -> float:
     The paper leaves the sense of an eigenvector to the solver, which would make the figure depend on the machine.
     """
     wide = embeddings.double()
-    _, directions = torch.linalg.eigh(wide.T @ wide)
-    along = wide @ directions
     # Directions of which the rows have nothing are all alike (Z = N), so it does not matter which ones a solver takes.
+    if len(wide) < wide.shape[1]:  # the same from the smaller side, with one of these directions
+        squares, sides = torch.linalg.eigh(wide @ wide.T)
+        along = torch.cat([sides * squares.clamp_min(0).sqrt(), torch.zeros_like(sides[:, :1])], dim=1)
+    else:
+        along = wide @ torch.linalg.eigh(wide.T @ wide)[1]
     partitions = torch.cat([along.exp().sum(dim=0), (-along).exp().sum(dim=0)])
     return float(partitions.min() / partitions.max())
 

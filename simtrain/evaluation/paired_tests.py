@@ -17,7 +17,7 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
-from simtrain.evaluation.statistics import Interval, cluster_bootstrap_intervals
+from simtrain.evaluation.statistics import Interval, cluster_bootstrap_differences
 
 _BLOCK_ELEMENTS = 2**20
 """Signs drawn at once: 8 MiB of float64."""
@@ -30,7 +30,7 @@ class PairedDifference:
     """What the queries say about the difference of two encoders in one metric, in the unit of the metric."""
 
     interval: Interval
-    """Mean over the queries of encoder minus baseline, and its bootstrap interval."""
+    """Mean over the queries of encoder minus baseline, and its studentised bootstrap interval."""
     p_value: float
     """Two-sided, of the permutation test, not corrected for other tests; in 1 / (T + 1)..1."""
 
@@ -55,7 +55,10 @@ def paired_differences(
     confidence: float,
     seed: int,
 ) -> dict[str, PairedDifference]:
-    """Mean difference of two encoders, its cluster-bootstrap interval, and the p-value of `sign_flip_p_values`.
+    """Mean difference of two encoders, its interval, and the p-value of `sign_flip_p_values`.
+
+    The interval is symmetric (`cluster_bootstrap_differences`). It and the test ask in different ways, so that near the
+    level one may see a difference which the other does not; verdicts go by the test.
 
     Args:
         differences: Name -> (S,) finite, the encoder's value minus the baseline's, query by query.
@@ -65,9 +68,9 @@ def paired_differences(
         seed: Of both; >= 0.
 
     Raises:
-        ValueError: as `cluster_bootstrap_intervals`.
+        ValueError: as `cluster_bootstrap_differences`.
     """
-    intervals = cluster_bootstrap_intervals(differences, clusters, draws=draws, confidence=confidence, seed=seed)
+    intervals = cluster_bootstrap_differences(differences, clusters, draws=draws, confidence=confidence, seed=seed)
     p_values = sign_flip_p_values(differences, clusters, draws=draws, seed=seed)
     return {name: PairedDifference(interval=intervals[name], p_value=p_values[name]) for name in differences}
 

@@ -135,7 +135,7 @@ class _Pairs:
 def similarity_thresholds(
     retrieval: RetrievalSet, clusters: NDArray[np.int64], *, settings: ThresholdSettings
 ) -> SimilarityThresholds:
-    """Calibrate thresholds on held-out images: a validation split that chose no weights, never the training images.
+    """Calibrate thresholds on queries that are held out: never training images, and best of a split that chose nothing.
 
     Queries with a group ask, also those without anything to find: shops have such too, and whatever is shown for them
     is wrong. As in the metrics, a query is not its own neighbour, and gallery items without a group are relevant to

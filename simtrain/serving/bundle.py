@@ -41,6 +41,20 @@ NetworkFactory = Callable[[dict[str, Any], Preprocessing], Encoder]
 
 
 @dataclass(frozen=True, kw_only=True)
+class PromisedPrecision:
+    """A share of right results, and how similar an image query's results must be for it."""
+
+    precision: float
+    """Wanted when the bundle was made, such as 0.95; between 0 and 1."""
+
+    similarity: float
+    """Of the results of held-out queries that were at least so similar, that share was right."""
+
+    pairs: int
+    """Results of those queries that were at least so similar."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Bundle:
     """A bundle whose every file was checked. Get one with `open`."""
 
@@ -98,6 +112,21 @@ class Bundle:
     def preprocessing(self) -> Preprocessing:
         """How images are prepared."""
         return Preprocessing.from_dict(self.manifest["preprocessing"])
+
+    @property
+    def promises(self) -> list[PromisedPrecision]:
+        """The strictest first. None of them where they could not be measured, and in bundles of before."""
+        levels = (self.manifest.get("thresholds") or {}).get("levels", [])
+        found = [
+            PromisedPrecision(
+                precision=float(level["wanted_precision"]),
+                similarity=float(level["similarity"]),
+                pairs=int(level["positives"]) + int(level["negatives"]),
+            )
+            for level in levels
+            if level["similarity"] is not None
+        ]
+        return sorted(found, key=lambda promised: promised.precision, reverse=True)
 
     @property
     def onnx_path(self) -> Path | None:

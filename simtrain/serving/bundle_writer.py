@@ -65,6 +65,14 @@ class BundleContent:
     metrics: dict[str, Any]
     """The run's figures with their intervals."""
 
+    thresholds: dict[str, Any] | None
+    """Similarities of image queries that are similar enough: `levels`, each with `wanted_precision`, `similarity` (None
+    where the precision cannot be promised, for its `reason`), `positives` and `negatives`, and what they were measured
+    on, the columns of `relevance` among it. None: they were not measured."""
+
+    no_thresholds: str | None
+    """Why they were not; None where they were."""
+
     index_factory: str
     """A FAISS factory string; `Flat` is exact."""
 
@@ -129,6 +137,8 @@ def _check_content(content: BundleContent) -> None:
             raise ValueError(f"items needs the column '{column}' without gaps")
     if content.items["id"].duplicated().any():
         raise ValueError("items has an id more than once; allowed: unique ids")
+    if (content.thresholds is None) == (content.no_thresholds is None):
+        raise ValueError("give either thresholds, or no_thresholds: why there are none")
 
 
 def _fill(folder: Path, content: BundleContent, *, onnx: bool) -> None:
@@ -149,7 +159,8 @@ def _fill(folder: Path, content: BundleContent, *, onnx: bool) -> None:
         "preprocessing": preprocessing.to_dict(),
         "index": {**index, "fingerprint": fingerprint},
         "metrics": content.metrics,
-        "thresholds": None,
+        "thresholds": content.thresholds,
+        "no_thresholds": content.no_thresholds,
         "libraries": library_versions(),
         "run": content.run,
         "image_root": content.root.resolve(),

@@ -15,10 +15,12 @@ from numpy.typing import NDArray
 from simtrain.encoders.base import Encoder
 from simtrain.encoders.text import LimitedTextEncoder, TextEncoder
 from simtrain.errors import BundleError
-from simtrain.serving.bundle import Bundle
+from simtrain.serving.bundle import Bundle, PromisedPrecision
 
 _OWN_FIELDS = ("id", "path", "product", "label", "caption")
 _BATCH_SIZE = 32
+_ROUNDING = 1e-6
+"""Of a similarity: thresholds were measured with the same embeddings in another order of sums."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +36,11 @@ class Neighbour:
     id: str
     similarity: float
     """Cosine, -1..1 up to rounding; higher is nearer."""
+
+    precision: float | None
+    """Of the results of held-out queries that were at least as similar as the bundle asks for it, this share was right:
+    the highest such share. None: less similar than for any, a text was asked (texts have other similarities), or the
+    bundle promises nothing."""
 
     path: Path
     """Of the image, below `image_root`."""
@@ -59,6 +66,7 @@ class Searcher:
 
     def __init__(self, *, bundle: Bundle, encoder: Encoder, device: torch.device) -> None:
         self._bundle = bundle
+        self._promises = bundle.promises
         self._encoder = encoder.to(device).eval()
         self._device = device
         if device.type != "cpu":  # on the CPU `load_encoder` has looked already
@@ -82,7 +90,7 @@ class Searcher:
         for start in range(0, len(images), _BATCH_SIZE):
             embeddings = embed_images(self._encoder, images[start : start + _BATCH_SIZE], device=self._device)
             for rows, similarities in self._bundle.index.search(embeddings, k=k):
-                answers.append(self._neighbours(rows, similarities))
+                answers.append(self._neighbours(rows, similarities, promises=self._promises))
         return answers
 
     def by_text(self, text: str, *, k: int) -> list[Neighbour]:
@@ -98,7 +106,7 @@ class Searcher:
         """
         embeddings = self._text_encoder().embed_texts([text]).cpu().numpy()
         rows, similarities = self._bundle.index.search(embeddings, k=k)[0]
-        return self._neighbours(rows, similarities)
+        return self._neighbours(rows, similarities, promises=[])
 
     def tokens_read(self, text: str) -> int | None:
         """After how many tokens the encoder stops reading this text; None: it reads all of it.
@@ -115,10 +123,12 @@ class Searcher:
             raise BundleError(f"{self._bundle.folder}: this bundle's encoder has no text tower; search it by image")
         return self._encoder
 
-    def _neighbours(self, rows: NDArray[np.int64], similarities: NDArray[np.float32]) -> list[Neighbour]:
+    def _neighbours(
+        self, rows: NDArray[np.int64], similarities: NDArray[np.float32], *, promises: Sequence[PromisedPrecision]
+    ) -> list[Neighbour]:
         items = self._bundle.items.iloc[rows].to_dict(orient="records")
         return [
-            _neighbour(item, rank=rank, row=int(row), similarity=float(similarity))
+            _neighbour(item, rank=rank, row=int(row), similarity=float(similarity), promises=promises)
             for rank, (item, row, similarity) in enumerate(zip(items, rows, similarities, strict=True), start=1)
         ]
 
@@ -145,7 +155,10 @@ def embed_images(encoder: Encoder, images: Sequence[NDArray[np.uint8]], *, devic
     return embeddings
 
 
-def _neighbour(item: dict[Hashable, Any], *, rank: int, row: int, similarity: float) -> Neighbour:
+def _neighbour(
+    item: dict[Hashable, Any], *, rank: int, row: int, similarity: float, promises: Sequence[PromisedPrecision]
+) -> Neighbour:
+    kept = [promised.precision for promised in promises if similarity >= promised.similarity - _ROUNDING]
     values = {str(name): _plain(value) for name, value in item.items()}
     text = {name: None if values.get(name) is None else str(values[name]) for name in ("product", "label", "caption")}
     return Neighbour(
@@ -153,6 +166,7 @@ def _neighbour(item: dict[Hashable, Any], *, rank: int, row: int, similarity: fl
         row=row,
         id=str(values["id"]),
         similarity=similarity,
+        precision=max(kept, default=None),
         path=Path(str(values["path"])),
         other={name: value for name, value in values.items() if name not in _OWN_FIELDS},
         **text,

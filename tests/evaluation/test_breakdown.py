@@ -30,7 +30,7 @@ def test_macro_interval_of_one_class_is_that_of_the_mean() -> None:
     values = {"mrr": (generator.random(200)[:, None] > generator.random((200, 3))).astype(float).ravel()}
     [macro] = macro_intervals(values, np.zeros(600, dtype=np.int64), clusters, **DRAWN).values()
     [micro] = cluster_bootstrap_intervals(values, clusters, **DRAWN).values()
-    assert (macro.mean, macro.low, macro.high) == pytest.approx((micro.mean, micro.low, micro.high), abs=0.002)
+    assert (macro.mean, macro.low, macro.high) == pytest.approx((micro.mean, micro.low, micro.high), abs=0.004)
 
 
 def test_macro_interval_has_the_width_of_independent_class_means() -> None:

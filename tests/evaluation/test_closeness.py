@@ -12,7 +12,7 @@ from tiny_training import catalog_of
 from torch import Tensor
 
 from simtrain.evaluation.closeness import Kept, closeness
-from simtrain.evaluation.statistics import Interval, cluster_bootstrap_interval
+from simtrain.evaluation.statistics import Interval, cluster_bootstrap_differences
 from simtrain.evaluation.text_task import TextTask, text_task
 
 LOST = "text_to_image_recall_at_5 of captions has lost more than 1 point"
@@ -71,9 +71,13 @@ def test_what_texts_lose_is_paired_text_by_text() -> None:
     start, tuned = turned([0, 1, 2, 3, 4, 5]), turned([1, 0, 2, 3, 4, 5])
     found = compared(tuned, start, texts=True)
     assert found.start["captions"]["text_to_image_recall_at_1"] == 1
-    expected = cluster_bootstrap_interval(
-        np.array([1.0, 1, 0, 0, 0, 0]), np.array([0, 0, 1, 1, 2, 2]), draws=300, confidence=0.9, seed=4
-    )
+    expected = cluster_bootstrap_differences(
+        {"lost": np.array([1.0, 1, 0, 0, 0, 0])},
+        np.array([0, 0, 1, 1, 2, 2]),
+        draws=300,
+        confidence=0.9,
+        seed=4,
+    )["lost"]
     assert expected.mean == pytest.approx(1 / 3)
     assert found.lost["captions"]["text_to_image_recall_at_1"] == expected
     assert found.lost["captions"]["image_to_text_recall_at_1"] == expected

@@ -83,6 +83,14 @@ def test_isotropy_of_one_preferred_direction_is_arithmetic() -> None:
     assert partition_isotropy(vectors) == pytest.approx((3 / exp(1) + 1) / (3 * exp(1) + 1))
 
 
+def test_isotropy_of_few_rows_is_that_of_all_directions() -> None:
+    vectors = torch.nn.functional.normalize(torch.randn(6, 11, generator=torch.Generator().manual_seed(0)), dim=1)
+    _, _, directions = torch.linalg.svd(vectors.double(), full_matrices=True)
+    along = vectors.double() @ directions.T
+    sums = torch.cat([along.exp().sum(dim=0), (-along).exp().sum(dim=0)])
+    assert partition_isotropy(vectors) == pytest.approx(float(sums.min() / sums.max()))
+
+
 def test_isotropy_does_not_depend_on_the_sense_of_the_axes() -> None:
     vectors = unit(50, 6, seed=4, shift=0.3)
     assert partition_isotropy(vectors) == pytest.approx(partition_isotropy(-vectors))

@@ -2,15 +2,20 @@
 
 # Shapes: S queries, P clusters, T draws.
 
+import math
 import re
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from simtrain.evaluation.statistics import cluster_bootstrap_interval, cluster_bootstrap_intervals, cluster_weights
-
-TRUE_MEAN = 0.4
+from simtrain.evaluation.statistics import (
+    Interval,
+    cluster_bootstrap_differences,
+    cluster_bootstrap_interval,
+    cluster_bootstrap_intervals,
+    cluster_weights,
+)
 
 
 def clustered_values(*, clusters: int, seed: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
@@ -18,23 +23,91 @@ def clustered_values(*, clusters: int, seed: int) -> tuple[NDArray[np.float64], 
     generator = np.random.default_rng(seed)
     sizes = generator.integers(1, 9, size=clusters)
     of_query = np.repeat(np.arange(clusters), sizes)
-    levels = generator.normal(TRUE_MEAN, 0.2, size=clusters)
+    levels = generator.normal(0.4, 0.2, size=clusters)
     return levels[of_query] + generator.normal(0, 0.05, size=len(of_query)), of_query
 
 
-def test_equals_a_plain_loop_over_the_same_draws() -> None:
+def plain_loop(
+    values: NDArray[np.float64], labels: NDArray[np.int64], *, draws: int, seed: int
+) -> tuple[float, list[float]]:
+    """Standard error of the mean, and how many of its own each draw lies away, from the queries as they are drawn."""
+    distinct = sorted(set(labels.tolist()))
+    own = {label: [value for value, of in zip(values, labels, strict=True) if of == label] for label in distinct}
+
+    def mean_and_error(drawn: list[int]) -> tuple[float, float]:
+        queries = [value for label in drawn for value in own[label]]
+        mean = sum(queries) / len(queries)
+        squares = sum(sum(value - mean for value in own[label]) ** 2 for label in drawn)
+        return mean, math.sqrt(len(drawn) / (len(drawn) - 1) * squares) / len(queries)
+
+    mean, error = mean_and_error(distinct)
+    away = []
+    for weights in np.concatenate(list(cluster_weights(clusters=len(distinct), draws=draws, seed=seed))):
+        drawn = [label for label, weight in zip(distinct, weights, strict=True) for _ in range(int(weight))]
+        its_mean, its_error = mean_and_error(drawn)
+        away.append((its_mean - mean) / max(its_error, error / math.sqrt(len(distinct))))
+    return error, away
+
+
+@pytest.mark.parametrize("metric", ["continuous", "nearly always right"])
+def test_equals_a_plain_loop_over_the_same_draws(metric: str) -> None:
     values, clusters = clustered_values(clusters=12, seed=0)
+    if metric == "nearly always right":
+        values = (clusters != 4).astype(float)  # many draws are without the one cluster that is wrong
     labels = np.array([50, -3, 7, 8, 1000, 2, 90, 91, 92, 93, 94, 95])[clusters]  # any integers, in any order
-    means = []
-    for weights in np.concatenate(list(cluster_weights(clusters=12, draws=200, seed=5))):
-        drawn = []
-        for weight, label in zip(weights, sorted(set(labels.tolist())), strict=True):
-            drawn += [value for value, own in zip(values, labels, strict=True) if own == label] * int(weight)
-        means.append(sum(drawn) / len(drawn))
+    error, away = plain_loop(values, labels, draws=200, seed=5)
     interval = cluster_bootstrap_interval(values, labels, draws=200, confidence=0.9, seed=5)
     assert interval.mean == pytest.approx(values.mean())
-    assert interval.low == pytest.approx(np.percentile(means, 5))
-    assert interval.high == pytest.approx(np.percentile(means, 95))
+    assert interval.low == pytest.approx(max(0.0, values.mean() - error * np.percentile(away, 95)))
+    assert interval.high == pytest.approx(min(1.0, values.mean() - error * np.percentile(away, 5)))
+
+
+def test_differences_equal_a_plain_loop_over_the_same_draws() -> None:
+    values, clusters = clustered_values(clusters=15, seed=1)
+    error, away = plain_loop(values - 0.5, clusters, draws=200, seed=2)
+    interval = cluster_bootstrap_differences({"mrr": values - 0.5}, clusters, draws=200, confidence=0.9, seed=2)["mrr"]
+    reach = error * np.percentile(np.abs(away), 90)
+    assert (interval.low, interval.high) == pytest.approx((interval.mean - reach, interval.mean + reach))
+
+
+def test_many_clusters_give_the_interval_of_the_normal_distribution() -> None:
+    values, clusters = np.random.default_rng(0).random(3000), np.arange(3000)
+    found = cluster_bootstrap_interval(values, clusters, draws=4000, confidence=0.95, seed=0)
+    half = 1.96 * values.std(ddof=1) / math.sqrt(3000)
+    assert (found.low, found.high) == pytest.approx((values.mean() - half, values.mean() + half), abs=0.06 * half)
+
+
+def test_interval_of_values_in_0_to_1_stays_there() -> None:
+    clusters = np.repeat(np.arange(6), 3)
+    values = np.array([1.0] * 16 + [0.0, 0.5])
+    interval = cluster_bootstrap_interval(values, clusters, draws=500, confidence=0.95, seed=0)
+    beyond = cluster_bootstrap_interval(values + 1, clusters, draws=500, confidence=0.95, seed=0)
+    assert beyond.high > 2  # nothing is cut where the values are of another range
+    assert (interval.low, interval.high) == (pytest.approx(beyond.low - 1), 1.0)
+
+
+def test_swapping_the_encoders_turns_the_interval_around() -> None:
+    differences, clusters = clustered_values(clusters=10, seed=6)  # nearly all of one sign
+    found = cluster_bootstrap_differences(
+        {"a": differences, "b": -differences}, clusters, draws=200, confidence=0.95, seed=0
+    )
+    assert (found["b"].low, found["b"].high) == (pytest.approx(-found["a"].high), pytest.approx(-found["a"].low))
+
+
+def test_interval_of_differences_stays_in_minus_1_to_1() -> None:
+    clusters = np.arange(4)
+    differences = np.array([-1.0, 1.0, -1.0, 1.0])
+    found = cluster_bootstrap_differences({"a": differences}, clusters, draws=500, confidence=0.95, seed=0)["a"]
+    assert found == Interval(mean=0.0, low=-1.0, high=1.0)
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_queries_that_are_all_alike_give_the_value_itself(value: float) -> None:
+    values, clusters = np.full(20, value), np.repeat(np.arange(5), 4)
+    expected = Interval(mean=value, low=value, high=value)
+    assert cluster_bootstrap_interval(values, clusters, draws=100, confidence=0.95, seed=0) == expected
+    drawn = {"draws": 100, "confidence": 0.95, "seed": 0}
+    assert cluster_bootstrap_differences({"a": values}, clusters, **drawn)["a"] == expected
 
 
 def test_weights_are_draws_with_replacement() -> None:
@@ -54,13 +127,29 @@ def test_block_size_does_not_change_the_draws(block_elements: int) -> None:
     np.testing.assert_array_equal(np.concatenate(blocks), whole)
 
 
-def test_95_percent_intervals_cover_the_true_mean() -> None:
-    covered = 0
-    for seed in range(200):
-        values, clusters = clustered_values(clusters=60, seed=seed)
-        interval = cluster_bootstrap_interval(values, clusters, draws=400, confidence=0.95, seed=seed)
-        covered += interval.low <= TRUE_MEAN <= interval.high
-    assert 0.90 <= covered / 200 <= 0.99
+def split_like_map_at_r(generator: np.random.Generator, products: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Values like those of MAP@R: many 1, many 0, products of 1 to 12 queries and of very different difficulty."""
+    clusters = np.repeat(np.arange(products), generator.integers(1, 13, size=products))
+    ease = generator.beta(1.6, 1.1, size=products)[clusters]
+    drawn = generator.random((2, len(clusters)))
+    values = generator.beta(4 * ease + 0.3, 4 * (1 - ease) + 0.3)
+    values[drawn[0] < 0.8 * ease**2] = 1.0
+    values[(values < 1) & (drawn[1] < 0.5 * (1 - ease))] = 0.0
+    return values, clusters
+
+
+# 500 splits know a share of 0.95 to within 0.01, one standard error.
+@pytest.mark.slow
+@pytest.mark.parametrize("products", [20, 50, 200])
+def test_95_percent_intervals_of_500_splits_hold_the_truth(products: int) -> None:
+    values, _ = split_like_map_at_r(np.random.default_rng(0), 400_000)
+    generator, truth, held = np.random.default_rng(products), values.mean(), 0
+    for seed in range(500):
+        split = split_like_map_at_r(generator, products)
+        interval = cluster_bootstrap_interval(*split, draws=2000, confidence=0.95, seed=seed)
+        held += interval.low <= truth <= interval.high
+    print(f"{products} products: {held / 500:.3f}")
+    assert 0.93 <= held / 500 <= 0.97
 
 
 def test_clusters_widen_the_interval() -> None:

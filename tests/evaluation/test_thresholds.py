@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from scipy import stats
 
 from simtrain.evaluation import thresholds
 from simtrain.evaluation.metrics import RetrievalSet
@@ -264,9 +265,9 @@ def test_precision_comes_with_its_interval_over_products() -> None:
         shown_as[[first + 1, first + 2]] = shown_as[[first + 2, first + 1]]
     found = only(leave_one_out(np.eye(50)[shown_as], of_picture), neighbours=1, precisions=(0.7,), draws=4000)
     assert (found.positives, found.negatives, found.precision) == (80, 20, pytest.approx(0.8))
-    # Products are right or wrong as a whole: 1.96·√(0.8·0.2 / 50), not / 100.
-    assert found.precision_low == pytest.approx(0.8 - 0.111, abs=0.012)
-    assert found.precision_high == pytest.approx(0.8 + 0.111, abs=0.012)
+    # Products are right or wrong as a whole: 40 of 50, not 80 of 100.
+    exact = stats.binomtest(40, 50).proportion_ci(0.95)
+    assert (found.precision_low, found.precision_high) == pytest.approx((exact.low, exact.high), abs=0.01)
 
 
 def test_one_product_has_no_interval() -> None:

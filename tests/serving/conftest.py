@@ -116,6 +116,8 @@ def content(shop: Shop) -> BundleContent:
         root=shop.root,
         run={"name": "first", "config": {"seed": 0}, "data": "abc"},
         metrics={"map_at_r": {"value": 0.5, "low": 0.4, "high": 0.6}},
+        thresholds=None,
+        no_thresholds="not measured",
         index_factory="Flat",
     )
 

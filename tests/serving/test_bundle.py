@@ -22,7 +22,7 @@ from simtrain.encoders.baseline import HistogramEncoder, PixelsEncoder
 from simtrain.encoders.preprocessing import Preprocessing
 from simtrain.errors import BundleError
 from simtrain.serving import bundle_writer
-from simtrain.serving.bundle import Bundle
+from simtrain.serving.bundle import Bundle, PromisedPrecision
 from simtrain.serving.bundle_writer import BundleContent, check_target, write_bundle
 from simtrain.serving.golden import golden_images
 from simtrain.serving.manifest import sha256_of, write_manifest
@@ -89,9 +89,39 @@ def test_manifest_says_what_the_contract_lists(bundle: Bundle, content: BundleCo
     assert manifest["metrics"] == content.metrics
     assert manifest["run"] == content.run
     assert manifest["thresholds"] is None
+    assert manifest["no_thresholds"] == "not measured"
     assert manifest["libraries"]["faiss-cpu"] == metadata.version("faiss-cpu")
     assert manifest["image_root"] == str(content.root)
     assert manifest["files"] == {name: sha256_of(folder / name) for name in sorted(HASHED)}
+
+
+def level(wanted: float, similarity: float | None, *, positives: int = 0, negatives: int = 0) -> dict[str, Any]:
+    return {
+        "wanted_precision": wanted, "similarity": similarity, "positives": positives, "negatives": negatives
+    }  # fmt: skip
+
+
+def test_thresholds_come_back_the_strictest_first(content: BundleContent, tmp_path: Path) -> None:
+    levels = [level(0.9, 0.5, positives=19, negatives=1), level(0.95, 0.75, positives=12), level(0.99, None)]
+    measured = {"relevance": ["product"], "levels": levels}
+    folder = write_bundle(replace(content, thresholds=measured, no_thresholds=None), tmp_path / "bundle", onnx=False)
+    opened = Bundle.open(folder)
+    assert opened.manifest["thresholds"] == measured
+    assert opened.promises == [
+        PromisedPrecision(precision=0.95, similarity=0.75, pairs=12),
+        PromisedPrecision(precision=0.9, similarity=0.5, pairs=20),
+    ]
+
+
+def test_a_bundle_of_before_promises_nothing(folder: Path) -> None:
+    forge(folder, lambda manifest: manifest.pop("no_thresholds"))
+    assert Bundle.open(folder).promises == []
+
+
+def test_thresholds_or_the_reason_for_none_are_given(content: BundleContent, tmp_path: Path) -> None:
+    for changes in ({"no_thresholds": None}, {"thresholds": {"levels": []}}):
+        with pytest.raises(ValueError, match=r"^give either thresholds, or no_thresholds: why there are none$"):
+            write_bundle(replace(content, **changes), tmp_path / "bundle", onnx=False)
 
 
 def test_encoder_comes_back_with_its_preprocessing(bundle: Bundle, content: BundleContent, factory: Factory) -> None:

@@ -58,6 +58,8 @@ def clip_shop(tmp_path_factory: pytest.TempPathFactory) -> ClipShop:
         root=folder.parent,
         run={},
         metrics={},
+        thresholds=None,
+        no_thresholds="not measured",
         index_factory="Flat",
     )
     return ClipShop(content=content, pictures=pictures)

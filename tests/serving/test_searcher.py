@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import torch
 from simtrain.encoders.base import Encoder
 from simtrain.errors import BundleError
 from simtrain.serving.bundle import Bundle
+from simtrain.serving.bundle_writer import BundleContent, write_bundle
 from simtrain.serving.searcher import Searcher
 
 
@@ -42,6 +43,27 @@ def test_a_neighbour_carries_its_items_columns_as_json_holds_them(searcher: Sear
     assert (empty.product, empty.label, empty.caption) == (None, "lamp", None)
     assert empty.other == {"query": True, "price": None}
     json.dumps([asdict(found) | {"path": str(found.path)}], allow_nan=False)
+
+
+def test_neighbours_carry_the_highest_precision_that_they_are_similar_enough_for(
+    searcher: Searcher, content: BundleContent, factory: Callable[..., Encoder], shop: Any, tmp_path: Path
+) -> None:
+    plain = searcher.by_image(shop.picture("p11"), k=6)
+    assert [found.precision for found in plain] == [None] * 6
+    # Wanted: the similarities of the second and the fourth neighbour, one a rounding error above.
+    levels = [
+        {"wanted_precision": 0.9, "similarity": plain[3].similarity + 5e-7, "positives": 9, "negatives": 1},
+        {"wanted_precision": 0.95, "similarity": plain[1].similarity, "positives": 19, "negatives": 1},
+        {"wanted_precision": 0.99, "similarity": None, "positives": 0, "negatives": 0},
+    ]
+    thresholds = {"relevance": ["product"], "levels": levels}
+    folder = write_bundle(
+        replace(content, thresholds=thresholds, no_thresholds=None), tmp_path / "promising", onnx=False
+    )
+    bundle = Bundle.open(folder)
+    promising = Searcher(bundle=bundle, encoder=bundle.load_encoder(factory), device=torch.device("cpu"))
+    found = promising.by_image(shop.picture("p11"), k=6)
+    assert [one.precision for one in found] == [0.95, 0.95, 0.9, 0.9, None, None]
 
 
 def test_identical_pictures_come_in_the_order_of_their_ids(searcher: Searcher, shop: Any) -> None:

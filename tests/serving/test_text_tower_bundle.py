@@ -34,6 +34,7 @@ from simtrain.serving.bundle_writer import BundleContent, write_bundle
 from simtrain.serving.verification import verify_bundle
 
 COUNT = 8
+PROMISED_TO_ALL_IMAGES = {"wanted_precision": 0.9, "similarity": -1.0, "positives": 90, "negatives": 10}
 TEXTS = ["a red mug", "یک لیوان قرمز", "CAFÉ, black - 38"]
 
 
@@ -74,6 +75,8 @@ def content_of(values: dict[str, Any], pictures: list[NDArray[np.uint8]], root: 
         root=root,
         run={},
         metrics={},
+        thresholds={"relevance": ["product"], "levels": [PROMISED_TO_ALL_IMAGES]},
+        no_thresholds=None,
         index_factory="Flat",
     )
 
@@ -135,6 +138,15 @@ def test_search_by_text_finds_what_is_nearest(shop: TextShop, moved: Path):
         assert [neighbour.id for neighbour in found.neighbours] == [f"p{row}" for row in np.argsort(-similarities)[:3]]
         assert found.neighbours[0].similarity == pytest.approx(similarities.max(), abs=1e-5)
     assert search(moved, image=None, text="a mug " * 40, k=1, plot=None).tokens_read == LONGEST
+
+
+def test_precision_is_promised_to_images_and_not_to_texts(moved: Path, tmp_path: Path):
+    Image.fromarray(np.full((40, 40, 3), 90, dtype=np.uint8)).save(tmp_path / "query.png")
+    by_image = search(moved, image=tmp_path / "query.png", text=None, k=3, plot=None)
+    by_text = search(moved, image=None, text=TEXTS[0], k=3, plot=None)
+    assert [found.precision for found in by_image.neighbours] == [0.9] * 3
+    assert [found.precision for found in by_text.neighbours] == [None] * 3
+    assert (len(by_image.to_dict()["thresholds"]), by_text.to_dict()["thresholds"]) == (1, [])
 
 
 def test_verification_finds_every_item(shop: TextShop, moved: Path):

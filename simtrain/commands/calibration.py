@@ -1,0 +1,93 @@
+"""Which similarities are similar enough, for the bundle that a search will ask.
+
+Queries are those of the validation split: training images lie nearer to each other than a customer's photo will. They
+are searched for among *all* images that the bundle will hold, leave-one-out, and not among their own split as for the
+bundle's figures: a gallery five times as large has more images that look alike, and a threshold of the split alone
+would promise too much: of 300 rendered products the share of 0.3 was reached at 0.948 among the split's 200 images, at
+0.989 among all 1,500. Exact copies of a picture count once. Images of `test` are among those that can be found, as in
+the bundle, but ask nothing, and no figure of that split comes of it. The validation split has chosen the epoch (and
+`alpha`), which flatters its thresholds a little.
+"""
+
+from dataclasses import dataclass
+from typing import Any, get_args
+
+import torch
+from torch import Tensor
+
+from simtrain.catalog.table import Catalog
+from simtrain.config import RunConfig
+from simtrain.config.evaluation import SplitName
+from simtrain.evaluation.protocol import retrieval_task
+from simtrain.evaluation.thresholds import SimilarityThresholds, ThresholdSettings, similarity_thresholds
+
+_SPLIT: SplitName = "val"
+_BINS = 200
+_NOT_KEPT = ("thresholds", "neighbour_pairs", "all_pairs")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Calibration:
+    """What was measured, or why nothing was.
+
+    Attributes:
+        found: None if `reason` says why.
+        reason: For the user.
+        split: Of the queries.
+        relevance: Columns that make a result right.
+        confidence: Of the intervals.
+    """
+
+    found: SimilarityThresholds | None
+    reason: str | None
+    split: str
+    relevance: list[str]
+    confidence: float
+
+    def to_dict(self) -> dict[str, Any] | None:
+        """Plain values for the bundle's manifest: each level with the pairs behind it, without histograms."""
+        if self.found is None:
+            return None
+        measured = self.found.to_dict()
+        on = {name: value for name, value in measured.items() if name not in _NOT_KEPT}
+        return {
+            "split": self.split,
+            "relevance": self.relevance,
+            "confidence": self.confidence,
+            **on,
+            "levels": measured["thresholds"],
+        }
+
+
+def calibrate(config: RunConfig, catalog: Catalog, embeddings: Tensor, *, judged: bool) -> Calibration:
+    """Thresholds of unit embeddings of every image of a catalogue, for image queries.
+
+    Args:
+        config: Precisions, neighbours and relevance.
+        catalog: N images.
+        embeddings: (N, D), in its order.
+        judged: Whether the catalogue has anything to judge results by, as `build_validation` finds.
+    """
+    relevance, settings = config.relevance_columns, config.export.thresholds
+    found, reason = None, None
+    if judged:
+        task = retrieval_task(catalog, split=_SPLIT, gallery_splits=get_args(SplitName), relevance=relevance)
+        found = similarity_thresholds(
+            task.retrieval_set(embeddings[torch.from_numpy(task.rows)]),
+            task.clusters[task.queries],
+            settings=ThresholdSettings(
+                precisions=settings.precisions,
+                neighbours=settings.neighbours,
+                minimum_errors=settings.minimum_errors,
+                maximum_queries=settings.maximum_queries,
+                bins=_BINS,
+                draws=config.evaluation.bootstrap_draws,
+                confidence=config.evaluation.confidence,
+                seed=config.seed,
+            ),
+        )
+    else:
+        reason = "the catalogue knows neither products nor labels, so nothing tells which results are right"
+    return Calibration(
+        found=found, reason=reason, split=_SPLIT, relevance=list(relevance), confidence=config.evaluation.confidence
+    )

@@ -1,9 +1,11 @@
 """From configuration to encoders."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, assert_never
 
+from simtrain.build.pretrained import read_checkpoint
 from simtrain.config import (
     ClipConfig,
     EncoderConfig,
@@ -25,7 +27,9 @@ if TYPE_CHECKING:
     from simtrain.encoders.timm import TimmEncoder
     from simtrain.encoders.two_towers import TwoTowersEncoder
 
-_KEY = re.compile(r"(?<![\w/.-])encoder\.(?=(?:kind|model|weights|weights_match|image_size|resize|lora)\b)")
+_KEY = re.compile(
+    r"(?<![\w/.-])encoder\.(?=(?:kind|model|weights|weights_match|normalisation|image_size|resize|lora)\b)"
+)
 
 
 def build_encoder(config: EncoderConfig, *, load: bool) -> Encoder:
@@ -70,18 +74,26 @@ def plain_config(config: EncoderConfig) -> EncoderConfig:
 
 
 def _resnet(config: ResNetConfig, *, load: bool) -> "ResNetEncoder":
-    from simtrain.encoders.resnet import ResNetEncoder, resnet_network, resnet_preprocessing
+    from simtrain.encoders.resnet import NORMALISATIONS, ResNetEncoder, resnet_network, resnet_preprocessing
+    from simtrain.encoders.simclr_checkpoint import fill_resnet
 
     path = _weights_file(config, load=load)
     by_name = config.weights if load and path is None and config.weights != "none" else None
     network, feature_size = resnet_network(config.model, weights=by_name)
-    if path is not None:
-        load_weights(network, path, match=config.weights_match)
+    normalisation = config.normalisation
+    if path is not None and config.weights_match == "order":
+        load_weights(network, path, match="order")
+    elif path is not None:
+        checkpoint = read_checkpoint(path)
+        fill_resnet(network, checkpoint, model=config.model, path=path)
+        normalisation = normalisation or checkpoint.normalisation
+    mean, std = NORMALISATIONS[normalisation or "imagenet"]
+    preprocessing = resnet_preprocessing(image_size=config.image_size, resize=config.resize)
     return ResNetEncoder(
         network=network,
         feature_size=feature_size,
         embedding_size=config.embedding_size,
-        preprocessing=resnet_preprocessing(image_size=config.image_size, resize=config.resize),
+        preprocessing=replace(preprocessing, mean=mean, std=std),
     )
 
 

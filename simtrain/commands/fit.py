@@ -14,20 +14,18 @@ import torch
 from simtrain.build import (
     TrainingFacts,
     build_data,
-    build_encoder,
     build_module,
     build_text_validation,
     build_texts,
     build_validation,
     keep_encoder,
-    kept_config,
     start_encoder,
     wants_start,
 )
 from simtrain.catalog.progress import Progress, silent
 from simtrain.catalog.store.reader import open_images
 from simtrain.commands.beforehand import tell_before_training
-from simtrain.commands.interpolation_record import chosen_alpha
+from simtrain.commands.first_encoder import first_encoder, settle
 from simtrain.commands.launching import meeting, run_on_each
 from simtrain.commands.run_folder import (
     begun_record,
@@ -37,15 +35,14 @@ from simtrain.commands.run_folder import (
     make_run_folder,
     resumed_record,
 )
-from simtrain.commands.runs import RUN_FILE, configured_catalog, open_run, write_json
+from simtrain.commands.runs import RUN_FILE, configured_catalog, write_json
 from simtrain.commands.trainer import Watchers, check_trackers, make_trainer, train
 from simtrain.commands.training_texts import text_embeddings
-from simtrain.commands.tuned import tuned_encoder
 from simtrain.commands.untouched import keep_reference, reference_embeddings, zero_shot_figures
 from simtrain.config import RunConfig
 from simtrain.data.embedding import inference_device
 from simtrain.encoders.base import Encoder
-from simtrain.errors import CheckpointError, ConfigError, SimtrainError
+from simtrain.errors import ConfigError, SimtrainError
 from simtrain.modules.base import RetrievalModule, catalogue_ids
 from simtrain.training.checkpoints import LAST
 from simtrain.training.devices import check_strategy, chosen_precision, device_count
@@ -158,16 +155,19 @@ def _run(
 ) -> FitResult:
     resume = resume or from_first(goes_on(config))
     folder = on_first(lambda: check_run_folder(config, resume=resume))
+    config, weights = on_first(lambda: settle(config, folder, resume=resume, say=say))
     catalog = configured_catalog(config)
     record = on_first(
         lambda: (
-            resumed_record(config, catalog, folder, ranks, say=say) if resume else begun_record(config, catalog, ranks)
+            resumed_record(config, catalog, folder, ranks, say=say)
+            if resume
+            else begun_record(config, catalog, ranks, weights=weights)
         )
     )
     pl.seed_everything(config.seed, workers=True, verbose=False)
     last = folder / LAST
     begins = not (resume and from_first(last.exists()))
-    encoder = _first_encoder(config, folder, begins=begins, say=say)
+    encoder = first_encoder(config, folder, begins=begins, say=say)
     task = build_validation(config, catalog)
     images = open_images(catalog, smallest=encoder.preprocessing.image_size)
     texts = build_texts(config, catalog)
@@ -274,22 +274,3 @@ def _start(config: RunConfig, encoder: Encoder, folder: Path, *, begins: bool) -
     if not wants_start(config):
         return None
     return encoder if begins else start_encoder(config.encoder, folder)
-
-
-def _first_encoder(config: RunConfig, folder: Path, *, begins: bool, say: Say) -> Encoder:
-    """The encoder that a run begins with; of one that goes on, its shape, for the weights of its checkpoint."""
-    own = config.encoder if begins else kept_config(config.encoder, folder)
-    if config.init_from is None:
-        return build_encoder(own, load=begins)
-    encoder = build_encoder(own, load=False)
-    if begins:
-        source = open_run(config.init_from, checkpoints=Path(config.checkpoints).expanduser())
-        alpha = chosen_alpha(source.folder)
-        if alpha != 1:
-            say(f"init_from: {source.folder}: the mix that interpolate chose, alpha {alpha:g}")
-        try:
-            encoder.load_plain(tuned_encoder(source.config, source.folder, alpha=None).state_dict())
-        except RuntimeError as error:
-            reason = str(error).splitlines()[-1].strip()[:160]
-            raise CheckpointError(f"init_from: {source.folder} has another encoder: {reason}") from None
-    return encoder

@@ -7,7 +7,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from simtrain.build import FoundWeights
 from simtrain.catalog.table import Catalog
+from simtrain.commands.first_encoder import settled
 from simtrain.commands.runs import (
     CONFIG_FILE,
     RUN_FILE,
@@ -83,7 +85,9 @@ def resumed_record(
         CheckpointError: if configuration or catalogue are not what they were.
     """
     run = open_run(str(folder), checkpoints=folder.parent)
-    changed = [line for line in differences(run.config, config) if not line.startswith(_FREE_TO_CHANGE)]
+    changed = [
+        line for line in differences(settled(run.config, run.config), config) if not line.startswith(_FREE_TO_CHANGE)
+    ]
     if changed:
         shown = "; ".join(changed[:4]) + (f" (and {len(changed) - 4} more)" if len(changed) > 4 else "")
         raise CheckpointError(f"{folder}: the configuration is not the one that the run began with: {shown}")
@@ -99,14 +103,15 @@ def resumed_record(
     return {**run.record, "status": "running", "resumed": resumed, "processes": ranks.size}
 
 
-def begun_record(config: RunConfig, catalog: Catalog, ranks: Ranks) -> dict[str, Any]:
-    """The record of a run that begins."""
+def begun_record(config: RunConfig, catalog: Catalog, ranks: Ranks, *, weights: FoundWeights | None) -> dict[str, Any]:
+    """The record of a run that begins, with its weights file's contents where it has one."""
     record = {
         "run": config.run,
         "status": "running",
         "started": _now(),
         **environment(),
         "data": {"catalog": str(catalog.folder.resolve()), **data_fingerprint(catalog)},
+        "encoder_weights": weights.to_dict() if weights is not None else None,
         "device": str(inference_device(config.trainer.accelerator)),
         "processes": ranks.size,
     }

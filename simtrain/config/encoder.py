@@ -7,6 +7,7 @@ from pydantic import Field
 from simtrain.config.section import Section
 
 Resize = Literal["pad", "crop", "squash"]
+Normalisation = Literal["imagenet", "unit_range"]
 
 
 class LoraConfig(Section):
@@ -58,11 +59,18 @@ class ResNetConfig(_NetworkConfig):
     """`resnet`"""
 
     model: Annotated[str, Field(pattern=r"^(resnet|resnext|wide_resnet)\d+\w*$")] = "resnet50"
-    """A torchvision name: resnet18 to resnet152, resnext50_32x4d, wide_resnet50_2 …"""
+    """A torchvision name: resnet18 to resnet152, resnext50_32x4d, wide_resnet50_2 …; or `resnet50x2` to `resnet152x8`,
+    whose every layer is so many times as wide (Google's SimCLR)."""
 
     weights: str = "DEFAULT"
     """A torchvision weights enum (`DEFAULT` is the best it has for the model, others `IMAGENET1K_V1`, `IMAGENET1K_V2`;
-    downloaded once), a file, `package:MODULE/FILE`, or `none` (random)."""
+    downloaded once), a file, `package:MODULE/FILE`, or `none` (random). By name, a file may be a SimCLR checkpoint of
+    lightning-bolts, Google (converted), VISSL or lightly, one of MoCo or SimSiam, or in torchvision's own names."""
+
+    normalisation: Normalisation | None = None
+    """What the network is given: pixels by the mean and deviation of `imagenet`, or in the `unit_range` from 0 to 1 as
+    they are; null: what the weights were trained with, as their file tells (Google's: `unit_range`), and `imagenet`
+    without a file or with `weights_match: order`. A run keeps what this was when it began."""
 
 
 class TimmConfig(_NetworkConfig):

@@ -10,12 +10,16 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 from typing_extensions import override
 
+from simtrain.config.encoder import Normalisation
 from simtrain.encoders.base import Encoder
 from simtrain.encoders.preprocessing import Preprocessing, Resize
+from simtrain.encoders.resnet_architecture import WIDENED, named_architecture
 from simtrain.errors import CheckpointError, ConfigError
 
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
+NORMALISATIONS: dict[Normalisation, tuple[tuple[float, float, float], tuple[float, float, float]]] = {
+    "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),  # mean and deviation of the channels, from 0 to 1
+    "unit_range": ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),
+}
 _STAGES = ("layer1", "layer2", "layer3", "layer4")
 
 
@@ -23,7 +27,7 @@ class ResNetEncoder(Encoder):
     """A ResNet, ResNeXt or Wide ResNet (https://arxiv.org/abs/1512.03385) up to its average pooling.
 
     Args:
-        network: A torchvision ResNet whose `fc` is an identity.
+        network: A torchvision ResNet, or a widened one, whose `fc` is an identity.
         feature_size: F.
         embedding_size: D, or None for F.
         preprocessing: How images are prepared.
@@ -70,20 +74,27 @@ def _first_parts(name: str, *, count: int) -> str:
 
 
 def resnet_network(model: str, *, weights: str | None) -> tuple[nn.Module, int]:
-    """A torchvision ResNet without classifier and the length of its features.
+    """A ResNet without classifier and the length of its features.
 
     Args:
-        model: torchvision's name, such as `resnet50`.
+        model: torchvision's name, such as `resnet50`, or that of a widened network, such as `resnet50x2`.
         weights: Name of a torchvision weights enum, downloaded once; None: random.
 
     Raises:
-        ConfigError: for a name that torchvision does not know, with the ones it does.
+        ConfigError: for a name that torchvision does not know, with the ones it does; for a name of weights that it
+            does not have.
         CheckpointError: if the weights cannot be downloaded.
     """
+    widened = named_architecture(model)
+    if widened is not None:
+        if weights is not None:
+            raise ConfigError(f"encoder.weights: torchvision has no '{weights}' of {model}; allowed: a file, none")
+        return widened.network().to(memory_format=torch.channels_last), widened.feature_size()
     known = [name for name in torchvision.models.list_models() if "resne" in name and "/" not in name]
     known = [name for name in known if name.startswith(("resnet", "resnext", "wide_resnet"))]
     if model not in known:
-        raise ConfigError(f"encoder.model: torchvision has no '{model}'; allowed: {', '.join(sorted(known))}")
+        allowed = f"{', '.join(sorted(known))}, or {WIDENED}"
+        raise ConfigError(f"encoder.model: torchvision has no '{model}'; allowed: {allowed}")
     names = [entry.name for entry in torchvision.models.get_model_weights(model)]
     if weights is not None and weights not in [*names, "DEFAULT"]:
         raise ConfigError(
@@ -103,6 +114,5 @@ def resnet_network(model: str, *, weights: str | None) -> tuple[nn.Module, int]:
 
 def resnet_preprocessing(*, image_size: int | None, resize: Resize) -> Preprocessing:
     """What torchvision's weights were trained with, at 224 pixels unless told otherwise."""
-    return Preprocessing(
-        image_size=image_size or 224, resize=resize, interpolation="bilinear", mean=IMAGENET_MEAN, std=IMAGENET_STD
-    )
+    mean, std = NORMALISATIONS["imagenet"]
+    return Preprocessing(image_size=image_size or 224, resize=resize, interpolation="bilinear", mean=mean, std=std)

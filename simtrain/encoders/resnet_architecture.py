@@ -28,6 +28,9 @@ _BOTTLENECK: dict[tuple[tuple[int, ...], int, int], str] = {
 }
 _WIDENED = ("resnet50", "resnet101", "resnet152")
 _WIDEST = 8
+WIDENED = ", ".join(f"{model}x2 to {model}x{_WIDEST}" for model in _WIDENED)
+"""The names of networks of more than torchvision's width, for a message."""
+
 _STEM_CHANNELS = 64
 _BLOCK = re.compile(r"layer([1-4])\.(\d{1,3})\.")
 
@@ -96,7 +99,7 @@ def architecture_of(tensors: Mapping[str, Tensor], *, path: Path) -> Architectur
     model = _model(tensors, blocks=blocks, width=width)
     if model is None:
         counts = ", ".join(str(count) for count in blocks)
-        known = ", ".join([*_BASIC.values(), *_BOTTLENECK.values(), *(f"{model}x2 …" for model in _WIDENED)])
+        known = ", ".join([*_BASIC.values(), *_BOTTLENECK.values(), WIDENED])
         raise CheckpointError(f"{path}: a ResNet of {counts} blocks, {stem[0]} channels at first; allowed: {known}")
     return Architecture(model=model, width=width)
 

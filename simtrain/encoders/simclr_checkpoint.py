@@ -8,13 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from simtrain.config.encoder import Normalisation
 from simtrain.encoders.foreign_checkpoint import open_foreign_checkpoint
+from simtrain.encoders.resnet import NORMALISATIONS
 from simtrain.encoders.resnet_architecture import Architecture, architecture_of, check_whole
 from simtrain.encoders.simclr_formats import Source, sort_tensors
 from simtrain.errors import CheckpointError
-
-_IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-_UNIT_RANGE = ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,9 +24,8 @@ class SimCLRCheckpoint:
         source: Who wrote it; `torchvision` for any other that uses torchvision's names.
         architecture: Of the network.
         tensors: The network's complete state dict in torchvision's names, float32, without `fc`.
-        mean: Of each channel of an image from 0 to 1, subtracted before the network.
-        std: Divides each channel after that.
-        normalisation_is_assumed: Whether `mean` and `std` are ImageNet's for want of any sign in the file.
+        normalisation: Of the images that the network was trained on.
+        normalisation_is_assumed: Whether that is ImageNet's for want of any sign in the file.
         projection_head: What stood between the network and the loss, in the source's names; empty without one.
         dropped: Names of what was of no use, by reason.
         not_built: Classes and functions in the file, as `module.name`, which were neither looked up nor called.
@@ -36,12 +34,21 @@ class SimCLRCheckpoint:
     source: Source
     architecture: Architecture
     tensors: Mapping[str, Tensor]
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
+    normalisation: Normalisation
     normalisation_is_assumed: bool
     projection_head: Mapping[str, Tensor]
     dropped: Mapping[str, tuple[str, ...]]
     not_built: tuple[str, ...]
+
+    @property
+    def mean(self) -> tuple[float, float, float]:
+        """Of each channel of an image from 0 to 1, subtracted before the network."""
+        return NORMALISATIONS[self.normalisation][0]
+
+    @property
+    def std(self) -> tuple[float, float, float]:
+        """Divides each channel after that."""
+        return NORMALISATIONS[self.normalisation][1]
 
     def describe(self) -> dict[str, Any]:
         """Plain values for JSON: what it is, and how many tensors were left for which reason."""
@@ -80,13 +87,11 @@ def read_simclr_checkpoint(path: Path) -> SimCLRCheckpoint:
         )
     architecture = architecture_of(found.encoder, path=path)
     check_whole(found.encoder, architecture, path=path)
-    mean, std = _UNIT_RANGE if found.source.startswith("google") else _IMAGENET
     return SimCLRCheckpoint(
         source=found.source,
         architecture=architecture,
         tensors=_complete(found.encoder, architecture),
-        mean=mean,
-        std=std,
+        normalisation="unit_range" if found.source.startswith("google") else "imagenet",
         normalisation_is_assumed=found.source in ("simtrain", "torchvision"),
         projection_head=found.projection_head,
         dropped=found.dropped,

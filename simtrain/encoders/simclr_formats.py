@@ -24,11 +24,14 @@ Source = Literal[
     "torchvision",
 ]
 
-_WRAPPERS = ("state_dict", "model_state_dict", "model")
+_WRAPPERS = ("state_dict", "model_state_dict", "model", "module")
 _BOUND = ("module.", "_orig_mod.")  # what data-parallel training and compiling put before every name
 _PREFIXES: dict[str, Source | None] = {  # in order of preference; None: what lies beside tells whose it is
     "averaged.encoder.network.": "simtrain",
+    "averaged.encoder.image.network.": "simtrain",
     "encoder.network.": "simtrain",
+    "encoder.image.network.": "simtrain",
+    "image.network.": "simtrain",
     "network.": "simtrain",
     "encoder_q.": "moco",
     "base_encoder.": "moco",
@@ -45,6 +48,8 @@ _NUMBERED = {"0": "conv1", "1": "bn1", "4": "layer1", "5": "layer2", "6": "layer
 _HEADS = ("projection.", "projection_head.", "projector.", "heads.", "head.", "neck.")
 _ENCODER, _PROJECTION_HEAD, _UNKNOWN = "encoder", "projection head", "unknown"
 _CLASSIFIER, _NEVER_USED, _COPY = "classifier", "classifier that was never used", "slow copy of the encoder"
+_UNAVERAGED, _REDUCTION = "weights before they were averaged", "layer to another embedding size"
+_OF_THE_LOSS = "the loss's parameters"
 _BESIDE = {
     "non_linear_evaluator.": "classifier that watched the training",
     "online_classifier.": "classifier that watched the training",
@@ -57,14 +62,22 @@ _BESIDE = {
     "momentum_backbone.": _COPY,
     "projection_head_momentum.": _COPY,
     "momentum_projector.": _COPY,
-    "encoder.network.": "weights before they were averaged",
-    "encoder.reduction.": "layer to another embedding size",
-    "averaged.encoder.reduction.": "layer to another embedding size",
-    "reduction.": "layer to another embedding size",
+    "encoder.network.": _UNAVERAGED,
+    "encoder.image.network.": _UNAVERAGED,
+    "encoder.reduction.": _REDUCTION,
+    "encoder.image.reduction.": _REDUCTION,
+    "averaged.encoder.reduction.": _REDUCTION,
+    "averaged.encoder.image.reduction.": _REDUCTION,
+    "image.reduction.": _REDUCTION,
+    "reduction.": _REDUCTION,
+    "encoder.logit_scale": _OF_THE_LOSS,
+    "averaged.encoder.logit_scale": _OF_THE_LOSS,
+    "logit_scale": _OF_THE_LOSS,
+    "mined_loss.": _OF_THE_LOSS,
     "queue": "the loss's memory",
     "memory_bank.": "the loss's memory",
-    "prototypes.": "the loss's parameters",
-    "criterion.": "the loss's parameters",
+    "prototypes.": _OF_THE_LOSS,
+    "criterion.": _OF_THE_LOSS,
 }
 _SELECTIVE_KERNELS = ("net.0.2.weight", ".mixing_conv.")
 _V2_STEM = "net.0.0.weight"

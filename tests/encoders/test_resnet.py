@@ -53,7 +53,8 @@ def encoder(*, embedding_size: int | None = None) -> ResNetEncoder:
 
 
 @pytest.mark.parametrize(
-    ("model", "size"), [("resnet18", 512), ("resnet34", 512), ("resnet50", 2048), ("wide_resnet50_2", 2048)]
+    ("model", "size"),
+    [("resnet18", 512), ("resnet34", 512), ("resnet50", 2048), ("wide_resnet50_2", 2048), ("resnet50x2", 4096)],
 )
 def test_feature_size_is_the_length_of_the_features(model: str, size: int):
     with torch.device("meta"):  # shapes without arithmetic
@@ -67,8 +68,21 @@ def test_unknown_model_lists_those_there_are():
         resnet_network("resnet51", weights=None)
     assert str(caught.value) == (
         "encoder.model: torchvision has no 'resnet51'; allowed: resnet101, resnet152, resnet18, resnet34, resnet50, "
-        "resnext101_32x8d, resnext101_64x4d, resnext50_32x4d, wide_resnet101_2, wide_resnet50_2"
+        "resnext101_32x8d, resnext101_64x4d, resnext50_32x4d, wide_resnet101_2, wide_resnet50_2, "
+        "or resnet50x2 to resnet50x8, resnet101x2 to resnet101x8, resnet152x2 to resnet152x8"
     )
+
+
+@pytest.mark.parametrize("model", ["resnet50_2x", "resnet50x9", "resnet18x2"])
+def test_networks_of_no_known_width_are_told_as_unknown(model: str):
+    with pytest.raises(ConfigError, match=f"^encoder.model: torchvision has no '{model}'; allowed: "):
+        resnet_network(model, weights=None)
+
+
+def test_torchvision_has_no_weights_of_widened_networks():
+    with pytest.raises(ConfigError) as caught:
+        resnet_network("resnet50x2", weights="DEFAULT")
+    assert str(caught.value) == "encoder.weights: torchvision has no 'DEFAULT' of resnet50x2; allowed: a file, none"
 
 
 @pytest.mark.parametrize(

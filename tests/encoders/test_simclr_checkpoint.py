@@ -111,6 +111,35 @@ def test_averaged_weights_of_simtrain_come_first(tmp_path: Path, resnet18: State
     assert found.dropped["layer to another embedding size"] == ("encoder.reduction.weight",)
 
 
+@pytest.mark.parametrize("averaged", ["", "averaged."])
+def test_image_side_of_simtrain_s_two_towers(tmp_path: Path, resnet18: State, averaged: str):
+    state = renamed(without_fc(resnet18), f"{averaged}encoder.image.network.")
+    beside = {
+        f"{averaged}encoder.logit_scale": torch.ones(()),
+        f"{averaged}encoder.image.reduction.weight": torch.ones(2),
+    }
+    found = read(tmp_path, {"state_dict": state | beside})
+    assert found.source == "simtrain"
+    assert torch.equal(found.tensors["conv1.weight"], resnet18["conv1.weight"])
+    assert found.dropped == {
+        "the loss's parameters": (f"{averaged}encoder.logit_scale",),
+        "layer to another embedding size": (f"{averaged}encoder.image.reduction.weight",),
+    }
+
+
+def test_what_simtrain_s_losses_learn_is_dropped_by_name(tmp_path: Path, resnet18: State):
+    names = ("mined_loss.criterion.loss.proxies", "mined_loss.memory.embeddings")
+    state = renamed(without_fc(resnet18), "encoder.network.") | {name: torch.ones(3) for name in names}
+    assert read(tmp_path, {"state_dict": state}).dropped == {"the loss's parameters": names}
+
+
+@pytest.mark.parametrize("wrapper", ["state_dict", "model_state_dict", "model", "module"])
+def test_usual_wrappers_are_opened(tmp_path: Path, resnet18: State, wrapper: str):
+    found = read(tmp_path, {wrapper: resnet18, "epoch": 3})
+    assert found.dropped["beside the weights"] == ("epoch",)
+    assert torch.equal(found.tensors["bn1.weight"], resnet18["bn1.weight"])
+
+
 def test_lightly_s_numbers(tmp_path: Path, resnet18: State):
     found = read(tmp_path, {"state_dict": renamed(numbered(resnet18), "backbone.") | linear("projection_head.0.")})
     assert found.source == "lightly"

@@ -102,7 +102,7 @@ def test_depth_that_torchvision_does_not_have(tmp_path: Path):
     assert refusal(tmp_path, further | state) == (
         "a ResNet of 3, 4, 36, 3 blocks, 64 channels at first; allowed: resnet18, resnet34, resnet50, resnet101, "
         "resnet152, resnext50_32x4d, resnext101_32x8d, resnext101_64x4d, wide_resnet50_2, wide_resnet101_2, "
-        "resnet50x2 …, resnet101x2 …, resnet152x2 …"
+        "resnet50x2 to resnet50x8, resnet101x2 to resnet101x8, resnet152x2 to resnet152x8"
     )
 
 

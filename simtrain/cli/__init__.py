@@ -12,6 +12,7 @@ import typer
 from typer.exceptions import TyperException
 
 from simtrain.cli.arguments import DEFAULT_CHECKPOINTS, SetOption, open_named_run, shown
+from simtrain.cli.compared import compare
 from simtrain.cli.screen import (
     TrainingBar,
     fail,
@@ -100,6 +101,7 @@ def fit(
 
 
 app.command()(evaluate)
+app.command()(compare)
 app.command()(interpolate)
 app.command()(export)
 
@@ -120,7 +122,7 @@ def search(
     if as_json:
         print(json.dumps(result.to_dict(), indent=2, ensure_ascii=False))
     else:
-        print_neighbours(result.neighbours)
+        print_neighbours(result)
         if plot is not None:
             say(f"picture: {plot}")
     if result.tokens_read:

@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from simtrain.catalog.progress import Progress
     from simtrain.commands.doctor import Diagnosis
     from simtrain.commands.evaluate import EvaluationReport
+    from simtrain.commands.search import SearchResult
     from simtrain.evaluation.closeness import Kept
     from simtrain.evaluation.statistics import Interval
     from simtrain.evaluation.text_figures import TextEvaluation, WordFigures
-    from simtrain.serving.searcher import Neighbour
     from simtrain.training.progress import Step
 
 Item = TypeVar("Item")
@@ -124,14 +124,16 @@ def print_evaluation(report: "EvaluationReport") -> None:
         f"relevant = same {' + '.join(report.relevance)}"
     )
     say(report.images)
+    for line in [] if report.weights is None else report.weights.lines():
+        say(line)
     rows = [[name, f"{100 * metric.mean:.1f}", _interval(metric)] for name, metric in found.metrics.items()]
     print_table([("metric", "left"), ("%", "right"), (f"{100 * found.confidence:.0f} % interval", "right")], rows)
     if found.lone_queries:
         say(f"{found.lone_queries} queries had nothing to find and were left out")
     if found.copied_queries:
-        say(
-            f"{found.copied_queries} queries have an exact copy of themselves in the gallery; copies take no part"
-        )
+        say(f"{found.copied_queries} queries have an exact copy of themselves in the gallery; copies take no part")
+    if report.test_readings is not None and report.test_readings > 1:
+        say(f"the test figures of this run have been read {report.test_readings} times; choose nothing by them")
     if report.text is not None:
         _print_text(report.text)
     for line in report.unjudged:
@@ -204,14 +206,22 @@ def _interval(metric: "Interval") -> str:
     return "one product only" if isnan(metric.low) else f"{100 * metric.low:.1f} to {100 * metric.high:.1f}"
 
 
-def print_neighbours(neighbours: "list[Neighbour]") -> None:
-    """One line per neighbour, nearest first."""
-    columns: list[tuple[str, Any]] = [("rank", "right"), ("similarity", "right"), ("id", "left"), ("what", "left")]
-    rows = [
-        [str(found.rank), f"{found.similarity:.3f}", found.id, found.caption or found.label or ""]
-        for found in neighbours
-    ]
-    print_table(columns, rows)
+def print_neighbours(result: "SearchResult") -> None:
+    """One line per neighbour, nearest first, with the share of right results that so similar ones have."""
+    promised = bool(result.promises) and not result.by_text
+    columns: list[tuple[str, Any]] = [("rank", "right"), ("similarity", "right")]
+    columns += [("precision", "right")] if promised else []
+    rows = []
+    for found in result.neighbours:
+        share = [f">= {found.precision:g}" if found.precision is not None else ""] if promised else []
+        rows.append([str(found.rank), f"{found.similarity:.3f}", *share, found.id, found.caption or found.label or ""])
+    print_table([*columns, ("id", "left"), ("what", "left")], rows)
+    if promised:
+        same = " + ".join(result.relevance)
+        levels = ", ".join(f"{each.precision:g} from {each.similarity:.3f}" for each in reversed(result.promises))
+        say(f"precision: share of results at least so similar that have the same {same}, on val: {levels}")
+    elif result.promises:
+        say("precision is told of image queries only; a text's similarities are others")
 
 
 def print_diagnosis(found: "Diagnosis", *, bounds: str) -> None:

@@ -7,12 +7,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from simtrain.build import build_encoder, build_text_validation, start_encoder
+from simtrain.build import build_encoder, build_text_validation, found_weights, start_encoder
+from simtrain.build.pretrained import FoundWeights
 from simtrain.catalog.progress import Progress
 from simtrain.catalog.store.reader import ImageReader, open_images
 from simtrain.commands.interpolation_record import chosen_alpha
 from simtrain.commands.judging import embed_rows, judge_embeddings, judge_texts, score_texts, unjudged_texts
-from simtrain.commands.runs import Run, configured_catalog, data_fingerprint, read_run_catalog
+from simtrain.commands.runs import Run, configured_catalog, count_test_reading, data_fingerprint, read_run_catalog
 from simtrain.commands.tuned import tuned_encoder
 from simtrain.config import ClipConfig, RunConfig
 from simtrain.encoders.base import Encoder
@@ -40,6 +41,9 @@ class EvaluationReport:
             are none.
         kept: How near a `clip` has stayed to the start of its run; None for what has no such start.
         unjudged: For the user: what of this could not be judged.
+        weights: The weights file of an encoder as it comes; None: a run's, or weights that are in no file.
+        test_readings: How often the run's test figures have been read, this time included; None: these are of another
+            split, or of no run.
     """
 
     name: str
@@ -53,6 +57,8 @@ class EvaluationReport:
     text: TextEvaluation | None
     kept: Kept | None
     unjudged: list[str]
+    weights: FoundWeights | None
+    test_readings: int | None
 
     def outgrown(self) -> str | None:
         """Why a text model that was made for the start no longer fits the images; None: there is none, or it fits."""
@@ -67,9 +73,11 @@ class EvaluationReport:
             "split": self.split,
             "relevance": self.relevance,
             "encoder": self.encoder,
+            "encoder_weights": None if self.weights is None else self.weights.to_dict(),
             "alpha": self.alpha,
             "data": self.data,
             "images": self.images,
+            "test_readings": self.test_readings,
             **self.evaluation.to_dict(),
             "text": None if self.text is None else self.text.to_dict(),
             "kept": None if self.kept is None else self.kept.to_dict(),
@@ -79,7 +87,7 @@ class EvaluationReport:
 def evaluate(
     config: RunConfig, *, run: Run | None, split: str, alpha: float | None, progress: Progress
 ) -> EvaluationReport:
-    """Judge an encoder on a split of the configured catalogue.
+    """Judge an encoder on a split of the configured catalogue; a run's record counts that its test split was read.
 
     Args:
         config: Catalogue, encoder, relevance, texts.
@@ -119,6 +127,8 @@ def evaluate(
         text=judge_texts(texts, scores, encoder, config=config),
         kept=kept,
         unjudged=unjudged,
+        weights=found_weights(config.encoder) if run is None else None,
+        test_readings=count_test_reading(run) if run is not None and split == "test" else None,
     )
 
 

@@ -20,6 +20,8 @@ from simtrain.errors import CheckpointError
 
 CONFIG_FILE = "config.yaml"
 RUN_FILE = "run.json"
+TEST_READINGS = "test_readings"
+"""In a run's record: how often the figures of its test split were read."""
 _LIBRARIES = (
     "torch", "torchvision", "pytorch-lightning", "pytorch-metric-learning", "timm", "albumentations",
     "sentence-transformers", "transformers", "faiss-cpu", "numpy", "pillow",
@@ -104,6 +106,18 @@ def data_fingerprint(catalog: Catalog) -> dict[str, Any]:
         "images": len(catalog.rows),
         "splits": {str(k): int(v) for k, v in sorted(counts.items())},
     }
+
+
+def count_test_reading(run: Run) -> int:
+    """Count in a run's record that the figures of its test split are read, and say how often they have been.
+
+    Raises:
+        CheckpointError: if the record cannot be written.
+    """
+    record = json.loads((run.folder / RUN_FILE).read_text(encoding="utf-8"))  # as it is now
+    count = int(record.get(TEST_READINGS, 0)) + 1
+    write_json(run.folder / RUN_FILE, {**record, TEST_READINGS: count})
+    return count
 
 
 def environment() -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """The YAML schema: every default and bound of simtrain lives here. Nothing in this package imports torch."""
 
+from simtrain.config.compare import CompareConfig, PicturesConfig, WhiteningConfig
 from simtrain.config.encoder import (
     ClipConfig,
     EncoderConfig,
@@ -10,14 +11,16 @@ from simtrain.config.encoder import (
     TimmConfig,
     TwoTowersConfig,
 )
-from simtrain.config.evaluation import EvaluationConfig, ExportConfig
+from simtrain.config.evaluation import EvaluationConfig, ExportConfig, ThresholdsConfig
 from simtrain.config.loading import (
     apply_overrides,
     differences,
     dump_yaml,
+    load_compare_config,
     load_prepare_config,
     load_run_config,
     nearest,
+    parse_encoder,
     parse_run_config,
 )
 from simtrain.config.objective import (
@@ -54,6 +57,7 @@ __all__ = [
     "AugmentationConfig",
     "ClipConfig",
     "ColumnsConfig",
+    "CompareConfig",
     "ComponentConfig",
     "DataConfig",
     "EncoderConfig",
@@ -71,6 +75,7 @@ __all__ = [
     "NearDuplicatesConfig",
     "ObjectiveConfig",
     "OptimizerConfig",
+    "PicturesConfig",
     "PixelsConfig",
     "PrepareConfig",
     "ResNetConfig",
@@ -80,6 +85,7 @@ __all__ = [
     "StoreConfig",
     "SyntheticConfig",
     "TextsConfig",
+    "ThresholdsConfig",
     "TimmConfig",
     "TrackingConfig",
     "TrainerConfig",
@@ -87,11 +93,14 @@ __all__ = [
     "TripletConfig",
     "TwoTowersConfig",
     "WandbConfig",
+    "WhiteningConfig",
     "apply_overrides",
     "differences",
     "dump_yaml",
+    "load_compare_config",
     "load_prepare_config",
     "load_run_config",
     "nearest",
+    "parse_encoder",
     "parse_run_config",
 ]

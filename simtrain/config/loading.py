@@ -11,12 +11,19 @@ from typing import Annotated, Any, TypeVar, get_args, get_origin
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from simtrain.config.compare import CompareConfig
+from simtrain.config.encoder import EncoderConfig
 from simtrain.config.prepare import PrepareConfig
 from simtrain.config.run import RunConfig
 from simtrain.config.section import Section
 from simtrain.errors import ConfigError
 
 AnySection = TypeVar("AnySection", bound=Section)
+
+
+class _OneEncoder(Section):
+    encoder: EncoderConfig
+    """That stands alone."""
 
 
 def load_run_config(path: Path, overrides: Sequence[str]) -> RunConfig:
@@ -41,6 +48,17 @@ def load_prepare_config(path: Path | None, overrides: Sequence[str]) -> PrepareC
     """Like `load_run_config`, for `simtrain prepare`; without a file every default holds."""
     tree = _read_yaml(path) if path is not None else {}
     return _validated(PrepareConfig, apply_overrides(tree, overrides), where=str(path) if path else "--set")
+
+
+def load_compare_config(path: Path | None, overrides: Sequence[str]) -> CompareConfig:
+    """Like `load_prepare_config`, for `simtrain compare`."""
+    tree = _read_yaml(path) if path is not None else {}
+    return _validated(CompareConfig, apply_overrides(tree, overrides), where=str(path) if path else "--set")
+
+
+def parse_encoder(tree: Mapping[str, Any], *, where: str) -> EncoderConfig:
+    """Check an encoder that stands alone; `where` opens the error's message."""
+    return _validated(_OneEncoder, {"encoder": dict(tree)}, where=where).encoder
 
 
 def dump_yaml(config: Section) -> str:

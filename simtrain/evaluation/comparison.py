@@ -203,9 +203,12 @@ class ComparisonReport:
     """The column of `categories`; None: there is none."""
     categories: list[str]
     baseline: str
-    """The encoder that the others are judged against."""
+    """The encoder that the others are judged against by the main relevance."""
     baseline_reason: str
     """Why it."""
+    baselines: dict[str, str]
+    """By idea of relevance the encoder that the others are judged against: what is best at finding a product need not
+    be best at finding a class."""
     resolvable: dict[str, float | None]
     """By relevance: the smallest difference of recall_at_1 that the split can resolve, told before any encoder ran;
     None: none can."""

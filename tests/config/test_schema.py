@@ -33,6 +33,7 @@ SECTIONS_OF_A_RUN = {
     "ProjectionHeadConfig",
     "ResNetConfig",
     "SimCLRConfig",
+    "ThresholdsConfig",
     "TimmConfig",
     "TrainerConfig",
     "TrackingConfig",
@@ -98,11 +99,12 @@ def described_properties(schema: dict[str, Any], node: dict[str, Any], tree: dic
                 yield from (f"{key}.{name}" for name in described)
 
 
-def test_sections_are_those_of_runs_and_of_prepare():
+def test_sections_are_those_of_runs_of_prepare_and_of_compare():
     names = {section.__name__ for section in ALL_SECTIONS if not section.__name__.startswith("_")}
     of_prepare = {"PrepareConfig", "ColumnsConfig", "SplitConfig", "SyntheticConfig"}
     of_prepare |= {"InspectionConfig", "NearDuplicatesConfig", "StoreConfig"}
-    assert names == SECTIONS_OF_A_RUN | of_prepare | {"RunConfig", "TextsConfig"}
+    of_compare = {"CompareConfig", "PicturesConfig", "WhiteningConfig"}
+    assert names == SECTIONS_OF_A_RUN | of_prepare | of_compare | {"RunConfig", "TextsConfig"}
 
 
 @pytest.mark.parametrize(("section", "name"), ALL_FIELDS)

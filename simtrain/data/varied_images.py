@@ -1,0 +1,60 @@
+"""Changed copies of a catalogue's pictures, read as if they were pictures of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simtrain.catalog.progress import Progress
+from simtrain.catalog.store.reader import ImageReader
+from simtrain.data.robustness import VARIANTS, QueryVariant
+
+
+@dataclass(frozen=True, kw_only=True)
+class VariedImages:
+    """One variant of the pictures of a reader.
+
+    Attributes:
+        images: The reader.
+        variant: Applied to each picture.
+    """
+
+    images: ImageReader
+    variant: QueryVariant
+
+    def read(self, row: int, *, at_least: int | None) -> NDArray[np.uint8]:
+        """(H, W, 3) RGB of a row, changed.
+
+        Raises:
+            ValueError: for a picture that the variant makes no sense for.
+        """
+        changed = self.variant.apply(self.images.read(row, at_least=at_least))
+        if changed is None:
+            raise ValueError(f"row {row} cannot be {self.variant.words}")
+        return changed
+
+
+def varied_rows(
+    images: ImageReader, rows: NDArray[np.int64], *, progress: Progress
+) -> list[tuple[QueryVariant, NDArray[np.int64]]]:
+    """Each variant with those of the rows whose pictures it makes sense for; variants without any are left out.
+
+    Args:
+        images: Reads them.
+        rows: Of the catalogue, ascending.
+        progress: Shows how many pictures are looked at.
+    """
+    fits: dict[str, list[int]] = {variant.name: [] for variant in VARIANTS}
+    for row in progress(rows.tolist(), len(rows), "changing images"):
+        picture = images.read(row, at_least=None)
+        for variant in VARIANTS:
+            if variant.apply(picture) is not None:
+                fits[variant.name].append(row)
+    return [(variant, _rows(fits[variant.name])) for variant in VARIANTS if fits[variant.name]]
+
+
+def _rows(listed: Sequence[int]) -> NDArray[np.int64]:
+    return np.array(listed, dtype=np.int64)

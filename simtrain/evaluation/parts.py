@@ -1,0 +1,111 @@
+"""What a comparison asks: a catalogue's split, or the test splits of several folds, by each idea of relevance."""
+
+# Shapes: C catalogue rows, S scored queries, T training images.
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simtrain.catalog.table import Catalog
+from simtrain.errors import CatalogError
+from simtrain.evaluation.metrics import QueryScores
+from simtrain.evaluation.protocol import RetrievalTask, retrieval_task
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """One split of a catalogue; a comparison in folds has one for each.
+
+    Attributes:
+        fold: Its number; None: the catalogue's own splits.
+        catalog: With the splits of this part. Row numbers in tasks are of this catalogue.
+        places: (C,) row in the whole catalogue of each row of this one, which leaves out what a fold sets aside.
+        tasks: What is judged, by idea of relevance, the main one first.
+        validations: The same on the validation split, without the ideas that it has nothing to ask by.
+        training: (T,) rows of training images.
+    """
+
+    fold: int | None
+    catalog: Catalog
+    places: NDArray[np.int64]
+    tasks: dict[str, RetrievalTask]
+    validations: dict[str, RetrievalTask]
+    training: NDArray[np.int64]
+
+    @property
+    def main(self) -> RetrievalTask:
+        """The task of the main relevance."""
+        return next(iter(self.tasks.values()))
+
+    def task_places(self, task: RetrievalTask) -> NDArray[np.int64]:
+        """Rows in the whole catalogue of the images of a task."""
+        return self.places[task.rows]
+
+    def every_place(self) -> NDArray[np.int64]:
+        """Rows in the whole catalogue of all images that this part needs, ascending."""
+        needed = [self.task_places(task) for task in (*self.tasks.values(), *self.validations.values())]
+        return np.unique(np.concatenate([*needed, self.places[self.training]]))
+
+    def scored_places(self, task: RetrievalTask, scores: QueryScores) -> NDArray[np.int64]:
+        """(S,) rows in the whole catalogue of a task's scored queries."""
+        return self.places[task.rows[task.queries[scores.query_rows]]]
+
+
+def part_of(
+    catalog: Catalog,
+    *,
+    fold: int | None,
+    split: str,
+    gallery_splits: Sequence[str] | None,
+    relevance: Sequence[Sequence[str]],
+    training_images: int,
+    seed: int,
+) -> Part:
+    """The part of a fold, or of the catalogue's own splits.
+
+    Args:
+        catalog: The whole.
+        fold: Its number, or None.
+        split: The judged one.
+        gallery_splits: Where to search; None: in the judged split.
+        relevance: Ideas of relevance, each some columns, the main one first.
+        training_images: T at most; of more, so many are drawn.
+        seed: Of that draw; >= 0.
+
+    Raises:
+        CatalogError: if no query of the split has anything to find, by one of the ideas; or there is no such fold.
+    """
+    divided = catalog if fold is None else catalog.with_fold(fold)
+    place_of = {str(name): place for place, name in enumerate(catalog.rows["id"])}
+    training = divided.rows_of(["train"])
+    if len(training) > training_images:
+        drawn = np.random.default_rng(seed).choice(training, training_images, replace=False)
+        training = np.sort(drawn)
+    named = {" + ".join(columns): columns for columns in relevance}
+    validations = {
+        name: _validation(divided, gallery_splits=gallery_splits, relevance=columns) for name, columns in named.items()
+    }
+    return Part(
+        fold=fold,
+        catalog=divided,
+        places=np.array([place_of[str(name)] for name in divided.rows["id"]], dtype=np.int64),
+        tasks={
+            name: retrieval_task(divided, split=split, gallery_splits=gallery_splits, relevance=columns)
+            for name, columns in named.items()
+        },
+        validations={name: task for name, task in validations.items() if task is not None},
+        training=training,
+    )
+
+
+def _validation(
+    catalog: Catalog, *, gallery_splits: Sequence[str] | None, relevance: Sequence[str]
+) -> RetrievalTask | None:
+    try:
+        return retrieval_task(catalog, split="val", gallery_splits=gallery_splits, relevance=relevance)
+    except CatalogError:  # too few images for a choice; the comparison itself is possible
+        return None

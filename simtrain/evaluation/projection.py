@@ -1,0 +1,74 @@
+"""Embeddings on a plane, to be looked at. Near points are often alike, far ones need not differ."""
+
+# Shapes: N images, D dimensions of an embedding.
+
+from __future__ import annotations
+
+import importlib.util
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from simtrain.errors import SimtrainError
+
+_NEIGHBOURS = 15
+"""Of each point, that UMAP keeps near: its authors' default."""
+_SPECTRAL_LEAST = 16
+"""Points below which UMAP's usual first layout, by eigenvectors, can fail."""
+
+
+def umap_available() -> bool:
+    """Whether the extra `map` is installed."""
+    return importlib.util.find_spec("umap") is not None
+
+
+def plane(embeddings: Tensor, *, method: Literal["pca", "umap"], seed: int) -> NDArray[np.float64]:
+    """Coordinates (N, 2); the same embeddings and seed give the same ones on one machine.
+
+    Args:
+        embeddings: (N, D) finite; N at least 1.
+        method: `pca` keeps distances as well as a plane can, and each axis points where its largest weight is positive;
+            `umap` keeps neighbours: McInnes et al. 2018, https://arxiv.org/abs/1802.03426.
+        seed: Of UMAP; >= 0. PCA draws nothing.
+
+    Raises:
+        SimtrainError: For `umap`, if the extra is not installed.
+        ValueError: For embeddings of another shape.
+    """
+    if embeddings.ndim != 2 or len(embeddings) == 0:
+        raise ValueError(f"embeddings has shape {tuple(embeddings.shape)}; allowed: (N, D) with N at least 1")
+    rows = embeddings.detach().to(device="cpu", dtype=torch.float64)
+    if method == "pca":
+        return _pca(rows)
+    if not umap_available():
+        raise SimtrainError("map_method: 'umap' needs the extra: pip install 'simtrain[map]'; or choose pca")
+    return _umap(rows, seed=seed) if len(rows) > 2 else _pca(rows)  # of two points each is the other's neighbour
+
+
+def _pca(rows: Tensor) -> NDArray[np.float64]:
+    centred = rows - rows.mean(dim=0)
+    _, _, axes = torch.linalg.svd(centred, full_matrices=False)
+    axes = axes[:2]
+    largest = axes.abs().argmax(dim=1, keepdim=True)
+    axes = axes * torch.where(axes.gather(1, largest) < 0, -1.0, 1.0)
+    points = np.zeros((len(rows), 2))
+    points[:, : len(axes)] = (centred @ axes.T).numpy()
+    return points
+
+
+def _umap(rows: Tensor, *, seed: int) -> NDArray[np.float64]:
+    import umap  # seconds, as it compiles
+
+    reducer = umap.UMAP(
+        n_components=2,
+        n_neighbors=min(_NEIGHBOURS, len(rows) - 1),
+        metric="cosine",
+        init="spectral" if len(rows) >= _SPECTRAL_LEAST else "random",
+        random_state=seed,
+        n_jobs=1,
+    )
+    points: NDArray[np.float64] = np.asarray(reducer.fit_transform(rows.numpy()), dtype=np.float64)
+    return points

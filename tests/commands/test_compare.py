@@ -1,0 +1,293 @@
+"""`compare`: encoders as they come beside runs, on the same queries."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from small_runs import copied, train
+
+from simtrain.build import build_encoder
+from simtrain.build.named import named_encoder
+from simtrain.catalog.progress import silent
+from simtrain.catalog.store.reader import open_images
+from simtrain.catalog.table import Catalog
+from simtrain.commands import comparison_embeddings
+from simtrain.commands.compare import compare
+from simtrain.commands.evaluate import evaluate
+from simtrain.commands.prepare import prepare
+from simtrain.commands.runs import Run, open_run
+from simtrain.config import CompareConfig, PrepareConfig, load_compare_config
+from simtrain.data.embedding import embed_images
+from simtrain.errors import CheckpointError, ConfigError
+from simtrain.evaluation.comparison import ComparisonReport
+from simtrain.evaluation.protocol import retrieval_task
+
+NETWORK = {"kind": "timm", "model": "test_efficientnet", "weights": "none", "image_size": 32}
+FEW = ["draws=1000", "workers=0", "robustness_images=6", "pictures.map_method=pca", "pictures.queries=2"]
+
+
+def settings(*overrides: str, encoders: str = "[pixels,histogram_hsv]") -> CompareConfig:
+    return load_compare_config(None, [*FEW, f"encoders={encoders}", *overrides])
+
+
+def compared(catalog: Catalog, *runs: Run, config: CompareConfig | None = None) -> ComparisonReport:
+    return compare(catalog.folder, runs, config=config or settings(), say=lambda line: None, progress=silent)
+
+
+@pytest.fixture(scope="session")
+def first_run(catalog: Catalog, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return train(catalog, tmp_path_factory.mktemp("compared"), encoder=NETWORK)
+
+
+@pytest.fixture
+def run(first_run: Run, tmp_path: Path) -> Run:
+    return copied(first_run, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def own_catalog(catalog: Catalog, tmp_path_factory: pytest.TempPathFactory) -> Catalog:
+    """A copy, in which embeddings may be kept."""
+    folder = tmp_path_factory.mktemp("own") / "catalog"
+    shutil.copytree(catalog.folder, folder)
+    return Catalog(rows=catalog.rows, root=catalog.root, folder=folder)
+
+
+@pytest.fixture(scope="session")
+def report(own_catalog: Catalog, first_run: Run, tmp_path_factory: pytest.TempPathFactory) -> ComparisonReport:
+    return compared(own_catalog, copied(first_run, tmp_path_factory.mktemp("reported")))
+
+
+def vectors(catalog: Catalog, name: str, rows: list[int]) -> torch.Tensor:
+    encoder = build_encoder(named_encoder(name), load=True)
+    images = open_images(catalog, smallest=encoder.preprocessing.image_size).reader
+    device = torch.device("cpu")
+    return embed_images(encoder, images, rows, batch_size=64, workers=0, device=device, progress=silent)
+
+
+def figure(report: ComparisonReport, name: str, metric: str, relevance: str = "product") -> float:
+    return report.encoder(name).relevances[relevance].metrics[metric].mean
+
+
+def test_chance_comes_first_then_what_nobody_trained_then_runs(report: ComparisonReport):
+    assert [(one.name, one.kind) for one in report.encoders] == [
+        ("chance", "chance"),
+        ("pixels", "off_the_shelf"),
+        ("histogram_hsv", "off_the_shelf"),
+        ("start_of_small", "off_the_shelf"),
+        ("pixels_whitened", "whitened"),
+        ("histogram_hsv_whitened", "whitened"),
+        ("start_of_small_whitened", "whitened"),
+        ("small", "run"),
+    ]
+
+
+@pytest.mark.parametrize("relevance", ["product", "label"])
+def test_figures_are_those_of_the_task_itself(own_catalog: Catalog, report: ComparisonReport, relevance: str):
+    task = retrieval_task(own_catalog, split="test", gallery_splits=None, relevance=[relevance])
+    means = task.means(vectors(own_catalog, "histogram_hsv", task.rows.tolist()))
+    for metric in ("recall_at_1", "recall_at_5", "r_precision", "map_at_r", "mrr"):
+        assert figure(report, "histogram_hsv", metric, relevance) == pytest.approx(means[metric])
+
+
+def test_a_run_has_the_figures_that_evaluate_tells(report: ComparisonReport, run: Run):
+    told = evaluate(run.config, run=run, split="test", alpha=None, progress=silent).evaluation.metrics
+    for metric, interval in told.items():
+        assert figure(report, "small", metric) == pytest.approx(interval.mean)
+
+
+def test_whitened_embeddings_have_mean_and_covariance_of_training_images_taken_out(
+    own_catalog: Catalog, report: ComparisonReport
+):
+    task = retrieval_task(own_catalog, split="test", gallery_splits=None, relevance=["product"])
+    train = vectors(own_catalog, "histogram_hsv", own_catalog.rows_of(["train"]).tolist()).double().numpy()
+    values, directions = np.linalg.eigh(np.cov(train.T))
+    kept = values > 1e-9 * values[-1]
+    scale = np.sqrt(0.9 * values[kept] + 0.1 * values.sum() / len(values))
+    test = vectors(own_catalog, "histogram_hsv", task.rows.tolist()).double().numpy()
+    whitened = (test - train.mean(axis=0)) @ directions[:, kept] / scale
+    unit = torch.nn.functional.normalize(torch.tensor(whitened), dim=1).float()
+    expected = task.means(unit)["map_at_r"]
+    assert figure(report, "histogram_hsv_whitened", "map_at_r") == pytest.approx(expected, abs=1e-6)
+
+
+def test_the_baseline_is_the_best_on_val(own_catalog: Catalog, report: ComparisonReport):
+    task = retrieval_task(own_catalog, split="val", gallery_splits=None, relevance=["label"])
+    plain = {
+        name: task.means(vectors(own_catalog, name, task.rows.tolist()))["map_at_r"]
+        for name in ("pixels", "histogram_hsv")
+    }
+    alone = compared(own_catalog, config=settings("whitening=null", "relevance=[label]"))
+    assert alone.baseline == max(plain, key=lambda name: plain[name])
+    assert alone.baseline_reason == "the highest map_at_r on val of the encoders that no run has trained"
+    assert report.baselines.keys() == {"product", "label"}
+
+
+def test_verdicts_are_one_family_of_all_encoders_and_ideas_of_relevance(report: ComparisonReport):
+    verdicts = report.verdicts()
+    assert len(verdicts) == 2 * (len(report.encoders) - 2)
+    assert {verdict.comparisons for verdict in verdicts} == {len(verdicts)}
+    assert [verdict.encoder for verdict in verdicts[:2]] == ["small", "small"]
+    for verdict in verdicts:
+        own, other = (
+            figure(report, name, "map_at_r", verdict.relevance) for name in (verdict.encoder, verdict.baseline)
+        )
+        assert verdict.difference.mean == pytest.approx(own - other)
+        assert verdict.baseline == report.baselines[verdict.relevance]
+
+
+def test_a_second_comparison_embeds_nothing(
+    own_catalog: Catalog, run: Run, report: ComparisonReport, monkeypatch: pytest.MonkeyPatch
+):
+    def refuse(*arguments: Any, **settings: Any) -> torch.Tensor:
+        raise AssertionError("embedded again")
+
+    monkeypatch.setattr(comparison_embeddings, "embed_images", refuse)
+    again = compared(own_catalog, run).to_dict()
+    first = report.to_dict()
+    for one in (*again["encoders"], *first["encoders"]):
+        (one["cost"] or {}).pop("search_seconds", None)
+    assert again["encoders"] == first["encoders"]
+    assert again["verdicts"] == first["verdicts"]
+
+
+def test_other_weights_are_embedded_anew(own_catalog: Catalog, run: Run, report: ComparisonReport):
+    checkpoint = torch.load(run.folder / "best.ckpt", weights_only=True)
+    for name, value in checkpoint["state_dict"].items():
+        if value.is_floating_point():
+            checkpoint["state_dict"][name] = value + 0.05 * torch.randn(value.shape)
+    torch.save(checkpoint, run.folder / "best.ckpt")
+    changed = compared(own_catalog, run)
+    assert changed.encoder("small").details["fingerprint"] != report.encoder("small").details["fingerprint"]
+    assert figure(changed, "small", "map_at_r") != figure(report, "small", "map_at_r")
+
+
+def test_what_cannot_be_had_is_listed(own_catalog: Catalog):
+    found = compared(own_catalog, config=settings(encoders="[pixels,simclr_resnet50]"))
+    assert [(one.name, one.reason) for one in found.unavailable] == [
+        ("simclr_resnet50", "checkpoints/simclr_imagenet.ckpt: no such weights file")
+    ]
+    assert "simclr_resnet50" not in [one.name for one in found.encoders]
+
+
+def test_two_names_of_one_encoder_are_one(own_catalog: Catalog, tmp_path: Path):
+    (tmp_path / "same.yaml").write_text("catalog: x\nencoder: {kind: pixels}\nobjective: {kind: simclr}\n")
+    config = settings(encoders=json.dumps(["pixels", str(tmp_path / "same.yaml")]))
+    assert [one.name for one in compared(own_catalog, config=config).encoders] == [
+        "chance",
+        "pixels",
+        "pixels_whitened",
+    ]
+
+
+def test_readings_of_the_test_split_are_counted_whoever_reads(own_catalog: Catalog, run: Run):
+    assert compared(own_catalog, run).test_readings == {"small": 1}
+    evaluate(run.config, run=run, split="val", alpha=None, progress=silent)
+    compared(own_catalog, run, config=settings("split=val"))
+    assert evaluate(run.config, run=run, split="test", alpha=None, progress=silent).test_readings == 2
+    assert compared(own_catalog, run).test_readings == {"small": 3}
+    assert json.loads((run.folder / "run.json").read_text())["test_readings"] == 3
+
+
+def test_report_is_plain_json(report: ComparisonReport):
+    def refuse(constant: str) -> None:
+        raise AssertionError(constant)
+
+    text = json.dumps(report.to_dict())
+    plain = json.loads(text, parse_constant=refuse)
+    assert [one["name"] for one in plain["encoders"]] == [one.name for one in report.encoders]
+    assert plain["encoders"][-1]["relevances"]["product"]["verdict"]["word"] in (
+        "better", "not shown to be better", "worse",
+    )  # fmt: skip
+
+
+def test_every_encoder_shows_what_it_finds_for_the_same_queries(report: ComparisonReport):
+    names = {one.name for one in report.encoders if one.kind != "chance"}
+    assert len(report.pictures.queries) == 2
+    for query in report.pictures.queries:
+        assert query.found.keys() == names
+        assert all(found.row != query.row for of in query.found.values() for found in of)
+        assert query.row in report.pictures.captions
+
+
+def test_changed_pictures_find_their_source_or_do_not(report: ComparisonReport):
+    for one in report.encoder("pixels").robustness:
+        assert 0 <= one.share.mean <= 1
+        assert one.queries <= 6
+    by_name = {one.name: one.share.mean for one in report.encoder("pixels").robustness}
+    assert by_name["jpeg_40"] == 1.0
+
+
+@pytest.mark.slow
+def test_seeds_of_one_training_are_one_row(own_catalog: Catalog, run: Run, tmp_path: Path):
+    other = train(own_catalog, tmp_path, encoder=NETWORK, run="other", seed=1)
+    found = compared(own_catalog, run, other, config=settings("starts=false", encoders="[pixels]"))
+    alone = [
+        evaluate(one.config, run=one, split="test", alpha=None, progress=silent).evaluation.metrics["map_at_r"].mean
+        for one in (run, other)
+    ]
+    row = found.encoders[-1]
+    assert (row.name, row.seeds) == ("small", 2)
+    assert figure(found, "small", "map_at_r") == pytest.approx(np.mean(alone))
+    verdict = row.relevances["product"].verdict
+    assert verdict is not None
+    assert verdict.seed_means == pytest.approx(alone)
+    assert verdict.seed_spread == pytest.approx(np.std(alone, ddof=1))
+
+
+def test_the_same_training_twice_is_refused(own_catalog: Catalog, run: Run, tmp_path: Path):
+    shutil.copytree(run.folder, tmp_path / "twin")
+    message = (
+        "--run: small and twin are the same training with seed 0; name one of them, or train with another --set seed"
+    )
+    with pytest.raises(CheckpointError, match=f"^{message}$"):
+        compared(own_catalog, run, open_run("twin", checkpoints=tmp_path))
+
+
+def test_a_run_of_another_catalogue_is_refused(tmp_path: Path, run: Run):
+    config = PrepareConfig.model_validate({"synthetic": {"views": 2, "image_size": 32}, "workers": 1})
+    other = prepare("synthetic:12", out=tmp_path / "other", config=config).catalog
+    with pytest.raises(
+        CheckpointError, match=r"^--run small: trained on .* its training images may be among the queries$"
+    ):
+        compared(other, run)
+
+
+def test_a_baseline_that_takes_no_part_is_told_with_the_nearest(own_catalog: Catalog):
+    message = "baseline: 'pixel' takes no part; did you mean 'pixels'?; allowed: pixels, histogram_hsv, pixels_whitened"
+    with pytest.raises(ConfigError, match=rf"^{message.replace('?', r'.')}"):
+        compared(own_catalog, config=settings("baseline=pixel"))
+
+
+def test_too_few_draws_for_so_many_verdicts_are_told(own_catalog: Catalog):
+    with pytest.raises(
+        ConfigError, match=r"^draws: got 1000; 6 verdicts together at a confidence of 0.999 need 6000 or"
+    ):
+        compared(own_catalog, config=settings("confidence=0.999"))
+
+
+@pytest.fixture(scope="session")
+def in_folds(tmp_path_factory: pytest.TempPathFactory) -> Catalog:
+    config = PrepareConfig.model_validate(
+        {"synthetic": {"views": 3, "image_size": 32}, "split": {"folds": 3}, "workers": 1}
+    )
+    return prepare("synthetic:18", out=tmp_path_factory.mktemp("folds") / "catalog", config=config).catalog
+
+
+@pytest.mark.slow
+def test_folds_ask_every_image_once(in_folds: Catalog, tmp_path: Path):
+    small = {"encoder": NETWORK, "data": {"batch_size": 4, "workers": 0}}
+    runs = [train(in_folds, tmp_path, run=f"fold{fold}", fold=fold, **small) for fold in range(3)]
+    found = compared(in_folds, *runs, config=settings("relevance=[product]", encoders="[pixels]"))
+    alone = [evaluate(run.config, run=run, split="test", alpha=None, progress=silent).evaluation for run in runs]
+    assert (found.folds, found.queries) == ((0, 1, 2), len(in_folds.rows))
+    assert [one.name for one in found.encoders if one.kind == "run"] == ["fold0"]
+    pooled = sum(one.metrics["map_at_r"].mean * one.queries for one in alone) / sum(one.queries for one in alone)
+    assert figure(found, "fold0", "map_at_r") == pytest.approx(pooled)
+    with pytest.raises(
+        CheckpointError, match=r"^--run: fold1 with seed 0 has no run of fold 0; name one for each fold$"
+    ):
+        compared(in_folds, runs[1], train(in_folds, tmp_path, run="odd", seed=3, fold=0, **small))

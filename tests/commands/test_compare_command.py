@@ -1,0 +1,90 @@
+"""`simtrain compare` on the command line."""
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from simtrain import cli
+from simtrain.catalog.table import Catalog
+
+Command = Callable[..., tuple[int, str, str]]
+QUICK = (
+    "--set", "draws=1000", "--set", "workers=0", "--set", "robustness_images=4", "--set", "pictures.queries=2",
+    "--set", "pictures.map_method=pca", "--set", "whitening=null",
+)  # fmt: skip
+
+
+@pytest.fixture
+def simtrain(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Command:
+    """Runs the command in an empty folder and returns exit status, standard output and standard error."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["simtrain", *arguments])
+        status = 0
+        try:
+            cli.main()
+        except SystemExit as leaving:
+            status = int(leaving.code or 0)
+        shown = capsys.readouterr()
+        return status, shown.out, shown.err
+
+    return run
+
+
+def test_command_shows_figures_and_writes_them_with_a_page(catalog: Catalog, simtrain: Command, tmp_path: Path):
+    status, shown, aside = simtrain(
+        "compare", str(catalog.folder), "--encoders", "pixels,histogram_lab,simclr_resnet50", *QUICK
+    )
+    assert status == 0
+    found = json.loads((tmp_path / "comparison.json").read_text())
+    lines = [line.split() for line in shown.splitlines()]
+    for one in found["encoders"]:
+        figures = one["relevances"]["product"]["metrics"]
+        row = next(line for line in lines if line[:1] == [one["name"]])
+        assert row[1] == f"{100 * figures['map_at_r']['mean']:.1f}"
+    assert "the baseline" in shown
+    assert aside.splitlines()[-1] == (
+        "not there: simclr_resnet50: checkpoints/simclr_imagenet.ckpt: no such weights file"
+    )
+    assert shown.splitlines()[-2:] == ["written: comparison.json", "page: comparison.html"]
+    page = (tmp_path / "comparison.html").read_text(encoding="utf-8")
+    assert "histogram_lab" in page
+    assert "no such weights file" in page
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["comparison.html", "comparison.json"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--encoders", "pixel"), "encoders: no encoder 'pixel'; did you mean 'pixels'?; allowed: pixels, "),
+        (("--encoders", "pixels,pixels"), "--set: encoders names pixels twice"),
+        (("--encoders", "none"), "compare: neither encoders nor runs to compare; name some with --encoders or --run"),
+        (("--encoders", "simclr_resnet50"), "encoders: none of simclr_resnet50 can be had here"),
+        (("--run", "nothing"), "nothing: no such run in checkpoints"),
+        (("--out", "nowhere"), "--out nowhere: no such folder"),
+        (("--set", "metric=map"), "--set: metric: got 'map'"),
+        (("--set", "relevance=[colour]"), "catalog.parquet: no column 'colour'"),
+        (("--set", "category=kind"), "catalog.parquet: no column 'kind'"),
+        (("--set", "draw=3"), "--set: draw: unknown key; did you mean 'draws'?"),
+    ],
+)
+def test_mistakes_are_told_in_a_line_and_leave_nothing(
+    catalog: Catalog, simtrain: Command, tmp_path: Path, arguments: tuple[str, ...], message: str
+):
+    status, shown, aside = simtrain("compare", str(catalog.folder), *arguments)
+    assert status == 2
+    error = aside.splitlines()[-1]
+    assert message in error
+    assert error.startswith("error: ")
+    assert "Traceback" not in shown + aside
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_without_a_catalogue_is_told(simtrain: Command, tmp_path: Path):
+    status, _, aside = simtrain("compare", str(tmp_path))
+    assert status == 2
+    assert aside.startswith(f"error: {tmp_path}/catalog.parquet: no catalogue here; make one with: simtrain prepare")

@@ -34,8 +34,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="Fine-tune pretrained image encoders for similar-product search: prepare, fit, evaluate, interpolate, "
-    "export, search, doctor.",
+    help="Fine-tune pretrained image encoders for similar-product search: prepare, fit, evaluate, compare, "
+    "interpolate, export, search, doctor.",
 )
 _MENDABLE = {errno.ENOSPC, errno.EACCES, errno.EPERM, errno.EROFS, errno.EDQUOT, errno.ENAMETOOLONG}
 

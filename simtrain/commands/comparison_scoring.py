@@ -91,16 +91,15 @@ class Entry:
 
 def embedded_seeds(contender: Contender, question: Question, embedder: Embedder) -> list[list[EmbeddedMember]]:
     """For each seed of a contender its embedded members, one for each part; a member for all parts stands in each."""
+    whitened = question.config.whitening is not None and contender.kind == "off_the_shelf"
+    places = [part.needed_places(training=whitened) for part in question.parts]
     seeds = []
     for members in contender.seeds:
-        if len(members) == len(question.parts):
-            of_parts = [
-                embedder.embed(member, part.every_place()) for member, part in zip(members, question.parts, strict=True)
-            ]
+        if len(members) == len(places):
+            seeds.append([embedder.embed(member, of_part) for member, of_part in zip(members, places, strict=True)])
         else:
-            every_place = np.unique(np.concatenate([part.every_place() for part in question.parts]))
-            of_parts = [embedder.embed(members[0], every_place)] * len(question.parts)
-        seeds.append(of_parts)
+            every_place = np.unique(np.concatenate(places))
+            seeds.append([embedder.embed(members[0], every_place)] * len(places))
     return seeds
 
 

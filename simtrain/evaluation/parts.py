@@ -45,10 +45,10 @@ class Part:
         """Rows in the whole catalogue of the images of a task."""
         return self.places[task.rows]
 
-    def every_place(self) -> NDArray[np.int64]:
-        """Rows in the whole catalogue of all images that this part needs, ascending."""
+    def needed_places(self, *, training: bool) -> NDArray[np.int64]:
+        """Rows in the whole catalogue, ascending, of the images of all tasks and, if wanted, of those for training."""
         needed = [self.task_places(task) for task in (*self.tasks.values(), *self.validations.values())]
-        return np.unique(np.concatenate([*needed, self.places[self.training]]))
+        return np.unique(np.concatenate([*needed, self.places[self.training if training else []]]))
 
     def scored_places(self, task: RetrievalTask, scores: QueryScores) -> NDArray[np.int64]:
         """(S,) rows in the whole catalogue of a task's scored queries."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import PurePosixPath
 from typing import Any
 
 import torch
@@ -13,8 +14,9 @@ from simtrain.build.named import named_encoder
 from simtrain.commands.interpolation_record import chosen_alpha
 from simtrain.commands.runs import Run
 from simtrain.commands.tuned import tuned_encoder
-from simtrain.config import CompareConfig, EncoderConfig, differences
+from simtrain.config import CompareConfig, EncoderConfig, TwoTowersConfig, differences
 from simtrain.encoders.base import Encoder
+from simtrain.encoders.weights import names_a_file
 from simtrain.errors import CheckpointError
 from simtrain.evaluation.comparison import EncoderKind
 
@@ -122,7 +124,12 @@ def _off_the_shelf(name: str, encoder: EncoderConfig, *, seed: int) -> Contender
 
 
 def _words(encoder: EncoderConfig) -> str:
+    if isinstance(encoder, TwoTowersConfig):
+        return f"{_words(encoder.image)}; joined with the texts of {PurePosixPath(encoder.text).name}"
     plain = encoder.model_dump(mode="json")
+    weights = plain.get("weights")
+    if weights is not None:
+        plain["weights"] = PurePosixPath(weights).name if names_a_file(weights) else f"weights {weights}"
     shown = [str(plain[key]) for key in ("model", "space", "weights") if plain.get(key)]
     size = f"{plain['image_size']} px" if plain.get("image_size") else ""
     return ", ".join(part for part in (plain["kind"], *shown, size) if part)

@@ -33,7 +33,7 @@ from simtrain.evaluation.parts import Part
 from simtrain.evaluation.pooling import CURVE_KS, PRECISION_KS, Look, PooledScores, pooled_grades, pooled_scores
 from simtrain.evaluation.text_task import TextTask
 
-_GEOMETRY_ROWS = 1500
+_GEOMETRY_ROWS = 1000
 
 Change = Callable[[Tensor], Tensor]
 """(N, D) unit embeddings -> others of unit length."""

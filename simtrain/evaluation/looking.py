@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -90,28 +91,34 @@ def variant_figures(
         varied: For each change the copies.
         bootstrap: For the intervals, over products.
     """
+    if not varied:
+        return []
     task, places = part.main, part.task_places(part.main)
     gallery = places[task.gallery]
-    gallery_vectors = look(gallery)
+    nearest, _ = nearest_neighbours(
+        torch.cat([changed.vectors for changed in varied]),
+        look(gallery),
+        query_ids=[f"{changed.name}:{row}" for changed in varied for row in changed.rows],
+        gallery_ids=[task.ids[position] for position in task.gallery],
+        k=1,
+    )
     cluster_of = dict(zip(places.tolist(), task.clusters.tolist(), strict=True))
-    figures = []
-    for changed in varied:
-        nearest, _ = nearest_neighbours(
-            changed.vectors,
-            gallery_vectors,
-            query_ids=[f"{changed.name}:{row}" for row in changed.rows],
-            gallery_ids=[task.ids[position] for position in task.gallery],
-            k=1,
+    answers = np.split(gallery[nearest[:, 0]], np.cumsum([len(changed.rows) for changed in varied])[:-1])
+    return [
+        VariantFigure(
+            name=changed.name,
+            words=changed.words,
+            share=cluster_bootstrap_interval(
+                (answer == changed.rows).astype(np.float64),
+                np.array([cluster_of[row] for row in changed.rows.tolist()]),
+                draws=bootstrap.draws,
+                confidence=bootstrap.confidence,
+                seed=bootstrap.seed,
+            ),
+            queries=len(changed.rows),
         )
-        share = cluster_bootstrap_interval(
-            (gallery[nearest[:, 0]] == changed.rows).astype(np.float64),
-            np.array([cluster_of[row] for row in changed.rows.tolist()]),
-            draws=bootstrap.draws,
-            confidence=bootstrap.confidence,
-            seed=bootstrap.seed,
-        )
-        figures.append(VariantFigure(name=changed.name, words=changed.words, share=share, queries=len(changed.rows)))
-    return figures
+        for changed, answer in zip(varied, answers, strict=True)
+    ]
 
 
 def label_suspects(part: Part, look: Look, categories: Categories | None, *, most: int) -> LabelSuspects | None:

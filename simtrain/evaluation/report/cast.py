@@ -78,11 +78,15 @@ def cast_of(report: ComparisonReport) -> Cast:
         key=lambda one: -one.relevances[relevance].metrics[metric].mean,
     )
     runs = [one for one in ranked if one.kind == "run" and one.name != report.baseline]
+    # In the order of the report, so that a run keeps its colour whatever it scores.
+    of_runs = [one.name for one in report.encoders if one.kind == "run"]
     followers = runs[:_MOST_RUNS] or [one for one in ranked if one.name != report.baseline][:_MOST_WITHOUT_RUNS]
     return Cast(
         report=report,
         ranked=tuple(ranked),
         prominent=(report.encoder(report.baseline), *followers),
         chance=next((one for one in report.encoders if one.kind == "chance"), None),
-        styles=encoder_styles(report.encoders, baseline=report.baseline),
+        styles=encoder_styles(
+            report.encoders, strong=of_runs or [one.name for one in followers], baseline=report.baseline
+        ),
     )

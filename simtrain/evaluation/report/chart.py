@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +14,7 @@ import plotly.graph_objects as go
 from simtrain.evaluation.comparison import EncoderFigures
 from simtrain.evaluation.report.cast import Cast, Player
 from simtrain.evaluation.report.palette import CLEAR, INK, LINE, PANEL, SOFT
-from simtrain.evaluation.report.wording import plot_text
+from simtrain.evaluation.report.wording import named, plot_text
 from simtrain.evaluation.statistics import Interval
 
 LONGEST_LABEL = 26
@@ -94,26 +96,37 @@ def legend_of(cast: Cast, encoders: Sequence[EncoderFigures]) -> tuple[Player, .
 
 
 def error_bars(intervals: Sequence[Interval]) -> dict[str, Any]:
-    """Plotly's error bars in percent, of no length where an end cannot be told."""
+    """Plotly's error bars in percent; none where an end cannot be told."""
     above = [_length(one.high - one.mean) for one in intervals]
     below = [_length(one.mean - one.low) for one in intervals]
     return {"type": "data", "symmetric": False, "array": above, "arrayminus": below, "thickness": 1.6, "width": 3}
 
 
-def rows_axis(names: Sequence[str], *, pad: float = 0.6) -> dict[str, Any]:
+def rows_axis(names: Sequence[str], *, lines: int = 1, pad: float = 0.6) -> dict[str, Any]:
     """A vertical axis of names, the first on top. Places count, as two names may be the same when shortened."""
     return {
         "tickmode": "array",
         "tickvals": list(range(len(names))),
-        "ticktext": [plot_text(name, to=LONGEST_LABEL) for name in names],
+        "ticktext": [_label(name, lines=lines) for name in names],
         "range": [len(names) - 1 + pad, -pad],
         "showgrid": False,
     }
 
 
+def axis_title(text: str) -> dict[str, Any]:
+    """Of an axis."""
+    return {"text": text, "standoff": 8, "font": {"color": SOFT, "size": 13}}
+
+
 def percent_axis(title: str) -> dict[str, Any]:
     """A horizontal axis in percent."""
-    return {"title": {"text": title, "standoff": 8}, "ticksuffix": " %"}
+    return {"title": axis_title(title), "ticksuffix": " %"}
+
+
+def _label(name: str, *, lines: int) -> str:
+    short = named(name, to=lines * LONGEST_LABEL)
+    broken = textwrap.wrap(short, LONGEST_LABEL, max_lines=lines, placeholder="…") or [""]
+    return "<br>".join(plot_text(line, to=LONGEST_LABEL) for line in broken)
 
 
 def _axis() -> dict[str, Any]:
@@ -127,6 +140,6 @@ def _axis() -> dict[str, Any]:
     }
 
 
-def _length(span: float) -> float:
-    # NaN is the only number that is not itself; a bootstrap's mean may lie outside its interval by rounding.
-    return round(100.0 * max(0.0, span), 3) if span == span else 0.0
+def _length(span: float) -> float | None:
+    # A mean may lie outside its interval by rounding.
+    return None if math.isnan(span) else round(100.0 * max(0.0, span), 3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,6 +14,7 @@ from simtrain.evaluation.report.cast import Cast
 from simtrain.evaluation.report.chart import (
     LONGEST_HOVER,
     Chart,
+    axis_title,
     chart,
     error_bars,
     legend_of,
@@ -41,7 +43,12 @@ def ranking_chart(cast: Cast) -> Chart:
                 x=[percent_of(found.mean)],
                 y=[row],
                 mode="markers",
-                marker={"color": style.colour, "symbol": style.symbol, "size": 11, "line": {"width": 2}},
+                marker={
+                    "color": style.colour,
+                    "symbol": style.symbol,
+                    "size": 10,
+                    "line": {"width": 2 if style.symbol.endswith("-open") else 0, "color": style.colour},
+                },
                 error_x={**error_bars([found]), "color": style.colour},
                 hovertext=[_told(one.name, found)],
                 hoverinfo="text",
@@ -52,7 +59,7 @@ def ranking_chart(cast: Cast) -> Chart:
         traces,
         title=f"{metric} of each encoder with its interval",
         height=70 + 25 * len(shown),
-        x=percent_axis(metric),
+        x={**percent_axis(metric), "rangemode": "tozero"},
         y=rows_axis([one.name for one in shown]),
         layout={"shapes": [_baseline_line(cast)]},
     )
@@ -74,7 +81,7 @@ def recall_chart(cast: Cast) -> Chart | None:
         title="recall_at_k of the encoders over k",
         height=380,
         x={
-            "title": {"text": "first k images", "standoff": 8},
+            "title": axis_title("first k images"),
             "type": "log",
             "tickmode": "array",
             "tickvals": ticks,
@@ -112,7 +119,7 @@ def category_chart(cast: Cast, *, metric: str, names: Sequence[str]) -> Chart:
         title=f"{metric} by category",
         height=80 + len(names) * (14 + 13 * len(shown)),
         x={**percent_axis(metric), "rangemode": "tozero"},
-        y=rows_axis(names, pad=0.55),
+        y=rows_axis(names, lines=2, pad=0.55),
         legend=legend_of(cast, shown),
         layout={"barmode": "group", "bargap": 0.25, "bargroupgap": 0.05},
     )
@@ -148,7 +155,7 @@ def robustness_chart(cast: Cast, variants: Sequence[VariantFigure]) -> Chart:
         title="how often a changed picture finds its original first",
         height=80 + len(variants) * (18 + 9 * len(shown)),
         x=percent_axis("finds its original first"),
-        y={**rows_axis([variant.words for variant in variants]), "showgrid": False},
+        y={**rows_axis([variant.words for variant in variants], lines=2), "showgrid": False},
         legend=legend_of(cast, shown),
         layout={"shapes": [_divider(row) for row in range(len(variants) - 1)]},
     )
@@ -179,7 +186,11 @@ def cost_chart(cast: Cast) -> Chart | None:
         traces,
         title=f"{cast.report.metric} over seconds per 1,000 images",
         height=380,
-        x={"title": {"text": "seconds per 1,000 images", "standoff": 8}, "type": "log", "dtick": "D2"},
+        x={
+            "title": axis_title("seconds per 1,000 images"),
+            "type": "log",
+            **_second_ticks([seconds for _, seconds in timed]),
+        },
         y={"ticksuffix": " %"},
         legend=legend_of(cast, [one for one in cast.ranked if one.name in {one.name for one, _ in timed}]),
     )
@@ -188,6 +199,13 @@ def cost_chart(cast: Cast) -> Chart | None:
 def percent_of(share: float) -> float:
     """For a chart: 0.7134 -> 71.34."""
     return round(100.0 * share, 3)
+
+
+def _second_ticks(seconds: Sequence[float]) -> dict[str, Any]:
+    """1, 2, 5, 10, 20 … as far as needed, written out."""
+    powers = range(math.floor(math.log10(min(seconds))), math.ceil(math.log10(max(seconds))) + 1)
+    ticks = [float(f"{digit}e{power}") for power in powers for digit in (1, 2, 5)]
+    return {"tickmode": "array", "tickvals": ticks, "ticktext": [f"{tick:g}" for tick in ticks]}
 
 
 def _curve(cast: Cast, encoder: EncoderFigures, *, thin: bool) -> go.Scatter:

@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 
 from simtrain.evaluation.comparison import EmbeddingMap
 from simtrain.evaluation.report.cast import Player
-from simtrain.evaluation.report.chart import Chart, chart
+from simtrain.evaluation.report.chart import Chart, axis_title, chart
 from simtrain.evaluation.report.palette import INK, OTHER, RIGHT, STRONG, SYMBOLS, WRONG
 from simtrain.evaluation.report.pictures import POINT_SIDE, Album
 from simtrain.evaluation.report.wording import named
@@ -35,6 +35,8 @@ class GroupLook:
 def neighbour_histogram(place: int, thresholds: SimilarityThresholds) -> Chart:
     """Pairs that a search shows, counted, and the calibrated thresholds."""
     traces = _bars(thresholds.neighbour_pairs, shares=False)
+    reach = _range(thresholds.neighbour_pairs)
+    highest = max((height for trace in traces for height in trace.y), default=1)
     shapes: list[dict[str, Any]] = []
     notes: list[dict[str, Any]] = []
     for threshold in thresholds.thresholds:
@@ -47,8 +49,8 @@ def neighbour_histogram(place: int, thresholds: SimilarityThresholds) -> Chart:
         })  # fmt: skip
         # Each a line lower, as thresholds often lie near each other.
         notes.append({
-            "x": at, "y": 1 - 0.085 * len(notes), "yref": "paper", "xanchor": "right", "yanchor": "top",
-            "text": f"{100 * threshold.wanted_precision:g} % right from {at:.2f} ", "showarrow": False,
+            "x": at, "y": 1 - 0.085 * len(notes), "yref": "paper", "xanchor": _side(at, reach), "yanchor": "top",
+            "text": f"{100 * threshold.wanted_precision:g} % right from {at:.3f}", "showarrow": False,
             "font": {"color": INK, "size": 11},
         })  # fmt: skip
     return chart(
@@ -56,8 +58,8 @@ def neighbour_histogram(place: int, thresholds: SimilarityThresholds) -> Chart:
         traces,
         title="similarities of searches and what they find, right and wrong",
         height=260,
-        x={"title": {"text": "similarity", "standoff": 6}, "range": _range(thresholds.neighbour_pairs)},
-        y={"title": {"text": "pairs", "standoff": 6}, "nticks": 5},
+        x={"title": axis_title("similarity"), "range": reach},
+        y={"title": axis_title("pairs"), "nticks": 5, "range": [0, highest * (1.1 + 0.1 * len(notes))]},
         layout={"barmode": "overlay", "bargap": 0, "shapes": shapes, "annotations": notes},
     )
 
@@ -69,8 +71,8 @@ def pair_histogram(place: int, thresholds: SimilarityThresholds) -> Chart:
         _bars(thresholds.all_pairs, shares=True),
         title="similarities of all pairs of images, right and wrong",
         height=260,
-        x={"title": {"text": "similarity", "standoff": 6}, "range": _range(thresholds.all_pairs)},
-        y={"title": {"text": "of its kind", "standoff": 6}, "ticksuffix": " %", "nticks": 5},
+        x={"title": axis_title("similarity"), "range": _range(thresholds.all_pairs)},
+        y={"title": axis_title("of its kind"), "ticksuffix": " %", "nticks": 5},
         layout={"barmode": "overlay", "bargap": 0},
     )
 
@@ -110,7 +112,7 @@ def map_chart(place: int, of: EmbeddingMap, *, looks: Sequence[GroupLook], album
                 hoverinfo="none",
             )
         )
-    axis = {"showgrid": False, "showticklabels": False, "ticks": "", "fixedrange": False}
+    axis = {"showgrid": False, "showline": False, "showticklabels": False, "ticks": "", "fixedrange": False}
     return chart(
         f"map-{place}",
         [trace for trace in traces if trace.x],
@@ -135,7 +137,13 @@ def group_legend(looks: Sequence[GroupLook], *, more: int) -> tuple[Player, ...]
 
 def _about(album: Album, row: int, group: str) -> list[int | str]:
     picture = album.place(row, side=POINT_SIDE)
-    return [-1 if picture is None else picture, album.caption(row), named(group, to=_GROUP_NAME)]
+    caption, category = album.caption(row), named(group, to=_GROUP_NAME)
+    return [-1 if picture is None else picture, caption, "" if category in caption else category]
+
+
+def _side(at: float, reach: Sequence[float]) -> str:
+    """Where there is more room for words beside a line."""
+    return "right" if at > (reach[0] + reach[1]) / 2 else "left"
 
 
 def _bars(pairs: SimilarityHistogram, *, shares: bool) -> list[go.Bar]:
@@ -159,7 +167,7 @@ def _bars(pairs: SimilarityHistogram, *, shares: bool) -> list[go.Bar]:
                 width=[round(high - low, 5) for low, high in edges],
                 marker={
                     "color": colour, "opacity": 0.62, "line": {"width": 0},
-                    "pattern": {"shape": pattern, "size": 5, "solidity": 0.25},
+                    "pattern": {"shape": pattern, "size": 5, "solidity": 0.35, "fgcolor": colour, "fgopacity": 1},
                 },
                 hovertext=[
                     f"{name}, {low:.2f} to {high:.2f}<br>{unit.format(height)}"

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from simtrain.catalog.inspection.wording import counted
 from simtrain.evaluation.report.cast import LONGEST_NAME, Cast
-from simtrain.evaluation.report.wording import METRIC_WORDS, named
+from simtrain.evaluation.report.wording import METRIC_WORDS, named, spoken
 
 _TEXT = 600
 _RECORD = 3000
@@ -25,21 +26,18 @@ class Point:
 def foundations(cast: Cast) -> tuple[Point, ...]:
     """What the verdict rests on, in short."""
     report = cast.report
-    relevance = named(cast.relevance, to=_TEXT)
-    baseline = named(report.baseline, to=LONGEST_NAME)
-    searched = (
-        f"{report.queries:,} images of {counted(report.products, 'product')} search among {report.gallery:,}",
-        f"{_where(cast)}.",
-    )
+    relevance = spoken(cast.relevance, to=_TEXT)
+    baseline = spoken(report.baseline, to=LONGEST_NAME)
+    queries = f"{counted(report.queries, 'image')} (queries) of {counted(report.products, 'product')}"
     return (
-        Point(term="Searches", told=(", ".join(searched),)),
+        Point(term="Searches", told=(f"{queries} search among {report.gallery:,} images, {_where(cast)}.",)),
         Point(term="Right", told=(f"is an image of the same {relevance}.", *_other_relevances(cast))),
         Point(term="Measured by", told=(f"{report.metric}: {METRIC_WORDS.get(report.metric, 'larger is better')}.",)),
         Point(
             term="Judged against",
-            told=(f"{baseline}: {named(report.baseline_reason, to=_TEXT)}.", *_other_baselines(cast)),
+            told=(f"{baseline}: {spoken(report.baseline_reason, to=_TEXT)}.", *_other_baselines(cast)),
         ),
-        Point(term="Can be told apart", told=tuple(named(words, to=_TEXT) for words in report.resolvable_words)),
+        Point(term="Can be told apart", told=tuple(spoken(words, to=_TEXT) for words in report.resolvable_words)),
         *_readings(cast),
     )
 
@@ -48,15 +46,15 @@ def method(cast: Cast) -> tuple[Point, ...]:
     """The rest."""
     report = cast.report
     percentage = f"{100 * report.confidence:g} %"
-    seeds = [f"{named(one.name, to=LONGEST_NAME)}: {one.seeds}" for one in cast.runs if one.seeds > 1]
+    seeds = [f"{spoken(one.name, to=LONGEST_NAME)}: {one.seeds}" for one in cast.runs if one.seeds > 1]
     lone = [
-        f"{of.lone_queries:,} by {named(relevance, to=_TEXT)}"
+        f"{of.lone_queries:,} by {spoken(relevance, to=_TEXT)}"
         for relevance, of in report.encoder(report.baseline).relevances.items()
         if of.lone_queries
     ]
     points = (
         ("Catalogue", (named(report.catalog, to=_TEXT), _record(report.data))),
-        ("Pictures", (named(report.images, to=_TEXT),)),
+        ("Pictures", (spoken(report.images, to=_TEXT),)),
         ("Intervals", (
             f"{percentage} intervals of {report.draws:,} bootstrap draws of products with all their searches. Of one "
             "encoder each; two intervals may overlap though the difference is shown.",
@@ -75,7 +73,7 @@ def method(cast: Cast) -> tuple[Point, ...]:
         )),
         ("Graded", (
             "ndcg_at_k counts images the more, the more alike they are: same "
-            f"{named(', then '.join(report.levels), to=_TEXT)}.",
+            f"{spoken(', then '.join(report.levels), to=_TEXT)}.",
         ) if len(report.levels) > 1 else ()),
         ("Made with", (_record(report.made_with),)),
     )  # fmt: skip
@@ -111,11 +109,11 @@ def _where(cast: Cast) -> str:
     folds = cast.report.folds
     if folds:
         return f"test splits of the folds {', '.join(str(fold) for fold in folds)} together"
-    return f"split {named(cast.report.split, to=_TEXT)}"
+    return f"split {spoken(cast.report.split, to=_TEXT)}"
 
 
 def _other_relevances(cast: Cast) -> Iterable[str]:
-    others = [named(one, to=_TEXT) for one in cast.report.relevance[1:]]
+    others = [spoken(one, to=_TEXT) for one in cast.report.relevance[1:]]
     if others:
         yield f"Judged as well: by {', by '.join(others)}."
 
@@ -123,14 +121,14 @@ def _other_relevances(cast: Cast) -> Iterable[str]:
 def _other_baselines(cast: Cast) -> Iterable[str]:
     for relevance, name in cast.report.baselines.items():
         if name != cast.report.baseline:
-            yield f"By {named(relevance, to=_TEXT)} against {named(name, to=LONGEST_NAME)}, which does best there."
+            yield f"By {spoken(relevance, to=_TEXT)} against {spoken(name, to=LONGEST_NAME)}, which does best there."
 
 
 def _readings(cast: Cast) -> Iterable[Point]:
     """How often anyone has looked at the test split."""
     read = cast.report.test_readings
     if read:
-        told = ", ".join(f"{named(run, to=LONGEST_NAME)} {_times(times)}" for run, times in sorted(read.items()))
+        told = ", ".join(f"{spoken(run, to=LONGEST_NAME)} {_times(times)}" for run, times in sorted(read.items()))
         warning = (
             " Whoever changes a run after looking and looks again chooses by the test split: its figures flatter then."
             if max(read.values()) > 1
@@ -143,6 +141,14 @@ def _times(times: int) -> str:
     return {1: "once", 2: "twice"}.get(times, f"{times} times")
 
 
-def _record(record: object) -> str:
-    text = json.dumps(record, ensure_ascii=False, sort_keys=True, default=str)
-    return "" if text in ("{}", "null") else named(text.replace('"', ""), to=_RECORD)
+def _record(record: Mapping[str, Any]) -> str:
+    return named("; ".join(_entries(record, of="")), to=_RECORD)
+
+
+def _entries(record: Mapping[str, Any], *, of: str) -> Iterable[str]:
+    for name, value in sorted(record.items()):
+        if isinstance(value, Mapping):
+            yield from _entries(value, of=f"{of}{name}.")
+        elif value is not None:
+            told = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+            yield f"{of}{name} {told}"

@@ -26,7 +26,7 @@ DARK = {
 """Light colour -> its partner in the dark."""
 
 STRONG = ("#0072b2", "#d55e00", "#009e73", "#b0518d", "#b87a00", "#2b9fd6")
-"""Of runs and of categories."""
+"""Of runs, of the best encoders where there are no runs, and of categories."""
 _MUTED = ("#7c8791", "#8a7f72", "#72838f", "#807a90", "#6f8678", "#99808a")
 
 SYMBOLS = (
@@ -55,19 +55,26 @@ class EncoderStyle:
     """plotly's."""
 
 
-def encoder_styles(encoders: Sequence[EncoderFigures], *, baseline: str) -> dict[str, EncoderStyle]:
-    """By name: runs in strong colours, a baseline that is no run in ink, the others muted, whitened ones hollow."""
+def encoder_styles(
+    encoders: Sequence[EncoderFigures], *, strong: Sequence[str], baseline: str
+) -> dict[str, EncoderStyle]:
+    """By name: some in strong colours, a baseline that is none of them in ink, the others muted, whitened ones hollow.
+
+    Args:
+        encoders: All.
+        strong: Names of those that the page is about.
+        baseline: That the others are judged against.
+    """
     plain = [one.name for one in encoders if one.kind == "off_the_shelf"]
-    runs = [one.name for one in encoders if one.kind == "run"]
-    return {one.name: _style(one, plain=plain, runs=runs, baseline=baseline) for one in encoders}
+    return {one.name: _style(one, plain=plain, strong=strong, baseline=baseline) for one in encoders}
 
 
-def _style(encoder: EncoderFigures, *, plain: list[str], runs: list[str], baseline: str) -> EncoderStyle:
+def _style(encoder: EncoderFigures, *, plain: Sequence[str], strong: Sequence[str], baseline: str) -> EncoderStyle:
     name = encoder.name
     if encoder.kind == "chance":
         return EncoderStyle(colour=OTHER, symbol="line-ns-open", glyph="|", dash="dot")
-    if encoder.kind == "run":
-        place = runs.index(name)
+    if name in strong:
+        place = strong.index(name)
         turn = place // len(STRONG)
         symbol, glyph = SYMBOLS[(place + turn) % len(SYMBOLS)]
         return EncoderStyle(

@@ -66,7 +66,7 @@ def figures_table(cast: Cast, relevance: str) -> Table:
         graded = [_percents(one.grades.get(name)) for name in grades]
         return (*_verdict_cells(cast, one, relevance), *told, *averaged, *graded)
 
-    of_macro = [f"{report.metric}, each {named(report.category or 'category', to=_NAME)} alike"] if macro else []
+    of_macro = [f"{report.metric}, macro"] if macro else []
     return Table(
         caption=f"Percent, with {100 * report.confidence:g} % intervals; right = same {named(relevance, to=_NAME)}",
         first="encoder",

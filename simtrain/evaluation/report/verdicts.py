@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from simtrain.catalog.inspection.wording import counted
 from simtrain.evaluation.comparison import EncoderFigures
 from simtrain.evaluation.report.cast import LONGEST_NAME, Cast, Player
-from simtrain.evaluation.report.wording import between, named, percent
+from simtrain.evaluation.report.wording import between, percent, spoken
 from simtrain.evaluation.verdict import Verdict, Word
 
 _MOST = 4
@@ -104,9 +104,9 @@ def _short(verdict: Verdict) -> Verdict:
     """The same, with names that fit into a sentence."""
     return replace(
         verdict,
-        encoder=named(verdict.encoder, to=LONGEST_NAME),
-        baseline=named(verdict.baseline, to=LONGEST_NAME),
-        relevance=named(verdict.relevance, to=LONGEST_NAME),
+        encoder=spoken(verdict.encoder, to=LONGEST_NAME),
+        baseline=spoken(verdict.baseline, to=LONGEST_NAME),
+        relevance=spoken(verdict.relevance, to=LONGEST_NAME),
     )
 
 
@@ -119,14 +119,14 @@ def _plainly(cast: Cast, encoder: EncoderFigures, verdict: Verdict) -> str:
             return ""
         both.append(round(_SEARCHES * figures.metrics["recall_at_1"].mean))
     mine, its = both
-    name, baseline = named(encoder.name, to=LONGEST_NAME), named(verdict.baseline, to=LONGEST_NAME)
+    name, baseline = spoken(encoder.name, to=LONGEST_NAME), spoken(verdict.baseline, to=LONGEST_NAME)
     if mine == its:
         return f"Of {_SEARCHES} searches about {mine} begin with a right image, with {name} as with {baseline}."
     return f"Of {_SEARCHES} searches about {mine} begin with a right image with {name}, about {its} with {baseline}."
 
 
 def _opening_of_runs(cast: Cast) -> tuple[str, ...]:
-    baseline = named(cast.report.baseline, to=LONGEST_NAME)
+    baseline = spoken(cast.report.baseline, to=LONGEST_NAME)
     runs = [one for one in cast.runs if one.name != cast.report.baseline]
     if not runs:
         return (f"{baseline} is the only run and the baseline itself, so there is no verdict on it.",)
@@ -142,11 +142,11 @@ def _opening_without_runs(cast: Cast, others: Sequence[EncoderFigures]) -> tuple
     found = best.relevances[cast.relevance].metrics[cast.report.metric]
     first = (
         f"No trained run takes part. Of {counted(len(others), 'encoder')} as they come, "
-        f"{named(best.name, to=LONGEST_NAME)} has the highest {cast.report.metric} by {cast.relevance}: "
+        f"{spoken(best.name, to=LONGEST_NAME)} has the highest {cast.report.metric} by {cast.relevance}: "
         f"{percent(found.mean)} % ({between(found)})."
     )
     if best.name != baseline:
-        return (first, f"It was judged against {named(baseline, to=LONGEST_NAME)}:")
+        return (first, f"It was judged against {spoken(baseline, to=LONGEST_NAME)}:")
     if len(others) == 1:
         return (first, "There is no other to judge it against.")
     verdicts = {one.name: one.relevances[cast.relevance].verdict for one in others[1:]}
@@ -154,11 +154,8 @@ def _opening_without_runs(cast: Cast, others: Sequence[EncoderFigures]) -> tuple
     open_ = [name for name in verdicts if name not in worse]
     if not open_:
         return (first, "That is shown: each of the others is worse, beyond what chance explains.")
-    return (
-        first,
-        f"Whether it is truly the best is not shown: {_names(open_)} may be as good or better. "
-        f"{counted(len(worse), 'other is', 'others are')} shown to be worse.",
-    )
+    rest = f" {counted(len(worse), 'other is', 'others are')} shown to be worse." if worse else ""
+    return (first, f"Whether it is truly the best is not shown: {_names(open_)} may be as good or better.{rest}")
 
 
 def _counted_words(cast: Cast, found: Sequence[Finding]) -> str:
@@ -167,11 +164,11 @@ def _counted_words(cast: Cast, found: Sequence[Finding]) -> str:
     words = Counter(one.word for one in found)
     told = ", ".join(f"{words[word]} {word}" for word in WORDS if words[word])
     of = f"{len(found)} other encoders" if len(found) > 1 else "the one other encoder"
-    return f"Of {of}, against {named(cast.report.baseline, to=LONGEST_NAME)}: {told}."
+    return f"Of {of}, against {spoken(cast.report.baseline, to=LONGEST_NAME)}: {told}."
 
 
 def _names(names: Sequence[str]) -> str:
-    shown = [named(name, to=LONGEST_NAME) for name in names[:_MOST_NAMES]]
+    shown = [spoken(name, to=LONGEST_NAME) for name in names[:_MOST_NAMES]]
     more = len(names) - len(shown)
     last = f"{more} more" if more else shown.pop()
     return f"{', '.join(shown)} and {last}" if shown else last

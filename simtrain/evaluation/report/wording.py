@@ -63,13 +63,22 @@ def named(text: str, *, to: int) -> str:
     return shortened("".join(_harmless(character) for character in text), to=to)
 
 
+def spoken(text: str, *, to: int) -> str:
+    """A user's text within a sentence of ours, which keeps its direction whatever that of the text is."""
+    return _apart(named(text, to=to))
+
+
 def plot_text(text: str, *, to: int) -> str:
-    """A user's text for a chart, which would take `<b>` for markup; apart from what stands beside it in a line."""
+    """A user's text for a chart, which would take `<b>` for markup and `$b$` for a formula."""
     short = named(text, to=to)
-    escaped = short.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    if any(unicodedata.bidirectional(character) in _RIGHT_TO_LEFT for character in short):
-        return f"\u2068{escaped}\u2069"
-    return escaped
+    escaped = short.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("$", "&#36;")
+    return _apart(escaped)
+
+
+def _apart(text: str) -> str:
+    if any(unicodedata.bidirectional(character) in _RIGHT_TO_LEFT for character in text):
+        return f"\u2068{text}\u2069"
+    return text
 
 
 def _harmless(character: str) -> str:

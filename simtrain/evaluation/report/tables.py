@@ -15,6 +15,8 @@ _COLUMNS = ("recall_at_1", "recall_at_5", "recall_at_10", "map_at_r", "r_precisi
 _KINDS = {"run": "Runs", "off_the_shelf": "As they come", "whitened": "Whitened, without labels", "chance": "Chance"}
 _LONGEST_WORDS = 160
 _NAME = 80
+_LONG = 30
+"""Rows that are shown at once."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +48,11 @@ class Table:
     """Heading of the names."""
     columns: tuple[str, ...]
     groups: tuple[tuple[str, tuple[Row, ...]], ...]
+
+    @property
+    def is_long(self) -> bool:
+        """Whether it scrolls within the page, which hides most of it at first."""
+        return sum(len(rows) for _, rows in self.groups) > _LONG
 
 
 def figures_table(cast: Cast, relevance: str) -> Table:

@@ -44,9 +44,14 @@ def named_encoder(name: str) -> EncoderConfig:
     if model and kind in _WEIGHTS:
         model, _, weights = model.partition("=")
         return parse_encoder({"kind": kind, "model": model, "weights": weights or _WEIGHTS[kind]}, where=name)
-    if Path(name).suffix.lower() in (".yaml", ".yml"):
+    if is_configuration(name):
         return load_run_config(Path(name), []).encoder
     raise ConfigError(
         f"encoders: no encoder '{name}'{nearest(name, OFF_THE_SHELF)}; allowed: {', '.join(OFF_THE_SHELF)}, "
         "timm:MODEL[=WEIGHTS], resnet:MODEL[=WEIGHTS], clip:MODEL, a run's .yaml"
     )
+
+
+def is_configuration(name: str) -> bool:
+    """Whether the name is that of a run's configuration file."""
+    return ":" not in name and Path(name).suffix.lower() in (".yaml", ".yml")

@@ -81,6 +81,8 @@ def print_comparison(report: "ComparisonReport") -> None:
         if report.encoder(verdict.encoder).kind == "run":
             for sentence in verdict.sentences:
                 say(sentence)
+    for sentence in report.hints():
+        say(sentence)
     for one in report.unavailable:
         say_aside(f"not there: {one.name}: {one.reason}")
     often = {name: count for name, count in report.test_readings.items() if count > 1}

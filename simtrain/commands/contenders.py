@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import torch
 
 from simtrain.build import build_encoder, found_weights, start_encoder
-from simtrain.build.named import named_encoder
+from simtrain.build.named import is_configuration, named_encoder
 from simtrain.commands.interpolation_record import chosen_alpha
 from simtrain.commands.runs import Run
 from simtrain.commands.tuned import tuned_encoder
@@ -120,7 +120,8 @@ def _off_the_shelf(name: str, encoder: EncoderConfig, *, seed: int) -> Contender
         return {"encoder": encoder.model_dump(mode="json"), "weights": None if found is None else found.to_dict()}
 
     member = Member(fold=None, build=build, details=details)
-    return Contender(name=name, kind="off_the_shelf", words=_words(encoder), seeds=((member,),))
+    shown = Path(name).name if is_configuration(name) else name
+    return Contender(name=shown, kind="off_the_shelf", words=_words(encoder), seeds=((member,),))
 
 
 def _words(encoder: EncoderConfig) -> str:

@@ -242,6 +242,18 @@ class ComparisonReport:
         found = [of.verdict for figures in ordered for of in figures.relevances.values()]
         return [verdict for verdict in found if verdict is not None]
 
+    def hints(self) -> list[str]:
+        """Sentences on encoders that no run has trained and that are better than the baseline which val has chosen."""
+        names: dict[str, list[str]] = {}
+        for verdict in self.verdicts():
+            if verdict.word == "better" and self.encoder(verdict.encoder).kind != "run":
+                names.setdefault(verdict.relevance, []).append(verdict.encoder)
+        return [
+            f"By {relevance} {' and '.join(better)}, which no run has trained, {'is' if len(better) == 1 else 'are'} "
+            f"better than {self.baselines[relevance]} too: --baseline {better[0]} judges the others against it."
+            for relevance, better in names.items()
+        ]
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON; what cannot be told is null. The pictures are for the page alone."""
         left_out = ("pictures",)

@@ -7,6 +7,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import tempfile
 import time
 from collections.abc import Callable
@@ -24,6 +25,7 @@ from simtrain.encoders.base import Encoder
 
 FOLDER = "embeddings"
 """Below the catalogue's."""
+_OWN_NAME = re.compile(r"[0-9a-f]{12}-[0-9a-f]{24}\.safetensors")
 _SETTINGS = ("space", "bins")
 """Of encoders without weights, which their modules do not show."""
 _LEAST_TIMED = 64
@@ -77,6 +79,7 @@ class EmbeddingCache:
 
     def __init__(self, folder: Path, *, data: str) -> None:
         self._data = data[:12]
+        self._unwritten: dict[str, Embedded] = {}
         self._temporary: tempfile.TemporaryDirectory[str] | None = None
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -87,8 +90,8 @@ class EmbeddingCache:
             self._temporary = tempfile.TemporaryDirectory(prefix="simtrain-embeddings-")
             folder = Path(self._temporary.name)
         self._folder = folder
-        for path in folder.glob("*.safetensors"):
-            if not path.name.startswith(f"{self._data}-"):
+        for path in folder.iterdir():
+            if _OWN_NAME.fullmatch(path.name) and not path.name.startswith(f"{self._data}-"):
                 path.unlink(missing_ok=True)
 
     @property
@@ -135,6 +138,8 @@ class EmbeddingCache:
 
     def _read(self, fingerprint: str) -> Embedded | None:
         """What is kept; None where there is nothing, or nothing that can be read."""
+        if fingerprint in self._unwritten:
+            return self._unwritten[fingerprint]
         try:
             with safe_open(self._path(fingerprint), framework="pt") as file:
                 note = json.loads(file.metadata()["simtrain"])
@@ -156,8 +161,8 @@ class EmbeddingCache:
         try:
             save_file(tensors, temporary, metadata={"simtrain": json.dumps(note)})
             temporary.replace(path)
-        except (OSError, SafetensorError):  # a full disk costs the next comparison time, and this one nothing
-            pass
+        except (OSError, SafetensorError):  # a full disk costs memory now, and time in the next comparison
+            self._unwritten[fingerprint] = embedded
         finally:
             temporary.unlink(missing_ok=True)
 

@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from simtrain.build import build_encoder
+from simtrain.commands import embedding_cache
 from simtrain.commands.embedding_cache import Embedded, EmbeddingCache, encoder_fingerprint, variant_fingerprint
 from simtrain.config import EncoderConfig, HistogramConfig, PixelsConfig, TimmConfig
 
@@ -23,7 +24,7 @@ class Embedding:
         return torch.tensor([[row, -row] for row in rows.tolist()], dtype=torch.float32)
 
 
-def get(cache: EmbeddingCache, rows: list[int], embed: Embedding, fingerprint: str = "f") -> Embedded:
+def get(cache: EmbeddingCache, rows: list[int], embed: Embedding, fingerprint: str = "f" * 64) -> Embedded:
     return cache.get(fingerprint, np.array(rows), embed, device="a device")
 
 
@@ -44,17 +45,35 @@ def test_what_was_made_is_there_for_the_next_command(tmp_path: Path):
 
 def test_encoders_do_not_share(tmp_path: Path):
     embed, cache = Embedding(), EmbeddingCache(tmp_path, data="d")
-    get(cache, [1], embed, "f")
-    get(cache, [1], embed, "g")
+    get(cache, [1], embed, "f" * 64)
+    get(cache, [1], embed, "e" * 64)
     assert embed.asked == [[1], [1]]
 
 
 def test_a_catalogue_that_has_changed_starts_anew(tmp_path: Path):
-    get(EmbeddingCache(tmp_path, data="before"), [1], Embedding())
+    get(EmbeddingCache(tmp_path, data="0123456789ab"), [1], Embedding())
     embed = Embedding()
-    get(EmbeddingCache(tmp_path, data="after"), [1], embed)
+    get(EmbeddingCache(tmp_path, data="ba9876543210"), [1], embed)
     assert embed.asked == [[1]]
     assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_files_that_are_not_of_its_making_stay(tmp_path: Path):
+    (tmp_path / "mine.safetensors").write_text("mine")
+    EmbeddingCache(tmp_path, data="ba9876543210")
+    assert (tmp_path / "mine.safetensors").read_text() == "mine"
+
+
+def test_a_full_disk_costs_nothing_but_the_next_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def full(*arguments: object, **settings: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(embedding_cache, "save_file", full)
+    embed, cache = Embedding(), EmbeddingCache(tmp_path, data="d")
+    get(cache, [1], embed)
+    assert get(cache, [1, 2], embed).vectors.tolist() == [[1, -1], [2, -2]]
+    assert embed.asked == [[1], [2]]
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("content", [b"", b"no tensors"])

@@ -31,7 +31,7 @@ def compare(
         ),
     ] = None,
     run: Annotated[list[str] | None, typer.Option("--run", metavar="RUN", help="A run; repeatable.")] = None,
-    split: Annotated[SplitChoice, typer.Option(help="The split that is judged.")] = SplitChoice.TEST,
+    split: Annotated[SplitChoice | None, typer.Option(help="The split that is judged; default: test.")] = None,
     baseline: Annotated[
         str | None, typer.Option(metavar="NAME", help="What the others are judged against; default: the best on val.")
     ] = None,
@@ -42,9 +42,10 @@ def compare(
     """Off-the-shelf encoders beside runs: figures, verdicts, and a page to look at."""
     from simtrain.config import load_compare_config
 
-    if not out.is_dir():
-        raise SimtrainError(f"--out {out}: no such folder")
-    chosen = [*(overrides or []), f"split={split.value}"]
+    _check_out(out)
+    chosen = list(overrides or [])
+    if split is not None:
+        chosen.append(f"split={split.value}")
     if encoders is not None:
         named = [] if encoders.strip() == "none" else [one.strip() for one in encoders.split(",")]
         chosen.append(f"encoders={json.dumps(named)}")
@@ -62,6 +63,18 @@ def compare(
     write_comparison(report, json_file=out / _JSON, page=out / _PAGE)
     say(f"written: {out / _JSON}")
     say(f"page: {out / _PAGE}")
+
+
+def _check_out(folder: Path) -> None:
+    """Before anything is embedded, and any test figure read."""
+    import tempfile
+
+    if not folder.is_dir():
+        raise SimtrainError(f"--out {folder}: no such folder")
+    try:
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise SimtrainError(f"--out {folder}: cannot be written to: {error.strerror}") from None
 
 
 def print_comparison(report: "ComparisonReport") -> None:

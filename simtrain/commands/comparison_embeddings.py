@@ -23,8 +23,10 @@ from simtrain.data.embedding import embed_images
 from simtrain.data.robustness import QueryVariant
 from simtrain.data.varied_images import VariedImages
 from simtrain.encoders.base import Encoder
-from simtrain.errors import CatalogError
 from simtrain.evaluation.looking import VariedQueries
+
+SMALLEST = 1
+"""Pixels asked of pictures that are changed: as the store has them, the same for every encoder."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,23 +94,23 @@ class Embedder:
             member=member, encoder=encoder, fingerprint=fingerprint, told=images.told, embedded=embedded
         )
 
-    def again(self, fingerprint: str, rows: NDArray[np.int64]) -> Embedded:
-        """Embeddings that were made before."""
+    def again(self, member: Member, fingerprint: str, rows: NDArray[np.int64]) -> Embedded:
+        """Embeddings that were made before; the encoder is built only if they are no longer kept."""
 
-        def gone(missing: NDArray[np.int64]) -> Tensor:
-            raise CatalogError(f"{self.catalog.folder}: {len(missing)} embeddings were removed while they were used")
+        def embed(missing: NDArray[np.int64]) -> Tensor:
+            return self.embed(member, missing).embedded.vectors
 
-        return self.cache.get(fingerprint, rows, gone, device=self.device_words)
+        return self.cache.get(fingerprint, rows, embed, device=self.device_words)
 
     def embed_varied(
         self, of: EmbeddedMember, varied: Sequence[tuple[QueryVariant, NDArray[np.int64]]]
     ) -> list[VariedQueries]:
-        """Changed copies of pictures by the same encoder."""
-        images = self.images(of.encoder.preprocessing.image_size).reader
+        """Changed copies of pictures by the same encoder, of the pictures that were looked at to choose the rows."""
+        images = self.images(SMALLEST)
         found = []
         for variant, rows in varied:
-            changed = VariedImages(images=images, variant=variant)
-            key = variant_fingerprint(of.fingerprint, variant.name)
+            changed = VariedImages(images=images.reader, variant=variant)
+            key = variant_fingerprint(of.fingerprint, f"{variant.name} {images.told}")
             vectors = self._get(of.encoder, key, changed, rows).vectors
             found.append(VariedQueries(name=variant.name, words=variant.words, rows=rows, vectors=vectors))
         return found

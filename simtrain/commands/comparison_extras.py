@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from typing import cast
 
 import numpy as np
-from numpy.typing import NDArray
 from torch import Tensor
 
 from simtrain.commands.comparison_embeddings import EmbeddedMember
@@ -17,7 +16,7 @@ from simtrain.config import ThresholdsConfig
 from simtrain.encoders.text import TextEncoder
 from simtrain.evaluation.comparison import Cost
 from simtrain.evaluation.encoder_figures import Bootstrap
-from simtrain.evaluation.parts import Part
+from simtrain.evaluation.parts import Part, apart
 from simtrain.evaluation.pooling import Look
 from simtrain.evaluation.statistics import Interval, cluster_bootstrap_intervals
 from simtrain.evaluation.text_task import TextTask
@@ -49,18 +48,13 @@ def text_figures(
     return {
         name: cluster_bootstrap_intervals(
             {name: of_all},
-            np.concatenate([_apart(of.clusters()[name], place) for place, of in enumerate(found)]),
+            np.concatenate([apart(of.clusters()[name], place) for place, of in enumerate(found)]),
             draws=bootstrap.draws,
             confidence=bootstrap.confidence,
             seed=bootstrap.seed,
         )[name]
         for name, of_all in values.items()
     }
-
-
-def _apart(clusters: NDArray[np.int64], part: int) -> NDArray[np.int64]:
-    """Clusters of one part, told from those of the others."""
-    return clusters + part * 2**40
 
 
 def thresholds_of(

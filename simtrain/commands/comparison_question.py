@@ -20,7 +20,8 @@ from simtrain.data.varied_images import varied_rows
 from simtrain.errors import CatalogError, CheckpointError
 from simtrain.evaluation.encoder_figures import Bootstrap, Categories
 from simtrain.evaluation.paired_tests import resolvable_share
-from simtrain.evaluation.parts import Part, part_of
+from simtrain.evaluation.parts import Part, apart, part_of
+from simtrain.evaluation.pooling import pooled_chance_grades
 from simtrain.evaluation.protocol import filled_columns
 from simtrain.evaluation.text_task import text_task
 
@@ -35,12 +36,10 @@ def question_of(config: CompareConfig, catalog: Catalog, runs: Sequence[Run]) ->
         CatalogError: if the split has nothing to ask, or lacks a column.
         CheckpointError: for runs of different folds.
     """
-    folds = folds_of(runs)
-    if folds and config.split != "test":
-        raise CheckpointError(f"--split {config.split}: runs of folds are compared on their test splits")
+    folds = _folds(config, catalog, runs)
     relevance = _relevance(config, catalog, runs, folds=folds)
     parts = [_part(config, catalog, relevance, fold=fold) for fold in folds or (None,)]
-    levels = _levels(config, catalog)
+    levels = _levels(config, catalog, parts)
     queries = len(parts[0].main.queries)
     drawn = np.random.default_rng(config.seed).permutation(queries)[: config.pictures.queries]
     return Question(
@@ -94,7 +93,7 @@ def resolvable(question: Question, *, comparisons: int) -> tuple[dict[str, float
 
 def _clusters(parts: Sequence[Part], relevance: str) -> NDArray[np.int64]:
     tasks = [part.tasks[relevance] for part in parts]
-    return np.concatenate([task.clusters[task.queries] + place * 2**40 for place, task in enumerate(tasks)])
+    return np.concatenate([apart(task.clusters[task.queries], place) for place, task in enumerate(tasks)])
 
 
 def _share(clusters: NDArray[np.int64], *, level: float, power: float) -> float:
@@ -164,8 +163,33 @@ def _part(config: CompareConfig, catalog: Catalog, relevance: Sequence[Sequence[
     )
 
 
-def _levels(config: CompareConfig, catalog: Catalog) -> list[list[str]]:
-    """The most alike first."""
+def _folds(config: CompareConfig, catalog: Catalog, runs: Sequence[Run]) -> tuple[int, ...]:
+    """Those of the runs, or all; none: the catalogue's own splits."""
+    folds = folds_of(runs)
+    if config.folds and not folds:
+        if runs:
+            raise CheckpointError(f"folds: {runs[0].folder.name} was not trained on a fold; see --set fold of fit")
+        catalog.with_fold(0)  # says so if there is no such column
+        folds = tuple(range(int(catalog.rows[FOLD_COLUMN].max()) + 1))
+    if folds and config.split != "test":
+        raise CheckpointError(f"split: got {config.split}; folds are compared on their test splits")
+    return folds
+
+
+def _levels(config: CompareConfig, catalog: Catalog, parts: Sequence[Part]) -> list[list[str]]:
+    """The most alike first; none where, unasked, they have nothing to grade."""
+    levels = _columns_of_levels(config, catalog)
+    try:
+        if len(levels) > 1:
+            pooled_chance_grades(parts, levels=levels)
+    except ValueError as error:
+        if config.levels is not None:
+            raise CatalogError(f"levels: {error}") from None
+        return []
+    return levels
+
+
+def _columns_of_levels(config: CompareConfig, catalog: Catalog) -> list[list[str]]:
     if config.levels is not None:
         levels = [[one] if isinstance(one, str) else list(one) for one in config.levels]
         for columns in levels:

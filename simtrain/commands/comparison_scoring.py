@@ -18,7 +18,8 @@ from simtrain.commands.contenders import Contender
 from simtrain.config import CompareConfig
 from simtrain.data.robustness import QueryVariant
 from simtrain.encoders.whitening import Whitening, fit_whitening
-from simtrain.evaluation.comparison import EncoderFigures, EncoderKind, FoundImage
+from simtrain.errors import CatalogError
+from simtrain.evaluation.comparison import EncoderFigures, EncoderKind, FoundImage, Unavailable
 from simtrain.evaluation.encoder_figures import (
     Bootstrap,
     Categories,
@@ -78,6 +79,7 @@ class Entry:
         scores: By idea of relevance.
         validation: Mean of the main metric on the validation splits, by idea of relevance; without those that they have
             nothing to ask by.
+        fingerprints: Of its members, by seed and part.
         found: What it finds for the shown queries.
         reopen: Its embeddings of the first part, once more.
     """
@@ -85,6 +87,7 @@ class Entry:
     figures: EncoderFigures
     scores: dict[str, PooledScores]
     validation: dict[str, float]
+    fingerprints: tuple[str, ...]
     found: list[tuple[FoundImage, ...]]
     reopen: Callable[[], Look]
 
@@ -103,8 +106,8 @@ def embedded_seeds(contender: Contender, question: Question, embedder: Embedder)
     return seeds
 
 
-def entries_of(contender: Contender, question: Question, embedder: Embedder) -> list[Entry]:
-    """The encoder, and where no run has trained it also the same whitened.
+def entries_of(contender: Contender, question: Question, embedder: Embedder) -> tuple[list[Entry], Unavailable | None]:
+    """The encoder, and where no run has trained it also the same whitened, or why that cannot be had.
 
     Raises:
         SimtrainError: if it cannot be had.
@@ -112,18 +115,19 @@ def entries_of(contender: Contender, question: Question, embedder: Embedder) -> 
     seeds = embedded_seeds(contender, question, embedder)
     varied = embedder.embed_varied(seeds[0][0], question.varied)
     plain = _Asked(contender=contender, name=contender.name, kind=contender.kind, words=contender.words, changes=None)
-    asked = [plain]
+    asked, lacking = [plain], None
     whitening = question.config.whitening
     if whitening is not None and contender.kind == "off_the_shelf":
-        changes = [
-            _whitening(of_part.embedded.of(part.places[part.training]), shrinkage=whitening.shrinkage)
-            for of_part, part in zip(seeds[0], question.parts, strict=True)
-        ]
-        kept = [change for change in changes if change is not None]
-        if len(kept) == len(changes):
-            name, words = f"{contender.name}_whitened", f"{contender.words}; whitened on the training images"
-            asked.append(replace(plain, name=name, kind="whitened", words=words, changes=kept))
-    return [_entry(one, seeds, varied, question, embedder) for one in asked]
+        name, words = f"{contender.name}_whitened", f"{contender.words}; whitened on the training images"
+        try:
+            changes = [
+                _whitening(of_part.embedded.of(part.places[part.training]), shrinkage=whitening.shrinkage)
+                for of_part, part in zip(seeds[0], question.parts, strict=True)
+            ]
+            asked.append(replace(plain, name=name, kind="whitened", words=words, changes=changes))
+        except CatalogError as error:
+            lacking = Unavailable(name=name, reason=str(error))
+    return [_entry(one, seeds, varied, question, embedder) for one in asked], lacking
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,10 +141,7 @@ class _Asked:
     changes: Sequence[Whitening] | None
 
 
-def _whitening(training: Tensor, *, shrinkage: float) -> Whitening | None:
-    """None where there is nothing to learn from."""
-    if len(training) < 2 or bool((training == training[0]).all()):
-        return None
+def _whitening(training: Tensor, *, shrinkage: float) -> Whitening:
     return fit_whitening(training, components=training.shape[1], shrinkage=shrinkage)
 
 
@@ -163,13 +164,15 @@ def _entry(
         for place, relevance in enumerate(question.relevance)
     }
     changed = [replace(one, vectors=changes[0](one.vectors)) for one in varied]
-    first, rows = seeds[0][0], seeds[0][0].embedded.rows
+    first, change = seeds[0][0], changes[0]
+    member, fingerprint, rows = first.member, first.fingerprint, first.embedded.rows  # not what `first` holds
     return Entry(
         figures=_figures(asked, seeds, looks, scores, changed, question),
         scores=scores,
         validation=_validation(question, looks),
+        fingerprints=tuple(of_part.fingerprint for of_seed in seeds for of_part in of_seed),
         found=found_images(question.parts[0], looks[0][0], question.shown, count=question.config.pictures.neighbours),
-        reopen=lambda: _look(embedder.again(first.fingerprint, rows).of, changes[0]),
+        reopen=lambda: _look(embedder.again(member, fingerprint, rows).of, change),
     )
 
 

@@ -56,12 +56,14 @@ class Contender:
         name: Unique.
         kind: What it is.
         words: The same for a person.
+        required: Whether the comparison ends if it cannot be had.
         seeds: For each training repeated with another seed, its members: one for each fold, or one for all.
     """
 
     name: str
     kind: EncoderKind
     words: str
+    required: bool
     seeds: tuple[tuple[Member, ...], ...]
 
     def details(self) -> dict[str, Any]:
@@ -121,7 +123,7 @@ def _off_the_shelf(name: str, encoder: EncoderConfig, *, seed: int) -> Contender
 
     member = Member(fold=None, build=build, details=details)
     shown = Path(name).name if is_configuration(name) else name
-    return Contender(name=shown, kind="off_the_shelf", words=_words(encoder), seeds=((member,),))
+    return Contender(name=shown, kind="off_the_shelf", words=_words(encoder), required=False, seeds=((member,),))
 
 
 def _words(encoder: EncoderConfig) -> str:
@@ -140,13 +142,20 @@ def _trainings(runs: Sequence[Run]) -> list[_Training]:
     found: list[_Training] = []
     for run in runs:
         for training in found:
-            changed = differences(training.runs[0].config, run.config)
-            if all(line.startswith(_OF_ONE_TRAINING) for line in changed):
+            if _is_repeated(training.runs[0], run):
                 training.runs.append(run)
                 break
         else:
             found.append(_Training(runs=[run]))
     return found
+
+
+def _is_repeated(one: Run, other: Run) -> bool:
+    """Whether two runs are the same training, with another seed or on another fold."""
+    changed = differences(one.config, other.config)
+    told_apart = any(line.startswith(("seed:", "fold:")) for line in changed)
+    free = (*_OF_ONE_TRAINING, "init_from:") if told_apart else _OF_ONE_TRAINING  # each fold has a chain of its own
+    return all(line.startswith(free) for line in changed)
 
 
 def _check_grid(training: _Training, *, folds: Sequence[int]) -> None:
@@ -188,7 +197,11 @@ def _tuned(training: _Training) -> Contender:
     if shares:
         words.append(f"mixed with its start, alpha {', '.join(f'{share:g}' for share in sorted(shares))}")
     return Contender(
-        name=first.folder.name, kind="run", words="; ".join(words), seeds=_members(training, _tuned_member)
+        name=first.folder.name,
+        kind="run",
+        words="; ".join(words),
+        required=True,
+        seeds=_members(training, _tuned_member),
     )
 
 
@@ -210,11 +223,15 @@ def _tuned_member(run: Run) -> Member:
 def _start(training: _Training) -> Contender:
     first = training.runs[0]
     began = f"what {first.folder.name} began with"
-    if first.config.init_from is not None:
-        began += f" (the best weights of {first.config.init_from})"
+    if len(_by_seed(training)) > 1:
+        began += f", with seed {min(_by_seed(training))} alone"
+    chained = first.config.init_from is not None
+    if chained:
+        began += f" (weights of {first.config.init_from}, so that a run has trained it)"
     return Contender(
         name=f"start_of_{first.folder.name}",
-        kind="off_the_shelf",
+        kind="run" if chained else "off_the_shelf",
+        required=False,
         words=f"{_words(first.config.encoder)}; {began}",
         seeds=_members(training, _start_member)[:1],
     )

@@ -73,13 +73,14 @@ class EmbeddingCache:
     What is in it is of one catalogue: files of what the catalogue was before are removed.
 
     Args:
-        folder: Made if it is not there; where it cannot be written, a temporary one serves instead.
+        folder: Made if it is not there; where it cannot be written, it is read, and a temporary one is written.
         data: Fingerprint of the catalogue.
     """
 
     def __init__(self, folder: Path, *, data: str) -> None:
         self._data = data[:12]
         self._unwritten: dict[str, Embedded] = {}
+        self._kept = folder
         self._temporary: tempfile.TemporaryDirectory[str] | None = None
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -90,7 +91,7 @@ class EmbeddingCache:
             self._temporary = tempfile.TemporaryDirectory(prefix="simtrain-embeddings-")
             folder = Path(self._temporary.name)
         self._folder = folder
-        for path in folder.iterdir():
+        for path in self._folder.iterdir():
             if _OWN_NAME.fullmatch(path.name) and not path.name.startswith(f"{self._data}-"):
                 path.unlink(missing_ok=True)
 
@@ -127,39 +128,43 @@ class EmbeddingCache:
                 images=len(missing),
                 device=device,
             )
+            kept = self._read(fingerprint)  # as it is now: another command may have added to it meanwhile
             kept = made if kept is None else _joined(kept, made)
             self._write(fingerprint, kept)
         if kept is None:
             raise ValueError("rows is empty; allowed: one or more")
         return replace(kept, rows=rows, vectors=kept.of(rows))
 
-    def _path(self, fingerprint: str) -> Path:
-        return self._folder / f"{self._data}-{fingerprint[:24]}.safetensors"
+    def _name(self, fingerprint: str) -> str:
+        return f"{self._data}-{fingerprint[:24]}.safetensors"
 
     def _read(self, fingerprint: str) -> Embedded | None:
         """What is kept; None where there is nothing, or nothing that can be read."""
         if fingerprint in self._unwritten:
             return self._unwritten[fingerprint]
-        try:
-            with safe_open(self._path(fingerprint), framework="pt") as file:
-                note = json.loads(file.metadata()["simtrain"])
-                return Embedded(
-                    rows=file.get_tensor("rows").numpy(),
-                    vectors=file.get_tensor("vectors"),
-                    seconds=float(note["seconds"]),
-                    images=int(note["images"]),
-                    device=str(note["device"]),
-                )
-        except (OSError, SafetensorError, KeyError, TypeError, ValueError):
-            return None
+        for folder in (self._folder, self._kept):
+            try:
+                with safe_open(folder / self._name(fingerprint), framework="pt") as file:
+                    note = json.loads(file.metadata()["simtrain"])
+                    return Embedded(
+                        rows=file.get_tensor("rows").numpy(),
+                        vectors=file.get_tensor("vectors"),
+                        seconds=float(note["seconds"]),
+                        images=int(note["images"]),
+                        device=str(note["device"]),
+                    )
+            except (OSError, SafetensorError, KeyError, TypeError, ValueError):
+                continue
+        return None
 
     def _write(self, fingerprint: str, embedded: Embedded) -> None:
-        path = self._path(fingerprint)
+        path = self._folder / self._name(fingerprint)
         temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         note = {"seconds": embedded.seconds, "images": embedded.images, "device": embedded.device}
         tensors = {"rows": torch.from_numpy(embedded.rows), "vectors": embedded.vectors.contiguous()}
         try:
             save_file(tensors, temporary, metadata={"simtrain": json.dumps(note)})
+            temporary.chmod(0o666 & ~_umask())  # safetensors leaves it to its owner alone
             temporary.replace(path)
         except (OSError, SafetensorError):  # a full disk costs memory now, and time in the next comparison
             self._unwritten[fingerprint] = embedded
@@ -193,12 +198,17 @@ def variant_fingerprint(fingerprint: str, variant: str) -> str:
     return hashlib.sha256(f"{fingerprint} {variant}".encode()).hexdigest()
 
 
+def _umask() -> int:
+    current = os.umask(0)
+    os.umask(current)
+    return current
+
+
 def _joined(kept: Embedded, made: Embedded) -> Embedded:
-    rows = np.concatenate([kept.rows, made.rows])
-    order = np.argsort(rows)
+    rows, places = np.unique(np.concatenate([kept.rows, made.rows]), return_index=True)
     return Embedded(
-        rows=rows[order],
-        vectors=torch.cat([kept.vectors, made.vectors])[torch.from_numpy(order)],
+        rows=rows,
+        vectors=torch.cat([kept.vectors, made.vectors])[torch.from_numpy(places)],
         seconds=made.seconds + (kept.seconds if kept.device == made.device else 0),
         images=made.images + (kept.images if kept.device == made.device else 0),
         device=made.device,

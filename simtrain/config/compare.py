@@ -63,6 +63,10 @@ class CompareConfig(Section):
     split: SplitName = "test"
     """The split that is judged."""
 
+    folds: bool = False
+    """Whether encoders are judged on the test splits of all folds together (column `fold` of the catalogue); with runs
+    of folds they are in any case."""
+
     gallery_splits: list[SplitName] | None = None
     """Splits whose `gallery` images are searched; null: the judged split itself."""
 

@@ -55,6 +55,11 @@ class Part:
         return self.places[task.rows[task.queries[scores.query_rows]]]
 
 
+def apart(clusters: NDArray[np.int64], part: int) -> NDArray[np.int64]:
+    """Clusters of one part of several, told from those of the others: no product is in two folds."""
+    return clusters + part * 2**40
+
+
 def part_of(
     catalog: Catalog,
     *,

@@ -14,7 +14,7 @@ from torch import Tensor
 from simtrain.evaluation.chance import chance_graded, chance_scores
 from simtrain.evaluation.graded import GradedSet, Level, score_graded
 from simtrain.evaluation.metrics import QueryScores, score_queries
-from simtrain.evaluation.parts import Part
+from simtrain.evaluation.parts import Part, apart
 from simtrain.evaluation.protocol import RetrievalTask
 
 PRECISION_KS = (5, 10)
@@ -131,11 +131,11 @@ def _pooled(
     parts: Sequence[Part], tasks: Sequence[RetrievalTask], scores: Sequence[Sequence[QueryScores]]
 ) -> PooledScores:
     """Of scores by seed and part; the queries of a part are scored alike with every seed."""
-    first, clusters, offset = scores[0], [], 0
-    for task, of_part in zip(tasks, first, strict=True):
-        of_queries = task.clusters[task.queries[of_part.query_rows]]
-        clusters.append(of_queries + offset)
-        offset += int(task.clusters.max()) + 1  # no product is in two folds
+    first = scores[0]
+    clusters = [
+        apart(task.clusters[task.queries[of_part.query_rows]], place)
+        for place, (task, of_part) in enumerate(zip(tasks, first, strict=True))
+    ]
     return PooledScores(
         values={
             name: np.stack([np.concatenate([of_part.values[name] for of_part in of_seed]) for of_seed in scores])

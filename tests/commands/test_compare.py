@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import yaml
 from small_runs import copied, train
 
 from simtrain.build import build_encoder
@@ -15,13 +16,14 @@ from simtrain.build.named import named_encoder
 from simtrain.catalog.progress import silent
 from simtrain.catalog.store.reader import open_images
 from simtrain.catalog.table import Catalog
-from simtrain.commands import comparison_embeddings
+from simtrain.commands import comparison_embeddings, comparison_judging
 from simtrain.commands.compare import compare
 from simtrain.commands.evaluate import evaluate
 from simtrain.commands.prepare import prepare
 from simtrain.commands.runs import Run, open_run
 from simtrain.config import CompareConfig, PrepareConfig, load_compare_config
 from simtrain.data.embedding import embed_images
+from simtrain.encoders.baseline import HistogramEncoder
 from simtrain.errors import CheckpointError, ConfigError
 from simtrain.evaluation.comparison import ComparisonReport
 from simtrain.evaluation.protocol import retrieval_task
@@ -192,6 +194,52 @@ def test_readings_of_the_test_split_are_counted_whoever_reads(own_catalog: Catal
     assert json.loads((run.folder / "run.json").read_text())["test_readings"] == 3
 
 
+def test_a_reading_that_is_broken_off_counts(own_catalog: Catalog, run: Run, monkeypatch: pytest.MonkeyPatch):
+    def stop(*arguments: Any, **settings: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("simtrain.commands.compare.report_of", stop)
+    with pytest.raises(KeyboardInterrupt):
+        compared(own_catalog, run)
+    assert json.loads((run.folder / "run.json").read_text())["test_readings"] == 1
+
+
+def test_a_run_without_its_weights_is_told_first(own_catalog: Catalog, run: Run):
+    (run.folder / "best.ckpt").unlink()
+    with pytest.raises(
+        CheckpointError, match=r"small/best\.ckpt: no such checkpoint; go on with simtrain fit --resume"
+    ):
+        compared(own_catalog, run)
+    assert "test_readings" not in json.loads((run.folder / "run.json").read_text())
+
+
+def test_what_cannot_be_whitened_is_listed(own_catalog: Catalog, monkeypatch: pytest.MonkeyPatch):
+    def alike(self: HistogramEncoder, images: torch.Tensor) -> torch.Tensor:
+        return torch.ones(len(images), 512) + 1e-7 * images.mean()
+
+    monkeypatch.setattr(HistogramEncoder, "features", alike)
+    found = compared(own_catalog, config=settings(encoders="[pixels,'histogram_lab']"))
+    assert [one.name for one in found.unavailable] == ["histogram_lab_whitened"]
+    assert "are all the same; needs 2 that differ" in found.unavailable[0].reason
+    chance = found.encoder("chance").relevances["product"].metrics["map_at_r"].mean
+    assert figure(found, "histogram_lab", "map_at_r") == pytest.approx(chance, abs=0.06)
+
+
+def test_embeddings_that_vanish_meanwhile_are_made_again(
+    own_catalog: Catalog, report: ComparisonReport, monkeypatch: pytest.MonkeyPatch
+):
+    real = comparison_judging.pictures_of
+
+    def emptied(*arguments: Any, **settings: Any) -> Any:
+        for path in (own_catalog.folder / "embeddings").iterdir():
+            path.unlink()
+        return real(*arguments, **settings)
+
+    monkeypatch.setattr(comparison_judging, "pictures_of", emptied)
+    found = compared(own_catalog)
+    assert found.pictures.alike == compared(own_catalog).pictures.alike
+
+
 def test_report_is_plain_json(report: ComparisonReport):
     def refuse(constant: str) -> None:
         raise AssertionError(constant)
@@ -275,6 +323,51 @@ def in_folds(tmp_path_factory: pytest.TempPathFactory) -> Catalog:
         {"synthetic": {"views": 3, "image_size": 32}, "split": {"folds": 3}, "workers": 1}
     )
     return prepare("synthetic:18", out=tmp_path_factory.mktemp("folds") / "catalog", config=config).catalog
+
+
+def chained(run: Run, checkpoints: Path, **changes: Any) -> Run:
+    """A run that says it began from another; its weights are that one's."""
+    folder = checkpoints / "chained"
+    shutil.copytree(run.folder, folder)
+    tree = yaml.safe_load((folder / "config.yaml").read_text())
+    (folder / "config.yaml").write_text(yaml.safe_dump({**tree, "init_from": str(run.folder), **changes}))
+    return open_run("chained", checkpoints=checkpoints)
+
+
+def test_the_start_of_a_chained_run_counts_as_trained(own_catalog: Catalog, run: Run, tmp_path: Path):
+    found = compared(own_catalog, chained(run, tmp_path), config=settings("whitening=null"))
+    assert found.encoder("start_of_chained").kind == "run"
+    assert found.baseline in ("pixels", "histogram_hsv")
+
+
+def test_a_run_that_goes_back_to_other_data_is_refused(own_catalog: Catalog, run: Run, tmp_path: Path):
+    record = json.loads((run.folder / "run.json").read_text())
+    later = chained(run, tmp_path)
+    (run.folder / "run.json").write_text(json.dumps({**record, "data": {"sha256": "0" * 64, "catalog": "elsewhere"}}))
+    message = "^--run chained: began from small, which was trained on elsewhere as it was then, which is not what "
+    with pytest.raises(CheckpointError, match=message):
+        compared(own_catalog, later)
+
+
+def test_a_run_that_goes_back_to_another_fold_is_refused(own_catalog: Catalog, run: Run, tmp_path: Path):
+    later = chained(run, tmp_path)
+    tree = yaml.safe_load((run.folder / "config.yaml").read_text())
+    (run.folder / "config.yaml").write_text(yaml.safe_dump({**tree, "fold": 1}))
+    message = "^--run chained: began from small, which was trained with fold 1, whose training images may be among"
+    with pytest.raises(CheckpointError, match=message):
+        compared(own_catalog, later)
+
+
+def test_a_run_whose_origin_is_gone_is_compared_with_a_word_of_it(own_catalog: Catalog, run: Run, tmp_path: Path):
+    later, said = chained(run, tmp_path), []
+    shutil.rmtree(run.folder)
+    compare(own_catalog.folder, [later], config=settings("whitening=null"), say=said.append, progress=silent)
+    assert f"chained: began from {run.folder}, which is gone: what that was trained on is not known" in said
+
+
+def test_encoders_are_judged_on_all_folds_if_asked(in_folds: Catalog):
+    found = compared(in_folds, config=settings("folds=true", "relevance=[product]", encoders="[pixels]"))
+    assert (found.folds, found.queries) == ((0, 1, 2), len(in_folds.rows))
 
 
 @pytest.mark.slow

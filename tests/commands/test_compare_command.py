@@ -69,6 +69,10 @@ def test_command_shows_figures_and_writes_them_with_a_page(catalog: Catalog, sim
         (("--set", "metric=map"), "--set: metric: got 'map'"),
         (("--set", "relevance=[colour]"), "catalog.parquet: no column 'colour'"),
         (("--set", "category=kind"), "catalog.parquet: no column 'kind'"),
+        (("--set", "levels=[id,path]"), "levels: none of 24 queries is alike to an item in the gallery of 24"),
+        (("--set", "relevance=[id]"), "or search further: --set gallery_splits=[train,val,test]"),
+        (("--baseline", "clip", "--encoders", "clip"), "baseline: 'clip' cannot be had here: encoder.model: 'clip-"),
+        (("--set", "folds=true"), "no column 'fold'; prepare with --set split.folds=5"),
         (("--set", "draw=3"), "--set: draw: unknown key; did you mean 'draws'?"),
     ],
 )
@@ -82,6 +86,12 @@ def test_mistakes_are_told_in_a_line_and_leave_nothing(
     assert error.startswith("error: ")
     assert "Traceback" not in shown + aside
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_split_of_settings_holds_unless_the_option_is_given(catalog: Catalog, simtrain: Command):
+    chosen = ("compare", str(catalog.folder), "--encoders", "pixels", *QUICK, "--set", "split=val")
+    assert "split val: " in simtrain(*chosen)[1]
+    assert "split test: " in simtrain(*chosen, "--split", "test")[1]
 
 
 def test_a_folder_without_a_catalogue_is_told(simtrain: Command, tmp_path: Path):

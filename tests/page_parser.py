@@ -8,8 +8,8 @@ from pathlib import Path
 
 from tiny_comparison import jpeg
 
-from simtrain.evaluation.comparison import ComparisonReport
-from simtrain.evaluation.report import write_report
+from simtrain.comparison.report import write_report
+from simtrain.comparison.result import ComparisonReport
 
 HOSTILE = (
     "<script>alert(1)</script>",

@@ -9,9 +9,9 @@ from simtrain.catalog.progress import silent
 from simtrain.catalog.table import Catalog
 from simtrain.commands.fit import fit
 from simtrain.commands.interpolate import interpolate
-from simtrain.commands.interpolation_report import Interpolation
-from simtrain.commands.runs import Run, open_run
 from simtrain.config import parse_run_config
+from simtrain.interpolation.result import Interpolation
+from simtrain.runs.run import Run, open_run
 
 
 def train(catalog: Catalog, checkpoints: Path, **sections: Any) -> Run:

@@ -6,8 +6,7 @@ from io import BytesIO
 
 from PIL import Image
 
-from simtrain.evaluation.breakdown import CategoryFigures, ConfusedPair
-from simtrain.evaluation.comparison import (
+from simtrain.comparison.result import (
     AlikePair,
     ComparisonReport,
     Cost,
@@ -21,11 +20,12 @@ from simtrain.evaluation.comparison import (
     Unavailable,
     VariantFigure,
 )
+from simtrain.comparison.verdict import Verdict, Word
+from simtrain.evaluation.breakdown import CategoryFigures, ConfusedPair
 from simtrain.evaluation.geometry import Geometry
 from simtrain.evaluation.label_errors import LabelSuspect, LabelSuspects
 from simtrain.evaluation.statistics import Interval
 from simtrain.evaluation.thresholds import SimilarityHistogram, SimilarityThresholds, Threshold
-from simtrain.evaluation.verdict import Verdict, Word
 
 METRICS = ("recall_at_1", "recall_at_5", "recall_at_10", "map_at_r", "r_precision", "mrr")
 CATEGORIES = ("chair", "table", "lamp")

@@ -25,8 +25,8 @@ from simtrain.data.transforms import preset_transform
 from simtrain.encoders.base import Encoder
 from simtrain.encoders.preprocessing import Preprocessing
 from simtrain.evaluation.protocol import RetrievalTask, retrieval_task
+from simtrain.modules.global_batch import TrainingSettings
 from simtrain.modules.heads import projection_head
-from simtrain.modules.seen import TrainingSettings
 from simtrain.modules.simclr import SimCLRModule, SimCLRSettings
 from simtrain.training.optim import OptimizerSettings
 

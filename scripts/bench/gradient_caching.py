@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from simtrain.build import TrainingFacts, build_encoder, build_module
+from simtrain.builders import TrainingFacts, build_encoder, build_module
 from simtrain.config import parse_run_config
 from simtrain.data.batch import Batch
 

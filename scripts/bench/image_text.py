@@ -16,14 +16,11 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
-from simtrain.build import build_encoder
+from simtrain.builders import build_encoder
 from simtrain.catalog.progress import silent
 from simtrain.catalog.store.reader import open_images
 from simtrain.catalog.table import Catalog
 from simtrain.commands.fit import fit
-from simtrain.commands.judging import embed_rows
-from simtrain.commands.runs import configured_catalog, open_run
-from simtrain.commands.tuned import tuned_encoder
 from simtrain.config import RunConfig, parse_run_config
 from simtrain.encoders.base import Encoder
 from simtrain.encoders.text import TextEncoder
@@ -31,6 +28,9 @@ from simtrain.evaluation.paired_tests import paired_differences
 from simtrain.evaluation.protocol import RetrievalTask, retrieval_task
 from simtrain.evaluation.text_prompts import embed_prompts
 from simtrain.evaluation.text_task import WordTask, text_task
+from simtrain.runs.evaluation import embed_rows
+from simtrain.runs.run import configured_catalog, open_run
+from simtrain.runs.tuned_encoder import tuned_encoder
 
 _IMAGE = {
     "kind": "timm",

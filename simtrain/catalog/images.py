@@ -11,7 +11,7 @@ import simplejpeg
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-from simtrain.catalog.colour import NO_PROFILE, Conversion, conversion_to_srgb
+from simtrain.catalog.icc import NO_PROFILE, Conversion, conversion_to_srgb
 from simtrain.errors import CatalogError, first_line
 
 IMAGE_SUFFIXES = frozenset(

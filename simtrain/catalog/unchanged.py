@@ -9,7 +9,7 @@ from typing import Any
 from simtrain.catalog.inspection.reading import facts_agree, list_files
 from simtrain.catalog.sources.embedded import embedded_files
 from simtrain.catalog.sources.folder import list_images
-from simtrain.catalog.sources.made import made_from_what
+from simtrain.catalog.sources.generated import made_from_what
 from simtrain.catalog.sources.opening import OpenedSource, expanded
 from simtrain.catalog.store.checking import damaged_shards
 from simtrain.catalog.store.layout import Record, read_record

@@ -10,18 +10,18 @@ from pathlib import Path
 
 from simtrain.catalog.progress import Progress
 from simtrain.catalog.table import Catalog, read_catalog
-from simtrain.commands.compared_runs import check_run
-from simtrain.commands.comparison_embeddings import SMALLEST, Embedder
-from simtrain.commands.comparison_judging import report_of
-from simtrain.commands.comparison_question import changed_rows, question_of, resolvable
-from simtrain.commands.comparison_scoring import Entry, Question, entries_of
-from simtrain.commands.contenders import Contender, contenders
-from simtrain.commands.embedding_cache import FOLDER, EmbeddingCache
-from simtrain.commands.runs import Run, count_test_reading, data_fingerprint
+from simtrain.comparison.assemble import report_of
+from simtrain.comparison.candidates import Contender, contenders
+from simtrain.comparison.embedding_cache import FOLDER, EmbeddingCache
+from simtrain.comparison.embeddings import SMALLEST, Embedder
+from simtrain.comparison.leakage import check_run
+from simtrain.comparison.protocol import changed_rows, question_of, resolvable
+from simtrain.comparison.result import ComparisonReport, Unavailable
+from simtrain.comparison.scoring import Entry, Question, entries_of
 from simtrain.config import CompareConfig, nearest
 from simtrain.data.embedding import inference_device
 from simtrain.errors import CatalogError, ConfigError, SimtrainError
-from simtrain.evaluation.comparison import ComparisonReport, Unavailable
+from simtrain.runs.run import Run, count_test_reading, data_fingerprint
 
 _ORDER = ("off_the_shelf", "whitened", "run")
 

@@ -11,9 +11,9 @@ from typing import Literal
 
 import torch
 
-from simtrain.commands.equivalence import GRADIENT_BOUND, LOSS_BOUND, Comparison, compare_processes
-from simtrain.commands.runs import environment
 from simtrain.data.datasets import worker_count
+from simtrain.launch.ddp_equivalence import GRADIENT_BOUND, LOSS_BOUND, Comparison, compare_processes
+from simtrain.runs.run import environment
 from simtrain.training.devices import chosen_precision, device_count
 from simtrain.training.tracking.wandb import has_credentials
 

@@ -7,21 +7,21 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from simtrain.build import build_encoder, build_text_validation, found_weights, start_encoder
-from simtrain.build.pretrained import FoundWeights
+from simtrain.builders import build_encoder, build_text_validation, found_weights, start_encoder
+from simtrain.builders.weights_file import FoundWeights
 from simtrain.catalog.progress import Progress
 from simtrain.catalog.store.reader import ImageReader, open_images
-from simtrain.commands.interpolation_record import chosen_alpha
-from simtrain.commands.judging import embed_rows, judge_embeddings, judge_texts, score_texts, unjudged_texts
-from simtrain.commands.runs import Run, configured_catalog, count_test_reading, data_fingerprint, read_run_catalog
-from simtrain.commands.tuned import tuned_encoder
 from simtrain.config import ClipConfig, RunConfig
 from simtrain.encoders.base import Encoder
 from simtrain.errors import CheckpointError
-from simtrain.evaluation.closeness import Kept, closeness
+from simtrain.evaluation.drift import Kept, closeness
 from simtrain.evaluation.protocol import Evaluation, RetrievalTask, retrieval_task
 from simtrain.evaluation.text_figures import TextEvaluation
 from simtrain.evaluation.text_task import TextScores, TextTask
+from simtrain.runs.evaluation import embed_rows, judge_embeddings, judge_texts, score_texts, unjudged_texts
+from simtrain.runs.interpolation_record import chosen_alpha
+from simtrain.runs.run import Run, configured_catalog, count_test_reading, data_fingerprint, read_run_catalog
+from simtrain.runs.tuned_encoder import tuned_encoder
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,19 +6,19 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from simtrain.build import build_text_validation, build_validation, empty_encoder, plain_config
+from simtrain.builders import build_text_validation, build_validation, empty_encoder, plain_config
 from simtrain.catalog.progress import Progress, silent
 from simtrain.catalog.store.reader import ImageReader, open_images, source_images
 from simtrain.catalog.table import Catalog
-from simtrain.commands.calibration import Calibration, calibrate
-from simtrain.commands.interpolation_record import chosen_alpha
-from simtrain.commands.judging import embed_rows, judge_embeddings, judge_texts, score_texts
-from simtrain.commands.runs import Run, data_fingerprint, read_run_catalog
-from simtrain.commands.tuned import tuned_encoder
 from simtrain.config import RunConfig
 from simtrain.data.embedding import inference_device
 from simtrain.encoders.base import Encoder
 from simtrain.errors import BundleError, CatalogError
+from simtrain.runs.evaluation import embed_rows, judge_embeddings, judge_texts, score_texts
+from simtrain.runs.interpolation_record import chosen_alpha
+from simtrain.runs.run import Run, data_fingerprint, read_run_catalog
+from simtrain.runs.threshold_calibration import Calibration, calibrate
+from simtrain.runs.tuned_encoder import tuned_encoder
 from simtrain.serving.bundle import Bundle
 from simtrain.serving.bundle_writer import BundleContent, check_target, write_bundle
 from simtrain.serving.onnx_export import onnx_available

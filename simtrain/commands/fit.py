@@ -11,7 +11,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 
-from simtrain.build import (
+from simtrain.builders import (
     TrainingFacts,
     build_data,
     build_module,
@@ -24,10 +24,13 @@ from simtrain.build import (
 )
 from simtrain.catalog.progress import Progress, silent
 from simtrain.catalog.store.reader import open_images
-from simtrain.commands.beforehand import tell_before_training
-from simtrain.commands.first_encoder import first_encoder, settle
-from simtrain.commands.launching import meeting, run_on_each
-from simtrain.commands.run_folder import (
+from simtrain.config import RunConfig
+from simtrain.data.embedding import inference_device
+from simtrain.encoders.base import Encoder
+from simtrain.errors import ConfigError, SimtrainError
+from simtrain.launch.processes import meeting, run_on_each
+from simtrain.modules.base import RetrievalModule, catalogue_ids
+from simtrain.runs.folder import (
     begun_record,
     check_run_folder,
     ended_record,
@@ -35,19 +38,16 @@ from simtrain.commands.run_folder import (
     make_run_folder,
     resumed_record,
 )
-from simtrain.commands.runs import RUN_FILE, configured_catalog, write_json
-from simtrain.commands.trainer import Watchers, check_trackers, make_trainer, train
-from simtrain.commands.training_texts import text_embeddings
-from simtrain.commands.untouched import keep_reference, reference_embeddings, zero_shot_figures
-from simtrain.config import RunConfig
-from simtrain.data.embedding import inference_device
-from simtrain.encoders.base import Encoder
-from simtrain.errors import ConfigError, SimtrainError
-from simtrain.modules.base import RetrievalModule, catalogue_ids
+from simtrain.runs.initial_encoder import first_encoder, settle
+from simtrain.runs.preflight_report import tell_before_training
+from simtrain.runs.run import RUN_FILE, configured_catalog, write_json
+from simtrain.runs.text_embeddings import text_embeddings
+from simtrain.runs.trainer import Watchers, check_trackers, make_trainer, train
+from simtrain.runs.zero_shot import keep_reference, reference_embeddings, zero_shot_figures
 from simtrain.training.checkpoints import LAST
 from simtrain.training.devices import check_strategy, chosen_precision, device_count
+from simtrain.training.epoch_table import Step
 from simtrain.training.interruption import requeue_in_slurm
-from simtrain.training.progress import Step
 from simtrain.training.ranks import ALONE, Ranks, from_first, launched_ranks, on_first, rank
 
 Say = Callable[[str], None]

@@ -9,20 +9,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 import simtrain
-from simtrain.build import build_text_validation, build_validation, start_encoder
+from simtrain.builders import build_text_validation, build_validation, start_encoder
 from simtrain.catalog.progress import Progress
 from simtrain.catalog.store.reader import open_images
-from simtrain.commands.interpolation_record import write_interpolation
-from simtrain.commands.interpolation_report import Interpolation, MixFigures, best_within, tradeoff
-from simtrain.commands.mix_sweep import MixScores, MixSweep, QueryValues, open_sweep
-from simtrain.commands.runs import Run, data_fingerprint, read_run_catalog
-from simtrain.commands.tuned import tuned_encoder
 from simtrain.config import RunConfig, nearest
 from simtrain.config.evaluation import Monitor
 from simtrain.errors import CatalogError, CheckpointError, SimtrainError
 from simtrain.evaluation.statistics import Interval, cluster_bootstrap_differences, cluster_bootstrap_interval
 from simtrain.evaluation.text_task import TextTask
-from simtrain.evaluation.tradeoff_plot import tradeoff_picture
+from simtrain.interpolation.plot import tradeoff_picture
+from simtrain.interpolation.result import Interpolation, MixFigures, best_within, tradeoff
+from simtrain.interpolation.sweep import MixScores, MixSweep, QueryValues, open_sweep
+from simtrain.runs.interpolation_record import write_interpolation
+from simtrain.runs.run import Run, data_fingerprint, read_run_catalog
+from simtrain.runs.tuned_encoder import tuned_encoder
 from simtrain.serving.manifest import sha256_of
 from simtrain.training.checkpoints import BEST
 

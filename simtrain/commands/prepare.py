@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from simtrain.catalog.assembly import Assembled, assemble
+from simtrain.catalog.inspection.console_summary import lines_of
 from simtrain.catalog.inspection.duplicates import Pair
 from simtrain.catalog.inspection.near_duplicates import near_duplicates
 from simtrain.catalog.inspection.reading import Reading, list_files, read_files
-from simtrain.catalog.inspection.telling import lines_of
 from simtrain.catalog.ownership import refuse_to_replace
 from simtrain.catalog.progress import Progress, silent
 from simtrain.catalog.readable import ReadableImages, readable_images, unique_images
-from simtrain.catalog.sources.made import made_from_what
+from simtrain.catalog.sources.generated import made_from_what
 from simtrain.catalog.sources.opening import OpenedSource, Opening, expanded, open_source
 from simtrain.catalog.staging import MADE_FOLDER, PLAN_FILE, SHARDS_FOLDER, cannot_write, publish, work_folder
 from simtrain.catalog.store.checking import usable_rows
@@ -178,7 +178,7 @@ def _near_duplicates(
     pairs = [(int(rows[pair.first]), int(rows[pair.second]), pair.similarity, pair.mirrored) for pair in found]
     if settings.encoder is None or not pairs:
         return pairs
-    from simtrain.commands.confirming import confirmed_pairs  # torch
+    from simtrain.builders.near_duplicate_verification import confirmed_pairs  # torch
 
     paths = [opened.source.root / path for path in images.rows["path"]]
     return confirmed_pairs(pairs, paths, encoder=settings.encoder, similarity=settings.similarity, progress=progress)
@@ -267,7 +267,7 @@ def _refuse_own_folds(opened: OpenedSource, config: PrepareConfig) -> None:
 
 
 def _fetch_fashion_mnist(folder: Path) -> Path:
-    from simtrain.commands.fetching import fetch_fashion_mnist  # torchvision
+    from simtrain.data.fashion_mnist_download import fetch_fashion_mnist  # torchvision
 
     return fetch_fashion_mnist(folder)
 

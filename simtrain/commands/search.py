@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from simtrain.build import empty_encoder
+from simtrain.builders import empty_encoder
 from simtrain.catalog.images import read_image
 from simtrain.errors import SimtrainError
 from simtrain.evaluation.plots import NeighbourTile, QueryStrip, check_plot_path, neighbour_strip

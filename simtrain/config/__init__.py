@@ -42,6 +42,7 @@ from simtrain.config.prepare import (
     StoreConfig,
     SyntheticConfig,
 )
+from simtrain.config.regularisation import KeepConfig
 from simtrain.config.run import (
     AugmentationConfig,
     DataConfig,
@@ -50,8 +51,8 @@ from simtrain.config.run import (
     TrainerConfig,
     TransformConfig,
 )
+from simtrain.config.texts import MixedTextsConfig, TextsConfig
 from simtrain.config.tracking import TrackingConfig, WandbConfig
-from simtrain.config.words import KeepConfig, MixedTextsConfig, TextsConfig
 
 __all__ = [
     "AugmentationConfig",

@@ -4,8 +4,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from simtrain.config.regularisation import KeepConfig
 from simtrain.config.section import Section
-from simtrain.config.words import KeepConfig, MixedTextsConfig, TextsConfig
+from simtrain.config.texts import MixedTextsConfig, TextsConfig
 
 
 class ProjectionHeadConfig(Section):

@@ -8,8 +8,8 @@ from simtrain.config.encoder import ClipConfig, EncoderConfig, HistogramConfig, 
 from simtrain.config.evaluation import EvaluationConfig, ExportConfig
 from simtrain.config.objective import ImageTextConfig, ObjectiveConfig, SimCLRConfig
 from simtrain.config.section import Section
+from simtrain.config.texts import TextsConfig
 from simtrain.config.tracking import TrackingConfig
-from simtrain.config.words import TextsConfig
 
 Name = Annotated[str, Field(pattern=r"^\w[\w.-]*$")]
 

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from simtrain.config import nearest
 from simtrain.errors import ConfigError, first_line
-from simtrain.losses.comparison import Comparison
-from simtrain.losses.value import LossValue
+from simtrain.losses.loss_value import LossValue
+from simtrain.losses.references import Comparison
 
 Tuples = tuple[Tensor, ...]
 """Anchors, positives and negatives of triplets; or the anchors and positives of pairs, and the anchors and negatives of

@@ -10,13 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from simtrain.errors import ConfigError, first_line
-from simtrain.losses.comparison import with_held, within_batch
 from simtrain.losses.false_negatives import PairMask
 from simtrain.losses.library import LibraryLoss, check_memory, library_loss, library_miner
+from simtrain.losses.loss_value import LossValue
 from simtrain.losses.memory import CrossBatchMemory
+from simtrain.losses.references import with_held, within_batch
 from simtrain.losses.tiles import unit_rows
 from simtrain.losses.triplets import DistanceName, MinerName, TripletLoss
-from simtrain.losses.value import LossValue
 
 
 class MinedLoss(nn.Module):

@@ -14,8 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from simtrain.losses.comparison import Comparison
-from simtrain.losses.value import LossValue
+from simtrain.losses.loss_value import LossValue
+from simtrain.losses.references import Comparison
 
 MinerName = Literal["batch_hard", "semi_hard", "hard_negatives", "all"]
 DistanceName = Literal["cosine", "euclidean"]

@@ -19,11 +19,11 @@ from simtrain.data.batch import Batch, ImageBatch
 from simtrain.encoders.base import Encoder
 from simtrain.encoders.text import AlignedEncoder
 from simtrain.evaluation.protocol import RetrievalTask
-from simtrain.losses.keeping import distillation_loss
-from simtrain.losses.value import LossValue
-from simtrain.modules.seen import NO_SIDE_TERMS, SeenBatch, SideTerms, TrainingSettings
+from simtrain.losses.loss_value import LossValue
+from simtrain.losses.start_regularisation import distillation_loss
+from simtrain.modules.global_batch import NO_SIDE_TERMS, SeenBatch, SideTerms, TrainingSettings
+from simtrain.modules.image_text_pairs import ToldImages, largest_scale
 from simtrain.modules.validation import EpochValidation
-from simtrain.modules.words import ToldImages, largest_scale
 from simtrain.training.ema import WeightAverage
 from simtrain.training.freezing import freeze_matching, hold_batch_norm, hold_frozen_norms, set_trainable
 from simtrain.training.guards import NonFiniteError, non_finite_message

@@ -6,10 +6,10 @@ from typing_extensions import override
 
 from simtrain.encoders.base import Encoder
 from simtrain.evaluation.protocol import RetrievalTask
-from simtrain.losses.value import LossValue
+from simtrain.losses.loss_value import LossValue
 from simtrain.modules.base import RetrievalModule
-from simtrain.modules.seen import SeenBatch, SideTerms, TrainingSettings
-from simtrain.modules.words import Words
+from simtrain.modules.global_batch import SeenBatch, SideTerms, TrainingSettings
+from simtrain.modules.image_text_pairs import Words
 
 
 class ImageTextModule(RetrievalModule):

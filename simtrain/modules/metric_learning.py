@@ -6,10 +6,10 @@ from typing_extensions import override
 from simtrain.encoders.base import Encoder
 from simtrain.evaluation.protocol import RetrievalTask
 from simtrain.losses.false_negatives import FalseNegatives
+from simtrain.losses.loss_value import LossValue
 from simtrain.losses.metric_learning import MinedLoss
-from simtrain.losses.value import LossValue
 from simtrain.modules.base import RetrievalModule
-from simtrain.modules.seen import NO_SIDE_TERMS, SeenBatch, SideTerms, TrainingSettings
+from simtrain.modules.global_batch import NO_SIDE_TERMS, SeenBatch, SideTerms, TrainingSettings
 
 
 class MetricLearningModule(RetrievalModule):

@@ -11,7 +11,7 @@ from simtrain.encoders.base import Encoder
 from simtrain.encoders.text import TextEncoder
 from simtrain.evaluation.protocol import RetrievalTask
 from simtrain.evaluation.text_task import TextTask
-from simtrain.evaluation.worst import worst_queries
+from simtrain.evaluation.worst_queries import worst_queries
 from simtrain.training.ranks import add_up, from_first, rank
 from simtrain.training.tracking.worst_queries import WorstQuery
 

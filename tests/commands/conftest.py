@@ -10,8 +10,8 @@ from tiny_clip import make_tiny_clip
 
 from simtrain.catalog.table import Catalog
 from simtrain.commands.prepare import prepare
-from simtrain.commands.runs import Run
 from simtrain.config import PrepareConfig, RunConfig, parse_run_config
+from simtrain.runs.run import Run
 
 
 @pytest.fixture(scope="session")

@@ -12,10 +12,10 @@ from tiny_clip import make_tiny_clip
 from simtrain.catalog.progress import silent
 from simtrain.commands.export import export
 from simtrain.commands.fit import fit
-from simtrain.commands.runs import open_run
 from simtrain.commands.search import search
 from simtrain.config import RunConfig
 from simtrain.errors import BundleError, SimtrainError
+from simtrain.runs.run import open_run
 from simtrain.serving.bundle import Bundle
 from simtrain.training.checkpoints import read_module_state
 

@@ -11,22 +11,23 @@ import torch
 import yaml
 from small_runs import copied, train
 
-from simtrain.build import build_encoder
-from simtrain.build.named import named_encoder
+from simtrain.builders import build_encoder
+from simtrain.builders.encoder_names import named_encoder
 from simtrain.catalog.progress import silent
 from simtrain.catalog.store.reader import open_images
 from simtrain.catalog.table import Catalog
-from simtrain.commands import comparison_embeddings, comparison_judging
 from simtrain.commands.compare import compare
 from simtrain.commands.evaluate import evaluate
 from simtrain.commands.prepare import prepare
-from simtrain.commands.runs import Run, open_run
+from simtrain.comparison import assemble as comparison_judging
+from simtrain.comparison import embeddings as comparison_embeddings
+from simtrain.comparison.result import ComparisonReport
 from simtrain.config import CompareConfig, PrepareConfig, load_compare_config
 from simtrain.data.embedding import embed_images
 from simtrain.encoders.baseline import HistogramEncoder
 from simtrain.errors import CheckpointError, ConfigError
-from simtrain.evaluation.comparison import ComparisonReport
 from simtrain.evaluation.protocol import retrieval_task
+from simtrain.runs.run import Run, open_run
 
 NETWORK = {"kind": "timm", "model": "test_efficientnet", "weights": "none", "image_size": 32}
 FEW = ["draws=1000", "workers=0", "robustness_images=6", "pictures.map_method=pca", "pictures.queries=2"]

@@ -10,8 +10,8 @@ from typer.testing import CliRunner
 from simtrain.cli import app
 from simtrain.commands import doctor as doctors
 from simtrain.commands.doctor import Diagnosis, Finding, doctor
-from simtrain.commands.equivalence import CASES, Comparison, Measured, compared
 from simtrain.config import parse_run_config
+from simtrain.launch.ddp_equivalence import CASES, Comparison, Measured, compared
 
 
 def measured(*, loss: float = 2.0, gradient: tuple[float, ...] = (3.0, 4.0), recall: float = 0.5) -> Measured:

@@ -11,9 +11,9 @@ from simtrain.commands import export as export_module
 from simtrain.commands.evaluate import evaluate
 from simtrain.commands.export import export
 from simtrain.commands.fit import fit
-from simtrain.commands.runs import Run, open_run
 from simtrain.config import RunConfig
 from simtrain.errors import BundleError, CheckpointError
+from simtrain.runs.run import Run, open_run
 
 MakeConfig = Callable[..., RunConfig]
 

@@ -11,20 +11,20 @@ from numpy.typing import NDArray
 from tiny_clip import DIMENSIONS, make_tiny_clip
 from tiny_text import make_tiny_multilingual, make_tiny_text
 
-from simtrain.build import start_encoder
+from simtrain.builders import start_encoder
 from simtrain.catalog.progress import silent
 from simtrain.catalog.store.reader import open_images
 from simtrain.catalog.table import Catalog
-from simtrain.cli.screen import print_evaluation
+from simtrain.cli.evaluate import print_evaluation
 from simtrain.commands.evaluate import EvaluationReport, evaluate
 from simtrain.commands.fit import fit
-from simtrain.commands.judging import embed_rows
-from simtrain.commands.runs import Run, open_run
-from simtrain.commands.tuned import tuned_encoder
 from simtrain.config import RunConfig
 from simtrain.encoders.base import Encoder
-from simtrain.evaluation import closeness as closeness_module
-from simtrain.evaluation.closeness import Kept
+from simtrain.evaluation import drift as closeness_module
+from simtrain.evaluation.drift import Kept
+from simtrain.runs.evaluation import embed_rows
+from simtrain.runs.run import Run, open_run
+from simtrain.runs.tuned_encoder import tuned_encoder
 
 MakeConfig = Callable[..., RunConfig]
 

@@ -11,17 +11,17 @@ from sentence_transformers import SentenceTransformer
 from sklearn.metrics import accuracy_score, balanced_accuracy_score
 from tiny_clip import make_tiny_clip
 
-from simtrain.build import build_encoder, build_text_validation, build_validation
+from simtrain.builders import build_encoder, build_text_validation, build_validation
 from simtrain.catalog.progress import silent
 from simtrain.catalog.store.reader import open_images
 from simtrain.catalog.table import Catalog, write_catalog
-from simtrain.cli.screen import print_evaluation
+from simtrain.cli.evaluate import print_evaluation
 from simtrain.commands.evaluate import EvaluationReport, evaluate
-from simtrain.commands.judging import embed_rows
-from simtrain.commands.untouched import zero_shot_figures
 from simtrain.config import RunConfig
 from simtrain.encoders.base import Encoder
 from simtrain.errors import CatalogError, ConfigError, SimtrainError
+from simtrain.runs.evaluation import embed_rows
+from simtrain.runs.zero_shot import zero_shot_figures
 
 MakeConfig = Callable[..., RunConfig]
 Item = TypeVar("Item")

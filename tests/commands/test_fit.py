@@ -15,19 +15,19 @@ import pytest
 import torch
 import yaml
 
-from simtrain.build import build_encoder, build_validation
+from simtrain.builders import build_encoder, build_validation
 from simtrain.catalog.progress import silent
 from simtrain.catalog.store.reader import source_images
 from simtrain.catalog.table import Catalog, read_catalog, write_catalog
 from simtrain.commands.fit import fit
-from simtrain.commands.tuned import tuned_encoder
 from simtrain.config import RunConfig, dump_yaml, parse_run_config
 from simtrain.data.embedding import embed_images
 from simtrain.errors import CatalogError, CheckpointError, ConfigError, SimtrainError
-from simtrain.losses.value import LossValue
+from simtrain.losses.loss_value import LossValue
 from simtrain.modules.metric_learning import MetricLearningModule
+from simtrain.runs.tuned_encoder import tuned_encoder
 from simtrain.training.checkpoints import read_module_state
-from simtrain.training.progress import read_metrics
+from simtrain.training.epoch_table import read_metrics
 
 MakeConfig = Callable[..., RunConfig]
 

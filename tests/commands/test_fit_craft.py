@@ -18,15 +18,15 @@ from simtrain.catalog.table import Catalog, write_catalog
 from simtrain.commands.evaluate import evaluate
 from simtrain.commands.export import export
 from simtrain.commands.fit import fit
-from simtrain.commands.runs import open_run
-from simtrain.commands.trainer import _out_of_memory
-from simtrain.commands.tuned import tuned_encoder
 from simtrain.config import RunConfig
 from simtrain.data.embedding import embed_images
 from simtrain.errors import CatalogError, CheckpointError, ConfigError
 from simtrain.modules.simclr import SimCLRModule
+from simtrain.runs.run import open_run
+from simtrain.runs.trainer import _out_of_memory
+from simtrain.runs.tuned_encoder import tuned_encoder
 from simtrain.training.checkpoints import read_module_state
-from simtrain.training.progress import read_metrics
+from simtrain.training.epoch_table import read_metrics
 
 MakeConfig = Callable[..., RunConfig]
 VIT = {"kind": "timm", "model": "test_vit", "weights": "none", "image_size": 32}
@@ -77,7 +77,7 @@ def test_low_rank_factors_learn_and_are_added_to_the_weights(make_config: MakeCo
 
 
 def tuned_shape(config: RunConfig) -> torch.nn.Module:
-    from simtrain.build import build_encoder
+    from simtrain.builders import build_encoder
 
     return build_encoder(config.encoder, load=False)
 
@@ -97,7 +97,7 @@ def untouched(config: RunConfig) -> dict[str, torch.Tensor]:
     """Random weights as a run of that seed begins with."""
     import pytorch_lightning as pl
 
-    from simtrain.build import build_encoder
+    from simtrain.builders import build_encoder
 
     pl.seed_everything(config.seed, workers=True, verbose=False)
     return {name: value.clone() for name, value in build_encoder(config.encoder, load=True).state_dict().items()}

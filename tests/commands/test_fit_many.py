@@ -20,7 +20,7 @@ from simtrain.commands.fit import fit
 from simtrain.config import RunConfig, dump_yaml
 from simtrain.errors import ConfigError, SimtrainError
 from simtrain.training.checkpoints import read_module_state
-from simtrain.training.progress import read_metrics
+from simtrain.training.epoch_table import read_metrics
 from simtrain.training.ranks import LostRankError
 
 pytestmark = pytest.mark.slow

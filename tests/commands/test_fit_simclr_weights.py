@@ -20,19 +20,19 @@ from small_runs import copied, sweep, train
 from tiny_text import make_tiny_text
 from torch import Tensor
 
-from simtrain.build import empty_encoder
+from simtrain.builders import empty_encoder
 from simtrain.catalog.progress import silent
 from simtrain.catalog.table import Catalog
 from simtrain.commands.evaluate import evaluate
 from simtrain.commands.export import export
-from simtrain.commands.first_encoder import settle
 from simtrain.commands.fit import fit
-from simtrain.commands.runs import Run, open_run
 from simtrain.commands.search import search
-from simtrain.commands.tuned import tuned_encoder
 from simtrain.config import RunConfig
 from simtrain.encoders.simclr_formats import Source
 from simtrain.errors import CheckpointError
+from simtrain.runs.initial_encoder import settle
+from simtrain.runs.run import Run, open_run
+from simtrain.runs.tuned_encoder import tuned_encoder
 from simtrain.serving.bundle import Bundle
 from simtrain.training.checkpoints import read_module_state
 

@@ -16,7 +16,7 @@ from simtrain.commands.fit import fit
 from simtrain.config import RunConfig
 from simtrain.errors import SimtrainError
 from simtrain.training.checkpoints import read_module_state
-from simtrain.training.progress import read_metrics
+from simtrain.training.epoch_table import read_metrics
 
 MakeConfig = Callable[..., RunConfig]
 IMAGE_TEXT = {

@@ -15,17 +15,17 @@ from small_runs import again, sweep
 from simtrain.catalog.progress import silent
 from simtrain.catalog.store.reader import open_images, source_images
 from simtrain.catalog.table import Catalog
-from simtrain.commands import interpolation_record
-from simtrain.commands.interpolation_report import best_within
-from simtrain.commands.judging import embed_rows
-from simtrain.commands.prepared_images import prepare_images
-from simtrain.commands.runs import Run, write_json
-from simtrain.commands.tuned import tuned_encoder
+from simtrain.data.preloaded_images import prepare_images
 from simtrain.encoders.preprocessing import Preprocessing
 from simtrain.errors import CatalogError, CheckpointError, SimtrainError
 from simtrain.evaluation.protocol import retrieval_task
 from simtrain.evaluation.text_task import text_task
-from simtrain.evaluation.tradeoff_plot import TradeOffPoint
+from simtrain.interpolation.plot import TradeOffPoint
+from simtrain.interpolation.result import best_within
+from simtrain.runs import interpolation_record
+from simtrain.runs.evaluation import embed_rows
+from simtrain.runs.run import Run, write_json
+from simtrain.runs.tuned_encoder import tuned_encoder
 
 ENDS = {"interpolation.json", "interpolation.png"}
 
@@ -125,7 +125,7 @@ def test_a_second_sweep_replaces_the_first(norms_run: Run):
 
 def test_large_catalogues_are_read_for_each_mix(norms_run: Run, monkeypatch: pytest.MonkeyPatch):
     once = sweep(norms_run)
-    monkeypatch.setattr("simtrain.commands.mix_sweep.MOST_BYTES", 1000)
+    monkeypatch.setattr("simtrain.interpolation.sweep.MOST_BYTES", 1000)
     assert sweep(norms_run).to_dict() == once.to_dict()
 
 

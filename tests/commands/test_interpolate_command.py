@@ -9,7 +9,7 @@ import pytest
 from small_runs import choose, sweep
 
 from simtrain import cli
-from simtrain.commands.runs import Run
+from simtrain.runs.run import Run
 
 Command = Callable[..., tuple[int, str, str]]
 

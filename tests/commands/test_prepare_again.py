@@ -88,7 +88,7 @@ def forbid_decoding(monkeypatch: pytest.MonkeyPatch) -> None:
     def decode(*_: object, **__: object) -> None:
         raise AssertionError("an image was read again")
 
-    monkeypatch.setattr("simtrain.catalog.inspection.chunks.decode_image", decode)
+    monkeypatch.setattr("simtrain.catalog.inspection.read_worker.decode_image", decode)
     monkeypatch.setattr("simtrain.catalog.images.decode_image", decode)
 
 

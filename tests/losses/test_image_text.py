@@ -17,7 +17,7 @@ from torch import Tensor
 
 from simtrain.losses import image_text
 from simtrain.losses.image_text import image_text_loss, sigmoid_loss
-from simtrain.losses.keeping import distillation_loss
+from simtrain.losses.start_regularisation import distillation_loss
 
 SCALES = (1.0, 14.3, 100.0)
 GROUPS = ([0, 1, 2, 3, 4, 5, 6], [3, 3, 0, 9, 0, 3, 7], [2, -1, 2, -1, 5, 5, -1], [4] * 7, [-1] * 7)
@@ -306,7 +306,7 @@ def test_wrong_input_is_named(call: Callable[[], Tensor], message: str) -> None:
 MEMORY = """
 import resource, torch
 from simtrain.losses.image_text import image_text_loss, sigmoid_loss
-from simtrain.losses.keeping import distillation_loss
+from simtrain.losses.start_regularisation import distillation_loss
 torch.set_num_threads(1)
 def run(count):
     images, texts = (torch.randn(count, 8, requires_grad=True) for _ in range(2))

@@ -13,9 +13,9 @@ from pytorch_metric_learning import distances, losses, miners
 from torch import Tensor
 
 from simtrain.losses.false_negatives import FalseNegatives, PairMask
+from simtrain.losses.loss_value import LossValue
 from simtrain.losses.memory import CrossBatchMemory
 from simtrain.losses.metric_learning import triplet_loss
-from simtrain.losses.value import LossValue
 
 DISTANCES = ("cosine", "euclidean")
 MINERS = ("batch_hard", "semi_hard", "hard_negatives", "all")

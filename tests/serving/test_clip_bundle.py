@@ -17,7 +17,7 @@ from PIL import Image
 from sentence_transformers import SentenceTransformer
 from tiny_clip import CONTEXT, make_tiny_clip
 
-from simtrain.build import build_encoder, empty_encoder
+from simtrain.builders import build_encoder, empty_encoder
 from simtrain.config import ClipConfig
 from simtrain.encoders.clip import ClipEncoder
 from simtrain.errors import BundleError

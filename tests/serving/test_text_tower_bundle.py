@@ -21,7 +21,7 @@ from sentence_transformers import SentenceTransformer
 from tiny_clip import DIMENSIONS, make_tiny_clip
 from tiny_text import LONGEST, make_tiny_multilingual, make_tiny_text
 
-from simtrain.build import build_encoder, empty_encoder
+from simtrain.builders import build_encoder, empty_encoder
 from simtrain.commands.search import search
 from simtrain.config import EncoderConfig
 from simtrain.encoders.base import Encoder

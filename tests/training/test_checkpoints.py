@@ -19,7 +19,7 @@ from typing_extensions import override
 
 from simtrain.errors import CheckpointError
 from simtrain.training.checkpoints import BEST, LAST, BestAndLast, WholeFileIO, read_module_state
-from simtrain.training.progress import METRICS_FILE, EpochLog, read_metrics
+from simtrain.training.epoch_table import METRICS_FILE, EpochLog, read_metrics
 
 State = Mapping[str, Tensor]
 pytestmark = [

@@ -4,8 +4,8 @@ import pytest
 import rank_workflows
 import torch
 
-from simtrain.commands.launching import run_on_each
 from simtrain.errors import SimtrainError
+from simtrain.launch.processes import run_on_each
 from simtrain.training.ranks import Ranks, launched_ranks
 
 pytestmark = pytest.mark.slow

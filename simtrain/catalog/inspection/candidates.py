@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simtrain.catalog.inspection.descriptions import (
+from simtrain.catalog.inspection.dct_descriptor import (
     CROPS,
     NUDGES,
     STEPS,

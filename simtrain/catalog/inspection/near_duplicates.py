@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from simtrain.catalog.inspection.alignment import misfits
 from simtrain.catalog.inspection.candidates import CandidateSearch
-from simtrain.catalog.inspection.descriptions import CROPS
+from simtrain.catalog.inspection.dct_descriptor import CROPS
 from simtrain.catalog.inspection.fingerprint import FINGERPRINT_BYTES, fingerprint, is_plain, mirror_images
 from simtrain.catalog.progress import Progress, silent
 

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from simtrain.catalog.inspection.chunks import FACTS_SUFFIX, NOT_THERE, UNOPENED, Chunk, SourceFile, read_chunk
+from simtrain.catalog.inspection.read_worker import FACTS_SUFFIX, NOT_THERE, UNOPENED, Chunk, SourceFile, read_chunk
 from simtrain.catalog.progress import Progress
 from simtrain.catalog.staging import UnfinishedError
 from simtrain.catalog.store.layout import FACTS, Record, StoreSettings

@@ -12,8 +12,8 @@ from simtrain.catalog.sources.archive import unpack_archive
 from simtrain.catalog.sources.embedded import embedded_columns, embedded_files, extract_embedded
 from simtrain.catalog.sources.fashion_mnist import write_fashion_mnist
 from simtrain.catalog.sources.folder import read_folder
+from simtrain.catalog.sources.generated import Making, stats_of
 from simtrain.catalog.sources.kaggle import DIGIKALA, download_kaggle
-from simtrain.catalog.sources.made import Making, stats_of
 from simtrain.catalog.sources.source import Source
 from simtrain.catalog.sources.table_file import TABLE_SUFFIXES
 from simtrain.catalog.sources.table_source import read_table_source
@@ -187,7 +187,7 @@ def _draw_synthetic(name: str, *, config: PrepareConfig, opening: Opening) -> Pa
     made_from: dict[str, Any] = {"synthetic": products, **config.synthetic.model_dump(), "seed": config.seed}
 
     def make(folder: Path) -> None:
-        from simtrain.catalog.synthetic import write_synthetic_catalog  # what draws is needed by no other source
+        from simtrain.synthetic import write_synthetic_catalog  # what draws is needed by no other source
 
         try:
             write_synthetic_catalog(

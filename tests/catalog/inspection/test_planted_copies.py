@@ -8,8 +8,8 @@ import pytest
 from numpy.typing import NDArray
 
 from simtrain.catalog.inspection.near_duplicates import FINGERPRINT_BYTES, fingerprint, near_duplicates
-from simtrain.catalog.synthetic.products import synthetic_products
-from simtrain.catalog.synthetic.render import render_view
+from simtrain.synthetic.products import synthetic_products
+from simtrain.synthetic.render import render_view
 
 Picture = NDArray[np.uint8]
 PRODUCTS = 40

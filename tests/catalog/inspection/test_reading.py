@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from simtrain.catalog.inspection import reading
-from simtrain.catalog.inspection.chunks import Chunk, inspect_file, read_chunk
+from simtrain.catalog.inspection.read_worker import Chunk, inspect_file, read_chunk
 from simtrain.catalog.inspection.reading import Reading, facts_agree, list_files, read_files
 from simtrain.catalog.progress import Item, Progress, silent
 from simtrain.catalog.store.layout import Record, StoreSettings

@@ -1,0 +1,50 @@
+"""Has an encoder the last word on near duplicates."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from simtrain.builders import build_encoder
+from simtrain.catalog.inspection.duplicates import Pair
+from simtrain.catalog.progress import Progress
+from simtrain.catalog.store.reader import SourceImages
+from simtrain.config import EncoderConfig
+from simtrain.data.datasets import worker_count
+from simtrain.data.embedding import embed_images, inference_device
+
+_BATCH_SIZE = 64
+
+
+def confirmed_pairs(
+    pairs: Sequence[Pair],
+    paths: Sequence[Path],
+    *,
+    encoder: EncoderConfig,
+    similarity: float,
+    progress: Progress,
+) -> list[Pair]:
+    """The pairs whose embeddings have a cosine of `similarity` or more, which takes the place of theirs.
+
+    Args:
+        pairs: Candidates, as rows of `paths`.
+        paths: The image files.
+        encoder: Which one.
+        similarity: Above 0 to 1.
+        progress: Shows how far the embedding is.
+    """
+    rows = sorted({row for one, other, _, _ in pairs for row in (one, other)})
+    place = {row: position for position, row in enumerate(rows)}
+    embeddings = embed_images(
+        build_encoder(encoder, load=True),
+        SourceImages(paths=list(paths)),
+        rows,
+        batch_size=_BATCH_SIZE,
+        workers=worker_count(None, sharing=1),
+        device=inference_device("auto"),
+        progress=progress,
+    )
+    confirmed = []
+    for one, other, _, mirrored in pairs:
+        cosine = float(embeddings[place[one]] @ embeddings[place[other]])
+        if cosine >= similarity:
+            confirmed.append((one, other, cosine, mirrored))
+    return confirmed

@@ -1,0 +1,200 @@
+"""From configuration to the objective around an encoder."""
+
+from typing import assert_never
+
+import torch
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.dropout import _DropoutNd
+
+from simtrain.builders.auxiliary_losses import side_terms
+from simtrain.builders.training_inputs import TrainingFacts
+from simtrain.config import (
+    FalseNegativesConfig,
+    ImageTextConfig,
+    MemoryConfig,
+    MetricLearningConfig,
+    ObjectiveConfig,
+    RunConfig,
+    SimCLRConfig,
+    TripletConfig,
+)
+from simtrain.config.objective import ProjectionHeadConfig
+from simtrain.encoders.base import Encoder
+from simtrain.errors import ConfigError
+from simtrain.evaluation.protocol import RetrievalTask
+from simtrain.losses.false_negatives import FalseNegatives
+from simtrain.losses.memory import CrossBatchMemory
+from simtrain.losses.metric_learning import named_loss, triplet_loss
+from simtrain.modules.base import RetrievalModule
+from simtrain.modules.global_batch import SideTerms, TrainingSettings
+from simtrain.modules.heads import projection_head
+from simtrain.modules.image_text import ImageTextModule
+from simtrain.modules.metric_learning import MetricLearningModule
+from simtrain.modules.simclr import SimCLRModule, SimCLRSettings
+from simtrain.training.optim import OptimizerSettings
+from simtrain.training.ranks import rank_count
+
+
+def build_module(
+    config: RunConfig, *, encoder: Encoder, facts: TrainingFacts, validation: RetrievalTask | None
+) -> RetrievalModule:
+    """The objective around an encoder.
+
+    Args:
+        config: Which objective.
+        encoder: What is fine-tuned.
+        facts: About the training images.
+        validation: What each epoch is scored on, or None.
+
+    Raises:
+        ConfigError: for a loss that does not exist, epochs for new layers only where there are none, or settings that
+            exclude each other on this network.
+    """
+    trainer = config.trainer
+    _check_batch_norm(config, encoder)
+    _check_recomputation(config, encoder)
+    settings = TrainingSettings(
+        optimizer=OptimizerSettings(**config.optimizer.model_dump(exclude={"gradient_clip_norm"})),
+        head_only_epochs=trainer.head_only_epochs,
+        freeze_batch_norm=trainer.freeze_batch_norm,
+        freeze=trainer.freeze,
+        ema_decay=trainer.ema_decay,
+        micro_batch_size=config.data.micro_batch_size,
+        seed=config.seed,
+        worst_queries=config.tracking.worst_queries,
+    )
+    side = side_terms(config, encoder=encoder, facts=facts)
+    module = _objective(config.objective, encoder=encoder, facts=facts, settings=settings, task=validation, side=side)
+    if trainer.activation_checkpointing:
+        encoder.checkpoint_activations()
+    if trainer.compile:
+        encoder.compile_network()
+    if settings.head_only_epochs and not module.new_parameters():
+        hint = "set it to 0, or add an objective.projection_head or encoder.embedding_size"
+        raise ConfigError(f"trainer.head_only_epochs: got {settings.head_only_epochs}, but no layer is new; {hint}")
+    return module
+
+
+def wants_reference(config: RunConfig) -> bool:
+    """Whether the loss compares training images under the untouched encoder."""
+    objective = config.objective
+    return not isinstance(objective, ImageTextConfig) and objective.false_negatives.max_similarity is not None
+
+
+def _objective(
+    objective: ObjectiveConfig,
+    *,
+    encoder: Encoder,
+    facts: TrainingFacts,
+    settings: TrainingSettings,
+    task: RetrievalTask | None,
+    side: SideTerms,
+) -> RetrievalModule:
+    if isinstance(objective, ImageTextConfig):
+        assert side.words is not None
+        return ImageTextModule(words=side.words, encoder=encoder, settings=settings, validation=task, side=side)
+    false_negatives = _false_negatives(objective.false_negatives, facts)
+    match objective:
+        case SimCLRConfig():
+            return SimCLRModule(
+                objective=SimCLRSettings(
+                    temperature=objective.temperature,
+                    decoupled=objective.decoupled,
+                    label_weight=objective.label_weight,
+                    false_negatives=false_negatives,
+                ),
+                encoder=encoder,
+                head=_head(objective.projection_head, encoder=encoder),
+                settings=settings,
+                validation=task,
+                side=side,
+            )
+        case TripletConfig():
+            head = None
+            loss = triplet_loss(
+                margin=objective.margin,
+                distance=objective.distance,
+                miner=objective.miner,
+                memory=_memory(objective.memory, size=encoder.embedding_size),
+            )
+        case MetricLearningConfig():
+            mlp, miner = objective.projection_head, objective.miner
+            head = _head(mlp, encoder=encoder)
+            size = mlp.output_size if mlp is not None else encoder.embedding_size
+            loss = named_loss(
+                loss=objective.loss.name,
+                loss_parameters=objective.loss.parameters,
+                miner=miner.name if miner is not None else None,
+                miner_parameters=miner.parameters if miner is not None else {},
+                classes=facts.groups,
+                embedding_size=size,
+                memory=_memory(objective.memory, size=size),
+            )
+        case _:
+            assert_never(objective)
+    return MetricLearningModule(
+        mined_loss=loss,
+        false_negatives=false_negatives,
+        encoder=encoder,
+        head=head,
+        settings=settings,
+        validation=task,
+        side=side,
+    )
+
+
+def _false_negatives(config: FalseNegativesConfig, facts: TrainingFacts) -> FalseNegatives | None:
+    groups = facts.duplicate_groups if config.duplicate_groups and bool((facts.duplicate_groups >= 0).any()) else None
+    if groups is None and config.max_similarity is None:
+        return None
+    return FalseNegatives(duplicate_groups=groups, reference=facts.reference, max_similarity=config.max_similarity)
+
+
+def _memory(config: MemoryConfig | None, *, size: int) -> CrossBatchMemory | None:
+    if config is None:
+        return None
+    return CrossBatchMemory(size=config.size, embedding_size=size, start_step=config.start_step)
+
+
+def _check_batch_norm(config: RunConfig, encoder: Encoder) -> None:
+    if rank_count() > 1 and not config.trainer.freeze_batch_norm and _has_batch_norm(encoder):
+        raise ConfigError(
+            f"trainer.freeze_batch_norm: false, but each of {rank_count()} devices would learn statistics of its own "
+            "share of the batch; set it to true, or trainer.devices=1"
+        )
+
+
+def _has_batch_norm(encoder: Encoder) -> bool:
+    return any(isinstance(part, _BatchNorm) for part in encoder.modules())
+
+
+def _check_recomputation(config: RunConfig, encoder: Encoder) -> None:
+    """What is computed twice has to come out alike: BatchNorm would count twice, compiled dropout draws anew."""
+    twice = {
+        "data.micro_batch_size": config.data.micro_batch_size is not None,
+        "trainer.activation_checkpointing": config.trainer.activation_checkpointing,
+    }
+    for name in (name for name, wanted in twice.items() if wanted):
+        if not config.trainer.freeze_batch_norm and _has_batch_norm(encoder):
+            raise ConfigError(
+                f"{name}: passes images through the network twice, which BatchNorm's statistics do not bear; "
+                "set trainer.freeze_batch_norm=true"
+            )
+        if config.trainer.compile and any(_drops(part) for part in encoder.modules()):
+            raise ConfigError(
+                f"{name}: passes images through the network twice, and compiled dropout would differ; "
+                "set trainer.compile=false"
+            )
+
+
+def _drops(part: torch.nn.Module) -> bool:
+    share = getattr(part, "p", None) if isinstance(part, _DropoutNd) else getattr(part, "drop_prob", None)
+    return bool(share)
+
+
+def _head(config: ProjectionHeadConfig | None, *, encoder: Encoder) -> torch.nn.Module | None:
+    if config is None:
+        return None
+    return projection_head(
+        input_size=encoder.embedding_size, hidden_size=config.hidden_size, output_size=config.output_size
+    )

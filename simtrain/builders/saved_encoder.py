@@ -1,0 +1,99 @@
+"""What a run keeps of its encoder's start, and encoders that are built from a folder instead of from names.
+
+The weights and models that a configuration names may be gone, or be others, when a run goes on, is mixed with its start
+or is exported.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, cast
+
+from pydantic import TypeAdapter
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+
+from simtrain.builders.encoder import build_encoder, plain_config
+from simtrain.config import ClipConfig, EncoderConfig, TwoTowersConfig
+from simtrain.encoders.base import Encoder
+from simtrain.encoders.preprocessing import Preprocessing
+from simtrain.encoders.text import FolderEncoder, TextFolderEncoder
+from simtrain.errors import CheckpointError, first_line
+
+_FOLDER = "encoder"
+_WEIGHTS_FILE = "weights.safetensors"
+_MODULES_FILE = "modules.json"  # by which sentence-transformers knows its folders
+_TEXT_FOLDER = "text_tower"
+
+
+def keep_encoder(encoder: Encoder, run_folder: Path) -> None:
+    """Put the encoder as it is, low-rank factors folded in, into a run's folder: `encoder/`.
+
+    An encoder whose library has a folder format of its own is written in it, any other as `weights.safetensors`; a
+    text tower that is a model of its own goes beside that, as `text_tower/`.
+
+    Raises:
+        CheckpointError: if it cannot be written.
+    """
+    folder, plain = run_folder / _FOLDER, encoder.merged()
+    try:
+        folder.mkdir(exist_ok=True)
+        if isinstance(plain, FolderEncoder):
+            cast(FolderEncoder, plain).save_folder(folder)
+        else:
+            weights = {name: value.detach().cpu().contiguous() for name, value in plain.state_dict().items()}
+            (folder / _WEIGHTS_FILE).write_bytes(save(weights))
+        if isinstance(plain, TextFolderEncoder) and plain.has_text_folder:
+            plain.save_text_folder(folder / _TEXT_FOLDER)
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"{folder}: cannot be written: {first_line(error)}") from None
+
+
+def kept_config(config: EncoderConfig, run_folder: Path) -> EncoderConfig:
+    """The configuration of a run's encoder that names what `keep_encoder` put into its folder, where it did."""
+    folder = run_folder / _FOLDER
+    kept: dict[str, str] = {}
+    if isinstance(config, ClipConfig) and folder.is_dir():
+        kept["model"] = str(folder)
+    if (folder / _TEXT_FOLDER).is_dir():
+        match config:
+            case ClipConfig(text_model=str()):
+                kept["text_model"] = str(folder / _TEXT_FOLDER)
+            case TwoTowersConfig():
+                kept["text"] = str(folder / _TEXT_FOLDER)
+    return config.model_copy(update=kept)
+
+
+def start_encoder(config: EncoderConfig, run_folder: Path) -> Encoder:
+    """The encoder as it was before the run's first step, without low-rank factors, from the run's folder alone.
+
+    Args:
+        config: The run's.
+        run_folder: Where `keep_encoder` was.
+
+    Raises:
+        CheckpointError: if it is not there, or of another encoder.
+    """
+    folder = run_folder / _FOLDER
+    path = folder / (_MODULES_FILE if isinstance(config, ClipConfig) else _WEIGHTS_FILE)
+    if not path.is_file():
+        raise CheckpointError(f"{path}: missing: the weights that the run began with were not kept; begin it again")
+    encoder = build_encoder(plain_config(kept_config(config, run_folder)), load=False)
+    if not isinstance(encoder, FolderEncoder):
+        try:
+            encoder.load_state_dict(load_file(path))
+        except (OSError, SafetensorError, RuntimeError) as error:
+            raise CheckpointError(f"{path}: not the weights of this encoder: {_reason(error)}") from None
+    return encoder
+
+
+def empty_encoder(config: Mapping[str, Any], preprocessing: Preprocessing) -> Encoder:
+    """The encoder that a bundle's manifest describes, for weights that the bundle holds."""
+    schema: TypeAdapter[EncoderConfig] = TypeAdapter(EncoderConfig)
+    encoder = build_encoder(schema.validate_python(config), load=False)
+    encoder.preprocessing = preprocessing
+    return encoder
+
+
+def _reason(error: Exception) -> str:
+    """The last line of an exception's message: torch begins with what it was doing."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[-1].strip()[:160]

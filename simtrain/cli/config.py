@@ -1,0 +1,26 @@
+"""`simtrain config`: arguments and output."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from simtrain.cli.arguments import SetOption
+from simtrain.errors import SimtrainError
+
+
+def show_config(
+    config: Annotated[Path | None, typer.Argument(metavar="CONFIG.yaml", help="The run's YAML.")] = None,
+    overrides: SetOption = None,
+    schema: Annotated[bool, typer.Option("--schema", help="Print the JSON schema, for editors.")] = False,
+) -> None:
+    """Print a configuration with every default filled in, or its JSON schema."""
+    from simtrain.config import RunConfig, dump_yaml, load_run_config
+
+    if schema:
+        print(json.dumps(RunConfig.model_json_schema(), indent=2))
+    elif config is None:
+        raise SimtrainError("config: give a CONFIG.yaml, or --schema")
+    else:
+        print(dump_yaml(load_run_config(config, overrides or [])), end="")

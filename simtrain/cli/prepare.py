@@ -1,0 +1,32 @@
+"""`simtrain prepare`: arguments and output."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from simtrain.cli.arguments import SetOption
+from simtrain.cli.console import progress
+
+
+def prepare(
+    source: Annotated[
+        str,
+        typer.Argument(
+            help="Folder of images, .csv or .parquet table, synthetic[:PRODUCTS], kaggle:OWNER/NAME, digikala, "
+            "fashion-mnist[:FOLDER]."
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for the catalogue.")],
+    config: Annotated[Path | None, typer.Option(help="YAML with settings; the defaults do without.")] = None,
+    fix: Annotated[bool, typer.Option("--fix", help="Apply the safe remedies, and record them.")] = False,
+    overrides: SetOption = None,
+) -> None:
+    """Read, verify, deduplicate, split and store images as a catalogue."""
+    from simtrain.commands.prepare import prepare as run_prepare
+    from simtrain.config import load_prepare_config
+
+    settings = load_prepare_config(config, overrides or [])
+    report = run_prepare(source, out=out, config=settings, fix=fix, progress=progress())
+    for line in report.lines():
+        print(line)

@@ -1,0 +1,1 @@
+"""Encoders compared on the same queries: candidates, protocol, scores, verdicts, the report."""

@@ -1,0 +1,245 @@
+"""Who takes part in a comparison: encoders as they come, what runs began with, and what they have become."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import torch
+
+from simtrain.builders import build_encoder, found_weights, start_encoder
+from simtrain.builders.encoder_names import is_configuration, named_encoder
+from simtrain.comparison.result import EncoderKind
+from simtrain.config import CompareConfig, EncoderConfig, TwoTowersConfig, differences
+from simtrain.encoders.base import Encoder
+from simtrain.encoders.weights import names_a_file
+from simtrain.errors import CheckpointError
+from simtrain.runs.interpolation_record import chosen_alpha
+from simtrain.runs.run import Run
+from simtrain.runs.tuned_encoder import tuned_encoder
+
+_OF_ONE_TRAINING = (
+    "run:",
+    "checkpoints:",
+    "catalog:",
+    "seed:",
+    "fold:",
+    "tracking.",
+    "data.workers:",
+    "evaluation.batch_size:",
+)
+"""Keys in which the runs of one training may differ: repeated with other seeds, on other folds, on other machines."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Member:
+    """One set of weights of a contender.
+
+    Attributes:
+        fold: Whose test split it may be judged on; None: any.
+        build: Gives the encoder.
+        details: Gives, once the encoder could be built, what is recorded of it.
+    """
+
+    fold: int | None
+    build: Callable[[], Encoder]
+    details: Callable[[], dict[str, Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contender:
+    """An encoder of a comparison.
+
+    Attributes:
+        name: Unique.
+        kind: What it is.
+        words: The same for a person.
+        required: Whether the comparison ends if it cannot be had.
+        seeds: For each training repeated with another seed, its members: one for each fold, or one for all.
+    """
+
+    name: str
+    kind: EncoderKind
+    words: str
+    required: bool
+    seeds: tuple[tuple[Member, ...], ...]
+
+    def details(self) -> dict[str, Any]:
+        """For the record."""
+        members = [member.details() for members in self.seeds for member in members]
+        return members[0] if len(members) == 1 else {"trainings": members}
+
+
+@dataclass
+class _Training:
+    """Runs that differ in seed and fold alone."""
+
+    runs: list[Run] = field(default_factory=list)
+
+
+def contenders(config: CompareConfig, runs: Sequence[Run]) -> list[Contender]:
+    """Encoders as they come, then starts of runs, then runs; no weights are read yet.
+
+    Raises:
+        ConfigError: for a name that is none.
+        CheckpointError: for runs of one training that are not the same folds with each seed.
+    """
+    named = [_off_the_shelf(name, named_encoder(name), seed=config.seed) for name in config.encoders]
+    trainings = _trainings(runs)
+    folds = sorted({run.config.fold for run in runs if run.config.fold is not None})
+    for training in trainings:
+        _check_grid(training, folds=folds)
+    starts = [_start(training) for training in trainings] if config.starts else []
+    return [*named, *starts, *(_tuned(training) for training in trainings)]
+
+
+def folds_of(runs: Sequence[Run]) -> tuple[int, ...]:
+    """The folds that runs are of, ascending; empty: the catalogue's own splits.
+
+    Raises:
+        CheckpointError: if some runs are of folds and others are not.
+    """
+    folds = {run.config.fold for run in runs}
+    if None in folds and len(folds) > 1:
+        whole = next(run for run in runs if run.config.fold is None)
+        part = next(run for run in runs if run.config.fold is not None)
+        raise CheckpointError(
+            f"--run: {part.folder.name} is of fold {part.config.fold} and {whole.folder.name} of the catalogue's own "
+            "splits; compare them one after the other"
+        )
+    return tuple(sorted(fold for fold in folds if fold is not None))
+
+
+def _off_the_shelf(name: str, encoder: EncoderConfig, *, seed: int) -> Contender:
+    def build() -> Encoder:
+        torch.manual_seed(seed)  # layers without pretrained weights are the same in each comparison
+        return build_encoder(encoder, load=True)
+
+    def details() -> dict[str, Any]:
+        found = found_weights(encoder)
+        return {"encoder": encoder.model_dump(mode="json"), "weights": None if found is None else found.to_dict()}
+
+    member = Member(fold=None, build=build, details=details)
+    shown = Path(name).name if is_configuration(name) else name
+    return Contender(name=shown, kind="off_the_shelf", words=_words(encoder), required=False, seeds=((member,),))
+
+
+def _words(encoder: EncoderConfig) -> str:
+    if isinstance(encoder, TwoTowersConfig):
+        return f"{_words(encoder.image)}; joined with the texts of {PurePosixPath(encoder.text).name}"
+    plain = encoder.model_dump(mode="json")
+    weights = plain.get("weights")
+    if weights is not None:
+        plain["weights"] = PurePosixPath(weights).name if names_a_file(weights) else f"weights {weights}"
+    shown = [str(plain[key]) for key in ("model", "space", "weights") if plain.get(key)]
+    size = f"{plain['image_size']} px" if plain.get("image_size") else ""
+    return ", ".join(part for part in (plain["kind"], *shown, size) if part)
+
+
+def _trainings(runs: Sequence[Run]) -> list[_Training]:
+    found: list[_Training] = []
+    for run in runs:
+        for training in found:
+            if _is_repeated(training.runs[0], run):
+                training.runs.append(run)
+                break
+        else:
+            found.append(_Training(runs=[run]))
+    return found
+
+
+def _is_repeated(one: Run, other: Run) -> bool:
+    """Whether two runs are the same training, with another seed or on another fold."""
+    changed = differences(one.config, other.config)
+    told_apart = any(line.startswith(("seed:", "fold:")) for line in changed)
+    free = (*_OF_ONE_TRAINING, "init_from:") if told_apart else _OF_ONE_TRAINING  # each fold has a chain of its own
+    return all(line.startswith(free) for line in changed)
+
+
+def _check_grid(training: _Training, *, folds: Sequence[int]) -> None:
+    """Each seed of a training has one run, or one for each fold."""
+    name = training.runs[0].folder.name
+    for seed, runs in _by_seed(training).items():
+        there = [run.config.fold for run in runs]
+        missing = [fold for fold in folds if fold not in there]
+        if missing:
+            raise CheckpointError(
+                f"--run: {name} with seed {seed} has no run of fold {missing[0]}; name one for each fold"
+            )
+        if len(set(there)) < len(there):
+            raise CheckpointError(
+                f"--run: {' and '.join(run.folder.name for run in runs)} are the same training with seed {seed}; name "
+                "one of them, or train with another --set seed"
+            )
+
+
+def _by_seed(training: _Training) -> dict[int, list[Run]]:
+    seeds: dict[int, list[Run]] = {}
+    for run in training.runs:
+        seeds.setdefault(run.config.seed, []).append(run)
+    return seeds
+
+
+def _members(training: _Training, member: Callable[[Run], Member]) -> tuple[tuple[Member, ...], ...]:
+    """Of each seed, by fold."""
+    seeds = sorted(_by_seed(training).items())
+    return tuple(tuple(member(run) for run in sorted(runs, key=lambda run: run.config.fold or 0)) for _, runs in seeds)
+
+
+def _tuned(training: _Training) -> Contender:
+    first = training.runs[0]
+    words = [f"{_words(first.config.encoder)}, tuned with {first.config.objective.kind}"]
+    if len(training.runs) > 1:
+        words.append(f"of {', '.join(run.folder.name for run in training.runs)}")
+    shares = {chosen_alpha(run.folder) for run in training.runs} - {1.0}
+    if shares:
+        words.append(f"mixed with its start, alpha {', '.join(f'{share:g}' for share in sorted(shares))}")
+    return Contender(
+        name=first.folder.name,
+        kind="run",
+        words="; ".join(words),
+        required=True,
+        seeds=_members(training, _tuned_member),
+    )
+
+
+def _tuned_member(run: Run) -> Member:
+    def build() -> Encoder:
+        return tuned_encoder(run.config, run.folder, alpha=None)
+
+    details = {
+        "run": run.folder.name,
+        "fold": run.config.fold,
+        "seed": run.config.seed,
+        "alpha": chosen_alpha(run.folder),
+        "encoder": run.config.encoder.model_dump(mode="json"),
+        "objective": run.config.objective.model_dump(mode="json"),
+    }
+    return Member(fold=run.config.fold, build=build, details=lambda: details)
+
+
+def _start(training: _Training) -> Contender:
+    first = training.runs[0]
+    began = f"what {first.folder.name} began with"
+    if len(_by_seed(training)) > 1:
+        began += f", with seed {min(_by_seed(training))} alone"
+    chained = first.config.init_from is not None
+    if chained:
+        began += f" (weights of {first.config.init_from}, so that a run has trained it)"
+    return Contender(
+        name=f"start_of_{first.folder.name}",
+        kind="run" if chained else "off_the_shelf",
+        required=False,
+        words=f"{_words(first.config.encoder)}; {began}",
+        seeds=_members(training, _start_member)[:1],
+    )
+
+
+def _start_member(run: Run) -> Member:
+    def build() -> Encoder:
+        return start_encoder(run.config.encoder, run.folder)
+
+    details = {"start_of": run.folder.name, "encoder": run.config.encoder.model_dump(mode="json")}
+    return Member(fold=run.config.fold, build=build, details=lambda: details)

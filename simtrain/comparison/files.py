@@ -1,0 +1,43 @@
+"""A comparison's files: figures as JSON, everything as a page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import simplejpeg
+
+from simtrain.catalog.store.reader import open_images
+from simtrain.catalog.store.reduction import reduced
+from simtrain.catalog.table import read_catalog
+from simtrain.comparison.report import write_report
+from simtrain.comparison.result import ComparisonReport
+from simtrain.errors import CatalogError
+from simtrain.runs.run import write_json
+
+_QUALITY = 80
+
+
+def write_comparison(report: ComparisonReport, *, json_file: Path, page: Path) -> None:
+    """Write both, each whole or not at all.
+
+    Raises:
+        CheckpointError: if a file cannot be written.
+    """
+    write_json(json_file, report.to_dict())
+    write_report(page, report, thumbnail=thumbnails(Path(report.catalog)))
+
+
+def thumbnails(folder: Path) -> Callable[[int, int], bytes | None]:
+    """Row and side -> a JPEG of a catalogue's picture; None if it cannot be read."""
+    catalog = read_catalog(folder)
+    images = open_images(catalog, smallest=1).reader
+
+    def thumbnail(row: int, side: int) -> bytes | None:
+        try:
+            picture = images.read(row, at_least=side)
+        except CatalogError:
+            return None
+        return bytes(simplejpeg.encode_jpeg(reduced(picture, side=side), quality=_QUALITY))
+
+    return thumbnail

@@ -1,0 +1,149 @@
+"""Scores of one encoder over all parts of a comparison, query by query: parts side by side, seeds above each other."""
+
+# Shapes: K seeds, S scored queries of all parts, N images of a task.
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from simtrain.comparison.folds import Part, apart
+from simtrain.evaluation.chance import chance_graded, chance_scores
+from simtrain.evaluation.graded import GradedSet, Level, score_graded
+from simtrain.evaluation.metrics import QueryScores, score_queries
+from simtrain.evaluation.protocol import RetrievalTask
+
+PRECISION_KS = (5, 10)
+GRADED_KS = (10,)
+CURVE_KS = tuple(range(1, 51))
+
+Look = Callable[[NDArray[np.int64]], Tensor]
+"""Rows of the whole catalogue -> their unit embeddings (N, D)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PooledScores:
+    """What each query of a comparison scored.
+
+    Attributes:
+        values: Metric -> (K, S) in 0..1.
+        clusters: (S,) what the bootstrap draws: products, and single images where there are none.
+        places: (S,) rows of the queries in the whole catalogue.
+        lone_queries: Left out, as they have nothing to find.
+    """
+
+    values: dict[str, NDArray[np.float64]]
+    clusters: NDArray[np.int64]
+    places: NDArray[np.int64]
+    lone_queries: int
+
+    def over_seeds(self, metric: str) -> NDArray[np.float64]:
+        """(S,) mean of a metric over the seeds."""
+        mean: NDArray[np.float64] = self.values[metric].mean(axis=0)
+        return mean
+
+
+def pooled_scores(
+    parts: Sequence[Part], looks: Sequence[Sequence[Look]], *, relevance: str, recall_ks: Sequence[int]
+) -> PooledScores:
+    """Scores by one idea of relevance.
+
+    Args:
+        parts: Of the comparison.
+        looks: For each seed its embeddings for each part.
+        relevance: One of the parts' tasks.
+        recall_ks: The k of recall_at_k; each >= 1.
+    """
+
+    def score(part: Part, look: Look) -> QueryScores:
+        task = part.tasks[relevance]
+        found = task.retrieval_set(look(part.task_places(task)))
+        return score_queries(found, recall_ks=recall_ks, precision_ks=PRECISION_KS)
+
+    tasks = [part.tasks[relevance] for part in parts]
+    return _pooled(parts, tasks, [[score(*pair) for pair in zip(parts, of_seed, strict=True)] for of_seed in looks])
+
+
+def pooled_grades(
+    parts: Sequence[Part], looks: Sequence[Sequence[Look]], *, levels: Sequence[Sequence[str]]
+) -> PooledScores:
+    """ndcg_at_k of the main relevance's queries over levels, each some columns, the most alike first."""
+
+    def score(part: Part, look: Look) -> QueryScores:
+        found = part.main.retrieval_set(look(part.task_places(part.main)))
+        graded = GradedSet(
+            query_embeddings=found.query_embeddings,
+            gallery_embeddings=found.gallery_embeddings,
+            query_ids=found.query_ids,
+            gallery_ids=found.gallery_ids,
+            levels=_levels(part, levels),
+        )
+        return score_graded(graded, ks=GRADED_KS)
+
+    scores = [[score(*pair) for pair in zip(parts, of_seed, strict=True)] for of_seed in looks]
+    return _pooled(parts, [part.main for part in parts], scores)
+
+
+def pooled_chance(parts: Sequence[Part], *, relevance: str, recall_ks: Sequence[int]) -> PooledScores:
+    """What `pooled_scores` gives for a random encoder: expected, not drawn."""
+
+    def score(task: RetrievalTask) -> QueryScores:
+        return chance_scores(
+            query_ids=[task.ids[position] for position in task.queries],
+            gallery_ids=[task.ids[position] for position in task.gallery],
+            query_groups=task.groups[task.queries],
+            gallery_groups=task.groups[task.gallery],
+            recall_ks=recall_ks,
+            precision_ks=PRECISION_KS,
+        )
+
+    tasks = [part.tasks[relevance] for part in parts]
+    return _pooled(parts, tasks, [[score(task) for task in tasks]])
+
+
+def pooled_chance_grades(parts: Sequence[Part], *, levels: Sequence[Sequence[str]]) -> PooledScores:
+    """What `pooled_grades` gives for a random encoder."""
+
+    def score(part: Part) -> QueryScores:
+        return chance_graded(
+            query_ids=[part.main.ids[position] for position in part.main.queries],
+            gallery_ids=[part.main.ids[position] for position in part.main.gallery],
+            levels=_levels(part, levels),
+            ks=GRADED_KS,
+        )
+
+    return _pooled(parts, [part.main for part in parts], [[score(part) for part in parts]])
+
+
+def _levels(part: Part, levels: Sequence[Sequence[str]]) -> list[Level]:
+    codes = [part.catalog.groups(list(columns))[part.main.rows] for columns in levels]
+    return [
+        Level(query_groups=of_level[part.main.queries], gallery_groups=of_level[part.main.gallery])
+        for of_level in codes
+    ]
+
+
+def _pooled(
+    parts: Sequence[Part], tasks: Sequence[RetrievalTask], scores: Sequence[Sequence[QueryScores]]
+) -> PooledScores:
+    """Of scores by seed and part; the queries of a part are scored alike with every seed."""
+    first = scores[0]
+    clusters = [
+        apart(task.clusters[task.queries[of_part.query_rows]], place)
+        for place, (task, of_part) in enumerate(zip(tasks, first, strict=True))
+    ]
+    return PooledScores(
+        values={
+            name: np.stack([np.concatenate([of_part.values[name] for of_part in of_seed]) for of_seed in scores])
+            for name in first[0].values
+        },
+        clusters=np.concatenate(clusters),
+        places=np.concatenate(
+            [part.scored_places(task, of_part) for part, task, of_part in zip(parts, tasks, first, strict=True)]
+        ),
+        lone_queries=sum(of_part.lone_queries for of_part in first),
+    )

@@ -1,0 +1,72 @@
+"""Whether a run may be judged by a catalogue's splits, from its own data and those of the runs that it goes back to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from simtrain.catalog.table import Catalog, read_catalog
+from simtrain.errors import CatalogError, CheckpointError
+from simtrain.runs.run import Run, data_fingerprint, open_run
+from simtrain.training.checkpoints import BEST
+
+
+def check_run(run: Run, catalog: Catalog, *, say: Callable[[str], None]) -> None:
+    """Refuse a run that cannot be judged, or that may have been trained on what it is judged by.
+
+    Args:
+        run: To take part in a comparison.
+        catalog: Whose splits it is judged by.
+        say: Takes a line where a run that it began from is gone, so that its training images are not known.
+
+    Raises:
+        CheckpointError: for a run without weights or of another catalogue, or begun from a run of another fold, or of
+            another catalogue whose pictures are not known to be others.
+    """
+    if not (run.folder / BEST).is_file():
+        raise CheckpointError(f"{run.folder / BEST}: no such checkpoint; go on with simtrain fit --resume {run.folder}")
+    _check_data(run, run, catalog)
+    seen, one = {run.folder.resolve()}, run
+    while one.config.init_from is not None:
+        try:
+            one = open_run(one.config.init_from, checkpoints=Path(one.config.checkpoints).expanduser())
+        except CheckpointError:
+            say(
+                f"{run.folder.name}: began from {one.config.init_from}, which is gone: what that was trained on is not "
+                "known"
+            )
+            return
+        if one.folder.resolve() in seen:
+            return
+        seen.add(one.folder.resolve())
+        _check_data(run, one, catalog)
+
+
+def _check_data(run: Run, ancestor: Run, catalog: Catalog) -> None:
+    """Of the run itself, or of one that it goes back to."""
+    through = "" if ancestor is run else f" began from {ancestor.folder.name}, which was"
+    data = ancestor.record.get("data", {})
+    if data.get("sha256") != data_fingerprint(catalog)["sha256"]:
+        if ancestor is not run and _shares_no_picture(ancestor, catalog):
+            return
+        raise CheckpointError(
+            f"--run {run.folder.name}:{through} trained on {data.get('catalog', 'a catalogue')} as it was then, which "
+            f"is not what {catalog.folder} is now; its training images may be among the queries"
+        )
+    if ancestor.config.fold != run.config.fold:
+        raise CheckpointError(
+            f"--run {run.folder.name}:{through} trained with fold {ancestor.config.fold}, whose training images may be "
+            f"among the queries of fold {run.config.fold}"
+        )
+
+
+def _shares_no_picture(ancestor: Run, catalog: Catalog) -> bool:
+    """Whether the other catalogue is still what it was, and has no picture of this one."""
+    try:
+        other = read_catalog(Path(ancestor.record["data"]["catalog"]))
+    except (CatalogError, KeyError):
+        return False
+    if data_fingerprint(other)["sha256"] != ancestor.record["data"]["sha256"]:
+        return False
+    pictures = [set(one.rows["pixel_sha256"].dropna()) for one in (other, catalog) if "pixel_sha256" in one.rows]
+    return len(pictures) == 2 and not (pictures[0] & pictures[1])

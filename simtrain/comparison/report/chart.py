@@ -1,0 +1,145 @@
+"""What all charts of the page have in common."""
+
+from __future__ import annotations
+
+import json
+import math
+import textwrap
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import plotly.graph_objects as go
+
+from simtrain.comparison.report.encoder_selection import Cast, Player
+from simtrain.comparison.report.palette import CLEAR, INK, LINE, PANEL, SOFT
+from simtrain.comparison.report.wording import named, plot_text
+from simtrain.comparison.result import EncoderFigures
+from simtrain.evaluation.statistics import Interval
+
+LONGEST_LABEL = 26
+"""Characters of a name beside an axis: on a phone more would leave no room for the chart."""
+LONGEST_HOVER = 120
+_FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "DejaVu Sans", sans-serif'
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chart:
+    """A drawing, and what the page says about it.
+
+    Attributes:
+        name: Tells it apart on the page; of small letters, digits and hyphens.
+        title: What it shows, for those who cannot see it.
+        height: Pixels.
+        figure: Of plotly, in light colours.
+        legend: What the colours are; empty where the drawing says so itself.
+    """
+
+    name: str
+    title: str
+    height: int
+    figure: dict[str, Any]
+    legend: tuple[Player, ...] = ()
+
+
+def chart(
+    name: str,
+    traces: Sequence[go.Scatter | go.Bar],
+    *,
+    title: str,
+    height: int,
+    x: Mapping[str, Any],
+    y: Mapping[str, Any],
+    legend: Sequence[Player] = (),
+    layout: Mapping[str, Any] | None = None,
+) -> Chart:
+    """Put traces into the page's look.
+
+    Args:
+        name: As of `Chart`.
+        traces: What is drawn.
+        title: As of `Chart`.
+        height: Pixels.
+        x: Of the horizontal axis, beyond its look.
+        y: Of the vertical one.
+        legend: As of `Chart`.
+        layout: More of plotly's layout.
+    """
+    looks = {
+        "template": "none",
+        "paper_bgcolor": CLEAR,
+        "plot_bgcolor": CLEAR,
+        "font": {"family": _FONT, "size": 13, "color": INK},
+        "margin": {"l": 8, "r": 16, "t": 12, "b": 8},
+        "height": height,
+        "showlegend": False,
+        "hovermode": "closest",
+        "dragmode": False,
+        "hoverlabel": {"bgcolor": PANEL, "bordercolor": LINE, "font": {"color": INK, "size": 13}, "align": "left"},
+        "xaxis": {**_axis(), **x},
+        "yaxis": {**_axis(), **y},
+        **(layout or {}),
+    }
+    figure = go.Figure(data=list(traces), layout=looks).to_plotly_json()
+    return Chart(name=name, title=title, height=height, figure=plain(figure), legend=tuple(legend))
+
+
+def plain(figure: dict[str, Any]) -> dict[str, Any]:
+    """The figure as JSON's kinds of values."""
+    plainly: dict[str, Any] = json.loads(json.dumps(figure, allow_nan=False))
+    return plainly
+
+
+def legend_of(cast: Cast, encoders: Sequence[EncoderFigures]) -> tuple[Player, ...]:
+    """Entries for encoders."""
+    return tuple(cast.player(one.name) for one in encoders)
+
+
+def error_bars(intervals: Sequence[Interval]) -> dict[str, Any]:
+    """Plotly's error bars in percent; none where an end cannot be told."""
+    above = [_length(one.high - one.mean) for one in intervals]
+    below = [_length(one.mean - one.low) for one in intervals]
+    return {"type": "data", "symmetric": False, "array": above, "arrayminus": below, "thickness": 1.6, "width": 3}
+
+
+def rows_axis(names: Sequence[str], *, lines: int = 1, pad: float = 0.6) -> dict[str, Any]:
+    """A vertical axis of names, the first on top. Places count, as two names may be the same when shortened."""
+    return {
+        "tickmode": "array",
+        "tickvals": list(range(len(names))),
+        "ticktext": [_label(name, lines=lines) for name in names],
+        "range": [len(names) - 1 + pad, -pad],
+        "showgrid": False,
+    }
+
+
+def axis_title(text: str) -> dict[str, Any]:
+    """Of an axis."""
+    return {"text": text, "standoff": 8, "font": {"color": SOFT, "size": 13}}
+
+
+def percent_axis(title: str) -> dict[str, Any]:
+    """A horizontal axis in percent."""
+    return {"title": axis_title(title), "ticksuffix": " %"}
+
+
+def _label(name: str, *, lines: int) -> str:
+    short = named(name, to=lines * LONGEST_LABEL)
+    broken = textwrap.wrap(short, LONGEST_LABEL, max_lines=lines, placeholder="…") or [""]
+    return "<br>".join(plot_text(line, to=LONGEST_LABEL) for line in broken)
+
+
+def _axis() -> dict[str, Any]:
+    return {
+        "automargin": True,
+        "fixedrange": True,
+        "gridcolor": LINE,
+        "linecolor": LINE,
+        "zeroline": False,
+        "tickfont": {"color": SOFT, "size": 12},
+    }
+
+
+def _length(span: float) -> float | None:
+    # A mean may lie outside its interval by rounding.
+    return None if math.isnan(span) else round(100.0 * max(0.0, span), 3)

@@ -1,0 +1,165 @@
+"""What there is to look at: searches with what they find, the worst of them, labels and copies in doubt."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from simtrain.comparison.report.encoder_selection import Cast, Player
+from simtrain.comparison.report.pictures import Album, Tile
+from simtrain.comparison.report.wording import named, percent
+from simtrain.comparison.result import FoundImage, ShownQuery
+
+_MOST_CONFUSED = 8
+_MOST_VOTERS = 5
+_LABEL = 80
+
+
+@dataclass(frozen=True, kw_only=True)
+class Strip:
+    """What an encoder found, nearest first."""
+
+    player: Player
+    tiles: tuple[Tile, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Search:
+    """A query, what prominent encoders find, and what the others do."""
+
+    query: Tile
+    strips: tuple[Strip, ...]
+    more: tuple[Strip, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorstOf:
+    """The searches that an encoder does worst."""
+
+    player: Player
+    searches: tuple[Search, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Confusion:
+    """A category, and what is found instead."""
+
+    category: str
+    answer: str
+    count: int
+    queries: int
+    share: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConfusedBy:
+    """What an encoder mixes up most."""
+
+    player: Player
+    pairs: tuple[Confusion, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Suspect:
+    """A label in doubt, and the neighbours that say another."""
+
+    tile: Tile
+    label: str
+    suggested: str
+    score: str
+    voters: tuple[Tile, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pair:
+    """Two images that may show the same thing."""
+
+    tiles: tuple[Tile, Tile]
+    similarity: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Looks:
+    """All of it."""
+
+    searches: tuple[Search, ...]
+    worst: tuple[WorstOf, ...]
+    worst_not_shown: int
+    """Encoders whose worst searches are left out."""
+    confused: tuple[ConfusedBy, ...]
+    suspects: tuple[Suspect, ...]
+    pairs: tuple[Pair, ...]
+
+
+def looks_of(cast: Cast, album: Album) -> Looks:
+    """Pictures go into the album by their importance: if it is full, the last are without."""
+    pictures = cast.report.pictures
+    prominent = [one.name for one in cast.prominent]
+    shown = [_strips(query, prominent, cast, album) for query in pictures.queries]
+    worst = tuple(
+        WorstOf(player=cast.player(name), searches=tuple(_worst(query, name, cast, album) for query in of))
+        for name in [*prominent[1:], *prominent[:1]]
+        if (of := pictures.worst.get(name))
+    )
+    suspects = tuple(_suspects(cast, album))
+    pairs = tuple(
+        Pair(tiles=(album.tile(pair.rows[0]), album.tile(pair.rows[1])), similarity=f"{pair.similarity:.3f}")
+        for pair in pictures.alike
+    )
+    rest = [one.name for one in cast.others(cast.prominent)]
+    return Looks(
+        searches=tuple(
+            Search(query=album.tile(query.row), strips=strips, more=_strips(query, rest, cast, album))
+            for query, strips in zip(pictures.queries, shown, strict=True)
+        ),
+        worst=worst,
+        worst_not_shown=sum(1 for of in pictures.worst.values() if of) - len(worst),
+        confused=tuple(_confused(cast)),
+        suspects=suspects,
+        pairs=pairs,
+    )
+
+
+def _strips(query: ShownQuery, names: Sequence[str], cast: Cast, album: Album) -> tuple[Strip, ...]:
+    album.tile(query.row)  # before what it finds
+    return tuple(
+        Strip(player=cast.player(name), tiles=_found(query.found[name], album)) for name in names if name in query.found
+    )
+
+
+def _found(images: Iterable[FoundImage], album: Album) -> tuple[Tile, ...]:
+    return tuple(album.tile(one.row, relevant=one.relevant, note=f"{one.similarity:.2f}") for one in images)
+
+
+def _worst(query: ShownQuery, name: str, cast: Cast, album: Album) -> Search:
+    precision = query.average_precision
+    note = "" if precision is None else f"MAP@R {percent(precision)} %"
+    return Search(query=album.tile(query.row, note=note), strips=_strips(query, [name], cast, album), more=())
+
+
+def _confused(cast: Cast) -> Iterable[ConfusedBy]:
+    for one in cast.prominent:
+        pairs = tuple(
+            Confusion(
+                category=named(pair.category, to=_LABEL),
+                answer=named(pair.answer, to=_LABEL),
+                count=pair.count,
+                queries=pair.queries,
+                share=percent(pair.share),
+            )
+            for pair in one.confused[:_MOST_CONFUSED]
+        )
+        if pairs:
+            yield ConfusedBy(player=cast.player(one.name), pairs=pairs)
+
+
+def _suspects(cast: Cast, album: Album) -> Iterable[Suspect]:
+    found = cast.report.pictures.suspects
+    for one in found.suspects if found is not None else ():
+        yield Suspect(
+            tile=album.tile(one.row),
+            label=named(one.label, to=_LABEL),
+            suggested=named(one.suggested, to=_LABEL),
+            score=f"{one.score:.2f}",
+            voters=tuple(album.tile(row) for row in one.neighbours[:_MOST_VOTERS]),
+        )

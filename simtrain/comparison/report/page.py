@@ -1,0 +1,109 @@
+"""Write the page: gather its parts, fill the template, put the file there whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from base64 import b64encode
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from markupsafe import Markup
+from plotly.offline import get_plotlyjs
+
+from simtrain.comparison.report.content import Content, content_of
+from simtrain.comparison.report.encoder_selection import cast_of
+from simtrain.comparison.report.palette import DARK
+from simtrain.comparison.report.pictures import Album
+from simtrain.comparison.result import ComparisonReport
+from simtrain.errors import CheckpointError, first_line
+
+_PICTURE_CHARACTERS = 6_000_000
+"""Of all data URIs: with 4.8 MB of plotly.js and some hundred kB of text and figures the file stays below 12 MB."""
+_TEMPLATES = "simtrain.comparison.report"
+
+
+def write_report(path: Path, report: ComparisonReport, *, thumbnail: Callable[[int, int], bytes | None]) -> None:
+    """Write one HTML file that needs no network; the same arguments give the same bytes.
+
+    Args:
+        path: The file; what is there is replaced.
+        report: What was found.
+        thumbnail: Row of the catalogue and wanted side in pixels -> a JPEG; None where there is no picture. Asked only
+            for what is shown; what would make the file larger than about 12 MB is left out, which the page says.
+
+    Raises:
+        CheckpointError: if the file cannot be written; then nothing is left of it.
+        ValueError: for a thumbnail that is no JPEG.
+    """
+    album = Album(thumbnail=thumbnail, captions=report.pictures.captions, characters=_PICTURE_CHARACTERS)
+    content = content_of(cast_of(report), album)
+    _put(path, _page(content, album).encode("utf-8", "replace"))
+
+
+def _page(content: Content, album: Album) -> str:
+    environment = _environment()
+    plotly = _script(get_plotlyjs())
+    own = _script(environment.get_template("script.js.j2").render())
+    template: Template = environment.get_template("comparison.html.j2")
+    return template.render(
+        content=content,
+        report=content.cast.report,
+        album=album,
+        plotly=Markup(plotly),
+        script=Markup(own),
+        hashes=" ".join(f"'sha256-{_digest(text)}'" for text in (plotly, own)),
+        dark=DARK,
+        data={
+            "figures": _embedded({chart.name: chart.figure for chart in content.charts}),
+            "pictures": _embedded(album.uris),
+            "dark": _embedded(DARK),
+        },
+        variable=_variable,
+    )
+
+
+def _environment() -> Environment:
+    return Environment(
+        loader=PackageLoader(_TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+        lstrip_blocks=True, keep_trailing_newline=False,
+    )  # fmt: skip
+
+
+def _script(text: str) -> str:
+    """A script as a browser hashes it: line ends of one kind, as in the file."""
+    return text.replace("\r\n", "\n").replace("\r", "\n").strip("\n")
+
+
+def _digest(text: str) -> str:
+    return b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def _embedded(content: Any) -> Markup:
+    """JSON that cannot end the script element that it stands in, whatever names hold."""
+    text = json.dumps(content, separators=(",", ":"), allow_nan=False)
+    escaped = text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
+    return Markup(escaped)
+
+
+def _variable(colour: str) -> str:
+    """The CSS variable of a colour of the palette."""
+    return f"--c-{colour.removeprefix('#')}"
+
+
+def _put(path: Path, content: bytes) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_bytes(content)
+        temporary.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise CheckpointError(f"{path}: cannot be written: {error.strerror or first_line(error)}") from None
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise

@@ -1,0 +1,238 @@
+"""One encoder of a comparison, from its embeddings to its figures."""
+
+# Shapes: N images, D dimensions, S scored queries.
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from simtrain.comparison.candidates import Contender
+from simtrain.comparison.embeddings import EmbeddedMember, Embedder
+from simtrain.comparison.encoder_metrics import (
+    Bootstrap,
+    Categories,
+    confusions,
+    figures_by_category,
+    recall_curve,
+    relevance_figures,
+)
+from simtrain.comparison.fold_scores import CURVE_KS, PRECISION_KS, Look, PooledScores, pooled_grades, pooled_scores
+from simtrain.comparison.folds import Part
+from simtrain.comparison.neighbours import VariedQueries, found_images, variant_figures
+from simtrain.comparison.result import EncoderFigures, EncoderKind, FoundImage, Unavailable
+from simtrain.comparison.secondary_metrics import cost_of, text_figures, thresholds_of
+from simtrain.config import CompareConfig
+from simtrain.data.robustness import QueryVariant
+from simtrain.encoders.whitening import Whitening, fit_whitening
+from simtrain.errors import CatalogError
+from simtrain.evaluation.geometry import geometry
+from simtrain.evaluation.text_task import TextTask
+
+_GEOMETRY_ROWS = 1000
+
+Change = Callable[[Tensor], Tensor]
+"""(N, D) unit embeddings -> others of unit length."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """What every encoder of a comparison is asked.
+
+    Attributes:
+        config: Of the comparison.
+        parts: Splits, or folds.
+        levels: Of ndcg_at_10, each some columns; one alone is none.
+        categories: Of the catalogue rows; None: there are none.
+        texts: For each part its texts; None: there are none.
+        varied: Changes of pictures, and the rows that are changed.
+        shown: Positions in the first part's main queries that are shown.
+        bootstrap: Of intervals.
+    """
+
+    config: CompareConfig
+    parts: Sequence[Part]
+    levels: Sequence[Sequence[str]]
+    categories: Categories | None
+    texts: Sequence[TextTask | None]
+    varied: Sequence[tuple[QueryVariant, NDArray[np.int64]]]
+    shown: Sequence[int]
+    bootstrap: Bootstrap
+
+    @property
+    def relevance(self) -> list[str]:
+        """Ideas of relevance, the main one first."""
+        return list(self.parts[0].tasks)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """An encoder that has been asked.
+
+    Attributes:
+        figures: Without a verdict yet.
+        scores: By idea of relevance.
+        validation: Mean of the main metric on the validation splits, by idea of relevance; without those that they have
+            nothing to ask by.
+        fingerprints: Of its members, by seed and part.
+        found: What it finds for the shown queries.
+        reopen: Its embeddings of the first part, once more.
+    """
+
+    figures: EncoderFigures
+    scores: dict[str, PooledScores]
+    validation: dict[str, float]
+    fingerprints: tuple[str, ...]
+    found: list[tuple[FoundImage, ...]]
+    reopen: Callable[[], Look]
+
+
+def embedded_seeds(contender: Contender, question: Question, embedder: Embedder) -> list[list[EmbeddedMember]]:
+    """For each seed of a contender its embedded members, one for each part; a member for all parts stands in each."""
+    whitened = question.config.whitening is not None and contender.kind == "off_the_shelf"
+    places = [part.needed_places(training=whitened) for part in question.parts]
+    seeds = []
+    for members in contender.seeds:
+        if len(members) == len(places):
+            seeds.append([embedder.embed(member, of_part) for member, of_part in zip(members, places, strict=True)])
+        else:
+            every_place = np.unique(np.concatenate(places))
+            seeds.append([embedder.embed(members[0], every_place)] * len(places))
+    return seeds
+
+
+def entries_of(contender: Contender, question: Question, embedder: Embedder) -> tuple[list[Entry], Unavailable | None]:
+    """The encoder, and where no run has trained it also the same whitened, or why that cannot be had.
+
+    Raises:
+        SimtrainError: if it cannot be had.
+    """
+    seeds = embedded_seeds(contender, question, embedder)
+    varied = embedder.embed_varied(seeds[0][0], question.varied)
+    plain = _Asked(contender=contender, name=contender.name, kind=contender.kind, words=contender.words, changes=None)
+    asked, lacking = [plain], None
+    whitening = question.config.whitening
+    if whitening is not None and contender.kind == "off_the_shelf":
+        name, words = f"{contender.name}_whitened", f"{contender.words}; whitened on the training images"
+        try:
+            changes = [
+                _whitening(of_part.embedded.of(part.places[part.training]), shrinkage=whitening.shrinkage)
+                for of_part, part in zip(seeds[0], question.parts, strict=True)
+            ]
+            asked.append(replace(plain, name=name, kind="whitened", words=words, changes=changes))
+        except CatalogError as error:
+            lacking = Unavailable(name=name, reason=str(error))
+    return [_entry(one, seeds, varied, question, embedder) for one in asked], lacking
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Asked:
+    """A contender, or the same whitened: with a change for each part."""
+
+    contender: Contender
+    name: str
+    kind: EncoderKind
+    words: str
+    changes: Sequence[Whitening] | None
+
+
+def _whitening(training: Tensor, *, shrinkage: float) -> Whitening:
+    return fit_whitening(training, components=training.shape[1], shrinkage=shrinkage)
+
+
+def _entry(
+    asked: _Asked,
+    seeds: Sequence[Sequence[EmbeddedMember]],
+    varied: Sequence[VariedQueries],
+    question: Question,
+    embedder: Embedder,
+) -> Entry:
+    changes: Sequence[Change] = asked.changes or [_unchanged] * len(question.parts)
+    looks = [
+        [_look(of_part.embedded.of, change) for of_part, change in zip(of_seed, changes, strict=True)]
+        for of_seed in seeds
+    ]
+    scores = {
+        relevance: pooled_scores(
+            question.parts, looks, relevance=relevance, recall_ks=CURVE_KS if place == 0 else CURVE_KS[:10]
+        )
+        for place, relevance in enumerate(question.relevance)
+    }
+    changed = [replace(one, vectors=changes[0](one.vectors)) for one in varied]
+    first, change = seeds[0][0], changes[0]
+    member, fingerprint, rows = first.member, first.fingerprint, first.embedded.rows  # not what `first` holds
+    return Entry(
+        figures=_figures(asked, seeds, looks, scores, changed, question),
+        scores=scores,
+        validation=_validation(question, looks),
+        fingerprints=tuple(of_part.fingerprint for of_seed in seeds for of_part in of_seed),
+        found=found_images(question.parts[0], looks[0][0], question.shown, count=question.config.pictures.neighbours),
+        reopen=lambda: _look(embedder.again(member, fingerprint, rows).of, change),
+    )
+
+
+def _figures(
+    asked: _Asked,
+    seeds: Sequence[Sequence[EmbeddedMember]],
+    looks: Sequence[Sequence[Look]],
+    scores: dict[str, PooledScores],
+    varied: Sequence[VariedQueries],
+    question: Question,
+) -> EncoderFigures:
+    """Those that need embeddings one by one are of the first seed and part."""
+    part, look, bootstrap = question.parts[0], looks[0][0], question.bootstrap
+    task, places, main = part.main, part.task_places(part.main), next(iter(scores.values()))
+    vectors = look(places)
+    graded = pooled_grades(question.parts, looks, levels=question.levels) if len(question.levels) > 1 else None
+    return EncoderFigures(
+        name=asked.name,
+        kind=asked.kind,
+        words=asked.words,
+        seeds=len(seeds),
+        embedding_size=vectors.shape[1],
+        relevances={
+            relevance: relevance_figures(relevance, of, categories=question.categories, bootstrap=bootstrap)
+            for relevance, of in scores.items()
+        },
+        grades={} if graded is None else bootstrap.intervals(graded, list(graded.values)),
+        recall_curve=recall_curve(main),
+        categories=figures_by_category(main, question.categories, bootstrap=bootstrap),
+        confused=confusions(task, places, vectors, question.categories),
+        robustness=variant_figures(part, look, varied, bootstrap=bootstrap),
+        text={}
+        if asked.changes is not None
+        else text_figures(seeds[0], looks[0], question.parts, question.texts, bootstrap=bootstrap),
+        geometry=geometry(vectors, task.groups, most_rows=_GEOMETRY_ROWS, seed=bootstrap.seed),
+        thresholds=thresholds_of(part, look, question.config.thresholds, bootstrap=bootstrap),
+        cost=cost_of(seeds[0][0], vectors[torch.from_numpy(task.gallery)]),
+        details={**asked.contender.details(), "fingerprint": seeds[0][0].fingerprint, "images": seeds[0][0].told},
+    )
+
+
+def _validation(question: Question, looks: Sequence[Sequence[Look]]) -> dict[str, float]:
+    """Mean over seeds and parts, by idea of relevance."""
+    found = {}
+    for relevance in question.relevance:
+        if any(relevance not in part.validations for part in question.parts):
+            continue
+        tasks = [part.validations[relevance] for part in question.parts]
+        means = [
+            task.score(look(part.task_places(task)), precision_ks=PRECISION_KS).means()[question.config.metric]
+            for of_seed in looks
+            for part, task, look in zip(question.parts, tasks, of_seed, strict=True)
+        ]
+        found[relevance] = float(np.mean(means))
+    return found
+
+
+def _look(of: Callable[[NDArray[np.int64]], Tensor], change: Change) -> Look:
+    return lambda places: change(of(places))
+
+
+def _unchanged(vectors: Tensor) -> Tensor:
+    return vectors

@@ -1,0 +1,91 @@
+"""What is told of an encoder beside its retrieval of images: texts, similar enough, cost."""
+
+# Shapes: G gallery images, D dimensions.
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import cast
+
+import numpy as np
+from torch import Tensor
+
+from simtrain.comparison.embeddings import EmbeddedMember
+from simtrain.comparison.encoder_metrics import Bootstrap
+from simtrain.comparison.fold_scores import Look
+from simtrain.comparison.folds import Part, apart
+from simtrain.comparison.result import Cost
+from simtrain.config import ThresholdsConfig
+from simtrain.encoders.text import TextEncoder
+from simtrain.evaluation.statistics import Interval, cluster_bootstrap_intervals
+from simtrain.evaluation.text_task import TextTask
+from simtrain.evaluation.thresholds import SimilarityThresholds, ThresholdSettings, similarity_thresholds
+from simtrain.serving.index import ItemIndex
+
+_TIMED_QUERIES = 1000
+_SEARCH_DEPTH = 10
+_HISTOGRAM_BINS = 100
+
+
+def text_figures(
+    members: Sequence[EmbeddedMember],
+    looks: Sequence[Look],
+    parts: Sequence[Part],
+    texts: Sequence[TextTask | None],
+    *,
+    bootstrap: Bootstrap,
+) -> dict[str, Interval]:
+    """What texts and images find of each other, over all parts; nothing where the encoder reads none."""
+    found = [
+        of_part.query_scores(look(part.task_places(part.main)), cast(TextEncoder, member.encoder))
+        for member, look, part, of_part in zip(members, looks, parts, texts, strict=True)
+        if of_part is not None and isinstance(member.encoder, TextEncoder)
+    ]
+    if not found:
+        return {}
+    values = {name: np.concatenate([of.values()[name] for of in found]) for name in found[0].values()}
+    return {
+        name: cluster_bootstrap_intervals(
+            {name: of_all},
+            np.concatenate([apart(of.clusters()[name], place) for place, of in enumerate(found)]),
+            draws=bootstrap.draws,
+            confidence=bootstrap.confidence,
+            seed=bootstrap.seed,
+        )[name]
+        for name, of_all in values.items()
+    }
+
+
+def thresholds_of(
+    part: Part, look: Look, thresholds: ThresholdsConfig, *, bootstrap: Bootstrap
+) -> SimilarityThresholds | None:
+    """Similarities of neighbours in the validation split, by the main relevance; None: it has nothing to ask."""
+    task = part.validations.get(next(iter(part.tasks)))
+    if task is None:
+        return None
+    settings = ThresholdSettings(
+        **thresholds.model_dump(),
+        bins=_HISTOGRAM_BINS,
+        draws=bootstrap.draws,
+        confidence=bootstrap.confidence,
+        seed=bootstrap.seed,
+    )
+    found = task.retrieval_set(look(part.task_places(task)))
+    return similarity_thresholds(found, task.clusters[task.queries], settings=settings)
+
+
+def cost_of(member: EmbeddedMember, gallery: Tensor) -> Cost:
+    """Of embedding, and of searching the gallery's (G, D) unit vectors."""
+    vectors = gallery.contiguous().numpy()
+    index, queries = ItemIndex.build(vectors, factory="Flat"), vectors[:_TIMED_QUERIES]
+    begun = time.perf_counter()
+    index.search(queries, k=min(_SEARCH_DEPTH, len(vectors)))
+    seconds = time.perf_counter() - begun
+    return Cost(
+        device=member.embedded.device,
+        embedding_seconds=member.embedded.seconds_per_thousand,
+        search_seconds=1000 * seconds / len(queries),
+        gallery=len(vectors),
+        embedding_bytes=1000 * vectors.shape[1] * vectors.itemsize,
+    )

@@ -1,0 +1,1 @@
+"""Interpolation between the initial and the fine-tuned weights of a run (WiSE-FT)."""

@@ -1,0 +1,199 @@
+"""Scoring encoders that lie between a run's start and what it came to."""
+
+# Shapes: N images of the task, D features.
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import TypeVar, cast
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from simtrain.catalog.progress import Progress
+from simtrain.catalog.store.reader import ImageReader
+from simtrain.catalog.table import Catalog
+from simtrain.config import RunConfig
+from simtrain.data.datasets import CatalogImages, image_loader, worker_count
+from simtrain.data.embedding import inference_device
+from simtrain.data.preloaded_images import MOST_BYTES, prepare_images
+from simtrain.data.samplers import Share
+from simtrain.encoders.base import Encoder
+from simtrain.encoders.text import TextEncoder
+from simtrain.evaluation.protocol import RetrievalTask
+from simtrain.evaluation.text_task import TextTask
+from simtrain.runs.evaluation import embed_rows
+from simtrain.training.weight_interpolation import estimate_statistics, mixed_weights, moved_norms
+
+Item = TypeVar("Item")
+STATISTICS_IMAGES = 2048
+"""Training images that the running statistics of a mix are estimated on, or all where there are fewer."""
+
+_SMALLEST_BATCH = 16  # a variance over fewer images says little
+
+
+@dataclass(frozen=True, kw_only=True)
+class QueryValues:
+    """Figures of every query.
+
+    Attributes:
+        values: Name -> one value per query, 0..1.
+        clusters: Name -> what the bootstrap draws of each query.
+    """
+
+    values: dict[str, NDArray[np.float64]]
+    clusters: dict[str, NDArray[np.int64]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MixScores:
+    """What one mix does.
+
+    Attributes:
+        image: Image retrieval.
+        text: Text retrieval; None where it is not judged.
+    """
+
+    image: QueryValues
+    text: QueryValues | None
+
+
+def open_sweep(
+    config: RunConfig,
+    encoder: Encoder,
+    start: dict[str, Tensor],
+    *,
+    catalog: Catalog,
+    task: RetrievalTask,
+    texts: TextTask | None,
+    images: ImageReader,
+    progress: Progress,
+) -> "MixSweep":
+    """A sweep over an encoder's task, whose pictures are read here once where the memory allows.
+
+    Args:
+        config: The run's.
+        encoder: The run's tuned encoder without low-rank factors; the sweep changes its weights.
+        start: Its state before the first step.
+        catalog: Its training images serve BatchNorm's statistics.
+        task: Who asks and what can be found.
+        texts: Of the task's images; None: not judged.
+        images: Pictures of the catalogue rows.
+        progress: Shows how far each part is.
+
+    Raises:
+        CheckpointError: if start and tuned encoder do not go together.
+    """
+    tuned = {name: value.clone() for name, value in encoder.state_dict().items()}
+    mixed_weights(start, tuned, alpha=1)  # finds before anything else whether they go together
+    norms = moved_norms(encoder, start, tuned)
+    sample = _sample(config, catalog) if norms else np.empty((0, 0), dtype=np.int64)
+    workers = worker_count(config.data.workers, sharing=1)
+    prepared = prepare_images(
+        images,
+        list(dict.fromkeys([*task.rows.tolist(), *sample.ravel().tolist()])),
+        preprocessing=encoder.preprocessing,
+        workers=workers,
+        most_bytes=MOST_BYTES,
+        progress=progress,
+    )
+    return MixSweep(
+        config=config if prepared is None else _loading_in_this_process(config),
+        encoder=encoder,
+        start=start,
+        tuned=tuned,
+        task=task,
+        texts=texts,
+        images=images if prepared is None else prepared,
+        sample=sample,
+        norms=norms,
+        progress=progress,
+    )
+
+
+def _sample(config: RunConfig, catalog: Catalog) -> NDArray[np.int64]:
+    """(batches, size) training rows in random order: each batch counts the same, so each has as many images."""
+    rows = np.random.default_rng(config.seed).permutation(catalog.rows_of(["train"]))[:STATISTICS_IMAGES]
+    batches = -(-len(rows) // max(_SMALLEST_BATCH, config.evaluation.batch_size))
+    size = len(rows) // batches
+    return rows[: batches * size].reshape(batches, size)
+
+
+def _loading_in_this_process(config: RunConfig) -> RunConfig:
+    """Pictures that are in this process's memory already need no others to load them."""
+    return config.model_copy(update={"data": config.data.model_copy(update={"workers": 0})})
+
+
+@dataclass(kw_only=True)
+class MixSweep:
+    """A run's start and end, and the images and texts that what lies between is judged by.
+
+    Attributes:
+        config: The run's.
+        encoder: Tuned, without low-rank factors; its weights change with each mix.
+        start: State of the encoder before the first step.
+        tuned: State of `encoder` as it came.
+        task: Who asks and what can be found.
+        texts: Of the task's images; None: not judged.
+        images: Pictures of the catalogue rows.
+        sample: (batches, size) catalogue rows that statistics are estimated on; none where BatchNorm did not learn.
+        norms: Names of the BatchNorms that learned.
+        progress: Shows how far each part is.
+        statistics: Alpha -> the statistics of each mix so far that has its own.
+    """
+
+    config: RunConfig
+    encoder: Encoder
+    start: dict[str, Tensor]
+    tuned: dict[str, Tensor]
+    task: RetrievalTask
+    texts: TextTask | None
+    images: ImageReader
+    sample: NDArray[np.int64]
+    norms: list[str]
+    progress: Progress
+    statistics: dict[float, dict[str, Tensor]] = field(default_factory=dict)
+
+    def score(self, alpha: float) -> MixScores:
+        """What the mix with this share of the tuned weights, 0 to 1, does."""
+        self.encoder.load_state_dict(mixed_weights(self.start, self.tuned, alpha=alpha))
+        telling = _named(self.progress, f"alpha {alpha:g}")
+        if self.norms and 0 < alpha < 1:
+            self.statistics[alpha] = self._estimated(telling)
+        rows = self.task.rows.tolist()
+        embeddings = embed_rows(self.encoder, self.images, rows, config=self.config, progress=telling)
+        found = self.task.score(embeddings)
+        clusters = self.task.clusters[self.task.queries[found.query_rows]]
+        image = QueryValues(values=found.values, clusters=dict.fromkeys(found.values, clusters))
+        if self.texts is None:
+            return MixScores(image=image, text=None)
+        told = self.texts.query_scores(embeddings, cast(TextEncoder, self.encoder))
+        return MixScores(image=image, text=QueryValues(values=told.values(), clusters=told.clusters()))
+
+    def _estimated(self, progress: Progress) -> dict[str, Tensor]:
+        device = inference_device(self.config.trainer.accelerator)
+        encoder = self.encoder.to(device)
+        rows = self.sample.ravel().tolist()
+        dataset = CatalogImages(images=self.images, rows=rows, preprocessing=encoder.preprocessing)
+        loader = image_loader(
+            dataset,
+            batch_size=self.sample.shape[1],
+            workers=worker_count(self.config.data.workers, sharing=1),
+            pin_memory=device.type == "cuda",
+            share=Share(index=0, of=1),
+        )
+        return estimate_statistics(
+            encoder,
+            self.norms,
+            progress(loader, len(loader), "estimating BatchNorm's statistics"),
+            see=lambda batch: encoder.embed_pixels(batch.to(device).pixels),
+        )
+
+
+def _named(progress: Progress, name: str) -> Progress:
+    """Tells of work under the name of what it is for."""
+
+    def show(items: Iterable[Item], total: int, description: str, /) -> Iterable[Item]:
+        return progress(items, total, f"{name}: {description}")
+
+    return show

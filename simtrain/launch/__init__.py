@@ -1,0 +1,1 @@
+"""Several processes on this machine, and whether they give what one gives."""

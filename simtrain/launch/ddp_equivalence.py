@@ -1,0 +1,299 @@
+"""Checks that several processes give the loss, the gradients and the metrics of one, on the machine at hand."""
+
+# Shapes: B samples of the whole batch, V views, S = 24 pixels.
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+from typing_extensions import override
+
+from simtrain.builders import TrainingFacts, build_module
+from simtrain.catalog.progress import silent
+from simtrain.config import parse_run_config
+from simtrain.data.batch import Batch
+from simtrain.data.embedding import embed_images, inference_device
+from simtrain.data.texts import CatalogTexts
+from simtrain.encoders.base import Encoder
+from simtrain.encoders.preprocessing import Preprocessing
+from simtrain.evaluation.metrics import RetrievalSet, score_queries
+from simtrain.launch.processes import meeting, run_on_each
+from simtrain.modules.base import RetrievalModule
+from simtrain.training.ranks import ALONE, launched_ranks
+
+LOSS_BOUND = 1e-6
+"""Largest difference of losses, relative to the loss where that is above 1."""
+
+GRADIENT_BOUND = 1e-5
+"""Largest difference of gradients over the gradient's length."""
+
+_SIDE, _CLASSES, _STEPS = 24, 8, 2
+_PRODUCTS: dict[str, Any] = {"positive": "product"}
+CASES: Mapping[str, dict[str, Any]] = {
+    "SimCLR": {"kind": "simclr"},
+    "SimCLR, decoupled, with labels": {"kind": "simclr", "decoupled": True, "label_weight": 0.5},
+    **{
+        f"triplet, {miner}": {"kind": "triplet", "miner": miner}
+        for miner in ("batch_hard", "semi_hard", "hard_negatives", "all")
+    },
+    "triplet, cross-batch memory": {"kind": "triplet", "memory": {"size": 24}},
+    "triplet, DistanceWeightedMiner": {
+        "kind": "metric_learning",
+        "loss": {"name": "TripletMarginLoss"},
+        "miner": {"name": "DistanceWeightedMiner"},
+    },
+    "SupCon": {"kind": "metric_learning", "loss": {"name": "SupConLoss"}},
+    "MultiSimilarity": {
+        "kind": "metric_learning",
+        "loss": {"name": "MultiSimilarityLoss"},
+        "miner": {"name": "MultiSimilarityMiner"},
+    },
+    "ProxyAnchor": {"kind": "metric_learning", "loss": {"name": "ProxyAnchorLoss"}},
+    "image-text, texts that repeat": {"kind": "image_text", "learn_scale": True},
+    "image-text, sigmoid": {"kind": "image_text", "loss": "sigmoid", "learn_scale": True},
+    "SimCLR with texts, held to its start": {
+        "kind": "simclr",
+        "texts": {"weight": 0.5},
+        "keep": {"distillation": 1.0, "weight_distance": 10.0},
+    },
+}
+"""Objectives that are compared, as a run's `objective`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """One objective in one process and in several.
+
+    Attributes:
+        name: The objective.
+        loss: Difference of the losses, relative where the loss is above 1.
+        gradient: Length of the difference of the gradients over the gradient's length.
+        metrics: Whether every retrieval metric is the same number.
+    """
+
+    name: str
+    loss: float
+    gradient: float
+    metrics: bool
+
+    @property
+    def equal(self) -> bool:
+        """Whether all are within their bounds."""
+        return self.loss <= LOSS_BOUND and self.gradient <= GRADIENT_BOUND and self.metrics
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """What an objective gives on the batch that everyone knows.
+
+    Attributes:
+        loss: Of the second of two steps; cross-batch memories then hold the first.
+        gradient: All parameters' gradients in one row.
+        metrics: Retrieval metrics of the encoder.
+    """
+
+    loss: float
+    gradient: NDArray[np.float32]
+    metrics: dict[str, float]
+
+
+def compare_processes(count: int, *, accelerator: str, timeout: int) -> list[Comparison]:
+    """Compare `count` processes with one.
+
+    Args:
+        count: Processes, a GPU each where there are GPUs; 2 or more.
+        accelerator: `auto`, `cpu` or `gpu`.
+        timeout: Seconds after which a process that does not answer is given up.
+
+    Raises:
+        SimtrainError: if the processes cannot be made to work together.
+    """
+    alone = measure(8 * count, accelerator)
+    together: dict[str, Measured] = run_on_each(count, measure_among, 8 * count, accelerator, timeout, listeners={})
+    return [compared(name, alone[name], together[name]) for name in CASES]
+
+
+def compared(name: str, alone: Measured, together: Measured) -> Comparison:
+    """How far two measurements are apart."""
+    difference = np.linalg.norm(together.gradient.astype(np.float64) - alone.gradient)
+    return Comparison(
+        name=name,
+        loss=abs(together.loss - alone.loss) / max(1.0, abs(alone.loss)),
+        gradient=float(difference / np.linalg.norm(alone.gradient.astype(np.float64))),
+        metrics=together.metrics == alone.metrics,
+    )
+
+
+def measure_among(samples: int, accelerator: str, timeout: int) -> dict[str, Measured]:
+    """The part of one process that `run_on_each` has launched."""
+    with meeting(launched_ranks() or ALONE, accelerator=accelerator, timeout=timeout):
+        return measure(samples, accelerator)
+
+
+def measure(samples: int, accelerator: str) -> dict[str, Measured]:
+    """Each objective on a batch of noise, of which every process takes its share."""
+    device = inference_device(accelerator)
+    convolutions = torch.backends.cudnn.conv  # type: ignore[attr-defined]  # made at run time
+    before = convolutions.fp32_precision
+    convolutions.fp32_precision = "ieee"  # TensorFloat-32 depends on the shape of the batch
+    try:
+        return {name: _measured(objective, samples, device) for name, objective in CASES.items()}
+    finally:
+        convolutions.fp32_precision = before
+
+
+def _measured(objective: dict[str, Any], samples: int, device: torch.device) -> Measured:
+    config = parse_run_config(
+        {
+            "catalog": "none",
+            "encoder": {"kind": "clip", "train_text": True} if _reads_texts(objective) else {"kind": "resnet"},
+            "objective": objective,
+            "data": {"batch_size": samples},
+            "trainer": {"head_only_epochs": 0},
+        },
+        where="doctor",
+    )
+    torch.manual_seed(0)
+    encoder = _SmallAlignedEncoder() if _reads_texts(objective) else _SmallEncoder()
+    facts = _facts(samples, encoder)
+    module = build_module(config, encoder=encoder, facts=facts, validation=None).to(device).train()
+    with torch.no_grad():  # away from its start, where what holds it there has no gradient
+        for parameter in encoder.parameters():
+            parameter.add_(0.01 * torch.ones_like(parameter))
+    views = 2 if objective["kind"] == "simclr" else 1
+    step: nn.Module = _Step(module)
+    if torch.distributed.is_initialized():
+        own = [torch.cuda.current_device()] if device.type == "cuda" else None
+        step = DistributedDataParallel(step, device_ids=own)
+    for number in range(_STEPS):
+        module.zero_grad()
+        loss: Tensor = step(_share_of_noise(samples, views=views, seed=number).to(device))
+        loss.backward()  # type: ignore[no-untyped-call]
+    gradients = [parameter.grad.flatten().cpu() for parameter in module.parameters() if parameter.grad is not None]
+    return Measured(
+        loss=float(loss.detach()), gradient=torch.cat(gradients).numpy(), metrics=_metrics(module.encoder, device)
+    )
+
+
+def _reads_texts(objective: dict[str, Any]) -> bool:
+    return objective["kind"] == "image_text" or "texts" in objective
+
+
+def _facts(samples: int, encoder: Encoder) -> TrainingFacts:
+    """Of as many images as there are samples: each has one of two texts out of five, the last ones none."""
+    ids = torch.stack([torch.arange(samples) % 5, torch.arange(samples) % 3], dim=1)
+    ids[-2:] = -1
+    return TrainingFacts(
+        groups=_CLASSES * samples,
+        duplicate_groups=torch.full((4 * samples,), -1),
+        reference=None,
+        start=encoder,
+        texts=CatalogTexts(texts=[f"text {place}" for place in range(5)], ids=ids, criteria=ids),
+    )
+
+
+def _share_of_noise(samples: int, *, views: int, seed: int) -> Batch:
+    """This process's rows of a batch that all would make alike; pairs of neighbours are positives."""
+    generator = torch.Generator().manual_seed(seed)
+    shape = (samples, views, _SIDE, _SIDE, 3)
+    images = torch.randint(0, 256, shape, generator=generator, dtype=torch.uint8)
+    ranks = launched_ranks() if torch.distributed.is_initialized() else ALONE
+    assert ranks is not None
+    size = samples // ranks.size
+    mine = slice(ranks.rank * size, (ranks.rank + 1) * size)
+    rows = torch.arange(samples)[:, None].expand(samples, views)
+    return Batch(views=images[mine], labels=(torch.arange(samples) // 2)[mine], rows=rows[mine])
+
+
+def _metrics(encoder: Encoder, device: torch.device) -> dict[str, float]:
+    """Leave-one-out retrieval among noise, embedded in shares."""
+    images, ids = _Noise(), [f"{row:03d}" for row in range(101)]
+    vectors = embed_images(encoder, images, range(len(ids)), batch_size=8, workers=0, device=device, progress=silent)
+    groups = np.arange(len(ids)) // 3
+    return score_queries(
+        RetrievalSet(
+            query_embeddings=vectors,
+            gallery_embeddings=vectors,
+            query_ids=ids,
+            gallery_ids=ids,
+            query_groups=groups,
+            gallery_groups=groups,
+        )
+    ).means()
+
+
+class _Noise:
+    """Pictures of noise that lean to their group's colour."""
+
+    def read(self, row: int, *, at_least: int | None) -> NDArray[np.uint8]:
+        """The picture of a row, (S, S, 3)."""
+        del at_least
+        of_group, of_row = (np.random.default_rng(seed) for seed in (row // 3, 1000 + row))
+        tint = of_group.integers(0, 160, size=3)
+        noise = of_row.integers(0, 96, size=(_SIDE, _SIDE, 3))
+        picture: NDArray[np.uint8] = (tint + noise).astype(np.uint8)
+        return picture
+
+
+class _SmallEncoder(Encoder):
+    def __init__(self) -> None:
+        super().__init__(
+            preprocessing=Preprocessing(
+                image_size=_SIDE, resize="pad", interpolation="bilinear", mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25)
+            ),
+            feature_size=24,
+            embedding_size=None,
+        )
+        self.network = nn.Sequential(
+            nn.Conv2d(3, 12, kernel_size=3, stride=2),
+            nn.BatchNorm2d(12),
+            nn.ReLU(),
+            nn.Conv2d(12, 24, kernel_size=3, stride=2),
+            nn.AdaptiveAvgPool2d(1),
+            nn.Flatten(),
+        )
+
+    @override
+    def features(self, images: Tensor) -> Tensor:
+        found: Tensor = self.network(images)
+        return found
+
+
+class _SmallAlignedEncoder(_SmallEncoder):
+    """Texts are five vectors that learn."""
+
+    trains_text = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.words = nn.Embedding(5, self.embedding_size)
+        self.logit_scale = nn.Parameter(torch.tensor(2.0))
+        self.logit_bias = nn.Parameter(torch.tensor(-2.0))
+
+    def embed_texts(self, texts: Sequence[str]) -> Tensor:
+        return nn.functional.normalize(self.text_features(self.tokenize(texts)).detach(), dim=1)
+
+    def tokenize(self, texts: Sequence[str]) -> dict[str, Tensor]:
+        places = torch.tensor([int(text.split()[1]) for text in texts])
+        return {"places": places.to(self.logit_scale.device)}
+
+    def text_features(self, tokens: Mapping[str, Tensor]) -> Tensor:
+        found: Tensor = self.words(tokens["places"])
+        return found
+
+
+class _Step(nn.Module):
+    """A training step for data-parallel training, which calls `forward`."""
+
+    def __init__(self, module: RetrievalModule) -> None:
+        super().__init__()
+        self.module = module
+
+    @override
+    def forward(self, batch: Batch) -> Tensor:
+        return self.module.value(self.module.see(batch)).total

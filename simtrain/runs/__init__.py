@@ -1,0 +1,1 @@
+"""Runs of `simtrain fit`: their folder, their encoders, their trainer."""

@@ -1,0 +1,155 @@
+"""The folder of a run: whether it may be written, what it says about the run, and whether the run may go on."""
+
+import os
+import shutil
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from simtrain.builders import FoundWeights
+from simtrain.catalog.table import Catalog
+from simtrain.config import RunConfig, differences, dump_yaml
+from simtrain.data.embedding import inference_device
+from simtrain.errors import CheckpointError, ConfigError
+from simtrain.runs.initial_encoder import settled
+from simtrain.runs.run import (
+    CONFIG_FILE,
+    RUN_FILE,
+    data_fingerprint,
+    environment,
+    find_run,
+    open_run,
+    write_json,
+)
+from simtrain.training.interruption import requeued_in_slurm
+from simtrain.training.ranks import Ranks
+
+_FREE_TO_CHANGE = (
+    "run:",
+    "checkpoints:",
+    "catalog:",
+    "data.workers:",
+    "data.micro_batch_size:",
+    "evaluation.batch_size:",
+    "trainer.accelerator:",
+    "trainer.devices:",
+    "trainer.strategy:",
+    "trainer.rank_timeout:",
+    "trainer.save_every_steps:",
+    "trainer.activation_checkpointing:",
+    "trainer.stop_on_collapse:",
+    "tracking.",
+)
+
+
+def check_run_folder(config: RunConfig, *, resume: bool) -> Path:
+    """The run's folder, which has to be there to go on with, and must not be there to begin.
+
+    Raises:
+        SimtrainError: if it is otherwise.
+    """
+    if config.run is None:
+        raise ConfigError("run: missing; name the run with --set run=NAME")
+    checkpoints = Path(config.checkpoints).expanduser()
+    folder = checkpoints / config.run
+    if resume:
+        if find_run(config.run, checkpoints=checkpoints) is None:
+            open_run(config.run, checkpoints=checkpoints)  # says what is there instead
+        return folder
+    if folder.exists():
+        raise CheckpointError(
+            f"{folder}: this run exists; continue it with --resume {config.run}, or name another with --set run=NAME"
+        )
+    return folder
+
+
+def goes_on(config: RunConfig) -> bool:
+    """Whether SLURM has put this very job back in its queue: the command that began the run then goes on with it."""
+    if not requeued_in_slurm() or config.run is None:
+        return False
+    checkpoints = Path(config.checkpoints).expanduser()
+    folder = find_run(config.run, checkpoints=checkpoints)
+    if folder is None:
+        return False
+    record = open_run(str(folder), checkpoints=checkpoints).record
+    return record.get("slurm_job") == os.environ.get("SLURM_JOB_ID")
+
+
+def resumed_record(
+    config: RunConfig, catalog: Catalog, folder: Path, ranks: Ranks, *, say: Callable[[str], None]
+) -> dict[str, Any]:
+    """The record of a run that goes on.
+
+    Raises:
+        CheckpointError: if configuration or catalogue are not what they were.
+    """
+    run = open_run(str(folder), checkpoints=folder.parent)
+    changed = [
+        line for line in differences(settled(run.config, run.config), config) if not line.startswith(_FREE_TO_CHANGE)
+    ]
+    if changed:
+        shown = "; ".join(changed[:4]) + (f" (and {len(changed) - 4} more)" if len(changed) > 4 else "")
+        raise CheckpointError(f"{folder}: the configuration is not the one that the run began with: {shown}")
+    if run.record["data"]["sha256"] != data_fingerprint(catalog)["sha256"]:
+        raise CheckpointError(f"{folder}: the catalogue {catalog.folder} has changed since the run began")
+    before = run.record.get("processes", 1)
+    if before != ranks.size:
+        say(
+            f"the run goes on in {ranks.size} processes instead of {before}: batches and losses stay the same, "
+            "random numbers of dropout do not"
+        )
+    resumed = [*run.record.get("resumed", []), _now()]
+    return {**run.record, "status": "running", "resumed": resumed, "processes": ranks.size}
+
+
+def begun_record(config: RunConfig, catalog: Catalog, ranks: Ranks, *, weights: FoundWeights | None) -> dict[str, Any]:
+    """The record of a run that begins, with its weights file's contents where it has one."""
+    record = {
+        "run": config.run,
+        "status": "running",
+        "started": _now(),
+        **environment(),
+        "data": {"catalog": str(catalog.folder.resolve()), **data_fingerprint(catalog)},
+        "encoder_weights": weights.to_dict() if weights is not None else None,
+        "device": str(inference_device(config.trainer.accelerator)),
+        "processes": ranks.size,
+    }
+    job = os.environ.get("SLURM_JOB_ID")
+    return {**record, "slurm_job": job} if job is not None else record
+
+
+def ended_record(record: dict[str, Any], *, seconds: float, interrupted: bool) -> dict[str, Any]:
+    """The record after so many more seconds of training."""
+    return {
+        **record,
+        "status": "interrupted" if interrupted else "finished",
+        "finished": _now(),
+        "seconds": round(record.get("seconds", 0.0) + seconds, 1),
+    }
+
+
+def make_run_folder(folder: Path, config: RunConfig, record: dict[str, Any], *, keep: Callable[[Path], None]) -> None:
+    """The folder with what is known before the first step, complete from the moment that it exists.
+
+    Args:
+        folder: Must not be there.
+        config: Of the run.
+        record: Of the run.
+        keep: Given the folder, puts in what else the run needs.
+    """
+    staging = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+    try:
+        staging.mkdir(parents=True)
+        (staging / CONFIG_FILE).write_text(dump_yaml(config), encoding="utf-8")
+        write_json(staging / RUN_FILE, record)
+        keep(staging)
+        staging.rename(folder)
+    except OSError as error:
+        raise CheckpointError(f"{folder}: cannot be made: {error.strerror}") from None
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

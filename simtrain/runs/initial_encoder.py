@@ -1,0 +1,96 @@
+"""The encoder that a run begins with, and what its configuration leaves to the weights."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from simtrain.builders import (
+    FoundWeights,
+    build_encoder,
+    found_weights,
+    kept_config,
+    normalisation_of,
+    settled_encoder,
+)
+from simtrain.config import RunConfig
+from simtrain.config.encoder import Normalisation
+from simtrain.encoders.base import Encoder
+from simtrain.errors import CheckpointError
+from simtrain.runs.interpolation_record import chosen_alpha
+from simtrain.runs.run import open_run
+from simtrain.runs.tuned_encoder import tuned_encoder
+
+Say = Callable[[str], None]
+
+
+def settle(config: RunConfig, folder: Path, *, resume: bool, say: Say) -> tuple[RunConfig, FoundWeights | None]:
+    """Find out, once for the whole life of a run, how the images of its encoder are to be normalised.
+
+    A run that goes on keeps what it had, one that begins with another run's weights takes that one's; else the weights
+    file tells, if there is one.
+
+    Args:
+        config: Of the run.
+        folder: Its folder, which is there for one that goes on.
+        resume: Whether it goes on.
+        say: Takes each line for the user.
+
+    Returns:
+        The configuration with nothing left to the weights, and the file's, if one was read.
+
+    Raises:
+        CheckpointError: for a weights file that cannot be read, or a run that is not there.
+    """
+    if resume:
+        return settled(config, open_run(str(folder), checkpoints=folder.parent).config), None
+    if config.init_from is not None:
+        source = open_run(config.init_from, checkpoints=Path(config.checkpoints).expanduser())
+        config, used = settled(config, source.config), normalisation_of(source.config.encoder)
+        own = normalisation_of(config.encoder)
+        if used is not None and own is not None and own != used:
+            say(f"warning: init_from: {source.folder} was trained with normalisation: {used}, this run sets {own}")
+        return config, None
+    weights = found_weights(config.encoder)
+    for line in weights.lines() if weights is not None else ():
+        say(line)
+    return _with(config, weights.normalisation if weights is not None else None), weights
+
+
+def settled(config: RunConfig, as_in: RunConfig) -> RunConfig:
+    """The configuration with the normalisation of a run's in the place of what it leaves to the weights.
+
+    Runs of before this was recorded were all normalised as if there were no weights file.
+    """
+    return _with(config, normalisation_of(as_in.encoder))
+
+
+def first_encoder(config: RunConfig, folder: Path, *, begins: bool, say: Say) -> Encoder:
+    """The encoder that a run begins with; of one that goes on, its shape, for the weights of its checkpoint.
+
+    Args:
+        config: Of the run, as `settle` gives it.
+        folder: Its folder.
+        begins: Whether it has yet no checkpoint.
+        say: Takes each line for the user.
+
+    Raises:
+        SimtrainError: for weights that cannot be had or do not fit.
+    """
+    own = config.encoder if begins else kept_config(config.encoder, folder)
+    if config.init_from is None:
+        return build_encoder(own, load=begins)
+    encoder = build_encoder(own, load=False)
+    if begins:
+        source = open_run(config.init_from, checkpoints=Path(config.checkpoints).expanduser())
+        alpha = chosen_alpha(source.folder)
+        if alpha != 1:
+            say(f"init_from: {source.folder}: the mix that interpolate chose, alpha {alpha:g}")
+        try:
+            encoder.load_plain(tuned_encoder(source.config, source.folder, alpha=None).state_dict())
+        except RuntimeError as error:
+            reason = str(error).splitlines()[-1].strip()[:160]
+            raise CheckpointError(f"init_from: {source.folder} has another encoder: {reason}") from None
+    return encoder
+
+
+def _with(config: RunConfig, normalisation: Normalisation | None) -> RunConfig:
+    return config.model_copy(update={"encoder": settled_encoder(config.encoder, normalisation=normalisation)})

@@ -1,0 +1,147 @@
+"""What `interpolate` leaves in a run's folder, for the commands that take the run's encoder."""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from torch import Tensor
+
+from simtrain.errors import CheckpointError, first_line
+from simtrain.runs.run import write_json
+from simtrain.serving.manifest import sha256_of
+from simtrain.training.checkpoints import BEST
+
+INTERPOLATION_FILE = "interpolation.json"
+PICTURE_FILE = "interpolation.png"
+_STATISTICS_FILES = "interpolation_*.safetensors"
+_TUNED_ALONE = 1.0
+
+
+def write_interpolation(
+    run_folder: Path,
+    content: Mapping[str, Any],
+    *,
+    checkpoint: str,
+    picture: bytes,
+    statistics: Mapping[float, Mapping[str, Tensor]],
+) -> None:
+    """Leave a sweep's figures, its picture and the BatchNorm statistics of its mixes; an older sweep's are replaced.
+
+    The figures come last but one and name the statistics, whose file has a name of its own: killed before them, the
+    run has what it had.
+
+    Args:
+        run_folder: The run's.
+        content: The figures; plain values, `alpha` the chosen one.
+        checkpoint: SHA-256 of the `best.ckpt` that they are of.
+        picture: A PNG.
+        statistics: Alpha -> name -> tensor; empty where BatchNorm did not learn.
+
+    Raises:
+        CheckpointError: if the folder cannot be written; it is then as it was.
+    """
+    written = save({_key(alpha, name): value for alpha, named in statistics.items() for name, value in named.items()})
+    file = f"interpolation_{hashlib.sha256(written).hexdigest()[:16]}.safetensors" if statistics else None
+    temporary = run_folder / f".{PICTURE_FILE}.{os.getpid()}.tmp"
+    try:
+        temporary.write_bytes(picture)
+        if file is not None:
+            _write(run_folder / file, written)
+        record = {**content, "checkpoint": {"file": BEST, "sha256": checkpoint}, "statistics": file}
+        write_json(run_folder / INTERPOLATION_FILE, record)
+        temporary.replace(run_folder / PICTURE_FILE)
+    except OSError as error:
+        raise CheckpointError(f"{run_folder}: cannot be written: {error.strerror}") from None
+    finally:
+        temporary.unlink(missing_ok=True)
+        _remove_others(run_folder)
+
+
+def chosen_alpha(run_folder: Path) -> float:
+    """The share of the tuned weights that `interpolate` chose for a run; 1 where it was never run.
+
+    Raises:
+        CheckpointError: if it was run for another `best.ckpt` than is there now.
+    """
+    record = _record(run_folder)
+    return _TUNED_ALONE if record is None else float(record["alpha"])
+
+
+def kept_statistics(run_folder: Path, *, alpha: float) -> dict[str, Tensor]:
+    """The BatchNorm statistics that `interpolate` estimated for one of its mixes.
+
+    Raises:
+        CheckpointError: if it was not run for this `best.ckpt`, or not with this alpha.
+    """
+    record = _record(run_folder)
+    if record is None or record["statistics"] is None:
+        raise CheckpointError(
+            f"{run_folder}: BatchNorm learned in this run, and a mix needs statistics of its own; run simtrain "
+            f"interpolate {run_folder}, which estimates them, or take --alpha 0 or 1"
+        )
+    path = run_folder / str(record["statistics"])
+    try:
+        kept = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"{path}: cannot be read: {first_line(error)}; {_again(run_folder)}") from None
+    prefix = _key(alpha, "")
+    found = {key.removeprefix(prefix): value for key, value in kept.items() if key.startswith(prefix)}
+    if not found:
+        known = ", ".join(f"{value:g}" for value in sorted({float(key.partition("/")[0]) for key in kept}))
+        raise CheckpointError(
+            f"{run_folder}: BatchNorm learned in this run, and alpha {alpha:g} was not tried; take one of 0, {known}, "
+            f"1, or run simtrain interpolate {run_folder} with other --steps"
+        )
+    return found
+
+
+def _record(run_folder: Path) -> dict[str, Any] | None:
+    """What `interpolation.json` says, if it is of the checkpoint that is there."""
+    path = run_folder / INTERPOLATION_FILE
+    if not path.exists():
+        return None
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        alpha, sha256, _ = float(record["alpha"]), record["checkpoint"]["sha256"], record["statistics"]
+    except (OSError, ValueError, TypeError, KeyError):
+        raise CheckpointError(f"{path}: not what simtrain interpolate writes; {_again(run_folder)}") from None
+    if not 0 <= alpha <= 1:
+        raise CheckpointError(f"{path}: alpha is {alpha:g}; allowed: 0 to 1; {_again(run_folder)}")
+    if not (run_folder / BEST).is_file():
+        raise CheckpointError(f"{run_folder / BEST}: no such checkpoint")
+    if sha256_of(run_folder / BEST) != sha256:
+        raise CheckpointError(f"{path}: of another {BEST} than is there now; {_again(run_folder)}")
+    return dict(record)
+
+
+def _again(run_folder: Path) -> str:
+    return f"run simtrain interpolate {run_folder} again, or take the tuned weights alone with --alpha 1"
+
+
+def _remove_others(run_folder: Path) -> None:
+    """Statistics that `interpolation.json` does not name: of an older sweep, or of one that was killed."""
+    try:
+        named = json.loads((run_folder / INTERPOLATION_FILE).read_text(encoding="utf-8"))["statistics"]
+    except (OSError, ValueError, TypeError, KeyError):
+        named = None
+    for path in run_folder.glob(_STATISTICS_FILES):
+        if path.name != named:
+            path.unlink(missing_ok=True)
+
+
+def _key(alpha: float, name: str) -> str:
+    return f"{alpha:g}/{name}"
+
+
+def _write(path: Path, content: bytes) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_bytes(content)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,47 @@
+"""What `simtrain fit` says before the first step."""
+
+from collections.abc import Callable
+from typing import Any
+
+from simtrain.catalog.store.reader import OpenedImages
+from simtrain.catalog.table import Catalog
+from simtrain.config import RunConfig
+from simtrain.data.texts import CatalogTexts
+from simtrain.encoders.base import Encoder
+from simtrain.evaluation.protocol import RetrievalTask
+from simtrain.preflight import conflict_warnings
+from simtrain.runs.text_embeddings import truncation_line
+
+
+def tell_before_training(
+    config: RunConfig,
+    catalog: Catalog,
+    images: OpenedImages,
+    encoder: Encoder,
+    task: RetrievalTask | None,
+    texts: CatalogTexts | None,
+    record: dict[str, Any],
+    *,
+    say: Callable[[str], None],
+) -> None:
+    """Where the pictures come from, and what of the configuration will not go well with the catalogue."""
+    say(images.told)
+    before = record.get("images", images.told)
+    if before != images.told:
+        say(f"warning: the run began with other pictures ({before}); it will not end as it would have")
+    record["images"] = images.told
+    cut = truncation_line(encoder, texts)
+    if cut is not None:
+        say(cut)
+    if "conflicts" not in record:
+        found = conflict_warnings(
+            config,
+            catalog,
+            images=lambda row: images.reader.read(row, at_least=None),
+            preprocessing=encoder.preprocessing,
+            validation=task,
+            texts=texts,
+        )
+        for conflict in found:
+            say(f"warning: {conflict.message}")
+        record["conflicts"] = [vars(conflict) for conflict in found]

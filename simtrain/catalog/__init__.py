@@ -1,1 +1,1 @@
-"""Everything before the first tensor: sources, verification, splits, the table. No torch here."""
+"""The catalogue of product images: sources, verification, splits, the table, the image store. No torch here."""

@@ -1,4 +1,4 @@
-"""From what a source says and what reading it told to the catalogue's rows and findings."""
+"""Assembly of the catalogue: rows, findings and counts from a source's rows and its image facts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -36,10 +36,10 @@ class Assembled:
     """A catalogue before it is written.
 
     Attributes:
-        rows: Of the catalogue.
-        findings: What a person should know, each with a `kind`.
-        fixes: What was done about it, each with a `kind`.
-        counts: Of images, products, labels and splits.
+        rows: The catalogue's rows, one per image, with the columns of `COLUMNS`.
+        findings: Problems found in source and images, as dictionaries with a `kind`, the `ids` and a `message`.
+        fixes: What `prepare` did about the findings, as dictionaries with a `kind` and a `message`.
+        counts: Numbers of images, products and labels, in all and per split.
     """
 
     rows: pd.DataFrame
@@ -49,12 +49,12 @@ class Assembled:
 
 
 def assemble(images: ReadableImages, *, near: Sequence[Pair], config: PrepareConfig, fix: bool) -> Assembled:
-    """Groups, splits and findings.
+    """Group copies, assign splits and collect the findings.
 
     Args:
-        images: What can be read.
-        near: Near duplicates, as pairs of rows of different content.
-        config: Settings.
+        images: The readable images of the source, with their facts.
+        near: Near duplicates, as pairs of rows whose decoded pixels differ.
+        config: The settings of `prepare`.
         fix: Put near duplicates into `duplicate_group` too.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Colours as a picture's embedded ICC profile means them, turned into sRGB."""
+"""Conversion of an image's embedded ICC colour profile to sRGB."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,11 +16,12 @@ _NAMES = {"L": "grey", "RGB": "RGB", "CMYK": "CMYK"}
 
 @dataclass(frozen=True, kw_only=True)
 class Conversion:
-    """What a profile asks for.
+    """The conversion that an ICC profile asks for.
 
     Attributes:
-        transform: Into sRGB; None if the plain arithmetic of `Image.convert` already gives the right colours.
-        note: Why the profile is passed over; None if it is not.
+        transform: Pillow's transform to sRGB; None if the plain arithmetic of `Image.convert` already gives the right
+            colours.
+        note: Why the profile is ignored; None if it is used.
     """
 
     transform: ImageCms.ImageCmsTransform | None
@@ -46,7 +47,7 @@ def conversion_to_srgb(profile: bytes, mode: str) -> Conversion:
 
     Args:
         profile: An ICC profile. For a grey picture one of RGB will do: grey is then equal parts of its colours.
-        mode: `L`, `RGB` or `CMYK`, the picture's.
+        mode: Pillow's mode of the image: `L`, `RGB` or `CMYK`.
     """
     try:
         source = ImageCms.ImageCmsProfile(BytesIO(profile))

@@ -1,4 +1,4 @@
-"""One way to read an image file, for every step."""
+"""Image decoding to sRGB pixels: EXIF orientation, ICC colours, transparency on white; used by every step."""
 
 import warnings
 from dataclasses import dataclass
@@ -26,11 +26,11 @@ _EXIF_HEADER = 8  # bytes; behind it a block without entries is all zeros
 
 @dataclass(frozen=True, kw_only=True)
 class DecodedImage:
-    """A picture as it is to be seen.
+    """A decoded image.
 
     Attributes:
         pixels: (H, W, 3) uint8 sRGB, C-contiguous.
-        note: What was passed over to read it, such as a colour profile that makes no sense; None if nothing.
+        note: What was ignored to read it, such as an invalid colour profile; None if nothing was.
     """
 
     pixels: NDArray[np.uint8]

@@ -1,4 +1,4 @@
-"""What `prepare` may replace: its own results, and nothing that somebody else put there."""
+"""Protection of other people's files: `prepare` replaces its own results only."""
 
 import re
 from collections.abc import Sequence
@@ -17,11 +17,11 @@ _SHARD_NAME = re.compile(r"[0-9a-f]{20}\.bin")
 
 
 def refuse_to_replace(out: Path, *, results: Sequence[str], inputs: Sequence[Path]) -> None:
-    """Make sure that nothing is lost before anything is read.
+    """Refuse to write where a file that simtrain did not write would be lost.
 
     Args:
         out: The catalogue's folder.
-        results: Names of the files that are written there.
+        results: Names of the files that will be written there.
         inputs: The source as the user named it, and other files that it is read from.
 
     Raises:

@@ -1,4 +1,4 @@
-"""How long work tells how far it is, without knowing who listens."""
+"""Protocol of progress bars, and the silent one."""
 
 from collections.abc import Iterable
 from typing import Protocol, TypeVar
@@ -7,7 +7,7 @@ Item = TypeVar("Item")
 
 
 class Progress(Protocol):
-    """Passes items on and may show how many of `total` have gone by."""
+    """Passes items on and may show how many of `total` are done."""
 
     def __call__(self, items: Iterable[Item], total: int, description: str, /) -> Iterable[Item]:
         """The same items in the same order."""

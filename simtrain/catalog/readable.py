@@ -1,4 +1,4 @@
-"""The images of a source that can be read, with what reading them told."""
+"""The readable images of a source with their facts; unreadable files become findings."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -21,9 +21,9 @@ class ReadableImages:
 
     Attributes:
         rows: As the source describes them, index 0..N-1.
-        facts: Of each row, without its fingerprint.
-        fingerprints: (N, bytes) uint8.
-        findings: What the source said, and the files that are no images.
+        facts: Facts of each row's file, without its fingerprint.
+        fingerprints: (N, `FINGERPRINT_BYTES`) uint8 fingerprints.
+        findings: Findings of the source, and the files that cannot be read.
     """
 
     rows: pd.DataFrame
@@ -41,9 +41,9 @@ def readable_images(source: Source, table: pa.Table, *, name: str) -> ReadableIm
     """Join rows and facts, and leave out what cannot be read.
 
     Args:
-        source: The rows.
+        source: The source's rows.
         table: Columns of the record, one row for each different path of the source.
-        name: Of the source, for a message.
+        name: The source as the user named it, for messages.
 
     Raises:
         CatalogError: if nothing can be read.

@@ -1,4 +1,4 @@
-"""What was done about copies and split products: as findings, and as remedies on record."""
+"""Records of what `prepare` mended: copies set aside, products that the given splits had cut."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -38,10 +38,10 @@ def copies_set_aside(
     """The copies that are left out, if any, each with the copy that is kept.
 
     Args:
-        ids: Of all images.
-        aside: Which of them are left out.
-        clusters: Equal for copies of one picture.
-        sides: Where each image would have been.
+        ids: Id of each image, N of them.
+        aside: (N,) whether an image is left out.
+        clusters: Key of each image, equal for copies of one image.
+        sides: Split that each image would have been in.
     """
     if not aside.any():
         return []
@@ -70,7 +70,7 @@ def remedies(
     """What was done: files left out, duplicates grouped, copies set aside.
 
     Args:
-        unreadable: Ids of files that are no images.
+        unreadable: Ids of files that cannot be read as images.
         set_aside: Ids of copies that are left out.
         copies: Duplicate group of each image, or None.
         near: Pairs of near duplicates.

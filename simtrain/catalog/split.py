@@ -1,4 +1,4 @@
-"""Train, val and test, so that no product and no duplicate is on two sides, and growth moves nothing.
+"""Assignment of train, val and test splits: no product or duplicate in two splits, and growth moves nothing.
 
 What stays together is a group: a product (open set: a class), else the copies of one picture. A group's side follows
 from a hash of the seed and the group's key alone, so a product stays where it is when others come or go; the copies of
@@ -19,12 +19,12 @@ _STRICTEST_FIRST = ("test", "val", "train")
 
 @dataclass(frozen=True, kw_only=True)
 class Split:
-    """The sides.
+    """The split of each image.
 
     Attributes:
         sides: `train`, `val` or `test` for each image.
         straddling: Keys of the groups that the given splits had cut; each went whole to test, else to val.
-        moved: Number of images that are therefore not where their source had put them.
+        moved: Number of images that are therefore in another split than their source gave.
     """
 
     sides: list[str]
@@ -66,9 +66,9 @@ def connected_keys(
     """A key for each image, equal for images that are linked by equal names or equal links, also indirectly.
 
     Args:
-        names: Such as products; None links with nothing.
-        links: Such as clusters of copies.
-        prefix: Of a key that is a name: the group's first in alphabetical order.
+        names: Name of each image, such as its product; None links with nothing.
+        links: Second key of each image, such as its cluster of copies.
+        prefix: Put before a key that is a name: the group's first in alphabetical order.
         otherwise: The key of each image in a group without any name.
     """
     root_of = list(range(len(links)))
@@ -118,9 +118,9 @@ def assign_splits(groups: Sequence[str], *, given: Sequence[str | None], val: fl
     Args:
         groups: Key of each image's group.
         given: Split of each image by its source, or None.
-        val: Share of the groups, 0 to 1.
-        test: Share of the groups, 0 to 1.
-        seed: Another seed draws other groups.
+        val: Share of the groups for val, 0 to 1.
+        test: Share of the groups for test, 0 to 1.
+        seed: Seed of the draw; another seed draws other groups.
 
     Raises:
         CatalogError: if the source had images for training, and every one is of a group that is also in val or test.

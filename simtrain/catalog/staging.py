@@ -1,4 +1,4 @@
-"""Nothing half-written: results are finished in a folder of their own and then moved together."""
+"""Atomic writing of the catalogue's files: finished in a work folder, then moved together."""
 
 import fcntl
 import os

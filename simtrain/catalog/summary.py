@@ -1,4 +1,4 @@
-"""`summary.html`: what was read and what was found, with pictures, for whoever looks after the catalogue."""
+"""`summary.html`: the catalogue's counts and findings, with pictures, as a web page."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""The sections of `summary.html`: a kind of finding each, with examples and their pictures."""
+"""Sections of `summary.html`: one per kind of finding, with examples and thumbnails."""
 
 from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""The catalogue: one row per image, one Parquet file, and the folder that its paths start from."""
+"""The catalogue table: one row per image in `catalog.parquet`, and the folder that its paths start from."""
 
 import json
 import os
@@ -26,7 +26,7 @@ _FORMAT_VERSION = 1
 
 @dataclass(frozen=True, kw_only=True)
 class Catalog:
-    """A shop's images.
+    """A catalogue of product images.
 
     Attributes:
         rows: One row per image with the columns of `COLUMNS` and any that the source had beyond them; index 0..N-1.

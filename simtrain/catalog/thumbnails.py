@@ -1,4 +1,4 @@
-"""Small pictures for pages that people read."""
+"""JPEG thumbnails for HTML pages."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ class Thumbnails:
 
     Args:
         root: Folder that the paths start from.
-        rows: With the columns `id` and `path`.
+        rows: One row per image, with the columns `id` and `path`.
     """
 
     def __init__(self, *, root: Path, rows: pd.DataFrame) -> None:

@@ -1,4 +1,4 @@
-"""Whether a catalogue is still what its source and settings would make, told from file stats alone."""
+"""Check whether a catalogue is up to date with its source and settings, by file stats alone."""
 
 import hashlib
 from collections.abc import Sequence
@@ -24,11 +24,11 @@ _COLUMNS = ["path", "size", "mtime_ns", "shard", "offset", "length", "crc32"]
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What `prepare` is asked for.
+    """A call of `prepare`: source, settings, output.
 
     Attributes:
-        source: As the user named it.
-        config: Settings.
+        source: The source as the user named it.
+        config: The settings of `prepare`.
         fix: Whether near duplicates are to be grouped.
         out: The catalogue's folder.
     """
@@ -39,7 +39,7 @@ class Request:
     out: Path
 
     def described(self) -> dict[str, Any]:
-        """What decides the catalogue beside the source's content, as plain values."""
+        """Everything that decides the catalogue besides the source's content, as plain values."""
         word, colon, rest = self.source.partition(":")
         place = self.source
         if word == "fashion-mnist" and rest:
@@ -57,12 +57,12 @@ class Request:
         }
 
     def origin(self, opened: OpenedSource, *, root: Path, results: Sequence[Path]) -> dict[str, Any]:
-        """What the record keeps, to compare with the next time.
+        """The origin that the record keeps, for comparison at the next call.
 
         Args:
-            opened: The source.
-            root: Where its images will lie.
-            results: The finished files, but for the record itself.
+            opened: The opened source.
+            root: Folder that its images will be in.
+            results: The finished files, except the record itself.
         """
         left_out = [finding["path"] for finding in opened.source.findings if finding["kind"] == "left_out"]
         return {

@@ -1,1 +1,1 @@
-"""What reading the images tells: facts of each one, duplicates among them, and findings for a person."""
+"""Inspection of the images: facts of each file, duplicates among them, and findings for a person."""

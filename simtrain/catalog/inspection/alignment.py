@@ -1,4 +1,4 @@
-"""Lays one small copy of an image over another, as a crop of it, and compares what is left with what compression does.
+"""Alignment of two image fingerprints, one as a crop of the other, and a misfit score for near duplicates.
 
 The steps are those of S. Benhimane and E. Malis (Real-time image-based tracking of planes using efficient second-order
 minimization, 2004): Gauss-Newton with the mean of both pictures' gradients, of which two or three suffice.
@@ -87,10 +87,10 @@ class _Overlay:
     """Inner pictures and what the outer ones show at their places.
 
     Attributes:
-        place: (P, 4).
-        inner: (P, S, S), blurred as the outer one appears where it is enlarged.
-        difference: (P, S, S), 0 where left out.
-        inside: (P, S, S), 1 or 0: compared or left out.
+        place: (P, 4) crop of the outer image: share and shift of the height, share and shift of the width.
+        inner: (P, S, S) grey levels of the inner image, blurred as the outer one is where it is enlarged.
+        difference: (P, S, S) grey levels, inner minus outer; 0 where left out.
+        inside: (P, S, S), 1 where a pixel is compared, 0 where it is left out.
     """
 
     place: Floats
@@ -100,7 +100,7 @@ class _Overlay:
 
     @property
     def mean_square(self) -> Floats:
-        """(P,) of the difference."""
+        """(P,) mean square of the difference, in grey levels squared."""
         return self.mean(self.difference**2)
 
     @property
@@ -110,7 +110,7 @@ class _Overlay:
         return np.sqrt(self.mean(down**2 + right**2))
 
     def mean(self, values: Floats) -> Floats:
-        """(P,) of (P, S, S), over what is compared."""
+        """(P,) means of (P, S, S) values over the pixels that are compared."""
         means: Floats = (values * self.inside).sum(axis=(1, 2)) / np.maximum(self.inside.sum(axis=(1, 2)), 1)
         return means
 
@@ -130,12 +130,13 @@ def misfits(inner: Fingerprints, outer: Fingerprints, places: Floats) -> Floats:
     """(P,) how far pairs are from being one picture: 0 equal, 1 the most that compression and a slight crop do.
 
     Args:
-        inner: (P, `FINGERPRINT_BYTES`).
-        outer: The same, of pictures of which the inner ones may be crops; or the reverse, which is found out.
-        places: (P, 4), where in the outer picture to start.
+        inner: (P, `FINGERPRINT_BYTES`) uint8 fingerprints of one image of each pair.
+        outer: (P, `FINGERPRINT_BYTES`) uint8 fingerprints of the other image; which one is the crop is found out.
+        places: (P, 4) crop in the outer image to start from: share and shift of the height, share and shift of the
+            width, as in `CROPS`.
 
     Returns:
-        float32; infinite where a picture is too plain to tell.
+        (P,) float32; infinite where an image is too plain to be compared.
     """
     result = np.full(len(inner), np.inf, dtype=np.float32)
     shortest = np.minimum(sides(inner).min(axis=1), sides(outer).min(axis=1))

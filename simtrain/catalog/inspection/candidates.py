@@ -1,4 +1,4 @@
-"""Pairs of fingerprints that may show one picture, found among all pairs in three steps of rising cost.
+"""Candidate search for near duplicates: pairs of fingerprints that may show one image, in three steps of rising cost.
 
 A copy may be cropped, which moves its description far, but in a few directions. Among pictures that are alike, these
 directions are alike too: a box of them is compared with all other pictures by a distance that counts little what lies
@@ -81,8 +81,8 @@ class CandidateSearch:
     """Finds pairs of images of which one, or its mirror image, may show the same as the other or a crop of it.
 
     Args:
-        fingerprints: (N, `FINGERPRINT_BYTES`).
-        rows: Of the images to compare, at least one.
+        fingerprints: (N, `FINGERPRINT_BYTES`) uint8 fingerprints of all images.
+        rows: Row numbers of the images to compare, at least one.
         mirrored: Compare images with mirror images instead.
     """
 

@@ -1,4 +1,4 @@
-"""Captions that an image-text encoder can learn little from: empty ones, repeated ones, ones that it cuts off."""
+"""Findings about captions: empty, repeated, and longer than CLIP reads."""
 
 import re
 from collections import defaultdict
@@ -31,9 +31,9 @@ def caption_findings(
     one finding says that they are templates (`captions_are_templates`).
 
     Args:
-        ids: Names of the images.
-        captions: Title or description of each, or None.
-        products: Product of each, or None.
+        ids: Id of each image, N of them.
+        captions: Title or description of each image, or None.
+        products: Product of each image, or None.
     """
     given = [(row, caption) for row, caption in enumerate(captions) if caption is not None and caption.strip()]
     if not given:

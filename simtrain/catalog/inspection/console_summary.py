@@ -1,4 +1,4 @@
-"""The findings on a screen: a line for each kind, most harmful first."""
+"""Console summary of the findings: one line per kind, most harmful first."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

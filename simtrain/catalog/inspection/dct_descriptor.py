@@ -1,4 +1,4 @@
-"""A few dozen numbers that describe a picture, how they would be those of a crop of it, and how a crop moves them.
+"""DCT descriptors of images and of their crops, and the descriptors' derivatives by small shifts and stretches.
 
 The numbers are the lowest cosines of the grey and colour copies, as in a perceptual hash (C. Zauner, Implementation and
 benchmarking of perceptual image hash functions, 2010), but kept as numbers instead of bits. How they change with a
@@ -51,9 +51,9 @@ def descriptions(fingerprints: Fingerprints, rows: Rows, *, crop: Floats, mirror
     """(N, D) whole numbers of these rows: the lowest cosines of a crop's grey and colour copies, in steps of a level.
 
     Args:
-        fingerprints: (M, `FINGERPRINT_BYTES`).
-        rows: (N,).
-        crop: (4,), a row of `CROPS` or something near.
+        fingerprints: (M, `FINGERPRINT_BYTES`) uint8 fingerprints.
+        rows: (N,) row numbers of the fingerprints to describe.
+        crop: (4,) crop to describe: a row of `CROPS` or values near one.
         mirrored: Describe the mirror images instead.
     """
     parts = [np.rint(_described(some, crop=crop)) for some in _some_at_once(fingerprints, rows, mirrored=mirrored)]

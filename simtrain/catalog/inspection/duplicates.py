@@ -1,4 +1,4 @@
-"""Copies of one picture: exact by the hash of their pixels, near by the pairs that were found."""
+"""Duplicate groups: exact copies by the hash of their pixels, near copies by matched pairs."""
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -21,9 +21,9 @@ def clusters_of_copies(ids: Sequence[str], contents: Sequence[str], near: Sequen
     """A key for each image, equal for copies of one picture, also by way of others.
 
     Args:
-        ids: Unique names.
-        contents: Hash of each image's pixels.
-        near: Pairs of contents that show the same.
+        ids: Unique id of each image, N of them.
+        contents: Hash of each image's decoded pixels.
+        near: Pairs of such hashes whose images are near duplicates.
 
     Returns:
         The content of the member with the smallest id, so that a copy with a later id changes no key.
@@ -49,7 +49,7 @@ def pairs_to_tell(pairs: Sequence[Pair], clusters: Sequence[str]) -> list[Pair]:
     """All pairs of small clusters; of a large one, whose pairs grow with the square, only what holds it together.
 
     Args:
-        pairs: Of rows, in any order.
+        pairs: Pairs of near duplicates by row, in any order.
         clusters: A key for each row, equal for copies.
     """
     sizes = Counter(clusters[row] for pair in pairs for row in pair[:2])

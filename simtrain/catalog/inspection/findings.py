@@ -1,4 +1,4 @@
-"""What reading the images found, for a person: pictures, duplicates and labels that may spoil training or its figures.
+"""Findings about images, duplicates and labels that may harm training or its evaluation.
 
 Each finding is a plain dictionary with its `kind`, the `ids` of all images it is about and a `message` of one sentence.
 """
@@ -11,7 +11,7 @@ from simtrain.catalog.inspection.facts import ImageFacts
 from simtrain.catalog.inspection.wording import counted, listed
 
 BLANK_CONTRAST = 6
-"""Contrast, 0 to 255, up to which a picture is told as blank.
+"""Contrast, 0 to 255, up to which an image is reported as blank.
 
 Flat colours with sensor noise up to a standard deviation of 5 stay at or below it as JPEGs of quality 75 and more
 (of quality 30 to 50 nearly all do: their coarse chroma steps reach 9). Of 4,770 pictures of furniture on white, 15
@@ -27,8 +27,8 @@ def picture_findings(
     """Tiny, extremely long, blank and oddly stored pictures: at most one finding of each kind.
 
     Args:
-        ids: Names of the images.
-        facts: What reading each told; unreadable ones are passed over.
+        ids: Id of each image, N of them.
+        facts: Facts of each image; unreadable ones are ignored.
         smallest_side: Pixels; a side below it is tiny.
         largest_aspect: Long side over short side, above 1; from this on a picture is extreme.
     """
@@ -51,8 +51,8 @@ def duplicate_findings(
     """Exact duplicates, a finding for each group; then those groups that products, and those that labels tell apart.
 
     Args:
-        ids: Names of the images.
-        groups: Equal for images that show exactly the same picture; None for an image that has no equal.
+        ids: Id of each image, N of them.
+        groups: Equal for images of exactly the same pixels; None for an image without a copy.
         products: Product of each image, or None, which differs from any product.
         labels: Class of each image, or None, likewise.
     """
@@ -96,11 +96,11 @@ def near_duplicate_findings(
     The values themselves stand in `products`, `labels` and `splits`.
 
     Args:
-        ids: Names of the images.
+        ids: Id of each image, N of them.
         pairs: Row of the first, row of the second, similarity up to 1, whether one is the other's mirror image.
         products: Product of each image, or None.
         labels: Class of each image, or None.
-        splits: Where each image was put; None for one that is set aside, which leaks into no split.
+        splits: `train`, `val` or `test` for each image; None for one that is set aside, which leaks into no split.
     """
     columns = {"product": products, "label": labels, "split": splits}
     return [
@@ -125,10 +125,10 @@ def label_findings(
     """Labels of one image, of very different sizes, and (closed set only) labels that training never sees.
 
     Args:
-        ids: Names of the images.
-        labels: Class of each, or None.
-        splits: `train`, `val` or `test` for each; None for an image that is set aside.
-        largest_imbalance: Images of the largest label over those of the smallest; more is told. Above 1.
+        ids: Id of each image, N of them.
+        labels: Class of each image, or None.
+        splits: `train`, `val` or `test` for each image; None for one that is set aside.
+        largest_imbalance: Images of the largest label over those of the smallest, above 1; a larger ratio is reported.
         protocol: In an open set a class is whole in one split, so that labels outside train are meant.
     """
     rows_of = dict(_members(labels))

@@ -1,4 +1,4 @@
-"""A thousand bytes of an image that tell whether another one shows the same: a small blurred grey copy and colours."""
+"""Image fingerprints of about a thousand bytes for near-duplicate search: a small blurred grey copy and colours."""
 
 import cv2
 import numpy as np

@@ -1,4 +1,4 @@
-"""Which images show the same picture, but for size, compression or a slight crop, told from their fingerprints."""
+"""Near-duplicate search by fingerprints: images that differ by size, compression or a slight crop only."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -25,11 +25,11 @@ _STRICT, _LOOSE = 1.0, 2.0
 
 @dataclass(frozen=True, kw_only=True)
 class NearDuplicate:
-    """Two images that show the same picture.
+    """A pair of near duplicates.
 
     Attributes:
-        first: Row of the one.
-        second: Row of the other, larger than `first`.
+        first: Row of one image.
+        second: Row of the other image, larger than `first`.
         similarity: 1 equal, 0.5 the least that counts without a second opinion, down to 0.2.
         mirrored: Whether one is the other's mirror image.
     """
@@ -50,7 +50,7 @@ def near_duplicates(
     than a few dozen near copies of one picture, not each pair is given, but enough that they hang together.
 
     Args:
-        fingerprints: (N, `FINGERPRINT_BYTES`).
+        fingerprints: (N, `FINGERPRINT_BYTES`) uint8 fingerprints.
         mirrored: Find mirrored copies too; a pair that is alike both ways counts as not mirrored.
         loose: Give doubtful pairs too, of a similarity below 0.5.
         progress: Shows how much of the search is done.

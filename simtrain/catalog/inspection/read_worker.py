@@ -1,4 +1,4 @@
-"""A chunk of files: read, judged and stored by one process, in one piece or not at all.
+"""Worker that reads, inspects and stores one chunk of image files, whole or not at all.
 
 A chunk's results lie in two files: the shard with its pictures, and beside it the facts. The facts are renamed into
 place last, so a chunk whose facts are there is done, whatever was killed afterwards.
@@ -57,11 +57,11 @@ class Chunk:
     """Files that are read together.
 
     Attributes:
-        root: The source's.
-        origin: What the files are of: their root, or what they were made from.
-        files: In the source's order.
-        settings: Of the store.
-        folder: Where shard and facts go.
+        root: Folder that the files' paths start from.
+        origin: What the files belong to: their root, or a description of what they were generated from.
+        files: The files, in the source's order.
+        settings: How the image store keeps them.
+        folder: Folder that the shard and the facts are written to.
     """
 
     root: Path

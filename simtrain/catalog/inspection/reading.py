@@ -1,4 +1,4 @@
-"""Reads what has not been read before: stats of all files, then the new and changed ones in parallel."""
+"""Parallel reading of new and changed image files; unchanged ones are recognised by their file stats."""
 
 import os
 from collections.abc import Generator, Sequence
@@ -70,9 +70,9 @@ def read_files(
     Args:
         root: Folder that the paths start from.
         files: No path twice.
-        origin: What the files are of: the root, or what they were made from.
-        known: What an earlier run found about the same root with the same settings.
-        settings: Of the store.
+        origin: What the files belong to: the root, or a description of what they were generated from.
+        known: Record of an earlier run over the same root with the same settings.
+        settings: How the image store keeps the images.
         work: Folder for chunks; those in it from an interrupted run are used.
         workers: Processes; 1 reads in this one.
         progress: Shows how many of the files to be read are done.

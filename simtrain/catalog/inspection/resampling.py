@@ -1,4 +1,4 @@
-"""Small pictures by the thousand at once: taken at other places, blurred, differentiated."""
+"""Batched resampling, blur and gradients of small grey images."""
 
 # Shapes: P pictures, S pixels along a side, N of a side asked for.
 
@@ -15,9 +15,9 @@ def sample_places(share: Floats, shift: Floats, *, side: int) -> Floats:
     """(P, S): where the pixels of a crop lie along a side; it has that share of it, its centre is shifted by so much.
 
     Args:
-        share: (P,).
-        shift: (P,), pixels.
-        side: S, of the crop's picture as of the whole one.
+        share: (P,) share of the side that the crop covers.
+        shift: (P,) shift of the crop's centre, in pixels.
+        side: S, pixels along a side of the crop's copy as of the whole image's.
     """
     offsets = np.arange(side, dtype=np.float32) - np.float32((side - 1) / 2)
     places: Floats = share[:, None] * offsets + shift[:, None] + np.float32((side - 1) / 2)

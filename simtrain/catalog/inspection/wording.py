@@ -1,4 +1,4 @@
-"""Numbers and names in sentences."""
+"""Formatting of counts, quoted names and lists in messages."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Where a catalogue comes from: folders of images and tables that name them. No image is opened here."""
+"""Sources of a catalogue: folders of images and tables that name them. No image is opened here."""
 
 from simtrain.catalog.sources.folder import read_folder
 from simtrain.catalog.sources.source import PARTS, Source

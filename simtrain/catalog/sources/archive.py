@@ -1,4 +1,4 @@
-"""Unpacks a zip or tar archive that somebody else made, and that may mean harm."""
+"""Safe unpacking of zip and tar archives from untrusted sources."""
 
 import bz2
 import calendar

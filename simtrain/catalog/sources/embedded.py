@@ -1,4 +1,4 @@
-"""From Parquet files with pictures inside, as Hugging Face's `datasets` writes them, to picture files and a table."""
+"""Extraction of images embedded in Parquet files, as Hugging Face's `datasets` writes them, to files and a table."""
 
 import json
 import re

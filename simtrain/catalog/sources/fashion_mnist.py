@@ -1,4 +1,4 @@
-"""Fashion-MNIST (https://arxiv.org/abs/1708.07747) from its four files to pictures and a table."""
+"""Fashion-MNIST (https://arxiv.org/abs/1708.07747) converted from its four files to images and a table."""
 
 import csv
 import gzip

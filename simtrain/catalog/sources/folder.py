@@ -1,4 +1,4 @@
-"""A folder of images: class folders, nested or flat."""
+"""Source of images in a folder: class folders, nested or flat."""
 
 import os
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""Sources that are no folder of images yet: drawn, downloaded or unpacked into `source` beside the catalogue."""
+"""Generated source folders: drawn, downloaded or unpacked into `source` beside the catalogue."""
 
 import json
 import os
@@ -17,11 +17,11 @@ _TIME = 946_684_800  # 2000-01-01: equal files get equal stats, whenever they ar
 
 @dataclass(frozen=True, kw_only=True)
 class Making:
-    """Makes the folder, unless it is there.
+    """Makes a generated source folder, unless it is already made.
 
     Attributes:
-        work: Where an unfinished folder lies.
-        output: The catalogue's folder, where the finished one will be.
+        work: Work folder that holds an unfinished source folder.
+        output: The catalogue's folder, which the finished source folder is moved to.
     """
 
     work: Path

@@ -1,4 +1,4 @@
-"""Downloads a dataset of Kaggle, in as many attempts as it takes."""
+"""Resumable download of a Kaggle dataset."""
 
 import io
 import json

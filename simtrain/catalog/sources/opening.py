@@ -1,4 +1,4 @@
-"""From what stands behind `simtrain prepare` to a source."""
+"""Opening of the source that `simtrain prepare` names: folder, table, Kaggle, Fashion-MNIST, synthetic, archive."""
 
 import os
 import re
@@ -28,11 +28,11 @@ _LARGEST_ARCHIVE = 500 * 2**30  # bytes, unpacked
 
 @dataclass(frozen=True, kw_only=True)
 class Opening:
-    """Where a source may put files, and who fetches what this layer cannot.
+    """Folders that a source may write to, and the download that this layer cannot do.
 
     Attributes:
-        work: Folder for what is not finished.
-        output: The catalogue's folder; no part of a source.
+        work: Folder for unfinished files.
+        output: The catalogue's folder, which is never part of a source.
         fetch_fashion_mnist: Downloads Fashion-MNIST into a folder and returns where its files lie.
         progress: Shows how far making the files is.
     """
@@ -50,12 +50,12 @@ class Opening:
 
 @dataclass(frozen=True, kw_only=True)
 class OpenedSource:
-    """A source and what tells whether it has changed.
+    """A source, and the file stats that show whether it has changed.
 
     Attributes:
-        source: Its rows.
-        inputs: Stats of files that it was read from, other than the images.
-        walked: Whether its images are those that lie in its folder.
+        source: The source with its rows.
+        inputs: Path, size and time of change of each file that it was read from, images aside.
+        walked: Whether its images are all those in its folder, found by listing it.
     """
 
     source: Source

@@ -1,4 +1,4 @@
-"""What any source says about its images, in one shape; and how single values are read."""
+"""The common form of all sources, and parsing of single values (splits, booleans, text)."""
 
 import math
 import numbers
@@ -40,7 +40,7 @@ class Source:
         rows: One row per image, in the source's order: the columns of `PARTS`, then the source's own ones. `path` is a
             POSIX path relative to `root`; `split`, `product`, `label` and `caption` may be null.
         root: Folder that the paths start from.
-        findings: What a person should know about it, each with a `kind`.
+        findings: Problems found in the source, as dictionaries with a `kind`, the `ids` and a `message`.
     """
 
     rows: pd.DataFrame
@@ -113,8 +113,8 @@ def source_rows(parts: dict[str, Sequence[Any]], further: dict[str, pd.Series]) 
     """The rows of a `Source`: `parts` by name, then `further`.
 
     Args:
-        parts: `path` and any others of `PARTS`. Without `id` the path is the id; without `query` or `gallery` it is
-            true; the rest is null.
+        parts: Values of `path` and of any others of `PARTS`, one per image. Without `id` the path is the id; without
+            `query` or `gallery` it is true; the rest is null.
         further: The source's own columns.
     """
     count = len(parts["path"])

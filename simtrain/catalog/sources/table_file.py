@@ -1,4 +1,4 @@
-"""Reads a CSV or Parquet file without losing what its columns hold."""
+"""CSV and Parquet tables read without changing what their columns hold."""
 
 import csv
 import re

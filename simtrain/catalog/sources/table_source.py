@@ -1,4 +1,4 @@
-"""A table that names images and says what is known about them."""
+"""Source of images that a CSV or Parquet table names and describes."""
 
 import posixpath
 from collections.abc import Mapping, Sequence

@@ -1,1 +1,1 @@
-"""The images again, decoded once and reduced: what training, evaluation and export read."""
+"""The image store: images decoded once and reduced, read by training, evaluation and export."""

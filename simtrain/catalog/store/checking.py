@@ -1,4 +1,4 @@
-"""Whether a store is what its record says, by stats where they suffice and by checksums where they do not."""
+"""Integrity check of the image store by file stats and checksums."""
 
 from collections import defaultdict
 from pathlib import Path
@@ -18,8 +18,8 @@ def damaged_shards(folder: Path, record: Record) -> set[str]:
     A shard of the right size that is no younger than the record is taken as it is; any other is read and checked.
 
     Args:
-        folder: The catalogue's.
-        record: With the columns `shard`, `offset`, `length`, `crc32`.
+        folder: The catalogue's folder.
+        record: Record with the columns `shard`, `offset`, `length`, `crc32`.
     """
     written = (folder / RECORD_FILE).stat().st_mtime_ns
     damaged = set()
@@ -40,9 +40,9 @@ def usable_rows(folder: Path, record: Record, *, listed: set[str]) -> pa.Table:
     """The rows of a record that need not be read again.
 
     Args:
-        folder: The catalogue's.
-        record: With every column.
-        listed: Paths that the source has now; a shard mostly of others is given up.
+        folder: The catalogue's folder.
+        record: Record with every column.
+        listed: Paths that the source has now; a shard that holds mostly other paths is dropped.
     """
     given_up = damaged_shards(folder, record)
     for name, in_use in _bytes_in_use(record.table, listed).items():

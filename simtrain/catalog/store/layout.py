@@ -1,4 +1,4 @@
-"""What the image store is made of: settings, shards of pictures one behind the other, and one record of all files.
+"""Layout of the image store: settings, shards of concatenated images, and one record of all files.
 
 `images.parquet` has a row for every file of the source, also for those that cannot be read; `images.raw/` or
 `images.jpeg/` holds the shards. A shard never changes once it has its name, which is a hash of what it was made from.
@@ -43,7 +43,7 @@ FACTS = pa.schema(
 
 @dataclass(frozen=True, kw_only=True)
 class StoreSettings:
-    """How pictures are kept."""
+    """How the store keeps images."""
 
     kind: StoreKind
     """`raw` uint8 RGB, `jpeg` (4:4:4), or `none`."""
@@ -52,7 +52,7 @@ class StoreSettings:
     """Shorter side in pixels that a larger picture is reduced to."""
 
     quality: int
-    """Of `jpeg`, 1 to 100."""
+    """JPEG quality of `jpeg`, 1 to 100."""
 
     @property
     def folder_name(self) -> str:
@@ -60,18 +60,18 @@ class StoreSettings:
         return f"images.{self.kind}"
 
     def told(self) -> str:
-        """For a person."""
+        """A description for people, such as `raw pixels, shorter side 256`."""
         how = {"raw": "raw pixels", "jpeg": f"JPEG of quality {self.quality}", "none": "no store"}[self.kind]
         return how if self.kind == "none" else f"{how}, shorter side up to {self.side}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
-    """What is known about every file of a source.
+    """Facts of every file of a source, as `images.parquet` keeps them.
 
     Attributes:
         table: Columns of `FACTS`, or those of them that were asked for.
-        settings: Of the store.
+        settings: How the store keeps images.
         origin: What the catalogue was made from, as `prepare` describes it.
     """
 
@@ -91,8 +91,8 @@ def read_record(folder: Path, *, columns: list[str] | None) -> Record | None:
     """The record of a catalogue's folder; None where there is none, or none of this version.
 
     Args:
-        folder: The catalogue's.
-        columns: Those of `FACTS` to read; None: all.
+        folder: The catalogue's folder.
+        columns: Columns of `FACTS` to read; None: all.
     """
     path = folder / RECORD_FILE
     try:

@@ -1,4 +1,4 @@
-"""Brings new shards to a store and takes away those that nothing refers to."""
+"""Moving new shards into the image store, and removal of unused ones."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress

@@ -1,4 +1,4 @@
-"""Raw pixels, JPEG or no store: by what it would weigh and what the disk has."""
+"""Choice of the image store's kind (raw pixels, JPEG or none) by estimated size and free disk."""
 
 import shutil
 import warnings
@@ -20,11 +20,11 @@ _SAMPLE = 200
 
 @dataclass(frozen=True, kw_only=True)
 class StorePlan:
-    """What was chosen, and why.
+    """The kind of store that was chosen, and why.
 
     Attributes:
-        kind: Of the store.
-        reason: For a person.
+        kind: `raw`, `jpeg` or `none`.
+        reason: Why it was chosen, as a phrase for messages.
     """
 
     kind: StoreKind

@@ -1,4 +1,4 @@
-"""Reads pictures back: from the store where it has them, else from their files."""
+"""Image readers: from the image store where it holds an image, else from the source's file."""
 
 import hashlib
 import mmap
@@ -34,11 +34,11 @@ class ImageReader(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class OpenedImages:
-    """A reader and what a person should know about it.
+    """An image reader, and a description of it.
 
     Attributes:
-        reader: Of all rows of the catalogue.
-        told: Where the pictures come from.
+        reader: Reads the image of any row of the catalogue.
+        told: Where the images come from, as a phrase for messages.
     """
 
     reader: ImageReader
@@ -77,10 +77,10 @@ class StoredImages:
     """Reads memory-mapped shards; a picture's checksum is verified when it is first read.
 
     Args:
-        folder: Of the shards.
+        folder: Folder of the shards.
         kind: `raw` or `jpeg`.
-        places: Of each catalogue row.
-        source: For the rows that the store does not hold.
+        places: Where each catalogue row's image is stored.
+        source: Reader of the rows that the store does not hold.
     """
 
     def __init__(self, *, folder: Path, kind: StoreKind, places: StoredPlaces, source: SourceImages) -> None:
@@ -134,7 +134,7 @@ def open_images(catalog: Catalog, *, smallest: int) -> OpenedImages:
     """The reader for a catalogue: its store where that keeps enough pixels, else the source's files.
 
     Args:
-        catalog: As `prepare` wrote it.
+        catalog: A catalogue that `prepare` wrote.
         smallest: Pixels that the shorter side must have, if the picture itself has them: the encoder's input.
 
     Raises:

@@ -1,4 +1,4 @@
-"""How a picture is made small for the store."""
+"""Reduction of an image's size for the store."""
 
 import cv2
 import numpy as np

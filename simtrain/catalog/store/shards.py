@@ -1,4 +1,4 @@
-"""Writes shards: pictures one behind the other in one file."""
+"""Shard files: many encoded images concatenated in one file."""
 
 import mmap
 import zlib
@@ -22,11 +22,11 @@ class Entry:
     """Where a picture lies in its shard.
 
     Attributes:
-        offset: First byte.
-        length: Bytes.
+        offset: First byte in the shard.
+        length: Number of bytes.
         width: Pixels across, as stored.
         height: Pixels down, as stored.
-        crc32: Of the bytes.
+        crc32: CRC-32 of these bytes.
     """
 
     offset: int
@@ -40,8 +40,8 @@ class ShardWriter:
     """Appends pictures to an open file.
 
     Args:
-        file: Opened for writing bytes, at its beginning.
-        settings: How they are kept; not `none`.
+        file: Binary file open for writing, at its beginning.
+        settings: How the images are encoded; its kind is not `none`.
     """
 
     def __init__(self, *, file: IO[bytes], settings: StoreSettings) -> None:

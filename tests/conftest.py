@@ -1,6 +1,21 @@
-"""No test looks anything up: set before any library reads it."""
+"""No test looks anything up, and the fixtures that several folders share: a rendered catalogue and runs trained on it.
+
+Heavy libraries are imported inside the fixtures, so that tests of light modules start without them.
+"""
+
+from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from simtrain.catalog.table import Catalog
+    from simtrain.config import RunConfig
+    from simtrain.runs.run import Run
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # tiny networks: a second thread costs more than it gives
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -8,3 +23,78 @@ os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 os.environ.setdefault("WANDB_MODE", "offline")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+
+@pytest.fixture(scope="session")
+def catalog(tmp_path_factory: pytest.TempPathFactory) -> Catalog:
+    """30 products with 4 pictures each."""
+    from simtrain.commands.prepare import prepare
+    from simtrain.config import PrepareConfig
+
+    config = PrepareConfig.model_validate(
+        {"synthetic": {"views": 4, "image_size": 48}, "split": {"val": 0.2, "test": 0.2}, "workers": 1}
+    )
+    return prepare("synthetic:30", out=tmp_path_factory.mktemp("shop") / "catalog", config=config).catalog
+
+
+@pytest.fixture
+def make_config(catalog: Catalog, tmp_path: Path) -> Callable[..., RunConfig]:
+    """A run of three epochs of four batches on a network of 100,000 weights; keyword arguments replace sections."""
+    from simtrain.config import parse_run_config
+
+    def make(**sections: Any) -> RunConfig:
+        tree = {
+            "catalog": str(catalog.folder),
+            "run": "small",
+            "checkpoints": str(tmp_path / "checkpoints"),
+            "encoder": {"kind": "timm", "model": "test_efficientnet", "weights": "none", "image_size": 32},
+            "objective": {"kind": "triplet"},
+            "data": {"batch_size": 16, "workers": 0},
+            "trainer": {"epochs": 3, "accelerator": "cpu"},
+            "evaluation": {"bootstrap_draws": 100},
+        }
+        return parse_run_config({**tree, **sections}, where="test")
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def first_clip_run(catalog: Catalog, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    from small_runs import train
+    from tiny_clip import make_tiny_clip
+
+    folder = tmp_path_factory.mktemp("clip")
+    return train(
+        catalog,
+        folder,
+        encoder={"kind": "clip", "model": str(make_tiny_clip(folder / "model"))},
+        objective={"kind": "simclr", "positive": "product", "keep": {"distillation": 0, "weight_distance": 0}},
+    )
+
+
+@pytest.fixture
+def clip_run(first_clip_run: Run, tmp_path: Path) -> Run:
+    """An image-text model, tuned on images alone with nothing to hold it."""
+    from small_runs import copied
+
+    return copied(first_clip_run, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def first_norms_run(catalog: Catalog, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    from small_runs import train
+
+    return train(
+        catalog,
+        tmp_path_factory.mktemp("norms"),
+        encoder={"kind": "timm", "model": "test_efficientnet", "weights": "none", "image_size": 32},
+        trainer={"epochs": 1, "accelerator": "cpu", "freeze_batch_norm": False},
+    )
+
+
+@pytest.fixture
+def norms_run(first_norms_run: Run, tmp_path: Path) -> Run:
+    """A convolutional network that reads no texts and whose BatchNorm has learned."""
+    from small_runs import copied
+
+    return copied(first_norms_run, tmp_path)

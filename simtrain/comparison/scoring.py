@@ -142,7 +142,7 @@ class _Asked:
 
 
 def _whitening(training: Tensor, *, shrinkage: float) -> Whitening:
-    return fit_whitening(training, components=training.shape[1], shrinkage=shrinkage)
+    return fit_whitening(training, dimensions=None, shrinkage=shrinkage, power=0.5)
 
 
 def _entry(

@@ -45,13 +45,13 @@ class PromisedPrecision:
     """A share of right results, and how similar an image query's results must be for it."""
 
     precision: float
-    """Wanted when the bundle was made, such as 0.95; between 0 and 1."""
+    """Share of right results that was asked for at export, such as 0.95; 0 to 1."""
 
     similarity: float
-    """Of the results of held-out queries that were at least so similar, that share was right."""
+    """Cosine similarity, -1 to 1: among results of held-out queries at least this similar, that share was right."""
 
     pairs: int
-    """Results of those queries that were at least so similar."""
+    """Number of results of those queries that were at least this similar."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,12 +110,12 @@ class Bundle:
 
     @property
     def preprocessing(self) -> Preprocessing:
-        """How images are prepared."""
+        """Preprocessing of images before the encoder."""
         return Preprocessing.from_dict(self.manifest["preprocessing"])
 
     @property
     def promises(self) -> list[PromisedPrecision]:
-        """The strictest first. None of them where they could not be measured, and in bundles of before."""
+        """Thresholds with their precision, the strictest first; empty where none were measured, and in old bundles."""
         levels = (self.manifest.get("thresholds") or {}).get("levels", [])
         found = [
             PromisedPrecision(

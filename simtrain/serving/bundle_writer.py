@@ -1,4 +1,4 @@
-"""Writing a bundle: whole or not at all."""
+"""Atomic writing of a bundle."""
 
 # Shapes: N items, D dimensions of the embedding.
 
@@ -42,10 +42,10 @@ RECALL_DEPTH = 10
 
 @dataclass(frozen=True, kw_only=True)
 class BundleContent:
-    """What goes into a bundle."""
+    """Everything that a bundle is written from."""
 
     encoder: Encoder
-    """The network; it is copied, its mode and device don't matter."""
+    """Network to export, in any mode and on any device; it is copied."""
 
     encoder_config: dict[str, Any]
     """The encoder's section of the run's configuration as plain values, `kind` among them."""
@@ -60,7 +60,7 @@ class BundleContent:
     """Folder that the paths start from."""
 
     run: dict[str, Any]
-    """Where it comes from: name, configuration, fingerprint of the data."""
+    """The run that it comes from: name, configuration, fingerprint of the data."""
 
     metrics: dict[str, Any]
     """The run's figures with their intervals."""
@@ -71,7 +71,7 @@ class BundleContent:
     on, the columns of `relevance` among it. None: they were not measured."""
 
     no_thresholds: str | None
-    """Why they were not; None where they were."""
+    """Why `thresholds` is None, as a sentence; None where they were measured."""
 
     index_factory: str
     """A FAISS factory string; `Flat` is exact."""
@@ -96,7 +96,7 @@ def write_bundle(
     moment between two renames, the old bundle is the hidden folder that ends in `.old`).
 
     Args:
-        content: What goes in.
+        content: What the bundle is written from.
         folder: The bundle's folder; missing parents are made.
         onnx: Write `encoder.onnx` too; needs the packages that `onnx_available` looks for.
         check: Looks at the complete bundle before it takes its place, and raises if it must not.

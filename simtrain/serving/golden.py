@@ -1,4 +1,4 @@
-"""Golden images, golden texts and their embeddings: whether an encoder still gives, here, the space it gave."""
+"""Golden images, golden texts and their embeddings: a check that an encoder still gives the same embeddings."""
 
 # Shapes: S = image_size, D dimensions of the embedding; 4 golden images, 4 golden texts.
 
@@ -72,9 +72,9 @@ def check_golden(path: Path, encoder: Encoder, *, device: torch.device) -> None:
     """Embed the golden images, and the golden texts where there are any, again.
 
     Args:
-        path: What `write_golden` wrote.
-        encoder: On `device`, evaluating.
-        device: Where to compute.
+        path: File that `write_golden` wrote.
+        encoder: Encoder on `device`, in evaluation mode.
+        device: Device to compute on.
 
     Raises:
         BundleError: if an embedding is not what it was: cosine below 0.9999 or a number off by more than 1e-3.

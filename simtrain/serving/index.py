@@ -71,7 +71,7 @@ class ItemIndex:
         """Open an index that `save` wrote.
 
         Args:
-            path: The file.
+            path: File that `save` wrote.
             factory: The factory string that it was built from.
 
         Raises:
@@ -103,12 +103,12 @@ class ItemIndex:
 
     @property
     def count(self) -> int:
-        """N."""
+        """Number of vectors, N."""
         return int(self._index.ntotal)
 
     @property
     def dimensions(self) -> int:
-        """D."""
+        """Length of a vector, D."""
         return int(self._index.d)
 
     @property
@@ -193,7 +193,7 @@ def recall_against_exact(index: ItemIndex, embeddings: NDArray[np.float32], *, k
     An item as near as the k-th counts as found, whichever of several equals it is.
 
     Args:
-        index: Over these embeddings.
+        index: Index over these embeddings.
         embeddings: (N, D) rows of length 1.
         k: Neighbours looked at; >= 1, and no more than N count.
     """

@@ -1,4 +1,4 @@
-"""`manifest.json`: what a bundle says about itself, and the hashes that hold it together."""
+"""`manifest.json`: a bundle's description and the SHA-256 hashes of its files."""
 
 import hashlib
 import json
@@ -23,7 +23,7 @@ def write_manifest(folder: Path, content: dict[str, Any]) -> None:
     """Write `manifest.json` with the format's name and version in front and a checksum of the rest at the end.
 
     Args:
-        folder: The bundle.
+        folder: The bundle's folder.
         content: Plain values; numpy scalars become numbers, paths text, and numbers that are not finite null, which
             is all that JSON has for them.
 
@@ -68,7 +68,7 @@ def check_files(folder: Path, hashes: dict[str, str], *, required: tuple[str, ..
     """Compare every file of a bundle with its hash.
 
     Args:
-        folder: The bundle.
+        folder: The bundle's folder.
         hashes: Relative path -> SHA-256, as the manifest lists them.
         required: Paths that must be listed.
         optional: Paths that must be listed if the files are there.
@@ -95,7 +95,7 @@ def check_files(folder: Path, hashes: dict[str, str], *, required: tuple[str, ..
 
 
 def sha256_of(path: Path) -> str:
-    """64 hexadecimal digits."""
+    """SHA-256 of a file, as 64 hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -107,7 +107,7 @@ def hashes_of(folder: Path) -> dict[str, str]:
 
 
 def library_versions() -> dict[str, str]:
-    """Versions of the installed libraries that have a say in embeddings and files."""
+    """Versions of the installed libraries that embeddings and files depend on."""
     return {name: version for name in _LIBRARIES if (version := _version(name)) is not None}
 
 

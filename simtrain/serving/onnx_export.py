@@ -1,4 +1,4 @@
-"""An encoder as ONNX: the same embeddings without torch."""
+"""Export of an encoder to ONNX, and the exported encoder under onnxruntime."""
 
 # Shapes: N images, S = image_size, D dimensions of the embedding.
 
@@ -40,8 +40,8 @@ def export_onnx(encoder: Encoder, path: Path) -> None:
     `embeddings` is (N, D) float32 of unit length; N is free.
 
     Args:
-        encoder: On the CPU, evaluating.
-        path: The file.
+        encoder: Encoder on the CPU, in evaluation mode.
+        path: File to write.
 
     Raises:
         BundleError: if a package is missing, the network cannot be exported, or gives other embeddings as ONNX.
@@ -64,10 +64,10 @@ def export_onnx(encoder: Encoder, path: Path) -> None:
 
 
 class OnnxEncoder:
-    """What `export_onnx` wrote, under onnxruntime on the CPU.
+    """An encoder that `export_onnx` wrote, run by onnxruntime on the CPU.
 
     Args:
-        path: The file.
+        path: File that `export_onnx` wrote.
 
     Raises:
         BundleError: if onnxruntime cannot open it.

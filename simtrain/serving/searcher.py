@@ -1,4 +1,4 @@
-"""Asking a bundle for similar products."""
+"""Similarity search in a bundle by image or by text."""
 
 # Shapes: H × W pixels as they came, k neighbours.
 
@@ -25,25 +25,25 @@ _ROUNDING = 1e-6
 
 @dataclass(frozen=True, kw_only=True)
 class Neighbour:
-    """One item that was found."""
+    """One item of a search's results."""
 
     rank: int
-    """1 for the nearest."""
+    """Place in the results; 1 is the nearest."""
 
     row: int
-    """In the bundle's items."""
+    """Row of the bundle's items."""
 
     id: str
     similarity: float
     """Cosine, -1..1 up to rounding; higher is nearer."""
 
     precision: float | None
-    """Of the results of held-out queries that were at least as similar as the bundle asks for it, this share was right:
-    the highest such share. None: less similar than for any, a text was asked (texts have other similarities), or the
-    bundle promises nothing."""
+    """Highest precision, 0 to 1, of the bundle's thresholds that this similarity reaches, measured on held-out image
+    queries. None: it reaches no threshold, the query is a text (their similarities differ), or the bundle has no
+    thresholds."""
 
     path: Path
-    """Of the image, below `image_root`."""
+    """File of the image, below `image_root`."""
 
     product: str | None
     label: str | None
@@ -53,12 +53,12 @@ class Neighbour:
 
 
 class Searcher:
-    """A bundle's encoder and index, ready to answer.
+    """A bundle's encoder and index, ready to search.
 
     Args:
-        bundle: Opened.
-        encoder: What `bundle.load_encoder` gave.
-        device: Where images are embedded.
+        bundle: An open bundle.
+        encoder: Encoder that `bundle.load_encoder` returned.
+        device: Device that images are embedded on.
 
     Raises:
         BundleError: if the encoder does not give the bundle's embeddings on this device.
@@ -76,8 +76,8 @@ class Searcher:
         """The k items nearest to a picture, nearest first; all of them if there are fewer.
 
         Args:
-            image: (H, W, 3) RGB.
-            k: Neighbours; >= 1.
+            image: (H, W, 3) uint8 RGB.
+            k: Number of neighbours; >= 1.
 
         Raises:
             ValueError: k < 1, or not an RGB picture.
@@ -97,8 +97,8 @@ class Searcher:
         """The k items nearest to a text, nearest first; all of them if there are fewer.
 
         Args:
-            text: Any; what the encoder has no room for is left out, see `tokens_read`.
-            k: Neighbours; >= 1.
+            text: Any text; tokens beyond the encoder's limit are ignored, see `tokens_read`.
+            k: Number of neighbours; >= 1.
 
         Raises:
             BundleError: if the encoder has no text tower.
@@ -137,12 +137,12 @@ def embed_images(encoder: Encoder, images: Sequence[NDArray[np.uint8]], *, devic
     """Prepare and embed decoded pictures as one batch.
 
     Args:
-        encoder: On `device`, evaluating.
-        images: N pictures, each (H, W, 3) RGB.
-        device: Where to compute.
+        encoder: Encoder on `device`, in evaluation mode.
+        images: N images, each (H, W, 3) uint8 RGB.
+        device: Device to compute on.
 
     Returns:
-        (N, D) of unit length.
+        (N, D) float32 embeddings of unit length.
 
     Raises:
         ValueError: for a picture that is not (H, W, 3) uint8.

@@ -1,4 +1,4 @@
-"""Whether a bundle on disk does what it was exported for: a look from outside, after it was written."""
+"""Verification of a written bundle: items are embedded and searched again."""
 
 # Shapes: N items, D dimensions of the embedding, R rows that are looked at.
 
@@ -36,14 +36,14 @@ def verify_bundle(
     themselves among the ten nearest.
 
     Args:
-        folder: The bundle.
+        folder: The bundle's folder.
         images: From a row of the bundle's items to the decoded picture, (H, W, 3) RGB.
         network_factory: As for `Bundle.load_encoder`.
-        rows: R, evenly spread; all of them if there are fewer; >= 1.
-        device: Where to embed.
+        rows: Number of items to check, evenly spread, all of them if there are fewer; >= 1.
+        device: Device to embed on.
 
     Raises:
-        BundleError: naming the first thing that is not as it should be.
+        BundleError: naming the first check that fails.
         ValueError: rows < 1.
     """
     if rows < 1:

@@ -1,4 +1,4 @@
-"""A shop that does not exist: seeded products, pictured from many sides, to train and measure search on."""
+"""Synthetic product images: seeded products rendered from many sides, to train and measure search on."""
 
 from simtrain.synthetic.palette import COLORS
 from simtrain.synthetic.products import CATEGORIES, SyntheticProduct, synthetic_products

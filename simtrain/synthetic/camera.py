@@ -11,7 +11,7 @@ from simtrain.synthetic.solids import Array
 
 @dataclass(frozen=True, kw_only=True)
 class Pose:
-    """How a product stands in its picture."""
+    """Turn, distance and position of a product in its image."""
 
     yaw: float
     """Turn of the product about the vertical, degrees; 0 shows its front."""

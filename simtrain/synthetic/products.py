@@ -1,4 +1,4 @@
-"""What each synthetic product is: its category, colours, pattern, title and price, drawn from (seed, index) alone."""
+"""Synthetic products: category, colours, pattern, title and price, drawn from (seed, index) alone."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

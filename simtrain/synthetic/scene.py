@@ -1,4 +1,4 @@
-"""What changes from view to view: pose, light, backdrop and the flaws of the picture."""
+"""Random scenes of a product's views: pose, light, backdrop and image flaws."""
 
 from dataclasses import dataclass
 

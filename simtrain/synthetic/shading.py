@@ -19,7 +19,7 @@ def shade_faces(faces: Faces, *, seen: NDArray[np.int64], turn: Array, eye: Arra
     """Colours (F, 3), sRGB 0..255, of the faces whose indices are `seen`.
 
     Args:
-        faces: The product.
+        faces: Quadrilaterals of the product.
         seen: (F,) indices into `faces`.
         turn: (3, 3) by which points on the left are multiplied to stand as pictured.
         eye: (3,) position of the camera.

@@ -124,8 +124,8 @@ def tube(
         path: (K, 3) points.
         radius: Half the width across `facing`, one number or one per point.
         facing: The direction in which the tube's cross-section is `flatness` times as thick; not along the path.
-        flatness: > 0.
-        segments: Columns, >= 4.
+        flatness: Thickness along `facing` over thickness across it, > 0.
+        segments: Number of columns around the path, >= 4.
     """
     tangent = np.gradient(path, axis=0)
     tangent /= np.linalg.norm(tangent, axis=1, keepdims=True)

@@ -26,12 +26,12 @@ def write_synthetic_catalog(folder: Path, *, products: int, views: int, size: in
     The same arguments give the same bytes, whatever `workers` is. Files of an earlier, larger catalogue stay.
 
     Args:
-        folder: Made if missing.
+        folder: Folder to write to; made if missing.
         products: Number of products, >= 1.
         views: Pictures per product, >= 1; the first is the catalogue shot.
         size: Side of the square pictures, 32..1024 pixels.
-        seed: >= 0.
-        workers: Processes that draw, >= 1; 1 draws in this process.
+        seed: The catalogue's seed, >= 0.
+        workers: Number of processes that draw, >= 1; 1 draws in this process.
 
     Returns:
         The manifest's path. Its columns are COLUMNS; `path` is relative to the folder, `label` is the category and

@@ -1,1 +1,1 @@
-"""How parameters move: groups and schedule of the optimizer, what is frozen, what is saved and when."""
+"""Training: devices and processes, optimizer, freezing, guards, checkpoints, tracking."""

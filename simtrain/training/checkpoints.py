@@ -1,4 +1,4 @@
-"""The best and the last state of a run, each file whole at any moment."""
+"""Checkpoints of the best and the last state of a run, written atomically."""
 
 import os
 from pathlib import Path
@@ -78,9 +78,9 @@ class BestAndLast(pl.Callback):
     The untouched encoder is the first candidate: a run that never beats it leaves it as the best.
 
     Args:
-        folder: The run's.
-        monitor: Name of the validation figure; None where there is nothing to validate, and the last is the best.
-        first_value: The monitored figure before the first step; None with no monitor.
+        folder: The run's folder.
+        monitor: Name of the validation metric to maximise; None without validation: the last state is the best.
+        first_value: The monitored metric before the first step; None with no monitor.
         every_steps: Steps between two saves within an epoch; None: only at its end.
     """
 

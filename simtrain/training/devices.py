@@ -1,4 +1,4 @@
-"""What a run computes on: devices, arithmetic, and how several train together."""
+"""Devices, precision and data-parallel strategy of a run."""
 
 import inspect
 from datetime import timedelta
@@ -16,7 +16,7 @@ from simtrain.training.ranks import Ranks
 
 
 def device_count(devices: int | str, *, accelerator: str) -> int:
-    """Processes of a run on this machine.
+    """Number of a run's processes on this machine.
 
     Args:
         devices: The number, or `auto`: every GPU, or one process without any.
@@ -74,8 +74,8 @@ def trainer_placement(ranks: Ranks, *, device: torch.device, strategy: str, time
     """The arguments of Lightning's trainer for the devices of a run.
 
     Args:
-        ranks: This process; the processes have met already.
-        device: Of this process.
+        ranks: This process among the run's, which are connected already.
+        device: Device of this process.
         strategy: A name of `data_parallel_names`.
         timeout: Seconds after which a process that does not answer is given up.
     """

@@ -1,4 +1,4 @@
-"""A running average of the weights, which is smoother than the weights of any one step."""
+"""Exponential moving average (EMA) of an encoder's weights."""
 
 import copy
 from typing import Generic, Self, TypeVar
@@ -18,12 +18,12 @@ class WeightAverage(nn.Module, Generic[Network]):
     not move in the other encoder is bit for bit the same here.
 
     Args:
-        encoder: Copied as it is now, where the average begins.
+        encoder: Encoder whose weights now are the first value of the average; it is copied.
         decay: Share of the average that stays at each step, above 0 to below 1; less in the first steps, in which the
             average would otherwise keep what the encoder was before training.
 
     Attributes:
-        encoder: Always in evaluation mode.
+        encoder: The averaged encoder, always in evaluation mode.
     """
 
     encoder: Network
@@ -39,8 +39,8 @@ class WeightAverage(nn.Module, Generic[Network]):
         """Take in the weights after optimizer step `step`, 1 being the first.
 
         Args:
-            encoder: The one that learns, of the same shapes.
-            step: Decides how much of the average stays: min(decay, (1 + step) / (10 + step)).
+            encoder: The encoder in training, of the same shapes.
+            step: Optimizer step, from 1; the average keeps a share of min(decay, (1 + step) / (10 + step)).
         """
         decay = min(self._decay, (1 + step) / (10 + step))
         torch._foreach_lerp_(_averaged(self.encoder), _averaged(encoder), 1 - decay)

@@ -1,4 +1,4 @@
-"""What a run tells while it goes on: a table of its epochs, and a line for each."""
+"""`metrics.csv` and console lines: one per epoch."""
 
 import csv
 import io
@@ -18,7 +18,7 @@ _LEADING = ("epoch", "step", "train_loss", "learning_rate", "images_per_second",
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """How far a run is after a batch; epochs and batches count from 1."""
+    """Progress of a run after a batch; epochs and batches count from 1."""
 
     epoch: int
     epochs: int | None
@@ -28,14 +28,14 @@ class Step:
 
 
 class EpochLog(pl.Callback):
-    """One row of `metrics.csv` and one line of text per epoch, on the first process; row 0 is the untouched encoder.
+    """One row of `metrics.csv` and one line of text per epoch, on rank 0; row 0 is the initial encoder.
 
     Args:
-        folder: The run's.
-        monitor: Validation figure that the line shows; None: no validation.
-        first: Validation figures before the first step.
-        say: Takes each line.
-        step: Told after each batch how far the run is.
+        folder: The run's folder.
+        monitor: Validation metric that the line shows; None: no validation.
+        first: Validation metrics before the first step.
+        say: Called with each line.
+        step: Called with the progress after each batch.
     """
 
     def __init__(

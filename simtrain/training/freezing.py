@@ -1,4 +1,4 @@
-"""What stays as it is during training."""
+"""Freezing of parameters and BatchNorm statistics."""
 
 from collections.abc import Collection, Iterable, Sequence
 from fnmatch import fnmatchcase
@@ -42,8 +42,8 @@ def hold_frozen_norms(encoder: nn.Module, *, frozen: Collection[str]) -> None:
     """Put every BatchNorm inside a part whose parameters are all frozen into evaluation mode.
 
     Args:
-        encoder: What `freeze_matching` was given.
-        frozen: What it returned; not what has no gradient at the moment, which head-only epochs change.
+        encoder: Encoder that `freeze_matching` was called with.
+        frozen: Names that `freeze_matching` returned; not those without gradient now, which head-only epochs change.
     """
     kept = set(frozen)
     for path, part in encoder.named_modules():

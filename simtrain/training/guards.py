@@ -1,4 +1,4 @@
-"""What ends a run that can no longer become good: embeddings that collapse, and numbers that are none."""
+"""Guards that end a failed run: collapsed embeddings, NaN and infinity."""
 
 # Shapes: N embeddings of the whole batch, D features.
 
@@ -28,21 +28,21 @@ _GO_ON = "trainer.stop_on_collapse: false goes on all the same"
 
 
 class CollapsedError(SimtrainError):
-    """The embeddings have become useless, or nothing moves them any more; the state is whole and can be saved."""
+    """Collapsed embeddings, or a loss without gradient; the state is valid and can be saved."""
 
 
 class NonFiniteError(SimtrainError):
-    """A loss, an embedding or a gradient that is no number; the weights are those of the step before."""
+    """NaN or infinity in a loss, an embedding or a gradient; the weights are those of the step before."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Spread:
-    """How far the embeddings of a batch are from being one point.
+    """Spread of a batch's embeddings: how far they are from one point.
 
     Attributes:
         mean_similarity: Mean cosine similarity of all pairs, -1 to 1.
-        effective_rank: Dimensions in use, from 1.
-        groups: Kinds of images in the batch.
+        effective_rank: Number of dimensions in use, from 1.
+        groups: Number of different groups (products, labels, images) in the batch.
     """
 
     mean_similarity: float
@@ -51,7 +51,7 @@ class Spread:
 
     @classmethod
     def of(cls, record: StepRecord) -> "Spread":
-        """Of one step."""
+        """Spread of one step's embeddings."""
         vectors, count = record.embeddings, len(record.embeddings)
         total = float(vectors.sum(dim=0, dtype=torch.float64).square().sum())
         own = float(vectors.double().square().sum())
@@ -65,11 +65,12 @@ class Spread:
 
 @dataclass(frozen=True, kw_only=True)
 class CollapseSign:
-    """What speaks for a collapse.
+    """A sign of collapse.
 
     Attributes:
-        reason: In words.
-        weight: Of `ENOUGH`: a sign that healthy runs have shown too, for hundreds of steps, needs to last far longer.
+        reason: The sign in words, for messages.
+        weight: Points towards `ENOUGH` at each check: fewer for a sign that healthy runs show too, for hundreds of
+            steps.
     """
 
     reason: str
@@ -77,13 +78,13 @@ class CollapseSign:
 
 
 def collapse_sign(now: Spread, first: Spread, *, at_margin: bool) -> CollapseSign | None:
-    """What makes a batch's embeddings look collapsed; None where nothing does.
+    """Sign that a batch's embeddings have collapsed; None where there is none.
 
     Measured against the run's first step, because some encoders see every picture of a shop at a similarity of 0.9.
 
     Args:
-        now: The batch.
-        first: The first batch of the run.
+        now: Spread of the batch.
+        first: Spread of the run's first batch.
         at_margin: Whether each triplet costs the margin, as it does when all similarities are equal.
     """
     left = (1 - now.mean_similarity) / max(1 - first.mean_similarity, 1e-12)
@@ -110,8 +111,8 @@ class CollapseGuard(pl.Callback):
 
     Args:
         every_steps: Steps between two checks; the first 50 steps are spared.
-        margin: Of a triplet loss; None for another.
-        say: Takes the warning, on the first process.
+        margin: Margin of a triplet loss; None for other losses.
+        say: Called with the warning, on rank 0.
     """
 
     def __init__(self, *, every_steps: int, margin: float | None, say: Callable[[str], None]) -> None:
@@ -202,7 +203,7 @@ class NonFiniteGuard(pl.Callback):
     Arithmetic in float16 is exempt: there, the scaler meets such gradients and skips their steps.
 
     Args:
-        item_id: Catalogue row -> id.
+        item_id: Catalogue row -> image id.
     """
 
     def __init__(self, *, item_id: Callable[[int], str]) -> None:
@@ -233,15 +234,15 @@ class NonFiniteGuard(pl.Callback):
 def non_finite_message(
     *, loss: float, embeddings: Tensor, rows: Sequence[int], item_id: Callable[[int], str], step: int, epoch: int
 ) -> str:
-    """What to tell of a step with a loss that is not finite: where, which images, and what to do.
+    """Message about a loss that is not finite: where, which images, and what to do.
 
     Args:
-        loss: Of the step.
-        embeddings: (N, D) that the loss has seen.
-        rows: N catalogue rows.
-        item_id: Catalogue row -> id.
-        step: From 1.
-        epoch: From 1.
+        loss: Loss of the step.
+        embeddings: (N, D) embeddings that the loss received.
+        rows: Catalogue row of each of the N embeddings.
+        item_id: Catalogue row -> image id.
+        step: Number of the step, from 1.
+        epoch: Number of the epoch, from 1.
     """
     where = f"training diverged: the loss is {loss} in step {step} of epoch {epoch}"
     spoilt = (~torch.isfinite(embeddings).all(dim=1)).tolist()

@@ -1,4 +1,4 @@
-"""Ends a run between two steps when somebody asks for it, on every process after the same step."""
+"""Interruption of a run by signals, between two steps and on every process after the same step."""
 
 import os
 import signal

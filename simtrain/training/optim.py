@@ -1,4 +1,4 @@
-"""Parameter groups, AdamW, warm-up and cosine."""
+"""Optimizer: parameter groups, AdamW, warm-up and cosine schedule."""
 
 import math
 from collections.abc import Iterable
@@ -18,7 +18,7 @@ class OptimizerSettings:
         learning_rate: Peak rate of pretrained parameters.
         head_factor: New parameters have this times the rate.
         weight_decay: Decoupled decay of matrices and filters.
-        betas: Running averages of the gradient and its square.
+        betas: Decay rates, 0 to 1, of the running averages of the gradient and of its square.
         warmup_fraction: Share of the steps in which the rate rises from 0.
         layer_decay: Each pretrained layer has this times the rate of the one above it; 1: all have one rate.
     """
@@ -35,7 +35,7 @@ class Layered(Protocol):
     """A network that knows which of its layers each parameter belongs to."""
 
     def named_parameters(self) -> Iterable[tuple[str, nn.Parameter]]:
-        """As `nn.Module` has it."""
+        """Names and parameters, as `nn.Module` gives them."""
 
     def depth_of(self) -> dict[str, int]:
         """Name of a parameter -> its layer, 0 at the input."""
@@ -52,8 +52,8 @@ def parameter_groups(
     Args:
         module: Everything that is trained. What has no gradient now (frozen, averaged) is in no group.
         encoder: Its pretrained part, which knows its layers; not asked with a `layer_decay` of 1.
-        new: Its parameters that no pretraining has seen.
-        settings: Rates and decay.
+        new: Parameters of the module that start untrained, such as heads.
+        settings: Learning rates and weight decay.
 
     Returns:
         Keywords of AdamW's groups, each with a `name`: `encoder_decay`, `encoder_layer3_no_decay`, `head_decay` …

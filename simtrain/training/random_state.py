@@ -1,4 +1,4 @@
-"""Random numbers that every process has alike, and the state of those that each has for itself."""
+"""Random numbers shared by all processes, and the random state of each process."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,7 +27,7 @@ def common_random_numbers(seed: int, step: int) -> Iterator[None]:
 
 
 def random_state() -> dict[str, Any]:
-    """Where this process's random numbers are: torch's on the CPU and on its GPU; plain tensors."""
+    """State of this process's random generators, torch's on the CPU and on its GPU, as plain tensors."""
     state = {"cpu": torch.get_rng_state()}
     if torch.cuda.is_available():
         state["gpu"] = torch.cuda.get_rng_state()

@@ -1,4 +1,4 @@
-"""The processes of a run: who this one is, and what they tell each other. Alone, each of these is a matter of course.
+"""Processes of a distributed run: ranks, gathers, reductions, broadcasts. With one process every function is a no-op.
 
 Losses are computed on every process over the embeddings of all. Each process holds gradients of its own rows only, and
 those are complete, because it has computed the whole loss: nothing is sent in the backward pass.
@@ -34,10 +34,10 @@ class Ranks:
     """This process among those of a run.
 
     Attributes:
-        rank: From 0, over all machines.
-        size: Processes of the run.
-        local_rank: From 0, on this machine; the number of its GPU.
-        local_size: Processes on this machine.
+        rank: Number of this process over all machines, from 0.
+        size: Number of processes of the run (world size).
+        local_rank: Number of this process on this machine, from 0; also the number of its GPU.
+        local_size: Number of the run's processes on this machine.
     """
 
     rank: int
@@ -47,7 +47,7 @@ class Ranks:
 
     @property
     def nodes(self) -> int:
-        """Machines."""
+        """Number of machines."""
         return self.size // self.local_size
 
 
@@ -55,7 +55,7 @@ ALONE = Ranks(rank=0, size=1, local_rank=0, local_size=1)
 
 
 def launched_ranks() -> Ranks | None:
-    """What torchrun, SLURM or `simtrain` itself says this process is; None if nobody has launched it among others.
+    """This process among those that torchrun, SLURM or `simtrain` launched; None for a process on its own.
 
     Raises:
         SimtrainError: if they say something that does not add up.
@@ -94,15 +94,15 @@ def free_port() -> int:
 
 
 def join(ranks: Ranks, *, device: torch.device, timeout: int) -> None:
-    """Meet the other processes.
+    """Connect with the other processes (torch.distributed's process group).
 
     Args:
-        ranks: This process.
-        device: Of this process; GPUs talk by nccl, processors by gloo.
-        timeout: Seconds after which one that does not answer is given up.
+        ranks: This process among the run's.
+        device: Device of this process; GPUs communicate by nccl, CPUs by gloo.
+        timeout: Seconds after which a process that does not answer is given up.
 
     Raises:
-        LostRankError: if they do not come.
+        LostRankError: if not all processes connect in time.
     """
     if ranks.size == 1:
         return
@@ -128,7 +128,7 @@ def join(ranks: Ranks, *, device: torch.device, timeout: int) -> None:
 
 
 def leave() -> None:
-    """Part from the other processes."""
+    """Disconnect from the other processes."""
     if dist.is_initialized():
         dist.destroy_process_group()
 
@@ -139,12 +139,12 @@ def rank() -> int:
 
 
 def rank_count() -> int:
-    """Processes of the run."""
+    """Number of processes of the run (world size)."""
     return dist.get_world_size() if dist.is_initialized() else 1
 
 
 def local_count() -> int:
-    """Processes of the run on this machine."""
+    """Number of the run's processes on this machine."""
     return int(os.environ.get("LOCAL_WORLD_SIZE", rank_count())) if dist.is_initialized() else 1
 
 
@@ -179,12 +179,12 @@ def add_up(values: Tensor) -> Tensor:
 
 
 def any_rank(answer: bool) -> bool:
-    """Whether any process says yes."""
+    """Whether `answer` is true on any process."""
     return largest(float(answer)) > 0
 
 
 def largest(value: float) -> float:
-    """The largest number that any process has."""
+    """The largest `value` of all processes."""
     if rank_count() == 1:
         return value
     number = torch.tensor(value, dtype=torch.float64, device=_talking_device())
@@ -193,7 +193,7 @@ def largest(value: float) -> float:
 
 
 def from_first(value: Value) -> Value:
-    """What the first process has; the others' values do not matter."""
+    """Broadcast the value of rank 0 to every process; the others' values are ignored."""
     if rank_count() == 1:
         return value
     box = [value]
@@ -202,10 +202,10 @@ def from_first(value: Value) -> Value:
 
 
 def on_first(act: Callable[[], Value]) -> Value:
-    """What `act` returns, called in the first process alone.
+    """Call `act` on rank 0 alone and broadcast what it returns.
 
     Raises:
-        SimtrainError: that `act` raises, in every process.
+        SimtrainError: the one that `act` raises, on every process.
     """
     result: tuple[Value | None, SimtrainError | None] = (None, None)
     if rank() == 0:
@@ -222,7 +222,7 @@ def on_first(act: Callable[[], Value]) -> Value:
 
 
 def of_each(value: Value) -> list[Value]:
-    """What every process has, in their order."""
+    """The values of all processes, in the order of their ranks."""
     if rank_count() == 1:
         return [value]
     values: list[Any] = [None] * rank_count()

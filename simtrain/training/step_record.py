@@ -1,4 +1,4 @@
-"""What a training step has seen, for those who watch the run."""
+"""Record of a training step for guards and trackers: embeddings, groups, loss."""
 
 # Shapes: N = V·B embeddings of the whole batch, all processes' together; D features.
 
@@ -13,13 +13,13 @@ class StepRecord:
     """One step, the same on every process.
 
     Attributes:
-        embeddings: (N, D) float32 of unit length, without gradient: what the loss saw, view by view.
+        embeddings: (N, D) float32 of unit length, without gradient: those that the loss received, view by view.
         groups: (N,) int64, equal where two embeddings are positives of each other.
         rows: (N,) int64 catalogue rows.
-        loss: Scalar, without gradient.
-        parts: Name -> scalar, without gradient.
-        temperature: That divides the similarities; None where the loss has none.
-        active_share: Of the mined tuples, how many cost anything, 0 to 1; None for a loss without tuples.
+        loss: Scalar loss, without gradient.
+        parts: Name of a part of the loss -> scalar, without gradient.
+        temperature: Temperature that divides the similarities; None where the loss has none.
+        active_share: Share of the mined tuples with a loss above 0, 0 to 1; None for a loss without tuples.
         mined: Number of tuples that were mined; None for a loss without tuples.
     """
 

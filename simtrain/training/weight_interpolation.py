@@ -1,4 +1,4 @@
-"""Networks between a pretrained one and what tuning made of it (WiSE-FT, https://arxiv.org/abs/2109.01903, section 3).
+"""Interpolation of initial and fine-tuned weights (WiSE-FT, https://arxiv.org/abs/2109.01903, section 3).
 
 A line between two sets of weights gives a network that keeps more of what the first one knew than the second does, and
 often serves the second one's task better than either.
@@ -23,9 +23,9 @@ def mixed_weights(start: Mapping[str, Tensor], tuned: Mapping[str, Tensor], *, a
     Running statistics are mixed like weights, which is not what the mixed network would see: `estimate_statistics`.
 
     Args:
-        start: State of the network before tuning.
-        tuned: State of the same network after it.
-        alpha: Share of the tuned one, 0 to 1; 0 and 1 give the one or the other as it is.
+        start: State of the network with its initial weights.
+        tuned: State of the same network after fine-tuning.
+        alpha: Share of the fine-tuned weights, 0 to 1; 0 gives the initial and 1 the fine-tuned weights unchanged.
 
     Returns:
         State of the mix; counts and masks, which have no mean, are those of `tuned` where alpha is above 0.
@@ -62,13 +62,14 @@ def estimate_statistics(
     is of the activations of neither the mix nor any other network.
 
     Args:
-        network: Is put into evaluation mode, and has the new statistics afterwards; its other BatchNorms keep theirs.
-        norms: Names of the BatchNorms in question, as of `moved_norms`.
-        batches: One or more.
+        network: Network to measure; it is put into evaluation mode and gets the new statistics; BatchNorms not in
+            `norms` keep theirs.
+        norms: Names of the BatchNorms to measure, as of `moved_norms`.
+        batches: Batches of images, one or more.
         see: Passes a batch through the network.
 
     Returns:
-        Name -> tensor on the CPU, as in the network's state.
+        Name in the network's state -> tensor on the CPU.
 
     Raises:
         ValueError: without a batch.

@@ -1,1 +1,1 @@
-"""What a run tells about itself: statistics of its embeddings, a table of its steps, W&B and TensorBoard on request."""
+"""Experiment tracking: embedding statistics, a table of steps, W&B and TensorBoard on request."""

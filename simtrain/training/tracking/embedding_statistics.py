@@ -1,4 +1,4 @@
-"""How the embeddings of a batch lie on the sphere: pure functions, no network."""
+"""Statistics of a batch's embeddings: similarities, alignment, uniformity, effective rank."""
 
 # Shapes: N embeddings, D features, P pairs.
 
@@ -19,12 +19,12 @@ class Distribution:
     """Cosine similarities of pairs, each -1 to 1.
 
     Attributes:
-        mean: Their mean.
-        std: Their standard deviation.
-        low: 5 % lie below.
-        median: Half lie below.
-        high: 5 % lie above.
-        histogram: Pairs in each of the 50 bins between `HISTOGRAM_EDGES`.
+        mean: Mean similarity.
+        std: Standard deviation of the similarities.
+        low: 5th percentile.
+        median: 50th percentile.
+        high: 95th percentile.
+        histogram: Number of pairs in each of the 50 bins between `HISTOGRAM_EDGES`.
     """
 
     mean: float
@@ -37,17 +37,17 @@ class Distribution:
 
 @dataclass(frozen=True, kw_only=True)
 class EmbeddingStatistics:
-    """One batch's.
+    """Statistics of one batch.
 
     Attributes:
-        positive: Pairs of one group; None where there is no such pair.
-        negative: Pairs of two groups; None where there is no such pair.
+        positive: Similarities of pairs of one group; None where there is no such pair.
+        negative: Similarities of pairs of two groups; None where there is no such pair.
         alignment: Mean squared distance of positive pairs, 0 to 4; None without one. Lower is better.
         uniformity: Logarithm of the mean Gaussian potential of all pairs, -8 to 0. Lower is more uniform.
-        effective_rank: Dimensions that are in use, 1 to min(N, D).
+        effective_rank: Number of dimensions in use, 1 to min(N, D).
         spread: Mean standard deviation of a dimension, times √D; 0 where all are alike, about 1 where they are uniform.
-        mean_similarity: Of all pairs, -1 to 1.
-        groups: How many there are.
+        mean_similarity: Mean cosine similarity of all pairs, -1 to 1.
+        groups: Number of different groups.
     """
 
     positive: Distribution | None
@@ -155,7 +155,7 @@ def representative_rows(groups: NDArray[np.int64], *, most: int) -> NDArray[np.i
 
 
 def histograms(statistics: EmbeddingStatistics) -> dict[str, tuple[int, ...]]:
-    """Name -> pairs per bin, of what there are pairs of."""
+    """`positive` and `negative`, where there are such pairs -> number of pairs per bin."""
     both: Iterable[tuple[str, Distribution | None]] = (
         ("positive_similarity", statistics.positive),
         ("negative_similarity", statistics.negative),
@@ -164,7 +164,7 @@ def histograms(statistics: EmbeddingStatistics) -> dict[str, tuple[int, ...]]:
 
 
 def _distribution(similarities: NDArray[np.floating]) -> Distribution | None:
-    """(P,) -> what they are like; None for no pair."""
+    """Distribution of (P,) similarities; None for no pair."""
     if not len(similarities):
         return None
     low, median, high = np.quantile(similarities, (0.05, 0.5, 0.95)).tolist()

@@ -1,4 +1,4 @@
-"""Hands a run's epochs, worst queries and end to the trackers."""
+"""Callback that sends a run's epochs, worst queries and end to the trackers."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,11 +14,11 @@ from simtrain.training.tracking.worst_queries import Picture, WorstQuery, show_q
 
 @dataclass(frozen=True, kw_only=True)
 class CatalogueImages:
-    """How catalogue rows are shown.
+    """Pixels and ids of catalogue rows, for showing queries.
 
     Attributes:
-        picture: Row -> (H, W, 3) RGB.
-        ids: Row -> id.
+        picture: Catalogue row -> (H, W, 3) uint8 RGB.
+        ids: Catalogue row -> image id.
     """
 
     picture: Callable[[int], Picture]
@@ -26,15 +26,15 @@ class CatalogueImages:
 
 
 class RunTracking(pl.Callback):
-    """Begins the trackers, tells them every epoch's figures with the zero-shot ones beside, and ends them.
+    """Begins the trackers, sends them every epoch's metrics beside the zero-shot ones, and ends them.
 
     It goes after the callbacks that validate and save: the end of a tracker may take its time.
 
     Args:
-        trackers: Who is told, on the first process.
-        monitor: The validation figure that chooses the best epoch; None: no validation.
-        first: Validation figures before the first step, without `val_`.
-        images: How the worst queries are shown.
+        trackers: Trackers to send to, on rank 0.
+        monitor: Validation metric that chooses the best epoch; None: no validation.
+        first: Validation metrics before the first step, their names without `val_`.
+        images: Pixels and ids of catalogue rows, for the worst queries.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""The figures of single steps, in `steps.csv` and in the trackers."""
+"""Callback that logs single steps to `steps.csv` and the trackers."""
 
 import time
 from collections.abc import Iterable, Sequence
@@ -21,9 +21,9 @@ class StepLog(pl.Callback):
     """Takes the figures of step 1 and of every `every_steps`-th step; on the first process, which asks no other.
 
     Args:
-        folder: The run's.
-        every_steps: 1 or more.
-        trackers: Told the same as the table, and the distributions of similarities too.
+        folder: The run's folder.
+        every_steps: Steps between two logged ones, 1 or more.
+        trackers: Trackers that receive the table's figures, and histograms of similarities too.
     """
 
     def __init__(self, *, folder: Path, every_steps: int, trackers: Sequence[Tracker]) -> None:
@@ -89,7 +89,7 @@ class StepLog(pl.Callback):
 
 
 def figures_of_step(record: StepRecord) -> dict[str, float]:
-    """The loss, its parts as `loss_NAME`, and what the loss has of temperature and tuples."""
+    """The loss, its parts as `loss_NAME`, and the loss's temperature and tuple counts where it has them."""
     found = {"loss": float(record.loss)}
     found |= {f"loss_{name}": float(value) for name, value in record.parts.items()}
     if record.temperature is not None:

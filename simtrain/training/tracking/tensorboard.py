@@ -1,4 +1,4 @@
-"""TensorBoard's event files; the one place that writes them."""
+"""TensorBoard tracker; the one place that writes event files."""
 
 import importlib.util
 from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ class TensorBoardTracker:
     """Writes to the run's folder `tensorboard`.
 
     Args:
-        folder: The run's; it need not exist before `begin`.
+        folder: The run's folder; it need not exist before `begin`.
 
     Raises:
         SimtrainError: if the package is not installed.

@@ -1,4 +1,4 @@
-"""Where a run's figures can go besides its tables."""
+"""Protocol of experiment trackers such as W&B and TensorBoard."""
 
 from collections.abc import Mapping, Sequence
 from typing import Protocol
@@ -7,19 +7,19 @@ from simtrain.training.tracking.worst_queries import ShownQuery
 
 
 class Tracker(Protocol):
-    """Takes what a run tells, on the first process only; each method returns in a bounded time."""
+    """Receives a run's figures, on rank 0 only; each method returns in a bounded time."""
 
     def begin(self, *, step: int) -> None:
-        """The run goes on from `step`; 0 for one that begins."""
+        """Start, or resume, a run at `step`; 0 for a new run."""
 
     def figures(self, values: Mapping[str, float], *, step: int) -> None:
-        """Numbers of the state after `step` steps."""
+        """Record named numbers of the state after `step` steps."""
 
     def histograms(self, values: Mapping[str, tuple[int, ...]], *, step: int) -> None:
-        """Numbers of pairs in the bins of `HISTOGRAM_EDGES`."""
+        """Record numbers of pairs in the bins of `HISTOGRAM_EDGES`."""
 
     def queries(self, queries: Sequence[ShownQuery], *, step: int) -> None:
-        """The worst queries of a validation."""
+        """Record the worst queries of a validation."""
 
     def end(self, failure: BaseException | None) -> None:
-        """The run is over, or `failure` has ended it; a second call does nothing."""
+        """End the run, or record the `failure` that ended it; a second call does nothing."""

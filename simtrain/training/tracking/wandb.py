@@ -1,4 +1,4 @@
-"""Weights & Biases; the one place that imports it, and only when a run begins.
+"""Weights & Biases tracker; the one place that imports `wandb`, and only when a run begins.
 
 Training never waits for it long and never fails for it: whatever its client raises is told once.
 """
@@ -30,13 +30,13 @@ _CREDENTIALS = ("WANDB_API_KEY", "WANDB_IDENTITY_TOKEN_FILE")
 
 @dataclass(frozen=True, kw_only=True)
 class WandbSettings:
-    """What the user has chosen.
+    """Settings of the W&B tracker.
 
     Attributes:
         mode: `online` falls back to `offline` where there is no account or no network.
-        project: Where the run appears.
-        entity: The user or team; None: the account's own.
-        tags: Labels.
+        project: W&B project that the run appears in.
+        entity: W&B user or team; None: the account's own.
+        tags: Tags of the run.
         model_artifact: Keep `best.ckpt` as an artifact when the run has ended well.
     """
 
@@ -51,11 +51,11 @@ class WandbTracker:
     """One run of W&B; a resumed run goes on with the same id, which is in `wandb.json`.
 
     Args:
-        settings: The user's.
-        folder: The run's; everything is written below it.
-        name: Of the run.
-        config: What W&B shows as the run's configuration: plain values.
-        say: Takes each line for the user.
+        settings: The user's settings.
+        folder: The run's folder; everything is written below it.
+        name: Name of the run.
+        config: Configuration that W&B shows for the run, as plain values.
+        say: Called with each line for the user.
     """
 
     def __init__(

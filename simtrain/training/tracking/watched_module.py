@@ -1,4 +1,4 @@
-"""What those who watch a run may ask of its LightningModule, which this layer does not know."""
+"""Protocol of the LightningModule that callbacks read: last step and worst queries."""
 
 from collections.abc import Sequence
 from typing import Protocol, cast
@@ -10,10 +10,10 @@ from simtrain.training.tracking.worst_queries import WorstQuery
 
 
 class WatchedModule(Protocol):
-    """The module's part.
+    """Attributes of a LightningModule that guards and trackers read.
 
     Attributes:
-        last_step: Of the last training step, the same on every process; None before the first.
+        last_step: Record of the last training step, the same on every process; None before the first.
         validation_outcome: The worst queries of the last validation, on the first process only.
     """
 
@@ -22,10 +22,10 @@ class WatchedModule(Protocol):
 
 
 def last_step(module: pl.LightningModule) -> StepRecord | None:
-    """What the last training step has seen."""
+    """Record of the last training step."""
     return cast(WatchedModule, module).last_step
 
 
 def worst_queries(module: pl.LightningModule) -> list[WorstQuery]:
-    """The last validation's, the worst first; none on other processes than the first."""
+    """Worst queries of the last validation, the worst first; empty on other ranks than 0."""
     return list(cast(WatchedModule, module).validation_outcome or ())

@@ -1,4 +1,4 @@
-"""Validation queries of the lowest average precision, with what they found, as pictures."""
+"""Pictures of the validation queries with the lowest average precision, and of their nearest images."""
 
 # Shapes: H, W of a picture; S of its thumbnail.
 
@@ -21,10 +21,10 @@ class WorstQuery:
     """A query and its nearest gallery images.
 
     Attributes:
-        row: Its catalogue row.
-        average_precision: 0 to 1.
-        neighbours: Catalogue rows, the nearest first.
-        relevant: Whether each of them is what the query looks for.
+        row: Catalogue row of the query.
+        average_precision: Average precision of the query, 0 to 1.
+        neighbours: Catalogue rows of its nearest gallery images, the nearest first.
+        relevant: Whether each neighbour is relevant to the query.
     """
 
     row: int
@@ -38,9 +38,9 @@ class ShownImage:
     """A catalogue image.
 
     Attributes:
-        name: Its id.
-        relevant: Whether the query looks for it; None for the query itself.
-        thumbnail: (S, S, 3) RGB.
+        name: Id of the image.
+        relevant: Whether it is relevant to the query; None for the query itself.
+        thumbnail: (S, S, 3) uint8 RGB.
     """
 
     name: str
@@ -53,9 +53,9 @@ class ShownQuery:
     """A query ready to be shown.
 
     Attributes:
-        average_precision: 0 to 1.
-        image: The query.
-        neighbours: The nearest first.
+        average_precision: Average precision of the query, 0 to 1.
+        image: The query's image.
+        neighbours: Its nearest gallery images, the nearest first.
     """
 
     average_precision: float
@@ -69,9 +69,9 @@ def show_queries(
     """Thumbnails of queries and neighbours.
 
     Args:
-        queries: What to show.
-        picture: Catalogue row -> (H, W, 3) RGB.
-        ids: Catalogue row -> id.
+        queries: Queries to show.
+        picture: Catalogue row -> (H, W, 3) uint8 RGB.
+        ids: Catalogue row -> image id.
     """
 
     def shown(row: int, relevant: bool | None) -> ShownImage:

@@ -90,6 +90,14 @@ def decode_image(data: bytes, *, at_least: int | None) -> DecodedImage:
         raise CatalogError(f"{_UNREADABLE}: {first_line(error)}") from None
 
 
+def opaque_srgb(image: Image.Image) -> NDArray[np.uint8]:
+    """A PIL image of any mode as (H, W, 3) sRGB, treated as a file's would be: turned as EXIF says, on white."""
+    image.load()
+    pixels, _ = _flattened(image)
+    orientation, _ = _orientation(image)
+    return _turned(pixels, orientation)
+
+
 def _decoded(image: Image.Image, data: bytes, *, at_least: int | None) -> DecodedImage:
     pixels, damage = _jpeg(image, data, at_least=at_least)
     if pixels is None:

@@ -1,1 +1,20 @@
-"""Losses as pure functions of embeddings, and the door to pytorch-metric-learning."""
+"""Losses as pure functions of embeddings, and the door to pytorch-metric-learning.
+
+Each takes a batch of embeddings and gives a scalar with gradients:
+
+    loss = simtrain.losses.nt_xent_loss(views, temperature=0.1)      # rows i and i + B are views of one image
+    loss = simtrain.losses.triplet_margin_loss(embeddings, labels)
+"""
+
+from simtrain.losses.image_text import image_text_loss, sigmoid_loss
+from simtrain.losses.nt_xent import nt_xent_loss
+from simtrain.losses.supervised import supervised_contrastive_loss
+from simtrain.losses.triplets import triplet_margin_loss
+
+__all__ = [
+    "image_text_loss",
+    "nt_xent_loss",
+    "sigmoid_loss",
+    "supervised_contrastive_loss",
+    "triplet_margin_loss",
+]

@@ -17,7 +17,9 @@ from torch.autograd.function import once_differentiable
 from simtrain.losses.tiles import row_blocks, unit_rows
 
 
-def image_text_loss(images: Tensor, texts: Tensor, *, scale: Tensor, positives: Tensor | None) -> Tensor:
+def image_text_loss(
+    images: Tensor, texts: Tensor, *, scale: Tensor | float = 100.0, positives: Tensor | None = None
+) -> Tensor:
     """Mean cross-entropy of picking each image's text among all texts, and each text's image among all images.
 
     CLIP's loss (https://arxiv.org/abs/2103.00020, figure 3). Where several rows are right answers, each of them has an
@@ -29,7 +31,8 @@ def image_text_loss(images: Tensor, texts: Tensor, *, scale: Tensor, positives: 
     Args:
         images: (N, D); need not be of unit length. Row i belongs to row i of `texts`.
         texts: (N, D).
-        scale: Scalar that the cosine similarities are multiplied with, exp(logit_scale); above 0. May have a gradient.
+        scale: Scalar that the cosine similarities are multiplied with, exp(logit_scale); above 0. A tensor may have a
+            gradient. Default: where CLIP's training ends.
         positives: (N,) or (N, C) int64; the image of one row and the text of another are right answers to each other
             where the two rows have an equal number in any of the columns, and it is not -1. A row's own text is always
             right. None: nothing else is.
@@ -42,10 +45,11 @@ def image_text_loss(images: Tensor, texts: Tensor, *, scale: Tensor, positives: 
 
     Example:
         >>> rows = torch.ones(4, 8)
-        >>> loss = image_text_loss(rows, rows, scale=torch.tensor(100.0), positives=None)
+        >>> loss = image_text_loss(rows, rows)
         >>> round(loss.item(), 4)  # log 4
         1.3863
     """
+    scale = torch.as_tensor(scale, device=images.device)
     _check(images, texts, positives, scale=scale)
     if len(images) < 2:
         raise ValueError(f"images: got {len(images)} row; a text cannot be picked out of fewer than 2")

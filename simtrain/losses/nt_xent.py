@@ -10,7 +10,9 @@ from simtrain.losses.false_negatives import PairMask
 from simtrain.losses.tiles import log_sum_exp_of_others, unit_rows
 
 
-def nt_xent_loss(embeddings: Tensor, *, temperature: float, decoupled: bool, excluded: PairMask | None) -> Tensor:
+def nt_xent_loss(
+    embeddings: Tensor, *, temperature: float = 0.1, decoupled: bool = False, excluded: PairMask | None = None
+) -> Tensor:
     """Mean cross-entropy of picking each view's partner among the other N - 1 views.
 
     Computed in float32 at least, whatever the input's precision: a bfloat16 similarity is off by up to 0.004, divided
@@ -30,7 +32,7 @@ def nt_xent_loss(embeddings: Tensor, *, temperature: float, decoupled: bool, exc
         ValueError: if N is odd or below 4 (one pair has no negatives), or the temperature is not above 0.
 
     Example:
-        >>> loss = nt_xent_loss(torch.ones(4, 8), temperature=0.5, decoupled=False, excluded=None)
+        >>> loss = nt_xent_loss(torch.ones(4, 8), temperature=0.5)
         >>> round(loss.item(), 4)  # log 3
         1.0986
     """

@@ -10,7 +10,7 @@ from simtrain.losses.tiles import log_sum_exp_of_others, unit_rows
 
 
 def supervised_contrastive_loss(
-    embeddings: Tensor, labels: Tensor, *, temperature: float, excluded: PairMask | None
+    embeddings: Tensor, labels: Tensor, *, temperature: float = 0.1, excluded: PairMask | None = None
 ) -> Tensor:
     """Mean over the anchors of the mean cross-entropy of picking one of the anchor's positives among all other rows.
 

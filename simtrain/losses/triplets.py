@@ -15,13 +15,49 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from simtrain.losses.loss_value import LossValue
-from simtrain.losses.references import Comparison
+from simtrain.losses.references import Comparison, within_batch
+from simtrain.losses.tiles import unit_rows
 
 MinerName = Literal["batch_hard", "semi_hard", "hard_negatives", "all"]
 DistanceName = Literal["cosine", "euclidean"]
 
 # Small enough for the cache of a core; large enough to keep an accelerator busy.
 _PAIRS_ON_CPU, _PAIRS_ELSEWHERE = 262_144, 16_777_216
+
+
+def triplet_margin_loss(
+    embeddings: Tensor,
+    labels: Tensor,
+    *,
+    margin: float = 0.2,
+    distance: DistanceName = "cosine",
+    miner: MinerName = "batch_hard",
+) -> Tensor:
+    """Triplet margin loss of one batch (FaceNet, https://arxiv.org/abs/1503.03832, equation 1).
+
+    Args:
+        embeddings: (N, D); need not be of unit length.
+        labels: (N,) int64, equal where two rows are positives of each other.
+        margin: In the unit of the distance; above 0.
+        distance: `cosine` similarity, or `euclidean` distance of the unit vectors.
+        miner: `batch_hard` (https://arxiv.org/abs/1703.07737, equation 5), `semi_hard` (FaceNet, equation 4),
+            `hard_negatives` (every positive pair with the anchor's nearest negative), or `all` triplets.
+
+    Returns:
+        Scalar, 0 or more: the mean over the triplets that cost anything; 0 with a graph where none does.
+
+    Raises:
+        ValueError: if no two rows have the same label: such a batch has nothing to learn from.
+
+    Example:
+        >>> corners = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0], [0.0, 1.0]])
+        >>> triplet_margin_loss(corners, torch.tensor([0, 0, 1, 1]), margin=0.2).item()  # 0.2 - cos 90 + cos 0
+        1.2000000476837158
+    """
+    if len(torch.unique(labels)) == len(labels):
+        raise ValueError(f"labels: {len(labels)} rows, of which no two have the same label")
+    compared = within_batch(unit_rows(embeddings), labels, excluded=None)
+    return TripletLoss(margin=margin, distance=distance, miner=miner)(compared).total
 
 
 class TripletLoss(nn.Module):

@@ -57,7 +57,8 @@ def triplet_margin_loss(
     if len(torch.unique(labels)) == len(labels):
         raise ValueError(f"labels: {len(labels)} rows, of which no two have the same label")
     compared = within_batch(unit_rows(embeddings), labels, excluded=None)
-    return TripletLoss(margin=margin, distance=distance, miner=miner)(compared).total
+    value: LossValue = TripletLoss(margin=margin, distance=distance, miner=miner)(compared)
+    return value.total
 
 
 class TripletLoss(nn.Module):

@@ -5,7 +5,7 @@ from typing import Literal
 from torch import Tensor
 
 from simtrain.builders.training_inputs import TrainingFacts
-from simtrain.config import ClipConfig, KeepConfig, MixedTextsConfig, RunConfig, TextsConfig
+from simtrain.config import ClipConfig, KeepConfig, RunConfig, TextsConfig
 from simtrain.data.texts import CatalogTexts
 from simtrain.encoders.base import Encoder
 from simtrain.encoders.text import AlignedEncoder
@@ -31,8 +31,8 @@ def side_terms(config: RunConfig, *, encoder: Encoder, facts: TrainingFacts) -> 
     words = None
     if config.texts is not None and facts.texts is not None:
         words = _words(config.texts, facts.texts, facts.text_embeddings, encoder=encoder, config=config)
-    mixed = config.texts.weight if isinstance(config.texts, MixedTextsConfig) else 0.0
-    return SideTerms(words=words, words_weight=mixed, keeper=keeper, validation_texts=facts.validation_texts)
+    weight = config.objective.needs.texts_weight
+    return SideTerms(words=words, words_weight=weight, keeper=keeper, validation_texts=facts.validation_texts)
 
 
 def _kept(config: RunConfig) -> tuple[float, float]:

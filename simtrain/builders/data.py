@@ -9,12 +9,7 @@ from numpy.typing import NDArray
 
 from simtrain.catalog.store.reader import ImageReader
 from simtrain.catalog.table import Catalog
-from simtrain.config import (
-    AugmentationConfig,
-    ImageTextConfig,
-    RunConfig,
-    SimCLRConfig,
-)
+from simtrain.config import AugmentationConfig, GroupNeeds, RunConfig
 from simtrain.data.datamodule import CatalogData
 from simtrain.data.datasets import CatalogImages, TrainingViews, worker_count
 from simtrain.data.samplers import EpochBatches, EpochPlan, Share, grouped_plan, paired_plan, shuffled_plan
@@ -93,57 +88,60 @@ def build_transform(config: AugmentationConfig, *, image_size: int) -> ViewTrans
 
 def _plan(config: RunConfig, catalog: Catalog, texts: CatalogTexts | None) -> tuple[EpochPlan, NDArray[np.int64], int]:
     """Batches of an epoch, the label of every catalogue row, and the views of a sample."""
-    objective, rows, size = config.objective, catalog.rows_of(["train"]), config.data.batch_size
-    if isinstance(objective, ImageTextConfig):
+    needs = config.objective.needs
+    if needs.groups is not None:
+        plan, labels = _grouped_batches(config, catalog, needs.groups)
+    else:
+        plan, labels = _shuffled_batches(config, catalog, texts), np.full(len(catalog.rows), -1, dtype=np.int64)
+    if needs.label_column is not None:
+        labels = _supervised_labels(catalog, needs.label_column)
+    return plan, labels, needs.views
+
+
+def _shuffled_batches(config: RunConfig, catalog: Catalog, texts: CatalogTexts | None) -> EpochPlan:
+    rows, size, told = catalog.rows_of(["train"]), config.data.batch_size, ""
+    if config.objective.needs.texts_required:
         assert texts is not None
-        return _told_images_plan(config, catalog, texts), np.full(len(catalog.rows), -1, dtype=np.int64), 1
-    if isinstance(objective, SimCLRConfig) and objective.positive == "augmentation":
-        if len(rows) < size:
-            raise CatalogError(
-                f"{catalog.folder}: {len(rows)} training images; "
-                + (f"set data.batch_size={len(rows)} or less" if len(rows) > 1 else f"{objective.kind} needs 2 or more")
+        rows, told = np.flatnonzero((texts.ids >= 0).any(dim=1).numpy()), " with a text"
+    if len(rows) < size:
+        raise CatalogError(
+            f"{catalog.folder}: {len(rows)} training images{told}; "
+            + (
+                f"set data.batch_size={len(rows)} or less"
+                if len(rows) > 1
+                else f"{config.objective.kind} needs 2 or more"
             )
-        return shuffled_plan(rows, batch_size=size, seed=config.seed), _known_labels(objective, catalog), 2
-    column = "product" if isinstance(objective, SimCLRConfig) else objective.positive
-    groups, labels = _training_groups(catalog, column, needed_by=objective.kind, single=objective.single_image_groups)
-    images = 1 if isinstance(objective, SimCLRConfig) else objective.images_per_group
-    within = _categories(catalog, groups, config.data.limit_batch_to, needed=min(size // images, len(groups)))
+        )
+    return shuffled_plan(rows, batch_size=size, seed=config.seed)
+
+
+def _grouped_batches(config: RunConfig, catalog: Catalog, needs: GroupNeeds) -> tuple[EpochPlan, NDArray[np.int64]]:
+    """Batches of groups, and the group of every catalogue row; -1: in no group."""
+    kind, size = config.objective.kind, config.data.batch_size
+    groups, labels = _training_groups(catalog, needs, needed_by=kind)
+    wanted = size // needs.samples
+    within = _categories(catalog, groups, config.data.limit_batch_to, needed=min(wanted, len(groups)))
     if len(groups) < 2:
-        found = f"{len(groups)} training groups of '{column}' with 2 images or more"
-        raise CatalogError(f"{catalog.folder}: {found}; {objective.kind} needs 2 groups")
-    if len(groups) < size // images:
+        found = f"{len(groups)} training groups of '{needs.column}' with 2 images or more"
+        raise CatalogError(f"{catalog.folder}: {found}; {kind} needs 2 groups")
+    if len(groups) < wanted:
         raise CatalogError(
-            f"{catalog.folder}: {len(groups)} training groups of '{column}'; a batch of {size} needs {size // images}: "
-            f"set data.batch_size={len(groups) * images} or less"
-            + ("" if isinstance(objective, SimCLRConfig) else ", or a larger objective.images_per_group")
+            f"{catalog.folder}: {len(groups)} training groups of '{needs.column}'; a batch of {size} needs {wanted}: "
+            f"set data.batch_size={len(groups) * needs.samples} or less"
+            + ("" if needs.paired else ", or a larger objective.images_per_group")
         )
-    if isinstance(objective, SimCLRConfig):
-        known = _known_labels(objective, catalog) if objective.label_weight else labels
-        return paired_plan(groups, pairs_per_batch=size, within=within, seed=config.seed), known, 2
-    plan = grouped_plan(
-        groups, groups_per_batch=size // images, images_per_group=images, within=within, seed=config.seed
-    )
-    return plan, labels, 1
+    if needs.paired:
+        return paired_plan(groups, pairs_per_batch=size, within=within, seed=config.seed), labels
+    plan = grouped_plan(groups, groups_per_batch=wanted, images_per_group=needs.images, within=within, seed=config.seed)
+    return plan, labels
 
 
-def _told_images_plan(config: RunConfig, catalog: Catalog, texts: CatalogTexts) -> EpochPlan:
-    told, size = np.flatnonzero((texts.ids >= 0).any(dim=1).numpy()), config.data.batch_size
-    if len(told) < size:
-        raise CatalogError(
-            f"{catalog.folder}: {len(told)} training images with a text; "
-            + (f"set data.batch_size={len(told)} or less" if len(told) > 1 else "image_text needs 2 or more")
-        )
-    return shuffled_plan(told, batch_size=size, seed=config.seed)
-
-
-def _known_labels(objective: SimCLRConfig, catalog: Catalog) -> NDArray[np.int64]:
-    """What the supervised part of SimCLR draws together; -1 everywhere where there is no such part."""
-    if not objective.label_weight:
-        return np.full(len(catalog.rows), -1, dtype=np.int64)
-    labels = catalog.groups([objective.label_column])
+def _supervised_labels(catalog: Catalog, column: str) -> NDArray[np.int64]:
+    """Of every catalogue row, equal where the supervised part of a loss draws together; -1: unknown."""
+    labels = catalog.groups([column])
     if not (labels[catalog.rows_of(["train"])] >= 0).any():
         raise CatalogError(
-            f"{catalog.folder}: '{objective.label_column}' is empty in split 'train', and objective.label_weight needs "
+            f"{catalog.folder}: '{column}' is empty in split 'train', and objective.label_weight needs "
             "it; set objective.label_column to another column, or objective.label_weight=0"
         )
     return labels
@@ -157,16 +155,17 @@ def _check_shares(batch_size: int, share: Share) -> None:
 
 
 def _training_groups(
-    catalog: Catalog, column: str, *, needed_by: str, single: str
+    catalog: Catalog, needs: GroupNeeds, *, needed_by: str
 ) -> tuple[dict[int, NDArray[np.int64]], NDArray[np.int64]]:
     """Training rows by group, groups numbered 0, 1, 2 …, and each row's number (-1: in no group)."""
+    column = needs.column
     codes, rows = catalog.groups([column]), catalog.rows_of(["train"])
     rows = rows[codes[rows] >= 0]
-    if single == "error":
+    if needs.single_image_groups == "error":
         _refuse_single_images(catalog, column, codes, needed_by=needed_by)
     if len(rows) == 0:
         others = [name for name in filled_columns(catalog.rows.iloc[catalog.rows_of(["train"])]) if name != column]
-        instead = "augmentation" if needed_by == "simclr" else others[0] if others else None
+        instead = "augmentation" if needs.paired else others[0] if others else None
         hint = f"; set objective.positive={instead}" if instead is not None else ""
         raise CatalogError(f"{catalog.folder}: '{column}' is empty in split 'train', and {needed_by} needs it{hint}")
     numbers, counts = np.unique(codes[rows], return_counts=True)

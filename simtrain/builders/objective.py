@@ -1,5 +1,6 @@
 """From configuration to the objective around an encoder."""
 
+from dataclasses import dataclass
 from typing import assert_never
 
 import torch
@@ -8,23 +9,21 @@ from torch.nn.modules.dropout import _DropoutNd
 
 from simtrain.builders.auxiliary_losses import side_terms
 from simtrain.builders.training_inputs import TrainingFacts
-from simtrain.config import (
-    FalseNegativesConfig,
+from simtrain.config import RunConfig
+from simtrain.config.objective import (
     ImageTextConfig,
-    MemoryConfig,
     MetricLearningConfig,
     ObjectiveConfig,
-    RunConfig,
     SimCLRConfig,
     TripletConfig,
 )
-from simtrain.config.objective import ProjectionHeadConfig
+from simtrain.config.objective_parts import FalseNegativesConfig, MemoryConfig, ProjectionHeadConfig
 from simtrain.encoders.base import Encoder
 from simtrain.errors import ConfigError
 from simtrain.evaluation.protocol import RetrievalTask
 from simtrain.losses.false_negatives import FalseNegatives
 from simtrain.losses.memory import CrossBatchMemory
-from simtrain.losses.metric_learning import named_loss, triplet_loss
+from simtrain.losses.metric_learning import MinedLoss, named_loss, triplet_loss
 from simtrain.modules.base import RetrievalModule
 from simtrain.modules.global_batch import SideTerms, TrainingSettings
 from simtrain.modules.heads import projection_head
@@ -64,7 +63,8 @@ def build_module(
         worst_queries=config.tracking.worst_queries,
     )
     side = side_terms(config, encoder=encoder, facts=facts)
-    module = _objective(config.objective, encoder=encoder, facts=facts, settings=settings, task=validation, side=side)
+    around = _Around(encoder=encoder, facts=facts, settings=settings, validation=validation, side=side)
+    module = _objective(config.objective, around)
     if trainer.activation_checkpointing:
         encoder.checkpoint_activations()
     if trainer.compile:
@@ -77,69 +77,91 @@ def build_module(
 
 def wants_reference(config: RunConfig) -> bool:
     """Whether the loss compares training images under the untouched encoder."""
-    objective = config.objective
-    return not isinstance(objective, ImageTextConfig) and objective.false_negatives.max_similarity is not None
+    return config.objective.needs.reference
 
 
-def _objective(
-    objective: ObjectiveConfig,
-    *,
-    encoder: Encoder,
-    facts: TrainingFacts,
-    settings: TrainingSettings,
-    task: RetrievalTask | None,
-    side: SideTerms,
-) -> RetrievalModule:
-    if isinstance(objective, ImageTextConfig):
-        assert side.words is not None
-        return ImageTextModule(words=side.words, encoder=encoder, settings=settings, validation=task, side=side)
-    false_negatives = _false_negatives(objective.false_negatives, facts)
+@dataclass(frozen=True, kw_only=True)
+class _Around:
+    """What every module is built around, whatever its loss."""
+
+    encoder: Encoder
+    facts: TrainingFacts
+    settings: TrainingSettings
+    validation: RetrievalTask | None
+    side: SideTerms
+
+
+def _objective(objective: ObjectiveConfig, around: _Around) -> RetrievalModule:
     match objective:
         case SimCLRConfig():
-            return SimCLRModule(
-                objective=SimCLRSettings(
-                    temperature=objective.temperature,
-                    decoupled=objective.decoupled,
-                    label_weight=objective.label_weight,
-                    false_negatives=false_negatives,
-                ),
-                encoder=encoder,
-                head=_head(objective.projection_head, encoder=encoder),
-                settings=settings,
-                validation=task,
-                side=side,
-            )
+            return _simclr(objective, around)
         case TripletConfig():
-            head = None
+            memory = _memory(objective.memory, size=around.encoder.embedding_size)
             loss = triplet_loss(
-                margin=objective.margin,
-                distance=objective.distance,
-                miner=objective.miner,
-                memory=_memory(objective.memory, size=encoder.embedding_size),
+                margin=objective.margin, distance=objective.distance, miner=objective.miner, memory=memory
             )
+            return _metric_learning(loss, objective.false_negatives, None, around)
         case MetricLearningConfig():
-            mlp, miner = objective.projection_head, objective.miner
-            head = _head(mlp, encoder=encoder)
-            size = mlp.output_size if mlp is not None else encoder.embedding_size
-            loss = named_loss(
-                loss=objective.loss.name,
-                loss_parameters=objective.loss.parameters,
-                miner=miner.name if miner is not None else None,
-                miner_parameters=miner.parameters if miner is not None else {},
-                classes=facts.groups,
-                embedding_size=size,
-                memory=_memory(objective.memory, size=size),
-            )
+            head = _head(objective.projection_head, encoder=around.encoder)  # draws its weights before the loss does
+            return _metric_learning(_named_loss(objective, around), objective.false_negatives, head, around)
+        case ImageTextConfig():
+            return _image_text(around)
         case _:
             assert_never(objective)
+
+
+def _simclr(objective: SimCLRConfig, around: _Around) -> SimCLRModule:
+    return SimCLRModule(
+        objective=SimCLRSettings(
+            temperature=objective.temperature,
+            decoupled=objective.decoupled,
+            label_weight=objective.label_weight,
+            false_negatives=_false_negatives(objective.false_negatives, around.facts),
+        ),
+        encoder=around.encoder,
+        head=_head(objective.projection_head, encoder=around.encoder),
+        settings=around.settings,
+        validation=around.validation,
+        side=around.side,
+    )
+
+
+def _named_loss(objective: MetricLearningConfig, around: _Around) -> MinedLoss:
+    head, miner = objective.projection_head, objective.miner
+    size = head.output_size if head is not None else around.encoder.embedding_size
+    return named_loss(
+        loss=objective.loss.name,
+        loss_parameters=objective.loss.parameters,
+        miner=miner.name if miner is not None else None,
+        miner_parameters=miner.parameters if miner is not None else {},
+        classes=around.facts.groups,
+        embedding_size=size,
+        memory=_memory(objective.memory, size=size),
+    )
+
+
+def _metric_learning(
+    loss: MinedLoss, pairs: FalseNegativesConfig, head: torch.nn.Module | None, around: _Around
+) -> MetricLearningModule:
     return MetricLearningModule(
         mined_loss=loss,
-        false_negatives=false_negatives,
-        encoder=encoder,
+        false_negatives=_false_negatives(pairs, around.facts),
+        encoder=around.encoder,
         head=head,
-        settings=settings,
-        validation=task,
-        side=side,
+        settings=around.settings,
+        validation=around.validation,
+        side=around.side,
+    )
+
+
+def _image_text(around: _Around) -> ImageTextModule:
+    assert around.side.words is not None
+    return ImageTextModule(
+        words=around.side.words,
+        encoder=around.encoder,
+        settings=around.settings,
+        validation=around.validation,
+        side=around.side,
     )
 
 

@@ -32,7 +32,9 @@ def build_texts(config: RunConfig, catalog: Catalog) -> CatalogTexts | None:
     texts, places = distinct([text for column in written for text in column])
     ids = np.full((len(catalog.rows), len(written)), -1, dtype=np.int64)
     ids[rows] = places.reshape(len(written), -1).T
-    return CatalogTexts(texts=texts, ids=torch.from_numpy(ids), criteria=_criteria(settings, catalog, ids))
+    return CatalogTexts(
+        texts=texts, ids=torch.from_numpy(ids), criteria=_criteria(settings, catalog, ids, key=config.texts_key)
+    )
 
 
 def build_text_validation(config: RunConfig, catalog: Catalog, task: RetrievalTask | None) -> TextTask | None:
@@ -54,7 +56,7 @@ def build_text_validation(config: RunConfig, catalog: Catalog, task: RetrievalTa
     return found
 
 
-def _criteria(settings: TextsConfig, catalog: Catalog, ids: np.ndarray) -> torch.Tensor:
+def _criteria(settings: TextsConfig, catalog: Catalog, ids: np.ndarray, *, key: str) -> torch.Tensor:
     """(C, K): the texts by every template, and the columns, that make a text right for another image."""
     columns = [ids] if SAME_TEXT in settings.positives else []
     for name in settings.positives:
@@ -64,6 +66,6 @@ def _criteria(settings: TextsConfig, catalog: Catalog, ids: np.ndarray) -> torch
             try:
                 columns.append(catalog.groups([name])[:, None])
             except CatalogError as error:
-                raise CatalogError(f"objective.positives: {error}") from None
+                raise CatalogError(f"{key}.positives: {error}") from None
     joined = np.concatenate(columns, axis=1) if columns else np.empty((len(ids), 0), dtype=np.int64)
     return torch.from_numpy(np.ascontiguousarray(joined))

@@ -1,46 +1,17 @@
 """What the encoder is trained for."""
 
-from typing import Annotated, Any, Literal
+from dataclasses import replace
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
+from typing_extensions import override
 
-from simtrain.config.regularisation import KeepConfig
-from simtrain.config.section import Section
+from simtrain.config.objective_needs import GroupNeeds, ObjectiveNeeds, ObjectiveSection
+from simtrain.config.objective_parts import ComponentConfig, FalseNegativesConfig, MemoryConfig, ProjectionHeadConfig
 from simtrain.config.texts import MixedTextsConfig, TextsConfig
 
 
-class ProjectionHeadConfig(Section):
-    """The multilayer perceptron between the embedding and the loss; dropped at export (SimCLR, section 4.2)."""
-
-    hidden_size: int = Field(default=512, ge=8, le=8192)
-    """Width of the hidden layer, 8 to 8192."""
-
-    output_size: int = Field(default=128, ge=2, le=4096)
-    """Dimensions that the loss sees, 2 to 4096."""
-
-
-class FalseNegativesConfig(Section):
-    """Pairs that are no negatives although nothing says that they are positives."""
-
-    duplicate_groups: bool = True
-    """Leave out pairs of one `duplicate_group` of the catalogue."""
-
-    max_similarity: Annotated[float, Field(gt=0, le=1)] | None = None
-    """Leave out pairs whose cosine similarity under the untouched encoder exceeds this, above 0 to 1 (0.9 to 0.98);
-    null: none."""
-
-
-class MemoryConfig(Section):
-    """Cross-batch memory (https://arxiv.org/abs/1912.06798): embeddings of earlier batches to compare with."""
-
-    size: int = Field(ge=1, le=1_000_000)
-    """Embeddings that it holds, 1 to 1000000; the oldest go first."""
-
-    start_step: int = Field(default=0, ge=0)
-    """Steps after which it begins to fill: before, the embeddings move too fast to be kept."""
-
-
-class SimCLRConfig(Section):
+class SimCLRConfig(ObjectiveSection):
     """NT-Xent: each view has to pick out its partner among all the other views of the batch."""
 
     kind: Literal["simclr"]
@@ -76,11 +47,21 @@ class SimCLRConfig(Section):
     texts: MixedTextsConfig | None = None
     """Add an image-text loss on the same batches, for encoders that read texts; null: none."""
 
-    keep: KeepConfig = KeepConfig()
-    """Hold the encoder to its start."""
+    @property
+    @override
+    def needs(self) -> ObjectiveNeeds:
+        pairs = GroupNeeds(column="product", images=2, paired=True, single_image_groups=self.single_image_groups)
+        return ObjectiveNeeds(
+            views=2,
+            groups=None if self.positive == "augmentation" else pairs,
+            label_column=self.label_column if self.label_weight else None,
+            texts=self.texts,
+            texts_weight=self.texts.weight if self.texts is not None else 0.0,
+            reference=self.false_negatives.max_similarity is not None,
+        )
 
 
-class _GroupedConfig(Section):
+class _GroupedConfig(ObjectiveSection):
     positive: str = "product"
     """The catalogue column whose equal values make two images a positive pair: `product`, `label` or any other."""
 
@@ -99,8 +80,22 @@ class _GroupedConfig(Section):
     texts: MixedTextsConfig | None = None
     """Add an image-text loss on the same batches, for encoders that read texts; null: none."""
 
-    keep: KeepConfig = KeepConfig()
-    """Hold the encoder to its start."""
+    @property
+    @override
+    def needs(self) -> ObjectiveNeeds:
+        groups = GroupNeeds(
+            column=self.positive,
+            images=self.images_per_group,
+            paired=False,
+            single_image_groups=self.single_image_groups,
+        )
+        return ObjectiveNeeds(
+            views=1,
+            groups=groups,
+            texts=self.texts,
+            texts_weight=self.texts.weight if self.texts is not None else 0.0,
+            reference=self.false_negatives.max_similarity is not None,
+        )
 
 
 class TripletConfig(_GroupedConfig):
@@ -120,15 +115,10 @@ class TripletConfig(_GroupedConfig):
     `semi_hard` (negatives farther than the positive, yet within the margin), `hard_negatives` (every positive pair with
     the anchor's nearest negative), or `all` that violate the margin."""
 
-
-class ComponentConfig(Section):
-    """A class of pytorch-metric-learning by name, with the arguments of its constructor."""
-
-    name: str
-    """The class, such as `MultiSimilarityLoss` or `MultiSimilarityMiner`."""
-
-    parameters: dict[str, Any] = Field(default_factory=dict)
-    """Keyword arguments of its constructor; `num_classes` and `embedding_size` are filled in where it wants them."""
+    @property
+    @override
+    def needs(self) -> ObjectiveNeeds:
+        return replace(super().needs, margin=self.margin)
 
 
 class MetricLearningConfig(_GroupedConfig):
@@ -156,14 +146,16 @@ class MetricLearningConfig(_GroupedConfig):
         return self
 
 
-class ImageTextConfig(TextsConfig):
+class ImageTextConfig(ObjectiveSection, TextsConfig):
     """Each image has to pick out its text among all texts of the batch, and each text its image (CLIP)."""
 
     kind: Literal["image_text"]
     """`image_text`"""
 
-    keep: KeepConfig = KeepConfig()
-    """Hold the encoder to its start."""
+    @property
+    @override
+    def needs(self) -> ObjectiveNeeds:
+        return ObjectiveNeeds(views=1, texts=self, texts_required=True)
 
 
 ObjectiveConfig = Annotated[

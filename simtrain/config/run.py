@@ -6,7 +6,7 @@ from pydantic import Field, field_validator, model_validator
 
 from simtrain.config.encoder import ClipConfig, EncoderConfig, HistogramConfig, PixelsConfig, TwoTowersConfig
 from simtrain.config.evaluation import EvaluationConfig, ExportConfig
-from simtrain.config.objective import ImageTextConfig, ObjectiveConfig, SimCLRConfig
+from simtrain.config.objective import ObjectiveConfig
 from simtrain.config.section import Section
 from simtrain.config.texts import TextsConfig
 from simtrain.config.tracking import TrackingConfig
@@ -211,7 +211,12 @@ class RunConfig(Section):
     @property
     def texts(self) -> TextsConfig | None:
         """What training reads of the texts; None where it sees images alone."""
-        return self.objective if isinstance(self.objective, ImageTextConfig) else self.objective.texts
+        return self.objective.needs.texts
+
+    @property
+    def texts_key(self) -> str:
+        """The key below which the settings of `texts` stand."""
+        return "objective" if self.objective.needs.texts_required else "objective.texts"
 
     @property
     def reads_texts(self) -> bool:
@@ -227,16 +232,15 @@ class RunConfig(Section):
 
     @model_validator(mode="after")
     def _batches_can_be_filled(self) -> "RunConfig":
-        if isinstance(self.objective, ImageTextConfig):
+        groups, size = self.objective.needs.groups, self.data.batch_size
+        if groups is None:
             if self.data.limit_batch_to is not None:
-                raise ValueError("data.limit_batch_to needs groups; it does not go with objective.kind: image_text")
+                chosen = "positive" if "positive" in type(self.objective).model_fields else "objective.kind"
+                value = getattr(self.objective, chosen.removeprefix("objective."))
+                raise ValueError(f"data.limit_batch_to needs groups; it does not go with {chosen}: {value}")
             return self
-        if isinstance(self.objective, SimCLRConfig):
-            if self.data.limit_batch_to is not None and self.objective.positive == "augmentation":
-                raise ValueError("data.limit_batch_to needs groups; it does not go with positive: augmentation")
-            return self
-        size, images = self.data.batch_size, self.objective.images_per_group
-        if size % images or size < 2 * images:
+        images = groups.samples
+        if not groups.paired and (size % images or size < 2 * images):
             raise ValueError(
                 f"data.batch_size {size} does not hold two whole groups of objective.images_per_group {images}; "
                 f"take a multiple of {images}, {2 * images} or more"
@@ -247,7 +251,9 @@ class RunConfig(Section):
     def _texts_are_read_and_learned(self) -> "RunConfig":
         kind, texts = self.encoder.kind, self.texts
         if texts is not None and not self.reads_texts:
-            where = "objective.kind: image_text" if isinstance(self.objective, ImageTextConfig) else "objective.texts"
+            where = (
+                f"objective.kind: {self.objective.kind}" if self.objective.needs.texts_required else "objective.texts"
+            )
             raise ValueError(f"{where} needs an encoder that reads texts, encoder.kind: clip or two_towers; got {kind}")
         if self.evaluation.monitor.startswith(("text_to", "image_to")) and not self.reads_texts:
             raise ValueError(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from simtrain.config import ImageTextConfig, RunConfig, SimCLRConfig
+from simtrain.config import RunConfig
 from simtrain.preflight.conflict import Conflict
 
 _FEW_CLASSES = 50
@@ -35,14 +35,15 @@ class BatchShape:
 
 def batch_shape(config: RunConfig) -> BatchShape | None:
     """The groups of a batch; None where an objective has no groups."""
-    objective, size = config.objective, config.data.batch_size
-    if isinstance(objective, ImageTextConfig):
+    groups = config.objective.needs.groups
+    if groups is None:
         return None
-    if isinstance(objective, SimCLRConfig):
-        alone = objective.positive == "augmentation"
-        return None if alone else BatchShape(column="product", groups=size, images=2, counted=1)
-    images = objective.images_per_group
-    return BatchShape(column=objective.positive, groups=size // images, images=images, counted=images)
+    return BatchShape(
+        column=groups.column,
+        groups=config.data.batch_size // groups.samples,
+        images=groups.images,
+        counted=groups.samples,
+    )
 
 
 def few_classes(config: RunConfig, train: pd.DataFrame) -> Iterator[Conflict]:

@@ -13,7 +13,7 @@ import torch
 from pytorch_lightning.callbacks import EarlyStopping
 
 from simtrain.catalog.store.reader import ImageReader
-from simtrain.config import RunConfig, TripletConfig
+from simtrain.config import RunConfig
 from simtrain.data.embedding import inference_device
 from simtrain.errors import ConfigError
 from simtrain.training.checkpoints import BestAndLast, ValidateLastSteps, WholeFileIO
@@ -213,8 +213,7 @@ def _early_stopping(config: RunConfig, monitor: str | None) -> list[pl.Callback]
 def _collapse_guard(config: RunConfig, *, say: Callable[[str], None]) -> list[pl.Callback]:
     if not config.trainer.stop_on_collapse:
         return []
-    margin = config.objective.margin if isinstance(config.objective, TripletConfig) else None
-    return [CollapseGuard(every_steps=_GUARD_STEPS, margin=margin, say=say)]
+    return [CollapseGuard(every_steps=_GUARD_STEPS, margin=config.objective.needs.margin, say=say)]
 
 
 def _out_of_memory(error: RuntimeError, config: RunConfig) -> str:

@@ -104,7 +104,7 @@ def test_sections_are_those_of_runs_of_prepare_and_of_compare():
     of_prepare = {"PrepareConfig", "ColumnsConfig", "SplitConfig", "SyntheticConfig"}
     of_prepare |= {"InspectionConfig", "NearDuplicatesConfig", "StoreConfig"}
     of_compare = {"CompareConfig", "PicturesConfig", "WhiteningConfig"}
-    assert names == SECTIONS_OF_A_RUN | of_prepare | of_compare | {"RunConfig", "TextsConfig"}
+    assert names == SECTIONS_OF_A_RUN | of_prepare | of_compare | {"RunConfig", "TextsConfig", "ObjectiveSection"}
 
 
 @pytest.mark.parametrize(("section", "name"), ALL_FIELDS)

@@ -1,0 +1,48 @@
+"""Parts that several objectives share: projection head, false negatives, memory, a class by name."""
+
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from simtrain.config.section import Section
+
+
+class ProjectionHeadConfig(Section):
+    """The multilayer perceptron between the embedding and the loss; dropped at export (SimCLR, section 4.2)."""
+
+    hidden_size: int = Field(default=512, ge=8, le=8192)
+    """Width of the hidden layer, 8 to 8192."""
+
+    output_size: int = Field(default=128, ge=2, le=4096)
+    """Dimensions that the loss sees, 2 to 4096."""
+
+
+class FalseNegativesConfig(Section):
+    """Pairs that are no negatives although nothing says that they are positives."""
+
+    duplicate_groups: bool = True
+    """Leave out pairs of one `duplicate_group` of the catalogue."""
+
+    max_similarity: Annotated[float, Field(gt=0, le=1)] | None = None
+    """Leave out pairs whose cosine similarity under the untouched encoder exceeds this, above 0 to 1 (0.9 to 0.98);
+    null: none."""
+
+
+class MemoryConfig(Section):
+    """Cross-batch memory (https://arxiv.org/abs/1912.06798): embeddings of earlier batches to compare with."""
+
+    size: int = Field(ge=1, le=1_000_000)
+    """Embeddings that it holds, 1 to 1000000; the oldest go first."""
+
+    start_step: int = Field(default=0, ge=0)
+    """Steps after which it begins to fill: before, the embeddings move too fast to be kept."""
+
+
+class ComponentConfig(Section):
+    """A class of pytorch-metric-learning by name, with the arguments of its constructor."""
+
+    name: str
+    """The class, such as `MultiSimilarityLoss` or `MultiSimilarityMiner`."""
+
+    parameters: dict[str, Any] = Field(default_factory=dict)
+    """Keyword arguments of its constructor; `num_classes` and `embedding_size` are filled in where it wants them."""

@@ -1,1 +1,1 @@
-"""From catalogue rows to batches: transforms, samplers, datasets, the Lightning DataModule."""
+"""Data loading: transforms, samplers, datasets, the Lightning DataModule."""

@@ -1,4 +1,4 @@
-"""Changed copies of a catalogue's pictures, read as if they were pictures of it."""
+"""Image reader of altered copies (turned, cropped, darker …) of a catalogue's images."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from simtrain.data.robustness import VARIANTS, QueryVariant
 
 @dataclass(frozen=True, kw_only=True)
 class VariedImages:
-    """One variant of the pictures of a reader.
+    """Image reader that alters each image of another reader by one variant.
 
     Attributes:
-        images: The reader.
-        variant: Applied to each picture.
+        images: Reader of the unaltered images.
+        variant: Alteration applied to each image.
     """
 
     images: ImageReader
@@ -43,9 +43,9 @@ def varied_rows(
     """Each variant with those of the rows whose pictures it makes sense for; variants without any are left out.
 
     Args:
-        images: Reads them.
-        rows: Of the catalogue, ascending.
-        progress: Shows how many pictures are looked at.
+        images: Reader of the catalogue's images.
+        rows: Catalogue rows, ascending.
+        progress: Shows how many images are done.
     """
     fits: dict[str, list[int]] = {variant.name: [] for variant in VARIANTS}
     for row in progress(rows.tolist(), len(rows), "changing images"):

@@ -1,4 +1,4 @@
-"""What travels from the loader to the loss."""
+"""Batches that loaders yield: views and labels for training, images for evaluation."""
 
 # Shapes: B samples, V views of each, S = image_size.
 
@@ -52,7 +52,7 @@ class Batch:
 
 @dataclass(frozen=True, kw_only=True)
 class ImageBatch:
-    """Images as evaluation, export and search see them.
+    """Preprocessed images for evaluation, export and search.
 
     Attributes:
         pixels: (B, S, S, 3) uint8 RGB.

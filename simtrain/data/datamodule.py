@@ -1,4 +1,4 @@
-"""The loaders of a run, and their place in it."""
+"""Lightning DataModule of a run: its loaders, and their position in the epoch for resuming."""
 
 from typing import Any
 
@@ -14,13 +14,13 @@ class CatalogData(pl.LightningDataModule):
     """Training views and validation images.
 
     Args:
-        training: Views.
-        batches: Which views meet.
+        training: Dataset of training views.
+        batches: Batches of each epoch.
         validation: Images of the validation task in the order of its rows; None where there is none.
-        evaluation_batch_size: Images embedded at once.
-        workers: Loading processes.
+        evaluation_batch_size: Number of images embedded at once.
+        workers: Number of loading processes.
         pin_memory: Whether batches are put in page-locked memory, for a GPU.
-        share: Which of the validation batches are this process's.
+        share: Share of the validation batches that this process embeds.
     """
 
     def __init__(

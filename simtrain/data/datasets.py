@@ -1,4 +1,4 @@
-"""Datasets over catalogue rows, and the loaders that feed them."""
+"""Datasets over catalogue rows, and their data loaders."""
 
 # Shapes: B samples, V views, S = image_size.
 
@@ -30,12 +30,12 @@ class TrainingViews(Dataset[Sample]):
     """Augmented views of the images that a `Draw` names.
 
     Args:
-        images: Pictures of the catalogue rows.
-        labels: (rows,) group of each catalogue row.
-        views: V.
-        preprocessing: The encoder's.
-        transform: Makes a view.
-        seed: Of the views.
+        images: Reader of the catalogue's images.
+        labels: (C,) int64 group of each of the C catalogue rows.
+        views: Number of views per sample, V.
+        preprocessing: Preprocessing of the encoder.
+        transform: Random augmentation that makes a view.
+        seed: Seed of the augmentations.
     """
 
     def __init__(
@@ -72,12 +72,12 @@ class TrainingViews(Dataset[Sample]):
 
 
 class CatalogImages(Dataset[PlacedImage]):
-    """Images as evaluation, export and search see them.
+    """Dataset of preprocessed images for evaluation, export and search.
 
     Args:
-        images: Pictures of the catalogue rows.
-        rows: Those that are wanted, in their order.
-        preprocessing: The encoder's.
+        images: Reader of the catalogue's images.
+        rows: Catalogue rows of the dataset, in its order.
+        preprocessing: Preprocessing of the encoder.
     """
 
     def __init__(self, *, images: ImageReader, rows: Sequence[int], preprocessing: Preprocessing) -> None:
@@ -91,7 +91,7 @@ class CatalogImages(Dataset[PlacedImage]):
 
     @property
     def side(self) -> int:
-        """S."""
+        """Side of the preprocessed images in pixels, S."""
         return self._preprocessing.image_size
 
     @override

@@ -1,4 +1,4 @@
-"""Embedding many images without gradients."""
+"""Embedding of many images without gradients."""
 
 # Shapes: N images, D features.
 
@@ -29,12 +29,12 @@ def embed_images(
     """Embed the pictures of catalogue rows in their order; several processes share them and all get the result.
 
     Args:
-        encoder: Moved to the device and put in evaluation mode.
-        images: Pictures of the catalogue rows.
-        rows: N of them.
-        batch_size: Images at once.
-        workers: Loading processes; 0 loads in this one.
-        device: Where the encoder runs.
+        encoder: Encoder; it is moved to the device and put in evaluation mode.
+        images: Reader of the catalogue's images.
+        rows: N catalogue rows to embed.
+        batch_size: Number of images embedded at once.
+        workers: Number of loading processes; 0 loads in this process.
+        device: Device that the encoder runs on.
         progress: Shows how many batches are done.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Downloads that need a library of the training side."""
+"""Download of Fashion-MNIST by torchvision."""
 
 import shutil
 from http.client import HTTPException

@@ -1,4 +1,4 @@
-"""Pictures that several encoders of one preprocessing see, decoded once."""
+"""Preprocessed images held in memory, decoded once for several encoders of one preprocessing."""
 
 # Shapes: N images, S = image_size.
 
@@ -18,11 +18,11 @@ _BATCH = 64
 
 
 class PreparedImages:
-    """An `ImageReader` of pictures that already are as the encoder takes them, so that preparing them changes nothing.
+    """An `ImageReader` of images in memory that are preprocessed already; preprocessing again changes nothing.
 
     Args:
-        pixels: (N, S, S, 3) RGB.
-        rows: N catalogue rows.
+        pixels: (N, S, S, 3) uint8 RGB.
+        rows: Catalogue row of each of the N images.
     """
 
     def __init__(self, pixels: NDArray[np.uint8], rows: Sequence[int]) -> None:
@@ -47,11 +47,11 @@ def prepare_images(
     """Read and resize the pictures of catalogue rows; None where they would take too much memory.
 
     Args:
-        images: Where they are.
-        rows: N different ones.
-        preprocessing: The encoders'.
-        workers: Loading processes; 0 loads in this one.
-        most_bytes: Memory for the prepared pictures.
+        images: Reader of the catalogue's images.
+        rows: N different catalogue rows.
+        preprocessing: Preprocessing that the encoders share.
+        workers: Number of loading processes; 0 loads in this process.
+        most_bytes: Largest memory for the preprocessed images, in bytes.
         progress: Shows how many batches are read.
     """
     side = preprocessing.image_size

@@ -1,4 +1,4 @@
-"""Pictures as customers send them: changed copies of an image, whose source a search should still find.
+"""Alterations of query images for robustness tests: turned, cropped, compressed, darker, on another background.
 
 Every variant is a fixed function of the picture, without chance, so that all encoders are asked the same. They test;
 the views to train on are in `transforms`.
@@ -32,12 +32,12 @@ _WOOD = (166, 128, 90)
 
 @dataclass(frozen=True, kw_only=True)
 class QueryVariant:
-    """One way to change a picture."""
+    """One alteration of an image."""
 
     name: str
-    """As figures are called."""
+    """Key of its figures, such as `rotated_10`."""
     words: str
-    """As it is told, such as "turned by 10 degrees"."""
+    """Description for people, such as "turned by 10 degrees"."""
     apply: Callable[[Picture], Picture | None]
     """(H, W, 3) RGB -> the same of the variant's size; None where it makes no sense for the picture."""
 
@@ -68,10 +68,10 @@ def cropped(image: Picture, *, share: float, across: float, down: float) -> Pict
     """A window of `share` of the width and of the height, above 0 to 1.
 
     Args:
-        image: (H, W, 3).
-        share: Of each side.
-        across: Where the window lies, 0 (left) to 1 (right).
-        down: 0 (top) to 1 (bottom).
+        image: (H, W, 3) uint8 RGB.
+        share: Share of each side that the window covers, above 0 to 1.
+        across: Horizontal position of the window, 0 (left) to 1 (right).
+        down: Vertical position of the window, 0 (top) to 1 (bottom).
     """
     _check(image)
     height, width = (max(1, round(side * share)) for side in image.shape[:2])
@@ -107,8 +107,8 @@ def rebackgrounded(image: Picture, *, backdrop: Callable[[int, int], Picture]) -
     product's outline get no halo. Darker shadows are taken for a part of the product.
 
     Args:
-        image: (H, W, 3).
-        backdrop: (height, width) -> (H, W, 3).
+        image: (H, W, 3) uint8 RGB.
+        backdrop: (height, width) -> (H, W, 3) uint8 RGB of the new background.
     """
     background = white_background(image)
     if background is None:

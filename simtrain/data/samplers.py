@@ -1,4 +1,4 @@
-"""Which images meet in a batch. Every order is a function of seed and epoch alone."""
+"""Batch samplers: shuffled, P×K groups, pairs. Every order is a function of seed and epoch alone."""
 
 # Words: a group is what makes positives (a product, a class); P groups of K images make a batch of P·K.
 
@@ -18,11 +18,11 @@ Rows = NDArray[np.int64]
 
 @dataclass(frozen=True, kw_only=True)
 class Share:
-    """What of a whole is this process's.
+    """Share of the work that this process does.
 
     Attributes:
-        index: Number of the process, from 0.
-        of: Processes.
+        index: Number of this process, from 0.
+        of: Number of processes.
     """
 
     index: int
@@ -43,8 +43,8 @@ class EpochBatches(Sampler[list[Draw]]):
     epoch, and so its augmentation, does not depend on their number.
 
     Args:
-        plan: What the batches are.
-        share: Which part of each batch is this process's.
+        plan: Batches of an epoch, given its number.
+        share: Share of each batch that this process loads.
 
     Raises:
         ValueError: if a batch does not divide among the processes.
@@ -65,7 +65,7 @@ class EpochBatches(Sampler[list[Draw]]):
         self._epoch, self._skip = epoch + batch // self._length, batch % self._length
 
     def __len__(self) -> int:
-        """Batches in a whole epoch."""
+        """Number of batches in a whole epoch."""
         return self._length
 
     @override
@@ -85,9 +85,9 @@ class EvaluationBatches(Sampler[list[int]]):
     has one empty batch, because Lightning leaves out the validation of a process without batches.
 
     Args:
-        count: Images.
-        batch_size: Images of a batch; the last one may have fewer.
-        share: Which batches are this process's.
+        count: Number of images.
+        batch_size: Number of images of a batch; the last one may have fewer.
+        share: Share of the batches that this process loads.
     """
 
     def __init__(self, *, count: int, batch_size: int, share: Share) -> None:
@@ -95,7 +95,7 @@ class EvaluationBatches(Sampler[list[int]]):
         self._batches = [list(range(start, min(start + batch_size, count))) for start in starts] or [[]]
 
     def __len__(self) -> int:
-        """Batches of this process."""
+        """Number of batches of this process."""
         return len(self._batches)
 
     @override
@@ -135,11 +135,11 @@ def grouped_plan(
     images take turns too, and repeat within a batch only where it has fewer than K.
 
     Args:
-        groups: Group number -> its rows.
-        groups_per_batch: P.
-        images_per_group: K.
+        groups: Group number -> its catalogue rows.
+        groups_per_batch: Number of groups in a batch, P.
+        images_per_group: Number of images of each group, K.
         within: Group number -> category; a batch then takes its groups from one category as far as they go. None: any.
-        seed: Of the order.
+        seed: Seed of the order.
 
     Raises:
         ValueError: if there are fewer than P groups.

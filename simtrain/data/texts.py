@@ -1,4 +1,4 @@
-"""The texts of a catalogue's images, as training draws them."""
+"""Captions and prompts of a catalogue's images, drawn at random for training."""
 
 # Shapes: C catalogue rows, P templates, K criteria, N images of a batch.
 
@@ -12,11 +12,11 @@ from torch import Tensor
 
 @dataclass(frozen=True, kw_only=True)
 class CatalogTexts:
-    """What each image is called, in one or more ways.
+    """One or more texts of each image.
 
     Attributes:
-        texts: The different ones.
-        ids: (C, P) int64 places in `texts`; -1 where an image has no such text.
+        texts: All different texts.
+        ids: (C, P) int64 indices into `texts` for each of the C catalogue rows; -1 where an image has no such text.
         criteria: (C, K) int64; the text of one image is right for another where both have an equal number, and not -1,
             in any column.
     """
@@ -30,11 +30,11 @@ class CatalogTexts:
 
         Args:
             rows: (N,) catalogue rows.
-            seed: Of the run.
-            step: Of the run, from 0.
+            seed: Seed of the run.
+            step: Step of the run, from 0.
 
         Returns:
-            (N,) int64 places in `texts`, on the CPU; -1 for an image without any.
+            (N,) int64 indices into `texts`, on the CPU; -1 for an image without any.
         """
         offered = self.ids[rows.cpu()]
         if offered.shape[1] == 1:

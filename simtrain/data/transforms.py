@@ -1,4 +1,4 @@
-"""Training views by albumentations: presets, one's own lists, and seeds that make every view its own."""
+"""Augmentation of training views by albumentations: presets, custom lists, one seed per view."""
 
 import os
 
@@ -50,7 +50,7 @@ def view_seed(*, seed: int, epoch: int, position: int, view: int) -> int:
 
 
 def preset_transform(preset: Preset, *, image_size: int) -> ViewTransform:
-    """One of the presets, with views of image_size × image_size."""
+    """A preset augmentation, with views of image_size × image_size."""
     match preset:
         case "color_sensitive":
             steps = [*_geometry(image_size, smallest=0.5), _light(0.15), _cutout()]
@@ -65,7 +65,7 @@ def preset_transform(preset: Preset, *, image_size: int) -> ViewTransform:
 
 
 def custom_transform(transforms: Sequence[tuple[str, Mapping[str, Any]]], *, image_size: int) -> ViewTransform:
-    """One's own list of (name, parameters), followed by a resize to the square where the list does not make it.
+    """A custom list of (name, parameters), followed by a resize to the square where the list does not make it.
 
     Raises:
         ConfigError: for a transform or a parameter that albumentations does not have, a value that it refuses, or a

@@ -1,1 +1,1 @@
-"""Networks that turn an image into a vector, each with the preprocessing that belongs to its weights."""
+"""Image encoders: networks from an image to an embedding, each with the preprocessing of its weights."""

@@ -1,4 +1,4 @@
-"""What every encoder is."""
+"""Base class of image encoders."""
 
 # Shapes: N images, S = image_size, F features of the network, D dimensions of the embedding.
 
@@ -21,10 +21,10 @@ class Encoder(nn.Module, ABC):
     """A network from preprocessed images to embeddings.
 
     Args:
-        preprocessing: How images are prepared for this network.
-        feature_size: F, the length of what `features` returns.
-        embedding_size: D; None keeps the features as they are, a number adds a linear layer from F to D, which starts
-            orthogonal so that it keeps angles as well as a random map can.
+        preprocessing: Preprocessing of images for this network.
+        feature_size: Length of the features that `features` returns, F.
+        embedding_size: Length of the embeddings, D; None keeps the features as they are, a number adds a linear layer
+            from F to D, which starts orthogonal so that it keeps angles as well as a random map can.
     """
 
     def __init__(self, *, preprocessing: Preprocessing, feature_size: int, embedding_size: int | None) -> None:
@@ -63,7 +63,7 @@ class Encoder(nn.Module, ABC):
             return self.embed(self.preprocessing.normalise(pixels))
 
     def new_parameters(self) -> list[nn.Parameter]:
-        """Parameters that no pretraining has seen, which a head's learning rate suits.
+        """Parameters that start untrained, which need a head's learning rate.
 
         Low-rank factors are not among them: they start as no change at all of what is pretrained.
         """
@@ -96,7 +96,7 @@ class Encoder(nn.Module, ABC):
         )
 
     def compile_network(self) -> None:
-        """Compile what training runs, in place: the names of the weights stay."""
+        """Compile the forward pass of training in place (torch.compile); the names of the weights stay."""
         self.compile()
         self._is_compiled = True
 

@@ -1,4 +1,4 @@
-"""Baselines without weights: what a shop gets for nothing."""
+"""Baseline encoders without weights: pixels and colour histograms."""
 
 # Shapes: N images, S = image_size, B bins per channel.
 

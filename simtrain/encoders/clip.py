@@ -1,4 +1,4 @@
-"""Image-text models such as CLIP and SigLIP."""
+"""CLIP and SigLIP encoders: image-text models opened by sentence-transformers."""
 
 # Shapes: N images or texts, S = image_size, D dimensions of the joint embedding.
 
@@ -31,11 +31,11 @@ class ClipEncoder(Encoder):
     texts can know; whoever does switches their gradients on.
 
     Args:
-        model: Opened; of float32 weights.
-        preprocessing: How images are prepared; the model's own image processor is set to the same.
+        model: Open model of sentence-transformers with float32 weights.
+        preprocessing: Preprocessing of images; the model's own image processor is set to the same.
         train_text: Whether the text side learns too; not with a `text_tower`.
-        text_tower: Reads the texts in the place of the model's own text side; None: that one does.
-        freeze_patch_embedding: Whether the layer that reads the pixels stays as it is.
+        text_tower: Text model that embeds texts instead of the model's own text tower; None: the model's own does.
+        freeze_patch_embedding: Whether the layer that reads the pixels is frozen.
 
     Raises:
         ConfigError: if there is no such layer, or the text tower is of another size.
@@ -178,7 +178,7 @@ def open_clip_model(name: str) -> SentenceTransformer:
     """An image-text model on the CPU in float32.
 
     Args:
-        name: As `open_sentence_model` takes it.
+        name: Name of the model, as `open_sentence_model` takes it.
 
     Raises:
         CheckpointError: if there is none of that name, or it cannot be had.

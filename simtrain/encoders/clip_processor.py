@@ -1,4 +1,4 @@
-"""The image processor of an image-text model, as our preprocessing."""
+"""Conversion of a CLIP image processor of transformers to `Preprocessing`."""
 
 from typing import Any, cast
 
@@ -13,9 +13,9 @@ def clip_preprocessing(processor: Any, *, model: str, image_size: int | None, re
 
     Args:
         processor: The image processor of transformers; changed in place.
-        model: Its model's name, for messages.
-        image_size: Pixels; None, or what the model reads.
-        resize: Another way to a square than the processor's; None: the processor's.
+        model: Name of the model, for messages.
+        image_size: Side of the image in pixels; None, or the model's own size.
+        resize: Way of resizing to a square; None: the processor's own.
 
     Raises:
         ConfigError: for a size that the model does not read, or a processor that prepares images otherwise than

@@ -1,4 +1,4 @@
-"""Opening a checkpoint that somebody else's program wrote: tensors and plain values; nothing in it is executed."""
+"""Safe reading of checkpoints from other programs: tensors and plain values; nothing in the file is executed."""
 
 import zipfile
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ _LEGACY_COUNT = 8  # bytes that say how many numbers follow
 
 @dataclass(frozen=True, kw_only=True)
 class ForeignCheckpoint:
-    """What a checkpoint file holds.
+    """Content of a checkpoint file.
 
     Attributes:
         values: The file's outermost mapping; `tensors_in` gives the tensors of a mapping within it.

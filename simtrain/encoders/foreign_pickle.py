@@ -1,4 +1,4 @@
-"""Unpickling what somebody else's program wrote: plain values and records of tensors; no name in it is looked up."""
+"""Safe unpickling of files from other programs: plain values and records of tensors; no name in them is looked up."""
 
 import pickle
 from collections.abc import Callable, Mapping
@@ -30,9 +30,9 @@ class Storage:
     """Numbers in a file that tensors are views of, read when they are first asked for.
 
     Args:
-        dtype: Of the numbers.
-        count: How many the file says there are.
-        read: Gives that many bytes, or other than that many if the file says wrong.
+        dtype: Type of the numbers.
+        count: Number of them, according to the file.
+        read: Reads that many bytes; returns another number of them if the file is wrong.
     """
 
     def __init__(self, *, dtype: torch.dtype, count: int, read: Callable[[int], bytes]) -> None:
@@ -138,7 +138,7 @@ class ForeignUnpickler(pickle._Unpickler):  # the one that is written in Python,
     """Reads one pickle. What its classes and functions would have made is an `Unbuilt` each.
 
     Args:
-        file: At the pickle.
+        file: Binary file, positioned at the pickle.
         storage: From the key, type and count of a storage to the storage.
 
     Attributes:

@@ -1,4 +1,4 @@
-"""Low-rank factors beside a network's linear layers (https://arxiv.org/abs/2106.09685): the only door to peft."""
+"""LoRA: low-rank factors beside linear layers (https://arxiv.org/abs/2106.09685); the one place that imports peft."""
 
 import re
 from collections.abc import Sequence
@@ -20,13 +20,13 @@ _TOLD_NAMES = 3
 
 @dataclass(frozen=True, kw_only=True)
 class LoraSettings:
-    """What is put beside which layers.
+    """Settings of low-rank factors.
 
     Attributes:
-        rank: Inner size of the factors.
-        alpha: Their product counts `alpha` / `rank` times.
-        dropout: Share of their inputs dropped in training.
-        targets: Patterns of names of linear layers; none: those of the attention.
+        rank: Inner size of the factors, 1 or more.
+        alpha: The factors' product is multiplied by `alpha` / `rank`; above 0.
+        dropout: Share of their inputs dropped in training, 0 to below 1.
+        targets: Patterns of names of linear layers; empty: those of the attention.
     """
 
     rank: int
@@ -39,9 +39,9 @@ def add_factors(network: nn.Module, *, settings: LoraSettings, model: str) -> No
     """Freeze a network and put factors that learn beside its linear layers; they change nothing at first.
 
     Args:
-        network: Changed in place; its own weights are then called `….base_layer.weight`.
-        settings: Size and places.
-        model: The network's name, for messages.
+        network: Network to change in place; its own weights are then called `….base_layer.weight`.
+        settings: Size of the factors, and the layers they go beside.
+        model: Name of the network, for messages.
 
     Raises:
         SimtrainError: without the extra.
@@ -69,9 +69,9 @@ def check_factors(network: nn.Module, *, image_size: int, model: str) -> None:
     """See that an image passes through every factor: a network may read a layer's weights past the layer.
 
     Args:
-        network: With factors.
+        network: Network with factors.
         image_size: Side of the image in pixels.
-        model: The network's name, for messages.
+        model: Name of the network, for messages.
 
     Raises:
         ConfigError: naming the first layer whose factors would never learn.
@@ -97,7 +97,7 @@ def check_factors(network: nn.Module, *, image_size: int, model: str) -> None:
 
 
 def has_factors(network: nn.Module) -> bool:
-    """Whether `add_factors` was here."""
+    """Whether a network has factors of `add_factors`."""
     return any(is_factor(name) for name, _ in network.named_parameters())
 
 

@@ -1,4 +1,4 @@
-"""torchvision's ResNets without their classifier."""
+"""ResNet encoders of torchvision, without classifier."""
 
 # Shapes: N images, S = image_size, F = 512 (resnet18, resnet34) or 2048.
 
@@ -28,9 +28,9 @@ class ResNetEncoder(Encoder):
 
     Args:
         network: A torchvision ResNet, or a widened one, whose `fc` is an identity.
-        feature_size: F.
-        embedding_size: D, or None for F.
-        preprocessing: How images are prepared.
+        feature_size: Length of the pooled features, F.
+        embedding_size: Length of the embeddings, D; None: F.
+        preprocessing: Preprocessing of images for this network.
     """
 
     def __init__(

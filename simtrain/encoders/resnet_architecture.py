@@ -1,4 +1,4 @@
-"""Which ResNet a state dict is of, and networks of more than torchvision's width."""
+"""ResNet architectures recognised from a state dict, and networks wider than torchvision's."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -78,8 +78,8 @@ def architecture_of(tensors: Mapping[str, Tensor], *, path: Path) -> Architectur
     """The architecture whose layers and widths a state dict in torchvision's names has.
 
     Args:
-        tensors: With `conv1.weight`; further layers may be missing or wrong, which is for `check_whole` to see.
-        path: For the message.
+        tensors: State dict with `conv1.weight`; other layers may be missing or wrong: `check_whole` checks them.
+        path: The checkpoint's file, for messages.
 
     Raises:
         CheckpointError: for a stem that is not ImageNet's, or layers of no known network.

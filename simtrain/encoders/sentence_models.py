@@ -27,7 +27,7 @@ def open_sentence_model(name: str, *, key: str, processor: Mapping[str, str]) ->
     Args:
         name: A local folder, `package:MODULE/FOLDER`, or a name on the hub, which is downloaded once.
         key: The configuration's key that holds the name, for messages.
-        processor: Settings of what prepares images or texts for it.
+        processor: Settings of its image or text processor.
 
     Raises:
         CheckpointError: if it is none of them, or cannot be had.
@@ -49,9 +49,9 @@ def save_sentence_model(model: SentenceTransformer, folder: Path, *, processor: 
     reader's version of the libraries prefers.
 
     Args:
-        model: As it is to be.
-        folder: Is made.
-        processor: As it was opened with.
+        model: Model to write.
+        folder: Folder to write to; it is made.
+        processor: Settings of the processor that the model was opened with.
     """
     with _quiet():
         model.save_pretrained(str(folder), create_model_card=False)

@@ -1,4 +1,4 @@
-"""Pretrained ResNets from SimCLR checkpoints of any origin, and from others that hold a ResNet."""
+"""Pretrained ResNets read from SimCLR checkpoints of several projects, and from others that hold a ResNet."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,16 +18,16 @@ from simtrain.errors import CheckpointError
 
 @dataclass(frozen=True, kw_only=True)
 class SimCLRCheckpoint:
-    """A whole ResNet out of a checkpoint, and what is known of it.
+    """A complete ResNet read from a checkpoint, with its origin and normalisation.
 
     Attributes:
-        source: Who wrote it; `torchvision` for any other that uses torchvision's names.
-        architecture: Of the network.
+        source: Project that wrote it; `torchvision` for any other that uses torchvision's names.
+        architecture: Architecture of the network.
         tensors: The network's complete state dict in torchvision's names, float32, without `fc`.
-        normalisation: Of the images that the network was trained on.
+        normalisation: Normalisation of the images that the network was trained on.
         normalisation_is_assumed: Whether that is ImageNet's for want of any sign in the file.
         projection_head: What stood between the network and the loss, in the source's names; empty without one.
-        dropped: Names of what was of no use, by reason.
+        dropped: Reason -> names of the tensors that were not used.
         not_built: Classes and functions in the file, as `module.name`, which were neither looked up nor called.
     """
 
@@ -103,10 +103,10 @@ def fill_resnet(network: nn.Module, checkpoint: SimCLRCheckpoint, *, model: str,
     """Give a ResNet without classifier all of its weights.
 
     Args:
-        network: Such as `Architecture.network` makes.
-        checkpoint: From `read_simclr_checkpoint`.
-        model: The network's name in the configuration.
-        path: The checkpoint's, for the message.
+        network: Network to fill, such as `Architecture.network` makes.
+        checkpoint: Checkpoint that `read_simclr_checkpoint` returned.
+        model: Name of the network in the configuration, for messages.
+        path: The checkpoint's file, for messages.
 
     Raises:
         CheckpointError: if the checkpoint is of another architecture.

@@ -1,4 +1,4 @@
-"""Whose checkpoint it is, by its names: which tensors are the encoder, and what the others were for."""
+"""Formats of SimCLR checkpoints, recognised by their tensor names: encoder, projection head and unused tensors."""
 
 import re
 from collections.abc import Mapping
@@ -91,10 +91,10 @@ class SortedTensors:
     """A checkpoint's tensors by purpose.
 
     Attributes:
-        source: Who wrote it.
-        encoder: The network's, in torchvision's names, without `fc`.
-        projection_head: What stood between the network and the loss, in the source's names.
-        dropped: The names of all others by the reason why they are of no use.
+        source: Project that wrote the checkpoint.
+        encoder: Tensors of the network, in torchvision's names, without `fc`.
+        projection_head: Tensors between the network and the loss, in the source's names.
+        dropped: Reason -> names of the tensors that are not used.
         without_max_pooling: Whether it says that the network had no max pooling after its first convolution.
     """
 
@@ -110,7 +110,7 @@ def sort_tensors(values: Mapping[Any, Any], *, path: Path) -> SortedTensors:
 
     Args:
         values: The outermost mapping of the file.
-        path: For the message.
+        path: The checkpoint's file, for messages.
 
     Raises:
         CheckpointError: if there is no ResNet in it, or a tensor of no known purpose.

@@ -1,4 +1,4 @@
-"""What encoders can do beyond images, for those who use it without knowing which encoder it is."""
+"""Protocols of encoders that embed texts, or that save a folder of their own."""
 
 # Shapes: N texts, D dimensions of the embedding.
 

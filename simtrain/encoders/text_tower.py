@@ -1,4 +1,4 @@
-"""The text side of models of sentence-transformers, and text models that stay as they are."""
+"""Text towers of sentence-transformers models, and frozen text models."""
 
 # Shapes: N texts, D dimensions of the embedding.
 
@@ -24,10 +24,10 @@ _AT_ONCE = 64
 
 
 class TextSide:
-    """How a model reads texts; `SentenceTransformer.encode` with `normalize_embeddings` gives the same vectors.
+    """Text embedding by a model; `SentenceTransformer.encode` with `normalize_embeddings` gives the same vectors.
 
     Args:
-        model: Opened; it stays whose it is.
+        model: Open model of sentence-transformers; it is not changed.
     """
 
     def __init__(self, *, model: SentenceTransformer) -> None:
@@ -72,16 +72,16 @@ class TextSide:
 
 
 class TextTower(TextSide):
-    """A text model that stays as it is: in float32, evaluating, without gradients.
+    """A frozen text model: in float32, in evaluation mode, without gradients.
 
     It is no part of the network of an encoder that holds it, and so in no checkpoint, no optimizer and no running
     average; copies of the encoder share it. It goes by itself to the device that it is asked to compute on.
 
     Args:
-        model: Opened; it is the tower's from now on.
+        model: Open model of sentence-transformers; the tower changes it.
 
     Attributes:
-        size: D.
+        size: Length of the embeddings, D.
     """
 
     def __init__(self, *, model: SentenceTransformer) -> None:
@@ -112,7 +112,7 @@ class TextTower(TextSide):
 
 
 def open_text_tower(name: str, *, key: str) -> TextTower:
-    """A text model, locked.
+    """Open a frozen text model.
 
     Args:
         name: A local folder, `package:MODULE/FOLDER`, or a name on the hub, which is downloaded once.

@@ -1,4 +1,4 @@
-"""Image models of timm without their classifier."""
+"""Encoders of timm models, without classifier."""
 
 # Shapes: N images, S = image_size, F as the model has.
 
@@ -24,8 +24,8 @@ class TimmEncoder(Encoder):
 
     Args:
         network: A timm model created without classifier.
-        embedding_size: D, or None for the model's own feature length.
-        preprocessing: How images are prepared.
+        embedding_size: Length of the embeddings, D; None: the model's own feature length.
+        preprocessing: Preprocessing of images for this network.
     """
 
     def __init__(self, *, network: nn.Module, embedding_size: int | None, preprocessing: Preprocessing) -> None:
@@ -64,7 +64,7 @@ def timm_network(model: str, *, from_hub: bool, image_size: int | None) -> nn.Mo
     """A timm model without classifier.
 
     Args:
-        model: timm's name.
+        model: Name of the model in timm.
         from_hub: Download timm's weights for it (once); otherwise random.
         image_size: Side in pixels that a model of fixed size (a ViT) is built for; None: its own.
 

@@ -1,4 +1,4 @@
-"""An image encoder and a text model that were not made for each other (LiT, https://arxiv.org/abs/2111.07991)."""
+"""Two-tower encoder: an image encoder with a frozen text model (LiT, https://arxiv.org/abs/2111.07991)."""
 
 # Shapes: N images or texts, D dimensions of the text model's embedding.
 
@@ -23,12 +23,12 @@ class TwoTowersEncoder(Encoder):
     it down, and an encoder for these weights is made with what that has written.
 
     Args:
-        image: Its last layer projects to D.
-        text_tower: Reads the texts.
-        scale: The factor of the cosines; > 0.
+        image: Image encoder whose last layer projects to D.
+        text_tower: Frozen text model of D dimensions.
+        scale: Initial factor that cosine similarities are multiplied with; above 0.
 
     Attributes:
-        logit_scale: Its logarithm, which learns only where a loss that reads texts switches its gradient on.
+        logit_scale: Logarithm of the scale, which learns only where a loss on texts switches its gradient on.
 
     Raises:
         ValueError: if the image encoder gives other than D dimensions.

@@ -91,7 +91,7 @@ def load_weights(network: nn.Module, path: Path, *, match: Literal["name", "orde
     """Fill every tensor of a network from a file, or fail; what the file has beyond them (a classifier) is left.
 
     Args:
-        network: The network without its classifier.
+        network: Network without classifier, to be filled.
         path: A file that `read_tensors` reads.
         match: By `name` (a prefix that all names share is ignored), or by `order` with equal shapes.
 

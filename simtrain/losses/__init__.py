@@ -1,4 +1,4 @@
-"""Losses as pure functions of embeddings, and the door to pytorch-metric-learning.
+"""Losses as pure functions of embeddings; the one place that imports pytorch-metric-learning.
 
 Each takes a batch of embeddings and gives a scalar with gradients:
 

@@ -1,4 +1,4 @@
-"""Pairs of a batch that are no negatives although nothing says that they are positives."""
+"""False negatives: pairs of a batch that are excluded from the negatives (copies, very similar images)."""
 
 # Shapes: C catalogue rows, N embeddings of a batch, R that they are compared with, F features of the untouched encoder.
 
@@ -8,14 +8,15 @@ from torch import Tensor
 
 
 class FalseNegatives:
-    """What is known of the catalogue's images that keeps two of them from being pushed apart.
+    """Duplicate groups and reference embeddings that exclude pairs of a catalogue's images from the negatives.
 
     Args:
-        duplicate_groups: (C,) int64, equal for copies of one picture; -1 for a picture of its own. None: not looked at.
-        reference: (C, F) unit vectors of the untouched encoder, float16 or float32, zeros where there is none. None:
-            similarity is not looked at.
-        max_similarity: Cosine similarity of two references above which a pair is no negative, above 0 to 1; None:
-            similarity is not looked at.
+        duplicate_groups: (C,) int64 for C catalogue rows, equal for copies of one image; -1 for an image without
+            copies. None: duplicates are not excluded.
+        reference: (C, F) unit vectors of the initial encoder, float16 or float32, zeros where there is none. None:
+            similar images are not excluded.
+        max_similarity: Cosine similarity of two references above which a pair is excluded, above 0 to 1; None: similar
+            images are not excluded.
 
     Raises:
         ValueError: if there is a largest similarity without references.
@@ -31,7 +32,7 @@ class FalseNegatives:
         self._max_similarity = max_similarity
 
     def of(self, rows: Tensor) -> "PairMask":
-        """The pairs among embeddings.
+        """Mask of the excluded pairs among the embeddings of a batch.
 
         Args:
             rows: (N,) int64 catalogue rows of the embeddings, on their device; -1 where unknown.
@@ -41,7 +42,7 @@ class FalseNegatives:
 
     @property
     def max_similarity(self) -> float | None:
-        """The bound that similarity is held against."""
+        """Cosine similarity above which a pair is excluded, above 0 to 1; None: not by similarity."""
         return self._max_similarity
 
     def _known(self, rows: Tensor) -> "_Known":
@@ -54,7 +55,7 @@ class FalseNegatives:
 
 @dataclass(frozen=True, kw_only=True)
 class PairMask:
-    """Which pairs are no negatives, told block by block or pair by pair; nothing N by N is held.
+    """Mask of excluded pairs, computed block by block or pair by pair; nothing N by N is held.
 
     Two crops of one image are none, nor copies of one picture, nor images that the untouched encoder finds too similar.
     Positives may be among them: the loss keeps those.
@@ -70,7 +71,7 @@ class PairMask:
         return self.first.rows
 
     def against(self, rows: Tensor) -> "PairMask":
-        """The same embeddings, compared with others.
+        """Mask of the same embeddings against others.
 
         Args:
             rows: (R,) int64 catalogue rows of the others, -1 where unknown.

@@ -1,4 +1,4 @@
-"""Losses of images with their texts.
+"""Image-text losses of CLIP and SigLIP.
 
 Both go over all N by N pairs tile by tile, in the forward and in the backward pass, and never hold
 the matrix. They are computed over the whole gathered batch, alike on every process.
@@ -61,15 +61,15 @@ def image_text_loss(
 
 
 def sigmoid_loss(images: Tensor, texts: Tensor, *, scale: Tensor, bias: Tensor, positives: Tensor | None) -> Tensor:
-    """Each pair of an image and a text told apart on its own: do they belong together?
+    """Mean over images of the binary cross-entropy of all image-text pairs: do they belong together?
 
     SigLIP's loss (https://arxiv.org/abs/2303.15343, algorithm 1): the sum over all pairs of
     -log sigmoid(±(scale · cosine + bias)), + where they do, divided by N. Computed in float32 at least, in
     O(N·D + T²) memory; without a second derivative.
 
     Args:
-        images: (N, D); need not be of unit length. Row i belongs to row i of `texts`.
-        texts: (N, D).
+        images: (N, D) image embeddings; need not be of unit length. Row i belongs to row i of `texts`.
+        texts: (N, D) text embeddings; need not be of unit length.
         scale: Scalar that the cosine similarities are multiplied with, exp(logit_scale); above 0. May have a gradient.
         bias: Scalar that is added, logit_bias; may have a gradient.
         positives: (N,) or (N, C) int64 of the pairs that belong together, as for `image_text_loss`.

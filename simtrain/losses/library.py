@@ -1,4 +1,4 @@
-"""The losses and miners of pytorch-metric-learning, by name, and what they are given to compare."""
+"""Losses and miners of pytorch-metric-learning by name."""
 
 # Shapes: N embeddings, D features, R that they are compared with.
 
@@ -50,8 +50,8 @@ class LibraryLoss(nn.Module):
     every image all the same.
 
     Args:
-        loss: Called with embeddings, labels and the tuples.
-        miner: Called with embeddings and labels; None leaves the choice to the loss.
+        loss: Loss module, called with embeddings, labels and the tuples.
+        miner: Miner module, called with embeddings and labels; None leaves the choice to the loss.
     """
 
     def __init__(self, *, loss: nn.Module, miner: nn.Module | None) -> None:
@@ -113,9 +113,9 @@ def library_loss(name: str, parameters: Mapping[str, Any], *, sizes: Mapping[str
     """A loss by the name of its class.
 
     Args:
-        name: Class in `pytorch_metric_learning.losses`.
+        name: Name of a class in `pytorch_metric_learning.losses`.
         parameters: Arguments of its constructor.
-        sizes: Arguments that are filled in where the constructor takes them.
+        sizes: Further arguments, passed where the constructor takes them.
 
     Raises:
         ConfigError: for a name or a parameter that the library does not have, with the ones it has.

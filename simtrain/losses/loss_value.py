@@ -1,4 +1,4 @@
-"""What a loss gives back: the number to minimise, and what it is made of."""
+"""Value of a loss: the scalar to minimise, its parts, and counts of tuples."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -11,10 +11,10 @@ class LossValue:
     """A loss of one global batch.
 
     Attributes:
-        total: Scalar with a gradient.
-        parts: Name -> scalar without gradient, before its weight; what `total` is made of.
-        active_share: Scalar from 0 to 1 without gradient: of the tuples that were mined, how many cost anything; None
-            for a loss without tuples.
+        total: Scalar with a gradient: the number to minimise.
+        parts: Name of a part of `total` -> scalar without gradient, before it is multiplied by its weight.
+        active_share: Scalar from 0 to 1 without gradient: share of the mined tuples with a loss above 0; None for a
+            loss without tuples.
         mined: Number of tuples that were mined; None for a loss without tuples.
     """
 
@@ -24,5 +24,5 @@ class LossValue:
     mined: int | None = None
 
     def plus(self, name: str, loss: Tensor, *, weight: float) -> "LossValue":
-        """The same with another loss added, times its weight."""
+        """This value plus `weight` times another loss, which becomes the part `name`."""
         return replace(self, total=self.total + weight * loss, parts={**self.parts, name: loss.detach()})

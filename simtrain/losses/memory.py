@@ -1,4 +1,4 @@
-"""Cross-batch memory (https://arxiv.org/abs/1912.06798): embeddings of earlier batches to compare with."""
+"""Cross-batch memory (https://arxiv.org/abs/1912.06798): embeddings of earlier batches as further references."""
 
 # Shapes: M embeddings that the memory holds at most, m that it holds now, N embeddings of a batch, D features.
 
@@ -12,9 +12,9 @@ class CrossBatchMemory(nn.Module):
     All of it is in buffers, so a checkpoint carries it and the run goes on exactly as it would have.
 
     Args:
-        size: M, embeddings that it holds; 1 or more.
-        embedding_size: D.
-        start_step: Batches that it lets pass before it begins to fill.
+        size: Number of embeddings that it holds, M; 1 or more.
+        embedding_size: Length of an embedding, D.
+        start_step: Number of batches that are ignored before it begins to fill.
     """
 
     embeddings: Tensor
@@ -34,7 +34,7 @@ class CrossBatchMemory(nn.Module):
             self.register_buffer(name, torch.zeros((), dtype=torch.int64))
 
     def __len__(self) -> int:
-        """The embeddings that it holds now, m."""
+        """Number of embeddings that it holds now, m."""
         return int(self.count)
 
     def held(self) -> tuple[Tensor, Tensor, Tensor]:

@@ -1,4 +1,4 @@
-"""Losses on labelled embeddings: our triplets, or any loss and miner of pytorch-metric-learning."""
+"""Losses on labelled embeddings: triplet margin loss, or any loss and miner of pytorch-metric-learning."""
 
 # Shapes: N embeddings, D features.
 
@@ -23,8 +23,8 @@ class MinedLoss(nn.Module):
     """A loss on the tuples that a miner picks, in float32 on unit vectors.
 
     Args:
-        criterion: The loss of a comparison, its own mining included.
-        memory: What the batch is compared with besides itself, and enters afterwards; None: itself alone.
+        criterion: Loss of anchors and references, its own mining included.
+        memory: Embeddings of earlier batches as further references, which the batch enters afterwards; None: none.
     """
 
     def __init__(self, *, criterion: TripletLoss | LibraryLoss, memory: CrossBatchMemory | None) -> None:
@@ -36,9 +36,10 @@ class MinedLoss(nn.Module):
         """Compare the embeddings of a batch.
 
         Args:
-            embeddings: (N, D); need not be of unit length.
-            labels: (N,) int64, equal where two are positives of each other.
-            excluded: Pairs that are no negatives, of the N; None: all of different labels are.
+            embeddings: (N, D) embeddings; need not be of unit length.
+            labels: (N,) int64, equal where two embeddings are positives of each other.
+            excluded: Pairs of the N embeddings that are no negatives; None: all pairs of different labels are
+                negatives.
 
         Raises:
             ValueError: if no two labels are equal, which would be a loss of 0 that teaches nothing.
@@ -66,11 +67,11 @@ def triplet_loss(
     over the triplets that cost anything.
 
     Args:
-        margin: In the unit of the distance; above 0.
+        margin: Margin in the unit of the distance; above 0.
         distance: `cosine` similarity, or `euclidean` distance of unit vectors (which the sign of the cost follows).
         miner: `batch_hard` (https://arxiv.org/abs/1703.07737, equation 5), `semi_hard` (FaceNet, equation 4),
             `hard_negatives` (every positive pair with the anchor's nearest negative), `all` triplets.
-        memory: What each batch is compared with besides itself, or None.
+        memory: Embeddings of earlier batches as further references, or None.
     """
     return MinedLoss(criterion=TripletLoss(margin=margin, distance=distance, miner=miner), memory=memory)
 
@@ -88,13 +89,13 @@ def named_loss(
     """Any loss and miner of pytorch-metric-learning.
 
     Args:
-        loss: Class in `pytorch_metric_learning.losses`.
-        loss_parameters: Arguments of its constructor.
-        miner: Class in `pytorch_metric_learning.miners`, or None.
-        miner_parameters: Arguments of its constructor.
+        loss: Name of a class in `pytorch_metric_learning.losses`.
+        loss_parameters: Arguments of the loss's constructor.
+        miner: Name of a class in `pytorch_metric_learning.miners`, or None.
+        miner_parameters: Arguments of the miner's constructor.
         classes: Number of training groups, for losses with proxies.
-        embedding_size: D that the loss sees, for losses with proxies.
-        memory: What each batch is compared with besides itself, or None.
+        embedding_size: Length of the embeddings that the loss receives, D, for losses with proxies.
+        memory: Embeddings of earlier batches as further references, or None.
 
     Raises:
         ConfigError: for a name or a parameter that the library does not have, with the ones it has, and for a loss or

@@ -19,11 +19,12 @@ def nt_xent_loss(
     by the temperature. Memory grows with N·D, not with N².
 
     Args:
-        embeddings: (N, D), rows i and i + B are the views of one pair; need not be of unit length.
+        embeddings: (N, D) embeddings; rows i and i + B are the views of one pair; need not be of unit length.
         temperature: Divides the cosine similarities; above 0.
         decoupled: Leave the partner out of the denominator (https://arxiv.org/abs/2110.06848, equations 5 and 6). A
             view without any negative is then only drawn to its partner.
-        excluded: Pairs that are no negatives, of the N rows; a partner stays one. None: all others are.
+        excluded: Pairs of the N rows that are no negatives; a view's partner stays its positive. None: all other views
+            are negatives.
 
     Returns:
         Scalar; 0 or more unless decoupled. Equal embeddings everywhere give log(N - 1), decoupled log(N - 2).

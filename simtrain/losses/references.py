@@ -1,4 +1,4 @@
-"""What a loss on labels compares: the embeddings of a batch with themselves, and with those of a memory."""
+"""Anchors and references of losses on labels: a batch against itself and against a cross-batch memory."""
 
 # Shapes: N embeddings, D features, R that they are compared with.
 
@@ -16,10 +16,11 @@ class Comparison:
 
     Attributes:
         embeddings: (N, D) unit vectors, the anchors.
-        labels: (N,) int64, equal where two are positives of each other.
-        references: (R, D) unit vectors, of which the first N are the embeddings themselves.
-        reference_labels: (R,) int64.
-        excluded: Pairs that are no negatives, of the N against the R; None: all of different labels are.
+        labels: (N,) int64, equal where two anchors are positives of each other.
+        references: (R, D) unit vectors, of which the first N are the anchors themselves.
+        reference_labels: (R,) int64 labels of the references.
+        excluded: Pairs of the N anchors with the R references that are no negatives; None: all pairs of different
+            labels are negatives.
     """
 
     embeddings: Tensor
@@ -30,7 +31,7 @@ class Comparison:
 
     @property
     def has_memory(self) -> bool:
-        """Whether there is more to compare with than the batch."""
+        """Whether there are references besides the batch."""
         return len(self.references) > len(self.embeddings)
 
     def positives(self, rows: slice) -> Tensor:
@@ -48,7 +49,7 @@ class Comparison:
 
 
 def within_batch(embeddings: Tensor, labels: Tensor, *, excluded: PairMask | None) -> Comparison:
-    """The comparison of a batch with itself."""
+    """A batch as anchors, with itself as references."""
     return Comparison(
         embeddings=embeddings, labels=labels, references=embeddings, reference_labels=labels, excluded=excluded
     )
@@ -57,7 +58,14 @@ def within_batch(embeddings: Tensor, labels: Tensor, *, excluded: PairMask | Non
 def with_held(
     embeddings: Tensor, labels: Tensor, *, held: tuple[Tensor, Tensor, Tensor], excluded: PairMask | None
 ) -> Comparison:
-    """The comparison of a batch with itself and with what a memory holds: its embeddings, labels and rows."""
+    """A batch as anchors, with itself and a memory's embeddings as references.
+
+    Args:
+        embeddings: (N, D) unit vectors of the batch.
+        labels: (N,) int64 labels of the batch.
+        held: (m, D) embeddings, (m,) labels and (m,) catalogue rows that the memory holds.
+        excluded: Pairs of the N embeddings that are no negatives, compared by catalogue row with the memory's too.
+    """
     more, more_labels, more_rows = held
     return Comparison(
         embeddings=embeddings,

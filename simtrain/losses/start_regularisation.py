@@ -1,4 +1,4 @@
-"""What holds an encoder to its start."""
+"""Regularisation towards the initial weights: embedding distillation and weight distance (L2-SP)."""
 
 # Shapes: N embeddings, D features.
 
@@ -12,11 +12,11 @@ from simtrain.losses.tiles import unit_rows
 
 
 def distillation_loss(embeddings: Tensor, reference: Tensor) -> Tensor:
-    """Mean of 1 - cosine similarity with what the encoder gave at its start.
+    """Mean of 1 - cosine similarity with the embeddings of the initial encoder.
 
     Args:
-        embeddings: (N, D); need not be of unit length.
-        reference: (N, D) of the same images; without gradient.
+        embeddings: (N, D) embeddings; need not be of unit length.
+        reference: (N, D) embeddings of the same images by the initial encoder; without gradient.
 
     Returns:
         Scalar in 0..2.
@@ -36,14 +36,14 @@ def distillation_loss(embeddings: Tensor, reference: Tensor) -> Tensor:
 
 
 def weight_distance(parameters: Sequence[Tensor], start: Sequence[Tensor]) -> Tensor:
-    """Mean squared distance of weights from where they started (L2-SP, https://arxiv.org/abs/1802.01483).
+    """Mean squared distance of weights from their initial values (L2-SP, https://arxiv.org/abs/1802.01483).
 
     The mean is over all numbers, so a large tensor counts for more than a small one. Weights that all moved by 1e-4
     give 1e-8: the loss needs a large factor.
 
     Args:
-        parameters: Tensors of any shapes.
-        start: The same at the start, on the same devices; without gradient.
+        parameters: Weights, tensors of any shapes.
+        start: Initial values of the same weights, on the same devices; without gradient.
 
     Returns:
         Scalar; 0 or more.

@@ -17,10 +17,11 @@ def supervised_contrastive_loss(
     An anchor is a row with another row of its label. Computed in float32 at least, in memory that grows with N·D.
 
     Args:
-        embeddings: (N, D); need not be of unit length.
+        embeddings: (N, D) embeddings; need not be of unit length.
         labels: (N,) int64, -1 where unknown: such a row is a negative of every anchor, and no anchor.
         temperature: Divides the cosine similarities; above 0.
-        excluded: Pairs that are no negatives, of the N rows; rows of one label stay positives. None: all others are.
+        excluded: Pairs of the N rows that are no negatives; rows of one label stay positives. None: all pairs of
+            different labels are negatives.
 
     Returns:
         Scalar. N equal embeddings give log(N - 1).

@@ -1,4 +1,4 @@
-"""Sums over all pairs of a batch, tile by tile: the N by N matrix of similarities is never held."""
+"""Log-sum-exp over all pairs of a batch, tile by tile: the N by N matrix of similarities is never held."""
 
 # Shapes: N embeddings, D features, T rows of a tile.
 
@@ -40,10 +40,10 @@ def log_sum_exp_of_others(unit: Tensor, *, temperature: float, leave_out: LeaveO
     Args:
         unit: (N, D) unit vectors.
         temperature: Divides the similarities; above 0.
-        leave_out: Which other rows do not count; must be symmetric.
+        leave_out: Marks the pairs that do not count; must be symmetric.
 
     Returns:
-        (N,); -inf for a row without another that counts.
+        (N,) logarithms; -inf for a row without another that counts.
     """
     sums: Tensor = _LogSumExpOfOthers.apply(unit, temperature, leave_out)
     return sums

@@ -67,9 +67,10 @@ class TripletLoss(nn.Module):
     Nearness is the cosine similarity, or the Euclidean distance of the unit vectors with its sign changed.
 
     Args:
-        margin: In the unit of the distance; above 0.
-        distance: Which of the two.
-        miner: Which triplets count; an anchor whose nearest negative is excluded has its next one.
+        margin: Margin in the unit of the distance; above 0.
+        distance: `cosine` or `euclidean`.
+        miner: Name of the miner, which chooses the triplets; an anchor whose nearest negative is excluded has its next
+            one.
     """
 
     def __init__(self, *, margin: float, distance: DistanceName, miner: MinerName) -> None:

@@ -29,8 +29,8 @@ def image_text_loss(
     derivative.
 
     Args:
-        images: (N, D); need not be of unit length. Row i belongs to row i of `texts`.
-        texts: (N, D).
+        images: (N, D) image embeddings; need not be of unit length. Row i belongs to row i of `texts`.
+        texts: (N, D) text embeddings; need not be of unit length.
         scale: Scalar that the cosine similarities are multiplied with, exp(logit_scale); above 0. A tensor may have a
             gradient. Default: where CLIP's training ends.
         positives: (N,) or (N, C) int64; the image of one row and the text of another are right answers to each other

@@ -1,4 +1,4 @@
-"""From configuration to objects. The only package that knows both."""
+"""Builders from configuration to objects. The only package that knows both."""
 
 from simtrain.builders.auxiliary_losses import wants_start
 from simtrain.builders.data import build_data, build_transform, build_validation

@@ -1,4 +1,4 @@
-"""From configuration to what stands beside an objective: texts, and what the encoder is held to."""
+"""Builder of the auxiliary losses: image-text loss, and regularisation towards the initial weights."""
 
 from typing import Literal
 
@@ -14,16 +14,16 @@ from simtrain.modules.image_text_pairs import Words
 from simtrain.modules.start_regulariser import StartKeeper
 
 _KEPT = KeepConfig(distillation=1.0, weight_distance=1e5)
-"""What holds a `clip` to its start that is trained on images alone."""
+"""Regularisation of a `clip` encoder that is trained on images alone."""
 
 
 def wants_start(config: RunConfig) -> bool:
-    """Whether something holds the encoder to what it was before the first step."""
+    """Whether the run regularises towards its initial encoder."""
     return any(_kept(config))
 
 
 def side_terms(config: RunConfig, *, encoder: Encoder, facts: TrainingFacts) -> SideTerms:
-    """Texts and keeper of a run; sets whether the encoder's scale learns."""
+    """Auxiliary losses of a run; sets whether the encoder's scale learns."""
     distillation, distance = _kept(config)
     keeper = None
     if facts.start is not None and (distillation or distance):

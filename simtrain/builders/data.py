@@ -1,4 +1,4 @@
-"""From configuration and catalogue to batches and validation."""
+"""Builders of the data loaders and of the validation task."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ from simtrain.training.ranks import local_count, rank, rank_count
 
 
 def build_validation(config: RunConfig, catalog: Catalog) -> RetrievalTask | None:
-    """What each epoch is scored on; None only where the catalogue knows neither products nor labels."""
+    """Retrieval task of validation; None only where the catalogue has neither products nor labels."""
     if not filled_columns(catalog.rows) and config.relevance_columns == ["product"]:
         return None
     return retrieval_task(
@@ -42,12 +42,12 @@ def build_data(
     """The loaders, and the number of training groups (0 where the objective has none).
 
     Args:
-        config: Batches, views, processes.
-        catalog: Its training images are loaded.
-        images: Their pictures.
-        preprocessing: The encoder's.
-        validation: What each epoch is scored on, or None.
-        texts: Of the training images; None where the objective reads none.
+        config: The run's configuration.
+        catalog: Catalogue whose training images are loaded.
+        images: Reader of the catalogue's images.
+        preprocessing: Preprocessing of the encoder.
+        validation: Retrieval task of validation, or None.
+        texts: Texts of the training images; None where the objective uses none.
 
     Raises:
         CatalogError: if the catalogue cannot fill the batches.

@@ -1,4 +1,4 @@
-"""From configuration to encoders."""
+"""Builders of encoders."""
 
 import re
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Encoders by name, as a comparison takes them: those that everybody has, and any other."""
+"""Encoders by name, such as `clip` or `timm:MODEL`, for comparisons."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,7 +21,7 @@ OFF_THE_SHELF: Mapping[str, Mapping[str, Any]] = {
     "simclr_resnet50": {"kind": "resnet", "model": "resnet50", "weights": "checkpoints/simclr_imagenet.ckpt"},
     "clip": {"kind": "clip", "model": "clip-ViT-B-32"},
 }
-"""What a comparison looks at unless told otherwise."""
+"""Encoders that a comparison takes by default: name -> configuration."""
 
 _WEIGHTS = {"timm": "hub", "resnet": "DEFAULT"}
 

@@ -1,4 +1,4 @@
-"""Has an encoder the last word on near duplicates."""
+"""Verification of near duplicates by an encoder."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,10 +25,10 @@ def confirmed_pairs(
     """The pairs whose embeddings have a cosine of `similarity` or more, which takes the place of theirs.
 
     Args:
-        pairs: Candidates, as rows of `paths`.
-        paths: The image files.
-        encoder: Which one.
-        similarity: Above 0 to 1.
+        pairs: Candidate pairs, as rows of `paths`.
+        paths: Image files.
+        encoder: Configuration of the encoder.
+        similarity: Lowest cosine similarity of a near duplicate, above 0 to 1.
         progress: Shows how far the embedding is.
     """
     rows = sorted({row for one, other, _, _ in pairs for row in (one, other)})

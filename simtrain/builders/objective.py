@@ -1,4 +1,4 @@
-"""From configuration to the objective around an encoder."""
+"""Builder of the training objective around an encoder."""
 
 from dataclasses import dataclass
 from typing import assert_never

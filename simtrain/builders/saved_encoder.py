@@ -1,4 +1,4 @@
-"""What a run keeps of its encoder's start, and encoders that are built from a folder instead of from names.
+"""Saving and reloading of the initial encoder in the run folder.
 
 The weights and models that a configuration names may be gone, or be others, when a run goes on, is mixed with its start
 or is exported.
@@ -67,8 +67,8 @@ def start_encoder(config: EncoderConfig, run_folder: Path) -> Encoder:
     """The encoder as it was before the run's first step, without low-rank factors, from the run's folder alone.
 
     Args:
-        config: The run's.
-        run_folder: Where `keep_encoder` was.
+        config: Configuration of the run's encoder.
+        run_folder: Run folder that `keep_encoder` wrote to.
 
     Raises:
         CheckpointError: if it is not there, or of another encoder.

@@ -1,4 +1,4 @@
-"""From configuration and catalogue to the texts that training and validation read."""
+"""Builders of the texts for training and validation."""
 
 # Shapes: C catalogue rows, P templates.
 
@@ -14,7 +14,7 @@ from simtrain.evaluation.text_prompts import distinct, texts_of
 from simtrain.evaluation.text_task import TextTask, text_task
 
 SAME_TEXT = "text"
-"""In `positives`, the texts themselves rather than a column."""
+"""Value of `positives` that stands for the texts themselves rather than a column."""
 
 
 def build_texts(config: RunConfig, catalog: Catalog) -> CatalogTexts | None:

@@ -1,4 +1,4 @@
-"""What an objective needs to know about the training images."""
+"""Inputs of an objective besides images: groups, duplicates, references, texts, the initial encoder."""
 
 from dataclasses import dataclass
 
@@ -11,17 +11,17 @@ from simtrain.evaluation.text_task import TextTask
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingFacts:
-    """What an objective needs to know about the training images.
+    """Inputs of an objective besides the images of a batch.
 
     Attributes:
         groups: Number of training groups, for losses with proxies.
-        duplicate_groups: (catalogue rows,) int64, equal for copies of one picture; -1 for a picture of its own.
-        reference: (catalogue rows, F) unit vectors of the untouched encoder, zeros for those that are not trained on;
-            None where nothing asks for them.
-        start: The run's encoder as it was before the first step; None where nothing is held to it.
-        texts: Of the training images; None where the objective reads none.
-        text_embeddings: (texts, D) unit vectors of them; None where the text side learns.
-        validation_texts: Texts that validation scores; None: none.
+        duplicate_groups: (catalogue rows,) int64, equal for copies of one image; -1 for an image without copies.
+        reference: (catalogue rows, F) unit vectors of the initial encoder, zeros for rows outside the training split;
+            None where the objective needs none.
+        start: The run's encoder with its initial weights; None without regularisation towards them.
+        texts: Texts of the training images; None where the objective uses none.
+        text_embeddings: (texts, D) unit embeddings of these texts; None where the text tower learns.
+        validation_texts: Text retrieval task that validation scores; None: none.
     """
 
     groups: int

@@ -1,4 +1,4 @@
-"""The weights file that a ResNet begins with: what is in it, and how its images are to be normalised."""
+"""Weights file of a ResNet: its format, and the image normalisation that it needs."""
 
 import hashlib
 import json
@@ -29,16 +29,16 @@ _MAKERS = {
 
 @dataclass(frozen=True, kw_only=True)
 class FoundWeights:
-    """A weights file that an encoder begins with, and what was found in it.
+    """A weights file of pretrained weights, and its content.
 
     Attributes:
-        file: As the configuration names it.
-        sha256: Of the file.
-        key: Of the normalisation in the configuration.
-        chosen: The normalisation that the configuration names, which holds; None: it leaves that to the file.
+        file: Name of the file in the configuration.
+        sha256: SHA-256 of the file.
+        key: Key of the normalisation in the configuration.
+        chosen: Normalisation that the configuration sets, which is used; None: the file's is used.
         trained_with: The normalisation of the images that the weights were trained on.
-        is_assumed: Whether `trained_with` is ImageNet's for want of any sign in the file.
-        description: `SimCLRCheckpoint.describe`.
+        is_assumed: Whether `trained_with` is ImageNet's because the file does not tell.
+        description: Result of `SimCLRCheckpoint.describe`.
     """
 
     file: str
@@ -51,11 +51,11 @@ class FoundWeights:
 
     @property
     def normalisation(self) -> Normalisation:
-        """That the encoder is built with."""
+        """Normalisation that the encoder is built with."""
         return self.chosen or self.trained_with
 
     def lines(self) -> list[str]:
-        """For the user: whose weights they are, how images are normalised for them, and whether that may be wrong."""
+        """Lines for the user: origin of the weights, normalisation of images, and whether that may be wrong."""
         source, architecture = self.description["source"], self.description["architecture"]
         whose = f"{_MAKERS.get(source, source)} {architecture}"
         parts = [f"{architecture} in torchvision's names" if source == "torchvision" else whose]
@@ -77,7 +77,7 @@ class FoundWeights:
 
 
 def found_weights(config: EncoderConfig) -> FoundWeights | None:
-    """What the weights file of a `resnet`, or of the one in `two_towers`, holds.
+    """Content of the weights file of a `resnet`, or of the one in `two_towers`.
 
     None where there is no such file, or its tensors are taken by their order, whose names tell nothing.
 
@@ -127,8 +127,8 @@ def settled_encoder(config: EncoderConfig, *, normalisation: Normalisation | Non
     """The configuration with a normalisation where it left that to the weights, so that nobody need read them again.
 
     Args:
-        config: One that names a normalisation, or has no use for any, stays as it is.
-        normalisation: What to fill in; None: what holds without a weights file.
+        config: Configuration of an encoder; one that sets a normalisation, or needs none, stays as it is.
+        normalisation: Normalisation to fill in; None: the one that is used without a weights file.
     """
     match config:
         case ResNetConfig(normalisation=None):

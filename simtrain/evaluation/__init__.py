@@ -1,1 +1,1 @@
-"""Retrieval metrics, their uncertainty, and reports."""
+"""Retrieval metrics and their confidence intervals, significance tests, thresholds, plots."""

@@ -1,4 +1,4 @@
-"""Figures by category: the mean over categories, each category's own, and which categories are taken for which."""
+"""Metrics by category: macro means, each category's own, and confused categories."""
 
 # Shapes: S scored queries, Q queries, K classes, P clusters (products), T bootstrap draws.
 
@@ -17,19 +17,19 @@ from simtrain.evaluation.statistics import Interval, cluster_bootstrap_intervals
 
 @dataclass(frozen=True, kw_only=True)
 class CategoryFigures:
-    """The figures of one category's queries."""
+    """Metrics of one category's queries."""
 
     name: str
     queries: int
     products: int
-    """Clusters that the queries are of."""
+    """Number of clusters (products) that the queries belong to."""
     metrics: dict[str, Interval]
     """Name -> mean and interval; its ends are NaN where there are too few products."""
     note: str | None
-    """Why there is no interval; None where there is one."""
+    """Why there is no interval, as a sentence; None where there is one."""
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON; an interval that cannot be told is null."""
+        """Plain values for JSON; an unknown interval is null."""
         metrics = {
             name: {end: None if np.isnan(value) else value for end, value in asdict(interval).items()}
             for name, interval in self.metrics.items()
@@ -45,13 +45,13 @@ class ConfusedPair:
     answer: str
     """The other category."""
     count: int
-    """Queries of `category` that are answered with it."""
+    """Number of queries of `category` whose nearest image is of it."""
     queries: int
-    """Queries of `category` with any answer."""
+    """Number of queries of `category` that have a nearest image."""
 
     @property
     def share(self) -> float:
-        """Of the answers to `category`, above 0 to 1."""
+        """Share of the queries of `category` whose nearest image is of the other category, above 0 to 1."""
         return self.count / self.queries
 
     def to_dict(self) -> dict[str, Any]:
@@ -95,9 +95,9 @@ def macro_intervals(
         values: Metric name -> (S,) finite, one value per query.
         classes: (S,) code of each query's class; -1: none, left out.
         clusters: (S,) the cluster of each query, any integers.
-        draws: Bootstrap draws T; >= 1.
-        confidence: Between 0 and 1, such as 0.95.
-        seed: Of the draws; >= 0.
+        draws: Number of bootstrap draws, T; >= 1.
+        confidence: Level of the intervals, between 0 and 1, such as 0.95.
+        seed: Seed of the draws; >= 0.
 
     Returns:
         Metric name -> mean and interval; (NaN, NaN) where each class has a single cluster.
@@ -143,9 +143,9 @@ def category_figures(
         least_products: Clusters that an interval needs, at least 2. Of few clusters an interval is too
             narrow: where it should have held the truth in 95 of 100 simulations, it did in 88 with 5 clusters, and
             from 10 on in 95; where 95 % of the queries are right, in 86 with 10 clusters and in 93 with 20.
-        draws: Bootstrap draws T; >= 1.
-        confidence: Between 0 and 1, such as 0.95.
-        seed: Of the draws; >= 0.
+        draws: Number of bootstrap draws, T; >= 1.
+        confidence: Level of the intervals, between 0 and 1, such as 0.95.
+        seed: Seed of the draws; >= 0.
 
     Raises:
         ValueError: No query with a category, or sizes that differ.
@@ -180,7 +180,7 @@ def confused_pairs(
         answer_classes: (Q,) code of the category of its nearest image; -1: it has none, which counts as an answer of no
             category.
         names: Name of each code.
-        most: Pairs wanted; 0 or more.
+        most: Largest number of pairs returned; 0 or more.
 
     Raises:
         ValueError: Sizes that differ.

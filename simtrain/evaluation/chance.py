@@ -1,4 +1,4 @@
-"""What a random encoder scores, computed instead of sampled: the mean over all orders of the gallery, equally likely.
+"""Expected metrics of a random encoder (chance level), computed exactly: the mean over all orders of the gallery.
 
 For a query with R relevant items among the M that can be ranked (the gallery without the query itself), the items at
 any i ranks are a draw without replacement: the relevant ones among them follow the hypergeometric distribution.
@@ -40,8 +40,8 @@ def chance_scores(
     """The figures of `metrics.score_queries` for a random encoder: the same queries and names, the expected values.
 
     Args:
-        query_ids: (Q,) as in `RetrievalSet`, as are all others.
-        gallery_ids: (G,) unique.
+        query_ids: (Q,) unique ids of the queries, as in `RetrievalSet`.
+        gallery_ids: (G,) unique ids of the gallery.
         query_groups: (Q,) relevance codes; -1: has no relevant items.
         gallery_groups: (G,) codes from the same numbering.
         recall_ks: The k of recall_at_k; each >= 1.
@@ -69,10 +69,10 @@ def expected_values(
     """Metric name -> (S,) expected value in 0..1, by the formulas above.
 
     Args:
-        counts: (S,) R, relevant items of each query.
-        sizes: (S,) M, items that are ranked, without the query itself.
-        recall_ks: Each >= 1.
-        precision_ks: None, or each >= 1.
+        counts: (S,) number of relevant items of each query, R.
+        sizes: (S,) number of items that are ranked for each query, without the query itself, M.
+        recall_ks: The k of recall_at_k; each >= 1.
+        precision_ks: The k of precision_at_k; none, or each >= 1.
 
     Raises:
         ValueError: An R outside 1..M, or k < 1.
@@ -99,10 +99,10 @@ def chance_graded(
     """The figures of `graded.score_graded` for a random encoder: the same queries and names, the expected values.
 
     Args:
-        query_ids: (Q,) as in `GradedSet`, as are all others.
-        gallery_ids: (G,) unique.
-        levels: The most alike first; one or more.
-        ks: Each >= 1.
+        query_ids: (Q,) unique ids of the queries, as in `GradedSet`.
+        gallery_ids: (G,) unique ids of the gallery.
+        levels: Levels of relevance, the most alike first; one or more.
+        ks: The k of ndcg_at_k; each >= 1.
 
     Raises:
         ValueError: No levels or ks, sizes that differ, one id with two groups, k < 1, or no query that is alike to a

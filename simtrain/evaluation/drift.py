@@ -1,4 +1,4 @@
-"""How near a tuned encoder has stayed to its start, and what of its words that has cost."""
+"""Embedding drift of a fine-tuned encoder from its initial weights, and the text recall that it has lost."""
 
 # Shapes: N images, D features, S scored queries.
 
@@ -13,27 +13,29 @@ from simtrain.evaluation.statistics import Interval, cluster_bootstrap_differenc
 from simtrain.evaluation.text_task import SHOWN_AS, TextScores
 
 GUARDED = "text_to_image_recall_at_5"
-"""The text figure that tells whether texts still fit; `simtrain interpolate` guards it too."""
+"""Text metric that decides whether texts still match the images; `simtrain interpolate` limits its loss too."""
 
 MOST_LOST = 0.01
-"""Texts no longer fit if the guarded figure has surely (the whole interval) lost more than this share of 1 …"""
+"""Texts no longer match if the whole interval of the guarded metric's loss is above this, 0 to 1 …"""
 
 LEAST_COSINE = 0.9
-"""… or if the cosine between an image's embedding and that of the start is below this on average: 26 degrees away from
-where the texts fitted. A rule of thumb, for what the figure above does not see: it knows the texts of one catalogue."""
+"""… or if the mean cosine between embeddings of an image before and after fine-tuning is below this (26 degrees). A
+rule of thumb, for what the metric above does not see: it knows the texts of one catalogue only."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Kept:
-    """What is left of an encoder's start.
+    """Embedding drift of a fine-tuned encoder, and its loss in text retrieval.
 
     Attributes:
-        images: That were compared.
-        mean: Cosine of each image's embedding with that of the start, on average; -1..1.
-        low: 5 % of the images have a lower one.
-        lowest: Of all images.
-        start: `captions` or `labels` -> name as in `TextTask.score` -> figure of the start, 0..1.
-        lost: Likewise, what the tuned encoder has less of it, query by query; below 0 where it has more.
+        images: Number of images compared.
+        mean: Mean cosine of an image's embeddings by the initial and the fine-tuned encoder, -1..1.
+        low: 5th percentile of these cosines.
+        lowest: Lowest of these cosines.
+        start: `captions` or `labels` -> name as in `TextTask.score` -> metric of the initial encoder, 0..1.
+        lost: `captions` or `labels` -> name -> metric of the initial minus the fine-tuned encoder over the same
+            queries,
+            with its interval; below 0 where the fine-tuned encoder is better.
         confidence: Level of the intervals.
     """
 
@@ -46,14 +48,14 @@ class Kept:
     confidence: float
 
     def why_left(self) -> str | None:
-        """Why texts of a tower that was made for the start no longer fit, by `MOST_LOST` and `LEAST_COSINE`."""
+        """Why texts of a frozen text tower no longer match the images, by `MOST_LOST` and `LEAST_COSINE`."""
         for words, of_words in self.lost.items():
             if of_words[GUARDED].low > MOST_LOST:  # never where it cannot be told
                 return f"{GUARDED} of {SHOWN_AS[words]} has lost more than {100 * MOST_LOST:g} point"
         return f"their cosine is below {LEAST_COSINE} on average" if self.mean < LEAST_COSINE else None
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON; an interval that cannot be told is null."""
+        """Plain values for JSON; an unknown interval is null."""
         return {
             "images": self.images,
             "cosine": {"mean": self.mean, "percentile_5": self.low, "lowest": self.lowest},
@@ -77,16 +79,16 @@ def closeness(
     confidence: float,
     seed: int,
 ) -> Kept:
-    """How far images have moved since the start, and what texts find less of them.
+    """Drift of image embeddings from the initial encoder, and loss in text retrieval.
 
     Args:
-        tuned: (N, D) unit embeddings of images.
-        start: (N, D) of the same images under the encoder that the run began with.
-        tuned_scores: What `TextTask.every_score` gives for the tuned encoder; empty: no texts.
-        start_scores: For the start, of the same task.
-        draws: Bootstrap draws; >= 1.
+        tuned: (N, D) unit embeddings of images by the fine-tuned encoder.
+        start: (N, D) unit embeddings of the same images by the initial encoder.
+        tuned_scores: `TextTask.every_score` of the fine-tuned encoder; empty: no texts.
+        start_scores: `TextTask.every_score` of the initial encoder, of the same task.
+        draws: Number of bootstrap draws; >= 1.
         confidence: Level of the intervals, between 0 and 1.
-        seed: Of the draws; >= 0.
+        seed: Seed of the draws; >= 0.
     """
     cosines = (tuned.double() * start.double()).sum(dim=1).clamp(-1, 1).numpy()
     lost: dict[str, dict[str, Interval]] = {}

@@ -1,4 +1,4 @@
-"""How the embeddings of a whole split lie on the sphere: are all directions used, are relevant images close?
+"""Geometry of a split's embeddings: mean similarity, isotropy, effective rank, uniformity, alignment.
 
 Figures of the encoder, not of the search: a high number here is no proof of good neighbours, but a collapsed or a
 crowded space shows before any query has been asked.
@@ -24,7 +24,7 @@ _BLOCK_ELEMENTS = 2**22
 
 @dataclass(frozen=True, kw_only=True)
 class Geometry:
-    """The figures of one encoder on one split."""
+    """Geometry of one encoder's embeddings on one split."""
 
     mean_similarity: float
     """Mean cosine of two different embeddings, -1 to 1, over all pairs. 0 where no direction is preferred; 1 where all
@@ -59,7 +59,7 @@ def geometry(embeddings: Tensor, groups: NDArray[np.int64], *, most_rows: int, s
         groups: (N,) equal where rows are relevant to each other; -1: relevant to none.
         most_rows: Rows of the sample, at least 2; with as many or fewer rows there is no sampling. Encoders are
             comparable at the same N and most_rows only: few rows cannot fill many dimensions.
-        seed: Of the sample; >= 0.
+        seed: Seed of the sample; >= 0.
 
     Raises:
         ValueError: Fewer than two rows, sizes that differ, or most_rows < 2.

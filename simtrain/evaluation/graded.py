@@ -1,4 +1,4 @@
-"""nDCG: retrieval judged by how alike the items found are, where the same product is better than the same category.
+"""Graded relevance (nDCG): the same product counts more than the same category.
 
 Discounted by log2(rank + 1), normalised by the best possible ranking: Järvelin & Kekäläinen 2002, "Cumulated gain-based
 evaluation of IR techniques", https://doi.org/10.1145/582415.582418. A grade of r gains 2^r - 1: Burges et al. 2005,
@@ -53,7 +53,7 @@ def score_graded(graded: GradedSet, *, ks: Sequence[int], chunk_elements: int = 
 
     Args:
         graded: Queries, gallery and levels.
-        ks: Each >= 1. A k beyond the gallery counts the whole gallery.
+        ks: The k of ndcg_at_k; each >= 1. A k beyond the gallery counts the whole gallery.
         chunk_elements: Most query-gallery pairs held at once, but at least one query's; >= 1. The results don't depend
             on it.
 
@@ -99,8 +99,8 @@ def grade_counts(levels: Sequence[Level], *, own_columns: NDArray[np.int64]) -> 
     """Gallery items of each grade, (Q, L) in the order of the levels; each counts once, and the query itself never.
 
     Args:
-        levels: The most alike first; one or more.
-        own_columns: (Q,) where the query itself is in the gallery; -1: it is not.
+        levels: Levels of relevance, the most alike first; one or more.
+        own_columns: (Q,) gallery column of the query itself; -1: it is not in the gallery.
     """
     codes = np.stack([level.query_groups for level in levels], axis=1)
     gallery = np.stack([level.gallery_groups for level in levels], axis=1)

@@ -1,4 +1,4 @@
-"""Labels that look wrong: images whose nearest neighbours agree on another label than their own.
+"""Suspected label errors: images whose nearest neighbours agree on another label than their own.
 
 The neighbours vote, the nearer ones more: Wu et al. 2018, "Unsupervised feature learning via non-parametric instance
 discrimination", https://arxiv.org/abs/1805.01978, section 3.4. Labels that an encoder mixes up all the time are
@@ -29,14 +29,14 @@ clothes anything from 0.01 to 0.3 did much better than not asking what is usual,
 
 @dataclass(frozen=True, kw_only=True)
 class LabelSuspect:
-    """An image whose neighbours say another label."""
+    """An image whose neighbours carry another label."""
 
     row: int
-    """Of the N images."""
+    """Row of the image among the N images."""
     label: str
-    """The one it carries."""
+    """Label that the image carries."""
     suggested: str
-    """The one its neighbours say."""
+    """Label that its neighbours carry."""
     score: float
     """Share of the votes for the suggested label, less that for its own, times how unusual such votes are; 0 to 1."""
     neighbours: tuple[int, ...]
@@ -54,11 +54,11 @@ class LabelSuspects:
     suspects: tuple[LabelSuspect, ...]
     """The highest score first; of equal ones that with the nearest neighbours, then the first row."""
     found: int
-    """All of them, also those beyond the number wanted."""
+    """Number of all suspects, also those beyond the number returned."""
     judged: int
-    """Images with a label that another product carries too."""
+    """Number of images with a label that another product carries too."""
     unjudged: int
-    """Images without a label, or whose label no other product carries, so that no neighbour could confirm it."""
+    """Number of images without a label, or whose label no other product carries: no neighbour could confirm it."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -92,10 +92,10 @@ def suspected_labels(
     u is the share that images of its label usually get for the suggested one.
 
     Args:
-        labelled: Images and their labels.
-        neighbours: Other products that vote; >= 1, such as 10.
+        labelled: Images with their embeddings, labels and products.
+        neighbours: Number of other products that vote; >= 1, such as 10.
         temperature: Above 0; the less, the more the nearest decide. 0.07 in the paper.
-        most: Suspects wanted; 0 or more.
+        most: Largest number of suspects returned; 0 or more.
         chunk_elements: Most pairs held at once, but at least one image's; >= 1.
 
     Raises:

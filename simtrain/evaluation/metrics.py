@@ -50,7 +50,7 @@ class RetrievalSet:
 
 @dataclass(frozen=True, kw_only=True)
 class QueryScores:
-    """Metrics of every query that has something to find."""
+    """Metrics of every query that has a relevant gallery item."""
 
     query_rows: NDArray[np.int64]
     """(S,) rows of the query set that were scored, ascending."""
@@ -118,8 +118,8 @@ def ranked_relevance_metrics(
     Args:
         relevance: (C, K) bool, nearest first.
         relevant_counts: (C,) int64, R of each query: all its relevant gallery items; in 1..K.
-        recall_ks: Each >= 1; a k beyond K counts K ranks.
-        precision_ks: Each >= 1; a k beyond K counts K ranks, and still divides by k.
+        recall_ks: The k of recall_at_k; each >= 1; a k beyond K counts K ranks.
+        precision_ks: The k of precision_at_k; each >= 1; a k beyond K counts K ranks, and still divides by k.
 
     Returns:
         Metric name -> (C,) float64 in 0..1. With P(i) the precision of the first i ranks (Musgrave et al. 2020):
@@ -148,9 +148,9 @@ def relevant_counts(
     """R of each query, (Q,): gallery items of its group, itself excluded; 0 for a lone query.
 
     Args:
-        query_groups: (Q,) as in `RetrievalSet`.
-        gallery_groups: (G,) likewise.
-        own_columns: (Q,) where the query itself is in the gallery; -1: it is not.
+        query_groups: (Q,) relevance codes, as in `RetrievalSet`.
+        gallery_groups: (G,) relevance codes from the same numbering.
+        own_columns: (Q,) gallery column of the query itself; -1: it is not in the gallery.
     """
     groups, sizes = np.unique(gallery_groups, return_counts=True)
     if len(groups) == 0:

@@ -1,4 +1,4 @@
-"""Is one encoder better than another on the same queries? Tests that exchange whole products, and their limits.
+"""Paired permutation tests of two encoders over products, and the smallest difference that a split can detect.
 
 The queries of one product succeed and fail together, so nothing here treats queries as independent of each other: the
 permutation test exchanges the two encoders product by product, the interval draws products, and the smallest difference
@@ -27,7 +27,7 @@ _ROUNDING = 1e-12
 
 @dataclass(frozen=True, kw_only=True)
 class PairedDifference:
-    """What the queries say about the difference of two encoders in one metric, in the unit of the metric."""
+    """Difference of two encoders in one metric over the same queries, in the unit of the metric."""
 
     interval: Interval
     """Mean over the queries of encoder minus baseline, and its studentised bootstrap interval."""
@@ -42,7 +42,7 @@ class PooledSeeds:
     values: NDArray[np.float64]
     """(S,) mean over the seeds of each query's value."""
     means: tuple[float, ...]
-    """Of each seed, over the queries."""
+    """Mean over the queries of each seed."""
     spread: float
     """Standard deviation (K - 1 in its denominator) of the seeds' means; NaN for one seed."""
 
@@ -63,9 +63,9 @@ def paired_differences(
     Args:
         differences: Name -> (S,) finite, the encoder's value minus the baseline's, query by query.
         clusters: (S,) the product of each query, any integers.
-        draws: Of the bootstrap, and permutations of the test; 2,000 or more for figures worth printing.
-        confidence: Of the interval; between 0 and 1, such as 0.95.
-        seed: Of both; >= 0.
+        draws: Number of bootstrap draws and of permutations; 2,000 or more for figures worth printing.
+        confidence: Level of the interval, between 0 and 1, such as 0.95.
+        seed: Seed of bootstrap and permutations; >= 0.
 
     Raises:
         ValueError: as `cluster_bootstrap_differences`.
@@ -87,10 +87,10 @@ def sign_flip_p_values(
     about 2^(1 - P): 5 products never reach 0.05. All metrics share the exchanges.
 
     Args:
-        differences: Name -> (S,) finite.
+        differences: Name -> (S,) finite differences, query by query.
         clusters: (S,) the product of each query, any integers.
-        draws: Permutations T; >= 1.
-        seed: Of the permutations; >= 0.
+        draws: Number of permutations, T; >= 1.
+        seed: Seed of the permutations; >= 0.
 
     Returns:
         Name -> p-value. Differences that are all 0 give 1.
@@ -148,13 +148,15 @@ def resolvable_difference(
     looking at this number tells nothing of the result.
 
     Args:
-        differences: (S,) finite, query by query.
+        differences: (S,) finite differences, query by query.
         clusters: (S,) the product of each query.
-        level: Of the test, between 0 and 1. The strictest step of Holm's method over H tests is (1 - confidence) / H.
-        power: Between 0.5 and 1, such as 0.8.
+        level: Level of the test, between 0 and 1. The strictest step of Holm's method over H tests is (1 - confidence)
+            / H.
+        power: Probability of finding the difference, between 0.5 and 1, such as 0.8.
 
     Returns:
-        In the unit of the differences. NaN where it cannot be told: differences without any spread, or so few products
+        Smallest difference, in the unit of the differences. NaN where it is unknown: differences without any spread, or
+        so few products
         with a difference that the permutation test cannot come below the level.
     """
     _, cluster_of_query = np.unique(clusters, return_inverse=True)
@@ -180,11 +182,11 @@ def resolvable_difference_beforehand(
     that of one of them.
 
     Args:
-        baseline_values: (S,) finite.
+        baseline_values: (S,) finite values of the baseline, query by query.
         clusters: (S,) the product of each query.
-        correlation: Assumed, of the two encoders' results over products; below 1. 0 is pessimistic.
-        level: As for `resolvable_difference`.
-        power: Likewise.
+        correlation: Assumed correlation of the two encoders' results over products; below 1. 0 is pessimistic.
+        level: Level of the test, as for `resolvable_difference`.
+        power: Power of the test, as for `resolvable_difference`.
     """
     if not -1.0 <= correlation < 1.0:
         raise ValueError(f"correlation is {correlation}; allowed: -1 or more and below 1")
@@ -205,14 +207,15 @@ def resolvable_share(
 
     Args:
         clusters: (S,) the product of each query of the split.
-        discordant_share: Assumed, of queries at which exactly one of the two encoders is right; above 0, at most 1.
-        within_product: Assumed, intraclass correlation of the differences within a product; 0..1. 1 is pessimistic.
-        level: As for `resolvable_difference`.
-        power: Likewise.
+        discordant_share: Assumed share of queries at which exactly one of the two encoders is right; above 0, at most
+            1.
+        within_product: Assumed intraclass correlation of the differences within a product, 0..1. 1 is pessimistic.
+        level: Level of the test, as for `resolvable_difference`.
+        power: Power of the test, as for `resolvable_difference`.
 
     Returns:
-        In 0..1. NaN where no difference can be resolved: too few products, or so few discordant queries that the
-        encoders cannot differ by as much.
+        Smallest difference, 0..1. NaN where no difference can be resolved: too few products, or so few
+        discordant queries that the encoders cannot differ by as much.
     """
     if not 0.0 < discordant_share <= 1.0:
         raise ValueError(f"discordant_share is {discordant_share}; allowed: above 0, at most 1")
@@ -258,7 +261,7 @@ def _smallest(standard_error: float, clusters: int, *, level: float, power: floa
 
 
 def _student_quantile(probability: float, freedom: int) -> float:
-    """Of Student's t by its expansion around the normal quantile: Abramowitz & Stegun 1964, equation 26.7.5.
+    """Quantile of Student's t by its expansion around the normal one: Abramowitz & Stegun 1964, equation 26.7.5.
 
     Too small by 0.01 % at the 0.975 quantile with 5 degrees of freedom, by 0.08 % at 0.995; closer with more.
     """

@@ -1,4 +1,4 @@
-"""Pictures of what a search found."""
+"""Plot of queries with their nearest images."""
 
 # Shapes: H × W pixels as they came; the picture has Q rows, one per query, of 1 + K tiles.
 
@@ -33,7 +33,7 @@ _MARKS = {True: "  \N{CHECK MARK}", False: "  \N{BALLOT X}", None: ""}  # for ey
 
 @dataclass(frozen=True, kw_only=True)
 class NeighbourTile:
-    """One item that was found."""
+    """One item of a query's results, for plotting."""
 
     path: Path
     """Image file; one that is gone or cannot be read becomes a grey tile that says so."""
@@ -50,7 +50,7 @@ class NeighbourTile:
 
 @dataclass(frozen=True, kw_only=True)
 class QueryStrip:
-    """One query and what was found for it, nearest first."""
+    """One query and its results, nearest first, for plotting."""
 
     image: NDArray[np.uint8]
     """(H, W, 3) RGB."""

@@ -1,4 +1,4 @@
-"""Embeddings on a plane, to be looked at. Near points are often alike, far ones need not differ."""
+"""2-D projection of embeddings by PCA or UMAP. Near points are often alike, far ones need not differ."""
 
 # Shapes: N images, D dimensions of an embedding.
 
@@ -15,7 +15,7 @@ from torch import Tensor
 from simtrain.errors import SimtrainError
 
 _NEIGHBOURS = 15
-"""Of each point, that UMAP keeps near: its authors' default."""
+"""Number of neighbours of each point that UMAP keeps near: its authors' default."""
 _SPECTRAL_LEAST = 16
 """Points below which UMAP's usual first layout, by eigenvectors, can fail."""
 
@@ -32,7 +32,7 @@ def plane(embeddings: Tensor, *, method: Literal["pca", "umap"], seed: int) -> N
         embeddings: (N, D) finite; N at least 1.
         method: `pca` keeps distances as well as a plane can, and each axis points where its largest weight is positive;
             `umap` keeps neighbours: McInnes et al. 2018, https://arxiv.org/abs/1802.03426.
-        seed: Of UMAP; >= 0. PCA draws nothing.
+        seed: Seed of UMAP; >= 0. PCA draws nothing.
 
     Raises:
         SimtrainError: For `umap`, if the extra is not installed.

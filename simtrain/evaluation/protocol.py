@@ -1,4 +1,4 @@
-"""Who asks and what can be found: a catalogue's split as a retrieval task, and its figures with their intervals."""
+"""Retrieval task of a catalogue's split (queries, gallery, relevance), and its evaluation with confidence intervals."""
 
 # Shapes: N images of the task, Q queries, G gallery images, D features.
 
@@ -21,17 +21,17 @@ from simtrain.evaluation.statistics import Interval, cluster_bootstrap_intervals
 class RetrievalTask:
     """Queries and a gallery of one catalogue. Where an image is both, it is not its own neighbour (leave-one-out).
 
-    Exact copies of a picture that are relevant to each other take part once, as the first of them: any encoder finds a
-    copy, and a copy asks what has been asked already.
+    Exact copies of an image that are relevant to each other count once, as the first of them: any encoder finds a copy,
+    and a copy would be the same query again.
 
     Attributes:
-        rows: (N,) catalogue rows of every image that takes part, ascending.
-        queries: (Q,) positions in `rows`.
-        gallery: (G,) positions in `rows`.
-        ids: N ids.
+        rows: (N,) catalogue rows of all queries and gallery images, ascending.
+        queries: (Q,) positions of the queries in `rows`.
+        gallery: (G,) positions of the gallery images in `rows`.
+        ids: Id of each of the N images.
         groups: (N,) equal where images are relevant to each other; -1 where relevant to none.
-        clusters: (N,) what the bootstrap draws: products, and single images where there are none.
-        copied_queries: Queries of the catalogue that had an exact copy of themselves in the gallery.
+        clusters: (N,) units that the bootstrap draws: products, and single images where there are none.
+        copied_queries: Number of queries of the catalogue that had an exact copy of themselves in the gallery.
     """
 
     rows: NDArray[np.int64]
@@ -43,7 +43,7 @@ class RetrievalTask:
     copied_queries: int
 
     def retrieval_set(self, embeddings: Tensor) -> RetrievalSet:
-        """(N, D) unit embeddings of `rows` -> what is searched with what."""
+        """(N, D) unit embeddings of `rows` -> embeddings, ids and relevance of queries and gallery."""
         return RetrievalSet(
             query_embeddings=embeddings[self.queries],
             gallery_embeddings=embeddings[self.gallery],
@@ -68,10 +68,10 @@ class Evaluation:
 
     Attributes:
         metrics: Name -> mean and confidence interval, 0..1.
-        queries: Queries that were scored.
-        lone_queries: Queries without a relevant gallery image, left out.
-        copied_queries: Queries with an exact copy of themselves in the gallery.
-        gallery: Images that were searched.
+        queries: Number of queries scored.
+        lone_queries: Number of queries left out because no gallery image is relevant to them.
+        copied_queries: Number of queries with an exact copy of themselves in the gallery.
+        gallery: Number of gallery images.
         confidence: Level of the intervals.
     """
 
@@ -83,7 +83,7 @@ class Evaluation:
     confidence: float
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON; an interval that cannot be told is null."""
+        """Plain values for JSON; an unknown interval is null."""
         return {
             "metrics": {
                 name: {"mean": found.mean, "low": _or_null(found.low), "high": _or_null(found.high)}
@@ -100,13 +100,13 @@ class Evaluation:
 def retrieval_task(
     catalog: Catalog, *, split: str, gallery_splits: Sequence[str] | None, relevance: Sequence[str]
 ) -> RetrievalTask:
-    """The task of a split: its `query` images ask, `gallery` images of the gallery's splits can be found.
+    """Retrieval task of a split: its `query` images against the `gallery` images of the gallery's splits.
 
     Args:
-        catalog: Where the images are.
-        split: The evaluated one.
-        gallery_splits: Where to search; None: in the evaluated split.
-        relevance: Columns whose equal values make images relevant.
+        catalog: Catalogue of the images.
+        split: Split to evaluate: `train`, `val` or `test`.
+        gallery_splits: Splits of the gallery; None: the evaluated split.
+        relevance: Columns; images with equal values in all of them are relevant to each other.
 
     Raises:
         CatalogError: if no query has anything to find, with what the catalogue offers instead.
@@ -131,7 +131,7 @@ def retrieval_task(
 
 
 def judge(task: RetrievalTask, embeddings: Tensor, *, draws: int, confidence: float, seed: int) -> Evaluation:
-    """The figures of (N, D) unit embeddings of the task's rows, with bootstrap intervals over products."""
+    """Metrics of (N, D) unit embeddings of the task's rows, with bootstrap intervals over products."""
     scores = task.score(embeddings)
     clusters = task.clusters[task.queries[scores.query_rows]]
     return Evaluation(
@@ -145,7 +145,7 @@ def judge(task: RetrievalTask, embeddings: Tensor, *, draws: int, confidence: fl
 
 
 def filled_columns(rows: pd.DataFrame) -> list[str]:
-    """Of `product` and `label`, those with values."""
+    """Those of the columns `product` and `label` that hold values."""
     return [name for name in ("product", "label") if rows[name].notna().any()]
 
 

@@ -41,9 +41,9 @@ def nearest_neighbours(
     Args:
         query_embeddings: (Q, D) float32 rows of length 1, on the CPU or a CUDA device.
         gallery_embeddings: (G, D) float32 rows of length 1, on the same device.
-        query_ids: (Q,) unique; a gallery item with the query's id is the query itself.
-        gallery_ids: (G,) unique.
-        k: Neighbours of each query; >= 1.
+        query_ids: (Q,) unique ids; a gallery item with the query's id is the query itself.
+        gallery_ids: (G,) unique ids.
+        k: Number of neighbours of each query; >= 1.
         chunk_elements: Most query-gallery pairs held at once, but at least one query's; >= 1.
 
     Returns:

@@ -41,7 +41,7 @@ def retrieval_metrics(
         recall_ks: Numbers of neighbours for `recall_at_k`, each 1 or more.
         confidence: Level of the intervals, between 0 and 1.
         draws: Bootstrap samples, 100 or more.
-        seed: Of the bootstrap.
+        seed: Seed of the bootstrap; >= 0.
 
     Returns:
         The figures; `.metrics["map_at_r"].mean` is one of them, and `print` shows a table.

@@ -1,4 +1,4 @@
-"""How far a mean of retrieval metrics can be trusted: a bootstrap over products, not over queries.
+"""Confidence intervals of mean retrieval metrics by a bootstrap over products, not over queries.
 
 The queries of one product succeed and fail together, so a bootstrap that draws queries gives intervals that are too
 narrow. Hence products are drawn, each with all its queries: the cluster bootstrap of Field & Welsh 2007, "Bootstrapping
@@ -85,9 +85,9 @@ def cluster_bootstrap_intervals(
     Args:
         values: Metric name -> (S,) finite, one value per query.
         clusters: (S,) the cluster of each query, any integers.
-        draws: Bootstrap draws T; >= 1, and 1,000 or more for an interval worth printing.
+        draws: Number of bootstrap draws, T; >= 1, and 1,000 or more for an interval worth printing.
         confidence: Share of intervals that should hold the true mean; between 0 and 1, such as 0.95.
-        seed: Of the draws; >= 0.
+        seed: Seed of the draws; >= 0.
 
     Returns:
         Metric name -> mean and interval. With fewer than 2 clusters nothing is known about the spread between clusters,
@@ -120,11 +120,11 @@ def cluster_bootstrap_differences(
     where all differences do.
 
     Args:
-        differences: Name -> (S,) finite, one per query.
-        clusters: As for `cluster_bootstrap_intervals`, and so are the others.
-        draws: Likewise.
-        confidence: Likewise.
-        seed: Likewise.
+        differences: Name -> (S,) finite differences, one per query.
+        clusters: (S,) the cluster of each query, any integers.
+        draws: Number of bootstrap draws, T; >= 1.
+        confidence: Level of the intervals, between 0 and 1.
+        seed: Seed of the draws; >= 0.
 
     Returns:
         Name -> mean and interval; differences that are all 0 give (0, 0).
@@ -154,7 +154,7 @@ def cluster_weights(
 
 @dataclass(frozen=True, kw_only=True)
 class _Drawn:
-    """What the draws say about the means of M metrics."""
+    """Bootstrap draws of the means of M metrics."""
 
     standard_errors: NDArray[np.float64]
     """(M,) of the sample's means, robust to clusters."""

@@ -1,4 +1,4 @@
-"""How well words find images, and images words: the figures with their intervals, as they are written down."""
+"""Metrics of text-to-image and image-to-text retrieval, with their confidence intervals."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,13 +15,13 @@ from simtrain.evaluation.text_task import SCORED, TextScores, TextTask, WordTask
 
 @dataclass(frozen=True, kw_only=True)
 class Direction:
-    """The figures of texts that search images, or of images that search texts.
+    """Metrics of texts that search images, or of images that search texts.
 
     Attributes:
         metrics: Name -> mean and confidence interval, 0..1.
-        queries: Texts or images that were scored.
-        lone_queries: Those left out because nothing is relevant to them.
-        gallery: Images or texts that were searched.
+        queries: Number of texts, or images, scored.
+        lone_queries: Number of queries left out because nothing is relevant to them.
+        gallery: Number of images, or texts, searched.
     """
 
     metrics: dict[str, Interval]
@@ -41,15 +41,15 @@ class Direction:
 
 @dataclass(frozen=True, kw_only=True)
 class WordFigures:
-    """The figures of captions, or of the names of classes.
+    """Text retrieval metrics of captions, or of class names.
 
     Attributes:
-        templates: What the texts were made with.
-        text_to_image: Texts ask.
-        image_to_text: Images ask.
-        zero_shot: Of class names alone: `accuracy`, images whose nearest class is theirs (`recall_at_1` of
+        templates: Templates that the texts were made with.
+        text_to_image: Metrics of texts that search images.
+        image_to_text: Metrics of images that search texts.
+        zero_shot: Class names only: `accuracy`, images whose nearest class is theirs (`recall_at_1` of
             `image_to_text`), and `mean_class_accuracy`, its mean over the classes. Name -> mean and interval, 0..1.
-        truncated: Different texts longer than the encoder reads; None if it does not say.
+        truncated: Number of different texts longer than the encoder's limit; None if the limit is unknown.
     """
 
     templates: tuple[str, ...]
@@ -71,12 +71,12 @@ class WordFigures:
 
 @dataclass(frozen=True, kw_only=True)
 class TextEvaluation:
-    """What an image encoder and a text encoder know of each other.
+    """Text retrieval metrics of an encoder.
 
     Attributes:
-        captions: None if there was nothing to judge them by.
-        labels: Of the names of classes; None likewise.
-        longest_text: Tokens that the encoder reads of a text; None if it does not say.
+        captions: Metrics of captions; None if no image has one.
+        labels: Metrics of class names; None if no image has one.
+        longest_text: Largest number of tokens of a text that the encoder reads; None if it is unknown.
         confidence: Level of the intervals.
     """
 
@@ -86,7 +86,7 @@ class TextEvaluation:
     confidence: float
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON; what was not judged is null."""
+        """Plain values for JSON; what was not evaluated is null."""
         return {
             "captions": None if self.captions is None else self.captions.to_dict(),
             "labels": None if self.labels is None else self.labels.to_dict(),
@@ -104,19 +104,19 @@ def judge_text(
     confidence: float,
     seed: int,
 ) -> TextEvaluation:
-    """The figures of a task's captions and class names against its images, with bootstrap intervals.
+    """Text retrieval metrics of a task's captions and class names against its images, with bootstrap intervals.
 
     Intervals draw products, each with all its images (single images where there are no products). A text whose images
     are all of one product goes with it; one of several products is drawn by itself. `mean_class_accuracy` draws
     classes.
 
     Args:
-        task: What was scored.
-        scores: What `task.every_score` gave with this encoder.
-        text_encoder: Says how many texts it cuts.
-        draws: Bootstrap draws; >= 1.
+        task: Texts and images that were scored.
+        scores: Scores that `task.every_score` returned for this encoder.
+        text_encoder: The encoder; it counts the texts that it truncates.
+        draws: Number of bootstrap draws; >= 1.
         confidence: Level of the intervals, between 0 and 1.
-        seed: Of the draws; >= 0.
+        seed: Seed of the draws; >= 0.
     """
     bootstrap = _Bootstrap(draws=draws, confidence=confidence, seed=seed)
     figures = {
@@ -132,7 +132,7 @@ def judge_text(
 
 
 def means_by_name(text: Mapping[str, Any]) -> dict[str, float]:
-    """What `TextTask.score` gives, out of what `TextEvaluation.to_dict` wrote down."""
+    """The values of `TextTask.score`, read from the result of `TextEvaluation.to_dict`."""
     of_words = text["captions"] or text["labels"]
     return {
         f"{side}_{name}": float(of_words[side]["metrics"][name]["mean"])

@@ -1,4 +1,4 @@
-"""Texts made of a catalogue's columns: captions as they are, and prompts such as `a photo of a {label}`."""
+"""Text prompts from a catalogue's columns: captions as they are, and templates such as `a photo of a {label}`."""
 
 # Shapes: N images, C classes, P templates, D features.
 
@@ -21,11 +21,11 @@ from simtrain.errors import CatalogError, ConfigError
 
 @dataclass(frozen=True, kw_only=True)
 class LabelPrompts:
-    """What each class of some images is called.
+    """Prompts of each class of some images.
 
     Attributes:
-        columns: Whose values, taken together, are a class.
-        texts: (C, P) each class in the words of each template; the classes in the order of their first text.
+        columns: Columns whose values, taken together, name a class.
+        texts: (C, P) prompt of each class by each template; the classes in the order of their first prompt.
         classes: (N,) class of each image, 0..C-1; -1 where one of the columns is empty.
     """
 
@@ -40,9 +40,9 @@ def label_prompts(catalog: Catalog, rows: NDArray[np.int64], templates: Sequence
     Values that differ in case and white space only are one class: a text tower reads them alike.
 
     Args:
-        catalog: Where the columns are.
-        rows: Of the images.
-        templates: One or more, over the same columns, in any order.
+        catalog: Catalogue with the columns.
+        rows: (N,) catalogue rows of the images.
+        templates: One or more templates, over the same columns in any order.
 
     Raises:
         ConfigError: for a template without a column or with a broken one, or templates over different columns.
@@ -65,7 +65,7 @@ def label_prompts(catalog: Catalog, rows: NDArray[np.int64], templates: Sequence
 
 
 def embed_prompts(prompts: LabelPrompts, text_encoder: TextEncoder) -> Tensor:
-    """(C, D) of unit length: of each class, the mean of its prompts' unit embeddings, of unit length again.
+    """(C, D) class embeddings: the mean of a class's unit prompt embeddings, scaled to unit length.
 
     The ensembling over the embedding space of https://arxiv.org/abs/2103.00020, section 3.1.4.
     """

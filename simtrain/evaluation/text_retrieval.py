@@ -1,4 +1,4 @@
-"""Images and texts that search each other."""
+"""Retrieval between images and texts, in both directions."""
 
 # Shapes: N images, M texts, D features.
 

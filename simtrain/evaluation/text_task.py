@@ -1,4 +1,4 @@
-"""The texts of a catalogue's images, read once, that any number of encoders can be scored by."""
+"""Text retrieval task of a catalogue's images: captions and class names that encoders are scored by."""
 
 # Shapes: N images, M texts, P templates, D features, S scored queries.
 
@@ -20,22 +20,22 @@ SCORED = {
     "text_to_image": ("map_at_r", "recall_at_1", "recall_at_5", "recall_at_10"),
     "image_to_text": ("recall_at_1", "recall_at_5", "recall_at_10"),
 }
-"""Who asks -> the figures that runs are monitored and compared by."""
+"""Direction -> names of the metrics that runs are monitored and compared by."""
 
 SHOWN_AS = {"captions": "captions", "labels": "classes"}
-"""What users read, by the names of `TextTask.words`."""
+"""Name in `TextTask.words` -> the word that users read."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TextScores:
-    """What texts and images find of each other, query by query.
+    """Scores of text-to-image and image-to-text retrieval, query by query.
 
     Attributes:
-        text_to_image: Texts ask.
-        image_to_text: Images ask.
-        text_clusters: (S,) what the bootstrap draws of the scored texts: the product that all images of a text are of,
-            or the text by itself.
-        image_clusters: (S,) of the scored images: products, and single images where there are none.
+        text_to_image: Scores of texts that search images.
+        image_to_text: Scores of images that search texts.
+        text_clusters: (S,) units that the bootstrap draws for the scored texts: the product of a text's images if they
+            are all of one, else the text itself.
+        image_clusters: (S,) units for the scored images: products, and single images where there are none.
     """
 
     text_to_image: QueryScores
@@ -49,7 +49,7 @@ class TextScores:
         return {f"{side}_{name}": found[side].values[name] for side, names in SCORED.items() for name in names}
 
     def clusters(self) -> dict[str, NDArray[np.int64]]:
-        """The names of `values` -> (S,) what the bootstrap draws of each query."""
+        """The names of `values` -> (S,) unit of each query that the bootstrap draws."""
         found = {"text_to_image": self.text_clusters, "image_to_text": self.image_clusters}
         return {f"{side}_{name}": found[side] for side, names in SCORED.items() for name in names}
 
@@ -60,16 +60,16 @@ class TextScores:
 
 @dataclass(frozen=True, kw_only=True)
 class WordTask:
-    """Images and what they are called, in captions or by the names of their classes.
+    """Images and their texts: captions, or prompts of class names.
 
     Relevant to a caption are the images with the same caption; to a class's name, the images of the class. Images
     without one can be found, and are then wrong.
 
     Attributes:
-        prompts: The captions, or the classes in the words of each template, and those of each image.
-        templates: What they were made with.
-        image_ids: N ids.
-        image_clusters: (N,) what the bootstrap draws.
+        prompts: The captions, or the prompts of each class, and the class of each image.
+        templates: Templates that they were made with.
+        image_ids: Id of each of the N images.
+        image_clusters: (N,) units that the bootstrap draws: products, and single images where there are none.
     """
 
     prompts: LabelPrompts
@@ -82,7 +82,7 @@ class WordTask:
 
         Args:
             image_embeddings: (N, D) float32 unit vectors.
-            text_encoder: Into the same space; it embeds each different text once.
+            text_encoder: Text encoder into the same space; it embeds each different text once.
         """
         embedded = embed_prompts(self.prompts, text_encoder)
         words = TextSet(
@@ -102,7 +102,7 @@ class WordTask:
         )
 
     def truncated(self, text_encoder: TextEncoder) -> int | None:
-        """Different texts longer than the encoder reads; None if it does not say."""
+        """Number of different texts longer than the encoder's limit; None if the limit is unknown."""
         if not isinstance(text_encoder, LimitedTextEncoder):
             return None
         return len(text_encoder.truncated([text for texts in self.prompts.texts for text in texts]))
@@ -122,31 +122,31 @@ class TextTask:
     """The texts of N images; of captions and labels at least one is there.
 
     Attributes:
-        captions: None: no image has one.
-        labels: The names of their classes; None: no image has one.
+        captions: Captions of the images; None: no image has one.
+        labels: Class names of the images; None: no image has one.
     """
 
     captions: WordTask | None
     labels: WordTask | None
 
     def words(self) -> dict[str, WordTask]:
-        """Those that are there by name, `captions` first."""
+        """`captions` and `labels`, where there are such -> their texts."""
         found = {"captions": self.captions, "labels": self.labels}
         return {name: words for name, words in found.items() if words is not None}
 
     def score(self, image_embeddings: Tensor, text_encoder: TextEncoder) -> dict[str, float]:
-        """(N, D) unit embeddings of the images -> the mean of each figure of texts, 0..1.
+        """(N, D) unit embeddings of the images -> the mean of each text metric, 0..1.
 
         They are of captions where there are captions, else of the names of classes.
         """
         return self.query_scores(image_embeddings, text_encoder).means()
 
     def query_scores(self, image_embeddings: Tensor, text_encoder: TextEncoder) -> TextScores:
-        """What `score` is the mean of, query by query: for intervals and paired comparisons."""
+        """The values that `score` is the mean of, query by query: for intervals and paired comparisons."""
         return next(iter(self.words().values())).query_scores(image_embeddings, text_encoder)
 
     def every_score(self, image_embeddings: Tensor, text_encoder: TextEncoder) -> dict[str, TextScores]:
-        """Those of captions and of the names of classes, by the names of `words`."""
+        """`captions` and `labels`, where there are such -> their scores."""
         return {name: words.query_scores(image_embeddings, text_encoder) for name, words in self.words().items()}
 
 
@@ -156,11 +156,11 @@ def text_task(
     """The texts of catalogue rows; None if none of these images has any.
 
     Args:
-        catalog: Where captions, classes and products are.
-        rows: (N,) of the images that are searched and that ask.
+        catalog: Catalogue with captions, classes and products.
+        rows: (N,) catalogue rows of the images.
         captions: Template of one caption for each image, such as `{caption}`; None: without captions.
-        templates: Of the names of classes, such as `a photo of a {label}`, over the same columns; several are averaged
-            to one embedding for each class. None of them: without classes.
+        templates: Templates of class names, such as `a photo of a {label}`, over the same columns; several are averaged
+            to one embedding for each class. Empty: without class names.
 
     Raises:
         ConfigError: for a template that is none, or templates over different columns.

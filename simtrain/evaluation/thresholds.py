@@ -1,4 +1,4 @@
-"""How similar is similar enough? Similarities above which a stated share of the results shown is right.
+"""Similarity thresholds by precision: similarities above which a stated share of the results shown is relevant.
 
 The pairs counted are those that a shop looks at: each query with its k nearest neighbours, as a search shows them. "Of
 the results shown with a similarity of at least this, 95 % are relevant" is a promise about search. Relevant ones among
@@ -34,25 +34,25 @@ _TILE_ELEMENTS = 2**22
 
 @dataclass(frozen=True, kw_only=True)
 class ThresholdSettings:
-    """What to calibrate, and on how much. `config.py` holds the defaults."""
+    """Settings of the calibration of thresholds. `config` holds the defaults."""
 
     precisions: Sequence[float]
-    """Wanted shares of relevant pairs; each above 0 and below 1, such as 0.9, 0.95 and 0.99."""
+    """Wanted precisions: shares of relevant pairs, each above 0 and below 1, such as 0.9, 0.95 and 0.99."""
     neighbours: int
-    """k, the results that a search shows; >= 1, such as 10."""
+    """Number of results that a search shows, k; >= 1, such as 10."""
     minimum_errors: int
     """A threshold needs so many pairs that this number of wrong ones is expected among them at the wanted precision:
     5 asks for 50 pairs at 0.9, 100 at 0.95 and 500 at 0.99; >= 1."""
     maximum_queries: int
-    """Of more queries than this so many are drawn at random; >= 1, such as 5000."""
+    """Largest number of queries; of more, so many are drawn at random; >= 1, such as 5000."""
     bins: int
-    """Of the histograms, from similarity -1 to 1; >= 1, such as 200."""
+    """Number of bins of the histograms, from similarity -1 to 1; >= 1, such as 200."""
     draws: int
-    """Of the bootstrap over products behind each precision's interval; >= 1, such as 2000."""
+    """Number of bootstrap draws over products for each precision's interval; >= 1, such as 2000."""
     confidence: float
-    """Of these intervals; between 0 and 1, such as 0.95."""
+    """Level of these intervals, between 0 and 1, such as 0.95."""
     seed: int
-    """Of the drawn queries and of the bootstrap; >= 0."""
+    """Seed of the drawn queries and of the bootstrap; >= 0."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,22 +63,22 @@ class Threshold:
     similarity: float | None
     """The lowest one with the wanted precision among the pairs at or above it; None if `reason` says why not."""
     precision: float | None
-    """Of the pairs at or above it."""
+    """Precision of the pairs at or above it, 0 to 1; None without a threshold."""
     precision_low: float | None
     """Lower end of its interval; None without a threshold, or if all pairs are of one product. Pairs are less evidence
     than they seem, as two images are often each other's neighbours and a product's images succeed together. The
     interval knows that, but not that the similarity was looked for: where a precision can barely be reached, expect
     less of it on other products."""
     precision_high: float | None
-    """Upper end."""
+    """Upper end of its interval; None as for `precision_low`."""
     recall: float | None
     """Share of the relevant neighbours shown (of all similarities) that are at or above it."""
     positives: int
-    """Relevant pairs at or above it; 0 without a threshold."""
+    """Number of relevant pairs at or above it; 0 without a threshold."""
     negatives: int
-    """The other pairs at or above it; 0 without a threshold."""
+    """Number of other pairs at or above it; 0 without a threshold."""
     queries: int
-    """Queries that those pairs belong to; 0 without a threshold."""
+    """Number of queries that those pairs belong to; 0 without a threshold."""
     stricter_hold: bool | None
     """Every higher similarity with enough pairs above it reaches the precision as well. False where the most similar
     pairs are often wrong: copies of one image under two products, labels in error."""
@@ -96,22 +96,22 @@ class SimilarityHistogram:
 
 @dataclass(frozen=True, kw_only=True)
 class SimilarityThresholds:
-    """Thresholds of one encoder on one split, and what they stand on."""
+    """Thresholds of one encoder on one split, and the counts that they come from."""
 
     thresholds: tuple[Threshold, ...]
     """In the order of the wanted precisions."""
     neighbours: int
-    """k."""
+    """Number of results that a search shows, k."""
     queries: int
-    """Counted: those that ask and were drawn."""
+    """Number of queries that were counted, after drawing."""
     queries_drawn_from: int
-    """That ask: all with a group, also those without anything relevant to find."""
+    """Number of queries before drawing: all with a group, also those without a relevant gallery image."""
     gallery: int
-    """Images that were searched: always all of them, so that drawing queries does not change the share of pairs."""
+    """Number of gallery images: always all of them, so that drawing queries does not change the share of pairs."""
     positives: int
-    """Relevant ones among the pairs of queries and their k neighbours."""
+    """Number of relevant pairs among queries and their k neighbours."""
     negatives: int
-    """The others."""
+    """Number of the other pairs."""
     neighbour_pairs: SimilarityHistogram
     """Queries with their k neighbours: what the thresholds come from."""
     all_pairs: SimilarityHistogram
@@ -145,7 +145,7 @@ def similarity_thresholds(
     Args:
         retrieval: Queries and gallery; leave-one-out is the same set twice.
         clusters: (Q,) the product of each query, which the bootstrap draws.
-        settings: What is wanted.
+        settings: Settings of the calibration.
 
     Raises:
         ValueError: No query with a group, settings out of range, or as `nearest_neighbours`.

@@ -1,4 +1,4 @@
-"""The queries that an encoder does worst."""
+"""Queries with the lowest average precision."""
 
 # Shapes: N images of the task, D features.
 
@@ -17,10 +17,10 @@ def worst_queries(task: RetrievalTask, embeddings: Tensor, scores: QueryScores, 
     """The `count` queries of the lowest average precision with their nearest images, worst first, ties by row.
 
     Args:
-        task: What was scored.
-        embeddings: (N, D) unit vectors of its rows.
-        scores: Of these embeddings.
-        count: 0 or more.
+        task: Task that was scored.
+        embeddings: (N, D) unit embeddings of its rows.
+        scores: Scores of these embeddings.
+        count: Largest number of queries returned; 0 or more.
     """
     precision = scores.values["map_at_r"]
     worst = np.argsort(precision, kind="stable")[:count]

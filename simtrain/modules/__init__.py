@@ -1,1 +1,1 @@
-"""LightningModules: they hold networks, ask a loss for a number, and log. One hook: `loss(batch)`."""
+"""LightningModules of the training objectives. One hook: `loss(batch)`."""

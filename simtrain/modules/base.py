@@ -1,4 +1,4 @@
-"""What every training objective shares: embed, gather, optimise, freeze, average, validate by retrieval."""
+"""Base LightningModule of the objectives: embed, gather over ranks, optimise, freeze, average, validate."""
 
 # Shapes: B samples of the whole batch, b of this process, V views, O dimensions that the loss sees, N images.
 
@@ -38,16 +38,16 @@ class RetrievalModule(pl.LightningModule, ABC):
     """An encoder, an optional head that export drops, and a loss.
 
     Args:
-        encoder: What is fine-tuned.
-        head: From embeddings to what the loss sees; None: the embeddings themselves.
-        settings: Optimizer, freezing, averaging, memory.
-        validation: What validation scores; None where nothing tells what is relevant.
-        side: Texts, and what the encoder is held to.
+        encoder: Encoder to fine-tune.
+        head: Head from embeddings to the input of the loss; None: the embeddings themselves.
+        settings: Settings of optimizer, freezing, weight averaging and memory.
+        validation: Retrieval task of validation; None without relevance to score by.
+        side: Auxiliary losses: texts, and regularisation towards the initial weights.
 
     Attributes:
-        last_step: What the latest training step has seen.
-        validation_outcome: The worst queries of the latest validation, on the first process.
-        item_id: Catalogue row -> id, for messages.
+        last_step: Record of the latest training step.
+        validation_outcome: The worst queries of the latest validation, on rank 0.
+        item_id: Catalogue row -> image id, for messages.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class RetrievalModule(pl.LightningModule, ABC):
 
     @property
     def temperature(self) -> float | None:
-        """What divides the similarities; None where the loss has no such thing."""
+        """Temperature that divides the similarities; None where the loss has none."""
         return None
 
     def project(self, batch: Batch) -> tuple[Tensor, Tensor]:
@@ -121,7 +121,7 @@ class RetrievalModule(pl.LightningModule, ABC):
         )
 
     def value(self, seen: SeenBatch) -> LossValue:
-        """The objective's loss and everything that is added to it."""
+        """The objective's loss plus its auxiliary losses."""
         side, value = self._side, self.loss(seen)
         if seen.told is not None and side.words is not None and side.words_weight:
             loss = side.words.value(self._aligned(), seen.told)
@@ -134,7 +134,7 @@ class RetrievalModule(pl.LightningModule, ABC):
         return value
 
     def new_parameters(self) -> list[nn.Parameter]:
-        """Parameters that no pretraining has seen: heads, proxies, a new last layer."""
+        """Parameters that start untrained: heads, proxies, a new last layer."""
         old = {id(parameter) for parameter in self.encoder.parameters()}
         averaged = {id(parameter) for parameter in self.averaged.parameters()} if self.averaged is not None else set()
         beside_encoder = [parameter for parameter in self.parameters() if id(parameter) not in old | averaged]
@@ -142,7 +142,7 @@ class RetrievalModule(pl.LightningModule, ABC):
 
     @property
     def judged_encoder(self) -> Encoder:
-        """What validation judges and export takes: the averaged encoder, or the one that learns."""
+        """Encoder that validation evaluates and export takes: the averaged one, or else the one in training."""
         return self.averaged.encoder if self.averaged is not None else self.encoder
 
     @override

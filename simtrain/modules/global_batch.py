@@ -1,4 +1,4 @@
-"""What a module is told about training, and what it sees of a batch."""
+"""Training settings of a module, its auxiliary losses, and the global batch that a loss receives."""
 
 # Shapes: B samples of the whole batch, V views, O dimensions that the loss sees.
 
@@ -18,14 +18,14 @@ class TrainingSettings:
     """How a module is trained, whatever its loss.
 
     Attributes:
-        optimizer: Rates, decay, schedule.
-        head_only_epochs: First epochs in which only new parameters learn.
-        freeze_batch_norm: Keep BatchNorm's running statistics.
+        optimizer: Learning rates, weight decay and schedule.
+        head_only_epochs: Number of first epochs in which only new parameters learn.
+        freeze_batch_norm: Whether BatchNorm's running statistics stay as they are.
         freeze: Patterns of names of the encoder's parameters that never learn.
-        ema_decay: Of the running average of the weights; None: no average.
-        micro_batch_size: Images that pass through the network at once; None: all of a process's.
-        seed: Of what is random within a loss.
-        worst_queries: Validation queries that are kept to be shown.
+        ema_decay: Decay of the running average of the weights, 0 to 1; None: no average.
+        micro_batch_size: Number of images that pass through the network at once; None: all of a process's.
+        seed: Seed of the random choices within a loss.
+        worst_queries: Number of worst validation queries that are kept to be shown.
     """
 
     optimizer: OptimizerSettings
@@ -40,13 +40,13 @@ class TrainingSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class SideTerms:
-    """What is added to the loss of an objective, and what is looked at beside it.
+    """Losses that are added to the loss of an objective, and texts for validation.
 
     Attributes:
-        words: Texts of the images; None: the objective sees none.
-        words_weight: Their loss is added times this; 0: the objective has a use of its own for them.
-        keeper: What the encoder is held to; None: nothing.
-        validation_texts: Texts that validation scores; None: none.
+        words: Image-text loss with the texts of the images; None: without texts.
+        words_weight: Factor of the image-text loss; 0: it is not added, as it is the objective's own loss.
+        keeper: Regularisation towards the initial weights; None: none.
+        validation_texts: Text retrieval task that validation scores; None: none.
     """
 
     words: Words | None = None
@@ -61,14 +61,14 @@ NO_SIDE_TERMS = SideTerms()
 
 @dataclass(frozen=True, kw_only=True)
 class SeenBatch:
-    """The whole batch as the loss sees it, the same on every process, with gradients to this process's rows.
+    """The batch of all processes that a loss receives, the same on every process, with gradients to this one's rows.
 
     Attributes:
-        embeddings: (V·B, O), view by view: rows i and i + B are views of one sample.
+        embeddings: (V·B, O) embeddings, view by view: rows i and i + B are views of one sample.
         labels: (B,) int64, equal where two samples are positives of each other; -1 where unknown.
         rows: (B, V) int64 catalogue rows.
-        told: Images and their texts; None where the objective sees none.
-        drift: How far the embeddings are from those of the start, a scalar; None where nothing holds them.
+        told: Embeddings of images and their texts; None without texts.
+        drift: Distillation loss towards the embeddings of the initial encoder, a scalar; None without it.
     """
 
     embeddings: Tensor

@@ -1,4 +1,4 @@
-"""What stands between the embedding and the loss."""
+"""Projection head between the embedding and the loss."""
 
 # Shapes: N embeddings, D features in, O out.
 

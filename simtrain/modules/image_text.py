@@ -1,4 +1,4 @@
-"""Images with their texts (CLIP, https://arxiv.org/abs/2103.00020)."""
+"""Image-text objective (CLIP, https://arxiv.org/abs/2103.00020)."""
 
 import torch
 from torch import Tensor
@@ -16,11 +16,11 @@ class ImageTextModule(RetrievalModule):
     """Each image picks out its text among all texts of the batch, and each text its image.
 
     Args:
-        words: The texts and their loss.
-        encoder: What is fine-tuned; an `AlignedEncoder`.
-        settings: Optimizer, freezing, averaging, memory.
-        validation: What validation scores, or None.
-        side: Holds the same `words`, and what the encoder is held to.
+        words: Image-text loss with the texts of the images.
+        encoder: Encoder to fine-tune; an `AlignedEncoder`.
+        settings: Settings of optimizer, freezing, weight averaging and memory.
+        validation: Retrieval task of validation, or None.
+        side: Auxiliary losses, which hold the same `words`.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""The image-text loss within a training step: which texts, their embeddings, and what is right for what."""
+"""Image-text pairs of a training step: drawn texts, their embeddings, matches, and the image-text loss."""
 
 # Shapes: B samples of the whole batch, b of this process, V views, N of the V·B images that have a text, D features.
 
@@ -16,17 +16,18 @@ from simtrain.encoders.text import AlignedEncoder
 from simtrain.losses.image_text import image_text_loss, sigmoid_loss
 
 LARGEST_SCALE = 100.0
-"""What a scale that learns is held below (https://arxiv.org/abs/2103.00020, section 2.5)."""
+"""Upper bound of a learned scale (https://arxiv.org/abs/2103.00020, section 2.5)."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ToldImages:
-    """Images and texts of the whole batch that belong together, the same on every process.
+    """Embeddings of the global batch's images and of their texts, the same on every process.
 
     Attributes:
-        images: (N, D) joint embeddings with gradients, not of unit length.
-        texts: (N, D) of their texts, with gradients where the text side learns.
-        positives: (N, K) int64 numbers; equal in any column, and not -1: a text is right for the other's image too.
+        images: (N, D) image embeddings with gradients, not of unit length.
+        texts: (N, D) embeddings of their texts, with gradients where the text tower learns.
+        positives: (N, K) int64; the text of one row matches the image of another where both have an equal number, not
+            -1, in any column.
     """
 
     images: Tensor
@@ -35,14 +36,14 @@ class ToldImages:
 
 
 class Words:
-    """The texts of a run, and the loss that draws them to their images.
+    """The image-text loss of a run, with the texts of its images.
 
     Args:
-        texts: Of the catalogue.
-        embedded: (texts, D) unit vectors of all texts, for a text side that does not learn; None: it learns.
+        texts: Texts of the catalogue's images.
+        embedded: (texts, D) unit embeddings of all texts, for a frozen text tower; None: the text tower learns.
         loss: `softmax` over the batch, or `sigmoid` of each pair.
-        seed: Of the choice among an image's texts.
-        micro_batch_size: Texts that pass through the network at once; None: all.
+        seed: Seed of the random choice among an image's texts.
+        micro_batch_size: Number of texts that pass through the network at once; None: all.
     """
 
     def __init__(
@@ -70,15 +71,15 @@ class Words:
         mine: slice,
         whole: Callable[[Tensor], Tensor],
     ) -> ToldImages:
-        """The texts of a batch beside its images.
+        """Draw and embed the texts of a global batch.
 
         Args:
-            encoder: Embeds the texts.
-            images: (V·B, D) joint embeddings of the whole batch, view by view.
+            encoder: Encoder that embeds the texts.
+            images: (V·B, D) image embeddings of the global batch, view by view.
             rows: (B, V) catalogue rows.
-            step: Of the run, which decides among an image's texts.
-            mine: Samples of the batch that are this process's.
-            whole: Makes (V·B, D) of all processes out of (V·b, D) of each, with gradients.
+            step: Step of the run, which seeds the choice among an image's texts.
+            mine: Samples of the global batch that belong to this process.
+            whole: Gathers (V·b, D) of each process to (V·B, D), with gradients.
         """
         drawn = self._texts.draw(rows.T.flatten(), seed=self._seed, step=step)
         told = drawn >= 0
@@ -115,5 +116,5 @@ class Words:
 
 
 def largest_scale(encoder: AlignedEncoder) -> float:
-    """What the logarithm of the scale is held below: that of 100, or where it starts if that is more."""
+    """Upper bound of the logarithm of the scale: that of 100, or its initial value if that is larger."""
     return max(math.log(LARGEST_SCALE), float(encoder.logit_scale.detach()))

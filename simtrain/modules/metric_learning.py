@@ -1,4 +1,4 @@
-"""Triplets and every other loss that works on labels within a P×K batch."""
+"""Metric-learning objective: triplets and every other loss on labels within a P×K batch."""
 
 from torch import Tensor, nn
 from typing_extensions import override
@@ -17,12 +17,12 @@ class MetricLearningModule(RetrievalModule):
 
     Args:
         mined_loss: Loss and miner; its own weights (proxies) are trained too.
-        false_negatives: Which pairs are no negatives; None: all of different labels are.
-        encoder: What is fine-tuned.
+        false_negatives: Pairs excluded from the negatives; None: all pairs of different labels are negatives.
+        encoder: Encoder to fine-tune.
         head: Projection head that export drops, or None.
-        settings: Optimizer, freezing, averaging, memory.
-        validation: What validation scores, or None.
-        side: Texts, and what the encoder is held to.
+        settings: Settings of optimizer, freezing, weight averaging and memory.
+        validation: Retrieval task of validation, or None.
+        side: Auxiliary losses: texts, and regularisation towards the initial weights.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""SimCLR (https://arxiv.org/abs/2002.05709)."""
+"""SimCLR objective (https://arxiv.org/abs/2002.05709)."""
 
 from dataclasses import dataclass
 
@@ -18,13 +18,13 @@ from simtrain.modules.global_batch import NO_SIDE_TERMS, SeenBatch, SideTerms, T
 
 @dataclass(frozen=True, kw_only=True)
 class SimCLRSettings:
-    """What NT-Xent compares.
+    """Settings of the SimCLR loss.
 
     Attributes:
-        temperature: Divides the cosine similarities.
-        decoupled: Leave the partner out of the denominator.
-        label_weight: Of the supervised contrastive loss over the batch's labels, which is added; 0: none.
-        false_negatives: Which pairs are no negatives; None: all are.
+        temperature: Divides the cosine similarities; above 0.
+        decoupled: Whether the partner is left out of the denominator.
+        label_weight: Factor of the supervised contrastive loss over the batch's labels, which is added; 0: none.
+        false_negatives: Pairs excluded from the negatives; None: all other views are negatives.
     """
 
     temperature: float
@@ -37,12 +37,12 @@ class SimCLRModule(RetrievalModule):
     """NT-Xent between two views: augmentations of one image, or two pictures of one product.
 
     Args:
-        objective: The loss.
-        encoder: What is fine-tuned.
+        objective: Settings of the loss.
+        encoder: Encoder to fine-tune.
         head: Projection head that export drops, or None.
-        settings: Optimizer, freezing, averaging, memory.
-        validation: What validation scores, or None.
-        side: Texts, and what the encoder is held to.
+        settings: Settings of optimizer, freezing, weight averaging and memory.
+        validation: Retrieval task of validation, or None.
+        side: Auxiliary losses: texts, and regularisation towards the initial weights.
     """
 
     def __init__(

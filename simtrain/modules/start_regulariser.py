@@ -1,4 +1,4 @@
-"""What holds an encoder to its start within a training step."""
+"""Regulariser towards the initial encoder within a training step."""
 
 # Shapes: n images of this process, S = image_size, D features.
 
@@ -13,12 +13,12 @@ from simtrain.losses.start_regularisation import weight_distance
 
 
 class StartKeeper:
-    """The encoder as it was before the first step: a reference that never learns and is in no checkpoint.
+    """The initial encoder as a frozen reference, which is in no checkpoint.
 
     Args:
-        start: Copied; the run's encoder with the weights that it began with.
-        distillation: Weight of the loss that holds embeddings to those of the start; 0: none.
-        weight_distance: Weight of the loss that holds weights to those of the start; 0: none.
+        start: The run's encoder with its initial weights; it is copied.
+        distillation: Factor of the loss on the distance to the initial embeddings; 0: none.
+        weight_distance: Factor of the loss on the distance to the initial weights; 0: none.
     """
 
     def __init__(self, start: Encoder, *, distillation: float, weight_distance: float) -> None:
@@ -28,22 +28,22 @@ class StartKeeper:
         self.weight_distance = weight_distance
 
     def embed(self, pixels: Tensor, *, at_once: int | None) -> Tensor:
-        """(n, S, S, 3) uint8 pixels -> (n, D) of the start, not of unit length, in the precision of the run."""
+        """(n, S, S, 3) uint8 pixels -> (n, D) initial embeddings, not of unit length, in the run's precision."""
         self._go_to(pixels.device)
         normalise = self._start.preprocessing.normalise
         with torch.no_grad():
             return torch.cat([self._start(normalise(part)) for part in torch.split(pixels, at_once or len(pixels))])
 
     def distance(self, encoder: Encoder, *, frozen: Collection[str]) -> Tensor:
-        """Mean squared distance of the weights that learn from where they started; a scalar.
+        """Mean squared distance of the weights that learn from their initial values; a scalar.
 
         New layers are not looked at, which started anywhere, nor low-rank factors: the weights beside them stay as they
         are. 0 where nothing else learns.
 
         Args:
-            encoder: Of the run.
-            frozen: Names of its parameters that never learn; not what has no gradient at the moment, which head-only
-                epochs change.
+            encoder: The run's encoder in training.
+            frozen: Names of its parameters that never learn; not those without gradient now, which head-only epochs
+                change.
         """
         before = dict(self._start.named_parameters())
         new = {id(parameter) for parameter in encoder.new_parameters()}

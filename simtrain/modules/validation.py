@@ -1,4 +1,4 @@
-"""The validation of an epoch: embeddings of all processes, scored by the first."""
+"""Validation of an epoch: embeddings of all processes, scored by rank 0."""
 
 # Shapes: n images of a batch, D features.
 
@@ -20,9 +20,9 @@ class EpochValidation:
     """Collects the embeddings of an epoch's validation.
 
     Args:
-        task: What is scored.
-        texts: Texts of the task's images that are scored too; None: none.
-        worst: Queries that are kept to be shown.
+        task: Retrieval task to score.
+        texts: Text retrieval task of its images, scored too; None: none.
+        worst: Number of worst queries that are kept to be shown.
     """
 
     def __init__(self, task: RetrievalTask, *, texts: TextTask | None, worst: int) -> None:
@@ -32,14 +32,14 @@ class EpochValidation:
         self._found: list[tuple[Tensor, Tensor]] = []
 
     def add(self, positions: Tensor, vectors: Tensor) -> None:
-        """(n,) places in the task's rows and their (n, D) unit embeddings."""
+        """Add the (n, D) unit embeddings of the (n,) positions in the task's rows."""
         self._found.append((positions.cpu(), vectors.cpu()))
 
     def finish(self, encoder: Encoder) -> tuple[dict[str, float], list[WorstQuery] | None]:
         """Figures by name, the same on every process, and on the first one the worst queries; then begin anew.
 
         Args:
-            encoder: The one that made the embeddings; texts, if any, are embedded by it.
+            encoder: Encoder that made the embeddings; it embeds the texts, if any.
         """
         found, self._found = self._found, []
         embeddings = torch.zeros(len(self._task.rows), encoder.embedding_size)

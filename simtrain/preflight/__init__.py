@@ -1,4 +1,4 @@
-"""Warnings before training: what of a configuration will not go well with a catalogue."""
+"""Warnings before training about settings that do not suit the catalogue."""
 
 from simtrain.preflight.conflicts import conflict_warnings
 

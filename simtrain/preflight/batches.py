@@ -1,4 +1,4 @@
-"""Groups that do not fill the batches they are meant for."""
+"""Warnings about batches of groups: too few groups, images or classes."""
 
 # Shapes: P groups of K images make a batch.
 
@@ -18,13 +18,13 @@ _NEARLY_ALL = 0.8  # share of the groups in one batch
 
 @dataclass(frozen=True, kw_only=True)
 class BatchShape:
-    """What a batch of groups is made of.
+    """Shape of a batch of groups.
 
     Attributes:
-        column: Whose equal values make a group.
-        groups: P.
-        images: K.
-        counted: What one group counts in `data.batch_size`.
+        column: Column whose equal values make a group.
+        groups: Number of groups in a batch, P.
+        images: Number of images of a group, K.
+        counted: Number of samples of `data.batch_size` that one group takes.
     """
 
     column: str
@@ -34,7 +34,7 @@ class BatchShape:
 
 
 def batch_shape(config: RunConfig) -> BatchShape | None:
-    """The groups of a batch; None where an objective has no groups."""
+    """The groups of a batch; None where the objective has none."""
     groups = config.objective.needs.groups
     if groups is None:
         return None
@@ -47,10 +47,10 @@ def batch_shape(config: RunConfig) -> BatchShape | None:
 
 
 def few_classes(config: RunConfig, train: pd.DataFrame) -> Iterator[Conflict]:
-    """Positives of a column with few values.
+    """Warn about positives by a column with few values.
 
     Args:
-        config: Of the run.
+        config: The run's configuration.
         train: The catalogue's training rows.
     """
     shape = batch_shape(config)
@@ -68,10 +68,10 @@ def few_classes(config: RunConfig, train: pd.DataFrame) -> Iterator[Conflict]:
 
 
 def batch_conflicts(config: RunConfig, train: pd.DataFrame) -> Iterator[Conflict]:
-    """Groups with too few images, categories with too few groups, and too few groups altogether.
+    """Warn about groups with too few images, categories with too few groups, and too few groups in all.
 
     Args:
-        config: Of the run.
+        config: The run's configuration.
         train: The catalogue's training rows.
     """
     shape = batch_shape(config)

@@ -1,4 +1,4 @@
-"""Measures what an augmentation does to the colours that labels need."""
+"""Colour probe: how much of the colour information that labels need an augmentation destroys."""
 
 # Shapes: N images of side H, V views of each, S side of a picture, B histogram bins.
 
@@ -22,13 +22,13 @@ _SIDE = 48  # pixels of a side that are looked at
 
 @dataclass(frozen=True, kw_only=True)
 class ColourProbe:
-    """How well colours alone tell a label, 0 to 1 each.
+    """How well colours alone predict a label, as shares from 0 to 1.
 
     Attributes:
-        chance: Another image drawn at random has the same label.
-        originals: The nearest other original, by colour histogram, has the same label.
-        views: The original nearest to an augmented view, its own aside, has the same label.
-        changed: The label by histogram neighbour is another one for the view than for the original it was made from.
+        chance: Share of images where another one drawn at random has the same label.
+        originals: Share of images where the nearest other original, by colour histogram, has the same label.
+        views: Share of augmented views where the nearest original, its own aside, has the same label.
+        changed: Share of views whose histogram neighbour has another label than that of their original.
     """
 
     chance: float
@@ -38,12 +38,12 @@ class ColourProbe:
 
     @property
     def told(self) -> float:
-        """How far colours tell the label beyond chance: 0 not at all, 1 always."""
+        """How well colours predict the label beyond chance: 0 not at all, 1 always."""
         return (self.originals - self.chance) / (1 - self.chance) if self.chance < 1 else 0.0
 
     @property
     def lost(self) -> float:
-        """Share of what colours tell beyond chance that the views no longer tell."""
+        """Share of this prediction beyond chance that the augmented views lose."""
         told = self.originals - self.chance
         return (self.originals - self.views) / told if told > 0 else 0.0
 
@@ -56,10 +56,10 @@ def probe_colours(
     Args:
         images: N squares, (H, H, 3) RGB, as large as the transform wants them; best of different products, or the
             product would be recognised.
-        labels: Of each image.
-        transform: The augmentation.
-        views: V.
-        seed: Of the views.
+        labels: Label of each image.
+        transform: The augmentation to measure.
+        views: Number of views per image, V.
+        seed: Seed of the views.
 
     Raises:
         ValueError: for fewer than two images.

@@ -1,4 +1,4 @@
-"""One thing of a configuration that does not go well with a catalogue."""
+"""A warning about a setting that does not suit the catalogue."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -6,12 +6,12 @@ from typing import Any
 
 @dataclass(frozen=True, kw_only=True)
 class Conflict:
-    """Something that the user may not have meant.
+    """A warning about a setting that the user may not have meant.
 
     Attributes:
-        kind: What it is, in one word or two.
-        message: For a person: what was found, what follows, what to set.
-        figures: What was measured.
+        kind: Kind of the warning, in one or two words.
+        message: Text for the user: what was found, what follows, what to set.
+        figures: Name -> measured value, for JSON.
     """
 
     kind: str

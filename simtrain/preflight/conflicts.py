@@ -1,4 +1,4 @@
-"""What of a configuration will not go well with a catalogue, said before training rather than found after it."""
+"""All warnings before training: batches, validation, texts, colours, left and right."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -43,15 +43,15 @@ def conflict_warnings(
     validation: RetrievalTask | None,
     texts: CatalogTexts | None,
 ) -> list[Conflict]:
-    """Everything that is worth a word, most harmful first; a second or two of work.
+    """All warnings, most harmful first; a second or two of work.
 
     Args:
-        config: Of the run.
-        catalog: To train on.
-        images: From a catalogue row to its decoded picture, (H, W, 3) RGB.
-        preprocessing: The encoder's.
-        validation: What each epoch is scored on; None: nothing.
-        texts: Of the training images; None where the objective reads none.
+        config: The run's configuration.
+        catalog: Catalogue to train on.
+        images: Catalogue row -> (H, W, 3) uint8 RGB.
+        preprocessing: Preprocessing of the encoder.
+        validation: Retrieval task of validation; None: no validation.
+        texts: Texts of the training images; None where the objective uses none.
     """
     train = catalog.rows.iloc[catalog.rows_of(["train"])]
     return [

@@ -1,4 +1,4 @@
-"""A validation whose figures mean less than they seem to."""
+"""Warnings about the validation task: few queries, few answers, only one group."""
 
 # Shapes: N images of the task, Q queries, G gallery images.
 
@@ -20,12 +20,12 @@ _SEARCH_EVERYWHERE = "evaluation.gallery_splits=[train,val,test]"
 
 
 def judgement_conflicts(config: RunConfig, catalog: Catalog, task: RetrievalTask | None) -> Iterator[Conflict]:
-    """Too few queries, too few answers, or only one kind of them.
+    """Warn about too few queries, too few answers, or a single group of them.
 
     Args:
-        config: Of the run.
-        catalog: Whose task it is.
-        task: What each epoch is scored on; None: nothing.
+        config: The run's configuration.
+        catalog: Catalogue of the task.
+        task: Retrieval task of validation; None: no validation.
     """
     if task is None:
         return

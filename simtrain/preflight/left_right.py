@@ -1,4 +1,4 @@
-"""Values that differ only by which side they are of."""
+"""Pairs of column values that differ only by left and right."""
 
 import re
 from collections.abc import Iterable, Iterator

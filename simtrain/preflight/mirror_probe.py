@@ -1,4 +1,4 @@
-"""Measures whether an augmentation makes a left-hand picture of a right-hand one."""
+"""Mirror probe: how often an augmentation mirrors images."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -1,4 +1,4 @@
-"""Texts that will not teach what they seem to."""
+"""Warnings about texts: repeated texts in a batch, images without any."""
 
 from collections.abc import Iterator
 
@@ -14,12 +14,12 @@ _SHARE = 0.5  # of the training images, without a text
 
 
 def text_conflicts(config: RunConfig, texts: CatalogTexts | None, *, images: int) -> Iterator[Conflict]:
-    """Texts that repeat in a batch and count as wrong, and images without any.
+    """Warn about texts that repeat in a batch and count as wrong, and about images without any.
 
     Args:
-        config: Of the run.
-        texts: Of the training images; None where the objective reads none.
-        images: How many training images there are.
+        config: The run's configuration.
+        texts: Texts of the training images; None where the objective uses none.
+        images: Number of training images.
     """
     settings = config.texts
     if settings is None or texts is None:

@@ -3,7 +3,7 @@
 import re
 import sys
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from simtrain.errors import SimtrainError
 
@@ -92,18 +92,3 @@ def _lines(items: Iterable[Item], total: int, description: str, /) -> Iterable[I
         if time.monotonic() - told > 10:
             told = time.monotonic()
             say_aside(f"{description}: {done}/{total}")
-
-
-def print_table(columns: list[tuple[str, Any]], rows: Iterable[Iterable[str]]) -> None:
-    """Columns of a name and a side that their cells lean to, and rows of plain texts."""
-    from rich.box import SIMPLE_HEAD
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for name, justify in columns:
-        table.add_column(name, justify=justify, overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(cell) for cell in row))  # brackets in a name are no markup
-    Console(width=None if sys.stdout.isatty() else 120, soft_wrap=False).print(table)

@@ -1,16 +1,12 @@
 """`simtrain interpolate`: arguments and output."""
 
-from math import isnan
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
 from simtrain.cli.arguments import SetOption, check_json_folder, open_named_run, shown
-from simtrain.cli.console import print_table, progress, say
-
-if TYPE_CHECKING:
-    from simtrain.interpolation.result import Interpolation
+from simtrain.cli.console import progress, say
 
 
 def interpolate(
@@ -40,85 +36,10 @@ def interpolate(
     found = run_interpolate(
         opened, bound=bound, steps=steps, metric=metric, text_metric=text_metric, progress=progress()
     )
-    print_interpolation(found)
+    say(str(found))
     if json_file is not None:
         write_json(json_file, found.to_dict())
         say(f"written: {json_file}")
     say(f"picture: {found.picture}")
     say(f"from now on evaluate, export and init_from take alpha {found.alpha:g} of this run unless --alpha is given")
     say(f"next: simtrain evaluate {shown(opened.folder)}")
-
-
-def print_interpolation(found: "Interpolation") -> None:
-    """A line for each mix with its image and text figure in percent, then the chosen one and how sure it is."""
-    words = f", texts: {found.words}" if found.words else ""
-    say(
-        f"{found.run_folder.name}, split val: {found.queries} queries{words}; alpha 0 is what the run began with, "
-        "alpha 1 what it has come to"
-    )
-    say(found.images)
-    if found.norms:
-        say(
-            f"BatchNorm learned in this run: between 0 and 1 its statistics ({found.norms} layers) were estimated on "
-            f"{found.sample} training images"
-        )
-    columns: list[tuple[str, Any]] = [("alpha", "right"), (f"{found.metric} %", "right"), ("gain", "right")]
-    if found.text_metric is not None:
-        columns += [(f"{found.text_metric} %", "right"), ("loss", "right")]
-    print_table([*columns, ("", "left")], _rows(found))
-    say(_choice(found))
-    for remark in _remarks(found):
-        say(remark)
-
-
-def _rows(found: "Interpolation") -> list[list[str]]:
-    from simtrain.interpolation.result import is_within
-
-    rows = []
-    for place, (mix, point) in enumerate(zip(found.mixes, found.points(), strict=True)):
-        cells = [f"{mix.alpha:g}", f"{100 * mix.image[found.metric].mean:.1f}", _signed(point.gain)]
-        if found.text_metric is not None and point.loss is not None:
-            cells += [f"{100 * mix.text[found.text_metric].mean:.1f}", _signed(point.loss)]
-        verdict = "" if is_within(point, bound=found.bound) else "loses too much"
-        rows.append([*cells, "chosen" if place == found.chosen else verdict])
-    return rows
-
-
-def _choice(found: "Interpolation") -> str:
-    if found.chosen == 0:
-        within = "" if found.loss is None else f" and loses no more than {_points(found.bound)} of {found.text_metric}"
-        return f"chosen: alpha 0: no mix has a higher {found.metric} than the start{within}"
-    gain, loss = found.gain, found.loss
-    line = f"chosen: alpha {found.alpha:g}: {found.metric} {_change(gain.mean, gain.low, gain.high, found.confidence)}"
-    if loss is None:
-        return line
-    return f"{line}, {found.text_metric} {_change(-loss.mean, -loss.high, -loss.low, found.confidence)}"
-
-
-def _remarks(found: "Interpolation") -> list[str]:
-    if found.loss is None:
-        return [f"texts have no say: {found.no_texts}"]
-    one = 100 / found.text_queries
-    if one > found.bound:
-        return [
-            f"{found.text_metric} is a mean over {found.text_queries} queries, one of which is "
-            f"{_points(round(one, 1))}: too coarse for a loss of {_points(found.bound)}"
-        ]
-    if not isnan(found.loss.high) and 100 * found.loss.high > found.bound:
-        return [f"on other images {found.text_metric} may lose more than {_points(found.bound)}: so says the interval"]
-    return []
-
-
-def _change(mean: float, low: float, high: float, confidence: float) -> str:
-    change = f"{_signed(100 * mean)} points"
-    if isnan(low):
-        return f"{change} (of one product only: no interval)"
-    return f"{change} ({100 * confidence:.0f} % interval {_signed(100 * low)} to {_signed(100 * high)})"
-
-
-def _signed(points: float) -> str:
-    return f"{round(points, 1) + 0.0:+.1f}"  # no minus before a zero
-
-
-def _points(count: float) -> str:
-    return f"{count:g} point" if count == 1 else f"{count:g} points"

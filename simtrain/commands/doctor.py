@@ -14,11 +14,20 @@ import torch
 from simtrain.data.datasets import worker_count
 from simtrain.launch.ddp_equivalence import GRADIENT_BOUND, LOSS_BOUND, Comparison, compare_processes
 from simtrain.runs.run import environment
+from simtrain.tables import Alignment, text_table
 from simtrain.training.devices import chosen_precision, device_count
 from simtrain.training.tracking.wandb import has_credentials
 
 _LITTLE_SHARED_MEMORY = 2**30  # bytes; batches of loading processes lie there
 _LITTLE_DISK = 5 * 2**30  # bytes; a few checkpoints and an image store
+_MARKS = {"good": "", "note": "note: ", "bad": "error: "}
+_COLUMNS: list[tuple[str, Alignment]] = [
+    ("objective", "left"),
+    ("loss", "right"),
+    ("gradient", "right"),
+    ("metrics", "left"),
+    ("verdict", "left"),
+]
 _EXTRAS = {"timm": "timm", "export": "onnxruntime", "lora": "peft", "tensorboard": "tensorboard", "milvus": "pymilvus"}
 
 
@@ -56,6 +65,24 @@ class Diagnosis:
         """Whether nothing is bad and all objectives are equal."""
         return all(found.state != "bad" for found in self.findings) and all(found.equal for found in self.comparisons)
 
+    def __str__(self) -> str:
+        """The machine, one line each, and the comparison of several processes with one."""
+        lines = [f"{finding.name}: {_MARKS[finding.state]}{finding.told}" for finding in self.findings]
+        if self.processes == 1:
+            return "\n".join([*lines, "one process here; compare several with one: simtrain doctor --devices 2"])
+        rows = [
+            [
+                case.name,
+                f"{case.loss:.1e}",
+                f"{case.gradient:.1e}",
+                "same" if case.metrics else "differ",
+                "equal" if case.equal else "DIFFERENT",
+            ]
+            for case in self.comparisons
+        ]
+        bounds = f"loss within {LOSS_BOUND:.0e}, gradient within {GRADIENT_BOUND:.0e} of its length, metrics the same"
+        return "\n".join([*lines, f"{self.processes} processes against one ({bounds}):", text_table(_COLUMNS, rows)])
+
 
 def doctor(*, devices: int | None, accelerator: str, folder: Path, timeout: int) -> Diagnosis:
     """Look at the machine, and compare several processes with one.
@@ -82,11 +109,6 @@ def doctor(*, devices: int | None, accelerator: str, folder: Path, timeout: int)
     ]
     comparisons = compare_processes(count, accelerator=accelerator, timeout=timeout) if count > 1 else []
     return Diagnosis(findings=findings, processes=count, comparisons=comparisons)
-
-
-def bounds() -> str:
-    """What equal means."""
-    return f"loss within {LOSS_BOUND:.0e}, gradient within {GRADIENT_BOUND:.0e} of its length, metrics the same"
 
 
 def _versions() -> Finding:

@@ -13,6 +13,7 @@ from simtrain.errors import SimtrainError
 from simtrain.evaluation.plots import NeighbourTile, QueryStrip, check_plot_path, neighbour_strip
 from simtrain.serving.bundle import Bundle, PromisedPrecision
 from simtrain.serving.searcher import Neighbour, Searcher
+from simtrain.tables import Alignment, text_table
 
 _WHITE = 255
 
@@ -53,6 +54,27 @@ class SearchResult:
             "thresholds": [] if self.by_text else [asdict(promised) for promised in self.promises],
             "neighbours": [_plain(found) for found in self.neighbours],
         }
+
+    def __str__(self) -> str:
+        """One line per neighbour, nearest first, with the share of right results that so similar ones have."""
+        promised = bool(self.promises) and not self.by_text
+        columns: list[tuple[str, Alignment]] = [("rank", "right"), ("similarity", "right")]
+        columns += [("precision", "right")] if promised else []
+        rows = []
+        for found in self.neighbours:
+            share = [f">= {found.precision:g}" if found.precision is not None else ""] if promised else []
+            what = found.caption or found.label or ""
+            rows.append([str(found.rank), f"{found.similarity:.3f}", *share, found.id, what])
+        table = text_table([*columns, ("id", "left"), ("what", "left")], rows)
+        if promised:
+            same = " + ".join(self.relevance)
+            levels = ", ".join(f"{each.precision:g} from {each.similarity:.3f}" for each in reversed(self.promises))
+            return (
+                f"{table}\nprecision: share of results at least so similar that have the same {same}, on val: {levels}"
+            )
+        if self.promises:
+            return f"{table}\nprecision is told of image queries only; a text's similarities are others"
+        return table
 
 
 def _plain(found: Neighbour) -> dict[str, Any]:

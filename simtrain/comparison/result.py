@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any, Literal
 
+from simtrain.comparison.summary import report_lines
 from simtrain.comparison.verdict import Verdict
 from simtrain.evaluation.breakdown import CategoryFigures, ConfusedPair
 from simtrain.evaluation.geometry import Geometry
@@ -253,6 +254,9 @@ class ComparisonReport:
             f"better than {self.baselines[relevance]} too: --baseline {better[0]} judges the others against it."
             for relevance, better in names.items()
         ]
+
+    def __str__(self) -> str:
+        return "\n".join(report_lines(self))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON; what cannot be told is null. The pictures are for the page alone."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from simtrain.evaluation.statistics import Interval
 from simtrain.interpolation.plot import TradeOffPoint
+from simtrain.interpolation.summary import result_lines
 from simtrain.runs.interpolation_record import PICTURE_FILE
 
 _ROUNDING = 1e-9
@@ -82,6 +83,13 @@ class Interpolation:
     def points(self) -> list[TradeOffPoint]:
         """Gains and losses of all mixes against alpha 0."""
         return tradeoff(self.mixes, metric=self.metric, text_metric=self.text_metric)
+
+    def within_bound(self, point: TradeOffPoint) -> bool:
+        """Whether a mix loses no more of the texts than the bound allows."""
+        return is_within(point, bound=self.bound)
+
+    def __str__(self) -> str:
+        return "\n".join(result_lines(self))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON; figures are 0..1, and the end of an interval that cannot be told is null."""

@@ -15,7 +15,6 @@ from simtrain.builders import start_encoder
 from simtrain.catalog.progress import silent
 from simtrain.catalog.store.reader import open_images
 from simtrain.catalog.table import Catalog
-from simtrain.cli.evaluate import print_evaluation
 from simtrain.commands.evaluate import EvaluationReport, evaluate
 from simtrain.commands.fit import fit
 from simtrain.config import RunConfig
@@ -79,7 +78,7 @@ def test_a_run_is_compared_with_its_start(trained: Run, catalog: Catalog, capsys
     first, last = (of.text_to_image.metrics["recall_at_5"].mean for of in (untouched.captions, report.text.captions))
     assert report.kept.start["captions"][name] == pytest.approx(first)
     assert report.kept.lost["captions"][name].mean == pytest.approx(first - last)
-    print_evaluation(report)
+    print(report)
     expected = f"{name} of captions: {100 * first:.1f} at the start, {100 * (last - first):+.1f} points since ("
     assert expected in capsys.readouterr().out
 
@@ -112,7 +111,7 @@ def test_a_text_model_that_no_longer_fits_is_warned_of(
     config: RunConfig, capsys: pytest.CaptureFixture[str], cosine: float, text_model: str | None, warned: bool
 ) -> None:
     kept = Kept(images=24, mean=cosine, low=cosine, lowest=cosine, start={}, lost={}, confidence=0.95)
-    print_evaluation(report_of(config, kept, text_model=text_model))
+    print(report_of(config, kept, text_model=text_model))
     lines = capsys.readouterr().out.splitlines()
     assert (
         f"against the start of the run: cosine of 24 images {cosine:.3f} on average, 5 % of them below {cosine:.3f}, "

@@ -15,7 +15,6 @@ from simtrain.builders import build_encoder, build_text_validation, build_valida
 from simtrain.catalog.progress import silent
 from simtrain.catalog.store.reader import open_images
 from simtrain.catalog.table import Catalog, write_catalog
-from simtrain.cli.evaluate import print_evaluation
 from simtrain.commands.evaluate import EvaluationReport, evaluate
 from simtrain.config import RunConfig
 from simtrain.encoders.base import Encoder
@@ -125,7 +124,7 @@ def test_a_column_without_values_is_skipped_and_told(
     assert report.text is not None
     assert report.text.captions is None
     assert report.text.labels is not None
-    print_evaluation(report)
+    print(report)
     screen = capsys.readouterr().out
     assert "\ncaptions: no image has a value of caption\n" in screen
     assert "classes   text_to_image_map_at_r " in screen
@@ -178,7 +177,7 @@ def test_long_and_missing_captions_are_counted(
     make_config: MakeConfig, model: Path, catalog: Catalog, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shop = with_captions(catalog, tmp_path / "shop", ["a red mug", "mug " * 100, None])
-    print_evaluation(zero_shot(clip_config(make_config, model, catalog=shop)))
+    print(zero_shot(clip_config(make_config, model, catalog=shop)))
     without = catalog.rows_of(["test"]) % 3 == 2
     screen = capsys.readouterr().out.splitlines()
     assert "captions: 1 texts are longer than the 77 tokens that the encoder reads; their ends do not count" in screen

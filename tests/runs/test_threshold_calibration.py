@@ -16,7 +16,6 @@ from torch.nn.functional import normalize
 from simtrain import cli
 from simtrain.catalog.progress import silent
 from simtrain.catalog.table import Catalog
-from simtrain.cli.search import print_neighbours
 from simtrain.commands.export import export
 from simtrain.commands.fit import fit
 from simtrain.commands.search import search
@@ -108,7 +107,7 @@ def test_search_shows_what_is_similar_enough(
     plain = found.to_dict()
     assert plain["thresholds"] == [{"precision": 0.3, "similarity": promised.similarity, "pairs": promised.pairs}]
     assert [one["precision"] for one in plain["neighbours"]] == [one.precision for one in found.neighbours]
-    print_neighbours(found)
+    print(found)
     lines = capsys.readouterr().out.splitlines()
     assert lines[1].split() == ["rank", "similarity", "precision", "id", "what"]
     assert sum(">= 0.3" in line for line in lines) == sum(similar_enough)
@@ -123,7 +122,7 @@ def test_a_text_is_promised_nothing(bundle: Path, capsys: pytest.CaptureFixture[
     found = search(bundle, image=Bundle.open(bundle).image_path(0), text=None, k=2, plot=None)
     asked = replace(found, by_text=True, neighbours=[replace(one, precision=None) for one in found.neighbours])
     assert asked.to_dict()["thresholds"] == []
-    print_neighbours(asked)
+    print(asked)
     lines = capsys.readouterr().out.splitlines()
     assert lines[1].split() == ["rank", "similarity", "id", "what"]
     assert lines[-1] == "precision is told of image queries only; a text's similarities are others"

@@ -1,0 +1,73 @@
+"""The figures of an encoder on a split, with what they belong to."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from simtrain.builders.weights_file import FoundWeights
+from simtrain.evaluation.drift import Kept
+from simtrain.evaluation.protocol import Evaluation
+from simtrain.evaluation.text_figures import TextEvaluation
+from simtrain.runs.evaluation_text import report_lines
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationReport:
+    """The figures and what they belong to.
+
+    Attributes:
+        name: The run's, or `zero-shot`.
+        split: The evaluated one.
+        relevance: Columns that tell what is relevant.
+        encoder: Configuration of the encoder.
+        alpha: Share of the run's tuned weights, 1: they alone; None for an encoder as it comes.
+        data: Fingerprint of the catalogue.
+        images: Where its pictures were read from.
+        evaluation: The figures of images that search images.
+        text: Those of texts that search images and images that search texts; None where nothing reads texts, or there
+            are none.
+        kept: How near a `clip` has stayed to the start of its run; None for what has no such start.
+        unjudged: For the user: what of this could not be judged.
+        weights: The weights file of an encoder as it comes; None: a run's, or weights that are in no file.
+        test_readings: How often the run's test figures have been read, this time included; None: these are of another
+            split, or of no run.
+    """
+
+    name: str
+    split: str
+    relevance: list[str]
+    encoder: dict[str, Any]
+    alpha: float | None
+    data: dict[str, Any]
+    images: str
+    evaluation: Evaluation
+    text: TextEvaluation | None
+    kept: Kept | None
+    unjudged: list[str]
+    weights: FoundWeights | None
+    test_readings: int | None
+
+    def outgrown(self) -> str | None:
+        """Why a text model that was made for the start no longer fits the images; None: there is none, or it fits."""
+        if self.kept is None or self.encoder.get("text_model") is None:
+            return None
+        return self.kept.why_left()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {
+            "name": self.name,
+            "split": self.split,
+            "relevance": self.relevance,
+            "encoder": self.encoder,
+            "encoder_weights": None if self.weights is None else self.weights.to_dict(),
+            "alpha": self.alpha,
+            "data": self.data,
+            "images": self.images,
+            "test_readings": self.test_readings,
+            **self.evaluation.to_dict(),
+            "text": None if self.text is None else self.text.to_dict(),
+            "kept": None if self.kept is None else self.kept.to_dict(),
+        }
+
+    def __str__(self) -> str:
+        return "\n".join(report_lines(self))

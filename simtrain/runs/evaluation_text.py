@@ -1,0 +1,108 @@
+"""The figures of an evaluation as lines of text."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from math import isnan
+from typing import TYPE_CHECKING
+
+from simtrain.evaluation.drift import GUARDED, Kept
+from simtrain.evaluation.statistics import Interval
+from simtrain.evaluation.text_figures import TextEvaluation, WordFigures
+from simtrain.evaluation.text_task import SCORED, SHOWN_AS
+from simtrain.tables import Alignment, text_table
+
+if TYPE_CHECKING:
+    from simtrain.runs.evaluation_report import EvaluationReport
+
+
+def report_lines(report: "EvaluationReport") -> Iterator[str]:
+    """Each metric with its interval, in percent: of images, then of texts; then how near a run is to its start."""
+    found = report.evaluation
+    yield (
+        f"{report.name}, split {report.split}: {found.queries} queries among {found.gallery} images, "
+        f"relevant = same {' + '.join(report.relevance)}"
+    )
+    yield report.images
+    yield from [] if report.weights is None else report.weights.lines()
+    yield metric_table(found.metrics, confidence=found.confidence)
+    if found.lone_queries:
+        yield f"{found.lone_queries} queries had nothing to find and were left out"
+    if found.copied_queries:
+        yield f"{found.copied_queries} queries have an exact copy of themselves in the gallery; copies take no part"
+    if report.test_readings is not None and report.test_readings > 1:
+        yield f"the test figures of this run have been read {report.test_readings} times; choose nothing by them"
+    if report.text is not None:
+        yield from _text_lines(report.text)
+    yield from report.unjudged
+    if report.kept is not None:
+        yield from _drift_lines(report.kept)
+    outgrown = report.outgrown()
+    if outgrown is not None:
+        yield (
+            f"warning: encoder.text_model was made for the start, which the images have left ({outgrown}); find a "
+            "smaller alpha with simtrain interpolate, or train with a larger objective.keep.distillation"
+        )
+
+
+def metric_table(metrics: Mapping[str, Interval], *, confidence: float) -> str:
+    """A row for each metric: name, mean in percent, interval in percent."""
+    rows = [[name, f"{100 * metric.mean:.1f}", _interval(metric)] for name, metric in metrics.items()]
+    columns: Sequence[tuple[str, Alignment]]
+    columns = [("metric", "left"), ("%", "right"), (f"{100 * confidence:.0f} % interval", "right")]
+    return text_table(columns, rows)
+
+
+def _text_lines(found: TextEvaluation) -> Iterator[str]:
+    judged = {"captions": found.captions, "classes": found.labels}
+    there = {name: figures for name, figures in judged.items() if figures is not None}
+    rows = []
+    for name, figures in there.items():
+        told = figures.text_to_image
+        written = ", ".join(f"'{template}'" for template in figures.templates)
+        yield f"{name}: {told.queries} among {told.gallery} images, as {written}"
+        rows += [
+            [name if place == 0 else "", metric, f"{100 * of.mean:.1f}", _interval(of)]
+            for place, (metric, of) in enumerate(_text_metrics(figures).items())
+        ]
+    level = f"{100 * found.confidence:.0f} % interval"
+    yield text_table([("texts", "left"), ("metric", "left"), ("%", "right"), (level, "right")], rows)
+    for name, figures in there.items():
+        if figures.truncated:
+            yield (
+                f"{name}: {figures.truncated} texts are longer than the {found.longest_text} tokens that the encoder "
+                "reads; their ends do not count"
+            )
+        without = figures.image_to_text.lone_queries
+        if without:
+            yield f"{name}: {without} images have none, and are wrong wherever they are found"
+
+
+def _text_metrics(figures: WordFigures) -> dict[str, Interval]:
+    directions = {"text_to_image": figures.text_to_image, "image_to_text": figures.image_to_text}
+    found = {
+        f"{direction}_{name}": directions[direction].metrics[name]
+        for direction, names in SCORED.items()
+        for name in names
+    }
+    return found | {f"zero_shot_{name}": metric for name, metric in figures.zero_shot.items()}
+
+
+def _drift_lines(kept: Kept) -> Iterator[str]:
+    yield (
+        f"against the start of the run: cosine of {kept.images} images {kept.mean:.3f} on average, 5 % of them below "
+        f"{kept.low:.3f}, the lowest {kept.lowest:.3f}"
+    )
+    for words, of_words in kept.lost.items():
+        lost, before = of_words[GUARDED], kept.start[words][GUARDED]
+        sure = "one product only" if isnan(lost.low) else f"{_signed(-lost.high)} to {_signed(-lost.low)}"
+        yield (
+            f"{GUARDED} of {SHOWN_AS[words]}: {100 * before:.1f} at the start, {_signed(-lost.mean)} points since "
+            f"({100 * kept.confidence:.0f} % interval {sure})"
+        )
+
+
+def _signed(share: float) -> str:
+    return f"{round(100 * share, 1) + 0.0:+.1f}"  # no minus before a zero
+
+
+def _interval(metric: Interval) -> str:
+    return "one product only" if isnan(metric.low) else f"{100 * metric.low:.1f} to {100 * metric.high:.1f}"

@@ -1,4 +1,4 @@
-"""The end of a comparison: baselines, verdicts, and the report."""
+"""Assembly of a comparison's result: baselines, verdicts, report data."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ def report_of(
     resolvable_words: list[str],
     test_readings: dict[str, int],
 ) -> ComparisonReport:
-    """Everything that was found, with verdicts and pictures.
+    """All results of a comparison, with verdicts and pictures.
 
     Args:
-        question: That was asked.
-        entries: Who answered.
-        unavailable: Who could not be had.
-        catalog: The whole.
-        images: Where its pictures were read from.
-        resolvable: As `ComparisonReport` has it.
-        resolvable_words: Likewise.
-        test_readings: Likewise.
+        question: Protocol of the comparison.
+        entries: Scored encoders.
+        unavailable: Encoders that could not be loaded.
+        catalog: The whole catalogue, with its own splits.
+        images: Where its images were read from, as a phrase.
+        resolvable: Smallest detectable differences, as in `ComparisonReport`.
+        resolvable_words: The same in sentences, as in `ComparisonReport`.
+        test_readings: Number of test evaluations of each run, as in `ComparisonReport`.
     """
     config, parts = question.config, question.parts
     chosen = {relevance: _baseline(config, entries, relevance) for relevance in question.relevance}
@@ -134,7 +134,7 @@ def _with_verdicts(entry: Entry, verdicts: dict[tuple[str, str], Verdict]) -> En
 
 
 def _judged_by(entries: Sequence[Entry], baseline: Entry) -> Entry:
-    """The best run on val, or the baseline without runs."""
+    """The best run on val, or without runs the baseline."""
     runs = [entry for entry in entries if entry.figures.kind == "run"]
     return max(runs, key=lambda entry: next(iter(entry.validation.values()), 0.0)) if runs else baseline
 

@@ -1,4 +1,4 @@
-"""Who takes part in a comparison: encoders as they come, what runs began with, and what they have become."""
+"""Encoders to compare: off-the-shelf, initial and fine-tuned."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ _OF_ONE_TRAINING = (
 
 @dataclass(frozen=True, kw_only=True)
 class Member:
-    """One set of weights of a contender.
+    """One set of weights of a candidate: one seed and fold.
 
     Attributes:
-        fold: Whose test split it may be judged on; None: any.
-        build: Gives the encoder.
-        details: Gives, once the encoder could be built, what is recorded of it.
+        fold: Number of the fold whose test split it may be evaluated on; None: any.
+        build: Builds the encoder.
+        details: Returns its record for JSON, once the encoder has been built.
     """
 
     fold: int | None
@@ -53,11 +53,11 @@ class Contender:
     """An encoder of a comparison.
 
     Attributes:
-        name: Unique.
-        kind: What it is.
-        words: The same for a person.
-        required: Whether the comparison ends if it cannot be had.
-        seeds: For each training repeated with another seed, its members: one for each fold, or one for all.
+        name: Unique name.
+        kind: Off-the-shelf, initial or fine-tuned encoder.
+        words: Description of the encoder for people.
+        required: Whether the comparison fails if it cannot be loaded.
+        seeds: For each seed that the training was repeated with, its members: one for each fold, or one for all.
     """
 
     name: str
@@ -67,7 +67,7 @@ class Contender:
     seeds: tuple[tuple[Member, ...], ...]
 
     def details(self) -> dict[str, Any]:
-        """For the record."""
+        """Its record for JSON."""
         members = [member.details() for members in self.seeds for member in members]
         return members[0] if len(members) == 1 else {"trainings": members}
 
@@ -80,7 +80,7 @@ class _Training:
 
 
 def contenders(config: CompareConfig, runs: Sequence[Run]) -> list[Contender]:
-    """Encoders as they come, then starts of runs, then runs; no weights are read yet.
+    """Off-the-shelf encoders, then the initial encoders of runs, then the runs; no weights are read yet.
 
     Raises:
         ConfigError: for a name that is none.
@@ -96,7 +96,7 @@ def contenders(config: CompareConfig, runs: Sequence[Run]) -> list[Contender]:
 
 
 def folds_of(runs: Sequence[Run]) -> tuple[int, ...]:
-    """The folds that runs are of, ascending; empty: the catalogue's own splits.
+    """Numbers of the folds that runs were trained on, ascending; empty: the catalogue's own splits.
 
     Raises:
         CheckpointError: if some runs are of folds and others are not.

@@ -1,4 +1,4 @@
-"""Embeddings of a catalogue's images, kept so that the next comparison has them at once."""
+"""Embedding cache on disk, reused by later comparisons of the same catalogue."""
 
 # Shapes: N images, D dimensions of an embedding.
 
@@ -24,12 +24,12 @@ from torch import Tensor
 from simtrain.encoders.base import Encoder
 
 FOLDER = "embeddings"
-"""Below the catalogue's."""
+"""Folder of the cache within the catalogue's folder."""
 _OWN_NAME = re.compile(r"[0-9a-f]{12}-[0-9a-f]{24}\.safetensors")
 _SETTINGS = ("space", "bins")
-"""Of encoders without weights, which their modules do not show."""
+"""Settings of encoders without weights, which are part of the fingerprint."""
 _LEAST_TIMED = 64
-"""Images without which the time that they took says little."""
+"""Smallest number of images whose time is reported."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -37,11 +37,11 @@ class Embedded:
     """Embeddings of some images by one encoder.
 
     Attributes:
-        rows: (N,) of the catalogue, ascending.
-        vectors: (N, D) float32 of unit length.
-        seconds: That the timed images took to be read, prepared and embedded.
-        images: Timed; N or fewer.
-        device: That they were embedded on.
+        rows: (N,) catalogue rows, ascending.
+        vectors: (N, D) float32 embeddings of unit length.
+        seconds: Seconds that reading, preprocessing and embedding the timed images took.
+        images: Number of images timed, N or fewer.
+        device: Device that they were embedded on.
     """
 
     rows: NDArray[np.int64]
@@ -52,11 +52,11 @@ class Embedded:
 
     @property
     def seconds_per_thousand(self) -> float | None:
-        """None where too few images were timed."""
+        """Seconds per 1,000 images; None where too few images were timed."""
         return 1000 * self.seconds / self.images if self.images >= _LEAST_TIMED else None
 
     def of(self, rows: NDArray[np.int64]) -> Tensor:
-        """The vectors of these rows, in their order.
+        """Embeddings of these rows, in their order.
 
         Raises:
             KeyError: for a row that is not among them.
@@ -73,7 +73,7 @@ class EmbeddingCache:
     What is in it is of one catalogue: files of what the catalogue was before are removed.
 
     Args:
-        folder: Made if it is not there; where it cannot be written, it is read, and a temporary one is written.
+        folder: Folder of the cache, made if it is missing; where it is read-only, new files go to a temporary folder.
         data: Fingerprint of the catalogue.
     """
 
@@ -97,7 +97,7 @@ class EmbeddingCache:
 
     @property
     def lasts(self) -> bool:
-        """Whether what is kept is still there for the next command."""
+        """Whether the cache remains for later commands; False for a temporary folder."""
         return self._temporary is None
 
     def get(
@@ -108,13 +108,13 @@ class EmbeddingCache:
         *,
         device: str,
     ) -> Embedded:
-        """The embeddings of these rows by an encoder, of which only those are made that are not there yet.
+        """Embeddings of these rows by an encoder; only those missing in the cache are computed.
 
         Args:
-            fingerprint: Of the encoder and its images.
-            rows: (N,) of the catalogue, ascending.
-            embed: Rows -> their vectors.
-            device: That `embed` runs on.
+            fingerprint: Fingerprint of the encoder and its images.
+            rows: (N,) catalogue rows, ascending.
+            embed: Computes the (n, D) embeddings of (n,) rows.
+            device: Device that `embed` runs on.
         """
         kept = self._read(fingerprint)
         missing = rows if kept is None else np.setdiff1d(rows, kept.rows)
@@ -139,7 +139,7 @@ class EmbeddingCache:
         return f"{self._data}-{fingerprint[:24]}.safetensors"
 
     def _read(self, fingerprint: str) -> Embedded | None:
-        """What is kept; None where there is nothing, or nothing that can be read."""
+        """The cached embeddings; None where there are none, or the file cannot be read."""
         if fingerprint in self._unwritten:
             return self._unwritten[fingerprint]
         for folder in (self._folder, self._kept):
@@ -173,11 +173,11 @@ class EmbeddingCache:
 
 
 def encoder_fingerprint(encoder: Encoder, *, images: str) -> str:
-    """What an encoder's embeddings depend on: its class, its preprocessing, its weights, and how pictures are read.
+    """Fingerprint of everything that embeddings depend on: class, preprocessing, weights, and source of the images.
 
     Args:
-        encoder: With its weights.
-        images: Where its pictures come from, as a user is told.
+        encoder: Encoder with its weights.
+        images: Where its images are read from, as a phrase.
     """
     about = {
         "network": f"{type(encoder).__name__} {encoder}",
@@ -194,7 +194,7 @@ def encoder_fingerprint(encoder: Encoder, *, images: str) -> str:
 
 
 def variant_fingerprint(fingerprint: str, variant: str) -> str:
-    """The same for changed copies of the pictures."""
+    """Fingerprint for altered copies of the images."""
     return hashlib.sha256(f"{fingerprint} {variant}".encode()).hexdigest()
 
 

@@ -1,4 +1,4 @@
-"""Embeddings of the images that a comparison needs, by whichever encoder."""
+"""Embeddings for a comparison, computed or read from the cache."""
 
 # Shapes: N images, D dimensions.
 
@@ -26,19 +26,19 @@ from simtrain.data.robustness import QueryVariant
 from simtrain.encoders.base import Encoder
 
 SMALLEST = 1
-"""Pixels asked of pictures that are changed: as the store has them, the same for every encoder."""
+"""Smallest side in pixels asked of images to alter: as the store has them, the same for every encoder."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class EmbeddedMember:
-    """A member of a contender whose embeddings are in the cache.
+    """A member of a candidate with its embeddings.
 
     Attributes:
-        member: It.
-        encoder: With its weights; for texts, and for changed pictures.
-        fingerprint: Of encoder and images.
-        told: Where the pictures were read from.
-        embedded: Of every row that its parts need.
+        member: The member.
+        encoder: Its encoder with weights, for texts and for altered images.
+        fingerprint: Fingerprint of encoder and images.
+        told: Where the images were read from, as a phrase.
+        embedded: Embeddings of every row that its folds need.
     """
 
     member: Member
@@ -53,10 +53,10 @@ class Embedder:
     """Embeds images of one catalogue.
 
     Attributes:
-        config: Batches and processes.
-        catalog: The whole.
-        cache: Where embeddings are kept.
-        device: That encoders run on.
+        config: Batch size and loading processes.
+        catalog: The whole catalogue.
+        cache: Cache of embeddings.
+        device: Device that encoders run on.
         progress: Shows how many batches are embedded.
     """
 
@@ -69,22 +69,22 @@ class Embedder:
 
     @property
     def device_words(self) -> str:
-        """For a person."""
+        """Description of the device for people."""
         if self.device.type == "cuda":
             return torch.cuda.get_device_name(self.device)
         return f"CPU, {torch.get_num_threads()} threads"
 
     def images(self, smallest: int) -> OpenedImages:
-        """The pictures, for an encoder's input of so many pixels."""
+        """Reader of the images, for an encoder's input of so many pixels."""
         if smallest not in self._opened:
             self._opened[smallest] = open_images(self.catalog, smallest=smallest)
         return self._opened[smallest]
 
     def embed(self, member: Member, rows: NDArray[np.int64]) -> EmbeddedMember:
-        """The embeddings of these rows, (N,) ascending, by a member.
+        """Embeddings of (N,) ascending rows by a member.
 
         Raises:
-            SimtrainError: if the encoder cannot be had, or an image cannot be read.
+            SimtrainError: if the encoder cannot be loaded, or an image cannot be read.
         """
         encoder = member.build().eval()
         images = self.images(encoder.preprocessing.image_size)
@@ -95,7 +95,7 @@ class Embedder:
         )
 
     def again(self, member: Member, fingerprint: str, rows: NDArray[np.int64]) -> Embedded:
-        """Embeddings that were made before; the encoder is built only if they are no longer kept."""
+        """Embeddings that were computed before; the encoder is built only if the cache has lost them."""
 
         def embed(missing: NDArray[np.int64]) -> Tensor:
             return self.embed(member, missing).embedded.vectors
@@ -105,7 +105,7 @@ class Embedder:
     def embed_varied(
         self, of: EmbeddedMember, varied: Sequence[tuple[QueryVariant, NDArray[np.int64]]]
     ) -> list[VariedQueries]:
-        """Changed copies of pictures by the same encoder, of the pictures that were looked at to choose the rows."""
+        """Embeddings of altered copies of images by the same encoder."""
         images = self.images(SMALLEST)
         found = []
         for variant, rows in varied:

@@ -1,4 +1,4 @@
-"""From the scores of an encoder to the figures that a comparison shows of it."""
+"""Metrics of one encoder with intervals, by relevance and by category."""
 
 # Shapes: S scored queries, C catalogue rows, Q queries of a task.
 
@@ -28,20 +28,20 @@ from simtrain.evaluation.statistics import Interval, cluster_bootstrap_intervals
 SHOWN = (
     "recall_at_1", "recall_at_5", "recall_at_10", "precision_at_5", "precision_at_10", "r_precision", "map_at_r", "mrr",
 )  # fmt: skip
-"""Metrics of a comparison, by each idea of relevance."""
+"""Metrics of a comparison, for each definition of relevance."""
 _OF_CATEGORIES = ("recall_at_1", "map_at_r")
 _MOST_CONFUSED = 15
 
 
 @dataclass(frozen=True, kw_only=True)
 class Bootstrap:
-    """How intervals are drawn.
+    """Settings of the bootstrap.
 
     Attributes:
-        draws: Of each; >= 1.
-        confidence: Between 0 and 1.
-        seed: >= 0.
-        least_products: Without so many a category gets no interval.
+        draws: Number of draws of each interval; >= 1.
+        confidence: Level of the intervals, between 0 and 1.
+        seed: Seed of the draws; >= 0.
+        least_products: Smallest number of products of a category that gets an interval.
     """
 
     draws: int
@@ -50,7 +50,7 @@ class Bootstrap:
     least_products: int = 10
 
     def intervals(self, scores: PooledScores, metrics: Sequence[str]) -> dict[str, Interval]:
-        """Of the means over seeds."""
+        """Intervals of the means over seeds: metric -> mean and interval, 0..1."""
         return cluster_bootstrap_intervals(
             {name: scores.over_seeds(name) for name in metrics},
             scores.clusters,
@@ -65,9 +65,9 @@ class Categories:
     """The category of every catalogue row.
 
     Attributes:
-        column: That it is read from.
-        codes: (C,); -1: none.
-        names: Of each code.
+        column: Column of the catalogue that holds the category.
+        codes: (C,) int64 code of the category of each catalogue row; -1: none.
+        names: Name of each code.
     """
 
     column: str
@@ -78,7 +78,7 @@ class Categories:
 def relevance_figures(
     relevance: str, scores: PooledScores, *, categories: Categories | None, bootstrap: Bootstrap
 ) -> RelevanceFigures:
-    """The figures by one idea of relevance; the verdict comes later, when all encoders are there."""
+    """Metrics by one definition of relevance; the verdict is added later, when all encoders are scored."""
     classes = None if categories is None else categories.codes[scores.places]
     macro = {}
     if classes is not None and (classes != NO_GROUP).any():
@@ -108,7 +108,7 @@ def recall_curve(scores: PooledScores) -> tuple[float, ...]:
 def figures_by_category(
     scores: PooledScores, categories: Categories | None, *, bootstrap: Bootstrap
 ) -> list[CategoryFigures]:
-    """Those with queries, in the order of their codes; none without categories."""
+    """Metrics of the categories that have queries, in the order of their codes; empty without categories."""
     if categories is None or (categories.codes[scores.places] == NO_GROUP).all():
         return []
     return category_figures(
@@ -126,13 +126,13 @@ def figures_by_category(
 def confusions(
     task: RetrievalTask, places: NDArray[np.int64], embeddings: Tensor, categories: Categories | None
 ) -> list[ConfusedPair]:
-    """Whose nearest image is of another category, most often first.
+    """Pairs of confused categories: queries whose nearest image is of another category, most frequent first.
 
     Args:
-        task: What is asked.
+        task: Retrieval task.
         places: (N,) catalogue rows of its images.
-        embeddings: (N, D) unit vectors of them.
-        categories: Of all catalogue rows; None: there are none.
+        embeddings: (N, D) unit embeddings of its images.
+        categories: Categories of all catalogue rows; None: there are none.
     """
     if categories is None:
         return []

@@ -1,4 +1,4 @@
-"""A comparison's files: figures as JSON, everything as a page."""
+"""Files of a comparison: `comparison.json` and `comparison.html`."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def write_comparison(report: ComparisonReport, *, json_file: Path, page: Path) -
 
 
 def thumbnails(folder: Path) -> Callable[[int, int], bytes | None]:
-    """Row and side -> a JPEG of a catalogue's picture; None if it cannot be read."""
+    """Catalogue row and side in pixels -> JPEG thumbnail; None if the image cannot be read."""
     catalog = read_catalog(folder)
     images = open_images(catalog, smallest=1).reader
 

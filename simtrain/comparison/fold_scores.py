@@ -1,4 +1,4 @@
-"""Scores of one encoder over all parts of a comparison, query by query: parts side by side, seeds above each other."""
+"""Scores of one encoder over all folds and seeds of a comparison, query by query."""
 
 # Shapes: K seeds, S scored queries of all parts, N images of a task.
 
@@ -27,13 +27,13 @@ Look = Callable[[NDArray[np.int64]], Tensor]
 
 @dataclass(frozen=True, kw_only=True)
 class PooledScores:
-    """What each query of a comparison scored.
+    """Scores of each query of a comparison.
 
     Attributes:
-        values: Metric -> (K, S) in 0..1.
-        clusters: (S,) what the bootstrap draws: products, and single images where there are none.
+        values: Metric -> (K, S) values of K seeds and S queries, 0..1.
+        clusters: (S,) units that the bootstrap draws: products, and single images where there are none.
         places: (S,) rows of the queries in the whole catalogue.
-        lone_queries: Left out, as they have nothing to find.
+        lone_queries: Number of queries left out because nothing is relevant to them.
     """
 
     values: dict[str, NDArray[np.float64]]
@@ -50,12 +50,12 @@ class PooledScores:
 def pooled_scores(
     parts: Sequence[Part], looks: Sequence[Sequence[Look]], *, relevance: str, recall_ks: Sequence[int]
 ) -> PooledScores:
-    """Scores by one idea of relevance.
+    """Scores by one definition of relevance.
 
     Args:
-        parts: Of the comparison.
-        looks: For each seed its embeddings for each part.
-        relevance: One of the parts' tasks.
+        parts: Folds of the comparison.
+        looks: For each seed its embeddings for each fold.
+        relevance: Name of one of the folds' tasks.
         recall_ks: The k of recall_at_k; each >= 1.
     """
 
@@ -89,7 +89,7 @@ def pooled_grades(
 
 
 def pooled_chance(parts: Sequence[Part], *, relevance: str, recall_ks: Sequence[int]) -> PooledScores:
-    """What `pooled_scores` gives for a random encoder: expected, not drawn."""
+    """The values of `pooled_scores` expected of a random encoder; computed, not drawn."""
 
     def score(task: RetrievalTask) -> QueryScores:
         return chance_scores(
@@ -106,7 +106,7 @@ def pooled_chance(parts: Sequence[Part], *, relevance: str, recall_ks: Sequence[
 
 
 def pooled_chance_grades(parts: Sequence[Part], *, levels: Sequence[Sequence[str]]) -> PooledScores:
-    """What `pooled_grades` gives for a random encoder."""
+    """The values of `pooled_grades` expected of a random encoder."""
 
     def score(part: Part) -> QueryScores:
         return chance_graded(
@@ -130,7 +130,7 @@ def _levels(part: Part, levels: Sequence[Sequence[str]]) -> list[Level]:
 def _pooled(
     parts: Sequence[Part], tasks: Sequence[RetrievalTask], scores: Sequence[Sequence[QueryScores]]
 ) -> PooledScores:
-    """Of scores by seed and part; the queries of a part are scored alike with every seed."""
+    """Concatenate scores over folds and stack them over seeds; every seed has the same queries."""
     first = scores[0]
     clusters = [
         apart(task.clusters[task.queries[of_part.query_rows]], place)

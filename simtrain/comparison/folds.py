@@ -1,4 +1,4 @@
-"""What a comparison asks: a catalogue's split, or the test splits of several folds, by each idea of relevance."""
+"""Folds of a comparison: retrieval tasks of a catalogue's split, or of the test splits of several folds."""
 
 # Shapes: C catalogue rows, S scored queries, T training images.
 
@@ -21,11 +21,11 @@ class Part:
     """One split of a catalogue; a comparison in folds has one for each.
 
     Attributes:
-        fold: Its number; None: the catalogue's own splits.
-        catalog: With the splits of this part. Row numbers in tasks are of this catalogue.
+        fold: Number of the fold; None: the catalogue's own splits.
+        catalog: Catalogue with the splits of this fold. Row numbers in tasks are of this catalogue.
         places: (C,) row in the whole catalogue of each row of this one, which leaves out what a fold sets aside.
-        tasks: What is judged, by idea of relevance, the main one first.
-        validations: The same on the validation split, without the ideas that it has nothing to ask by.
+        tasks: Definition of relevance -> retrieval task of the evaluated split, the main one first.
+        validations: Definition of relevance -> retrieval task of the validation split, where that has queries.
         training: (T,) rows of training images.
     """
 
@@ -56,7 +56,7 @@ class Part:
 
 
 def apart(clusters: NDArray[np.int64], part: int) -> NDArray[np.int64]:
-    """Clusters of one part of several, told from those of the others: no product is in two folds."""
+    """Cluster codes of one fold, made different from those of the other folds: no product is in two folds."""
     return clusters + part * 2**40
 
 
@@ -70,19 +70,19 @@ def part_of(
     training_images: int,
     seed: int,
 ) -> Part:
-    """The part of a fold, or of the catalogue's own splits.
+    """Retrieval tasks of a fold, or of the catalogue's own splits.
 
     Args:
-        catalog: The whole.
-        fold: Its number, or None.
-        split: The judged one.
-        gallery_splits: Where to search; None: in the judged split.
-        relevance: Ideas of relevance, each some columns, the main one first.
-        training_images: T at most; of more, so many are drawn.
-        seed: Of that draw; >= 0.
+        catalog: The whole catalogue.
+        fold: Number of the fold; None: the catalogue's own splits.
+        split: Split to evaluate.
+        gallery_splits: Splits of the gallery; None: the evaluated split.
+        relevance: Definitions of relevance, each a list of columns, the main one first.
+        training_images: Largest number of training images, T; of more, so many are drawn.
+        seed: Seed of that draw; >= 0.
 
     Raises:
-        CatalogError: if no query of the split has anything to find, by one of the ideas; or there is no such fold.
+        CatalogError: if by one of the definitions no query has a relevant gallery image; or there is no such fold.
     """
     divided = catalog if fold is None else catalog.with_fold(fold)
     place_of = {str(name): place for place, name in enumerate(catalog.rows["id"])}

@@ -1,4 +1,4 @@
-"""What the report of a comparison shows of images."""
+"""Images for the report of a comparison: random and worst queries, embedding maps, suspected labels and copies."""
 
 # Shapes: N images, S scored queries.
 
@@ -23,14 +23,14 @@ _TOLD = ("label", "product", "caption")
 def pictures_of(
     question: Question, entries: Sequence[Entry], *, looked_at: Sequence[Entry], judged_by: Entry, catalog: Catalog
 ) -> Pictures:
-    """Pictures of all encoders' neighbours, and of a few encoders more than that.
+    """Images of the report: neighbours by all encoders; worst queries and maps by a few.
 
     Args:
-        question: That they were asked.
-        entries: All encoders.
-        looked_at: Those whose worst queries and maps are shown.
-        judged_by: The one whose embeddings say which labels look wrong and which images look like duplicates.
-        catalog: The whole.
+        question: Protocol of the comparison.
+        entries: All scored encoders.
+        looked_at: Encoders whose worst queries and maps are shown.
+        judged_by: Encoder whose embeddings decide which labels look wrong and which images look like duplicates.
+        catalog: The whole catalogue.
     """
     part, shown = question.parts[0], question.config.pictures
     places = part.task_places(part.main)

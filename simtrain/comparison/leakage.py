@@ -1,4 +1,4 @@
-"""Whether a run may be judged by a catalogue's splits, from its own data and those of the runs that it goes back to."""
+"""Leakage check: whether a run, or a run that it started from, was trained on the images it is evaluated on."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from simtrain.training.checkpoints import BEST
 
 
 def check_run(run: Run, catalog: Catalog, *, say: Callable[[str], None]) -> None:
-    """Refuse a run that cannot be judged, or that may have been trained on what it is judged by.
+    """Refuse a run that cannot be evaluated, or that may have been trained on the evaluated images.
 
     Args:
-        run: To take part in a comparison.
-        catalog: Whose splits it is judged by.
-        say: Takes a line where a run that it began from is gone, so that its training images are not known.
+        run: Run to compare.
+        catalog: Catalogue whose splits it is evaluated on.
+        say: Called with a line where a run that it started from is missing, so that its training images are unknown.
 
     Raises:
         CheckpointError: for a run without weights or of another catalogue, or begun from a run of another fold, or of

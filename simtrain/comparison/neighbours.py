@@ -1,4 +1,4 @@
-"""What a report shows of the embeddings themselves: neighbours, worst queries, changed copies, look-alikes."""
+"""Nearest neighbours for the report: search results, altered queries, suspected labels, possible duplicates."""
 
 # Shapes: N images of a task, G gallery images, Q queries, D dimensions.
 
@@ -27,13 +27,13 @@ _ALIKE_NEIGHBOURS = 3
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class VariedQueries:
-    """Changed copies of gallery images.
+    """Altered copies of gallery images, as queries.
 
     Attributes:
-        name: Of the change.
-        words: It in words.
-        rows: (Q,) catalogue rows of the pictures that were changed.
-        vectors: (Q, D) unit embeddings of what they became.
+        name: Name of the alteration, such as `rotated_10`.
+        words: Description of the alteration for people.
+        rows: (Q,) catalogue rows of the unaltered images.
+        vectors: (Q, D) unit embeddings of the altered images.
     """
 
     name: str
@@ -43,13 +43,13 @@ class VariedQueries:
 
 
 def found_images(part: Part, look: Look, queries: Sequence[int], *, count: int) -> list[tuple[FoundImage, ...]]:
-    """What queries of the main task find, nearest first.
+    """Nearest gallery images of queries of the main task, nearest first.
 
     Args:
-        part: Of the comparison.
-        look: Embeddings.
+        part: Fold of the comparison.
+        look: Embeddings by catalogue row.
         queries: Positions in the task's `queries`.
-        count: Images found of each; >= 1.
+        count: Number of gallery images for each query; >= 1.
     """
     if len(queries) == 0:
         return []
@@ -83,13 +83,13 @@ def variant_figures(
     *,
     bootstrap: Bootstrap,
 ) -> list[VariantFigure]:
-    """How often changed copies of gallery images find the images themselves first.
+    """Share of altered copies of gallery images whose nearest image is the original.
 
     Args:
-        part: Whose main task's gallery is searched.
-        look: Embeddings of the pictures as they are.
-        varied: For each change the copies.
-        bootstrap: For the intervals, over products.
+        part: Fold whose main task's gallery is searched.
+        look: Embeddings of the unaltered images by catalogue row.
+        varied: Altered copies, for each alteration.
+        bootstrap: Settings of the intervals, which draw products.
     """
     if not varied:
         return []
@@ -122,7 +122,7 @@ def variant_figures(
 
 
 def label_suspects(part: Part, look: Look, categories: Categories | None, *, most: int) -> LabelSuspects | None:
-    """Labels that look wrong, their rows those of the whole catalogue; None without labels."""
+    """Suspected label errors, with rows of the whole catalogue; None without labels."""
     if categories is None:
         return None
     task, places = part.main, part.task_places(part.main)

@@ -1,4 +1,4 @@
-"""What a comparison asks of every encoder, settled before any of them runs."""
+"""Evaluation protocol of a comparison: folds, relevance, texts and queries, fixed before any encoder runs."""
 
 from __future__ import annotations
 

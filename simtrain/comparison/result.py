@@ -1,4 +1,4 @@
-"""What a comparison of encoders found: plain data that a screen's table, a JSON file and a page are made of."""
+"""Result of a comparison as plain data, for the console table, the JSON file and the page."""
 
 # Shapes: G gallery images, D dimensions of an embedding.
 
@@ -22,49 +22,49 @@ EncoderKind = Literal["chance", "off_the_shelf", "whitened", "run"]
 
 @dataclass(frozen=True, kw_only=True)
 class RelevanceFigures:
-    """How well an encoder finds what one idea of relevance calls the same."""
+    """Metrics of an encoder by one definition of relevance."""
 
     relevance: str
     """The column, or columns joined by ` + `."""
     queries: int
-    """Scored: those with something to find."""
+    """Number of queries scored: those with a relevant gallery image."""
     lone_queries: int
-    """The others."""
+    """Number of queries without a relevant gallery image."""
     metrics: dict[str, Interval]
     """Name -> mean over the queries and interval, 0..1."""
     macro: dict[str, Interval]
-    """Likewise, over the classes of the category column, each of which counts alike; empty without such a column."""
+    """Name -> mean over the classes of the category column, each of equal weight, and interval; empty without one."""
     verdict: Verdict | None
     """Against the baseline in the main metric; None for the baseline itself and for chance."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class VariantFigure:
-    """How often a changed copy of an image finds the image itself first."""
+    """Share of altered copies of images whose nearest image is the original."""
 
     name: str
-    """Such as rotated_10."""
+    """Name of the alteration, such as rotated_10."""
     words: str
-    """Such as "turned by 10 degrees"."""
+    """Description of the alteration, such as "turned by 10 degrees"."""
     share: Interval
-    """0..1."""
+    """Share, 0..1, and its interval."""
     queries: int
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cost:
-    """What an encoder costs beside its quality."""
+    """Cost of an encoder: time of embedding and search, memory."""
 
     device: str
-    """That it ran on, such as cpu (2 threads)."""
+    """Device that it ran on, such as cpu (2 threads)."""
     embedding_seconds: float | None
-    """Per 1,000 images, reading and preparing them included; None where none had to be embedded long enough to tell."""
+    """Seconds per 1,000 images, reading and preprocessing included; None where too few images were embedded."""
     search_seconds: float
-    """Per 1,000 queries, exact search among the gallery on the CPU."""
+    """Seconds per 1,000 queries of exact search in the gallery on the CPU."""
     gallery: int
-    """G."""
+    """Number of gallery images, G."""
     embedding_bytes: int
-    """Per 1,000 images."""
+    """Bytes of the embeddings of 1,000 images."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,20 +74,21 @@ class EncoderFigures:
     name: str
     kind: EncoderKind
     words: str
-    """What it is, for a person."""
+    """Description of the encoder for people."""
     seeds: int
     """Trainings that its figures are the mean of, of those that differ in their seed alone; 1 for what isn't trained.
     """
     embedding_size: int | None
     """D; None for chance."""
     relevances: dict[str, RelevanceFigures]
-    """By `RelevanceFigures.relevance`, the main one first."""
+    """`RelevanceFigures.relevance` -> metrics, the main one first."""
     grades: dict[str, Interval]
     """ndcg_at_k over the levels of `ComparisonReport.levels`; empty where there is one level alone."""
     recall_curve: tuple[float, ...] = ()
     """recall_at_k by the main relevance for k = 1, 2, 3 …"""
     categories: list[CategoryFigures] = field(default_factory=list)
-    """By the main relevance, in the order of `ComparisonReport.categories`; empty without a category column."""
+    """Metrics by category and main relevance, in the order of `ComparisonReport.categories`; empty without a category
+    column."""
     confused: list[ConfusedPair] = field(default_factory=list)
     """The categories taken for another most often."""
     robustness: list[VariantFigure] = field(default_factory=list)
@@ -95,15 +96,15 @@ class EncoderFigures:
     """`text_to_image_recall_at_5` and the like; empty for what reads no texts, or without texts."""
     geometry: Geometry | None = None
     thresholds: SimilarityThresholds | None = None
-    """By the main relevance, on the validation split."""
+    """Similarity thresholds by the main relevance, on the validation split."""
     cost: Cost | None = None
     details: dict[str, Any] = field(default_factory=dict)
-    """For the record: configuration, what its weights are, fingerprint."""
+    """Record of the encoder: configuration, weights, fingerprint."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Unavailable:
-    """An encoder that was asked for and cannot be had here."""
+    """An encoder that could not be loaded."""
 
     name: str
     reason: str
@@ -114,19 +115,20 @@ class FoundImage:
     """A neighbour of a query."""
 
     row: int
-    """Of the catalogue."""
+    """Catalogue row."""
     similarity: float
     relevant: bool
 
 
 @dataclass(frozen=True, kw_only=True)
 class ShownQuery:
-    """A query and what each of some encoders finds for it, nearest first."""
+    """A query and its nearest images by several encoders, nearest first."""
 
     row: int
-    """Of the catalogue."""
+    """Catalogue row of the query."""
+
     found: dict[str, tuple[FoundImage, ...]]
-    """By the encoder's name."""
+    """Name of an encoder -> nearest images."""
     average_precision: float | None = None
     """map_at_r of this query by the encoder whose worst it is; None for a query drawn at random."""
 
@@ -138,8 +140,9 @@ class EmbeddingMap:
     encoder: str
     method: str
     """PCA or UMAP."""
+
     rows: tuple[int, ...]
-    """Of the catalogue."""
+    """Catalogue rows of the images."""
     x: tuple[float, ...]
     y: tuple[float, ...]
     groups: tuple[str, ...]
@@ -151,68 +154,68 @@ class AlikePair:
     """Two images of different products that an encoder takes for nearly the same."""
 
     rows: tuple[int, int]
-    """Of the catalogue."""
+    """Catalogue rows of the two images."""
     similarity: float
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pictures:
-    """What is to be looked at."""
+    """Images of the report."""
 
     captions: Mapping[int, str]
-    """Row -> a few words for the image: its id and what it is. Of every row that is shown."""
+    """Catalogue row -> caption (id and label), for every row that is shown."""
     queries: tuple[ShownQuery, ...]
     """Drawn at random, the same for every encoder."""
     worst: dict[str, tuple[ShownQuery, ...]]
-    """Encoder -> the queries that it does worst, worst first."""
+    """Name of an encoder -> its worst queries, worst first."""
     maps: tuple[EmbeddingMap, ...]
     suspects: LabelSuspects | None
     """Labels that look wrong, by the embeddings of `judged_by`; its rows are of the catalogue; None without labels."""
     alike: tuple[AlikePair, ...]
     """Pairs that may be duplicates under two products, by the embeddings of `judged_by`."""
     judged_by: str
-    """The encoder."""
+    """Name of the encoder that `suspects` and `alike` come from."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ComparisonReport:
-    """Everything that `simtrain compare` found."""
+    """Results of `simtrain compare`."""
 
     catalog: str
     data: dict[str, Any]
     """Fingerprint of the catalogue."""
     images: str
-    """Where the pictures were read from."""
+    """Where the images were read from, as a phrase."""
     split: str
     folds: tuple[int, ...]
-    """Those whose test splits are pooled; empty: the catalogue's own split."""
+    """Numbers of the folds whose test splits are pooled; empty: the catalogue's own split."""
     queries: int
-    """That ask, also those without anything to find."""
+    """Number of queries, also those without a relevant gallery image."""
     products: int
-    """That they are of."""
+    """Number of products that the queries belong to."""
     gallery: int
-    """Images that are searched."""
+    """Number of gallery images."""
     copies: int
-    """Queries that have an exact copy of themselves in the gallery; copies are left out of the figures."""
+    """Number of queries with an exact copy of themselves in the gallery; copies are left out of the metrics."""
     relevance: list[str]
-    """Ideas of relevance, the main one first."""
+    """Definitions of relevance, the main one first."""
     metric: str
-    """The main metric, that verdicts go by."""
+    """The main metric, which verdicts are based on."""
     levels: list[str]
-    """What ndcg_at_k grades by, the most alike first."""
+    """Levels of relevance of ndcg_at_k, the most alike first."""
     category: str | None
     """The column of `categories`; None: there is none."""
     categories: list[str]
     baseline: str
-    """The encoder that the others are judged against by the main relevance."""
+    """Name of the encoder that the others are compared with by the main relevance."""
     baseline_reason: str
-    """Why it."""
+    """Why it is the baseline."""
     baselines: dict[str, str]
-    """By idea of relevance the encoder that the others are judged against: what is best at finding a product need not
-    be best at finding a class."""
+    """Definition of relevance -> name of the baseline: the best encoder for products need not be the best for
+    classes."""
     resolvable: dict[str, float | None]
-    """By relevance: the smallest difference of recall_at_1 that the split can resolve, told before any encoder ran;
-    None: none can."""
+    """Definition of relevance -> smallest difference of recall_at_1 that the split can detect, computed before any
+    encoder ran; None: none can be detected."""
     resolvable_words: list[str]
     """The same in sentences, with what was assumed."""
     encoders: list[EncoderFigures]
@@ -223,11 +226,11 @@ class ComparisonReport:
     confidence: float
     draws: int
     made_with: dict[str, Any]
-    """Versions."""
+    """Versions of the libraries."""
     pictures: Pictures
 
     def encoder(self, name: str) -> EncoderFigures:
-        """The row of a name.
+        """The figures of an encoder by its name.
 
         Raises:
             KeyError: if there is none.
@@ -238,7 +241,7 @@ class ComparisonReport:
         raise KeyError(name)
 
     def verdicts(self) -> list[Verdict]:
-        """All of them: runs first, then the others, in their order."""
+        """All verdicts: runs first, then the others, in their order."""
         ordered = sorted(self.encoders, key=lambda figures: figures.kind != "run")
         found = [of.verdict for figures in ordered for of in figures.relevances.values()]
         return [verdict for verdict in found if verdict is not None]
@@ -259,7 +262,7 @@ class ComparisonReport:
         return "\n".join(report_lines(self))
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON; what cannot be told is null. The pictures are for the page alone."""
+        """Plain values for JSON; unknown values are null. The pictures are for the page alone."""
         left_out = ("pictures",)
         plain = {field.name: _plain(getattr(self, field.name)) for field in fields(self) if field.name not in left_out}
         return {**plain, "verdicts": _plain(self.verdicts())}

@@ -1,4 +1,4 @@
-"""One encoder of a comparison, from its embeddings to its figures."""
+"""Scoring of one encoder of a comparison, from its embeddings to its metrics."""
 
 # Shapes: N images, D dimensions, S scored queries.
 
@@ -42,17 +42,17 @@ Change = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True, kw_only=True)
 class Question:
-    """What every encoder of a comparison is asked.
+    """Evaluation protocol of a comparison, the same for every encoder.
 
     Attributes:
-        config: Of the comparison.
-        parts: Splits, or folds.
-        levels: Of ndcg_at_10, each some columns; one alone is none.
-        categories: Of the catalogue rows; None: there are none.
-        texts: For each part its texts; None: there are none.
-        varied: Changes of pictures, and the rows that are changed.
-        shown: Positions in the first part's main queries that are shown.
-        bootstrap: Of intervals.
+        config: Configuration of the comparison.
+        parts: Folds, or one part for the catalogue's own splits.
+        levels: Levels of relevance of ndcg_at_10, each a list of columns; empty: no grades.
+        categories: Category of each catalogue row; None: there are none.
+        texts: Text retrieval task of each fold; None: there are no texts.
+        varied: Alterations of images, each with the catalogue rows that it is applied to.
+        shown: Positions of the shown queries among the first fold's main queries.
+        bootstrap: Settings of the intervals.
     """
 
     config: CompareConfig
@@ -66,22 +66,22 @@ class Question:
 
     @property
     def relevance(self) -> list[str]:
-        """Ideas of relevance, the main one first."""
+        """Definitions of relevance, the main one first."""
         return list(self.parts[0].tasks)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """An encoder that has been asked.
+    """An encoder with its scores.
 
     Attributes:
-        figures: Without a verdict yet.
-        scores: By idea of relevance.
-        validation: Mean of the main metric on the validation splits, by idea of relevance; without those that they have
-            nothing to ask by.
-        fingerprints: Of its members, by seed and part.
-        found: What it finds for the shown queries.
-        reopen: Its embeddings of the first part, once more.
+        figures: Its metrics, without a verdict yet.
+        scores: Definition of relevance -> scores query by query.
+        validation: Definition of relevance -> mean of the main metric on the validation splits, where they have
+            queries.
+        fingerprints: Fingerprints of its members, by seed and fold.
+        found: Nearest images of the shown queries.
+        reopen: Returns its embeddings of the first fold again.
     """
 
     figures: EncoderFigures
@@ -93,7 +93,7 @@ class Entry:
 
 
 def embedded_seeds(contender: Contender, question: Question, embedder: Embedder) -> list[list[EmbeddedMember]]:
-    """For each seed of a contender its embedded members, one for each part; a member for all parts stands in each."""
+    """For each seed of a candidate its embedded members, one for each fold; a member for all folds is repeated."""
     whitened = question.config.whitening is not None and contender.kind == "off_the_shelf"
     places = [part.needed_places(training=whitened) for part in question.parts]
     seeds = []
@@ -107,10 +107,10 @@ def embedded_seeds(contender: Contender, question: Question, embedder: Embedder)
 
 
 def entries_of(contender: Contender, question: Question, embedder: Embedder) -> tuple[list[Entry], Unavailable | None]:
-    """The encoder, and where no run has trained it also the same whitened, or why that cannot be had.
+    """The scored encoder and, where no run has trained it, the same with whitening, or why that is impossible.
 
     Raises:
-        SimtrainError: if it cannot be had.
+        SimtrainError: if the encoder cannot be loaded.
     """
     seeds = embedded_seeds(contender, question, embedder)
     varied = embedder.embed_varied(seeds[0][0], question.varied)

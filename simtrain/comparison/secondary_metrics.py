@@ -1,4 +1,4 @@
-"""What is told of an encoder beside its retrieval of images: texts, similar enough, cost."""
+"""Text metrics, similarity thresholds and cost of an encoder."""
 
 # Shapes: G gallery images, D dimensions.
 
@@ -36,7 +36,7 @@ def text_figures(
     *,
     bootstrap: Bootstrap,
 ) -> dict[str, Interval]:
-    """What texts and images find of each other, over all parts; nothing where the encoder reads none."""
+    """Text retrieval metrics over all folds; empty where the encoder embeds no texts."""
     found = [
         of_part.query_scores(look(part.task_places(part.main)), cast(TextEncoder, member.encoder))
         for member, look, part, of_part in zip(members, looks, parts, texts, strict=True)
@@ -60,7 +60,7 @@ def text_figures(
 def thresholds_of(
     part: Part, look: Look, thresholds: ThresholdsConfig, *, bootstrap: Bootstrap
 ) -> SimilarityThresholds | None:
-    """Similarities of neighbours in the validation split, by the main relevance; None: it has nothing to ask."""
+    """Similarity thresholds on the validation split by the main relevance; None: it has no queries."""
     task = part.validations.get(next(iter(part.tasks)))
     if task is None:
         return None
@@ -76,7 +76,7 @@ def thresholds_of(
 
 
 def cost_of(member: EmbeddedMember, gallery: Tensor) -> Cost:
-    """Of embedding, and of searching the gallery's (G, D) unit vectors."""
+    """Cost of embedding, and of searching (G, D) unit embeddings of the gallery."""
     vectors = gallery.contiguous().numpy()
     index, queries = ItemIndex.build(vectors, factory="Flat"), vectors[:_TIMED_QUERIES]
     begun = time.perf_counter()

@@ -1,4 +1,4 @@
-"""Did it help? `better`, `not shown to be better` or `worse` for each comparison, and why, in words for a person.
+"""Verdicts of paired tests, `better`, `not shown to be better` or `worse`, with their reasons in sentences.
 
 The comparisons that are judged together are one family: their p-values are corrected for there being several (Holm), so
 with a confidence of 0.95 the chance that any of them calls a difference that is not there is at most 5 %. Hence give

@@ -1,4 +1,4 @@
-"""The picture of a sweep between two encoders: what image retrieval gains against what text retrieval loses."""
+"""Plot of an interpolation sweep: gain in image retrieval against loss in text retrieval."""
 
 import io
 import math
@@ -26,12 +26,12 @@ Box = tuple[float, float, float, float]
 
 @dataclass(frozen=True, kw_only=True)
 class TradeOffPoint:
-    """One mix of the two encoders.
+    """One interpolated encoder of a sweep.
 
     Attributes:
-        alpha: Share of the tuned one, 0 to 1.
-        gain: Of the image figure against alpha 0, in points (hundredths).
-        loss: Of the text figure against alpha 0, in points; None where no texts are judged.
+        alpha: Share of the fine-tuned weights, 0 to 1.
+        gain: Gain in the image metric over alpha 0, in points (hundredths).
+        loss: Loss in the text metric from alpha 0, in points; None where texts are not evaluated.
     """
 
     alpha: float
@@ -46,10 +46,10 @@ def tradeoff_picture(
 
     Args:
         points: Two or more, in the order of alpha; with a loss where there is a text metric.
-        chosen: Place of the one that is marked.
-        bound: Points of the text figure that may be lost; the area within is tinted.
-        image_metric: Its name.
-        text_metric: Its name, or None.
+        chosen: Index of the chosen point, which is marked.
+        bound: Largest loss in the text metric, in points; the area within is tinted.
+        image_metric: Name of the image metric.
+        text_metric: Name of the text metric, or None.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # half a second that other commands need not wait
     from matplotlib.figure import Figure

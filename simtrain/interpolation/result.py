@@ -1,4 +1,4 @@
-"""What a sweep over mixes found, and which of them it chooses."""
+"""Result of an interpolation sweep, and the choice of alpha."""
 
 import math
 from collections.abc import Sequence
@@ -12,17 +12,17 @@ from simtrain.interpolation.summary import result_lines
 from simtrain.runs.interpolation_record import PICTURE_FILE
 
 _ROUNDING = 1e-9
-"""Points; a loss of the bound itself is within it, and figures that are this near are equal."""
+"""Tolerance in points: a loss of the bound itself is allowed, and values this near are equal."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class MixFigures:
-    """The figures of one mix, 0..1.
+    """Metrics of one interpolated encoder, 0..1.
 
     Attributes:
-        alpha: Share of the tuned weights.
-        image: Of image retrieval, by name.
-        text: Of text retrieval, by name; empty where it is not judged.
+        alpha: Share of the fine-tuned weights, 0 to 1.
+        image: Name -> metric of image retrieval with its interval.
+        text: Name -> metric of text retrieval with its interval; empty where texts are not evaluated.
     """
 
     alpha: float
@@ -32,25 +32,25 @@ class MixFigures:
 
 @dataclass(frozen=True, kw_only=True)
 class Interpolation:
-    """What a sweep found.
+    """Result of a sweep.
 
     Attributes:
-        run_folder: The run's.
-        images: Where the pictures were read from.
-        queries: Images that ask.
-        metric: The image figure that chooses.
-        text_metric: The text figure that is guarded; None where texts are not judged.
-        words: What texts ask, `captions` or `names of classes`; None likewise.
-        text_queries: Texts, or images where they ask for texts, that the text figure is the mean of; 0 likewise.
-        no_texts: Why they are not judged; None where they are.
-        bound: Points of the text figure that may be lost.
-        mixes: In the order of alpha, from 0 to 1.
-        chosen: Place of the chosen one.
-        gain: Of the chosen one's image figure against alpha 0, query by query, 0..1.
-        loss: Of its text figure, likewise; None where texts are not judged.
+        run_folder: The run's folder.
+        images: Where the images were read from, as a phrase.
+        queries: Number of image queries.
+        metric: Name of the image metric that is maximised.
+        text_metric: Name of the text metric whose loss is limited; None where texts are not evaluated.
+        words: Kind of the text queries, `captions` or `names of classes`; None where texts are not evaluated.
+        text_queries: Number of queries of the text metric; 0 where texts are not evaluated.
+        no_texts: Why texts are not evaluated; None where they are.
+        bound: Largest loss allowed in the text metric, in points.
+        mixes: Metrics of the interpolated encoders in the order of alpha, from 0 to 1.
+        chosen: Index of the chosen one in `mixes`.
+        gain: Gain of the chosen one in the image metric over alpha 0, paired by query, 0..1.
+        loss: Its loss in the text metric, likewise; None where texts are not evaluated.
         confidence: Level of the intervals.
-        norms: BatchNorms whose statistics were estimated for each mix.
-        sample: Training images that they were estimated on.
+        norms: Number of BatchNorms whose statistics were estimated for each mix.
+        sample: Number of training images that they were estimated on.
     """
 
     run_folder: Path
@@ -72,12 +72,12 @@ class Interpolation:
 
     @property
     def alpha(self) -> float:
-        """The chosen one's."""
+        """The chosen share of the fine-tuned weights."""
         return self.mixes[self.chosen].alpha
 
     @property
     def picture(self) -> Path:
-        """Where it is drawn."""
+        """File of the plot."""
         return self.run_folder / PICTURE_FILE
 
     def points(self) -> list[TradeOffPoint]:
@@ -92,7 +92,7 @@ class Interpolation:
         return "\n".join(result_lines(self))
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON; figures are 0..1, and the end of an interval that cannot be told is null."""
+        """Plain values for JSON; metrics are 0..1, and an unknown end of an interval is null."""
         return {
             "run": self.run_folder.name,
             "split": "val",
@@ -121,7 +121,7 @@ class Interpolation:
 
 
 def tradeoff(mixes: Sequence[MixFigures], *, metric: str, text_metric: str | None) -> list[TradeOffPoint]:
-    """What each mix gains and loses against the first, in points (hundredths of a figure)."""
+    """Gain and loss of each mix against the first, in points (hundredths of a metric)."""
     first = mixes[0]
     return [
         TradeOffPoint(
@@ -134,13 +134,13 @@ def tradeoff(mixes: Sequence[MixFigures], *, metric: str, text_metric: str | Non
 
 
 def best_within(points: Sequence[TradeOffPoint], *, bound: float) -> int:
-    """Place of the mix that gains most among those that lose no more than the bound.
+    """Index of the mix with the largest gain among those that lose no more than the bound.
 
     Of equal ones it is the first, which is the nearest to the start.
 
     Args:
-        points: In the order of alpha; the first is the start, which loses nothing.
-        bound: Points that may be lost; >= 0.
+        points: Points in the order of alpha; the first has the initial weights and loses nothing.
+        bound: Largest loss allowed, in points; >= 0.
     """
     best = 0
     for place, point in enumerate(points):
@@ -150,7 +150,7 @@ def best_within(points: Sequence[TradeOffPoint], *, bound: float) -> int:
 
 
 def is_within(point: TradeOffPoint, *, bound: float) -> bool:
-    """Whether a mix loses no more than the bound; one whose texts are not judged does not."""
+    """Whether a mix loses no more than the bound; True where texts are not evaluated."""
     return point.loss is None or point.loss <= bound + _ROUNDING
 
 

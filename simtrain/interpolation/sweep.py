@@ -1,4 +1,4 @@
-"""Scoring encoders that lie between a run's start and what it came to."""
+"""Sweep over interpolated encoders: scores for each share of the fine-tuned weights."""
 
 # Shapes: N images of the task, D features.
 
@@ -34,11 +34,11 @@ _SMALLEST_BATCH = 16  # a variance over fewer images says little
 
 @dataclass(frozen=True, kw_only=True)
 class QueryValues:
-    """Figures of every query.
+    """Metrics of every query.
 
     Attributes:
         values: Name -> one value per query, 0..1.
-        clusters: Name -> what the bootstrap draws of each query.
+        clusters: Name -> unit of each query that the bootstrap draws.
     """
 
     values: dict[str, NDArray[np.float64]]
@@ -47,11 +47,11 @@ class QueryValues:
 
 @dataclass(frozen=True, kw_only=True)
 class MixScores:
-    """What one mix does.
+    """Scores of one interpolated encoder.
 
     Attributes:
-        image: Image retrieval.
-        text: Text retrieval; None where it is not judged.
+        image: Scores of image retrieval.
+        text: Scores of text retrieval; None where texts are not evaluated.
     """
 
     image: QueryValues
@@ -72,13 +72,13 @@ def open_sweep(
     """A sweep over an encoder's task, whose pictures are read here once where the memory allows.
 
     Args:
-        config: The run's.
-        encoder: The run's tuned encoder without low-rank factors; the sweep changes its weights.
-        start: Its state before the first step.
-        catalog: Its training images serve BatchNorm's statistics.
-        task: Who asks and what can be found.
-        texts: Of the task's images; None: not judged.
-        images: Pictures of the catalogue rows.
+        config: The run's configuration.
+        encoder: The run's fine-tuned encoder without low-rank factors; the sweep changes its weights.
+        start: State of the encoder with its initial weights.
+        catalog: Catalogue whose training images serve to estimate BatchNorm's statistics.
+        task: Retrieval task.
+        texts: Text retrieval task of its images; None: texts are not evaluated.
+        images: Reader of the catalogue's images.
         progress: Shows how far each part is.
 
     Raises:
@@ -126,16 +126,16 @@ def _loading_in_this_process(config: RunConfig) -> RunConfig:
 
 @dataclass(kw_only=True)
 class MixSweep:
-    """A run's start and end, and the images and texts that what lies between is judged by.
+    """A sweep between a run's initial and fine-tuned weights, with the images and texts to score by.
 
     Attributes:
-        config: The run's.
-        encoder: Tuned, without low-rank factors; its weights change with each mix.
-        start: State of the encoder before the first step.
-        tuned: State of `encoder` as it came.
-        task: Who asks and what can be found.
-        texts: Of the task's images; None: not judged.
-        images: Pictures of the catalogue rows.
+        config: The run's configuration.
+        encoder: The fine-tuned encoder without low-rank factors; its weights change with each mix.
+        start: State of the encoder with its initial weights.
+        tuned: State of the encoder with its fine-tuned weights.
+        task: Retrieval task.
+        texts: Text retrieval task of its images; None: texts are not evaluated.
+        images: Reader of the catalogue's images.
         sample: (batches, size) catalogue rows that statistics are estimated on; none where BatchNorm did not learn.
         norms: Names of the BatchNorms that learned.
         progress: Shows how far each part is.
@@ -155,7 +155,7 @@ class MixSweep:
     statistics: dict[float, dict[str, Tensor]] = field(default_factory=dict)
 
     def score(self, alpha: float) -> MixScores:
-        """What the mix with this share of the tuned weights, 0 to 1, does."""
+        """Scores of the mix with this share of the fine-tuned weights, 0 to 1."""
         self.encoder.load_state_dict(mixed_weights(self.start, self.tuned, alpha=alpha))
         telling = _named(self.progress, f"alpha {alpha:g}")
         if self.norms and 0 < alpha < 1:

@@ -1,1 +1,1 @@
-"""Several processes on this machine, and whether they give what one gives."""
+"""Launching several processes on this machine, and the check that they give the results of one."""

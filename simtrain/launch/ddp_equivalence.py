@@ -1,4 +1,4 @@
-"""Checks that several processes give the loss, the gradients and the metrics of one, on the machine at hand."""
+"""Equivalence check of data-parallel training: several processes give the loss, gradients and metrics of one."""
 
 # Shapes: B samples of the whole batch, V views, S = 24 pixels.
 
@@ -70,7 +70,7 @@ class Comparison:
     """One objective in one process and in several.
 
     Attributes:
-        name: The objective.
+        name: Name of the objective.
         loss: Difference of the losses, relative where the loss is above 1.
         gradient: Length of the difference of the gradients over the gradient's length.
         metrics: Whether every retrieval metric is the same number.
@@ -89,11 +89,11 @@ class Comparison:
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """What an objective gives on the batch that everyone knows.
+    """Loss, gradients and metrics of an objective on a fixed batch.
 
     Attributes:
-        loss: Of the second of two steps; cross-batch memories then hold the first.
-        gradient: All parameters' gradients in one row.
+        loss: Loss of the second of two steps; cross-batch memories then hold the first.
+        gradient: Gradients of all parameters, concatenated.
         metrics: Retrieval metrics of the encoder.
     """
 
@@ -106,7 +106,7 @@ def compare_processes(count: int, *, accelerator: str, timeout: int) -> list[Com
     """Compare `count` processes with one.
 
     Args:
-        count: Processes, a GPU each where there are GPUs; 2 or more.
+        count: Number of processes, a GPU each where there are GPUs; 2 or more.
         accelerator: `auto`, `cpu` or `gpu`.
         timeout: Seconds after which a process that does not answer is given up.
 
@@ -119,7 +119,7 @@ def compare_processes(count: int, *, accelerator: str, timeout: int) -> list[Com
 
 
 def compared(name: str, alone: Measured, together: Measured) -> Comparison:
-    """How far two measurements are apart."""
+    """Differences of two measurements."""
     difference = np.linalg.norm(together.gradient.astype(np.float64) - alone.gradient)
     return Comparison(
         name=name,
@@ -130,13 +130,13 @@ def compared(name: str, alone: Measured, together: Measured) -> Comparison:
 
 
 def measure_among(samples: int, accelerator: str, timeout: int) -> dict[str, Measured]:
-    """The part of one process that `run_on_each` has launched."""
+    """Measurement by one process of those that `run_on_each` launched."""
     with meeting(launched_ranks() or ALONE, accelerator=accelerator, timeout=timeout):
         return measure(samples, accelerator)
 
 
 def measure(samples: int, accelerator: str) -> dict[str, Measured]:
-    """Each objective on a batch of noise, of which every process takes its share."""
+    """Measure each objective on a batch of noise, of which every process takes its share."""
     device = inference_device(accelerator)
     convolutions = torch.backends.cudnn.conv  # type: ignore[attr-defined]  # made at run time
     before = convolutions.fp32_precision

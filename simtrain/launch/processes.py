@@ -1,4 +1,4 @@
-"""Runs a workflow in several processes of this machine, one per device, and watches over them."""
+"""Launcher of several processes on this machine, one per device."""
 
 import multiprocessing
 import os
@@ -23,17 +23,17 @@ Listeners = Mapping[str, Callable[[Any], None]]
 
 
 def run_on_each(count: int, workflow: Callable[..., Any], *arguments: Any, listeners: Listeners) -> Any:
-    """What the first process returns, once all have returned.
+    """Run a workflow in several processes and return what rank 0 returns, once all have returned.
 
     SIGTERM, SIGUSR1 and Ctrl-C are passed on to the processes; a second Ctrl-C ends them at once. If one of them dies
     or fails, the others are ended.
 
     Args:
-        count: Processes.
+        count: Number of processes.
         workflow: Called in each as `workflow(*arguments, **callables)`; has to be importable by name, as its arguments
             have to be picklable.
-        arguments: For the workflow.
-        listeners: Called here with what the callables of the same names are called with in the first process.
+        arguments: Arguments of the workflow.
+        listeners: Callables by name; a call of one of these names on rank 0 is made in this process.
 
     Raises:
         SimtrainError: that a process raised.
@@ -74,10 +74,10 @@ def run_on_each(count: int, workflow: Callable[..., Any], *arguments: Any, liste
 
 @contextmanager
 def meeting(ranks: Ranks, *, accelerator: str, timeout: int) -> Iterator[torch.device]:
-    """This process among the others, on its own device; alone, there is nobody to meet.
+    """Connect this process with the others, on its own device; a single process connects with none.
 
     Args:
-        ranks: This process.
+        ranks: This process among the run's.
         accelerator: `auto`, `cpu` or `gpu`.
         timeout: Seconds after which a process that does not answer is given up.
     """
@@ -92,7 +92,7 @@ def meeting(ranks: Ranks, *, accelerator: str, timeout: int) -> Iterator[torch.d
 
 
 class _Mail:
-    """What the processes have sent: calls of the listeners, results and errors."""
+    """Messages of the processes: calls of listeners, results and errors."""
 
     def __init__(self, receivers: list[Connection], listeners: Listeners) -> None:
         self._open = dict(zip(receivers, range(len(receivers)), strict=True))

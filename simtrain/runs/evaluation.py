@@ -1,4 +1,4 @@
-"""An encoder's figures on a task, as `fit` takes them before training and `evaluate` and `export` after it."""
+"""Evaluation of a run's encoder on a retrieval task, with the run's settings."""
 
 from collections.abc import Mapping
 from typing import cast
@@ -35,7 +35,7 @@ def embed_rows(
 
 
 def judge_embeddings(embeddings: torch.Tensor, task: RetrievalTask, *, config: RunConfig) -> Evaluation:
-    """The figures of (N, D) embeddings of the task's rows, with the run's intervals."""
+    """Metrics of (N, D) embeddings of the task's rows, with the run's bootstrap settings."""
     return judge(
         task,
         embeddings,
@@ -46,12 +46,12 @@ def judge_embeddings(embeddings: torch.Tensor, task: RetrievalTask, *, config: R
 
 
 def score_texts(texts: TextTask | None, embeddings: torch.Tensor, encoder: Encoder) -> dict[str, TextScores]:
-    """What texts and images find of each other, of captions and of the names of classes.
+    """Scores of text retrieval by captions and by class names.
 
     Args:
-        texts: Of N images; None: there are none.
-        embeddings: (N, D) unit vectors of the images, made by the encoder.
-        encoder: One that reads texts, unless there are none.
+        texts: Text retrieval task of N images; None: there are no texts.
+        embeddings: (N, D) unit embeddings of the images by the encoder.
+        encoder: The encoder, which embeds texts, unless there are none.
     """
     return {} if texts is None else texts.every_score(embeddings, cast(TextEncoder, encoder))
 

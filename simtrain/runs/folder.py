@@ -1,4 +1,4 @@
-"""The folder of a run: whether it may be written, what it says about the run, and whether the run may go on."""
+"""Run folder: creation, checks before resuming, and the record in `run.json`."""
 
 import os
 import shutil
@@ -44,10 +44,10 @@ _FREE_TO_CHANGE = (
 
 
 def check_run_folder(config: RunConfig, *, resume: bool) -> Path:
-    """The run's folder, which has to be there to go on with, and must not be there to begin.
+    """The run's folder, which must exist to resume a run, and must not exist to start one.
 
     Raises:
-        SimtrainError: if it is otherwise.
+        SimtrainError: if the folder is missing, or exists already.
     """
     if config.run is None:
         raise ConfigError("run: missing; name the run with --set run=NAME")
@@ -65,7 +65,7 @@ def check_run_folder(config: RunConfig, *, resume: bool) -> Path:
 
 
 def goes_on(config: RunConfig) -> bool:
-    """Whether SLURM has put this very job back in its queue: the command that began the run then goes on with it."""
+    """Whether SLURM has requeued this job: the command that started the run then resumes it."""
     if not requeued_in_slurm() or config.run is None:
         return False
     checkpoints = Path(config.checkpoints).expanduser()
@@ -79,10 +79,10 @@ def goes_on(config: RunConfig) -> bool:
 def resumed_record(
     config: RunConfig, catalog: Catalog, folder: Path, ranks: Ranks, *, say: Callable[[str], None]
 ) -> dict[str, Any]:
-    """The record of a run that goes on.
+    """The record of a run to resume.
 
     Raises:
-        CheckpointError: if configuration or catalogue are not what they were.
+        CheckpointError: if its configuration or catalogue has changed.
     """
     run = open_run(str(folder), checkpoints=folder.parent)
     changed = [
@@ -104,7 +104,7 @@ def resumed_record(
 
 
 def begun_record(config: RunConfig, catalog: Catalog, ranks: Ranks, *, weights: FoundWeights | None) -> dict[str, Any]:
-    """The record of a run that begins, with its weights file's contents where it has one."""
+    """The record of a new run, with the content of its weights file where it has one."""
     record = {
         "run": config.run,
         "status": "running",
@@ -120,7 +120,7 @@ def begun_record(config: RunConfig, catalog: Catalog, ranks: Ranks, *, weights: 
 
 
 def ended_record(record: dict[str, Any], *, seconds: float, interrupted: bool) -> dict[str, Any]:
-    """The record after so many more seconds of training."""
+    """The record after `seconds` more of training."""
     return {
         **record,
         "status": "interrupted" if interrupted else "finished",
@@ -130,13 +130,13 @@ def ended_record(record: dict[str, Any], *, seconds: float, interrupted: bool) -
 
 
 def make_run_folder(folder: Path, config: RunConfig, record: dict[str, Any], *, keep: Callable[[Path], None]) -> None:
-    """The folder with what is known before the first step, complete from the moment that it exists.
+    """Create the run folder with configuration and record, complete from the moment that it exists.
 
     Args:
-        folder: Must not be there.
-        config: Of the run.
-        record: Of the run.
-        keep: Given the folder, puts in what else the run needs.
+        folder: Folder to create; it must not exist.
+        config: The run's configuration.
+        record: The run's record.
+        keep: Writes the initial encoder and other files into the folder that it is given.
     """
     staging = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
     try:

@@ -1,4 +1,4 @@
-"""The encoder that a run begins with, and what its configuration leaves to the weights."""
+"""Initial encoder of a run, and the image normalisation that its weights file decides."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -23,22 +23,22 @@ Say = Callable[[str], None]
 
 
 def settle(config: RunConfig, folder: Path, *, resume: bool, say: Say) -> tuple[RunConfig, FoundWeights | None]:
-    """Find out, once for the whole life of a run, how the images of its encoder are to be normalised.
+    """Decide, once for the whole life of a run, the normalisation of its encoder's images.
 
-    A run that goes on keeps what it had, one that begins with another run's weights takes that one's; else the weights
-    file tells, if there is one.
+    A resumed run keeps its normalisation, and one that starts from another run's weights takes that one's; else the
+    weights file decides, if there is one.
 
     Args:
-        config: Of the run.
-        folder: Its folder, which is there for one that goes on.
-        resume: Whether it goes on.
-        say: Takes each line for the user.
+        config: The run's configuration.
+        folder: The run's folder, which exists for a resumed run.
+        resume: Whether the run is resumed.
+        say: Called with each line for the user.
 
     Returns:
-        The configuration with nothing left to the weights, and the file's, if one was read.
+        The configuration with its normalisation filled in, and the weights file, if one was read.
 
     Raises:
-        CheckpointError: for a weights file that cannot be read, or a run that is not there.
+        CheckpointError: for a weights file that cannot be read, or a run that does not exist.
     """
     if resume:
         return settled(config, open_run(str(folder), checkpoints=folder.parent).config), None
@@ -56,7 +56,7 @@ def settle(config: RunConfig, folder: Path, *, resume: bool, say: Say) -> tuple[
 
 
 def settled(config: RunConfig, as_in: RunConfig) -> RunConfig:
-    """The configuration with the normalisation of a run's in the place of what it leaves to the weights.
+    """The configuration with the normalisation of another run filled in, unless it sets its own.
 
     Runs of before this was recorded were all normalised as if there were no weights file.
     """
@@ -64,13 +64,13 @@ def settled(config: RunConfig, as_in: RunConfig) -> RunConfig:
 
 
 def first_encoder(config: RunConfig, folder: Path, *, begins: bool, say: Say) -> Encoder:
-    """The encoder that a run begins with; of one that goes on, its shape, for the weights of its checkpoint.
+    """The initial encoder of a run; for a resumed run its architecture, to be filled from its checkpoint.
 
     Args:
-        config: Of the run, as `settle` gives it.
-        folder: Its folder.
-        begins: Whether it has yet no checkpoint.
-        say: Takes each line for the user.
+        config: The run's configuration, as `settle` returns it.
+        folder: The run's folder.
+        begins: Whether the run is new: it has no checkpoint yet.
+        say: Called with each line for the user.
 
     Raises:
         SimtrainError: for weights that cannot be had or do not fit.

@@ -1,4 +1,4 @@
-"""What `interpolate` leaves in a run's folder, for the commands that take the run's encoder."""
+"""Files that `interpolate` writes to the run folder: `interpolation.json`, plot, BatchNorm statistics."""
 
 import hashlib
 import json
@@ -30,16 +30,16 @@ def write_interpolation(
     picture: bytes,
     statistics: Mapping[float, Mapping[str, Tensor]],
 ) -> None:
-    """Leave a sweep's figures, its picture and the BatchNorm statistics of its mixes; an older sweep's are replaced.
+    """Write a sweep's figures, plot and BatchNorm statistics to the run folder; those of an older sweep are replaced.
 
-    The figures come last but one and name the statistics, whose file has a name of its own: killed before them, the
-    run has what it had.
+    The figures come last but one and name the statistics, whose file has a name of its own: if the process is killed
+    before, the older sweep's files remain valid.
 
     Args:
-        run_folder: The run's.
-        content: The figures; plain values, `alpha` the chosen one.
-        checkpoint: SHA-256 of the `best.ckpt` that they are of.
-        picture: A PNG.
+        run_folder: The run's folder.
+        content: The figures as plain values, with the chosen `alpha` among them.
+        checkpoint: SHA-256 of the `best.ckpt` that they belong to.
+        picture: The plot as PNG.
         statistics: Alpha -> name -> tensor; empty where BatchNorm did not learn.
 
     Raises:

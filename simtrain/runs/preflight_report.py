@@ -1,4 +1,4 @@
-"""What `simtrain fit` says before the first step."""
+"""Preflight report of `simtrain fit`: source of the images, and warnings before training."""
 
 from collections.abc import Callable
 from typing import Any
@@ -24,7 +24,7 @@ def tell_before_training(
     *,
     say: Callable[[str], None],
 ) -> None:
-    """Where the pictures come from, and what of the configuration will not go well with the catalogue."""
+    """Print where the images are read from, and warnings about settings that do not suit the catalogue."""
     say(images.told)
     before = record.get("images", images.told)
     if before != images.told:

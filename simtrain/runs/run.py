@@ -1,4 +1,4 @@
-"""Run folders: where they are, what is in them, how they are opened again."""
+"""Opening of runs by name or folder: configuration, record, catalogue, test readings."""
 
 import hashlib
 import importlib.metadata
@@ -30,7 +30,7 @@ _LIBRARIES = (
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """A run that `simtrain fit` began.
+    """A run of `simtrain fit`.
 
     Attributes:
         folder: Its folder.
@@ -76,7 +76,7 @@ def find_run(name: str, *, checkpoints: Path) -> Path | None:
 
 
 def read_run_catalog(run: Run) -> Catalog:
-    """The catalogue to judge or export a run with.
+    """The catalogue to evaluate or export a run with.
 
     Raises:
         CheckpointError: if the run's own catalogue is no longer what it was trained on: what it calls `test` may have

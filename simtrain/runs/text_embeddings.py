@@ -1,4 +1,4 @@
-"""The texts of a run before its first step: embedded once, where the text side does not learn."""
+"""Embeddings of the training texts, computed once before training where the text tower is frozen."""
 
 # Shapes: T different texts, D features.
 
@@ -31,7 +31,7 @@ def text_embeddings(
 
 
 def truncation_line(encoder: Encoder, texts: CatalogTexts | None) -> str | None:
-    """What is cut off of the training texts, for the user; None if nothing is."""
+    """Message about training texts that are truncated; None if none is."""
     if texts is None or not isinstance(encoder, LimitedTextEncoder):
         return None
     cut = encoder.truncated(list(texts.texts))

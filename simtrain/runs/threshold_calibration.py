@@ -1,4 +1,4 @@
-"""Which similarities are similar enough, for the bundle that a search will ask.
+"""Calibration of similarity thresholds for a bundle.
 
 Queries are those of the validation split: training images lie nearer to each other than a customer's photo will. They
 are searched for among *all* images that the bundle will hold, leave-one-out, and not among their own split as for the
@@ -28,14 +28,14 @@ _NOT_KEPT = ("thresholds", "neighbour_pairs", "all_pairs")
 
 @dataclass(frozen=True, kw_only=True)
 class Calibration:
-    """What was measured, or why nothing was.
+    """Calibrated thresholds, or why there are none.
 
     Attributes:
-        found: None if `reason` says why.
-        reason: For the user.
-        split: Of the queries.
-        relevance: Columns that make a result right.
-        confidence: Of the intervals.
+        found: The thresholds; None: there are none, for `reason`.
+        reason: Why there are none, as a sentence; None where there are some.
+        split: Split of the queries.
+        relevance: Columns whose equal values make a result relevant.
+        confidence: Level of the intervals, between 0 and 1.
     """
 
     found: SimilarityThresholds | None
@@ -63,10 +63,10 @@ def calibrate(config: RunConfig, catalog: Catalog, embeddings: Tensor, *, judged
     """Thresholds of unit embeddings of every image of a catalogue, for image queries.
 
     Args:
-        config: Precisions, neighbours and relevance.
-        catalog: N images.
-        embeddings: (N, D), in its order.
-        judged: Whether the catalogue has anything to judge results by, as `build_validation` finds.
+        config: The run's configuration: precisions, neighbours and relevance.
+        catalog: Catalogue of N images.
+        embeddings: (N, D) unit embeddings in the catalogue's order.
+        judged: Whether the catalogue has products or labels to score results by, as `build_validation` finds.
     """
     relevance, settings = config.relevance_columns, config.export.thresholds
     found, reason = None, None

@@ -1,4 +1,4 @@
-"""Lightning's trainer as `simtrain fit` uses it, and what watches over a run."""
+"""Lightning trainer of `simtrain fit`, with its callbacks and trackers."""
 
 import logging
 import signal
@@ -37,9 +37,9 @@ class Watchers:
     """The callbacks of a run.
 
     Attributes:
-        keeper: Saves the best and the last state.
-        interruption: Heeds signals.
-        callbacks: All of them, in their order.
+        keeper: Callback that saves the best and the last state.
+        interruption: Callback that stops the run on a signal.
+        callbacks: All callbacks, in their order.
     """
 
     keeper: BestAndLast
@@ -64,15 +64,15 @@ class Watchers:
         """The callbacks that a configuration asks for.
 
         Args:
-            config: Of the run.
-            folder: The run's.
-            record: What is known of the run before its first step.
-            images: Pictures of the catalogue rows.
-            item_id: Catalogue row -> id.
-            zero_shot: Validation figures of the untouched encoder.
-            validate: Whether there is anything to validate on.
-            say: Takes each line for the user.
-            step: Told after each training batch how far the run is.
+            config: The run's configuration.
+            folder: The run's folder.
+            record: The run's record before its first step.
+            images: Reader of the catalogue's images.
+            item_id: Catalogue row -> image id.
+            zero_shot: Validation metrics of the initial encoder.
+            validate: Whether the run has a validation task.
+            say: Called with each line for the user.
+            step: Called with the progress after each training batch.
             watched: Whether a process that launched this one passes signals on.
         """
         monitor = f"val_{config.evaluation.monitor}" if validate else None
@@ -105,10 +105,10 @@ class Watchers:
 
 
 def check_trackers(config: RunConfig) -> None:
-    """See that what the figures are to go to is installed.
+    """Check that the packages of the configured trackers are installed.
 
     Raises:
-        SimtrainError: if it is not.
+        SimtrainError: if one is not.
     """
     if config.tracking.tensorboard:
         TensorBoardTracker(folder=Path())
@@ -117,7 +117,7 @@ def check_trackers(config: RunConfig) -> None:
 def make_trackers(
     config: RunConfig, folder: Path, record: dict[str, Any], *, say: Callable[[str], None]
 ) -> list[Tracker]:
-    """Where the figures of this process go; only the first one's go anywhere."""
+    """Trackers of this process; empty on other ranks than 0."""
     trackers: list[Tracker] = []
     if rank() > 0:
         return trackers
@@ -217,7 +217,7 @@ def _collapse_guard(config: RunConfig, *, say: Callable[[str], None]) -> list[pl
 
 
 def _out_of_memory(error: RuntimeError, config: RunConfig) -> str:
-    """What to set, the cheapest remedy first."""
+    """Settings that need less memory, the cheapest first."""
     share = config.data.batch_size // rank_count()
     now = config.data.micro_batch_size or share
     remedies = [f"data.micro_batch_size={max(1, now // 2)} (the same gradients, a third slower)"]

@@ -1,4 +1,4 @@
-"""The encoder that a run has come to."""
+"""Fine-tuned encoder of a run, interpolated with its initial weights where asked for."""
 
 from pathlib import Path
 
@@ -15,10 +15,10 @@ def tuned_encoder(config: RunConfig, run_folder: Path, *, alpha: float | None) -
     """The encoder of a run with the weights of its best epoch: averaged where the run averages, low-rank factors added.
 
     Args:
-        config: The run's.
-        run_folder: The run's.
-        alpha: Share of the tuned weights in a mix with those that the run began with, 0 to 1; None: what `interpolate`
-            has chosen, or 1 where it was never run.
+        config: The run's configuration.
+        run_folder: The run's folder.
+        alpha: Share of the fine-tuned weights when mixed with the initial ones, 0 to 1; None: the share that
+            `interpolate` chose, or 1 where it was never run.
 
     Raises:
         CheckpointError: if the checkpoint is missing, broken, or of another encoder; for a mix, if the run does not

@@ -1,4 +1,4 @@
-"""What the untouched encoder does on a run's images, before training."""
+"""Zero-shot evaluation of the initial encoder before training, and its reference embeddings."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -36,16 +36,16 @@ def zero_shot_figures(
     say: Callable[[str], None],
     progress: Progress,
 ) -> dict[str, float]:
-    """The validation figures of the untouched encoder, which go on record; a resumed run has them there.
+    """Validation metrics of the initial encoder, which are added to the record; a resumed run has them there.
 
     Args:
-        config: Of the run.
-        images: Pictures of the catalogue rows.
-        encoder: As it is before the first step.
-        task: What each epoch is scored on; None: nothing.
-        record: Of the run.
-        texts: Of the task's images; None: nothing reads texts, or there are none.
-        say: Takes the line for the user.
+        config: The run's configuration.
+        images: Reader of the catalogue's images.
+        encoder: The initial encoder.
+        task: Retrieval task of validation; None: no validation.
+        record: The run's record.
+        texts: Text retrieval task of its images; None: there are no texts, or the encoder embeds none.
+        say: Called with the line for the user.
         progress: Shows how many batches are embedded.
     """
     if task is None:
@@ -70,7 +70,7 @@ def reference_embeddings(
     begins: bool,
     progress: Progress,
 ) -> torch.Tensor | None:
-    """(catalogue rows, D) unit vectors of the training images under the untouched encoder, zeros elsewhere."""
+    """(catalogue rows, D) unit embeddings of the training images by the initial encoder, zeros elsewhere."""
     if not wants_reference(config):
         return None
     if not begins:
@@ -106,7 +106,7 @@ def _of_texts(
 
 
 def _means(zero_shot: dict[str, Any]) -> dict[str, float]:
-    """The means of figures on record, by the names of `evaluation.monitor`; older records have none of texts."""
+    """Name as in `evaluation.monitor` -> mean of the recorded metric; older records have no text metrics."""
     images = {name: float(found["mean"]) for name, found in zero_shot["metrics"].items()}
     words = zero_shot.get("text")
     return images if words is None else images | means_by_name(words)

@@ -1,4 +1,4 @@
-"""`comparison.html`: what a comparison of encoders found, to be read and looked at."""
+"""`comparison.html`: the report of a comparison as one web page."""
 
 from simtrain.comparison.report.page import write_report
 

@@ -1,4 +1,4 @@
-"""What all charts of the page have in common."""
+"""Common layout of all charts of the page."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ _FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "DejaVu Sans
 
 @dataclass(frozen=True, kw_only=True)
 class Chart:
-    """A drawing, and what the page says about it.
+    """A chart with its title and legend.
 
     Attributes:
-        name: Tells it apart on the page; of small letters, digits and hyphens.
-        title: What it shows, for those who cannot see it.
-        height: Pixels.
-        figure: Of plotly, in light colours.
-        legend: What the colours are; empty where the drawing says so itself.
+        name: Unique id on the page, of small letters, digits and hyphens.
+        title: Text alternative of the chart.
+        height: Height in pixels.
+        figure: Plotly figure as JSON, in light colours.
+        legend: Encoders by colour; empty where the chart names them itself.
     """
 
     name: str
@@ -53,17 +53,17 @@ def chart(
     legend: Sequence[Player] = (),
     layout: Mapping[str, Any] | None = None,
 ) -> Chart:
-    """Put traces into the page's look.
+    """Make a chart of traces in the page's layout.
 
     Args:
-        name: As of `Chart`.
-        traces: What is drawn.
-        title: As of `Chart`.
-        height: Pixels.
-        x: Of the horizontal axis, beyond its look.
-        y: Of the vertical one.
-        legend: As of `Chart`.
-        layout: More of plotly's layout.
+        name: Unique id on the page, as in `Chart`.
+        traces: Plotly traces to draw.
+        title: Text alternative, as in `Chart`.
+        height: Height in pixels.
+        x: Settings of the horizontal axis, besides the common ones.
+        y: Settings of the vertical axis, besides the common ones.
+        legend: Encoders by colour, as in `Chart`.
+        layout: Further settings of plotly's layout.
     """
     looks = {
         "template": "none",
@@ -91,12 +91,12 @@ def plain(figure: dict[str, Any]) -> dict[str, Any]:
 
 
 def legend_of(cast: Cast, encoders: Sequence[EncoderFigures]) -> tuple[Player, ...]:
-    """Entries for encoders."""
+    """Legend entries of encoders."""
     return tuple(cast.player(one.name) for one in encoders)
 
 
 def error_bars(intervals: Sequence[Interval]) -> dict[str, Any]:
-    """Plotly's error bars in percent; none where an end cannot be told."""
+    """Plotly's error bars in percent; none where an end is unknown."""
     above = [_length(one.high - one.mean) for one in intervals]
     below = [_length(one.mean - one.low) for one in intervals]
     return {"type": "data", "symmetric": False, "array": above, "arrayminus": below, "thickness": 1.6, "width": 3}
@@ -114,7 +114,7 @@ def rows_axis(names: Sequence[str], *, lines: int = 1, pad: float = 0.6) -> dict
 
 
 def axis_title(text: str) -> dict[str, Any]:
-    """Of an axis."""
+    """Plotly's title of an axis."""
     return {"text": text, "standoff": 8, "font": {"color": SOFT, "size": 13}}
 
 

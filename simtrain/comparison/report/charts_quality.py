@@ -1,4 +1,4 @@
-"""Charts of how well encoders find: every one with its interval, by category, by k, for changed pictures, by cost."""
+"""Charts of retrieval quality: ranking with intervals, by category, by k, for altered images, by cost."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def category_chart(cast: Cast, *, metric: str, names: Sequence[str]) -> Chart:
 
 
 def robustness_chart(cast: Cast, variants: Sequence[VariantFigure]) -> Chart:
-    """How often changed copies find the picture that they were made of."""
+    """Share of altered copies whose nearest image is their original."""
     shown = [one for one in cast.prominent if one.robustness]
     traces = []
     step = 0.6 / max(1, len(shown))

@@ -1,4 +1,4 @@
-"""Charts of the embeddings themselves: how similar right and wrong pairs are, and where images lie on a plane."""
+"""Charts of embeddings: similarity histograms of right and wrong pairs, and 2-D maps."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MOST_GROUPS = len(STRONG) + 4
 
 @dataclass(frozen=True, kw_only=True)
 class GroupLook:
-    """A category on the map."""
+    """Colour and symbol of a category on the map."""
 
     name: str
     colour: str
@@ -78,7 +78,7 @@ def pair_histogram(place: int, thresholds: SimilarityThresholds) -> Chart:
 
 
 def group_looks(maps: Sequence[EmbeddingMap]) -> tuple[tuple[GroupLook, ...], int]:
-    """How the largest categories look on every map, and how many more there are."""
+    """Colours and symbols of the largest categories for all maps, and the number of other categories."""
     sizes = Counter(group for of in maps for group in of.groups if group)
     largest = sorted(sizes, key=lambda group: (-sizes[group], group))
     looks = []
@@ -124,7 +124,7 @@ def map_chart(place: int, of: EmbeddingMap, *, looks: Sequence[GroupLook], album
 
 
 def group_legend(looks: Sequence[GroupLook], *, more: int) -> tuple[Player, ...]:
-    """Entries for the categories of the maps."""
+    """Legend entries of the categories of the maps."""
     found = [
         Player(name=named(look.name, to=_GROUP_NAME), colour=look.colour, glyph=look.glyph, kind="group")
         for look in looks

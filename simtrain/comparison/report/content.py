@@ -1,4 +1,4 @@
-"""Everything that the template shows, ready to be shown."""
+"""Content of the page: charts, tables and texts for the template."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ _MOST_HISTOGRAMS = 4
 
 @dataclass(frozen=True, kw_only=True)
 class Histograms:
-    """Of one encoder."""
+    """Similarity histograms of one encoder."""
 
     player: Player
     neighbours: Chart
@@ -57,7 +57,7 @@ class Histograms:
 
 @dataclass(frozen=True, kw_only=True)
 class Map:
-    """Of one encoder."""
+    """Embedding map of one encoder."""
 
     player: Player
     method: str
@@ -66,7 +66,7 @@ class Map:
 
 @dataclass(frozen=True, kw_only=True)
 class Maps:
-    """The maps that are shown, one key to their colours, and how many maps are not shown."""
+    """The maps that are shown, their common legend, and the number of maps not shown."""
 
     shown: tuple[Map, ...]
     legend: tuple[Player, ...]
@@ -75,7 +75,7 @@ class Maps:
 
 @dataclass(frozen=True, kw_only=True)
 class Categories:
-    """The largest as bars, all of them as a table."""
+    """Metrics by category: the largest categories as bars, all of them as a table."""
 
     metric: str
     chart: Chart
@@ -85,7 +85,7 @@ class Categories:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Content:
-    """The page, part by part; None and empty ones are not there."""
+    """Sections of the page; None and empty ones are left out."""
 
     cast: Cast
     lead: Lead
@@ -111,7 +111,7 @@ class Content:
 
     @property
     def charts(self) -> tuple[Chart, ...]:
-        """All of them."""
+        """All charts of the page."""
         return tuple(self._charts())
 
     def _charts(self) -> Iterable[Chart]:
@@ -128,7 +128,7 @@ class Content:
 
 
 def content_of(cast: Cast, album: Album) -> Content:
-    """Make all parts. Pictures of searches go into the album before those of the maps."""
+    """Make all sections. Pictures of searches go into the album before those of the maps."""
     report = cast.report
     looks = looks_of(cast, album)
     calibrated = [one for one in (*cast.prominent, *cast.others(cast.prominent)) if one.thresholds]

@@ -1,4 +1,4 @@
-"""Who stands where on the page: of thirty encoders a chart shows the few that the question is about."""
+"""Selection of the encoders that charts show: the baseline and the best runs of many encoders."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ LONGEST_NAME = 60
 
 @dataclass(frozen=True, kw_only=True)
 class Player:
-    """An encoder as the page's text shows it."""
+    """Name, colour and symbol of an encoder on the page."""
 
     name: str
-    """Shortened."""
+    """Name of the encoder, shortened."""
     colour: str
-    """In the light."""
+    """Colour on a light page, as `#rrggbb`."""
     glyph: str
     kind: str
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Cast:
-    """The encoders of a report, in the order that the page needs.
+    """The encoders of a report: ranked, prominent, and chance.
 
     Attributes:
-        report: That they are of.
-        ranked: All but chance by the main metric, best first.
+        report: The report.
+        ranked: All encoders but chance by the main metric, best first.
         prominent: The baseline, then the best runs; without runs the best encoders.
-        chance: What a random order would score; None: not told.
-        styles: How each looks, by name.
+        chance: Metrics of a random order; None: unknown.
+        styles: Name of an encoder -> colour, symbol and dash.
     """
 
     report: ComparisonReport
@@ -47,21 +47,21 @@ class Cast:
 
     @property
     def relevance(self) -> str:
-        """The main one."""
+        """The main definition of relevance."""
         return self.report.relevance[0]
 
     @property
     def runs(self) -> tuple[EncoderFigures, ...]:
-        """Best first."""
+        """The runs, best first."""
         return tuple(one for one in self.ranked if one.kind == "run")
 
     def others(self, shown: Sequence[EncoderFigures]) -> tuple[EncoderFigures, ...]:
-        """Those that are not among the shown ones, without chance, best first."""
+        """Encoders that are not shown, without chance, best first."""
         names = {one.name for one in shown}
         return tuple(one for one in self.ranked if one.name not in names)
 
     def player(self, name: str) -> Player:
-        """An encoder of the report by its name."""
+        """Name, colour and symbol of an encoder of the report."""
         style, kind = self.styles[name], self.report.encoder(name).kind
         return Player(name=named(name, to=LONGEST_NAME), colour=style.colour, glyph=style.glyph, kind=kind)
 

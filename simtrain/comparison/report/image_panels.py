@@ -1,4 +1,4 @@
-"""What there is to look at: searches with what they find, the worst of them, labels and copies in doubt."""
+"""Image panels of the page: searches, worst queries, confused categories, suspected labels and copies."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _LABEL = 80
 
 @dataclass(frozen=True, kw_only=True)
 class Strip:
-    """What an encoder found, nearest first."""
+    """Nearest images of a query by one encoder, nearest first."""
 
     player: Player
     tiles: tuple[Tile, ...]
@@ -25,7 +25,7 @@ class Strip:
 
 @dataclass(frozen=True, kw_only=True)
 class Search:
-    """A query, what prominent encoders find, and what the others do."""
+    """A query with its nearest images by prominent encoders, and by the others."""
 
     query: Tile
     strips: tuple[Strip, ...]
@@ -34,7 +34,7 @@ class Search:
 
 @dataclass(frozen=True, kw_only=True)
 class WorstOf:
-    """The searches that an encoder does worst."""
+    """The worst queries of an encoder."""
 
     player: Player
     searches: tuple[Search, ...]
@@ -42,7 +42,7 @@ class WorstOf:
 
 @dataclass(frozen=True, kw_only=True)
 class Confusion:
-    """A category, and what is found instead."""
+    """A category, and another one that its queries find instead."""
 
     category: str
     answer: str
@@ -53,7 +53,7 @@ class Confusion:
 
 @dataclass(frozen=True, kw_only=True)
 class ConfusedBy:
-    """What an encoder mixes up most."""
+    """Categories that an encoder confuses most."""
 
     player: Player
     pairs: tuple[Confusion, ...]
@@ -61,7 +61,7 @@ class ConfusedBy:
 
 @dataclass(frozen=True, kw_only=True)
 class Suspect:
-    """A label in doubt, and the neighbours that say another."""
+    """A suspected label error, and the neighbours that carry another label."""
 
     tile: Tile
     label: str
@@ -80,19 +80,19 @@ class Pair:
 
 @dataclass(frozen=True, kw_only=True)
 class Looks:
-    """All of it."""
+    """All image panels."""
 
     searches: tuple[Search, ...]
     worst: tuple[WorstOf, ...]
     worst_not_shown: int
-    """Encoders whose worst searches are left out."""
+    """Number of encoders whose worst queries are left out."""
     confused: tuple[ConfusedBy, ...]
     suspects: tuple[Suspect, ...]
     pairs: tuple[Pair, ...]
 
 
 def looks_of(cast: Cast, album: Album) -> Looks:
-    """Pictures go into the album by their importance: if it is full, the last are without."""
+    """Make the panels. Pictures go into the album by importance: if it is full, the last ones are left out."""
     pictures = cast.report.pictures
     prominent = [one.name for one in cast.prominent]
     shown = [_strips(query, prominent, cast, album) for query in pictures.queries]

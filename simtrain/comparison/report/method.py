@@ -1,4 +1,4 @@
-"""How it was measured: what whoever doubts a figure has to know."""
+"""Methods section of the page: data, protocol, statistics, records of the encoders."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _RECORD = 3000
 
 @dataclass(frozen=True, kw_only=True)
 class Point:
-    """A heading and what there is to say to it."""
+    """A heading and its sentences."""
 
     term: str
     told: tuple[str, ...]
 
 
 def foundations(cast: Cast) -> tuple[Point, ...]:
-    """What the verdict rests on, in short."""
+    """The basis of the verdict, in short: queries, products, gallery, smallest detectable difference."""
     report = cast.report
     relevance = spoken(cast.relevance, to=_TEXT)
     baseline = spoken(report.baseline, to=LONGEST_NAME)
@@ -43,7 +43,7 @@ def foundations(cast: Cast) -> tuple[Point, ...]:
 
 
 def method(cast: Cast) -> tuple[Point, ...]:
-    """The rest."""
+    """Details of data, protocol and statistics."""
     report = cast.report
     percentage = f"{100 * report.confidence:g} %"
     seeds = [f"{spoken(one.name, to=LONGEST_NAME)}: {one.seeds}" for one in cast.runs if one.seeds > 1]
@@ -81,12 +81,12 @@ def method(cast: Cast) -> tuple[Point, ...]:
 
 
 def records(cast: Cast) -> tuple[tuple[str, str], ...]:
-    """Each encoder's name and what is on record of it."""
+    """Each encoder's name and record."""
     return tuple((named(one.name, to=LONGEST_NAME), _record(one.details)) for one in cast.ranked if one.details)
 
 
 def missing(cast: Cast) -> tuple[str, ...]:
-    """What the page would show and does not, and why."""
+    """Sections that are missing from the page, and why."""
     report, everyone = cast.report, cast.ranked
     pictures = report.pictures
     reasons = (
@@ -125,7 +125,7 @@ def _other_baselines(cast: Cast) -> Iterable[str]:
 
 
 def _readings(cast: Cast) -> Iterable[Point]:
-    """How often anyone has looked at the test split."""
+    """Number of evaluations on the test split."""
     read = cast.report.test_readings
     if read:
         told = ", ".join(f"{spoken(run, to=LONGEST_NAME)} {_times(times)}" for run, times in sorted(read.items()))

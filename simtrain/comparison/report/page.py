@@ -1,4 +1,4 @@
-"""Write the page: gather its parts, fill the template, put the file there whole or not at all."""
+"""Writing of `comparison.html` from its template, whole or not at all."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def write_report(path: Path, report: ComparisonReport, *, thumbnail: Callable[[i
     """Write one HTML file that needs no network; the same arguments give the same bytes.
 
     Args:
-        path: The file; what is there is replaced.
-        report: What was found.
+        path: File to write; an existing one is replaced.
+        report: Results of the comparison.
         thumbnail: Row of the catalogue and wanted side in pixels -> a JPEG; None where there is no picture. Asked only
             for what is shown; what would make the file larger than about 12 MB is left out, which the page says.
 

@@ -1,4 +1,4 @@
-"""Colours: one for each encoder on the whole page, told apart by colour-blind eyes and in print by symbol and dash.
+"""Colours and symbols of encoders on the page, distinct for colour-blind readers and in print.
 
 A chart is made with the light colours. In the dark its script replaces each by its partner, so that both are here.
 Hues after Okabe & Ito 2008, https://jfly.uni-koeln.de/color/, darkened where they were too faint on white.
@@ -26,7 +26,7 @@ DARK = {
 """Light colour -> its partner in the dark."""
 
 STRONG = ("#0072b2", "#d55e00", "#009e73", "#b0518d", "#b87a00", "#2b9fd6")
-"""Of runs, of the best encoders where there are no runs, and of categories."""
+"""Colours of runs (of the best encoders where there are no runs) and of categories."""
 _MUTED = ("#7c8791", "#8a7f72", "#72838f", "#807a90", "#6f8678", "#99808a")
 
 SYMBOLS = (
@@ -43,10 +43,10 @@ _WHITENED = "_whitened"
 
 @dataclass(frozen=True, kw_only=True)
 class EncoderStyle:
-    """How an encoder looks everywhere on the page."""
+    """Colour, symbol and dash of an encoder on the whole page."""
 
     colour: str
-    """In the light; a key of `DARK`."""
+    """Colour on a light page; a key of `DARK`."""
     symbol: str
     """plotly's."""
     glyph: str
@@ -58,12 +58,12 @@ class EncoderStyle:
 def encoder_styles(
     encoders: Sequence[EncoderFigures], *, strong: Sequence[str], baseline: str
 ) -> dict[str, EncoderStyle]:
-    """By name: some in strong colours, a baseline that is none of them in ink, the others muted, whitened ones hollow.
+    """Styles by name: some in strong colours, another baseline in ink, the others muted, whitened ones hollow.
 
     Args:
-        encoders: All.
-        strong: Names of those that the page is about.
-        baseline: That the others are judged against.
+        encoders: All encoders.
+        strong: Names of the prominent encoders.
+        baseline: Name of the baseline.
     """
     plain = [one.name for one in encoders if one.kind == "off_the_shelf"]
     return {one.name: _style(one, plain=plain, strong=strong, baseline=baseline) for one in encoders}

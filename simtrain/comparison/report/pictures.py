@@ -1,4 +1,4 @@
-"""Pictures inside the page: each once, however often it is shown, and no more of them than the file may hold."""
+"""Pictures embedded in the page: each once, up to a total size."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ class Tile:
     """A picture on the page.
 
     Attributes:
-        picture: Its place in `Album.uris`; None: there is none.
-        caption: What it is.
-        mark: `right`, `wrong`, or empty where that is no question.
-        note: Such as its similarity; may be empty.
+        picture: Index in `Album.uris`; None: there is none.
+        caption: Caption, such as the image's id and label.
+        mark: `right`, `wrong`, or empty where relevance does not apply.
+        note: Further text, such as the similarity; may be empty.
     """
 
     picture: int | None
@@ -31,12 +31,12 @@ class Tile:
 
 
 class Album:
-    """The pictures of a page. What is asked for first gets in first.
+    """The pictures of a page, in the order of their first use.
 
     Args:
-        thumbnail: Row of the catalogue and side in pixels -> a JPEG, or None.
-        captions: Of the rows.
-        characters: Of all data URIs together, at most.
+        thumbnail: Catalogue row and side in pixels -> JPEG, or None.
+        captions: Catalogue row -> caption.
+        characters: Largest number of characters of all data URIs together.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class Album:
         self._places: dict[int, int | None] = {}
 
     def place(self, row: int, *, side: int) -> int | None:
-        """Where the row's picture is in `uris`; None if there is none, or no room for it.
+        """Index of the row's picture in `uris`; None if there is none, or no room for it.
 
         Raises:
             ValueError: for a thumbnail that is no JPEG.
@@ -62,7 +62,7 @@ class Album:
         return self._places[row]
 
     def caption(self, row: int) -> str:
-        """A few words about a row."""
+        """Caption of a row."""
         return named(self._captions.get(row, f"image {row}"), to=_CAPTION)
 
     def tile(self, row: int, *, relevant: bool | None = None, note: str = "") -> Tile:

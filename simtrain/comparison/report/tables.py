@@ -1,4 +1,4 @@
-"""Tables of figures: each cell a number and, below it, how far it can be trusted."""
+"""Tables of metrics with their confidence intervals."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Cell:
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """Of an encoder, or of something else that has a name."""
+    """A row of an encoder, or of another named thing."""
 
     name: str
     cells: tuple[Cell, ...]
@@ -45,7 +45,7 @@ class Table:
 
     caption: str
     first: str
-    """Heading of the names."""
+    """Heading of the column of names."""
     columns: tuple[str, ...]
     groups: tuple[tuple[str, tuple[Row, ...]], ...]
 
@@ -56,7 +56,7 @@ class Table:
 
 
 def figures_table(cast: Cast, relevance: str) -> Table:
-    """Everyone's metrics by one idea of relevance, and the verdicts."""
+    """Metrics of all encoders by one definition of relevance, and the verdicts."""
     report = cast.report
     everyone = [*cast.ranked, *([cast.chance] if cast.chance else [])]
     figures = {one.name: one.relevances[relevance] for one in everyone if relevance in one.relevances}
@@ -83,7 +83,7 @@ def figures_table(cast: Cast, relevance: str) -> Table:
 
 
 def category_table(cast: Cast, *, metric: str, names: Sequence[str]) -> Table:
-    """Prominent encoders' figures of categories."""
+    """Metrics of categories by prominent encoders."""
     shown = [one for one in cast.prominent if one.categories]
     found = {one.name: {category.name: category for category in one.categories} for one in shown}
     rows = []
@@ -102,7 +102,7 @@ def category_table(cast: Cast, *, metric: str, names: Sequence[str]) -> Table:
 
 
 def robustness_table(cast: Cast, variants: Sequence[VariantFigure]) -> Table:
-    """Everyone's share of changed pictures that find their original first."""
+    """Share of altered images whose nearest image is their original, by all encoders."""
 
     def cells(one: EncoderFigures) -> tuple[Cell, ...]:
         found = {variant.name: variant.share for variant in one.robustness}
@@ -118,7 +118,7 @@ def robustness_table(cast: Cast, variants: Sequence[VariantFigure]) -> Table:
 
 
 def text_table(cast: Cast) -> Table | None:
-    """Searches by words; None where no encoder reads texts."""
+    """Text retrieval metrics; None where no encoder embeds texts."""
     there = [one for one in cast.ranked if one.text]
     names = list(dict.fromkeys(name for one in there for name in one.text))
     if not there:
@@ -136,7 +136,7 @@ def text_table(cast: Cast) -> Table | None:
 
 
 def cost_table(cast: Cast) -> Table | None:
-    """What each costs; None where no cost is known."""
+    """Cost of each encoder; None where no cost is known."""
     there = [one for one in cast.ranked if one.cost]
     if not there:
         return None
@@ -162,7 +162,7 @@ def cost_table(cast: Cast) -> Table | None:
 
 
 def geometry_table(cast: Cast) -> Table | None:
-    """How the embeddings lie; None where that was not looked at."""
+    """Geometry of the embeddings; None where it was not measured."""
     there = [one for one in cast.ranked if one.geometry]
     if not there:
         return None
@@ -184,7 +184,7 @@ def geometry_table(cast: Cast) -> Table | None:
 
 
 def variants_of(encoders: Iterable[EncoderFigures]) -> list[VariantFigure]:
-    """The changes that any encoder was tried on, each once, in their order."""
+    """The alterations that any encoder was tested with, each once, in their order."""
     found: dict[str, VariantFigure] = {}
     for one in encoders:
         for variant in one.robustness:

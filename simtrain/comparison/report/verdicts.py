@@ -1,4 +1,4 @@
-"""The top of the page: what was found out, in words."""
+"""Verdicts at the top of the page."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _SEARCHES = 100
 WORDS: dict[Word, tuple[str, str]] = {
     "better": ("better", "▲"), "not shown to be better": ("open", "■"), "worse": ("worse", "▼"),
 }  # fmt: skip
-"""Of a verdict: the page's class, and a mark for those who see no colours."""
+"""Verdict -> CSS class, and a mark for readers who see no colours."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,13 +30,13 @@ class Finding:
     style: str
     mark: str
     plainly: str
-    """In searches; may be empty."""
+    """The verdict as a number of searches out of 100; may be empty."""
     sentences: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Findings:
-    """Those of one idea of relevance."""
+    """Verdicts by one definition of relevance."""
 
     relevance: str
     shown: tuple[Finding, ...]
@@ -45,13 +45,13 @@ class Findings:
 
 @dataclass(frozen=True, kw_only=True)
 class Lead:
-    """What stands first on the page.
+    """The first section of the page.
 
     Attributes:
         opening: Sentences before the verdicts.
-        of_runs: A group for each idea of relevance, the main one first.
+        of_runs: Verdicts of runs for each definition of relevance, the main one first.
         others: One sentence about the other encoders; may be empty.
-        of_others: Their verdicts by the main relevance.
+        of_others: Verdicts of the other encoders by the main relevance.
     """
 
     opening: tuple[str, ...]
@@ -61,7 +61,7 @@ class Lead:
 
 
 def lead_of(cast: Cast) -> Lead:
-    """Runs first; without runs, which encoder as it comes is the best."""
+    """Verdicts of the runs; without runs, the best off-the-shelf encoder."""
     others = [one for one in cast.ranked if one.kind != "run"]
     # Without runs the best encoder's own verdict stands above already.
     rest = others if cast.runs else [one for one in others if one is not others[0]]
@@ -111,7 +111,7 @@ def _short(verdict: Verdict) -> Verdict:
 
 
 def _plainly(cast: Cast, encoder: EncoderFigures, verdict: Verdict) -> str:
-    """What a search box would show; empty where recall_at_1 was not told."""
+    """The verdict as a number of searches out of 100; empty where recall_at_1 is unknown."""
     both = []
     for one in (encoder, cast.report.encoder(verdict.baseline)):
         figures = one.relevances.get(verdict.relevance)

@@ -1,4 +1,4 @@
-"""Numbers and names on the page. Names come from users and may hold anything."""
+"""Formatting of numbers and user-supplied names on the page."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ METRIC_WORDS = {
     "precision_at_5": "the share of right images among the first 5",
     "precision_at_10": "the share of right images among the first 10",
 }
-"""What the metrics of `ComparisonReport.metric` tell."""
+"""Metric of `ComparisonReport.metric` -> its meaning in words."""
 
 NOTHING = "\N{EN DASH}"
-"""Where there is no number."""
+"""Text shown where there is no number."""
 
 _DIRECTIONS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f")
 _RIGHT_TO_LEFT = frozenset({"R", "AL", "AN"})
 
 
 def percent(share: float | None) -> str:
-    """0.7134 -> `71.3`; a dash for what cannot be told."""
+    """0.7134 -> `71.3`; a dash for an unknown share."""
     if share is None or math.isnan(share):
         return NOTHING
     return f"{round(100.0 * share, 1) + 0.0:.1f}"
@@ -41,7 +41,7 @@ def points(difference: float) -> str:
 
 
 def between(interval: Interval, *, signed: bool = False) -> str:
-    """`68.0 to 74.5`, or that there is no interval."""
+    """`68.0 to 74.5`, or a note that there is no interval."""
     if math.isnan(interval.low) or math.isnan(interval.high):
         return "no interval"
     write = points if signed else percent
@@ -49,7 +49,7 @@ def between(interval: Interval, *, signed: bool = False) -> str:
 
 
 def figure(number: float | None, *, digits: int) -> str:
-    """Significant digits, with thousands apart; a dash for what cannot be told."""
+    """A number with its significant digits and thousands separators; a dash for an unknown one."""
     if number is None or math.isnan(number):
         return NOTHING
     if number == 0 or not math.isfinite(number):

@@ -48,7 +48,8 @@ class DataConfig(Section):
 
     limit_batch_to: str | None = None
     """A column, such as `category` or `label`: a batch takes its groups from one value of it as far as they go, which
-    makes its negatives harder; what fills no batch of its own is mixed. null: from everywhere."""
+    makes its negatives harder; what fills no batch of its own is mixed. Over epochs each group is seen equally often,
+    up to one. null: from everywhere."""
 
     workers: Annotated[int, Field(ge=0, le=128)] | None = None
     """Processes that load images, 0 (in the training process) to 128; null: one per core, at most 8."""

@@ -12,6 +12,7 @@ from torch.utils.data import Sampler
 from typing_extensions import override
 
 from simtrain.data.batch import Draw
+from simtrain.data.group_rounds import EqualRounds, random_rounds
 
 Rows = NDArray[np.int64]
 
@@ -131,8 +132,9 @@ def grouped_plan(
 ) -> EpochPlan:
     """P×K batches: P different groups, K images of each; every image a sample of its own.
 
-    An epoch has as many batches as the images fill. Groups take turns, so that each is seen equally often; a group's
-    images take turns too, and repeat within a batch only where it has fewer than K.
+    An epoch has as many batches as the images fill. Groups take turns, so that each is seen equally often in an epoch,
+    up to one; with `within` over any number of whole epochs too, also groups of categories that fill no batch. A
+    group's images take turns too, and repeat within a batch only where it has fewer than K.
 
     Args:
         groups: Group number -> its catalogue rows.
@@ -164,6 +166,8 @@ def paired_plan(
 ) -> EpochPlan:
     """Two different images of one group are the two views of a sample; no group stands twice in a batch.
 
+    How often each group is seen: as in `grouped_plan`.
+
     Raises:
         ValueError: if there are fewer groups than pairs in a batch.
     """
@@ -189,13 +193,17 @@ def _group_plan(
         raise ValueError(f"groups: got {len(groups)}; a batch holds {per_batch}")
     total = sum(len(rows) for rows in groups.values())
     batches = max(1, total // (per_batch * images))
+    equal = None
+    if within is not None:
+        categories = {group: within[group] for group in groups}
+        equal = EqualRounds(categories=categories, per_batch=per_batch, turns=batches * per_batch, seed=seed)
+    category = within if within is not None else dict.fromkeys(groups, 0)
 
     def plan(epoch: int) -> list[list[list[int]]]:
         generator = _generator(seed, epoch)
         turns = {group: _Turns(rows, generator) for group, rows in groups.items()}
-        order = _batches_of_groups(
-            list(groups), batches=batches, per_batch=per_batch, within=within, generator=generator
-        )
+        rounds = random_rounds(list(groups), generator) if equal is None else equal.of_epoch(epoch, generator)
+        order = _batches_of_groups(rounds, batches=batches, per_batch=per_batch, category=category, generator=generator)
         return [[turns[group].take(images) for group in batch] for batch in order]
 
     return plan
@@ -221,19 +229,18 @@ class _Turns:
 
 
 def _batches_of_groups(
-    groups: Sequence[int],
+    rounds: Iterator[list[int]],
     *,
     batches: int,
     per_batch: int,
-    within: Mapping[int, int] | None,
+    category: Mapping[int, int],
     generator: np.random.Generator,
 ) -> list[list[int]]:
-    """In each round every group has its turn once; those that fill no batch open the first one of the next round."""
-    category = within if within is not None else dict.fromkeys(groups, 0)
+    """Batches of each round's groups; those that fill no batch open the first one of the next round."""
     made: list[list[int]] = []
     waiting: list[int] = []
     while len(made) < batches:
-        turn = [int(group) for group in generator.permutation(groups)]
+        turn = next(rounds)
         if waiting:
             joined = _fitting(turn, waiting, count=per_batch - len(waiting), category=category)
             made.append([*waiting, *joined])

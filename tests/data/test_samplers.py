@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from simtrain.data.batch import Draw
-from simtrain.data.samplers import WHOLE, EpochBatches, EpochPlan, grouped_plan, paired_plan, shuffled_plan
+from simtrain.data.samplers import WHOLE, EpochBatches, EpochPlan, Share, grouped_plan, paired_plan, shuffled_plan
 
 Rows = NDArray[np.int64]
 
@@ -182,6 +182,65 @@ def test_grouped_shows_all_images_of_a_group_equally_often(
     for rows in groups.values():
         counts = [times[int(row)] for row in rows]
         assert max(counts) - min(counts) <= 1
+
+
+@st.composite
+def categories_and_shares(draw: st.DrawFn) -> tuple[dict[int, Rows], int, dict[int, int], int]:
+    """Groups, groups of a batch, their categories (some fill no batch), and processes among which a batch divides."""
+    sizes = draw(st.lists(st.integers(2, 7), min_size=2, max_size=9))
+    per_batch = draw(st.integers(1, len(sizes)))
+    categories = draw(st.lists(st.integers(0, 3), min_size=len(sizes), max_size=len(sizes)))
+    processes = draw(st.sampled_from([count for count in range(1, per_batch + 1) if per_batch % count == 0]))
+    return groups_of(sizes), per_batch, dict(enumerate(categories)), processes
+
+
+@given(
+    setting=categories_and_shares(),
+    images=st.integers(1, 4),
+    paired=st.booleans(),
+    seed=st.integers(0, 2**31 - 1),
+    epochs=st.integers(1, 12),
+    begun=st.integers(0, 100),
+)
+@settings(max_examples=150, deadline=None)
+def test_over_epochs_groups_of_any_category_are_shown_equally_often_up_to_one(
+    setting: tuple[dict[int, Rows], int, dict[int, int], int],
+    images: int,
+    paired: bool,
+    seed: int,
+    epochs: int,
+    begun: int,
+) -> None:
+    """Whatever the number of processes, and wherever a run was interrupted and went on."""
+    groups, per_batch, within, processes = setting
+    owner = owners(groups)
+    if paired:
+        plan = paired_plan(groups, pairs_per_batch=per_batch, within=within, seed=seed)
+    else:
+        plan = grouped_plan(groups, groups_per_batch=per_batch, images_per_group=images, within=within, seed=seed)
+    seen_images = 2 if paired else images
+    shown: Counter[int] = Counter()
+    for index in range(processes):
+        share = Share(index=index, of=processes)
+        before, after = (EpochBatches(plan=plan, share=share) for _ in range(2))
+        stop = begun % (epochs * len(before))
+        first = [batch for _ in range(epochs) for batch in before][:stop]
+        after.start_at(epoch=stop // len(after), batch=stop % len(after))
+        rest = [batch for _ in range(epochs - stop // len(after)) for batch in after]
+        shown.update(owner[row] for batch in first + rest for draw in batch for row in draw.rows)
+    times = {group: shown[group] / seen_images for group in groups}
+    even = len(plan(0)) * per_batch * epochs / len(groups)
+    assert set(times.values()) <= {np.floor(even), np.ceil(even)}
+
+
+def test_a_category_of_one_group_is_seen_as_often_as_the_others_when_it_fills_no_batch() -> None:
+    groups = groups_of([2] * 10)  # 9 groups fill three batches of 3; the tenth is over in every epoch
+    category = {group: int(group == 9) for group in groups}
+    plan = grouped_plan(groups, groups_per_batch=3, images_per_group=2, within=category, seed=0)
+    shown = Counter(
+        group for epoch in range(100) for batch in plan(epoch) for group in groups_in(batch, owners(groups))
+    )
+    assert shown == dict.fromkeys(range(10), 90)
 
 
 @pytest.mark.parametrize("epoch", range(5))

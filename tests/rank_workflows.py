@@ -6,6 +6,7 @@ import torch
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
+from simtrain.console import Console, Step
 from simtrain.losses.nt_xent import nt_xent_loss
 from simtrain.training.ranks import (
     ALONE,
@@ -25,7 +26,7 @@ from simtrain.training.ranks import (
 )
 
 
-def joined(workflow_name: str, *arguments: Any, timeout: int = 60) -> Any:
+def joined(workflow_name: str, *arguments: Any, console: Console, timeout: int = 60) -> Any:
     """Call a function of this module among the processes."""
     join(launched_ranks() or ALONE, device=torch.device("cpu"), timeout=timeout)
     try:
@@ -89,3 +90,15 @@ def lost_in_a_gather() -> str:
     if rank() == 1:
         raise LostRankError("the second one leaves")
     return str(gather(torch.zeros(1)))
+
+
+def shown(*, console: Console) -> int:
+    """Everything that a console shows, once, by each process; its rank."""
+    joined_as = launched_ranks()
+    assert joined_as is not None
+    own = f"of process {joined_as.rank}"
+    console.line(f"line {own}")
+    console.aside(f"aside {own}")
+    list(console.bar("abc", 3, f"counting {own}"))
+    console.step(Step(epoch=1, epochs=1, batch=joined_as.rank + 1, batches=2, images_per_second=1.0))
+    return joined_as.rank

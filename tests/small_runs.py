@@ -5,11 +5,11 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from simtrain.catalog.progress import silent
 from simtrain.catalog.table import Catalog
 from simtrain.commands.fit import fit
 from simtrain.commands.interpolate import interpolate
 from simtrain.config import parse_run_config
+from simtrain.console import SILENT
 from simtrain.interpolation.result import Interpolation
 from simtrain.runs.run import Run, open_run
 
@@ -28,7 +28,7 @@ def train(catalog: Catalog, checkpoints: Path, **sections: Any) -> Run:
         "export": {"onnx": False},
     }
     config = parse_run_config({**tree, **sections}, where="test")
-    folder = fit(config, resume=False, say=lambda line: None, progress=silent, step=lambda step: None).folder
+    folder = fit(config, resume=False, console=SILENT).folder
     shutil.copy(folder / "last.ckpt", folder / "best.ckpt")
     return open_run(str(folder), checkpoints=checkpoints)
 
@@ -46,7 +46,7 @@ def again(run: Run, *overrides: str) -> Run:
 
 def sweep(run: Run, **settings: Any) -> Interpolation:
     """Three mixes; keyword arguments replace settings."""
-    usual = {"bound": 1.0, "steps": 3, "metric": None, "text_metric": None, "progress": silent}
+    usual = {"bound": 1.0, "steps": 3, "metric": None, "text_metric": None, "console": SILENT}
     return interpolate(run, **{**usual, **settings})
 
 

@@ -1,13 +1,12 @@
 """Small folders and tables of pictures, and `prepare` on them."""
 
 import csv
-from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from recording_console import RecordingConsole
 
-from simtrain.catalog.progress import Item
 from simtrain.commands.prepare import PrepareReport, prepare
 from simtrain.config import load_prepare_config
 
@@ -51,8 +50,11 @@ def product_rows(root: Path, splits: list[str]) -> list[dict[str, str]]:
     return rows
 
 
-def interrupt(items: Iterable[Item], total: int, description: str, /) -> Iterable[Item]:
-    for number, item in enumerate(items):
-        if number == 3:
+def interrupting_console() -> RecordingConsole:
+    """As if Ctrl-C were pressed at the fourth item of a bar."""
+
+    def interrupt(number: int) -> None:
+        if number == 4:
             raise KeyboardInterrupt
-        yield item
+
+    return RecordingConsole(on_item=interrupt)

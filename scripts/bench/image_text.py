@@ -17,11 +17,11 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 
 from simtrain.builders import build_encoder
-from simtrain.catalog.progress import silent
 from simtrain.catalog.store.reader import open_images
 from simtrain.catalog.table import Catalog
 from simtrain.commands.fit import fit
 from simtrain.config import RunConfig, parse_run_config
+from simtrain.console import SILENT
 from simtrain.encoders.base import Encoder
 from simtrain.encoders.text import TextEncoder
 from simtrain.evaluation.paired_tests import paired_differences
@@ -93,14 +93,14 @@ class Bench:
         config = self.config(run=name, **sections)
         folder = Path(config.checkpoints) / name
         if not folder.is_dir():
-            fit(config, resume=False, say=lambda line: None, progress=silent, step=lambda step: None)
+            fit(config, resume=False, console=SILENT)
         run = open_run(name, checkpoints=Path(config.checkpoints))
         return tuned_encoder(run.config, run.folder, alpha=1.0)
 
     def embed(self, encoder: Encoder, rows: NDArray[np.int64]) -> torch.Tensor:
         """(rows, D) unit vectors."""
         images = open_images(self.catalog, smallest=encoder.preprocessing.image_size)
-        return embed_rows(encoder, images.reader, rows.tolist(), config=self._config, progress=silent)
+        return embed_rows(encoder, images.reader, rows.tolist(), config=self._config, console=SILENT)
 
     def judge(self, encoder: Encoder, embeddings: torch.Tensor | None = None) -> Judged:
         """The figures of the test split; of other embeddings than the encoder's, if they are given."""

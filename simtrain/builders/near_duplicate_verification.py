@@ -5,9 +5,9 @@ from pathlib import Path
 
 from simtrain.builders import build_encoder
 from simtrain.catalog.inspection.duplicates import Pair
-from simtrain.catalog.progress import Progress
 from simtrain.catalog.store.reader import SourceImages
 from simtrain.config import EncoderConfig
+from simtrain.console import Console
 from simtrain.data.datasets import worker_count
 from simtrain.data.embedding import embed_images, inference_device
 
@@ -20,7 +20,7 @@ def confirmed_pairs(
     *,
     encoder: EncoderConfig,
     similarity: float,
-    progress: Progress,
+    console: Console,
 ) -> list[Pair]:
     """The pairs whose embeddings have a cosine of `similarity` or more, which takes the place of theirs.
 
@@ -29,7 +29,7 @@ def confirmed_pairs(
         paths: Image files.
         encoder: Configuration of the encoder.
         similarity: Lowest cosine similarity of a near duplicate, above 0 to 1.
-        progress: Shows how far the embedding is.
+        console: Shows how far the embedding is.
     """
     rows = sorted({row for one, other, _, _ in pairs for row in (one, other)})
     place = {row: position for position, row in enumerate(rows)}
@@ -40,7 +40,7 @@ def confirmed_pairs(
         batch_size=_BATCH_SIZE,
         workers=worker_count(None, sharing=1),
         device=inference_device("auto"),
-        progress=progress,
+        console=console,
     )
     confirmed = []
     for one, other, _, mirrored in pairs:

@@ -7,7 +7,7 @@ import typer
 from typer.exceptions import TyperException
 
 from simtrain.cli import compare, config, doctor, evaluate, export, fit, interpolate, prepare, search
-from simtrain.cli.console import fail, message_of, say_aside
+from simtrain.cli.console import TERMINAL, fail, message_of
 from simtrain.errors import SimtrainError
 
 app = typer.Typer(
@@ -43,7 +43,7 @@ def main() -> None:
             sys.exit(2)
         fail(f"{misuse}{'' if misuse.endswith(('.', '?')) else '.'} See: simtrain --help")
     except (typer.Abort, KeyboardInterrupt):
-        say_aside("interrupted")
+        TERMINAL.aside("interrupted")
         sys.exit(130)
     except OSError as error:
         if error.errno not in _MENDABLE:

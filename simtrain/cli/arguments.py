@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from simtrain.cli.console import say
+from simtrain.cli.console import TERMINAL
 from simtrain.errors import SimtrainError
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def alpha_of(run: "Run", asked: float | None) -> float:
     share = chosen_alpha(run.folder) if asked is None else asked
     if share != 1:
         whose = "" if asked is not None else ", which simtrain interpolate chose; --alpha 1 takes the tuned ones alone"
-        say(f"weights: alpha {share:g} between the start's (0) and the tuned ones (1){whose}")
+        TERMINAL.line(f"weights: alpha {share:g} between the start's (0) and the tuned ones (1){whose}")
     return share
 
 

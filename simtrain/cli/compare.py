@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from simtrain.cli.arguments import SetOption, SplitChoice, open_named_run
-from simtrain.cli.console import progress, say, say_aside
+from simtrain.cli.console import TERMINAL
 from simtrain.errors import SimtrainError
 
 _JSON, _PAGE = "comparison.json", "comparison.html"
@@ -51,13 +51,13 @@ def compare(
     from simtrain.commands.compare import compare as run_compare
     from simtrain.comparison.files import write_comparison
 
-    report = run_compare(catalog, runs, config=settings, say=say, progress=progress())
-    say(str(report))
+    report = run_compare(catalog, runs, config=settings, console=TERMINAL)
+    TERMINAL.line(str(report))
     for one in report.unavailable:
-        say_aside(f"not there: {one.name}: {one.reason}")
+        TERMINAL.aside(f"not there: {one.name}: {one.reason}")
     write_comparison(report, json_file=out / _JSON, page=out / _PAGE)
-    say(f"written: {out / _JSON}")
-    say(f"page: {out / _PAGE}")
+    TERMINAL.line(f"written: {out / _JSON}")
+    TERMINAL.line(f"page: {out / _PAGE}")
 
 
 def _check_out(folder: Path) -> None:

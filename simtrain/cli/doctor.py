@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from simtrain.cli.arguments import DEFAULT_CHECKPOINTS
-from simtrain.cli.console import say
+from simtrain.cli.console import TERMINAL
 
 
 class AcceleratorChoice(StrEnum):
@@ -28,6 +28,6 @@ def doctor(
     from simtrain.commands.doctor import doctor as run_doctor
 
     found = run_doctor(devices=devices, accelerator=accelerator.value, folder=DEFAULT_CHECKPOINTS, timeout=timeout)
-    say(str(found))
+    TERMINAL.line(str(found))
     if not found.healthy:
         raise typer.Exit(2)

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from simtrain.cli.arguments import AlphaOption, SetOption, SplitChoice, alpha_of, check_json_folder, open_named_run
-from simtrain.cli.console import progress, say
+from simtrain.cli.console import TERMINAL
 from simtrain.errors import SimtrainError
 
 
@@ -30,10 +30,10 @@ def evaluate(
     from simtrain.runs.run import write_json
 
     share = None if run is None else alpha_of(run, alpha)
-    report = run_evaluate(settings, run=run, split=split.value, alpha=share, progress=progress())
-    say(str(report))
+    report = run_evaluate(settings, run=run, split=split.value, alpha=share, console=TERMINAL)
+    TERMINAL.line(str(report))
     write_json(to, report.to_dict())
-    say(f"written: {to}")
+    TERMINAL.line(f"written: {to}")
 
 
 def _is_config(target: str) -> bool:

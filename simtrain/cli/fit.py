@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from simtrain.cli.arguments import SetOption, open_named_run, shown
-from simtrain.cli.console import TrainingBar, progress, say
+from simtrain.cli.console import TERMINAL
 from simtrain.errors import SimtrainError
 
 if TYPE_CHECKING:
@@ -25,20 +25,19 @@ def fit(
     settings = _fit_config(config, overrides or [], resume=resume)
     from simtrain.commands.fit import fit as run_fit
 
-    bar = TrainingBar()
-    with closing(bar):
-        result = run_fit(settings, resume=resume is not None, say=bar.say, progress=progress(), step=bar.step)
+    with closing(TERMINAL):
+        result = run_fit(settings, resume=resume is not None, console=TERMINAL)
     if result.ended_by is not None:
-        say(f"interrupted; go on with: simtrain fit --resume {shown(result.folder)}")
+        TERMINAL.line(f"interrupted; go on with: simtrain fit --resume {shown(result.folder)}")
         raise typer.Exit(128 + result.ended_by)
     if result.best is not None and result.zero_shot is not None:
         verdict = "" if result.best_epoch else "  (no epoch was better than the untouched encoder, which is kept)"
-        say(
+        TERMINAL.line(
             f"best {result.monitor} on val: {result.best:.3f} in epoch {result.best_epoch}, "
             f"zero-shot {result.zero_shot:.3f}{verdict}"
         )
-    say(f"run: {result.folder}")
-    say(f"next: simtrain evaluate {shown(result.folder)}")
+    TERMINAL.line(f"run: {result.folder}")
+    TERMINAL.line(f"next: simtrain evaluate {shown(result.folder)}")
 
 
 def _fit_config(config: Path | None, overrides: list[str], *, resume: str | None) -> "RunConfig":

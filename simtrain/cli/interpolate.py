@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from simtrain.cli.arguments import SetOption, check_json_folder, open_named_run, shown
-from simtrain.cli.console import progress, say
+from simtrain.cli.console import TERMINAL
 
 
 def interpolate(
@@ -33,13 +33,13 @@ def interpolate(
     from simtrain.commands.interpolate import interpolate as run_interpolate
     from simtrain.runs.run import write_json
 
-    found = run_interpolate(
-        opened, bound=bound, steps=steps, metric=metric, text_metric=text_metric, progress=progress()
-    )
-    say(str(found))
+    found = run_interpolate(opened, bound=bound, steps=steps, metric=metric, text_metric=text_metric, console=TERMINAL)
+    TERMINAL.line(str(found))
     if json_file is not None:
         write_json(json_file, found.to_dict())
-        say(f"written: {json_file}")
-    say(f"picture: {found.picture}")
-    say(f"from now on evaluate, export and init_from take alpha {found.alpha:g} of this run unless --alpha is given")
-    say(f"next: simtrain evaluate {shown(opened.folder)}")
+        TERMINAL.line(f"written: {json_file}")
+    TERMINAL.line(f"picture: {found.picture}")
+    TERMINAL.line(
+        f"from now on evaluate, export and init_from take alpha {found.alpha:g} of this run unless --alpha is given"
+    )
+    TERMINAL.line(f"next: simtrain evaluate {shown(opened.folder)}")

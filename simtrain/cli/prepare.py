@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from simtrain.cli.arguments import SetOption
-from simtrain.cli.console import progress
+from simtrain.cli.console import TERMINAL
 
 
 def prepare(
@@ -27,6 +27,6 @@ def prepare(
     from simtrain.config import load_prepare_config
 
     settings = load_prepare_config(config, overrides or [])
-    report = run_prepare(source, out=out, config=settings, fix=fix, progress=progress())
+    report = run_prepare(source, out=out, config=settings, fix=fix, console=TERMINAL)
     for line in report.lines():
-        print(line)
+        TERMINAL.line(line)

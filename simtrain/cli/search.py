@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from simtrain.cli.console import say, say_aside
+from simtrain.cli.console import TERMINAL
 
 
 def search(
@@ -24,12 +24,12 @@ def search(
     if as_json:
         print(json.dumps(result.to_dict(), indent=2, ensure_ascii=False))
     else:
-        say(str(result))
+        TERMINAL.line(str(result))
         if plot is not None:
-            say(f"picture: {plot}")
+            TERMINAL.line(f"picture: {plot}")
     if result.tokens_read:
-        say_aside(f"the text is longer than the encoder reads: only its first {result.tokens_read} tokens count")
+        TERMINAL.aside(f"the text is longer than the encoder reads: only its first {result.tokens_read} tokens count")
     if plot is not None and result.missing_pictures:
-        say_aside(
+        TERMINAL.aside(
             f"{result.missing_pictures} of {len(result.neighbours)} pictures are no longer where the bundle saw them"
         )

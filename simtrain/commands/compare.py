@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from simtrain.catalog.progress import Progress
 from simtrain.catalog.table import Catalog, read_catalog
 from simtrain.comparison.assemble import report_of
 from simtrain.comparison.candidates import Contender, contenders
@@ -19,6 +18,7 @@ from simtrain.comparison.protocol import changed_rows, question_of, resolvable
 from simtrain.comparison.result import ComparisonReport, Unavailable
 from simtrain.comparison.scoring import Entry, Question, entries_of
 from simtrain.config import CompareConfig, nearest
+from simtrain.console import Console
 from simtrain.data.embedding import inference_device
 from simtrain.errors import CatalogError, ConfigError, SimtrainError
 from simtrain.runs.run import Run, count_test_reading, data_fingerprint
@@ -57,8 +57,7 @@ def compare(
     runs: Sequence[Run],
     *,
     config: CompareConfig,
-    say: Callable[[str], None],
-    progress: Progress,
+    console: Console,
 ) -> ComparisonReport:
     """Judge encoders as they come, what runs began with and the runs on the same queries of a catalogue.
 
@@ -68,16 +67,15 @@ def compare(
         folder: Of the catalogue; embeddings are kept in it for the next time.
         runs: To take part; those that differ in seed and fold alone are one training.
         config: Everything else.
-        say: Takes lines for the user.
-        progress: Shows how many batches are embedded.
+        console: Takes lines, and shows how many batches are embedded.
 
     Raises:
         SimtrainError: for anything that the user can mend.
     """
     try:
-        settled = _settled(folder, runs, config=config, say=say, progress=progress)
+        settled = _settled(folder, runs, config=config, console=console)
         readings = {run.folder.name: count_test_reading(run) for run in runs} if config.split == "test" else {}
-        entries, unavailable = _asked(settled, say=say)
+        entries, unavailable = _asked(settled, console=console)
         return report_of(
             settled.question,
             entries,
@@ -92,12 +90,10 @@ def compare(
         raise type(error)(_OTHER_KEYS.sub("", str(error))) from error
 
 
-def _settled(
-    folder: Path, runs: Sequence[Run], *, config: CompareConfig, say: Callable[[str], None], progress: Progress
-) -> _Settled:
+def _settled(folder: Path, runs: Sequence[Run], *, config: CompareConfig, console: Console) -> _Settled:
     catalog, device = read_catalog(folder), inference_device(config.accelerator)
     for run in runs:
-        check_run(run, catalog, say=say)
+        check_run(run, catalog, console=console)
     question = question_of(config, catalog, runs)
     invited = contenders(config, runs)
     _check_baseline(config, invited)
@@ -105,12 +101,12 @@ def _settled(
     _check_draws(config, planned)
     found, words = resolvable(question, comparisons=planned)
     for sentence in words:
-        say(sentence)
+        console.line(sentence)
     cache = EmbeddingCache(catalog.folder / FOLDER, data=str(data_fingerprint(catalog)["sha256"]))
     if not cache.lasts:
-        say(f"{catalog.folder}: cannot be written to, so new embeddings are not kept for the next time")
-    embedder = Embedder(config=config, catalog=catalog, cache=cache, device=device, progress=progress)
-    question = changed_rows(question, embedder.images(SMALLEST).reader, progress=progress)
+        console.line(f"{catalog.folder}: cannot be written to, so new embeddings are not kept for the next time")
+    embedder = Embedder(config=config, catalog=catalog, cache=cache, device=device, console=console)
+    question = changed_rows(question, embedder.images(SMALLEST).reader, console=console)
     return _Settled(
         catalog=catalog, question=question, invited=invited, resolvable=found, words=words, embedder=embedder
     )
@@ -145,7 +141,7 @@ def _check_draws(config: CompareConfig, comparisons: int) -> None:
         )
 
 
-def _asked(settled: _Settled, *, say: Callable[[str], None]) -> tuple[list[Entry], list[Unavailable]]:
+def _asked(settled: _Settled, *, console: Console) -> tuple[list[Entry], list[Unavailable]]:
     """Everyone who can be asked, and who cannot; two that are the same in everything are one."""
     entries: list[Entry] = []
     unavailable: list[Unavailable] = []
@@ -161,14 +157,14 @@ def _asked(settled: _Settled, *, say: Callable[[str], None]) -> tuple[list[Entry
             found, lacking = [], Unavailable(name=contender.name, reason=str(error))
         if lacking is not None:
             _check_not_the_baseline(lacking, contender, question.config)
-            say(f"{lacking.name}: not there: {lacking.reason}")
+            console.line(f"{lacking.name}: not there: {lacking.reason}")
             unavailable.append(lacking)
         same = next((one.figures.name for one in entries if found and one.fingerprints == found[0].fingerprints), None)
         if same is not None and not contender.required:
-            say(f"{contender.name}: the same as {same}")
+            console.line(f"{contender.name}: the same as {same}")
         elif found:
             entries += found
-            say(_entry_line(found[0], question))
+            console.line(_entry_line(found[0], question))
     if not entries:
         raise ConfigError(f"encoders: none of {', '.join(one.name for one in unavailable)} can be had here")
     return sorted(entries, key=lambda entry: _ORDER.index(entry.figures.kind)), unavailable

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 
 from simtrain.builders import build_encoder, build_text_validation, found_weights, start_encoder
-from simtrain.catalog.progress import Progress
 from simtrain.catalog.store.reader import ImageReader, open_images
 from simtrain.config import ClipConfig, RunConfig
+from simtrain.console import Console
 from simtrain.encoders.base import Encoder
 from simtrain.errors import CheckpointError
 from simtrain.evaluation.drift import Kept, closeness
@@ -22,7 +22,7 @@ from simtrain.runs.tuned_encoder import tuned_encoder
 
 
 def evaluate(
-    config: RunConfig, *, run: Run | None, split: str, alpha: float | None, progress: Progress
+    config: RunConfig, *, run: Run | None, split: str, alpha: float | None, console: Console
 ) -> EvaluationReport:
     """Judge an encoder on a split of the configured catalogue; a run's record counts that its test split was read.
 
@@ -32,7 +32,7 @@ def evaluate(
         split: `train`, `val` or `test`.
         alpha: Share of the run's tuned weights in a mix with those of its start, 0 to 1; None: what `interpolate`
             chose, or 1 where it was never run.
-        progress: Shows how many batches are embedded.
+        console: Shows how many batches are embedded.
 
     Raises:
         SimtrainError: for anything that the user can mend.
@@ -44,12 +44,12 @@ def evaluate(
     texts = build_text_validation(config, catalog, task)  # a misspelt template is told before anything is embedded
     encoder, share = _encoder(config, run, alpha)
     images = open_images(catalog, smallest=encoder.preprocessing.image_size)
-    embeddings = embed_rows(encoder, images.reader, task.rows.tolist(), config=config, progress=progress)
+    embeddings = embed_rows(encoder, images.reader, task.rows.tolist(), config=config, console=console)
     scores = score_texts(texts, embeddings, encoder)
     kept, unjudged = None, unjudged_texts(config, texts)
     if run is not None and isinstance(config.encoder, ClipConfig):
         try:
-            kept = _kept(run, config, task, texts, images.reader, embeddings, scores, progress=progress)
+            kept = _kept(run, config, task, texts, images.reader, embeddings, scores, console=console)
         except CheckpointError as error:
             unjudged.append(f"how far the images have moved is not known: {error}")
     return EvaluationReport(
@@ -87,11 +87,11 @@ def _kept(
     tuned: Tensor,
     scores: Mapping[str, TextScores],
     *,
-    progress: Progress,
+    console: Console,
 ) -> Kept:
     """How near the run has stayed to its start, whose embeddings of the same images are made here."""
     start = start_encoder(config.encoder, run.folder)
-    embeddings = embed_rows(start, images, task.rows.tolist(), config=config, progress=progress)
+    embeddings = embed_rows(start, images, task.rows.tolist(), config=config, console=console)
     return closeness(
         tuned,
         embeddings,

@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 
 from simtrain.builders import build_text_validation, build_validation, empty_encoder, plain_config
-from simtrain.catalog.progress import Progress, silent
 from simtrain.catalog.store.reader import ImageReader, open_images, source_images
 from simtrain.catalog.table import Catalog
 from simtrain.config import RunConfig
+from simtrain.console import SILENT, Console
 from simtrain.data.embedding import inference_device
 from simtrain.encoders.base import Encoder
 from simtrain.errors import BundleError, CatalogError
@@ -52,7 +52,7 @@ class ExportResult:
     calibration: Calibration
 
 
-def export(run: Run, *, out: Path, alpha: float | None, progress: Progress) -> ExportResult:
+def export(run: Run, *, out: Path, alpha: float | None, console: Console) -> ExportResult:
     """Write a bundle of the run's best encoder and every `gallery` image of its catalogue, then open and check it.
 
     Args:
@@ -60,7 +60,7 @@ def export(run: Run, *, out: Path, alpha: float | None, progress: Progress) -> E
         out: The bundle's folder; an older bundle there is replaced.
         alpha: Share of the tuned weights in a mix with those that the run began with, 0 to 1; None: what `interpolate`
             has chosen, or 1 where it was never run.
-        progress: Shows how many batches are embedded.
+        console: Shows how many batches are embedded.
 
     Raises:
         SimtrainError: for anything that the user can mend; the folder is then as it was.
@@ -72,7 +72,7 @@ def export(run: Run, *, out: Path, alpha: float | None, progress: Progress) -> E
     encoder = tuned_encoder(run.config, run.folder, alpha=share)
     every_row = list(range(len(catalog.rows)))
     images = open_images(catalog, smallest=encoder.preprocessing.image_size)
-    embeddings = embed_rows(encoder, images.reader, every_row, config=run.config, progress=progress)
+    embeddings = embed_rows(encoder, images.reader, every_row, config=run.config, console=console)
     calibration = calibrate(run.config, catalog, embeddings, judged=build_validation(run.config, catalog) is not None)
     content = _content(run, catalog, encoder, embeddings, alpha=share, calibration=calibration)
     agreement = _agreement(run.config, catalog, encoder, embeddings)
@@ -121,7 +121,7 @@ def _agreement(config: RunConfig, catalog: Catalog, encoder: Encoder, embeddings
     rows = there[:: max(1, len(there) // CHECKED_IMAGES)][:CHECKED_IMAGES]
     if not rows:
         return float("nan")
-    queries = embed_rows(encoder, source, rows, config=config, progress=silent)
+    queries = embed_rows(encoder, source, rows, config=config, console=SILENT)
     return float((queries * embeddings[rows]).sum(dim=1).min())
 
 

@@ -3,7 +3,6 @@
 import copy
 import signal
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,9 +21,9 @@ from simtrain.builders import (
     start_encoder,
     wants_start,
 )
-from simtrain.catalog.progress import Progress, silent
 from simtrain.catalog.store.reader import open_images
 from simtrain.config import RunConfig
+from simtrain.console import SILENT, Console
 from simtrain.data.embedding import inference_device
 from simtrain.encoders.base import Encoder
 from simtrain.errors import ConfigError, SimtrainError
@@ -46,11 +45,8 @@ from simtrain.runs.trainer import Watchers, check_trackers, make_trainer, train
 from simtrain.runs.zero_shot import keep_reference, reference_embeddings, zero_shot_figures
 from simtrain.training.checkpoints import LAST
 from simtrain.training.devices import check_strategy, chosen_precision, device_count
-from simtrain.training.epoch_table import Step
 from simtrain.training.interruption import requeue_in_slurm
 from simtrain.training.ranks import ALONE, Ranks, from_first, launched_ranks, on_first, rank
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +70,7 @@ class FitResult:
     best_epoch: int
 
 
-def fit(config: RunConfig, *, resume: bool, say: Say, progress: Progress, step: Callable[[Step], None]) -> FitResult:
+def fit(config: RunConfig, *, resume: bool, console: Console) -> FitResult:
     """Train as configured; everything is written to the folder `config.checkpoints`/`config.run`.
 
     Where torchrun or SLURM has launched this process among others, it takes its part; else it launches a process for
@@ -83,9 +79,7 @@ def fit(config: RunConfig, *, resume: bool, say: Say, progress: Progress, step: 
     Args:
         config: The whole run.
         resume: Go on with an interrupted run instead of beginning one.
-        say: Takes each line for the user.
-        progress: Shows how far the zero-shot evaluation is.
-        step: Told after each training batch how far the run is.
+        console: Takes each line, and shows how far the zero-shot evaluation and each epoch of training are.
 
     Raises:
         SimtrainError: for anything that the user can mend; nothing is left half-written.
@@ -100,20 +94,16 @@ def fit(config: RunConfig, *, resume: bool, say: Say, progress: Progress, step: 
     count = device_count(config.trainer.devices, accelerator=config.trainer.accelerator)
     if ranks is None and count > 1:
         check_run_folder(config, resume=resume)
-        result: FitResult = run_on_each(
-            count, _fit_among, config, resume, progress, listeners={"say": say, "step": step}
-        )
+        result: FitResult = run_on_each(count, _fit_among, config, resume, console=console)
         return result
-    return _fit(config, ranks or ALONE, resume=resume, say=say, progress=progress, step=step, watched=False)
+    return _fit(config, ranks or ALONE, resume=resume, console=console, watched=False)
 
 
-def _fit_among(
-    config: RunConfig, resume: bool, progress: Progress, *, say: Say, step: Callable[[Step], None]
-) -> FitResult:
+def _fit_among(config: RunConfig, resume: bool, *, console: Console) -> FitResult:
     """The part of one process that `fit` has launched."""
     ranks = launched_ranks()
     assert ranks is not None
-    return _fit(config, ranks, resume=resume, say=say, progress=progress, step=step, watched=True)
+    return _fit(config, ranks, resume=resume, console=console, watched=True)
 
 
 def _fit(
@@ -121,9 +111,7 @@ def _fit(
     ranks: Ranks,
     *,
     resume: bool,
-    say: Say,
-    progress: Progress,
-    step: Callable[[Step], None],
+    console: Console,
     watched: bool,
 ) -> FitResult:
     with meeting(ranks, accelerator=config.trainer.accelerator, timeout=config.trainer.rank_timeout):
@@ -132,15 +120,9 @@ def _fit(
             config,
             ranks,
             resume=resume,
-            say=say if first else _to_nobody,
-            progress=progress if first else silent,
-            step=step if first else _to_nobody,
+            console=console if first else SILENT,
             watched=watched,
         )
-
-
-def _to_nobody(_value: Any) -> None:
-    pass
 
 
 def _run(
@@ -148,18 +130,16 @@ def _run(
     ranks: Ranks,
     *,
     resume: bool,
-    say: Say,
-    progress: Progress,
-    step: Callable[[Step], None],
+    console: Console,
     watched: bool,
 ) -> FitResult:
     resume = resume or from_first(goes_on(config))
     folder = on_first(lambda: check_run_folder(config, resume=resume))
-    config, weights = on_first(lambda: settle(config, folder, resume=resume, say=say))
+    config, weights = on_first(lambda: settle(config, folder, resume=resume, console=console))
     catalog = configured_catalog(config)
     record = on_first(
         lambda: (
-            resumed_record(config, catalog, folder, ranks, say=say)
+            resumed_record(config, catalog, folder, ranks, console=console)
             if resume
             else begun_record(config, catalog, ranks, weights=weights)
         )
@@ -167,7 +147,7 @@ def _run(
     pl.seed_everything(config.seed, workers=True, verbose=False)
     last = folder / LAST
     begins = not (resume and from_first(last.exists()))
-    encoder = first_encoder(config, folder, begins=begins, say=say)
+    encoder = first_encoder(config, folder, begins=begins, console=console)
     task = build_validation(config, catalog)
     images = open_images(catalog, smallest=encoder.preprocessing.image_size)
     texts = build_texts(config, catalog)
@@ -182,16 +162,16 @@ def _run(
         validation_texts=build_text_validation(config, catalog, task),
     )
     _try_out(config, encoder, facts)
-    on_first(lambda: tell_before_training(config, catalog, images, encoder, task, texts, record, say=say))
+    on_first(lambda: tell_before_training(config, catalog, images, encoder, task, texts, record, console=console))
     zero_shot = zero_shot_figures(
-        config, images.reader, encoder, task, record, texts=facts.validation_texts, say=say, progress=progress
+        config, images.reader, encoder, task, record, texts=facts.validation_texts, console=console
     )
-    reference = reference_embeddings(config, catalog, images.reader, encoder, folder, begins=begins, progress=progress)
+    reference = reference_embeddings(config, catalog, images.reader, encoder, folder, begins=begins, console=console)
     known = replace(
         facts,
         reference=reference,
         start=_start(config, encoder, folder, begins=begins),
-        text_embeddings=text_embeddings(config, encoder, texts, progress=progress),
+        text_embeddings=text_embeddings(config, encoder, texts, console=console),
     )
     module = build_module(config, encoder=encoder, facts=known, validation=task)
     module.item_id = catalogue_ids([str(name) for name in catalog.rows["id"]])
@@ -203,8 +183,7 @@ def _run(
         module.item_id,
         zero_shot,
         validate=task is not None,
-        say=say,
-        step=step,
+        console=console,
         watched=watched,
     )
     trainer = make_trainer(config, ranks, watchers, validate=task is not None)
@@ -217,7 +196,7 @@ def _run(
     if not resume:
         on_first(lambda: make_run_folder(folder, config, record, keep=keep))
     torch.manual_seed(config.seed + ranks.rank)  # dropout differs from process to process
-    return _trained(config, folder, record, trainer, module, data, watchers, zero_shot, resume=resume, say=say)
+    return _trained(config, folder, record, trainer, module, data, watchers, zero_shot, resume=resume, console=console)
 
 
 def _trained(
@@ -231,7 +210,7 @@ def _trained(
     zero_shot: dict[str, float],
     *,
     resume: bool,
-    say: Say,
+    console: Console,
 ) -> FitResult:
     """Train, and write down how it ended."""
     if resume:
@@ -252,7 +231,7 @@ def _trained(
         write_json(folder / RUN_FILE, {**ended, "best": best})
         requeued = requeue_in_slurm(ended_by) if ended_by is not None else None
         if requeued is not None:
-            say(requeued)
+            console.line(requeued)
     return FitResult(
         folder=folder,
         ended_by=ended_by,

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 import simtrain
 from simtrain.builders import build_text_validation, build_validation, start_encoder
-from simtrain.catalog.progress import Progress
 from simtrain.catalog.store.reader import open_images
 from simtrain.config import RunConfig, nearest
 from simtrain.config.evaluation import Monitor
+from simtrain.console import Console
 from simtrain.errors import CatalogError, CheckpointError, SimtrainError
 from simtrain.evaluation.statistics import Interval, cluster_bootstrap_differences, cluster_bootstrap_interval
 from simtrain.evaluation.text_task import TextTask
@@ -33,7 +33,7 @@ _USUAL_IMAGE_METRIC, _USUAL_TEXT_METRIC = "map_at_r", "text_to_image_recall_at_5
 
 
 def interpolate(
-    run: Run, *, bound: float, steps: int, metric: str | None, text_metric: str | None, progress: Progress
+    run: Run, *, bound: float, steps: int, metric: str | None, text_metric: str | None, console: Console
 ) -> Interpolation:
     """Try mixes of a run's start and its tuned weights on the validation split, and leave the best one's share.
 
@@ -45,7 +45,7 @@ def interpolate(
         steps: Mixes from alpha 0 to 1, evenly; >= 2.
         metric: The image figure that is to be high; None: the run's monitor, or `map_at_r` where that is of texts.
         text_metric: The text figure that is to be kept; None: `text_to_image_recall_at_5`.
-        progress: Shows how far each mix is.
+        console: Shows how far each mix is.
 
     Raises:
         SimtrainError: for anything that the user can mend; the run's folder is then as it was.
@@ -62,7 +62,7 @@ def interpolate(
     encoder = tuned_encoder(config, run.folder, alpha=1.0)
     images = open_images(catalog, smallest=encoder.preprocessing.image_size)
     sweep = open_sweep(
-        config, encoder, start, catalog=catalog, task=task, texts=texts, images=images.reader, progress=progress
+        config, encoder, start, catalog=catalog, task=task, texts=texts, images=images.reader, console=console
     )
     scores = {alpha: sweep.score(alpha) for alpha in (round(float(step), 6) for step in np.linspace(0, 1, steps))}
     report = _report(run, scores, sweep, aim=aim, images=images.told)

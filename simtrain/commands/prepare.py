@@ -15,7 +15,6 @@ from simtrain.catalog.inspection.duplicates import Pair
 from simtrain.catalog.inspection.near_duplicates import near_duplicates
 from simtrain.catalog.inspection.reading import Reading, list_files, read_files
 from simtrain.catalog.ownership import refuse_to_replace
-from simtrain.catalog.progress import Progress, silent
 from simtrain.catalog.readable import ReadableImages, readable_images, unique_images
 from simtrain.catalog.sources.generated import made_from_what
 from simtrain.catalog.sources.opening import OpenedSource, Opening, expanded, open_source
@@ -29,6 +28,7 @@ from simtrain.catalog.table import CATALOG_FILE, FOLD_COLUMN, SPLITS, Catalog, r
 from simtrain.catalog.thumbnails import Thumbnails
 from simtrain.catalog.unchanged import RULES, Request, is_of_root, unchanged_record
 from simtrain.config import PrepareConfig
+from simtrain.console import SILENT, Console
 from simtrain.errors import CatalogError
 
 FINDINGS_FILE = "findings.json"
@@ -75,7 +75,7 @@ class PrepareReport:
 
 
 def prepare(
-    source: str, *, out: Path, config: PrepareConfig, fix: bool = False, progress: Progress = silent
+    source: str, *, out: Path, config: PrepareConfig, fix: bool = False, console: Console = SILENT
 ) -> PrepareReport:
     """Read, verify, deduplicate, split and store the images of a source.
 
@@ -89,7 +89,7 @@ def prepare(
         out: The catalogue's folder; made if missing. One that exists is replaced at the very end.
         config: Settings.
         fix: Apply the safe remedies: near duplicates join `duplicate_group`.
-        progress: Shows how many images have been read.
+        console: Shows how many images have been read.
 
     Raises:
         CatalogError: if the source cannot be used as asked or none of its images can be read; nothing in `out` changes.
@@ -103,13 +103,13 @@ def prepare(
         if unchanged is not None:
             remove_unused(out, settings=unchanged.settings, table=unchanged.table)  # of a run killed at its very end
             return _report(out, fresh=None)
-        opening = Opening(work=work, output=out, fetch_fashion_mnist=_fetch_fashion_mnist, progress=progress)
+        opening = Opening(work=work, output=out, fetch_fashion_mnist=_fetch_fashion_mnist, console=console)
         opened = open_source(source, config=config, opening=opening)
         _refuse_own_folds(opened, config)
         try:
-            settings, plan, reading = _read(opened, request, work=work, progress=progress)
+            settings, plan, reading = _read(opened, request, work=work, console=console)
             images = readable_images(opened.source, reading.table, name=source)
-            near = _near_duplicates(images, opened, config=config, progress=progress)
+            near = _near_duplicates(images, opened, config=config, console=console)
             assembled = assemble(images, near=near, config=config, fix=fix)
             _write(assembled, reading, opened, request, settings=settings, reason=plan.reason, work=work)
         except OSError as error:
@@ -118,7 +118,7 @@ def prepare(
 
 
 def _read(
-    opened: OpenedSource, request: Request, *, work: Path, progress: Progress
+    opened: OpenedSource, request: Request, *, work: Path, console: Console
 ) -> tuple[StoreSettings, StorePlan, Reading]:
     """Facts and pictures of every different file."""
     root, config = opened.source.root, request.config
@@ -141,7 +141,7 @@ def _read(
         settings=settings,
         work=work / SHARDS_FOLDER,
         workers=config.workers or os.cpu_count() or 1,
-        progress=progress,
+        console=console,
     )
     return settings, plan, reading
 
@@ -167,21 +167,21 @@ def _plan(opened: OpenedSource, config: PrepareConfig, *, paths: list[str], work
 
 
 def _near_duplicates(
-    images: ReadableImages, opened: OpenedSource, *, config: PrepareConfig, progress: Progress
+    images: ReadableImages, opened: OpenedSource, *, config: PrepareConfig, console: Console
 ) -> list[Pair]:
     settings = config.near_duplicates
     if not settings.find:
         return []
     rows, fingerprints = unique_images(images)
     loose = settings.encoder is not None
-    found = near_duplicates(fingerprints, mirrored=settings.mirrored, loose=loose, progress=progress)
+    found = near_duplicates(fingerprints, mirrored=settings.mirrored, loose=loose, console=console)
     pairs = [(int(rows[pair.first]), int(rows[pair.second]), pair.similarity, pair.mirrored) for pair in found]
     if settings.encoder is None or not pairs:
         return pairs
     from simtrain.builders.near_duplicate_verification import confirmed_pairs  # torch
 
     paths = [opened.source.root / path for path in images.rows["path"]]
-    return confirmed_pairs(pairs, paths, encoder=settings.encoder, similarity=settings.similarity, progress=progress)
+    return confirmed_pairs(pairs, paths, encoder=settings.encoder, similarity=settings.similarity, console=console)
 
 
 def _write(

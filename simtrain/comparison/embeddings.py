@@ -12,13 +12,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from simtrain.catalog.progress import Progress
 from simtrain.catalog.store.reader import ImageReader, OpenedImages, open_images
 from simtrain.catalog.table import Catalog
 from simtrain.comparison.candidates import Member
 from simtrain.comparison.embedding_cache import Embedded, EmbeddingCache, encoder_fingerprint, variant_fingerprint
 from simtrain.comparison.neighbours import VariedQueries
 from simtrain.config import CompareConfig
+from simtrain.console import Console
 from simtrain.data.altered_images import VariedImages
 from simtrain.data.datasets import worker_count
 from simtrain.data.embedding import embed_images
@@ -57,14 +57,14 @@ class Embedder:
         catalog: The whole catalogue.
         cache: Cache of embeddings.
         device: Device that encoders run on.
-        progress: Shows how many batches are embedded.
+        console: Shows how many batches are embedded.
     """
 
     config: CompareConfig
     catalog: Catalog
     cache: EmbeddingCache
     device: torch.device
-    progress: Progress
+    console: Console
     _opened: dict[int, OpenedImages] = field(default_factory=dict)
 
     @property
@@ -124,7 +124,7 @@ class Embedder:
                 batch_size=self.config.batch_size,
                 workers=worker_count(self.config.workers, sharing=1),
                 device=self.device,
-                progress=self.progress,
+                console=self.console,
             )
 
         return self.cache.get(fingerprint, rows, embed, device=self.device_words)

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 from simtrain.catalog.table import Catalog, read_catalog
+from simtrain.console import Console
 from simtrain.errors import CatalogError, CheckpointError
 from simtrain.runs.run import Run, data_fingerprint, open_run
 from simtrain.training.checkpoints import BEST
 
 
-def check_run(run: Run, catalog: Catalog, *, say: Callable[[str], None]) -> None:
+def check_run(run: Run, catalog: Catalog, *, console: Console) -> None:
     """Refuse a run that cannot be evaluated, or that may have been trained on the evaluated images.
 
     Args:
         run: Run to compare.
         catalog: Catalogue whose splits it is evaluated on.
-        say: Called with a line where a run that it started from is missing, so that its training images are unknown.
+        console: Shows a line where a run that it started from is missing, so that its training images are unknown.
 
     Raises:
         CheckpointError: for a run without weights or of another catalogue, or begun from a run of another fold, or of
@@ -31,7 +31,7 @@ def check_run(run: Run, catalog: Catalog, *, say: Callable[[str], None]) -> None
         try:
             one = open_run(one.config.init_from, checkpoints=Path(one.config.checkpoints).expanduser())
         except CheckpointError:
-            say(
+            console.line(
                 f"{run.folder.name}: began from {one.config.init_from}, which is gone: what that was trained on is not "
                 "known"
             )

@@ -9,7 +9,6 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from simtrain.catalog.progress import Progress
 from simtrain.catalog.store.reader import ImageReader
 from simtrain.catalog.table import FOLD_COLUMN, Catalog
 from simtrain.comparison.candidates import folds_of
@@ -18,6 +17,7 @@ from simtrain.comparison.fold_scores import pooled_chance_grades
 from simtrain.comparison.folds import Part, apart, part_of
 from simtrain.comparison.scoring import Question
 from simtrain.config import CompareConfig
+from simtrain.console import Console
 from simtrain.data.altered_images import varied_rows
 from simtrain.errors import CatalogError, CheckpointError
 from simtrain.evaluation.paired_tests import resolvable_share
@@ -59,13 +59,13 @@ def question_of(config: CompareConfig, catalog: Catalog, runs: Sequence[Run]) ->
     )
 
 
-def changed_rows(question: Question, images: ImageReader, *, progress: Progress) -> Question:
+def changed_rows(question: Question, images: ImageReader, *, console: Console) -> Question:
     """The same question with the pictures that are changed, to see whether the changed ones find them."""
     part = question.parts[0]
     gallery = part.task_places(part.main)[part.main.gallery]
     most = min(question.config.robustness_images, len(gallery))
     drawn = np.random.default_rng(question.config.seed).choice(gallery, most, replace=False)
-    varied = varied_rows(images, np.sort(drawn), progress=progress) if most else []
+    varied = varied_rows(images, np.sort(drawn), console=console) if most else []
     return replace(question, varied=varied)
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from simtrain.catalog.progress import Progress
 from simtrain.catalog.store.reader import ImageReader
+from simtrain.console import Console
 from simtrain.data.robustness import VARIANTS, QueryVariant
 
 
@@ -38,17 +38,17 @@ class VariedImages:
 
 
 def varied_rows(
-    images: ImageReader, rows: NDArray[np.int64], *, progress: Progress
+    images: ImageReader, rows: NDArray[np.int64], *, console: Console
 ) -> list[tuple[QueryVariant, NDArray[np.int64]]]:
     """Each variant with those of the rows whose pictures it makes sense for; variants without any are left out.
 
     Args:
         images: Reader of the catalogue's images.
         rows: Catalogue rows, ascending.
-        progress: Shows how many images are done.
+        console: Shows how many images are done.
     """
     fits: dict[str, list[int]] = {variant.name: [] for variant in VARIANTS}
-    for row in progress(rows.tolist(), len(rows), "changing images"):
+    for row in console.bar(rows.tolist(), len(rows), "changing images"):
         picture = images.read(row, at_least=None)
         for variant in VARIANTS:
             if variant.apply(picture) is not None:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from simtrain.catalog.progress import Progress
 from simtrain.catalog.store.reader import ImageReader
+from simtrain.console import Console
 from simtrain.data.datasets import CatalogImages, image_loader
 from simtrain.data.samplers import Share
 from simtrain.encoders.base import Encoder
@@ -24,7 +24,7 @@ def embed_images(
     batch_size: int,
     workers: int,
     device: torch.device,
-    progress: Progress,
+    console: Console,
 ) -> Tensor:
     """Embed the pictures of catalogue rows in their order; several processes share them and all get the result.
 
@@ -35,7 +35,7 @@ def embed_images(
         batch_size: Number of images embedded at once.
         workers: Number of loading processes; 0 loads in this process.
         device: Device that the encoder runs on.
-        progress: Shows how many batches are done.
+        console: Shows how many batches are done.
 
     Returns:
         (N, D) float32 of unit length, on the CPU.
@@ -52,7 +52,7 @@ def embed_images(
         dataset, batch_size=batch_size, workers=workers, pin_memory=device.type == "cuda", share=share
     )
     try:
-        for batch in progress(loader, len(loader), "embedding images"):
+        for batch in console.bar(loader, len(loader), "embedding images"):
             if len(batch.positions):
                 embeddings[batch.positions] = encoder.embed_pixels(batch.to(device).pixels).cpu()
     except torch.OutOfMemoryError as error:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from simtrain.catalog.progress import Progress
 from simtrain.catalog.store.reader import ImageReader
+from simtrain.console import Console
 from simtrain.data.datasets import CatalogImages, image_loader
 from simtrain.data.samplers import Share
 from simtrain.encoders.preprocessing import Preprocessing
@@ -42,7 +42,7 @@ def prepare_images(
     preprocessing: Preprocessing,
     workers: int,
     most_bytes: int,
-    progress: Progress,
+    console: Console,
 ) -> PreparedImages | None:
     """Read and resize the pictures of catalogue rows; None where they would take too much memory.
 
@@ -52,7 +52,7 @@ def prepare_images(
         preprocessing: Preprocessing that the encoders share.
         workers: Number of loading processes; 0 loads in this process.
         most_bytes: Largest memory for the preprocessed images, in bytes.
-        progress: Shows how many batches are read.
+        console: Shows how many batches are read.
     """
     side = preprocessing.image_size
     if len(rows) * side * side * 3 > most_bytes:
@@ -60,6 +60,6 @@ def prepare_images(
     pixels = np.empty((len(rows), side, side, 3), dtype=np.uint8)
     dataset = CatalogImages(images=images, rows=rows, preprocessing=preprocessing)
     loader = image_loader(dataset, batch_size=_BATCH, workers=workers, pin_memory=False, share=Share(index=0, of=1))
-    for batch in progress(loader, len(loader), "reading images"):
+    for batch in console.bar(loader, len(loader), "reading images"):
         pixels[batch.positions.numpy()] = batch.pixels.numpy()
     return PreparedImages(pixels, rows)

@@ -2,18 +2,17 @@
 
 # Shapes: N images of the task, D features.
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import TypeVar, cast
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from simtrain.catalog.progress import Progress
 from simtrain.catalog.store.reader import ImageReader
 from simtrain.catalog.table import Catalog
 from simtrain.config import RunConfig
+from simtrain.console import Console, NamedConsole
 from simtrain.data.datasets import CatalogImages, image_loader, worker_count
 from simtrain.data.embedding import inference_device
 from simtrain.data.preloaded_images import MOST_BYTES, prepare_images
@@ -25,7 +24,6 @@ from simtrain.evaluation.text_task import TextTask
 from simtrain.runs.evaluation import embed_rows
 from simtrain.training.weight_interpolation import estimate_statistics, mixed_weights, moved_norms
 
-Item = TypeVar("Item")
 STATISTICS_IMAGES = 2048
 """Training images that the running statistics of a mix are estimated on, or all where there are fewer."""
 
@@ -67,7 +65,7 @@ def open_sweep(
     task: RetrievalTask,
     texts: TextTask | None,
     images: ImageReader,
-    progress: Progress,
+    console: Console,
 ) -> "MixSweep":
     """A sweep over an encoder's task, whose pictures are read here once where the memory allows.
 
@@ -79,7 +77,7 @@ def open_sweep(
         task: Retrieval task.
         texts: Text retrieval task of its images; None: texts are not evaluated.
         images: Reader of the catalogue's images.
-        progress: Shows how far each part is.
+        console: Shows how far each part is.
 
     Raises:
         CheckpointError: if start and tuned encoder do not go together.
@@ -95,7 +93,7 @@ def open_sweep(
         preprocessing=encoder.preprocessing,
         workers=workers,
         most_bytes=MOST_BYTES,
-        progress=progress,
+        console=console,
     )
     return MixSweep(
         config=config if prepared is None else _loading_in_this_process(config),
@@ -107,7 +105,7 @@ def open_sweep(
         images=images if prepared is None else prepared,
         sample=sample,
         norms=norms,
-        progress=progress,
+        console=console,
     )
 
 
@@ -138,7 +136,7 @@ class MixSweep:
         images: Reader of the catalogue's images.
         sample: (batches, size) catalogue rows that statistics are estimated on; none where BatchNorm did not learn.
         norms: Names of the BatchNorms that learned.
-        progress: Shows how far each part is.
+        console: Shows how far each part is.
         statistics: Alpha -> the statistics of each mix so far that has its own.
     """
 
@@ -151,17 +149,17 @@ class MixSweep:
     images: ImageReader
     sample: NDArray[np.int64]
     norms: list[str]
-    progress: Progress
+    console: Console
     statistics: dict[float, dict[str, Tensor]] = field(default_factory=dict)
 
     def score(self, alpha: float) -> MixScores:
         """Scores of the mix with this share of the fine-tuned weights, 0 to 1."""
         self.encoder.load_state_dict(mixed_weights(self.start, self.tuned, alpha=alpha))
-        telling = _named(self.progress, f"alpha {alpha:g}")
+        console = NamedConsole(self.console, name=f"alpha {alpha:g}")
         if self.norms and 0 < alpha < 1:
-            self.statistics[alpha] = self._estimated(telling)
+            self.statistics[alpha] = self._estimated(console)
         rows = self.task.rows.tolist()
-        embeddings = embed_rows(self.encoder, self.images, rows, config=self.config, progress=telling)
+        embeddings = embed_rows(self.encoder, self.images, rows, config=self.config, console=console)
         found = self.task.score(embeddings)
         clusters = self.task.clusters[self.task.queries[found.query_rows]]
         image = QueryValues(values=found.values, clusters=dict.fromkeys(found.values, clusters))
@@ -170,7 +168,7 @@ class MixSweep:
         told = self.texts.query_scores(embeddings, cast(TextEncoder, self.encoder))
         return MixScores(image=image, text=QueryValues(values=told.values(), clusters=told.clusters()))
 
-    def _estimated(self, progress: Progress) -> dict[str, Tensor]:
+    def _estimated(self, console: Console) -> dict[str, Tensor]:
         device = inference_device(self.config.trainer.accelerator)
         encoder = self.encoder.to(device)
         rows = self.sample.ravel().tolist()
@@ -185,15 +183,6 @@ class MixSweep:
         return estimate_statistics(
             encoder,
             self.norms,
-            progress(loader, len(loader), "estimating BatchNorm's statistics"),
+            console.bar(loader, len(loader), "estimating BatchNorm's statistics"),
             see=lambda batch: encoder.embed_pixels(batch.to(device).pixels),
         )
-
-
-def _named(progress: Progress, name: str) -> Progress:
-    """Tells of work under the name of what it is for."""
-
-    def show(items: Iterable[Item], total: int, description: str, /) -> Iterable[Item]:
-        return progress(items, total, f"{name}: {description}")
-
-    return show

@@ -14,8 +14,8 @@ from torch.nn.parallel import DistributedDataParallel
 from typing_extensions import override
 
 from simtrain.builders import TrainingFacts, build_module
-from simtrain.catalog.progress import silent
 from simtrain.config import parse_run_config
+from simtrain.console import SILENT
 from simtrain.data.batch import Batch
 from simtrain.data.embedding import embed_images, inference_device
 from simtrain.data.texts import CatalogTexts
@@ -114,7 +114,7 @@ def compare_processes(count: int, *, accelerator: str, timeout: int) -> list[Com
         SimtrainError: if the processes cannot be made to work together.
     """
     alone = measure(8 * count, accelerator)
-    together: dict[str, Measured] = run_on_each(count, measure_among, 8 * count, accelerator, timeout, listeners={})
+    together: dict[str, Measured] = run_on_each(count, measure_among, 8 * count, accelerator, timeout, console=SILENT)
     return [compared(name, alone[name], together[name]) for name in CASES]
 
 
@@ -213,7 +213,7 @@ def _share_of_noise(samples: int, *, views: int, seed: int) -> Batch:
 def _metrics(encoder: Encoder, device: torch.device) -> dict[str, float]:
     """Leave-one-out retrieval among noise, embedded in shares."""
     images, ids = _Noise(), [f"{row:03d}" for row in range(101)]
-    vectors = embed_images(encoder, images, range(len(ids)), batch_size=8, workers=0, device=device, progress=silent)
+    vectors = embed_images(encoder, images, range(len(ids)), batch_size=8, workers=0, device=device, console=SILENT)
     groups = np.arange(len(ids)) // 3
     return score_queries(
         RetrievalSet(

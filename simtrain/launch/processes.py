@@ -3,7 +3,7 @@
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection, wait
 from types import FrameType
@@ -12,17 +12,18 @@ from typing import Any
 import torch
 from torch.multiprocessing.spawn import ProcessContext, ProcessException, ProcessExitedException, start_processes
 
+from simtrain.console import SILENT, Console
 from simtrain.data.embedding import inference_device
 from simtrain.errors import SimtrainError
+from simtrain.launch.forwarded_console import ConsoleReceiver, ForwardedConsole
 from simtrain.training.ranks import LostRankError, Ranks, free_port, join, leave, rank_environment
 
 _GRACE = 10.0  # seconds in which the others may end by themselves when one has ended badly
 _LOOK = 0.2  # seconds between two looks at whether a process has ended
 _FORWARDED = [signal.SIGTERM, signal.SIGINT, *([signal.SIGUSR1] if hasattr(signal, "SIGUSR1") else [])]
-Listeners = Mapping[str, Callable[[Any], None]]
 
 
-def run_on_each(count: int, workflow: Callable[..., Any], *arguments: Any, listeners: Listeners) -> Any:
+def run_on_each(count: int, workflow: Callable[..., Any], *arguments: Any, console: Console) -> Any:
     """Run a workflow in several processes and return what rank 0 returns, once all have returned.
 
     SIGTERM, SIGUSR1 and Ctrl-C are passed on to the processes; a second Ctrl-C ends them at once. If one of them dies
@@ -30,10 +31,10 @@ def run_on_each(count: int, workflow: Callable[..., Any], *arguments: Any, liste
 
     Args:
         count: Number of processes.
-        workflow: Called in each as `workflow(*arguments, **callables)`; has to be importable by name, as its arguments
-            have to be picklable.
+        workflow: Called in each as `workflow(*arguments, console=…)`; has to be importable by name, and its arguments
+            picklable.
         arguments: Arguments of the workflow.
-        listeners: Callables by name; a call of one of these names on rank 0 is made in this process.
+        console: Shows, in this process, what rank 0 shows on the console that it is given; the others are silent.
 
     Raises:
         SimtrainError: that a process raised.
@@ -43,7 +44,7 @@ def run_on_each(count: int, workflow: Callable[..., Any], *arguments: Any, liste
     pipes = [context.Pipe(duplex=False) for _ in range(count)]
     processes: ProcessContext = start_processes(  # type: ignore[no-untyped-call]
         _work,
-        args=([sender for _, sender in pipes], free_port(), workflow, arguments, tuple(listeners)),
+        args=([sender for _, sender in pipes], free_port(), workflow, arguments),
         nprocs=count,
         join=False,
         start_method="spawn",
@@ -52,7 +53,7 @@ def run_on_each(count: int, workflow: Callable[..., Any], *arguments: Any, liste
         sender.close()
     passed_on: list[int] = []
     before = {number: signal.signal(number, _forward(processes, number, passed_on)) for number in _FORWARDED}
-    mail = _Mail([receiver for receiver, _ in pipes], listeners)
+    mail = _Mail([receiver for receiver, _ in pipes], console)
     try:
         while not processes.join(timeout=0, grace_period=_GRACE):
             mail.read(timeout=_LOOK)
@@ -63,6 +64,7 @@ def run_on_each(count: int, workflow: Callable[..., Any], *arguments: Any, liste
             raise KeyboardInterrupt from None  # they were interrupted before they began
         raise mail.error() or _lost(error, count) from error
     finally:
+        mail.console.close()
         for number, handler in before.items():
             signal.signal(number, handler)
         for process in processes.processes:
@@ -94,9 +96,9 @@ def meeting(ranks: Ranks, *, accelerator: str, timeout: int) -> Iterator[torch.d
 class _Mail:
     """Messages of the processes: calls of listeners, results and errors."""
 
-    def __init__(self, receivers: list[Connection], listeners: Listeners) -> None:
+    def __init__(self, receivers: list[Connection], console: Console) -> None:
         self._open = dict(zip(receivers, range(len(receivers)), strict=True))
-        self._listeners = listeners
+        self.console = ConsoleReceiver(console)
         self.results: dict[int, tuple[Any]] = {}
         self._errors: list[SimtrainError] = []
 
@@ -122,7 +124,7 @@ class _Mail:
         elif kind == "error":
             self._errors.append(value)
         else:
-            self._listeners[kind](value)
+            self.console.take(kind, value)
 
 
 def _work(
@@ -131,7 +133,6 @@ def _work(
     port: int,
     workflow: Callable[..., Any],
     arguments: tuple[Any, ...],
-    names: tuple[str, ...],
 ) -> None:
     """One of the processes."""
     sender = senders[rank]
@@ -139,22 +140,14 @@ def _work(
         if other is not sender:
             other.close()
     os.environ.update(rank_environment(rank, size=len(senders), port=port))
-    calls = {name: (_sending(sender, name) if rank == 0 else _ignore) for name in names}
+    console = ForwardedConsole(sender.send) if rank == 0 else SILENT
     try:
-        sender.send(("result", workflow(*arguments, **calls)))
+        sender.send(("result", workflow(*arguments, console=console)))
     except SimtrainError as error:
         sender.send(("error", type(error)(str(error))))
         raise SystemExit(2) from None
     except KeyboardInterrupt:
         raise SystemExit(128 + signal.SIGINT) from None
-
-
-def _sending(sender: Connection, name: str) -> Callable[[Any], None]:
-    return lambda value: sender.send((name, value))
-
-
-def _ignore(_value: Any) -> None:
-    pass
 
 
 def _forward(processes: ProcessContext, number: int, passed_on: list[int]) -> Callable[[int, FrameType | None], None]:

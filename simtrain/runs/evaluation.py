@@ -5,9 +5,9 @@ from typing import cast
 
 import torch
 
-from simtrain.catalog.progress import Progress
 from simtrain.catalog.store.reader import ImageReader
 from simtrain.config import RunConfig
+from simtrain.console import Console
 from simtrain.data.datasets import worker_count
 from simtrain.data.embedding import embed_images, inference_device
 from simtrain.encoders.base import Encoder
@@ -20,7 +20,7 @@ from simtrain.training.ranks import local_count
 
 
 def embed_rows(
-    encoder: Encoder, images: ImageReader, rows: list[int], *, config: RunConfig, progress: Progress
+    encoder: Encoder, images: ImageReader, rows: list[int], *, config: RunConfig, console: Console
 ) -> torch.Tensor:
     """(N, D) embeddings of these catalogue rows, with the run's batch size, loading processes and device."""
     return embed_images(
@@ -30,7 +30,7 @@ def embed_rows(
         batch_size=config.evaluation.batch_size,
         workers=worker_count(config.data.workers, sharing=local_count()),
         device=inference_device(config.trainer.accelerator),
-        progress=progress,
+        console=console,
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from simtrain.builders import FoundWeights
 from simtrain.catalog.table import Catalog
 from simtrain.config import RunConfig, differences, dump_yaml
+from simtrain.console import Console
 from simtrain.data.embedding import inference_device
 from simtrain.errors import CheckpointError, ConfigError
 from simtrain.runs.initial_encoder import settled
@@ -77,7 +78,7 @@ def goes_on(config: RunConfig) -> bool:
 
 
 def resumed_record(
-    config: RunConfig, catalog: Catalog, folder: Path, ranks: Ranks, *, say: Callable[[str], None]
+    config: RunConfig, catalog: Catalog, folder: Path, ranks: Ranks, *, console: Console
 ) -> dict[str, Any]:
     """The record of a run to resume.
 
@@ -95,7 +96,7 @@ def resumed_record(
         raise CheckpointError(f"{folder}: the catalogue {catalog.folder} has changed since the run began")
     before = run.record.get("processes", 1)
     if before != ranks.size:
-        say(
+        console.line(
             f"the run goes on in {ranks.size} processes instead of {before}: batches and losses stay the same, "
             "random numbers of dropout do not"
         )

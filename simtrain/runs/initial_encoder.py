@@ -1,6 +1,5 @@
 """Initial encoder of a run, and the image normalisation that its weights file decides."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 from simtrain.builders import (
@@ -13,16 +12,15 @@ from simtrain.builders import (
 )
 from simtrain.config import RunConfig
 from simtrain.config.encoder import Normalisation
+from simtrain.console import Console
 from simtrain.encoders.base import Encoder
 from simtrain.errors import CheckpointError
 from simtrain.runs.interpolation_record import chosen_alpha
 from simtrain.runs.run import open_run
 from simtrain.runs.tuned_encoder import tuned_encoder
 
-Say = Callable[[str], None]
 
-
-def settle(config: RunConfig, folder: Path, *, resume: bool, say: Say) -> tuple[RunConfig, FoundWeights | None]:
+def settle(config: RunConfig, folder: Path, *, resume: bool, console: Console) -> tuple[RunConfig, FoundWeights | None]:
     """Decide, once for the whole life of a run, the normalisation of its encoder's images.
 
     A resumed run keeps its normalisation, and one that starts from another run's weights takes that one's; else the
@@ -32,7 +30,7 @@ def settle(config: RunConfig, folder: Path, *, resume: bool, say: Say) -> tuple[
         config: The run's configuration.
         folder: The run's folder, which exists for a resumed run.
         resume: Whether the run is resumed.
-        say: Called with each line for the user.
+        console: Shows each line.
 
     Returns:
         The configuration with its normalisation filled in, and the weights file, if one was read.
@@ -47,11 +45,13 @@ def settle(config: RunConfig, folder: Path, *, resume: bool, say: Say) -> tuple[
         config, used = settled(config, source.config), normalisation_of(source.config.encoder)
         own = normalisation_of(config.encoder)
         if used is not None and own is not None and own != used:
-            say(f"warning: init_from: {source.folder} was trained with normalisation: {used}, this run sets {own}")
+            console.line(
+                f"warning: init_from: {source.folder} was trained with normalisation: {used}, this run sets {own}"
+            )
         return config, None
     weights = found_weights(config.encoder)
     for line in weights.lines() if weights is not None else ():
-        say(line)
+        console.line(line)
     return _with(config, weights.normalisation if weights is not None else None), weights
 
 
@@ -63,14 +63,14 @@ def settled(config: RunConfig, as_in: RunConfig) -> RunConfig:
     return _with(config, normalisation_of(as_in.encoder))
 
 
-def first_encoder(config: RunConfig, folder: Path, *, begins: bool, say: Say) -> Encoder:
+def first_encoder(config: RunConfig, folder: Path, *, begins: bool, console: Console) -> Encoder:
     """The initial encoder of a run; for a resumed run its architecture, to be filled from its checkpoint.
 
     Args:
         config: The run's configuration, as `settle` returns it.
         folder: The run's folder.
         begins: Whether the run is new: it has no checkpoint yet.
-        say: Called with each line for the user.
+        console: Shows each line.
 
     Raises:
         SimtrainError: for weights that cannot be had or do not fit.
@@ -83,7 +83,7 @@ def first_encoder(config: RunConfig, folder: Path, *, begins: bool, say: Say) ->
         source = open_run(config.init_from, checkpoints=Path(config.checkpoints).expanduser())
         alpha = chosen_alpha(source.folder)
         if alpha != 1:
-            say(f"init_from: {source.folder}: the mix that interpolate chose, alpha {alpha:g}")
+            console.line(f"init_from: {source.folder}: the mix that interpolate chose, alpha {alpha:g}")
         try:
             encoder.load_plain(tuned_encoder(source.config, source.folder, alpha=None).state_dict())
         except RuntimeError as error:

@@ -1,11 +1,11 @@
 """Preflight report of `simtrain fit`: source of the images, and warnings before training."""
 
-from collections.abc import Callable
 from typing import Any
 
 from simtrain.catalog.store.reader import OpenedImages
 from simtrain.catalog.table import Catalog
 from simtrain.config import RunConfig
+from simtrain.console import Console
 from simtrain.data.texts import CatalogTexts
 from simtrain.encoders.base import Encoder
 from simtrain.evaluation.protocol import RetrievalTask
@@ -22,17 +22,17 @@ def tell_before_training(
     texts: CatalogTexts | None,
     record: dict[str, Any],
     *,
-    say: Callable[[str], None],
+    console: Console,
 ) -> None:
     """Print where the images are read from, and warnings about settings that do not suit the catalogue."""
-    say(images.told)
+    console.line(images.told)
     before = record.get("images", images.told)
     if before != images.told:
-        say(f"warning: the run began with other pictures ({before}); it will not end as it would have")
+        console.line(f"warning: the run began with other pictures ({before}); it will not end as it would have")
     record["images"] = images.told
     cut = truncation_line(encoder, texts)
     if cut is not None:
-        say(cut)
+        console.line(cut)
     if "conflicts" not in record:
         found = conflict_warnings(
             config,
@@ -43,5 +43,5 @@ def tell_before_training(
             texts=texts,
         )
         for conflict in found:
-            say(f"warning: {conflict.message}")
+            console.line(f"warning: {conflict.message}")
         record["conflicts"] = [vars(conflict) for conflict in found]

@@ -4,8 +4,8 @@
 
 import torch
 
-from simtrain.catalog.progress import Progress
 from simtrain.config import RunConfig
+from simtrain.console import Console
 from simtrain.data.embedding import inference_device
 from simtrain.data.texts import CatalogTexts
 from simtrain.encoders.base import Encoder
@@ -16,7 +16,7 @@ _AT_ONCE = 256
 
 
 def text_embeddings(
-    config: RunConfig, encoder: Encoder, texts: CatalogTexts | None, *, progress: Progress
+    config: RunConfig, encoder: Encoder, texts: CatalogTexts | None, *, console: Console
 ) -> torch.Tensor | None:
     """(T, D) unit vectors of the training texts, made by all processes together; None if the text side learns."""
     if texts is None or not isinstance(encoder, AlignedEncoder) or encoder.trains_text:
@@ -24,7 +24,7 @@ def text_embeddings(
     encoder.to(inference_device(config.trainer.accelerator)).eval()
     vectors = torch.zeros(len(texts.texts), encoder.embedding_size)
     starts = range(0, len(texts.texts), _AT_ONCE)[rank() :: rank_count()]
-    for start in progress(starts, len(starts), "embedding texts"):
+    for start in console.bar(starts, len(starts), "embedding texts"):
         part = texts.texts[start : start + _AT_ONCE]
         vectors[start : start + len(part)] = encoder.embed_texts(part).cpu()
     return add_up(vectors)

@@ -14,11 +14,12 @@ from pytorch_lightning.callbacks import EarlyStopping
 
 from simtrain.catalog.store.reader import ImageReader
 from simtrain.config import RunConfig
+from simtrain.console import Console
 from simtrain.data.embedding import inference_device
 from simtrain.errors import ConfigError
 from simtrain.training.checkpoints import BestAndLast, ValidateLastSteps, WholeFileIO
 from simtrain.training.devices import chosen_precision, trainer_placement
-from simtrain.training.epoch_table import EpochLog, Step
+from simtrain.training.epoch_table import EpochLog
 from simtrain.training.guards import CollapseGuard, NonFiniteGuard
 from simtrain.training.interruption import Interruption
 from simtrain.training.ranks import LostRankError, Ranks, rank, rank_count
@@ -57,8 +58,7 @@ class Watchers:
         zero_shot: dict[str, float],
         *,
         validate: bool,
-        say: Callable[[str], None],
-        step: Callable[[Step], None],
+        console: Console,
         watched: bool,
     ) -> "Watchers":
         """The callbacks that a configuration asks for.
@@ -71,8 +71,7 @@ class Watchers:
             item_id: Catalogue row -> image id.
             zero_shot: Validation metrics of the initial encoder.
             validate: Whether the run has a validation task.
-            say: Called with each line for the user.
-            step: Called with the progress after each training batch.
+            console: Shows each line, and the progress of long work.
             watched: Whether a process that launched this one passes signals on.
         """
         monitor = f"val_{config.evaluation.monitor}" if validate else None
@@ -83,7 +82,7 @@ class Watchers:
             every_steps=config.trainer.save_every_steps,
         )
         interruption = Interruption(watched=watched)
-        trackers = make_trackers(config, folder, record, say=say)
+        trackers = make_trackers(config, folder, record, console=console)
         tracking = RunTracking(
             trackers=trackers,
             monitor=monitor,
@@ -92,9 +91,9 @@ class Watchers:
         )
         callbacks = [
             *([ValidateLastSteps()] if validate else []),
-            EpochLog(folder=folder, monitor=monitor, first=zero_shot, say=say, step=step),
+            EpochLog(folder=folder, monitor=monitor, first=zero_shot, console=console),
             NonFiniteGuard(item_id=item_id),
-            *_collapse_guard(config, say=say),
+            *_collapse_guard(config, console=console),
             *_early_stopping(config, monitor),
             keeper,
             interruption,
@@ -114,9 +113,7 @@ def check_trackers(config: RunConfig) -> None:
         TensorBoardTracker(folder=Path())
 
 
-def make_trackers(
-    config: RunConfig, folder: Path, record: dict[str, Any], *, say: Callable[[str], None]
-) -> list[Tracker]:
+def make_trackers(config: RunConfig, folder: Path, record: dict[str, Any], *, console: Console) -> list[Tracker]:
     """Trackers of this process; empty on other ranks than 0."""
     trackers: list[Tracker] = []
     if rank() > 0:
@@ -127,7 +124,7 @@ def make_trackers(
     if wandb is not None:
         settings = WandbSettings(**{**wandb.model_dump(), "tags": tuple(wandb.tags)})
         shown = {**config.model_dump(mode="json"), "data": record["data"]}
-        trackers.append(WandbTracker(settings=settings, folder=folder, name=folder.name, config=shown, say=say))
+        trackers.append(WandbTracker(settings=settings, folder=folder, name=folder.name, config=shown, console=console))
     return trackers
 
 
@@ -210,10 +207,10 @@ def _early_stopping(config: RunConfig, monitor: str | None) -> list[pl.Callback]
     return [EarlyStopping(monitor=monitor, mode="max", patience=patience, check_on_train_epoch_end=False)]
 
 
-def _collapse_guard(config: RunConfig, *, say: Callable[[str], None]) -> list[pl.Callback]:
+def _collapse_guard(config: RunConfig, *, console: Console) -> list[pl.Callback]:
     if not config.trainer.stop_on_collapse:
         return []
-    return [CollapseGuard(every_steps=_GUARD_STEPS, margin=config.objective.needs.margin, say=say)]
+    return [CollapseGuard(every_steps=_GUARD_STEPS, margin=config.objective.needs.margin, console=console)]
 
 
 def _out_of_memory(error: RuntimeError, config: RunConfig) -> str:

@@ -1,6 +1,5 @@
 """Zero-shot evaluation of the initial encoder before training, and its reference embeddings."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +8,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from simtrain.builders import wants_reference
-from simtrain.catalog.progress import Progress
 from simtrain.catalog.store.reader import ImageReader
 from simtrain.catalog.table import Catalog
 from simtrain.config import RunConfig
+from simtrain.console import Console
 from simtrain.encoders.base import Encoder
 from simtrain.errors import CheckpointError, first_line
 from simtrain.evaluation.protocol import RetrievalTask
@@ -33,8 +32,7 @@ def zero_shot_figures(
     record: dict[str, Any],
     *,
     texts: TextTask | None,
-    say: Callable[[str], None],
-    progress: Progress,
+    console: Console,
 ) -> dict[str, float]:
     """Validation metrics of the initial encoder, which are added to the record; a resumed run has them there.
 
@@ -45,18 +43,19 @@ def zero_shot_figures(
         task: Retrieval task of validation; None: no validation.
         record: The run's record.
         texts: Text retrieval task of its images; None: there are no texts, or the encoder embeds none.
-        say: Called with the line for the user.
-        progress: Shows how many batches are embedded.
+        console: Shows each line, and the progress of long work.
     """
     if task is None:
-        say("no product or label in the catalogue: nothing to validate on; the last epoch will count as the best")
+        console.line(
+            "no product or label in the catalogue: nothing to validate on; the last epoch will count as the best"
+        )
         return {}
     if "zero_shot" not in record:
-        embeddings = embed_rows(encoder, images, task.rows.tolist(), config=config, progress=progress)
+        embeddings = embed_rows(encoder, images, task.rows.tolist(), config=config, console=console)
         found = judge_embeddings(embeddings, task, config=config)
         words = on_first(lambda: _of_texts(texts, embeddings, encoder, config=config))
         record["zero_shot"] = {"split": "val", **found.to_dict(), "text": words}
-        say(_zero_shot_line(record["zero_shot"], config))
+        console.line(_zero_shot_line(record["zero_shot"], config))
     return _means(record["zero_shot"])
 
 
@@ -68,7 +67,7 @@ def reference_embeddings(
     folder: Path,
     *,
     begins: bool,
-    progress: Progress,
+    console: Console,
 ) -> torch.Tensor | None:
     """(catalogue rows, D) unit embeddings of the training images by the initial encoder, zeros elsewhere."""
     if not wants_reference(config):
@@ -80,9 +79,7 @@ def reference_embeddings(
             raise CheckpointError(f"{folder / REFERENCE_FILE}: cannot be read: {first_line(error)}") from None
     rows = catalog.rows_of(["train"])
     vectors = torch.zeros(len(catalog.rows), encoder.embedding_size, dtype=torch.float16)
-    vectors[torch.from_numpy(rows)] = embed_rows(
-        encoder, images, rows.tolist(), config=config, progress=progress
-    ).half()
+    vectors[torch.from_numpy(rows)] = embed_rows(encoder, images, rows.tolist(), config=config, console=console).half()
     return vectors
 
 

@@ -4,27 +4,17 @@ import csv
 import io
 import os
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 from typing_extensions import override
 
+from simtrain.console import Console, Step
+
 METRICS_FILE = "metrics.csv"
 _LEADING = ("epoch", "step", "train_loss", "learning_rate", "images_per_second", "seconds")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Step:
-    """Progress of a run after a batch; epochs and batches count from 1."""
-
-    epoch: int
-    epochs: int | None
-    batch: int
-    batches: int
-    images_per_second: float
 
 
 class EpochLog(pl.Callback):
@@ -34,8 +24,7 @@ class EpochLog(pl.Callback):
         folder: The run's folder.
         monitor: Validation metric that the line shows; None: no validation.
         first: Validation metrics before the first step.
-        say: Called with each line.
-        step: Called with the progress after each batch.
+        console: Shows each line, and the progress after each batch.
     """
 
     def __init__(
@@ -44,14 +33,12 @@ class EpochLog(pl.Callback):
         folder: Path,
         monitor: str | None,
         first: Mapping[str, float],
-        say: Callable[[str], None],
-        step: Callable[[Step], None],
+        console: Console,
     ) -> None:
         self._path = folder / METRICS_FILE
         self._monitor = monitor
         self._first = {f"val_{name}": value for name, value in first.items()}
-        self._say = say
-        self._step = step
+        self._console = console
         self._images = 0
         self._began = self._last_batch_ended = 0.0
 
@@ -76,7 +63,7 @@ class EpochLog(pl.Callback):
         self._last_batch_ended = time.perf_counter()
         if not trainer.is_global_zero:
             return
-        self._step(
+        self._console.step(
             Step(
                 epoch=trainer.current_epoch + 1,
                 epochs=trainer.max_epochs,
@@ -101,7 +88,7 @@ class EpochLog(pl.Callback):
             **{name: value for name, value in figures.items() if name.startswith("val_")},
         }
         _write_rows(self._path, [*read_metrics(self._path), _as_text(row)])
-        self._say(self._line(row, epochs=trainer.max_epochs))
+        self._console.line(self._line(row, epochs=trainer.max_epochs))
 
     def _rate(self) -> float:
         """Training images per second of this epoch, validation left out."""

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
+from simtrain.console import Console
 from simtrain.errors import SimtrainError
 from simtrain.training.ranks import of_each
 from simtrain.training.step_record import StepRecord
@@ -112,13 +113,13 @@ class CollapseGuard(pl.Callback):
     Args:
         every_steps: Steps between two checks; the first 50 steps are spared.
         margin: Margin of a triplet loss; None for other losses.
-        say: Called with the warning, on rank 0.
+        console: Shows the warning, on rank 0.
     """
 
-    def __init__(self, *, every_steps: int, margin: float | None, say: Callable[[str], None]) -> None:
+    def __init__(self, *, every_steps: int, margin: float | None, console: Console) -> None:
         self._every_steps = every_steps
         self._margin = margin
-        self._say = say
+        self._console = console
         self._first: Spread | None = None
         self._suspicion = self._idle_checks = self._idle_since = 0
         self._warned = False
@@ -183,7 +184,9 @@ class CollapseGuard(pl.Callback):
             self._warned = True
             if trainer.is_global_zero:
                 more = "; a larger margin or a harder miner would give it more" if learned else ""
-                self._say(f"warning: for {_CHECKS_IN_A_ROW} checks up to step {trainer.global_step}, {told}{more}")
+                self._console.line(
+                    f"warning: for {_CHECKS_IN_A_ROW} checks up to step {trainer.global_step}, {told}{more}"
+                )
         whole_epoch = trainer.global_step - self._idle_since >= trainer.num_training_batches
         if whole_epoch and self._idle_checks >= 2 * _CHECKS_IN_A_ROW:
             self._end_idle_run(trainer, told, learned=learned)
@@ -193,7 +196,7 @@ class CollapseGuard(pl.Callback):
         if not learned:
             raise CollapsedError(f"training stands still {where}: {told}; {_GO_ON}")
         if trainer.is_global_zero and not trainer.should_stop:
-            self._say(f"training ends {where}: since step {self._idle_since} {told}; {_GO_ON}")
+            self._console.line(f"training ends {where}: since step {self._idle_since} {told}; {_GO_ON}")
         trainer.should_stop = True
 
 

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from recording_console import RecordingConsole
 from small_runs import copied, train
 
 from simtrain.builders import build_encoder
 from simtrain.builders.encoder_names import named_encoder
-from simtrain.catalog.progress import silent
 from simtrain.catalog.store.reader import open_images
 from simtrain.catalog.table import Catalog
 from simtrain.commands.compare import compare
@@ -23,6 +23,7 @@ from simtrain.comparison import assemble as comparison_judging
 from simtrain.comparison import embeddings as comparison_embeddings
 from simtrain.comparison.result import ComparisonReport
 from simtrain.config import CompareConfig, PrepareConfig, load_compare_config
+from simtrain.console import SILENT
 from simtrain.data.embedding import embed_images
 from simtrain.encoders.baseline import HistogramEncoder
 from simtrain.errors import CheckpointError, ConfigError
@@ -38,7 +39,7 @@ def settings(*overrides: str, encoders: str = "[pixels,histogram_hsv]") -> Compa
 
 
 def compared(catalog: Catalog, *runs: Run, config: CompareConfig | None = None) -> ComparisonReport:
-    return compare(catalog.folder, runs, config=config or settings(), say=lambda line: None, progress=silent)
+    return compare(catalog.folder, runs, config=config or settings(), console=SILENT)
 
 
 @pytest.fixture(scope="session")
@@ -68,7 +69,7 @@ def vectors(catalog: Catalog, name: str, rows: list[int]) -> torch.Tensor:
     encoder = build_encoder(named_encoder(name), load=True)
     images = open_images(catalog, smallest=encoder.preprocessing.image_size).reader
     device = torch.device("cpu")
-    return embed_images(encoder, images, rows, batch_size=64, workers=0, device=device, progress=silent)
+    return embed_images(encoder, images, rows, batch_size=64, workers=0, device=device, console=SILENT)
 
 
 def figure(report: ComparisonReport, name: str, metric: str, relevance: str = "product") -> float:
@@ -97,7 +98,7 @@ def test_figures_are_those_of_the_task_itself(own_catalog: Catalog, report: Comp
 
 
 def test_a_run_has_the_figures_that_evaluate_tells(report: ComparisonReport, run: Run):
-    told = evaluate(run.config, run=run, split="test", alpha=None, progress=silent).evaluation.metrics
+    told = evaluate(run.config, run=run, split="test", alpha=None, console=SILENT).evaluation.metrics
     for metric, interval in told.items():
         assert figure(report, "small", metric) == pytest.approx(interval.mean)
 
@@ -188,9 +189,9 @@ def test_two_names_of_one_encoder_are_one(own_catalog: Catalog, tmp_path: Path):
 
 def test_readings_of_the_test_split_are_counted_whoever_reads(own_catalog: Catalog, run: Run):
     assert compared(own_catalog, run).test_readings == {"small": 1}
-    evaluate(run.config, run=run, split="val", alpha=None, progress=silent)
+    evaluate(run.config, run=run, split="val", alpha=None, console=SILENT)
     compared(own_catalog, run, config=settings("split=val"))
-    assert evaluate(run.config, run=run, split="test", alpha=None, progress=silent).test_readings == 2
+    assert evaluate(run.config, run=run, split="test", alpha=None, console=SILENT).test_readings == 2
     assert compared(own_catalog, run).test_readings == {"small": 3}
     assert json.loads((run.folder / "run.json").read_text())["test_readings"] == 3
 
@@ -274,7 +275,7 @@ def test_seeds_of_one_training_are_one_row(own_catalog: Catalog, run: Run, tmp_p
     other = train(own_catalog, tmp_path, encoder=NETWORK, run="other", seed=1)
     found = compared(own_catalog, run, other, config=settings("starts=false", encoders="[pixels]"))
     alone = [
-        evaluate(one.config, run=one, split="test", alpha=None, progress=silent).evaluation.metrics["map_at_r"].mean
+        evaluate(one.config, run=one, split="test", alpha=None, console=SILENT).evaluation.metrics["map_at_r"].mean
         for one in (run, other)
     ]
     row = found.encoders[-1]
@@ -361,7 +362,9 @@ def test_a_run_that_goes_back_to_another_fold_is_refused(own_catalog: Catalog, r
 def test_a_run_whose_origin_is_gone_is_compared_with_a_word_of_it(own_catalog: Catalog, run: Run, tmp_path: Path):
     later, said = chained(run, tmp_path), []
     shutil.rmtree(run.folder)
-    compare(own_catalog.folder, [later], config=settings("whitening=null"), say=said.append, progress=silent)
+    compare(
+        own_catalog.folder, [later], config=settings("whitening=null"), console=RecordingConsole(on_line=said.append)
+    )
     assert f"chained: began from {run.folder}, which is gone: what that was trained on is not known" in said
 
 
@@ -375,7 +378,7 @@ def test_folds_ask_every_image_once(in_folds: Catalog, tmp_path: Path):
     small = {"encoder": NETWORK, "data": {"batch_size": 4, "workers": 0}}
     runs = [train(in_folds, tmp_path, run=f"fold{fold}", fold=fold, **small) for fold in range(3)]
     found = compared(in_folds, *runs, config=settings("relevance=[product]", encoders="[pixels]"))
-    alone = [evaluate(run.config, run=run, split="test", alpha=None, progress=silent).evaluation for run in runs]
+    alone = [evaluate(run.config, run=run, split="test", alpha=None, console=SILENT).evaluation for run in runs]
     assert (found.folds, found.queries) == ((0, 1, 2), len(in_folds.rows))
     assert [one.name for one in found.encoders if one.kind == "run"] == ["fold0"]
     pooled = sum(one.metrics["map_at_r"].mean * one.queries for one in alone) / sum(one.queries for one in alone)

@@ -12,12 +12,12 @@ from tiny_clip import DIMENSIONS, make_tiny_clip
 from tiny_text import make_tiny_multilingual, make_tiny_text
 
 from simtrain.builders import start_encoder
-from simtrain.catalog.progress import silent
 from simtrain.catalog.store.reader import open_images
 from simtrain.catalog.table import Catalog
 from simtrain.commands.evaluate import EvaluationReport, evaluate
 from simtrain.commands.fit import fit
 from simtrain.config import RunConfig
+from simtrain.console import SILENT
 from simtrain.encoders.base import Encoder
 from simtrain.evaluation import drift as closeness_module
 from simtrain.evaluation.drift import Kept
@@ -48,19 +48,19 @@ def trained(config: RunConfig) -> Run:
 
 
 def fitted(config: RunConfig) -> Run:
-    folder = fit(config, resume=False, say=lambda line: None, progress=silent, step=lambda step: None).folder
+    folder = fit(config, resume=False, console=SILENT).folder
     return open_run(str(folder), checkpoints=folder.parent)
 
 
 def embedded(encoder: Encoder, catalog: Catalog, config: RunConfig) -> NDArray[np.float32]:
     images = open_images(catalog, smallest=encoder.preprocessing.image_size).reader
     rows = catalog.rows_of(["test"]).tolist()
-    return embed_rows(encoder, images, rows, config=config, progress=silent).numpy()
+    return embed_rows(encoder, images, rows, config=config, console=SILENT).numpy()
 
 
 def test_a_run_is_compared_with_its_start(trained: Run, catalog: Catalog, capsys: pytest.CaptureFixture[str]) -> None:
     config = trained.config
-    report = evaluate(config, run=trained, split="test", alpha=1.0, progress=silent)
+    report = evaluate(config, run=trained, split="test", alpha=1.0, console=SILENT)
     assert report.kept is not None
     encoders = tuned_encoder(config, trained.folder, alpha=1.0), start_encoder(config.encoder, trained.folder)
     now, before = (embedded(encoder, catalog, config) for encoder in encoders)
@@ -69,7 +69,7 @@ def test_a_run_is_compared_with_its_start(trained: Run, catalog: Catalog, capsys
     assert report.kept.images == len(cosines)
     found = [report.kept.mean, report.kept.low, report.kept.lowest]
     assert found == pytest.approx([cosines.mean(), np.quantile(cosines, 0.05), cosines.min()], abs=1e-5)
-    untouched = evaluate(config, run=None, split="test", alpha=None, progress=silent).text
+    untouched = evaluate(config, run=None, split="test", alpha=None, console=SILENT).text
     assert untouched is not None
     assert untouched.captions is not None
     assert report.text is not None
@@ -84,7 +84,7 @@ def test_a_run_is_compared_with_its_start(trained: Run, catalog: Catalog, capsys
 
 
 def test_a_share_of_nothing_is_the_start(trained: Run) -> None:
-    report = evaluate(trained.config, run=trained, split="test", alpha=0.0, progress=silent)
+    report = evaluate(trained.config, run=trained, split="test", alpha=0.0, console=SILENT)
     assert report.kept is not None
     assert report.alpha == 0
     assert report.kept.lowest == pytest.approx(1, abs=1e-5)
@@ -93,7 +93,7 @@ def test_a_share_of_nothing_is_the_start(trained: Run) -> None:
 
 def test_a_run_whose_start_is_gone_is_judged_without_it(trained: Run) -> None:
     shutil.rmtree(trained.folder / "encoder")
-    report = evaluate(trained.config, run=trained, split="test", alpha=1.0, progress=silent)
+    report = evaluate(trained.config, run=trained, split="test", alpha=1.0, console=SILENT)
     assert report.kept is None
     assert report.unjudged == [
         f"how far the images have moved is not known: {trained.folder / 'encoder' / 'modules.json'}: missing: the "
@@ -102,7 +102,7 @@ def test_a_run_whose_start_is_gone_is_judged_without_it(trained: Run) -> None:
 
 
 def report_of(config: RunConfig, kept: Kept, *, text_model: str | None) -> EvaluationReport:
-    report = evaluate(config, run=None, split="test", alpha=None, progress=silent)
+    report = evaluate(config, run=None, split="test", alpha=None, console=SILENT)
     return replace(report, kept=kept, encoder={**report.encoder, "text_model": text_model})
 
 
@@ -134,7 +134,7 @@ def test_tuning_that_goes_too_far_for_another_text_model_is_noticed(
         trainer={"epochs": 1, "accelerator": "cpu"},
         optimizer={"learning_rate": 1e-3},
     )
-    report = evaluate(config, run=fitted(config), split="test", alpha=1.0, progress=silent)
+    report = evaluate(config, run=fitted(config), split="test", alpha=1.0, console=SILENT)
     assert report.kept is not None
     assert report.kept.mean < 0.999
     assert report.outgrown() is not None
@@ -147,6 +147,6 @@ def test_an_assembly_of_two_towers_has_no_start_to_stay_near_to(make_config: Mak
         objective={"kind": "image_text"},
         trainer={"epochs": 1, "accelerator": "cpu"},
     )
-    report = evaluate(config, run=fitted(config), split="test", alpha=None, progress=silent)
+    report = evaluate(config, run=fitted(config), split="test", alpha=None, console=SILENT)
     assert report.text is not None
     assert (report.kept, report.alpha) == (None, 1)

@@ -1,22 +1,23 @@
 """Judging encoders by texts: before training, after it, and against the start of a run."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from recording_console import RecordingConsole
 from sentence_transformers import SentenceTransformer
 from sklearn.metrics import accuracy_score, balanced_accuracy_score
 from tiny_clip import make_tiny_clip
 
 from simtrain.builders import build_encoder, build_text_validation, build_validation
-from simtrain.catalog.progress import silent
 from simtrain.catalog.store.reader import open_images
 from simtrain.catalog.table import Catalog, write_catalog
 from simtrain.commands.evaluate import EvaluationReport, evaluate
 from simtrain.config import RunConfig
+from simtrain.console import SILENT
 from simtrain.encoders.base import Encoder
 from simtrain.errors import CatalogError, ConfigError, SimtrainError
 from simtrain.runs.evaluation import embed_rows
@@ -46,7 +47,7 @@ def clip_config(make_config: MakeConfig, model: Path, **sections: Any) -> RunCon
 
 
 def zero_shot(config: RunConfig, *, split: str = "test") -> EvaluationReport:
-    return evaluate(config, run=None, split=split, alpha=None, progress=silent)
+    return evaluate(config, run=None, split=split, alpha=None, console=SILENT)
 
 
 def with_captions(catalog: Catalog, folder: Path, captions: Sequence[str | None]) -> str:
@@ -60,7 +61,7 @@ def with_captions(catalog: Catalog, folder: Path, captions: Sequence[str | None]
 def embedded(encoder: Encoder, catalog: Catalog, config: RunConfig) -> NDArray[np.float32]:
     images = open_images(catalog, smallest=encoder.preprocessing.image_size).reader
     rows = catalog.rows_of(["test"]).tolist()
-    return embed_rows(encoder, images, rows, config=config, progress=silent).numpy()
+    return embed_rows(encoder, images, rows, config=config, console=SILENT).numpy()
 
 
 def test_captions_are_judged_as_plain_sentence_transformers_would(
@@ -101,14 +102,9 @@ def test_classes_are_told_apart_by_the_mean_of_their_prompts(config: RunConfig, 
 
 
 def test_images_are_embedded_once_for_images_and_texts(config: RunConfig) -> None:
-    told: list[str] = []
-
-    def listen(items: Iterable[Item], total: int, description: str, /) -> Iterable[Item]:
-        told.append(description)
-        return items
-
-    evaluate(config, run=None, split="test", alpha=None, progress=listen)
-    assert told == ["embedding images"]
+    console = RecordingConsole()
+    evaluate(config, run=None, split="test", alpha=None, console=console)
+    assert console.descriptions == ["embedding images"]
 
 
 def test_an_encoder_without_words_has_no_figures_of_texts(make_config: MakeConfig) -> None:
@@ -194,8 +190,7 @@ def first_figures(config: RunConfig, catalog: Catalog, record: dict[str, Any]) -
         task,
         record,
         texts=build_text_validation(config, catalog, task),
-        say=said.append,
-        progress=silent,
+        console=RecordingConsole(on_line=said.append),
     )
     return figures, said
 

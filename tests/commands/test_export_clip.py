@@ -14,10 +14,10 @@ from sentence_transformers import SentenceTransformer
 from small_runs import train
 from tiny_clip import make_tiny_clip
 
-from simtrain.catalog.progress import silent
 from simtrain.catalog.table import Catalog
 from simtrain.commands.export import export
 from simtrain.commands.search import search
+from simtrain.console import SILENT
 from simtrain.serving.bundle import Bundle
 
 TEXTS = ["a photo of a red mug", "Women's SHOES, café 38", "a blue chair " * 60]
@@ -45,7 +45,7 @@ def bundle(catalog: Catalog, tmp_path_factory: pytest.TempPathFactory) -> Path:
     model = make_tiny_clip(folder / "model")
     run = train(catalog, folder, encoder={"kind": "clip", "model": str(model)})
     (folder / "model").rename(folder / "start")
-    return export(run, out=folder / "bundle", alpha=None, progress=silent).folder
+    return export(run, out=folder / "bundle", alpha=None, console=SILENT).folder
 
 
 @pytest.mark.slow

@@ -14,13 +14,14 @@ from typing import Any
 import pytest
 import torch
 import yaml
+from recording_console import RecordingConsole
 
 from simtrain.builders import build_encoder, build_validation
-from simtrain.catalog.progress import silent
 from simtrain.catalog.store.reader import source_images
 from simtrain.catalog.table import Catalog, read_catalog, write_catalog
 from simtrain.commands.fit import fit
 from simtrain.config import RunConfig, dump_yaml, parse_run_config
+from simtrain.console import SILENT, Console
 from simtrain.data.embedding import embed_images
 from simtrain.errors import CatalogError, CheckpointError, ConfigError, SimtrainError
 from simtrain.losses.loss_value import LossValue
@@ -32,16 +33,16 @@ from simtrain.training.epoch_table import read_metrics
 MakeConfig = Callable[..., RunConfig]
 
 
-def run(config: RunConfig, *, resume: bool = False, say: Callable[[str], None] = lambda line: None) -> Any:
-    return fit(config, resume=resume, say=say, progress=silent, step=lambda step: None)
+def run(config: RunConfig, *, resume: bool = False, console: Console = SILENT) -> Any:
+    return fit(config, resume=resume, console=console)
 
 
-def kill_self_after_epoch(epoch: int, number: signal.Signals) -> Callable[[str], None]:
-    def say(line: str) -> None:
+def kill_self_after_epoch(epoch: int, number: signal.Signals) -> RecordingConsole:
+    def kill(line: str) -> None:
         if line.startswith(f"epoch {epoch}/"):
             os.kill(os.getpid(), number)
 
-    return say
+    return RecordingConsole(on_line=kill)
 
 
 def equal_states(one: Path, other: Path) -> bool:
@@ -113,7 +114,7 @@ def test_loading_processes_do_not_change_the_weights(make_config: MakeConfig) ->
 def test_interrupted_and_resumed_is_uninterrupted_bit_for_bit(make_config: MakeConfig, number: signal.Signals) -> None:
     whole = run(make_config(run="whole")).folder
     config = make_config(run="parts")
-    first = run(config, say=kill_self_after_epoch(1, number))
+    first = run(config, console=kill_self_after_epoch(1, number))
     assert first.ended_by == number
     assert json.loads((first.folder / "run.json").read_text())["status"] == "interrupted"
     second = run(config, resume=True)
@@ -209,7 +210,7 @@ def test_flat_images_without_any_label_train_label_free(
     write_catalog(Catalog(rows=rows, root=catalog.root, folder=_made(tmp_path / "flat")))
     lines: list[str] = []
     config = make_config(catalog=str(tmp_path / "flat"), objective={"kind": "simclr"})
-    result = run(config, say=lines.append)
+    result = run(config, console=RecordingConsole(on_line=lines.append))
     assert result.best is None
     assert lines[:2] == [
         "images: from the source's files (the catalogue has no image store)",
@@ -278,7 +279,7 @@ def test_a_resumed_run_needs_no_pretrained_weights(make_config: MakeConfig, tmp_
     encoder = {"kind": "timm", "model": "test_efficientnet", "weights": str(weights), "image_size": 32}
     torch.save(build_encoder(make_config().encoder, load=False).network.state_dict(), weights)
     config = make_config(encoder=encoder)
-    run(config, say=kill_self_after_epoch(1, signal.SIGTERM))
+    run(config, console=kill_self_after_epoch(1, signal.SIGTERM))
     weights.unlink()
     assert run(config, resume=True).ended_by is None
 
@@ -304,7 +305,7 @@ def test_the_last_steps_are_validated_even_within_an_epoch(make_config: MakeConf
     encoder.load_state_dict({name.removeprefix("encoder."): tensor for name, tensor in state.items()})
     assert task is not None
     rows, cpu = task.rows.tolist(), torch.device("cpu")
-    vectors = embed_images(encoder, source_images(catalog), rows, batch_size=64, workers=0, device=cpu, progress=silent)
+    vectors = embed_images(encoder, source_images(catalog), rows, batch_size=64, workers=0, device=cpu, console=SILENT)
     row = read_metrics(folder / "metrics.csv")[-1]
     assert float(row["val_map_at_r"]) == pytest.approx(task.means(vectors)["map_at_r"], rel=1e-5)
     assert float(row["val_mrr"]) == pytest.approx(task.means(vectors)["mrr"], rel=1e-5)

@@ -9,16 +9,17 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from recording_console import RecordingConsole
 from safetensors.torch import load_file
 from tiny_training import TinyEncoder, noise_batch, simclr_settings, training_settings
 
-from simtrain.catalog.progress import silent
 from simtrain.catalog.store.reader import source_images
 from simtrain.catalog.table import Catalog, write_catalog
 from simtrain.commands.evaluate import evaluate
 from simtrain.commands.export import export
 from simtrain.commands.fit import fit
 from simtrain.config import RunConfig
+from simtrain.console import SILENT, Console
 from simtrain.data.embedding import embed_images
 from simtrain.errors import CatalogError, CheckpointError, ConfigError
 from simtrain.modules.simclr import SimCLRModule
@@ -32,8 +33,8 @@ MakeConfig = Callable[..., RunConfig]
 VIT = {"kind": "timm", "model": "test_vit", "weights": "none", "image_size": 32}
 
 
-def run(config: RunConfig, *, resume: bool = False, say: Callable[[str], None] = lambda line: None) -> Any:
-    return fit(config, resume=resume, say=say, progress=silent, step=lambda step: None)
+def run(config: RunConfig, *, resume: bool = False, console: Console = SILENT) -> Any:
+    return fit(config, resume=resume, console=console)
 
 
 def trainer(**more: Any) -> dict[str, Any]:
@@ -50,7 +51,7 @@ def test_the_averaged_weights_are_judged_and_exported(make_config: MakeConfig, c
         assert torch.equal(value, state[f"averaged.encoder.{name}"])
     assert any(not torch.equal(state[f"encoder.{name}"], value) for name, value in encoder.state_dict().items())
     judged = evaluate(
-        config, run=open_run(str(result.folder), checkpoints=Path()), split="val", alpha=None, progress=silent
+        config, run=open_run(str(result.folder), checkpoints=Path()), split="val", alpha=None, console=SILENT
     )
     last = read_metrics(result.folder / "metrics.csv")[-1]
     assert judged.evaluation.metrics["map_at_r"].mean == pytest.approx(float(last["val_map_at_r"]), rel=1e-5)
@@ -64,7 +65,7 @@ def test_low_rank_factors_learn_and_are_added_to_the_weights(make_config: MakeCo
         if line.startswith("epoch 1/"):
             signal.raise_signal(signal.SIGTERM)
 
-    assert run(config, say=stop).ended_by == signal.SIGTERM
+    assert run(config, console=RecordingConsole(on_line=stop)).ended_by == signal.SIGTERM
     result = run(config, resume=True)
     before, after = (read_module_state(result.folder / name) for name in ("best.ckpt", "last.ckpt"))
     moved = {name for name, value in after.items() if not torch.equal(value, before[name])}
@@ -73,7 +74,7 @@ def test_low_rank_factors_learn_and_are_added_to_the_weights(make_config: MakeCo
     assert set(merged.state_dict()) == set(tuned_shape(plain).state_dict())
     out = result.folder.parent / "bundle"
     opened = open_run(str(result.folder), checkpoints=Path())
-    assert export(opened, out=out, alpha=None, progress=silent).checked > 0
+    assert export(opened, out=out, alpha=None, console=SILENT).checked > 0
 
 
 def tuned_shape(config: RunConfig) -> torch.nn.Module:
@@ -114,7 +115,7 @@ def test_a_run_can_begin_with_the_weights_of_another(make_config: MakeConfig, ca
     first = run(make_config(run="first", trainer=trainer(ema_decay=0.5)))
     lines: list[str] = []
     config = make_config(run="second", init_from="first", trainer=trainer(max_steps=1))
-    second = run(config, say=lines.append)
+    second = run(config, console=RecordingConsole(on_line=lines.append))
     assert second.zero_shot == pytest.approx(first.best, rel=1e-6)
     assert any(line.startswith("before training (first) on val") for line in lines)
 
@@ -192,7 +193,7 @@ def test_likely_copies_are_compared_under_the_untouched_encoder(make_config: Mak
     encoder = tuned_shape(config)
     encoder.load_state_dict(untouched(config))
     cpu, images = torch.device("cpu"), source_images(catalog)
-    found = embed_images(encoder, images, train.tolist(), batch_size=64, workers=0, device=cpu, progress=silent)
+    found = embed_images(encoder, images, train.tolist(), batch_size=64, workers=0, device=cpu, console=SILENT)
     torch.testing.assert_close(kept[torch.from_numpy(train)], found, atol=1e-3, rtol=0)
     others = np.setdiff1d(np.arange(len(catalog.rows)), train)
     assert not kept[torch.from_numpy(others)].any()

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from recording_console import RecordingConsole
 
-from simtrain.catalog.progress import silent
 from simtrain.commands.fit import fit
 from simtrain.config import RunConfig
 from simtrain.training.checkpoints import read_module_state
@@ -22,7 +22,7 @@ EPOCHS, STEPS = 3, 4
 def train_and_tell(config: RunConfig, resume: bool, steps: Connection) -> None:
     """A process of its own: trains, and sends the number of each step that is done."""
     done = iter(range(1, 10_000))
-    fit(config, resume=resume, say=lambda line: None, progress=silent, step=lambda step: steps.send(next(done)))
+    fit(config, resume=resume, console=RecordingConsole(on_step=lambda step: steps.send(next(done))))
 
 
 @pytest.fixture(scope="module")

@@ -14,10 +14,11 @@ from typing import Any
 
 import pytest
 import torch
+from recording_console import RecordingConsole
 
-from simtrain.catalog.progress import silent
 from simtrain.commands.fit import fit
 from simtrain.config import RunConfig, dump_yaml
+from simtrain.console import SILENT, Console
 from simtrain.errors import ConfigError, SimtrainError
 from simtrain.training.checkpoints import read_module_state
 from simtrain.training.epoch_table import read_metrics
@@ -29,8 +30,8 @@ MakeConfig = Callable[..., RunConfig]
 TWO = {"epochs": 3, "accelerator": "cpu", "devices": 2, "rank_timeout": 30}
 
 
-def run(config: RunConfig, *, resume: bool = False, say: Callable[[str], None] = lambda line: None) -> Any:
-    return fit(config, resume=resume, say=say, progress=silent, step=lambda step: None)
+def run(config: RunConfig, *, resume: bool = False, console: Console = SILENT) -> Any:
+    return fit(config, resume=resume, console=console)
 
 
 def weights(folder: Path, name: str = "last.ckpt") -> torch.Tensor:
@@ -65,7 +66,7 @@ def test_two_processes_are_interrupted_and_resumed_bit_for_bit(make_config: Make
             os.kill(os.getpid(), signal.SIGTERM)
 
     config = make_config(run="parts", trainer=trainer)
-    assert run(config, say=stop).ended_by == signal.SIGTERM
+    assert run(config, console=RecordingConsole(on_line=stop)).ended_by == signal.SIGTERM
     assert run(config, resume=True).ended_by is None
     for name in ("last.ckpt", "best.ckpt"):
         assert torch.equal(weights(whole, name), weights(whole.with_name("parts"), name))
@@ -80,7 +81,7 @@ def test_a_lost_process_ends_the_run_with_an_error(make_config: MakeConfig, numb
             os.kill(children()[1], number)
 
     with pytest.raises(LostRankError, match=r"process \d of 2"):
-        run(config, say=lose)
+        run(config, console=RecordingConsole(on_line=lose))
     assert children() == []
     assert (Path(config.checkpoints) / "small" / "last.ckpt").exists()
 

@@ -15,19 +15,20 @@ import torch.nn.functional as F
 import torchvision
 import yaml
 from PIL import Image
+from recording_console import RecordingConsole
 from resnet_states import FORMATS, source_state
 from small_runs import copied, sweep, train
 from tiny_text import make_tiny_text
 from torch import Tensor
 
 from simtrain.builders import empty_encoder
-from simtrain.catalog.progress import silent
 from simtrain.catalog.table import Catalog
 from simtrain.commands.evaluate import evaluate
 from simtrain.commands.export import export
 from simtrain.commands.fit import fit
 from simtrain.commands.search import search
 from simtrain.config import RunConfig
+from simtrain.console import SILENT
 from simtrain.encoders.simclr_formats import Source
 from simtrain.errors import CheckpointError
 from simtrain.runs.initial_encoder import settle
@@ -53,14 +54,14 @@ def resnet(weights: Path, **settings: Any) -> dict[str, Any]:
 
 def fit_saying(config: RunConfig, *, resume: bool = False) -> list[str]:
     lines: list[str] = []
-    fit(config, resume=resume, say=lines.append, progress=silent, step=lambda step: None)
+    fit(config, resume=resume, console=RecordingConsole(on_line=lines.append))
     return lines
 
 
 def settled(config: RunConfig) -> tuple[RunConfig, list[str]]:
     """What a run of this configuration would begin with, and what is said of it."""
     lines: list[str] = []
-    found, _ = settle(config, folder_of(config), resume=False, say=lines.append)
+    found, _ = settle(config, folder_of(config), resume=False, console=RecordingConsole(on_line=lines.append))
     return found, lines
 
 
@@ -143,7 +144,7 @@ def test_a_bundle_embeds_as_torchvision_does_with_the_weights_own_normalisation(
     assert fit_saying(config)[0] == line
     folder = folder_of(config)
     weights.unlink()
-    export(open_run(str(folder), checkpoints=tmp_path), out=tmp_path / "bundle", alpha=None, progress=silent)
+    export(open_run(str(folder), checkpoints=tmp_path), out=tmp_path / "bundle", alpha=None, console=SILENT)
     bundle = Bundle.open(tmp_path / "bundle")
     paths = pictures(catalog)
     mean, std = used
@@ -189,7 +190,7 @@ def test_figures_before_training_are_those_of_evaluate_and_of_the_mix_without_tu
     config = google_run.config
     left_open = config.encoder.model_copy(update={"normalisation": None})
     untouched = evaluate(
-        config.model_copy(update={"encoder": left_open}), run=None, split="val", alpha=None, progress=silent
+        config.model_copy(update={"encoder": left_open}), run=None, split="val", alpha=None, console=SILENT
     )
     expected = google_run.record["zero_shot"]["metrics"]["map_at_r"]["mean"]
     assert untouched.evaluation.to_dict()["metrics"]["map_at_r"]["mean"] == expected
@@ -217,7 +218,7 @@ def test_interrupted_and_resumed_without_the_file_is_uninterrupted_bit_for_bit(
         if line.startswith("epoch 1/"):
             os.kill(os.getpid(), signal.SIGTERM)
 
-    first = fit(configs["parts"], resume=False, say=interrupt, progress=silent, step=lambda step: None)
+    first = fit(configs["parts"], resume=False, console=RecordingConsole(on_line=interrupt))
     assert first.ended_by == signal.SIGTERM
     weights.unlink()
     fit_saying(configs["parts"], resume=True)
@@ -248,7 +249,7 @@ def test_another_run_s_weights_bring_its_normalisation(make_config: MakeConfig, 
     fit_saying(config)
     assert written(folder_of(config))["normalisation"] == "unit_range"
     run = open_run(str(folder_of(config)), checkpoints=Path())
-    expected = evaluate(google_run.config, run=google_run, split="val", alpha=None, progress=silent)
+    expected = evaluate(google_run.config, run=google_run, split="val", alpha=None, console=SILENT)
     found = run.record["zero_shot"]["metrics"]
     assert found == expected.evaluation.to_dict()["metrics"]
 
@@ -256,7 +257,7 @@ def test_another_run_s_weights_bring_its_normalisation(make_config: MakeConfig, 
 def test_weights_of_a_run_or_a_bundle_are_normalised_as_its_record_says(
     make_config: MakeConfig, google_run: Run, tmp_path: Path
 ):
-    export(google_run, out=tmp_path / "bundle", alpha=None, progress=silent)
+    export(google_run, out=tmp_path / "bundle", alpha=None, console=SILENT)
     folder = google_run.folder
     for path in (
         folder / "best.ckpt",

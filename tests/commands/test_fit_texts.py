@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 import torch
+from recording_console import RecordingConsole
 from tiny_clip import make_tiny_clip
 
-from simtrain.catalog.progress import silent
 from simtrain.commands.fit import fit
 from simtrain.config import RunConfig
+from simtrain.console import SILENT, Console
 from simtrain.errors import SimtrainError
 from simtrain.training.checkpoints import read_module_state
 from simtrain.training.epoch_table import read_metrics
@@ -28,8 +29,8 @@ IMAGE_TEXT = {
 MIXED = {"kind": "simclr", "texts": {"weight": 0.5}, "keep": {"distillation": 0.5, "weight_distance": 100.0}}
 
 
-def run(config: RunConfig, *, resume: bool = False, say: Callable[[str], None] = lambda line: None) -> Any:
-    return fit(config, resume=resume, say=say, progress=silent, step=lambda step: None)
+def run(config: RunConfig, *, resume: bool = False, console: Console = SILENT) -> Any:
+    return fit(config, resume=resume, console=console)
 
 
 def weights(folder: Path, name: str = "last.ckpt") -> torch.Tensor:
@@ -80,7 +81,7 @@ def test_interrupted_and_resumed_without_its_model_is_uninterrupted_bit_for_bit(
             os.kill(os.getpid(), signal.SIGTERM)
 
     config = make_words(run="parts", **sections)
-    assert run(config, say=stop).ended_by == signal.SIGTERM
+    assert run(config, console=RecordingConsole(on_line=stop)).ended_by == signal.SIGTERM
     shutil.rmtree(model)  # what it began with is in the run's folder
     assert run(config, resume=True).ended_by is None
     for name in ("last.ckpt", "best.ckpt"):
@@ -124,7 +125,7 @@ def test_texts_that_are_cut_are_told(make_words: MakeConfig) -> None:
     templates = ["{caption} " + "and a red mug " * 30]
     run(
         make_words(objective={**IMAGE_TEXT, "templates": templates}, trainer={"max_steps": 1, "accelerator": "cpu"}),
-        say=lines.append,
+        console=RecordingConsole(on_line=lines.append),
     )
     (told,) = [line for line in lines if "tokens" in line]
     assert "different texts are longer than the 77 tokens that the encoder reads; their ends do not count" in told

@@ -3,18 +3,18 @@
 import hashlib
 import json
 import shutil
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
+from recording_console import RecordingConsole
 from small_runs import again, sweep
 
-from simtrain.catalog.progress import silent
 from simtrain.catalog.store.reader import open_images, source_images
 from simtrain.catalog.table import Catalog
+from simtrain.console import SILENT
 from simtrain.data.preloaded_images import prepare_images
 from simtrain.encoders.preprocessing import Preprocessing
 from simtrain.errors import CatalogError, CheckpointError, SimtrainError
@@ -61,7 +61,7 @@ def test_without_texts_the_best_image_figure_is_chosen():
 def test_pictures_are_prepared_once_as_an_encoder_sees_them(catalog: Catalog):
     preprocessing = Preprocessing(image_size=32, resize="pad", interpolation="bicubic", mean=(0, 0, 0), std=(1, 1, 1))
     reader = source_images(catalog)
-    settings = {"preprocessing": preprocessing, "workers": 0, "progress": silent}
+    settings = {"preprocessing": preprocessing, "workers": 0, "console": SILENT}
     found = prepare_images(reader, [7, 3], most_bytes=2 * 32 * 32 * 3, **settings)
     assert found is not None
     for row in (3, 7):
@@ -77,7 +77,7 @@ def test_figures_are_those_of_the_mixed_encoders(clip_run: Run, catalog: Catalog
     images = open_images(catalog, smallest=32).reader
     for mix, alpha in zip(report.mixes, (0, 0.5, 1), strict=True):
         encoder = tuned_encoder(clip_run.config, clip_run.folder, alpha=alpha)
-        embeddings = embed_rows(encoder, images, task.rows.tolist(), config=clip_run.config, progress=silent)
+        embeddings = embed_rows(encoder, images, task.rows.tolist(), config=clip_run.config, console=SILENT)
         assert mix.alpha == alpha
         assert {name: figure.mean for name, figure in mix.image.items()} == task.means(embeddings)
         assert {name: figure.mean for name, figure in mix.text.items()} == texts.score(embeddings, encoder)
@@ -130,14 +130,9 @@ def test_large_catalogues_are_read_for_each_mix(norms_run: Run, monkeypatch: pyt
 
 
 def test_progress_says_what_it_is_for(norms_run: Run):
-    told: list[str] = []
-
-    def listen(items: Iterable[Any], total: int, description: str, /) -> Iterable[Any]:
-        told.append(description)
-        return items
-
-    sweep(norms_run, steps=3, progress=listen)
-    assert told == [
+    console = RecordingConsole()
+    sweep(norms_run, steps=3, console=console)
+    assert console.descriptions == [
         "reading images",
         "alpha 0: embedding images",
         "alpha 0.5: estimating BatchNorm's statistics",
@@ -213,14 +208,13 @@ def test_stopped_half_way_it_leaves_the_run_as_it_was(norms_run: Run, parts: int
     before = contents(norms_run.folder)
     begun: list[str] = []
 
-    def stop(items: Iterable[Any], total: int, description: str, /) -> Iterable[Any]:
+    def stop(description: str) -> None:
         begun.append(description)
         if len(begun) > parts:
             raise KeyboardInterrupt
-        return items
 
     with pytest.raises(KeyboardInterrupt):
-        sweep(norms_run, steps=5, progress=stop)
+        sweep(norms_run, steps=5, console=RecordingConsole(on_bar=stop))
     assert contents(norms_run.folder) == before
 
 

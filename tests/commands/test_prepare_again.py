@@ -1,16 +1,15 @@
 """`prepare` again: after an interruption, a failure, growth, damage, or with other settings; splits and folds."""
 
 import shutil
-from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
-from small_shops import class_folders, interrupt, product_rows, run, save_noise, snapshot, write_table
+from recording_console import RecordingConsole
+from small_shops import class_folders, interrupting_console, product_rows, run, save_noise, snapshot, write_table
 
 from simtrain.catalog.images import read_image
-from simtrain.catalog.progress import Item
 from simtrain.catalog.store.reader import open_images
 from simtrain.commands.prepare import prepare
 from simtrain.config import load_prepare_config
@@ -24,7 +23,7 @@ def test_an_interrupted_run_is_gone_on_with_to_the_same_bytes(tmp_path: Path, so
     config = load_prepare_config(None, settings)
     out = tmp_path / "new" / "out"
     with pytest.raises(KeyboardInterrupt):
-        prepare(named, out=out, config=config, progress=interrupt)
+        prepare(named, out=out, config=config, console=interrupting_console())
     assert [path.name for path in out.iterdir()] == [".prepare"]
     resumed = prepare(named, out=out, config=config)
     prepare(named, out=tmp_path / "other" / "out", config=config)
@@ -33,7 +32,7 @@ def test_an_interrupted_run_is_gone_on_with_to_the_same_bytes(tmp_path: Path, so
 
 
 def test_interruption_before_anything_was_read_leaves_no_trace(tmp_path: Path) -> None:
-    def at_once(items: Iterable[Item], total: int, description: str, /) -> Iterable[Item]:
+    def at_once(_description: str) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -41,7 +40,7 @@ def test_interruption_before_anything_was_read_leaves_no_trace(tmp_path: Path) -
             str(class_folders(tmp_path / "images")),
             out=tmp_path / "new" / "out",
             config=load_prepare_config(None, ["workers=1"]),
-            progress=at_once,
+            console=RecordingConsole(on_bar=at_once),
         )
     assert not (tmp_path / "new").exists()
 
@@ -55,7 +54,7 @@ def test_failure_leaves_the_old_catalogue_as_it_was(tmp_path: Path, failing: str
         for number in range(4):
             save_noise(tmp_path / "images" / "new" / f"{number}.png", seed=77 + number)
         with pytest.raises(KeyboardInterrupt):
-            prepare(str(tmp_path / "images"), out=tmp_path / "out", config=config, progress=interrupt)
+            prepare(str(tmp_path / "images"), out=tmp_path / "out", config=config, console=interrupting_console())
         shutil.rmtree(tmp_path / "out" / ".prepare")  # what was read so far, for the next run
     else:
         with pytest.raises(CatalogError):

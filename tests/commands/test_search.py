@@ -9,11 +9,11 @@ from PIL import Image
 from sentence_transformers import SentenceTransformer
 from tiny_clip import make_tiny_clip
 
-from simtrain.catalog.progress import silent
 from simtrain.commands.export import export
 from simtrain.commands.fit import fit
 from simtrain.commands.search import search
 from simtrain.config import RunConfig
+from simtrain.console import SILENT
 from simtrain.errors import BundleError, SimtrainError
 from simtrain.runs.run import open_run
 from simtrain.serving.bundle import Bundle
@@ -23,8 +23,8 @@ MakeConfig = Callable[..., RunConfig]
 
 
 def exported(config: RunConfig, out: Path) -> Path:
-    folder = fit(config, resume=False, say=lambda line: None, progress=silent, step=lambda step: None).folder
-    return export(open_run(str(folder), checkpoints=folder.parent), out=out, alpha=None, progress=silent).folder
+    folder = fit(config, resume=False, console=SILENT).folder
+    return export(open_run(str(folder), checkpoints=folder.parent), out=out, alpha=None, console=SILENT).folder
 
 
 def one_epoch(make_config: MakeConfig, model: Path, **encoder: object) -> RunConfig:

@@ -3,18 +3,18 @@
 # Shapes: N images, D features.
 
 import traceback
-from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from recording_console import RecordingConsole
 from tiny_training import TinyEncoder, draw_images
 from torch import Tensor
 
 from simtrain.catalog.images import read_image
-from simtrain.catalog.progress import silent
 from simtrain.catalog.store.reader import SourceImages
+from simtrain.console import SILENT
 from simtrain.data.embedding import embed_images, inference_device
 from simtrain.errors import CatalogError, ConfigError
 
@@ -34,7 +34,7 @@ def embed(encoder: TinyEncoder, paths: list[Path], *, batch_size: int = 4, worke
         batch_size=batch_size,
         workers=workers,
         device=CPU,
-        progress=silent,
+        console=SILENT,
     )
 
 
@@ -88,12 +88,7 @@ def test_embeddings_can_be_trained_on(paths: list[Path]) -> None:
 
 
 def test_progress_is_told_the_number_of_batches(paths: list[Path]) -> None:
-    told = []
-
-    def progress(items: Iterable[object], total: int, description: str, /) -> Iterable[object]:
-        told.append((total, description))
-        return items
-
+    console = RecordingConsole()
     embed_images(
         TinyEncoder(),
         SourceImages(paths=paths),
@@ -101,9 +96,9 @@ def test_progress_is_told_the_number_of_batches(paths: list[Path]) -> None:
         batch_size=4,
         workers=0,
         device=CPU,
-        progress=progress,
+        console=console,
     )
-    assert told == [(3, "embedding images")]
+    assert console.bars == [("embedding images", 3, 3)]
 
 
 def test_no_images_give_no_rows() -> None:

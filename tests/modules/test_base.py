@@ -28,8 +28,8 @@ from tiny_training import (
 )
 from torch import Tensor, nn
 
-from simtrain.catalog.progress import silent
 from simtrain.catalog.store.reader import SourceImages
+from simtrain.console import SILENT
 from simtrain.data.batch import Batch, ImageBatch
 from simtrain.data.embedding import embed_images
 from simtrain.data.samplers import shuffled_plan
@@ -340,7 +340,7 @@ def test_validation_is_retrieval_with_the_embeddings(shop: Shop, tmp_path: Path)
         batch_size=8,
         workers=0,
         device=torch.device("cpu"),
-        progress=silent,
+        console=SILENT,
     )
     expected = library_figures(embeddings.numpy(), np.arange(8) // 2)
     found = {name: trainer.callback_metrics[name].item() for name in expected}

@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 import torch
 import yaml
+from recording_console import RecordingConsole
 from resnet_states import FORMATS, bolts, source_state
 
 from simtrain import cli
 from simtrain.catalog.table import Catalog
 from simtrain.config import RunConfig, dump_yaml
+from simtrain.console import SILENT
 from simtrain.encoders.simclr_formats import Source
 from simtrain.runs.folder import resumed_record
 from simtrain.runs.initial_encoder import settle
@@ -37,7 +39,12 @@ def save(path: Path, source: Source) -> Path:
 def told(config: RunConfig, *, resume: bool = False) -> tuple[Any, list[str]]:
     """The encoder's configuration as settled, and what is said."""
     lines: list[str] = []
-    found, _ = settle(config, Path(config.checkpoints) / str(config.run), resume=resume, say=lines.append)
+    found, _ = settle(
+        config,
+        Path(config.checkpoints) / str(config.run),
+        resume=resume,
+        console=RecordingConsole(on_line=lines.append),
+    )
     return found.encoder, lines
 
 
@@ -123,9 +130,9 @@ def test_a_run_of_before_this_was_recorded_goes_on_with_imagenet_s(
     """Whatever its file says by now: it was trained so."""
     config = make_config(encoder={**GONE, "weights": str(google_weights), "normalisation": named})
     folder = begun(config, catalog, recorded=False)
-    found, weights = settle(config, folder, resume=True, say=lambda line: None)
+    found, weights = settle(config, folder, resume=True, console=SILENT)
     assert (told(config, resume=True)[0].normalisation, weights) == ("imagenet", None)
-    assert resumed_record(found, catalog, folder, ALONE, say=lambda line: None)["status"] == "running"
+    assert resumed_record(found, catalog, folder, ALONE, console=SILENT)["status"] == "running"
 
 
 def test_another_run_s_weights_bring_its_normalisation(make_config: MakeConfig, catalog: Catalog):

@@ -14,12 +14,12 @@ import torch
 from torch.nn.functional import normalize
 
 from simtrain import cli
-from simtrain.catalog.progress import silent
 from simtrain.catalog.table import Catalog
 from simtrain.commands.export import export
 from simtrain.commands.fit import fit
 from simtrain.commands.search import search
 from simtrain.config import RunConfig
+from simtrain.console import SILENT
 from simtrain.runs.run import Run, open_run
 from simtrain.runs.threshold_calibration import calibrate
 from simtrain.serving.bundle import Bundle
@@ -32,13 +32,13 @@ ASKED = {"precisions": [0.3, 0.9], "neighbours": 3, "minimum_errors": 2}
 def run(make_config: MakeConfig) -> Run:
     settings = {"onnx": False, "thresholds": ASKED}
     config = make_config(trainer={"epochs": 1, "accelerator": "cpu"}, relevance="label", export=settings)
-    folder = fit(config, resume=False, say=lambda line: None, progress=silent, step=lambda step: None).folder
+    folder = fit(config, resume=False, console=SILENT).folder
     return open_run(str(folder), checkpoints=folder.parent)
 
 
 @pytest.fixture
 def bundle(run: Run, tmp_path: Path) -> Path:
-    export(run, out=tmp_path / "bundle", alpha=None, progress=silent)
+    export(run, out=tmp_path / "bundle", alpha=None, console=SILENT)
     return tmp_path / "bundle"
 
 

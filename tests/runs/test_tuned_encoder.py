@@ -12,11 +12,11 @@ from tiny_clip import make_tiny_clip
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from simtrain.builders import start_encoder
-from simtrain.catalog.progress import silent
 from simtrain.catalog.store.reader import open_images
 from simtrain.catalog.table import Catalog
 from simtrain.commands.evaluate import evaluate
 from simtrain.commands.export import export
+from simtrain.console import SILENT
 from simtrain.errors import CheckpointError
 from simtrain.evaluation.protocol import retrieval_task
 from simtrain.runs.evaluation import embed_rows
@@ -79,10 +79,10 @@ def test_a_new_run_begins_with_what_is_chosen(clip_run: Run, catalog: Catalog, t
 def test_bundle_says_its_alpha_and_how_well_its_texts_do(clip_run: Run, tmp_path: Path):
     sweep(clip_run)
     choose(clip_run, 0.5)
-    export(clip_run, out=tmp_path / "bundle", alpha=None, progress=silent)
+    export(clip_run, out=tmp_path / "bundle", alpha=None, console=SILENT)
     manifest = read_manifest(tmp_path / "bundle")
     assert manifest["run"]["alpha"] == 0.5
-    judged = evaluate(clip_run.config, run=clip_run, split="val", alpha=0.5, progress=silent).to_dict()
+    judged = evaluate(clip_run.config, run=clip_run, split="val", alpha=0.5, console=SILENT).to_dict()
     assert manifest["metrics"]["tuned"]["metrics"] == judged["metrics"]
     assert manifest["metrics"]["tuned"]["text"] == judged["text"]
 
@@ -152,7 +152,7 @@ def test_a_mix_with_its_statistics_is_reproduced_to_the_bit(norms_run: Run, cata
     encoder = tuned_encoder(norms_run.config, norms_run.folder, alpha=None)
     task = retrieval_task(catalog, split="val", gallery_splits=None, relevance=["product"])
     images = open_images(catalog, smallest=32).reader
-    embeddings = embed_rows(encoder, images, task.rows.tolist(), config=norms_run.config, progress=silent)
+    embeddings = embed_rows(encoder, images, task.rows.tolist(), config=norms_run.config, console=SILENT)
     assert {name: figure.mean for name, figure in report.mixes[1].image.items()} == task.means(embeddings)
 
 

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from typing_extensions import override
 
+from simtrain.console import SILENT
 from simtrain.errors import CheckpointError
 from simtrain.training.checkpoints import BEST, LAST, BestAndLast, WholeFileIO, read_module_state
 from simtrain.training.epoch_table import METRICS_FILE, EpochLog, read_metrics
@@ -199,8 +200,7 @@ def train(
         folder=folder,
         monitor=monitor,
         first={"map_at_r": 0.1} if validate else {},
-        say=lambda _line: None,
-        step=lambda _step: None,
+        console=SILENT,
     )
     keeper = BestAndLast(folder=folder, monitor=monitor, first_value=0.1 if validate else None, every_steps=None)
     callbacks = [log, keeper, *([interruption] if interruption else [])]

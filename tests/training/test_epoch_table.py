@@ -1,15 +1,16 @@
 """The table and the lines that a run leaves."""
 
-from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from pytorch_lightning.callbacks import LambdaCallback
+from recording_console import RecordingConsole
 from tiny_training import Shop, bare_trainer, draw_shop, noise_batch
 
+from simtrain.console import SILENT, Console
 from simtrain.training import epoch_table as progress
-from simtrain.training.epoch_table import METRICS_FILE, EpochLog, Step, read_metrics
+from simtrain.training.epoch_table import METRICS_FILE, EpochLog, read_metrics
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*LeafSpec"),
@@ -31,11 +32,11 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def train(
-    shop: Shop, folder: Path, *, epochs: int = 2, validate: bool = True, say: Callable[[str], None] = lambda _line: None
+    shop: Shop, folder: Path, *, epochs: int = 2, validate: bool = True, console: Console = SILENT
 ) -> list[dict[str, str]]:
     """The rows after epochs of 4 batches of 4 pairs."""
     monitor, first = ("val_map_at_r", FIRST) if validate else (None, {})
-    log = EpochLog(folder=folder, monitor=monitor, first=first, say=say, step=lambda _step: None)
+    log = EpochLog(folder=folder, monitor=monitor, first=first, console=console)
     trainer = bare_trainer(folder, callbacks=[log], max_epochs=epochs)
     trainer.fit(shop.module(validate=validate), datamodule=shop.data(validate=validate))
     return read_metrics(folder / METRICS_FILE)
@@ -70,9 +71,7 @@ def test_a_row_holds_the_figures_that_were_logged(shop: Shop, tmp_path: Path) ->
     def look(trainer: object, module: object) -> None:
         found.append({name: float(value) for name, value in trainer.callback_metrics.items()})
 
-    log = EpochLog(
-        folder=tmp_path, monitor="val_map_at_r", first=FIRST, say=lambda _line: None, step=lambda _step: None
-    )
+    log = EpochLog(folder=tmp_path, monitor="val_map_at_r", first=FIRST, console=SILENT)
     trainer = bare_trainer(tmp_path, callbacks=[log, LambdaCallback(on_train_epoch_end=look)], max_epochs=2)
     trainer.fit(shop.module(), datamodule=shop.data())
     for row, figures in zip(read_metrics(tmp_path / METRICS_FILE)[1:], found, strict=True):
@@ -89,9 +88,7 @@ def test_the_rate_of_images_leaves_the_validation_out(shop: Shop, tmp_path: Path
 def test_rows_after_the_resumed_epoch_are_dropped(shop: Shop, tmp_path: Path) -> None:
     old = "epoch,step,train_loss,val_map_at_r\n0,0,,0.25\n1,4,1.5,0.3\n2,8,1.4,0.4\n"
     (tmp_path / METRICS_FILE).write_text(old)
-    log = EpochLog(
-        folder=tmp_path, monitor="val_map_at_r", first=FIRST, say=lambda _line: None, step=lambda _step: None
-    )
+    log = EpochLog(folder=tmp_path, monitor="val_map_at_r", first=FIRST, console=SILENT)
     log.on_train_start(SimpleNamespace(current_epoch=1, is_global_zero=True), None)
     assert [(row["epoch"], row["train_loss"]) for row in read_metrics(tmp_path / METRICS_FILE)] == [
         ("0", ""),
@@ -108,7 +105,7 @@ def test_a_run_from_the_start_keeps_no_row_of_an_earlier_one_but_the_first(shop:
 
 def test_a_line_for_each_epoch(shop: Shop, tmp_path: Path) -> None:
     lines: list[str] = []
-    rows = train(shop, tmp_path, say=lines.append)[1:]
+    rows = train(shop, tmp_path, console=RecordingConsole(on_line=lines.append))[1:]
     assert lines == [
         f"epoch {row['epoch']}/2  loss {float(row['train_loss']):.4f}  val_map_at_r {float(row['val_map_at_r']):.3f} "
         f"(zero-shot 0.250)  {float(row['images_per_second']):.0f} images/s"
@@ -118,7 +115,7 @@ def test_a_line_for_each_epoch(shop: Shop, tmp_path: Path) -> None:
 
 def test_without_validation_there_are_no_figures_of_it(shop: Shop, tmp_path: Path) -> None:
     lines: list[str] = []
-    (first, row) = train(shop, tmp_path, epochs=1, validate=False, say=lines.append)
+    (first, row) = train(shop, tmp_path, epochs=1, validate=False, console=RecordingConsole(on_line=lines.append))
     assert list(row) == ["epoch", "step", "train_loss", "learning_rate", "images_per_second", "seconds"]
     assert [first["epoch"], first["train_loss"]] == ["0", ""]
     assert lines == [f"epoch 1/1  loss {float(row['train_loss']):.4f}  {float(row['images_per_second']):.0f} images/s"]
@@ -134,34 +131,34 @@ def test_a_table_that_is_not_there_has_no_rows(tmp_path: Path) -> None:
 
 
 def test_each_batch_tells_how_far_the_run_is(shop: Shop, tmp_path: Path) -> None:
-    steps: list[Step] = []
-    log = EpochLog(folder=tmp_path, monitor=None, first={}, say=lambda _line: None, step=steps.append)
+    console = RecordingConsole()
+    log = EpochLog(folder=tmp_path, monitor=None, first={}, console=console)
     trainer = bare_trainer(tmp_path, callbacks=[log], max_epochs=2)
     trainer.fit(shop.module(validate=False), datamodule=shop.data(validate=False))
-    assert [(step.epoch, step.epochs, step.batch, step.batches) for step in steps] == [
+    assert [(step.epoch, step.epochs, step.batch, step.batches) for step in console.steps] == [
         (epoch, 2, batch, 4) for epoch in (1, 2) for batch in (1, 2, 3, 4)
     ]
-    assert steps[0].images_per_second == pytest.approx(8 / 0.5)
+    assert console.steps[0].images_per_second == pytest.approx(8 / 0.5)
 
 
 def test_only_the_first_process_writes_and_speaks(shop: Shop, tmp_path: Path) -> None:
-    spoken: list[object] = []
-    log = EpochLog(folder=tmp_path, monitor=None, first={}, say=spoken.append, step=spoken.append)
+    console = RecordingConsole()
+    log = EpochLog(folder=tmp_path, monitor=None, first={}, console=console)
     second = SimpleNamespace(
         is_global_zero=False, world_size=2, current_epoch=0, callback_metrics={"train_loss": 1.0}, max_epochs=1
     )
     log.on_train_start(second, None)
     log.on_train_batch_end(second, None, None, noise_batch(samples=2, views=2), 0)
     log.on_train_epoch_end(second, None)
-    assert (list(tmp_path.iterdir()), spoken) == ([], [])
+    assert (list(tmp_path.iterdir()), console.lines, console.steps) == ([], [], [])
 
 
 def test_the_rate_counts_the_images_of_all_processes(tmp_path: Path) -> None:
-    steps: list[Step] = []
-    log = EpochLog(folder=tmp_path, monitor=None, first={}, say=lambda _line: None, step=steps.append)
+    console = RecordingConsole()
+    log = EpochLog(folder=tmp_path, monitor=None, first={}, console=console)
     first = SimpleNamespace(
         is_global_zero=True, world_size=4, current_epoch=0, max_epochs=1, num_training_batches=1, callback_metrics={}
     )
     log.on_train_start(first, None)
     log.on_train_batch_end(first, None, None, noise_batch(samples=3, views=2), 0)
-    assert steps[0].images_per_second == pytest.approx(4 * 6 / 0.5)
+    assert console.steps[0].images_per_second == pytest.approx(4 * 6 / 0.5)

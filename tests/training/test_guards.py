@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import pytorch_lightning as pl
 import torch
+from recording_console import RecordingConsole
 from torch import Tensor
 from torch.nn import functional as F
 from typing_extensions import override
@@ -40,8 +41,12 @@ def spread(*, similarity: float, rank: float = 20.0, groups: int = 16) -> Spread
     return Spread(mean_similarity=similarity, effective_rank=rank, groups=groups)
 
 
-def guard(*, say: list[str] | None = None, margin: float | None = MARGIN, every_steps: int = 10) -> CollapseGuard:
-    return CollapseGuard(every_steps=every_steps, margin=margin, say=(say if say is not None else []).append)
+def guard(*, said: list[str] | None = None, margin: float | None = MARGIN, every_steps: int = 10) -> CollapseGuard:
+    return CollapseGuard(
+        every_steps=every_steps,
+        margin=margin,
+        console=RecordingConsole(on_line=(said if said is not None else []).append),
+    )
 
 
 def train(
@@ -161,7 +166,7 @@ def test_three_classes_that_lie_together_for_long_and_part_later_are_let_be(tmp_
 @pytest.mark.slow
 def test_a_run_that_has_learned_everything_is_warned_and_ends_well(tmp_path: Path) -> None:
     said: list[str] = []
-    trainer = train(tmp_path, batch_hard, guard(say=said), groups=8, blur=0.2)
+    trainer = train(tmp_path, batch_hard, guard(said=said), groups=8, blur=0.2)
     nothing = (
         "every triplet costs nothing: there is nothing left to learn with this objective.margin and objective.miner"
     )
@@ -176,7 +181,7 @@ def test_a_run_that_has_learned_everything_is_warned_and_ends_well(tmp_path: Pat
 def test_a_miner_that_finds_nothing_among_mixed_embeddings_ends_the_run(tmp_path: Path) -> None:
     said: list[str] = []
     with pytest.raises(CollapsedError) as raised:
-        train(tmp_path, no_tuples, guard(say=said), groups=8, blur=0.95)
+        train(tmp_path, no_tuples, guard(said=said), groups=8, blur=0.95)
     finds = "the miner finds no triplet, though negatives lie among the positives: set objective.miner: batch_hard"
     assert said == [f"warning: for 5 checks up to step 100, {finds}"]
     assert str(raised.value) == (

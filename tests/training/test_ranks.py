@@ -4,6 +4,7 @@ import pytest
 import rank_workflows
 import torch
 
+from simtrain.console import SILENT
 from simtrain.errors import SimtrainError
 from simtrain.launch.processes import run_on_each
 from simtrain.training.ranks import Ranks, launched_ranks
@@ -14,7 +15,7 @@ WEIGHTS = [[0.1675, 0.2676, 0.3678, 0.4679, 0.5680], [0.5763, 0.6742, 0.7721, 0.
 
 
 def test_processes_tell_each_other() -> None:
-    found = run_on_each(2, rank_workflows.joined, "conversation", listeners={})
+    found = run_on_each(2, rank_workflows.joined, "conversation", console=SILENT)
     assert found == {
         "gather": [[0.0], [1.0], [10.0], [11.0]],
         "add_up": [[1.0, 1.0], [2.0, 2.0], [1.0, 1.0]],
@@ -40,18 +41,18 @@ def test_alone_everything_is_a_matter_of_course() -> None:
 
 def test_each_process_has_the_whole_gradient_of_its_own_rows() -> None:
     """d/dx of (1 + 2 + 3 + 4) · 1 · 2 · 2 · 2 is 80 / x; doubled, because data-parallel training halves it."""
-    found = run_on_each(2, rank_workflows.joined, "own_row_gradients", listeners={})
+    found = run_on_each(2, rank_workflows.joined, "own_row_gradients", console=SILENT)
     assert found == [[2 * 80 / 1, 2 * 80 / 2], [2 * 80 / 2, 2 * 80 / 2]]
 
 
 @pytest.mark.parametrize("processes", [2, 4])
 def test_a_linear_map_learns_what_the_whole_batch_teaches(processes: int) -> None:
-    found = run_on_each(processes, rank_workflows.joined, "trained_linear", 8 // processes, listeners={})
+    found = run_on_each(processes, rank_workflows.joined, "trained_linear", 8 // processes, console=SILENT)
     torch.testing.assert_close(torch.tensor(found), torch.tensor(WEIGHTS), rtol=1e-3, atol=0)
 
 
 def test_a_gather_without_gradient_learns_something_else() -> None:
-    found = torch.tensor(run_on_each(2, rank_workflows.joined, "trained_linear", 4, False, listeners={}))
+    found = torch.tensor(run_on_each(2, rank_workflows.joined, "trained_linear", 4, False, console=SILENT))
     assert not torch.allclose(found, torch.tensor(WEIGHTS), rtol=1e-3, atol=0)
 
 
@@ -62,7 +63,7 @@ def test_one_process_learns_the_same() -> None:
 
 def test_an_error_of_one_process_is_raised_and_ends_the_others() -> None:
     with pytest.raises(SimtrainError, match=r"^the second one leaves$"):
-        run_on_each(2, rank_workflows.joined, "lost_in_a_gather", listeners={})
+        run_on_each(2, rank_workflows.joined, "lost_in_a_gather", console=SILENT)
 
 
 def test_ranks_are_read_from_torchruns_environment(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from simtrain.catalog.inspection.alignment import misfits
 from simtrain.catalog.inspection.candidates import CandidateSearch
 from simtrain.catalog.inspection.dct_descriptor import CROPS
 from simtrain.catalog.inspection.fingerprint import FINGERPRINT_BYTES, fingerprint, is_plain, mirror_images
-from simtrain.catalog.progress import Progress, silent
+from simtrain.console import SILENT, Console
 
 __all__ = ["FINGERPRINT_BYTES", "NearDuplicate", "fingerprint", "near_duplicates"]
 
@@ -41,7 +41,7 @@ class NearDuplicate:
 
 
 def near_duplicates(
-    fingerprints: NDArray[np.uint8], *, mirrored: bool, loose: bool, progress: Progress = silent
+    fingerprints: NDArray[np.uint8], *, mirrored: bool, loose: bool, console: Console = SILENT
 ) -> list[NearDuplicate]:
     """Pairs of images that differ by no more than size, JPEG compression down to quality 50 or a slight crop.
 
@@ -53,7 +53,7 @@ def near_duplicates(
         fingerprints: (N, `FINGERPRINT_BYTES`) uint8 fingerprints.
         mirrored: Find mirrored copies too; a pair that is alike both ways counts as not mirrored.
         loose: Give doubtful pairs too, of a similarity below 0.5.
-        progress: Shows how much of the search is done.
+        console: Shows how much of the search is done.
 
     Returns:
         Sorted by `first`, then `second`; each pair once.
@@ -74,7 +74,7 @@ def near_duplicates(
         return []
     rows = np.array(list(first_of.values()))
     for flip in [False, True] if mirrored else [False]:
-        for near in _among(fingerprints, rows, mirrored=flip, largest=_LOOSE if loose else _STRICT, progress=progress):
+        for near in _among(fingerprints, rows, mirrored=flip, largest=_LOOSE if loose else _STRICT, console=console):
             known = found.get((near.first, near.second))
             if known is None or (known.similarity < 0.5 <= near.similarity):
                 found[near.first, near.second] = near
@@ -82,7 +82,7 @@ def near_duplicates(
 
 
 def _among(
-    fingerprints: NDArray[np.uint8], rows: NDArray[np.int64], *, mirrored: bool, largest: float, progress: Progress
+    fingerprints: NDArray[np.uint8], rows: NDArray[np.int64], *, mirrored: bool, largest: float, console: Console
 ) -> Iterator[NearDuplicate]:
     """Pairs among the images of some rows, whose fingerprints are different ones."""
     search = CandidateSearch(fingerprints, rows, mirrored=mirrored)
@@ -104,5 +104,5 @@ def _among(
 
     told = "looking for mirrored copies" if mirrored else "looking for near duplicates"
     with ThreadPoolExecutor(_THREADS) as executor:
-        for found in progress(executor.map(look, range(search.parts)), search.parts, told):
+        for found in console.bar(executor.map(look, range(search.parts)), search.parts, told):
             yield from found

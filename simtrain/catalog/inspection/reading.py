@@ -17,9 +17,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from simtrain.catalog.inspection.read_worker import FACTS_SUFFIX, NOT_THERE, UNOPENED, Chunk, SourceFile, read_chunk
-from simtrain.catalog.progress import Progress
 from simtrain.catalog.staging import UnfinishedError
 from simtrain.catalog.store.layout import FACTS, Record, StoreSettings
+from simtrain.console import Console
 
 CHUNK_FILES = 256
 """Files of a chunk: what a kill can lose for each process, and about 80 MB of raw pixels."""
@@ -63,7 +63,7 @@ def read_files(
     settings: StoreSettings,
     work: Path,
     workers: int,
-    progress: Progress,
+    console: Console,
 ) -> Reading:
     """Facts of all files, reading those that neither `known` nor finished chunks in `work` tell of.
 
@@ -75,7 +75,7 @@ def read_files(
         settings: How the image store keeps the images.
         work: Folder for chunks; those in it from an interrupted run are used.
         workers: Processes; 1 reads in this one.
-        progress: Shows how many of the files to be read are done.
+        console: Shows how many of the files to be read are done.
 
     Raises:
         CatalogError: if a reading process dies; a file that cannot be read is a fact, not an error.
@@ -92,7 +92,7 @@ def read_files(
     alone = workers == 1 or len(missing) <= _FEW
     done = _one_by_one(chunks) if alone else _in_processes(chunks, workers=workers)
     with closing(done) as counted:
-        new = sorted(set(progress(counted, len(missing), "reading images")))
+        new = sorted(set(console.bar(counted, len(missing), "reading images")))
     if new:
         facts = pa.concat_tables([facts, *(pq.read_table(path) for path in new)])
         place = _places(facts)

@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Any, cast
 
-from simtrain.catalog.progress import Progress
+from simtrain.console import Console
 from simtrain.errors import CatalogError, first_line
 
 _MOST_MEMBERS = 5_000_000
@@ -44,7 +44,7 @@ _COMPRESSIONS: dict[bytes, Callable[[Path], Any]] = {
 }
 
 
-def unpack_archive(archive: Path, folder: Path, *, largest_bytes: int, progress: Progress) -> None:
+def unpack_archive(archive: Path, folder: Path, *, largest_bytes: int, console: Console) -> None:
     """Write the files of a zip or tar (plain, .gz, .bz2, .xz) into a folder; nothing outside it is touched.
 
     Every member is looked at before the first is written. Files keep the modification time that the archive gives (a
@@ -55,7 +55,7 @@ def unpack_archive(archive: Path, folder: Path, *, largest_bytes: int, progress:
         archive: The file; its kind is told by its first bytes, not by its name.
         folder: Made if missing. After an error it may hold some of the files.
         largest_bytes: Most bytes that the files may have in all, whatever the archive says of itself.
-        progress: Shows how many members have been written.
+        console: Shows how many members have been written.
 
     Raises:
         CatalogError: for damaged, encrypted and foreign archives; members that would leave the folder, are links or
@@ -68,7 +68,7 @@ def unpack_archive(archive: Path, folder: Path, *, largest_bytes: int, progress:
             files = _files(archive, opened, bounds=bounds)
         _refuse_collisions(archive, files)
         written = 0
-        for member in progress(files, len(files), "unpacking"):
+        for member in console.bar(files, len(files), "unpacking"):
             with _told(archive, member.name):
                 written = _write(member, folder.joinpath(*member.parts), written=written, bounds=bounds)
 

@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from simtrain.catalog.progress import Progress
 from simtrain.catalog.sources.source import known_split
+from simtrain.console import Console
 from simtrain.errors import CatalogError, first_line
 
 ROWS_FILE = "rows.parquet"
@@ -64,7 +64,7 @@ def embedded_files(folder: Path) -> list[Path]:
     return found
 
 
-def extract_embedded(files: Sequence[Path], folder: Path, *, image_column: str | None, progress: Progress) -> Path:
+def extract_embedded(files: Sequence[Path], folder: Path, *, image_column: str | None, console: Console) -> Path:
     """Write each row's picture, byte for byte, to `images/<split or all>/<row>.<suffix>`, and the rest to a table.
 
     A row whose bytes are null takes the file that its stored path names, if that lies beside the Parquet file or
@@ -76,7 +76,7 @@ def extract_embedded(files: Sequence[Path], folder: Path, *, image_column: str |
             `validation.parquet`) tells it.
         folder: Made if missing; files of these names are replaced. The table comes last.
         image_column: Column with the pictures; null: the only one.
-        progress: Shows how many rows have been written.
+        console: Shows how many rows have been written.
 
     Returns:
         `rows.parquet` in the folder: `path`; `split` where a file's name tells it and the rows don't; `source_path`,
@@ -93,7 +93,7 @@ def extract_embedded(files: Sequence[Path], folder: Path, *, image_column: str |
         folder.mkdir(parents=True, exist_ok=True)
         with pq.ParquetWriter(unfinished, layout.schema) as writer:
             rows = _extract(files, folder, layout=layout, writer=writer)
-            for _ in progress(rows, layout.rows, "extracting images"):
+            for _ in console.bar(rows, layout.rows, "extracting images"):
                 pass
         return unfinished.replace(table)
     except OSError as error:

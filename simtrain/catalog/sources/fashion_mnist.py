@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from simtrain.catalog.progress import Progress
+from simtrain.console import Console
 from simtrain.errors import CatalogError, first_line
 
 # Shapes: N pictures of a split.
@@ -40,14 +40,14 @@ _IMAGES, _LABELS = 2051, 2049
 _MOST_BYTES = 1 << 30
 
 
-def write_fashion_mnist(place: Path, folder: Path, *, progress: Progress) -> Path:
+def write_fashion_mnist(place: Path, folder: Path, *, console: Console) -> Path:
     """Write `images/<split>/<number>.png` and `manifest.csv`; the same files give the same bytes.
 
     Args:
         place: Folder of the four files `train-images-idx3-ubyte`, `train-labels-idx1-ubyte`, `t10k-…` (or each with
             `.gz`), in it or in `FashionMNIST/raw` or `usr/share/datasets/fashion-mnist` below it.
         folder: Made if missing; files of these names are replaced. The manifest comes last.
-        progress: Shows how many pictures have been written.
+        console: Shows how many pictures have been written.
 
     Returns:
         The manifest's path. Its columns are id, path (relative to the folder), label (the class's name), class_id (0
@@ -67,7 +67,7 @@ def write_fashion_mnist(place: Path, folder: Path, *, progress: Progress) -> Pat
             (folder / "images" / split).mkdir(parents=True, exist_ok=True)
         rows = _written(pictures, classes, folder=folder)
         total = sum(map(len, pictures.values()))
-        return _write_manifest(folder / MANIFEST, list(progress(rows, total, "writing images")))
+        return _write_manifest(folder / MANIFEST, list(console.bar(rows, total, "writing images")))
     except OSError as error:
         raise CatalogError(f"{folder}: cannot be written to: {error.strerror or first_line(error)}") from None
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from simtrain.catalog.progress import Progress
 from simtrain.catalog.sources.archive import unpack_archive
 from simtrain.catalog.sources.embedded import embedded_columns, embedded_files, extract_embedded
 from simtrain.catalog.sources.fashion_mnist import write_fashion_mnist
@@ -19,6 +18,7 @@ from simtrain.catalog.sources.table_file import TABLE_SUFFIXES
 from simtrain.catalog.sources.table_source import read_table_source
 from simtrain.catalog.staging import DOWNLOAD_FOLDER
 from simtrain.config import ColumnsConfig, PrepareConfig, nearest
+from simtrain.console import Console
 from simtrain.errors import CatalogError
 
 _SYNTHETIC_PRODUCTS = 240
@@ -34,13 +34,13 @@ class Opening:
         work: Folder for unfinished files.
         output: The catalogue's folder, which is never part of a source.
         fetch_fashion_mnist: Downloads Fashion-MNIST into a folder and returns where its files lie.
-        progress: Shows how far making the files is.
+        console: Shows how far making the files is.
     """
 
     work: Path
     output: Path
     fetch_fashion_mnist: Callable[[Path], Path]
-    progress: Progress
+    console: Console
 
     @property
     def making(self) -> Making:
@@ -125,7 +125,7 @@ def _kaggle(name: str, *, dataset: str, config: PrepareConfig, opening: Opening)
     def make(folder: Path) -> None:
         download = opening.work / DOWNLOAD_FOLDER
         archive = download_kaggle(dataset, download)
-        unpack_archive(archive, folder, largest_bytes=_LARGEST_ARCHIVE, progress=opening.progress)
+        unpack_archive(archive, folder, largest_bytes=_LARGEST_ARCHIVE, console=opening.console)
 
     opened = _folder(opening.making.folder({"kaggle": dataset}, make), config=config, output=opening.output)
     return OpenedSource(source=opened.source, inputs=[], walked=False)
@@ -139,7 +139,7 @@ def _fashion_mnist(name: str, *, place: str, config: PrepareConfig, opening: Ope
     def make(folder: Path) -> None:
         download = opening.work / DOWNLOAD_FOLDER
         local = expanded(place) if place else opening.fetch_fashion_mnist(download)
-        write_fashion_mnist(local, folder, progress=opening.progress)
+        write_fashion_mnist(local, folder, console=opening.console)
 
     return _table(opening.making.folder({"fashion-mnist": inputs}, make) / "manifest.csv", config, inputs=inputs)
 
@@ -150,7 +150,7 @@ def _embedded(name: str, files: list[Path], *, config: PrepareConfig, opening: O
     chosen = None if config.columns.path == ColumnsConfig().path else config.columns.path
 
     def make(folder: Path) -> None:
-        extract_embedded(files, folder, image_column=chosen, progress=opening.progress)
+        extract_embedded(files, folder, image_column=chosen, console=opening.console)
 
     table = opening.making.folder({"embedded": inputs, "column": chosen}, make) / "rows.parquet"
     columns = config.columns.model_copy(update={"path": ColumnsConfig().path})

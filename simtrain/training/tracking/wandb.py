@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import numpy as np
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
+from simtrain.console import Console
 from simtrain.errors import first_line
 from simtrain.training.checkpoints import BEST
 from simtrain.training.tracking.embedding_statistics import HISTOGRAM_EDGES
@@ -55,7 +56,7 @@ class WandbTracker:
         folder: The run's folder; everything is written below it.
         name: Name of the run.
         config: Configuration that W&B shows for the run, as plain values.
-        say: Called with each line for the user.
+        console: Shows each line.
     """
 
     def __init__(
@@ -65,13 +66,13 @@ class WandbTracker:
         folder: Path,
         name: str,
         config: Mapping[str, Any],
-        say: Callable[[str], None],
+        console: Console,
     ) -> None:
         self._settings = settings
         self._folder = folder
         self._name = name
         self._config = dict(config)
-        self._say = say
+        self._console = console
         self._run: Any = None
 
     def begin(self, *, step: int) -> None:
@@ -85,9 +86,9 @@ class WandbTracker:
             if self._run is None:
                 self._run = self._open(identity, mode="offline")
                 files = Path(self._run.dir).parent
-                self._say(f"wandb: offline{why_offline}; send the run later with: wandb sync {files}")
+                self._console.line(f"wandb: offline{why_offline}; send the run later with: wandb sync {files}")
             else:
-                self._say(f"wandb: {self._run.url}")
+                self._console.line(f"wandb: {self._run.url}")
             self._run.define_metric("step")
             self._run.define_metric("*", step_metric="step")
         except Exception as error:  # whatever the client raises
@@ -203,7 +204,7 @@ class WandbTracker:
     def _give_up(self, error: Exception) -> None:
         where = f"; what it has is in {Path(self._run.dir).parent}" if self._run is not None else ""
         self._run = None
-        self._say(f"wandb: {first_line(error)}; the run goes on without it{where}")
+        self._console.line(f"wandb: {first_line(error)}; the run goes on without it{where}")
 
 
 def has_credentials(base_url: str) -> bool:

@@ -2,7 +2,7 @@
 
 import io
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from typing import TypeVar
 
 import cv2
@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
+from recording_console import RecordingConsole
 
 from simtrain.catalog.inspection.near_duplicates import FINGERPRINT_BYTES, NearDuplicate, fingerprint, near_duplicates
 
@@ -223,19 +224,11 @@ def test_copies_that_fill_more_than_a_box_hang_together(monkeypatch: pytest.Monk
 
 @pytest.mark.parametrize(("mirrored", "searches"), [(False, 1), (True, 2)])
 def test_progress_is_told_part_by_part(mirrored: bool, searches: int) -> None:
-    shown: list[tuple[str, int, int]] = []
-
-    def progress(items: Iterable[Item], total: int, description: str, /) -> Iterator[Item]:
-        shown.append((description, total, 0))
-        for item in items:
-            description, total, done = shown.pop()
-            shown.append((description, total, done + 1))
-            yield item
-
+    console = RecordingConsole()
     every = prints(*[scene(seed, height=64, width=64) for seed in range(520)])
-    near_duplicates(every, mirrored=mirrored, loose=False, progress=progress)
+    near_duplicates(every, mirrored=mirrored, loose=False, console=console)
     descriptions = ["looking for near duplicates", "looking for mirrored copies"]
-    assert shown == [(description, 2, 2) for description in descriptions[:searches]]  # three boxes, two at once
+    assert console.bars == [(description, 2, 2) for description in descriptions[:searches]]  # three boxes, two at once
 
 
 def test_order_of_the_images_changes_nothing_but_the_rows() -> None:

@@ -2,18 +2,18 @@
 
 import hashlib
 import os
-from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from recording_console import RecordingConsole
 
 from simtrain.catalog.inspection import reading
 from simtrain.catalog.inspection.read_worker import Chunk, inspect_file, read_chunk
 from simtrain.catalog.inspection.reading import Reading, facts_agree, list_files, read_files
-from simtrain.catalog.progress import Item, Progress, silent
 from simtrain.catalog.store.layout import Record, StoreSettings
+from simtrain.console import SILENT, Console
 
 RAW = StoreSettings(kind="raw", side=32, quality=95)
 
@@ -35,7 +35,7 @@ def read(
     work: Path,
     known: Reading | None = None,
     workers: int = 1,
-    progress: Progress = silent,
+    console: Console = SILENT,
 ) -> Reading:
     work.mkdir(exist_ok=True)
     record = Record(table=known.table, settings=RAW, origin={}) if known is not None else None
@@ -47,7 +47,7 @@ def read(
         settings=RAW,
         work=work,
         workers=workers,
-        progress=progress,
+        console=console,
     )
 
 
@@ -125,16 +125,9 @@ def test_order_is_kept_whoever_reads(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_progress_sees_every_image(tmp_path: Path) -> None:
-    seen: list[object] = []
-
-    def note(items: Iterable[Item], total: int, description: str, /) -> Iterable[Item]:
-        seen.extend([total, description])
-        for item in items:
-            seen.append("image")
-            yield item
-
-    read(tmp_path / "images", save_greys(tmp_path / "images", count=3), work=tmp_path / "work", progress=note)
-    assert seen == [3, "reading images", "image", "image", "image"]
+    console = RecordingConsole()
+    read(tmp_path / "images", save_greys(tmp_path / "images", count=3), work=tmp_path / "work", console=console)
+    assert console.bars == [("reading images", 3, 3)]
 
 
 def test_only_new_and_changed_files_are_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -203,10 +196,8 @@ def test_interruption_stops_the_processes(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(reading, "CHUNK_FILES", 16)
     paths = save_greys(tmp_path / "images", count=200)
 
-    def interrupt(items: Iterable[Item], _total: int, _description: str, /) -> Iterable[Item]:
-        for _ in items:
-            raise KeyboardInterrupt
-        return []
+    def interrupt(_number: int) -> None:
+        raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        read(tmp_path / "images", paths, work=tmp_path / "work", workers=2, progress=interrupt)
+        read(tmp_path / "images", paths, work=tmp_path / "work", workers=2, console=RecordingConsole(on_item=interrupt))

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from simtrain.catalog.progress import silent
 from simtrain.catalog.sources import archive as archive_module
 from simtrain.catalog.sources.archive import unpack_archive
+from simtrain.console import SILENT
 from simtrain.errors import CatalogError
 
 FILES = {"train/red/1.jpg": b"one" * 1000, "train/آبی/پیراهن ۲.jpeg": b"two", "read me.txt": b""}
@@ -55,7 +55,7 @@ def tar_info(name: str, *, kind: bytes = tarfile.REGTYPE, target: str = "") -> t
 
 
 def unpack(archive: Path, folder: Path, *, largest_bytes: int = 1_000_000) -> dict[str, bytes]:
-    unpack_archive(archive, folder, largest_bytes=largest_bytes, progress=silent)
+    unpack_archive(archive, folder, largest_bytes=largest_bytes, console=SILENT)
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
@@ -64,7 +64,7 @@ def refused(archive: Path, *, largest_bytes: int = 1_000_000) -> str:
     top = archive.parent
     before = {path for path in top.rglob("*") if not path.is_relative_to(top / "out")}
     with pytest.raises(CatalogError) as told:
-        unpack_archive(archive, top / "out", largest_bytes=largest_bytes, progress=silent)
+        unpack_archive(archive, top / "out", largest_bytes=largest_bytes, console=SILENT)
     assert {path for path in top.rglob("*") if not path.is_relative_to(top / "out")} == before
     assert not any(path.is_symlink() for path in top.rglob("*"))
     assert str(told.value).startswith(f"{archive}: ")

@@ -11,11 +11,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
+from recording_console import RecordingConsole
 
-from simtrain.catalog.progress import Item, silent
 from simtrain.catalog.sources.embedded import embedded_columns, embedded_files, extract_embedded
 from simtrain.catalog.sources.table_source import read_table_source
 from simtrain.config import ColumnsConfig
+from simtrain.console import SILENT
 from simtrain.errors import CatalogError
 
 IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
@@ -51,7 +52,7 @@ def shard(path: Path, seeds: Iterable[int]) -> Path:
 
 def extract(*files: Path, image_column: str | None = None) -> pa.Table:
     folder = files[0].parent / "out"
-    return pq.read_table(extract_embedded(files, folder, image_column=image_column, progress=silent))
+    return pq.read_table(extract_embedded(files, folder, image_column=image_column, console=SILENT))
 
 
 def refused(*files: Path, image_column: str | None = None) -> str:
@@ -82,7 +83,7 @@ def test_shards_become_pictures_and_one_table(tmp_path: Path) -> None:
 
 def test_table_is_a_source(tmp_path: Path) -> None:
     folder = tmp_path / "out"
-    rows = extract_embedded([shard(tmp_path / "train-0.parquet", range(3))], folder, image_column=None, progress=silent)
+    rows = extract_embedded([shard(tmp_path / "train-0.parquet", range(3))], folder, image_column=None, console=SILENT)
     source = read_table_source(rows, columns=ColumnsConfig(), root=None, product_pattern=None)
     assert source.root == folder.resolve()
     assert source.findings == []
@@ -95,23 +96,17 @@ def test_same_files_give_the_same_bytes(tmp_path: Path) -> None:
     file = shard(tmp_path / "train-0.parquet", range(50))
     written = []
     for out in (tmp_path / "one", tmp_path / "two"):
-        extract_embedded([file], out, image_column=None, progress=silent)
+        extract_embedded([file], out, image_column=None, console=SILENT)
         written.append({path.relative_to(out): path.read_bytes() for path in out.rglob("*") if path.is_file()})
     assert written[0] == written[1]
     assert len(written[0]) == 51
 
 
 def test_progress_hears_of_every_row(tmp_path: Path) -> None:
-    heard = []
-
-    def listen(items: Iterable[Item], total: int, description: str, /) -> Iterable[Item]:
-        kept = list(items)
-        heard.append((len(kept), total, description))
-        return kept
-
+    console = RecordingConsole()
     files = [shard(tmp_path / f"{number}.parquet", range(40)) for number in range(2)]
-    extract_embedded(files, tmp_path / "out", image_column=None, progress=listen)
-    assert heard == [(80, 80, "extracting images")]
+    extract_embedded(files, tmp_path / "out", image_column=None, console=console)
+    assert console.bars == [("extracting images", 80, 80)]
 
 
 @pytest.mark.parametrize(

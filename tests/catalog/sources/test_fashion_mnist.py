@@ -3,18 +3,18 @@
 import csv
 import gzip
 import struct
-from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
+from recording_console import RecordingConsole
 
-from simtrain.catalog.progress import Item, silent
 from simtrain.catalog.sources.fashion_mnist import write_fashion_mnist
 from simtrain.catalog.sources.table_source import read_table_source
 from simtrain.config import ColumnsConfig
+from simtrain.console import SILENT
 from simtrain.errors import CatalogError
 
 TRAIN = np.random.default_rng(0).integers(0, 256, (11, 28, 28), dtype=np.uint8)
@@ -53,7 +53,7 @@ def read_rows(manifest: Path) -> list[dict[str, str]]:
 
 def refused(place: Path) -> str:
     with pytest.raises(CatalogError) as told:
-        write_fashion_mnist(place, place.parent / "written", progress=silent)
+        write_fashion_mnist(place, place.parent / "written", console=SILENT)
     return str(told.value)
 
 
@@ -61,7 +61,7 @@ def refused(place: Path) -> str:
 @pytest.mark.parametrize("compressed", [False, True])
 def test_pictures_come_back_from_every_layout(tmp_path: Path, below: str, compressed: bool) -> None:
     write_files(tmp_path / "in" / below, compressed=compressed)
-    manifest = write_fashion_mnist(tmp_path / "in", tmp_path / "out", progress=silent)
+    manifest = write_fashion_mnist(tmp_path / "in", tmp_path / "out", console=SILENT)
     assert manifest == tmp_path / "out" / "manifest.csv"
     paths = [row["path"] for row in read_rows(manifest)]
     pictures = [np.asarray(Image.open(tmp_path / "out" / path)) for path in paths]
@@ -71,7 +71,7 @@ def test_pictures_come_back_from_every_layout(tmp_path: Path, below: str, compre
 
 
 def test_manifest_tells_class_caption_and_split(tmp_path: Path) -> None:
-    rows = read_rows(write_fashion_mnist(write_files(tmp_path / "in"), tmp_path / "out", progress=silent))
+    rows = read_rows(write_fashion_mnist(write_files(tmp_path / "in"), tmp_path / "out", console=SILENT))
     assert [row["split"] for row in rows] == ["train"] * 11 + ["test"] * 3
     assert [row["class_id"] for row in rows] == [*"01234567899", *"701"]
     assert rows[0] == {
@@ -90,7 +90,7 @@ def test_manifest_tells_class_caption_and_split(tmp_path: Path) -> None:
 
 
 def test_manifest_is_a_source(tmp_path: Path) -> None:
-    manifest = write_fashion_mnist(write_files(tmp_path / "in"), tmp_path / "out", progress=silent)
+    manifest = write_fashion_mnist(write_files(tmp_path / "in"), tmp_path / "out", console=SILENT)
     source = read_table_source(manifest, columns=ColumnsConfig(), root=None, product_pattern=None)
     assert len(source.rows) == 14
     assert source.findings == []
@@ -100,22 +100,16 @@ def test_manifest_is_a_source(tmp_path: Path) -> None:
 def test_same_files_give_the_same_bytes(tmp_path: Path) -> None:
     written = []
     for out in (tmp_path / "one", tmp_path / "two"):
-        write_fashion_mnist(write_files(tmp_path / "in"), out, progress=silent)
+        write_fashion_mnist(write_files(tmp_path / "in"), out, console=SILENT)
         written.append({path.relative_to(out): path.read_bytes() for path in out.rglob("*") if path.is_file()})
     assert written[0] == written[1]
     assert len(written[0]) == 15
 
 
 def test_progress_hears_of_every_picture(tmp_path: Path) -> None:
-    heard = []
-
-    def listen(items: Iterable[Item], total: int, description: str, /) -> Iterable[Item]:
-        kept = list(items)
-        heard.append((len(kept), total, description))
-        return kept
-
-    write_fashion_mnist(write_files(tmp_path / "in"), tmp_path / "out", progress=listen)
-    assert heard == [(14, 14, "writing images")]
+    console = RecordingConsole()
+    write_fashion_mnist(write_files(tmp_path / "in"), tmp_path / "out", console=console)
+    assert console.bars == [("writing images", 14, 14)]
 
 
 def test_no_file_at_all_names_where_it_was_looked_for(tmp_path: Path) -> None:

@@ -6,10 +6,10 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from simtrain.catalog.progress import silent
 from simtrain.catalog.sources import PARTS, Source, read_folder
 from simtrain.catalog.sources.opening import Opening, open_source
 from simtrain.config import load_prepare_config
+from simtrain.console import SILENT
 from simtrain.errors import CatalogError
 
 
@@ -186,9 +186,7 @@ def test_folder_without_images(tmp_path: Path, files: tuple[str, ...], expected:
 
 
 def opening(folder: Path) -> Opening:
-    return Opening(
-        work=folder / "work", output=folder / "out", fetch_fashion_mnist=lambda place: place, progress=silent
-    )
+    return Opening(work=folder / "work", output=folder / "out", fetch_fashion_mnist=lambda place: place, console=SILENT)
 
 
 @pytest.mark.parametrize(

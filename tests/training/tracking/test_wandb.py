@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 from pytorch_lightning.utilities.exceptions import SIGTERMException
+from recording_console import RecordingConsole
 
 from simtrain.training.tracking import wandb as door
 from simtrain.training.tracking.wandb import IDENTITY_FILE, WandbSettings, WandbTracker, has_credentials
@@ -74,7 +75,7 @@ def tracker_of(folder: Path, *, said: list[str] | None = None, **changes: Any) -
         folder=folder,
         name="red-mugs",
         config={"encoder": {"kind": "resnet"}, "data": {"sha256": "ab12"}},
-        say=(said if said is not None else []).append,
+        console=RecordingConsole(on_line=(said if said is not None else []).append),
     )
 
 
@@ -206,11 +207,13 @@ def test_online_without_a_network_is_offline_within_the_bound(folder: Path, monk
     monkeypatch.setenv("WANDB_BASE_URL", CLOSED_PORT)
     script = (
         "import faulthandler, sys; from pathlib import Path\n"
+        "from simtrain.console import TerminalConsole\n"
         "from simtrain.training.tracking.wandb import WandbSettings, WandbTracker\n"
         "from simtrain.training.tracking import wandb as door; door._SECONDS_TO_BEGIN = 1\n"
         "faulthandler.dump_traceback_later(40, exit=True)\n"
         "settings = WandbSettings(mode='online', project='p', entity=None, tags=(), model_artifact=False)\n"
-        "tracker = WandbTracker(settings=settings, folder=Path(sys.argv[1]), name='n', config={}, say=print)\n"
+        "shown = {'name': 'n', 'config': {}, 'console': TerminalConsole()}\n"
+        "tracker = WandbTracker(settings=settings, folder=Path(sys.argv[1]), **shown)\n"
         "tracker.begin(step=0); tracker.figures({'loss': 0.5}, step=1); tracker.end(None)\n"
     )
     done = subprocess.run([sys.executable, "-c", script, str(folder)], capture_output=True, text=True, timeout=60)
@@ -225,9 +228,11 @@ def test_online_without_a_network_is_offline_within_the_bound(folder: Path, monk
 def test_the_id_outlives_a_kill(folder: Path) -> None:
     script = (
         "import os, signal, sys; from pathlib import Path\n"
+        "from simtrain.console import TerminalConsole\n"
         "from simtrain.training.tracking.wandb import WandbSettings, WandbTracker\n"
         "settings = WandbSettings(mode='offline', project='p', entity=None, tags=(), model_artifact=False)\n"
-        "tracker = WandbTracker(settings=settings, folder=Path(sys.argv[1]), name='n', config={}, say=print)\n"
+        "shown = {'name': 'n', 'config': {}, 'console': TerminalConsole()}\n"
+        "tracker = WandbTracker(settings=settings, folder=Path(sys.argv[1]), **shown)\n"
         "tracker.begin(step=0); tracker.figures({'loss': 0.5}, step=1)\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )

@@ -1,4 +1,4 @@
-"""What a user can mend. Each becomes one or two lines on the screen and exit status 2, without a traceback."""
+"""Errors that a user can fix. Each is shown in one or two lines without traceback, with exit status 2."""
 
 
 class SimtrainError(Exception):

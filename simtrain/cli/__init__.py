@@ -32,7 +32,7 @@ _MENDABLE = {errno.ENOSPC, errno.EACCES, errno.EPERM, errno.EROFS, errno.EDQUOT,
 
 
 def main() -> None:
-    """Run the command line; what a user can mend is told in a line or two, with exit status 2."""
+    """Run the command line; an error that the user can fix is one or two lines, with exit status 2."""
     try:
         status = app(standalone_mode=False)
     except SimtrainError as error:

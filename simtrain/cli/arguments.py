@@ -1,4 +1,4 @@
-"""What several verbs take: a run by its name, overrides of its configuration."""
+"""Arguments that several commands share: run names, overrides, splits, alpha."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -38,19 +38,19 @@ class SplitChoice(StrEnum):
 
 
 def open_named_run(name: str, overrides: list[str], *, checkpoints: Path = DEFAULT_CHECKPOINTS) -> "Run":
-    """The run of a name below `checkpoints`, or of a folder."""
+    """Open a run by its name below `checkpoints`, or by its folder."""
     from simtrain.runs.run import open_run
 
     return open_run(name, checkpoints=checkpoints, overrides=overrides)
 
 
 def shown(folder: Path) -> str:
-    """How the run is called on the next command line."""
+    """Name or path of a run as the user can type it in the next command."""
     return folder.name if folder.parent == DEFAULT_CHECKPOINTS else str(folder)
 
 
 def alpha_of(run: "Run", asked: float | None) -> float:
-    """The share of the tuned weights that a command takes, which is told unless it is all."""
+    """The share of the fine-tuned weights that a command uses, 0 to 1, with a message unless it is 1."""
     from simtrain.runs.interpolation_record import chosen_alpha
 
     share = chosen_alpha(run.folder) if asked is None else asked

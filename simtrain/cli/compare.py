@@ -61,7 +61,7 @@ def compare(
 
 
 def _check_out(folder: Path) -> None:
-    """Before anything is embedded, and any test figure read."""
+    """Refuse an output folder that cannot be used, before images are embedded and test metrics computed."""
     import tempfile
 
     if not folder.is_dir():

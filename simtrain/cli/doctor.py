@@ -10,7 +10,7 @@ from simtrain.cli.console import TERMINAL
 
 
 class AcceleratorChoice(StrEnum):
-    """What a check runs on."""
+    """Kinds of devices to check."""
 
     AUTO = "auto"
     CPU = "cpu"

@@ -1,1 +1,1 @@
-"""One workflow per file; each is a command's body and a function for Python users."""
+"""Workflows, one file a command; each is a command's body and a function for Python users."""

@@ -1,4 +1,4 @@
-"""`simtrain compare`: did it help? Encoders as they come beside runs, on the same queries, with a verdict."""
+"""`simtrain compare`: off-the-shelf encoders and runs evaluated on the same queries, with verdicts."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ _OTHER_KEYS = re.compile(rf"\b(?:evaluation|trainer)\.(?=(?:{_KEYS})\b)")
 
 @dataclass(frozen=True, kw_only=True)
 class _Settled:
-    """All that is known before any encoder runs.
+    """Everything that is fixed before any encoder runs.
 
     Attributes:
-        catalog: The whole.
-        question: That every encoder is asked.
-        invited: Who takes part.
-        resolvable: By idea of relevance, the smallest difference that the queries can resolve.
+        catalog: The whole catalogue.
+        question: Protocol of the comparison.
+        invited: Encoders to compare.
+        resolvable: Definition of relevance -> smallest difference that the queries can detect.
         words: The same in sentences.
-        embedder: Embeds the images.
+        embedder: Computes embeddings, or reads them from the cache.
     """
 
     catalog: Catalog
@@ -59,18 +59,18 @@ def compare(
     config: CompareConfig,
     console: Console,
 ) -> ComparisonReport:
-    """Judge encoders as they come, what runs began with and the runs on the same queries of a catalogue.
+    """Evaluate off-the-shelf encoders, initial encoders of runs and the runs on the same queries of a catalogue.
 
     Where the judged split is `test`, each run's `run.json` counts, before the first figure is told, that it was read.
 
     Args:
-        folder: Of the catalogue; embeddings are kept in it for the next time.
-        runs: To take part; those that differ in seed and fold alone are one training.
-        config: Everything else.
+        folder: The catalogue's folder; it also holds the cache of embeddings.
+        runs: Runs to compare; those that differ in seed and fold alone are one training.
+        config: All other settings of the comparison.
         console: Takes lines, and shows how many batches are embedded.
 
     Raises:
-        SimtrainError: for anything that the user can mend.
+        SimtrainError: for anything that the user can fix.
     """
     try:
         settled = _settled(folder, runs, config=config, console=console)
@@ -142,7 +142,7 @@ def _check_draws(config: CompareConfig, comparisons: int) -> None:
 
 
 def _asked(settled: _Settled, *, console: Console) -> tuple[list[Entry], list[Unavailable]]:
-    """Everyone who can be asked, and who cannot; two that are the same in everything are one."""
+    """Score the encoders that can be loaded, and list the others; identical encoders are scored once."""
     entries: list[Entry] = []
     unavailable: list[Unavailable] = []
     question = settled.question

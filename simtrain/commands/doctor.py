@@ -1,4 +1,4 @@
-"""`simtrain doctor`: what this machine can do, and whether several processes give what one gives."""
+"""`simtrain doctor`: report on this machine, and equivalence check of several processes with one."""
 
 import importlib.metadata
 import importlib.util
@@ -33,11 +33,11 @@ _EXTRAS = {"timm": "timm", "export": "onnxruntime", "lora": "peft", "tensorboard
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """One thing about the machine.
+    """Result of one check of the machine.
 
     Attributes:
-        name: Of the thing.
-        told: What was found, and where that is a problem what to do.
+        name: Name of the check, such as `disk`.
+        told: Result in words and, for a problem, its remedy.
         state: `good`, `note` (works, but look at it) or `bad` (does not work).
     """
 
@@ -48,12 +48,12 @@ class Finding:
 
 @dataclass(frozen=True, kw_only=True)
 class Diagnosis:
-    """All that was found.
+    """Results of all checks.
 
     Attributes:
-        findings: In the order in which they are shown.
-        processes: How many were compared with one; 1: nothing was compared.
-        comparisons: One for each objective.
+        findings: Results of the checks, in the order in which they are shown.
+        processes: Number of processes that were compared with one; 1: nothing was compared.
+        comparisons: Differences between the processes, one for each objective.
     """
 
     findings: list[Finding]
@@ -85,12 +85,12 @@ class Diagnosis:
 
 
 def doctor(*, devices: int | None, accelerator: str, folder: Path, timeout: int) -> Diagnosis:
-    """Look at the machine, and compare several processes with one.
+    """Check the machine, and compare several processes with one.
 
     Args:
-        devices: Processes to compare, a GPU each where there are GPUs; None: as many as a run would take here.
+        devices: Number of processes to compare, a GPU each where there are GPUs; None: as many as a run would use here.
         accelerator: `auto`, `cpu` or `gpu`.
-        folder: Where runs will be written.
+        folder: Folder that runs will be written to.
         timeout: Seconds after which a process that does not answer is given up.
 
     Raises:

@@ -1,4 +1,4 @@
-"""`simtrain evaluate`: how well a run, or an untouched encoder, finds what it should."""
+"""`simtrain evaluate`: retrieval metrics of a run, or of an encoder without fine-tuning."""
 
 from collections.abc import Mapping
 
@@ -24,18 +24,18 @@ from simtrain.runs.tuned_encoder import tuned_encoder
 def evaluate(
     config: RunConfig, *, run: Run | None, split: str, alpha: float | None, console: Console
 ) -> EvaluationReport:
-    """Judge an encoder on a split of the configured catalogue; a run's record counts that its test split was read.
+    """Evaluate an encoder on a split of the configured catalogue; a run's record counts evaluations on its test split.
 
     Args:
-        config: Catalogue, encoder, relevance, texts.
-        run: The run whose best weights are judged; None: the encoder as it comes (zero-shot).
-        split: `train`, `val` or `test`.
-        alpha: Share of the run's tuned weights in a mix with those of its start, 0 to 1; None: what `interpolate`
-            chose, or 1 where it was never run.
+        config: Configuration with catalogue, encoder, relevance and texts.
+        run: Run whose best weights are evaluated; None: the encoder without fine-tuning (zero-shot).
+        split: Split to evaluate: `train`, `val` or `test`.
+        alpha: Share of the run's fine-tuned weights when mixed with its initial ones, 0 to 1; None: the share that
+            `interpolate` chose, or 1 where it was never run.
         console: Shows how many batches are embedded.
 
     Raises:
-        SimtrainError: for anything that the user can mend.
+        SimtrainError: for anything that the user can fix.
     """
     catalog = configured_catalog(config) if run is None else read_run_catalog(run)
     task = retrieval_task(
@@ -70,7 +70,7 @@ def evaluate(
 
 
 def _encoder(config: RunConfig, run: Run | None, alpha: float | None) -> tuple[Encoder, float | None]:
-    """What is judged, and the share of tuned weights in it."""
+    """The encoder to evaluate, and the share of fine-tuned weights in it."""
     if run is None:
         torch.manual_seed(config.seed)  # layers without pretrained weights start as they do in fit
         return build_encoder(config.encoder, load=True), None
@@ -89,7 +89,7 @@ def _kept(
     *,
     console: Console,
 ) -> Kept:
-    """How near the run has stayed to its start, whose embeddings of the same images are made here."""
+    """Embedding drift of the run from its initial encoder, which embeds the same images here."""
     start = start_encoder(config.encoder, run.folder)
     embeddings = embed_rows(start, images, task.rows.tolist(), config=config, console=console)
     return closeness(

@@ -1,4 +1,4 @@
-"""`simtrain export`: a run's best encoder, an index of the catalogue and its items in one folder, checked."""
+"""`simtrain export`: a bundle of a run's best encoder with the index and the items of its catalogue, verified."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,17 +30,17 @@ _LEFT_OUT = ("split", "query", "gallery", "width", "height", "sha256", "pixel_sh
 
 @dataclass(frozen=True, kw_only=True)
 class ExportResult:
-    """What was exported.
+    """Summary of an exported bundle.
 
     Attributes:
-        folder: The bundle.
-        items: Images that its index holds.
-        checked: Images that were embedded again and found themselves first.
-        onnx: Whether `encoder.onnx` is in it.
-        images: Where the pictures were read from.
+        folder: The bundle's folder.
+        items: Number of images in its index.
+        checked: Number of images that were embedded again and found themselves first.
+        onnx: Whether it holds `encoder.onnx`.
+        images: Where the images were read from, as a phrase.
         agreement: The lowest cosine, among those checked, between an item and a query with its own file; NaN where
-            the source is gone.
-        calibration: Which similarities are similar enough.
+            the source's files are missing.
+        calibration: Calibrated similarity thresholds, or why there are none.
     """
 
     folder: Path
@@ -58,12 +58,12 @@ def export(run: Run, *, out: Path, alpha: float | None, console: Console) -> Exp
     Args:
         run: A run with a `best.ckpt`.
         out: The bundle's folder; an older bundle there is replaced.
-        alpha: Share of the tuned weights in a mix with those that the run began with, 0 to 1; None: what `interpolate`
-            has chosen, or 1 where it was never run.
+        alpha: Share of the fine-tuned weights when mixed with the initial ones, 0 to 1; None: the share that
+            `interpolate` chose, or 1 where it was never run.
         console: Shows how many batches are embedded.
 
     Raises:
-        SimtrainError: for anything that the user can mend; the folder is then as it was.
+        SimtrainError: for anything that the user can fix; the folder is then unchanged.
     """
     check_target(out)
     onnx = _wants_onnx(run.config)
@@ -115,7 +115,7 @@ def _content(
 
 
 def _agreement(config: RunConfig, catalog: Catalog, encoder: Encoder, embeddings: Tensor) -> float:
-    """The lowest cosine between what was embedded and what a query with the source's own file will be."""
+    """Lowest cosine between embeddings from the store and embeddings of the source's own files."""
     source = source_images(catalog)
     there = [row for row, path in enumerate(source.paths) if path.is_file()]
     rows = there[:: max(1, len(there) // CHECKED_IMAGES)][:CHECKED_IMAGES]
@@ -144,7 +144,7 @@ def _wants_onnx(config: RunConfig) -> bool:
 
 
 def _metrics(run: Run, catalog: Catalog, encoder: Encoder, embeddings: Tensor) -> dict[str, object]:
-    """The exported encoder's validation figures, of images and of texts, beside the untouched encoder's."""
+    """Validation metrics of the exported encoder, for images and texts, beside those of the initial encoder."""
     task = build_validation(run.config, catalog)
     if task is None:
         return {}

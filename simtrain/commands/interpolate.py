@@ -1,4 +1,4 @@
-"""`simtrain interpolate`: how much of a run's tuning to keep, so that images gain and texts are not lost."""
+"""`simtrain interpolate`: best mix of a run's initial and fine-tuned weights under a bound on lost text retrieval."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -35,9 +35,9 @@ _USUAL_IMAGE_METRIC, _USUAL_TEXT_METRIC = "map_at_r", "text_to_image_recall_at_5
 def interpolate(
     run: Run, *, bound: float, steps: int, metric: str | None, text_metric: str | None, console: Console
 ) -> Interpolation:
-    """Try mixes of a run's start and its tuned weights on the validation split, and leave the best one's share.
+    """Try mixes of a run's initial and fine-tuned weights on the validation split, and record the best one's share.
 
-    `evaluate`, `export` and `init_from` take it from then on.
+    `evaluate`, `export` and `init_from` use it from then on.
 
     Args:
         run: A finished run.
@@ -78,7 +78,7 @@ def interpolate(
 
 @dataclass(frozen=True, kw_only=True)
 class _Aim:
-    """What is to be high, what is to be kept, and why nothing is where nothing is."""
+    """Image metric to maximise, text metric whose loss is limited, or why there is none."""
 
     metric: str
     text_metric: str | None
@@ -173,7 +173,7 @@ def _intervals(config: RunConfig, found: QueryValues) -> dict[str, Interval]:
 
 
 def _more(config: RunConfig, one: QueryValues, other: QueryValues, metric: str) -> Interval:
-    """How much higher one's figure is than the other's, query by query."""
+    """Difference of two encoders in a metric over the same queries."""
     differences, judged = {metric: one.values[metric] - other.values[metric]}, config.evaluation
     return cluster_bootstrap_differences(
         differences,

@@ -1,4 +1,4 @@
-"""`simtrain prepare`: from a source of images to a verified, deduplicated and split catalogue with its image store."""
+"""`simtrain prepare`: a verified, deduplicated and split catalogue with its image store, from a source of images."""
 
 import json
 import os
@@ -39,16 +39,16 @@ _FORMAT_VERSION = 2
 
 @dataclass(frozen=True, kw_only=True)
 class PrepareReport:
-    """What `prepare` did.
+    """Result of `prepare`.
 
     Attributes:
-        catalog: As it was written.
-        counts: What `findings.json` counts.
-        findings: What a person should know, each with a `kind`.
-        fixes: What was done about it.
-        store: How the images are kept.
-        files: Files of the source.
-        fresh: Files that were decoded now; the others were known. None: nothing had changed at all.
+        catalog: The catalogue that was written.
+        counts: The counts of `findings.json`.
+        findings: Problems found, as dictionaries with a `kind`, the `ids` and a `message`.
+        fixes: What was done about the findings, as dictionaries with a `kind` and a `message`.
+        store: How the images are stored, as a phrase.
+        files: Number of files of the source.
+        fresh: Number of files that were decoded now; the others were known. None: nothing had changed at all.
     """
 
     catalog: Catalog
@@ -60,7 +60,7 @@ class PrepareReport:
     fresh: int | None
 
     def lines(self) -> list[str]:
-        """A summary for a person, without markup."""
+        """Lines of a summary for the user, without markup."""
         folder = self.catalog.folder
         known = "" if self.fresh is None or self.fresh == self.files else f" ({self.files - self.fresh} known already)"
         unchanged = [f"nothing has changed since the last time: {self.files} files, none of them read again"]
@@ -87,7 +87,7 @@ def prepare(
         source: A folder of images, a `.csv` or `.parquet` table, `synthetic[:N]`, `kaggle:OWNER/NAME`, `digikala`,
             `fashion-mnist[:PATH]`.
         out: The catalogue's folder; made if missing. One that exists is replaced at the very end.
-        config: Settings.
+        config: The settings of `prepare`.
         fix: Apply the safe remedies: near duplicates join `duplicate_group`.
         console: Shows how many images have been read.
 
@@ -120,7 +120,7 @@ def prepare(
 def _read(
     opened: OpenedSource, request: Request, *, work: Path, console: Console
 ) -> tuple[StoreSettings, StorePlan, Reading]:
-    """Facts and pictures of every different file."""
+    """Read every different file: its facts, and its image into the store."""
     root, config = opened.source.root, request.config
     paths = list(dict.fromkeys(opened.source.rows["path"]))
     files = list_files(root, paths)
@@ -147,7 +147,7 @@ def _read(
 
 
 def _plan(opened: OpenedSource, config: PrepareConfig, *, paths: list[str], work: Path, out: Path) -> StorePlan:
-    """How to keep the pictures; what an interrupted run has chosen holds, and what it has read is used."""
+    """Choose the kind of image store; an interrupted run's choice and files are reused."""
     begun = work / SHARDS_FOLDER / PLAN_FILE
     root = opened.source.root
     asked = {"rules": RULES, "root": str(root), "made_from": made_from_what(root), "store": config.store.model_dump()}
@@ -194,7 +194,7 @@ def _write(
     reason: str,
     work: Path,
 ) -> None:
-    """Everything into the work folder, and then all of it to where it belongs."""
+    """Write everything to the work folder, then move it to the catalogue's folder."""
     out, root = request.out, opened.source.root
     made = root.is_relative_to(work.resolve())
     final_root = out / MADE_FOLDER if made else root

@@ -1,4 +1,4 @@
-"""`simtrain search`: the products of a bundle that are nearest to an image or to a text."""
+"""`simtrain search`: nearest items of a bundle to an image or a text."""
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,19 +20,19 @@ _WHITE = 255
 
 @dataclass(frozen=True, kw_only=True)
 class SearchResult:
-    """What a bundle answered.
+    """Results of a search in a bundle.
 
     Attributes:
         query: The image's path, or the text.
         bundle: The bundle's folder.
-        fingerprint: Of its embedding space.
-        neighbours: Nearest first.
-        promises: What the bundle promises of image queries, the strictest first; for a text too, to which none of them
-            applies.
-        relevance: Columns that made a result right when they were measured; none where nothing was.
-        by_text: Whether a text was asked.
-        tokens_read: After how many tokens of the text the encoder stopped reading; None: it read all of it.
-        missing_pictures: Neighbours whose image file is not where it was; a plot shows grey tiles for them.
+        fingerprint: Fingerprint of the bundle's embedding space.
+        neighbours: Items found, nearest first.
+        promises: The bundle's thresholds with their precision for image queries, the strictest first; they do not
+            apply to text queries.
+        relevance: Columns whose equal values made a result relevant when the thresholds were measured; empty without.
+        by_text: Whether the query was a text.
+        tokens_read: Number of tokens after which the text was truncated; None: it was read whole.
+        missing_pictures: Number of neighbours whose image file is missing; a plot shows grey tiles for them.
     """
 
     query: str
@@ -78,7 +78,7 @@ class SearchResult:
 
 
 def _plain(found: Neighbour) -> dict[str, Any]:
-    """A neighbour for JSON; a column of the shop's own that has the name of one of ours gives way."""
+    """A neighbour for JSON; a column of the catalogue with the name of one of our fields is left out."""
     own = {
         "rank": found.rank,
         "id": found.id,
@@ -96,14 +96,14 @@ def search(folder: Path, *, image: Path | None, text: str | None, k: int, plot: 
     """The k items of a bundle that are nearest to an image file or to a text.
 
     Args:
-        folder: The bundle.
+        folder: The bundle's folder.
         image: Query image; give either this or `text`.
         text: Query text, for bundles whose encoder reads text.
-        k: Neighbours, 1 or more; all items if there are fewer.
-        plot: Where to draw the query and its neighbours as a strip of thumbnails (.png), or None.
+        k: Number of neighbours, 1 or more; all items if there are fewer.
+        plot: File (.png) for a plot of the query and its neighbours, or None.
 
     Raises:
-        SimtrainError: for anything that the user can mend.
+        SimtrainError: for anything that the user can fix.
     """
     if (image is None) == (text is None):
         raise SimtrainError('search: give either --image PATH or --text "..."')

@@ -1,4 +1,4 @@
-"""Which network turns an image into a vector, and how the image is prepared for it."""
+"""Configuration of encoders: network, weights, preprocessing, low-rank factors."""
 
 from typing import Annotated, Literal
 
@@ -34,7 +34,7 @@ class _NetworkConfig(Section):
     a torchvision weights enum such as `IMAGENET1K_V2` for `resnet`, `hub` for `timm`."""
 
     weights_match: Literal["name", "order"] = "name"
-    """How the file's tensors find their places: by `name`, or by `order` where a port has renamed every one of them;
+    """How the file's tensors are matched with the network's: by `name`, or by `order` where a port has renamed all;
     `order` still demands that number, sequence and shapes agree."""
 
     image_size: Annotated[int, Field(ge=32, le=1024)] | None = None
@@ -68,9 +68,9 @@ class ResNetConfig(_NetworkConfig):
     lightning-bolts, Google (converted), VISSL or lightly, one of MoCo or SimSiam, or in torchvision's own names."""
 
     normalisation: Normalisation | None = None
-    """What the network is given: pixels by the mean and deviation of `imagenet`, or in the `unit_range` from 0 to 1 as
-    they are; null: what the weights were trained with, as their file tells (Google's: `unit_range`), and `imagenet`
-    without a file or with `weights_match: order`. A run keeps what this was when it began."""
+    """Normalisation of pixels: by the mean and deviation of `imagenet`, or in the `unit_range` from 0 to 1 without it;
+    null: the one that the weights were trained with, if their file tells (Google's: `unit_range`), and `imagenet`
+    without a file or with `weights_match: order`. A run keeps the normalisation that it started with."""
 
 
 class TimmConfig(_NetworkConfig):
@@ -128,7 +128,8 @@ class ClipConfig(Section):
     """A name that sentence-transformers knows (downloaded once), or a local folder of it or of transformers."""
 
     image_size: Annotated[int, Field(ge=32, le=1024)] | None = None
-    """Side of the square input in pixels, 32 to 1024; null: what the model reads, which is all that it can."""
+    """Side of the square input in pixels, 32 to 1024; null: the model's own, which is usually the only one it can
+    read."""
 
     resize: Resize | None = None
     """How an image becomes a square: `pad` with white, centre `crop`, or `squash`; null: as the model's own image
@@ -138,12 +139,12 @@ class ClipConfig(Section):
     """Whether the text tower learns too: for objectives that read captions."""
 
     text_model: str | None = None
-    """Another text tower for the same space, by name or folder, which stays as it is: `clip-ViT-B-32-multilingual-v1`
-    reads 50 languages for `clip-ViT-B-32`. It fits as long as the images stay near to where they were; null: the
-    model's own."""
+    """Another text tower for the same space, by name or folder, which is frozen: `clip-ViT-B-32-multilingual-v1` reads
+    50 languages for `clip-ViT-B-32`. Its texts match as long as image embeddings drift little; null: the model's
+    own."""
 
     freeze_patch_embedding: bool = False
-    """Whether the layer that reads the pixels stays as it is."""
+    """Whether the layer that reads the pixels is frozen."""
 
     lora: LoraConfig | None = None
     """Train low-rank factors instead of the network, beside queries, keys and values of the image tower (of both with
@@ -151,9 +152,9 @@ class ClipConfig(Section):
 
 
 class TwoTowersConfig(Section):
-    """An image encoder and a text model that were not made for each other, joined by locked-text tuning.
+    """An image encoder joined to a frozen text model by locked-text tuning.
 
-    A new linear layer takes the images into the space of the texts, which stay as they are.
+    A new linear layer projects the images into the space of the texts.
     """
 
     kind: Literal["two_towers"]
@@ -167,7 +168,7 @@ class TwoTowersConfig(Section):
     `package:MODULE/FOLDER` (a folder inside an installed Python package)."""
 
     scale: float = Field(default=20.0, ge=1, le=100)
-    """The factor of the cosines (the inverse temperature) that training begins with, 1 to 100."""
+    """Initial factor of the cosine similarities (the inverse temperature), 1 to 100."""
 
 
 EncoderConfig = Annotated[

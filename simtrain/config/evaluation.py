@@ -1,4 +1,4 @@
-"""How a run is judged, and what is exported of it."""
+"""Configuration of evaluation and export."""
 
 from typing import Annotated, Literal
 
@@ -15,50 +15,50 @@ Monitor = Literal[
 
 
 class EvaluationConfig(Section):
-    """How retrieval is judged."""
+    """Settings of evaluation."""
 
     monitor: Monitor = "map_at_r"
-    """The validation figure that chooses the best epoch; those of texts are for encoders that read texts."""
+    """Validation metric that chooses the best epoch; text metrics are for encoders that embed texts."""
 
     captions: str | None = "{caption}"
-    """Text of each image that encoders of texts are judged by, as in `objective.templates`; null: not by captions."""
+    """Template of each image's caption for text retrieval metrics, as in `objective.templates`; null: no captions."""
 
     label_templates: list[str] = Field(
         default_factory=lambda: ["a photo of a {label}", "a product photo of a {label}", "{label}"]
     )
-    """Names of the classes that encoders of texts are judged by, over the same columns; the embeddings of several are
-    averaged. None of them: not by classes."""
+    """Templates of class names for text retrieval metrics, over the same columns; the embeddings of several are
+    averaged. An empty list: no class names."""
 
     gallery_splits: list[SplitName] | None = None
     """Splits whose `gallery` images are searched; null: the evaluated split itself."""
 
     batch_size: int = Field(default=128, ge=1, le=65536)
-    """Images embedded at once."""
+    """Number of images embedded at once, 1 to 65536."""
 
     bootstrap_draws: int = Field(default=2000, ge=100, le=100_000)
-    """Draws behind each confidence interval, 100 to 100000."""
+    """Number of bootstrap draws for each confidence interval, 100 to 100000."""
 
     confidence: float = Field(default=0.95, gt=0.5, lt=1)
-    """Level of the intervals, above 0.5 to below 1."""
+    """Confidence level of the intervals, above 0.5 to below 1."""
 
 
 class ThresholdsConfig(Section):
-    """Similarities above which a wanted share of what a search shows is right, measured on the validation split."""
+    """Similarity thresholds, above which a wanted share of results is relevant, measured on the validation split."""
 
     precisions: list[Annotated[float, Field(gt=0, lt=1)]] = Field(
         default_factory=lambda: [0.9, 0.95, 0.99], min_length=1
     )
-    """Wanted shares, each above 0 and below 1."""
+    """Wanted precisions (shares of relevant results), each above 0 and below 1."""
 
     neighbours: int = Field(default=10, ge=1, le=1000)
-    """Nearest images of each query that are counted, 1 to 1000: as many as the shop shows."""
+    """Number of nearest images of each query that are counted, 1 to 1000: as many as the shop shows."""
 
     minimum_errors: int = Field(default=5, ge=1, le=1000)
-    """A share is promised only where so many wrong results are expected at it, 1 to 1000: 5 asks for 100 results for
-    0.95, and for 500 for 0.99."""
+    """Number of wrong results, 1 to 1000, that must be expected above a threshold: 5 requires 100 results for 0.95, and
+    500 for 0.99."""
 
     maximum_queries: int = Field(default=5000, ge=1, le=1_000_000)
-    """Of more queries than this, so many are drawn."""
+    """Largest number of queries, 1 to 1000000; of more, so many are drawn."""
 
 
 class ExportConfig(Section):
@@ -71,4 +71,4 @@ class ExportConfig(Section):
     """Write `encoder.onnx`; null: if the extra `export` is installed."""
 
     thresholds: ThresholdsConfig = ThresholdsConfig()
-    """Similarities that are similar enough."""
+    """Similarity thresholds."""

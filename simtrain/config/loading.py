@@ -1,4 +1,4 @@
-"""From YAML and `--set` to a checked configuration, and back."""
+"""Loading, checking and writing of configurations: YAML and `--set` overrides."""
 
 import copy
 import difflib
@@ -23,7 +23,7 @@ AnySection = TypeVar("AnySection", bound=Section)
 
 class _OneEncoder(Section):
     encoder: EncoderConfig
-    """That stands alone."""
+    """An encoder without a run's configuration around it."""
 
 
 def load_run_config(path: Path, overrides: Sequence[str]) -> RunConfig:
@@ -57,7 +57,7 @@ def load_compare_config(path: Path | None, overrides: Sequence[str]) -> CompareC
 
 
 def parse_encoder(tree: Mapping[str, Any], *, where: str) -> EncoderConfig:
-    """Check an encoder that stands alone; `where` opens the error's message."""
+    """Check an encoder's configuration outside a run's; `where` opens the error's message."""
     return _validated(_OneEncoder, {"encoder": dict(tree)}, where=where).encoder
 
 

@@ -1,4 +1,4 @@
-"""What the encoder is trained for."""
+"""Configuration of the training objectives."""
 
 from dataclasses import replace
 from typing import Annotated, Literal
@@ -25,7 +25,7 @@ class SimCLRConfig(ObjectiveSection):
     """Divides the cosine similarities, above 0 to 10."""
 
     projection_head: ProjectionHeadConfig | None = None
-    """The head that the loss sees and export drops; null: the loss sees the embedding itself."""
+    """Projection head between embedding and loss, dropped at export; null: no head."""
 
     decoupled: bool = False
     """Leave the partner out of the denominator (decoupled contrastive learning, https://arxiv.org/abs/2110.06848),
@@ -36,16 +36,16 @@ class SimCLRConfig(ObjectiveSection):
     0.5 or less where the labels are coarse."""
 
     label_column: str = "label"
-    """The catalogue column whose equal values that loss draws together."""
+    """Catalogue column whose equal values are positives of the supervised loss."""
 
     false_negatives: FalseNegativesConfig = FalseNegativesConfig()
-    """Pairs that are not pushed apart."""
+    """Pairs that are excluded from the negatives."""
 
     single_image_groups: Literal["error", "drop"] = "error"
-    """With `positive: product`, what becomes of products with one training image: an `error`, or `drop` them."""
+    """With `positive: product`, products with one training image are an `error`, or `drop` leaves them out."""
 
     texts: MixedTextsConfig | None = None
-    """Add an image-text loss on the same batches, for encoders that read texts; null: none."""
+    """Add an image-text loss on the same batches, for encoders that embed texts; null: none."""
 
     @property
     @override
@@ -63,22 +63,22 @@ class SimCLRConfig(ObjectiveSection):
 
 class _GroupedConfig(ObjectiveSection):
     positive: str = "product"
-    """The catalogue column whose equal values make two images a positive pair: `product`, `label` or any other."""
+    """Catalogue column whose equal values make two images a positive pair: `product`, `label` or any other."""
 
     images_per_group: int = Field(default=2, ge=2, le=64)
     """K of a P by K batch, 2 to 64: images of each group in a batch; P = data.batch_size / K."""
 
     single_image_groups: Literal["error", "drop"] = "error"
-    """What becomes of groups with one training image, which have no positive pair: an `error`, or `drop` them."""
+    """Groups with one training image, which have no positive pair, are an `error`, or `drop` leaves them out."""
 
     false_negatives: FalseNegativesConfig = FalseNegativesConfig()
-    """Pairs that are not pushed apart."""
+    """Pairs that are excluded from the negatives."""
 
     memory: MemoryConfig | None = None
-    """Compare with embeddings of earlier batches too; null: with this batch alone."""
+    """Cross-batch memory: embeddings of earlier batches as further references; null: none."""
 
     texts: MixedTextsConfig | None = None
-    """Add an image-text loss on the same batches, for encoders that read texts; null: none."""
+    """Add an image-text loss on the same batches, for encoders that embed texts; null: none."""
 
     @property
     @override
@@ -108,12 +108,12 @@ class TripletConfig(_GroupedConfig):
     """Unit of the margin: `cosine` similarity (-1 to 1) or `euclidean` distance of unit vectors (0 to 2)."""
 
     margin: float = Field(default=0.2, gt=0, le=2)
-    """Above 0 to 2, in the unit of `distance`."""
+    """Margin between positive and negative in the unit of `distance`, above 0 to 2."""
 
     miner: Literal["batch_hard", "semi_hard", "hard_negatives", "all"] = "batch_hard"
-    """Which triplets of the batch count: `batch_hard` (each anchor's farthest positive with its nearest negative),
-    `semi_hard` (negatives farther than the positive, yet within the margin), `hard_negatives` (every positive pair with
-    the anchor's nearest negative), or `all` that violate the margin."""
+    """Miner, which chooses the triplets of the batch: `batch_hard` (each anchor's farthest positive with its nearest
+    negative), `semi_hard` (negatives farther than the positive, yet within the margin), `hard_negatives` (every
+    positive pair with the anchor's nearest negative), or `all` that violate the margin."""
 
     @property
     @override
@@ -131,7 +131,7 @@ class MetricLearningConfig(_GroupedConfig):
     """The loss; one with weights of its own (proxies) is trained with the head's learning rate."""
 
     miner: ComponentConfig | None = None
-    """The miner; null: the loss sees every pair of the batch."""
+    """The miner; null: the loss uses every pair of the batch."""
 
     projection_head: ProjectionHeadConfig | None = None
     """The head that the loss sees and export drops; null: the loss sees the embedding itself."""

@@ -1,4 +1,4 @@
-"""What an objective needs of the batches, the texts and the untouched encoder: one record an objective."""
+"""Requirements of an objective: views, groups, labels, texts, reference embeddings."""
 
 from abc import abstractmethod
 from dataclasses import dataclass
@@ -15,10 +15,10 @@ class GroupNeeds:
 
     Attributes:
         column: The catalogue column whose equal values make a group.
-        images: K, images of each group in a batch; 2 or more.
+        images: Number of images of each group in a batch, K; 2 or more.
         paired: Whether the two images of a group are the two views of one sample. `data.batch_size` counts pairs then,
             else images.
-        single_image_groups: What becomes of groups with one training image: an `error`, or `drop` them.
+        single_image_groups: Groups with one training image are an `error`, or `drop` leaves them out.
     """
 
     column: str
@@ -28,24 +28,24 @@ class GroupNeeds:
 
     @property
     def samples(self) -> int:
-        """What one group counts in `data.batch_size`."""
+        """Number of samples of `data.batch_size` that one group takes."""
         return 1 if self.paired else self.images
 
 
 @dataclass(frozen=True, kw_only=True)
 class ObjectiveNeeds:
-    """What an objective needs. Data, texts and warnings are built from this record, whatever the objective's kind.
+    """Requirements of an objective. Data, texts and warnings are built from this record for every kind of objective.
 
     Attributes:
-        views: Views of each sample in a batch: of an image its augmentations, of a pair its two images.
-        groups: How a batch is grouped; None: images in random order.
+        views: Number of views of each sample in a batch: augmentations of an image, or the two images of a pair.
+        groups: Grouping of a batch; None: images in random order.
         label_column: The column that a supervised part of the loss reads; None: no such part, the labels of a batch
             are the groups, or -1 without groups.
-        texts: What is read of the texts; None: nothing.
-        texts_weight: The image-text loss is added times this; 0: the objective has a use of its own for the texts.
+        texts: Settings of the training texts; None: no texts.
+        texts_weight: Factor of the image-text loss; 0: it is not added, as it is the objective's own loss.
         texts_required: Whether images without a text are left out of training.
-        reference: Whether the loss compares training images under the untouched encoder.
-        margin: Of a triplet loss, at which a collapsed run stands; None: there is none.
+        reference: Whether the loss needs reference embeddings of the training images by the initial encoder.
+        margin: Margin of a triplet loss, which is the loss of a collapsed run; None: no triplet loss.
     """
 
     views: int
@@ -59,15 +59,15 @@ class ObjectiveNeeds:
 
 
 class ObjectiveSection(Section):
-    """What every objective has: its kind, what holds the encoder to its start, and the record of its needs."""
+    """Base section of the objectives: kind, regularisation towards the initial encoder, requirements."""
 
     kind: str
     """Name of the objective."""
 
     keep: KeepConfig = KeepConfig()
-    """Hold the encoder to its start."""
+    """Regularisation of the encoder towards its initial weights and embeddings."""
 
     @property
     @abstractmethod
     def needs(self) -> ObjectiveNeeds:
-        """What the objective needs of batches, texts and the untouched encoder."""
+        """Requirements of the objective."""

@@ -1,4 +1,4 @@
-"""Parts that several objectives share: projection head, false negatives, memory, a class by name."""
+"""Configuration of parts that several objectives share: projection head, false negatives, memory, class by name."""
 
 from typing import Annotated, Any
 
@@ -14,28 +14,28 @@ class ProjectionHeadConfig(Section):
     """Width of the hidden layer, 8 to 8192."""
 
     output_size: int = Field(default=128, ge=2, le=4096)
-    """Dimensions that the loss sees, 2 to 4096."""
+    """Dimensions of the output, which the loss receives, 2 to 4096."""
 
 
 class FalseNegativesConfig(Section):
-    """Pairs that are no negatives although nothing says that they are positives."""
+    """False negatives: pairs that are excluded from the negatives."""
 
     duplicate_groups: bool = True
     """Leave out pairs of one `duplicate_group` of the catalogue."""
 
     max_similarity: Annotated[float, Field(gt=0, le=1)] | None = None
-    """Leave out pairs whose cosine similarity under the untouched encoder exceeds this, above 0 to 1 (0.9 to 0.98);
+    """Leave out pairs whose cosine similarity under the initial encoder exceeds this, above 0 to 1 (0.9 to 0.98);
     null: none."""
 
 
 class MemoryConfig(Section):
-    """Cross-batch memory (https://arxiv.org/abs/1912.06798): embeddings of earlier batches to compare with."""
+    """Cross-batch memory (https://arxiv.org/abs/1912.06798): embeddings of earlier batches as further references."""
 
     size: int = Field(ge=1, le=1_000_000)
-    """Embeddings that it holds, 1 to 1000000; the oldest go first."""
+    """Number of embeddings that it holds, 1 to 1000000; the oldest are dropped first."""
 
     start_step: int = Field(default=0, ge=0)
-    """Steps after which it begins to fill: before, the embeddings move too fast to be kept."""
+    """Number of steps before it begins to fill: until then, embeddings change too fast."""
 
 
 class ComponentConfig(Section):

@@ -1,4 +1,4 @@
-"""How a source of images becomes a catalogue."""
+"""Configuration of `simtrain prepare`: columns, splits, inspection, near duplicates, image store."""
 
 from typing import Annotated, Literal
 
@@ -9,7 +9,7 @@ from simtrain.config.section import Section
 
 
 class ColumnsConfig(Section):
-    """Which column of a table plays which part; null: the column of that very name, if the table has one."""
+    """Names of a table's columns; null: the column of the field's own name, if the table has one."""
 
     path: str = "path"
     """Image file, relative to the table's folder (or to `root`)."""
@@ -18,7 +18,7 @@ class ColumnsConfig(Section):
     """Unique name of the image; without one, its path."""
 
     product: str | None = None
-    """Images of one product share it."""
+    """Product, equal for images of one product."""
 
     label: str | None = None
     """Class."""
@@ -30,10 +30,10 @@ class ColumnsConfig(Section):
     """`train`, `val` or `test`; a split that the column lacks is drawn from `train`."""
 
     query: str | None = None
-    """Whether the image asks in an evaluation (true or false)."""
+    """Whether the image is a query in evaluations (true or false)."""
 
     gallery: str | None = None
-    """Whether the image can be found in an evaluation (true or false)."""
+    """Whether the image is in the gallery in evaluations (true or false)."""
 
 
 class SplitConfig(Section):
@@ -41,13 +41,13 @@ class SplitConfig(Section):
 
     protocol: Literal["closed_set", "open_set"] = "closed_set"
     """`closed_set`: the products of a class are spread over the splits; `open_set`: a class is whole in one split, so
-    that the figures tell about classes never seen."""
+    that metrics are of classes that training has never seen."""
 
     val: float = Field(default=0.1, ge=0, lt=1)
-    """Share for model selection, 0 to 1."""
+    """Share of the groups for model selection, 0 to below 1."""
 
     test: float = Field(default=0.2, ge=0, lt=1)
-    """Share for the final figures, 0 to 1."""
+    """Share of the groups for the final metrics, 0 to below 1."""
 
     folds: Annotated[int, Field(ge=3, le=100)] | None = None
     """Also number the groups 0 to folds - 1 in a column `fold`, for cross-validation (`fold` of a run), 3 to 100;
@@ -64,43 +64,44 @@ class SyntheticConfig(Section):
     """The rendered catalogue of `synthetic[:N]`."""
 
     views: int = Field(default=5, ge=1, le=64)
-    """Pictures of each product, 1 to 64."""
+    """Number of images of each product, 1 to 64."""
 
     image_size: int = Field(default=160, ge=32, le=1024)
-    """Side in pixels, 32 to 1024."""
+    """Side of the images in pixels, 32 to 1024."""
 
 
 class InspectionConfig(Section):
-    """What counts as worth telling."""
+    """Limits beyond which images and labels are reported."""
 
     smallest_side: int = Field(default=64, ge=1, le=4096)
-    """Images with a side below so many pixels are told as tiny, 1 to 4096."""
+    """Images with a side below so many pixels are reported as tiny, 1 to 4096."""
 
     largest_aspect: float = Field(default=4.0, gt=1)
-    """Images whose long side is so many times the short one, or more, are told as extreme, above 1."""
+    """Images whose long side is so many times the short one, or more, are reported as extreme, above 1."""
 
     largest_imbalance: float = Field(default=10.0, gt=1)
-    """Labels are told as imbalanced where the largest has more than so many times the images of the smallest."""
+    """Labels are reported as imbalanced where the largest has more than so many times the images of the smallest."""
 
 
 class NearDuplicatesConfig(Section):
-    """Pictures that are the same but for size, compression or a slight crop."""
+    """Search for near duplicates: images that differ by size, compression or a slight crop only."""
 
     find: bool = True
-    """Look for them."""
+    """Whether near duplicates are searched for."""
 
     mirrored: bool = False
-    """Take a mirrored copy for one too."""
+    """Whether mirrored copies count too."""
 
     encoder: EncoderConfig | None = None
-    """An encoder that has to agree: more pairs are looked at, and those it finds alike count; null: pixels decide."""
+    """Encoder that verifies near duplicates: more pairs are tried, and those that it finds similar count; null: pixels
+    decide."""
 
     similarity: float = Field(default=0.95, gt=0, le=1)
-    """Cosine from which the encoder agrees, above 0 to 1."""
+    """Lowest cosine similarity of a near duplicate under that encoder, above 0 to 1."""
 
 
 class StoreConfig(Section):
-    """The images decoded once and reduced, which training, evaluation and export read."""
+    """Image store: images decoded once and reduced, for training, evaluation and export."""
 
     kind: Literal["auto", "raw", "jpeg", "none"] = "auto"
     """`raw` pixels (fastest), `jpeg` (smaller), `none`; `auto`: raw while small, by the free disk."""
@@ -109,23 +110,23 @@ class StoreConfig(Section):
     """Shorter side in pixels, 32 to 4096, of an image that is larger; 288 leaves headroom for crops of 224."""
 
     quality: int = Field(default=95, ge=60, le=100)
-    """Of `jpeg`, 60 to 100; colour is kept at full resolution."""
+    """JPEG quality of `jpeg`, 60 to 100; colour is kept at full resolution."""
 
 
 class PrepareConfig(Section):
     """Settings of `simtrain prepare`."""
 
     seed: int = Field(default=0, ge=0, lt=2**31)
-    """Decides splits and synthetic pictures."""
+    """Seed of splits and synthetic images, 0 to 2147483647."""
 
     columns: ColumnsConfig = ColumnsConfig()
-    """Parts that the columns of a table play."""
+    """Names of a table's columns."""
 
     root: str | None = None
     """Folder that a table's paths start from; null: the table's own folder."""
 
     levels: list[str] | None = None
-    """What the nested folders of a folder source mean, outermost first, such as `[split, label, product]`;
+    """Meaning of the nested folders of a folder source, outermost first, such as `[split, label, product]`;
     null: an outermost train/val/test is the split, the rest of the folder's path is the label."""
 
     product_pattern: str | None = None
@@ -139,13 +140,13 @@ class PrepareConfig(Section):
     """The rendered catalogue."""
 
     inspection: InspectionConfig = InspectionConfig()
-    """What counts as worth telling."""
+    """Limits beyond which images and labels are reported."""
 
     near_duplicates: NearDuplicatesConfig = NearDuplicatesConfig()
-    """Same pictures in other files."""
+    """Search for near duplicates."""
 
     store: StoreConfig = StoreConfig()
-    """Decoded images."""
+    """Image store."""
 
     workers: Annotated[int, Field(ge=1, le=256)] | None = None
-    """Processes that read and verify images, 1 to 256; null: one per core."""
+    """Number of processes that read and verify images, 1 to 256; null: one per core."""

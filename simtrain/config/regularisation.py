@@ -8,7 +8,7 @@ from simtrain.config.section import Section
 
 
 class KeepConfig(Section):
-    """What holds an encoder near to what it was before training."""
+    """Regularisation of the encoder towards its initial weights and embeddings."""
 
     distillation: Annotated[float, Field(ge=0, le=1000)] | None = None
     """Add this times the mean of 1 - cosine between the embedding of a view and that of the untouched encoder, 0 to

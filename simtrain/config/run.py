@@ -1,4 +1,4 @@
-"""A whole run: what is trained, on what, how long, and how it is judged."""
+"""Configuration of a run: data, encoder, objective, augmentation, optimizer, trainer."""
 
 from typing import Annotated, Any, Literal
 
@@ -25,7 +25,7 @@ class TransformConfig(Section):
 
 
 class AugmentationConfig(Section):
-    """How training views differ from the image."""
+    """Augmentation of training views."""
 
     preset: Literal["color_sensitive", "color_invariant", "simclr"] = "color_sensitive"
     """`color_sensitive` keeps the colour (geometry, mild light); `color_invariant` makes colour variants of a product
@@ -36,14 +36,14 @@ class AugmentationConfig(Section):
 
 
 class DataConfig(Section):
-    """Batches and the processes that make them."""
+    """Batches and loading processes."""
 
     batch_size: int = Field(default=96, ge=2, le=65536)
     """Images per step of all devices together for P by K batches and SimCLR's augmentations; pairs per step for
     `positive: product`. Each device takes an equal share."""
 
     micro_batch_size: Annotated[int, Field(ge=1, le=65536)] | None = None
-    """Images that a device passes through the network at once; the loss sees the whole batch all the same (gradient
+    """Number of images that a device passes through the network at once; the loss still uses the whole batch (gradient
     caching), so that memory grows with this number and a step takes a third longer. null: the device's whole share."""
 
     limit_batch_to: str | None = None
@@ -52,23 +52,23 @@ class DataConfig(Section):
     up to one. null: from everywhere."""
 
     workers: Annotated[int, Field(ge=0, le=128)] | None = None
-    """Processes that load images, 0 (in the training process) to 128; null: one per core, at most 8."""
+    """Number of processes that load images, 0 (in the training process) to 128; null: one per core, at most 8."""
 
 
 class OptimizerConfig(Section):
-    """AdamW, warm-up and cosine."""
+    """AdamW with warm-up and cosine schedule."""
 
     learning_rate: float = Field(default=3e-4, gt=0, le=1)
-    """Peak rate of the encoder, above 0 to 1."""
+    """Peak learning rate of the encoder, above 0 to 1."""
 
     head_factor: float = Field(default=10.0, gt=0, le=1000)
-    """The rate of heads and of a loss's own weights is `learning_rate` times this, above 0 to 1000."""
+    """Learning rate of heads and of a loss's own weights over `learning_rate`, above 0 to 1000."""
 
     weight_decay: float = Field(default=1e-4, ge=0, le=1)
-    """Decoupled decay, 0 to 1; biases and normalisation are spared."""
+    """Decoupled weight decay, 0 to 1; biases and normalisation layers have none."""
 
     betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = (0.9, 0.999)
-    """AdamW's running averages, each 0 to below 1."""
+    """Decay rates of AdamW's running averages, each 0 to below 1."""
 
     warmup_fraction: float = Field(default=0.1, ge=0, lt=1)
     """Share of the steps in which the rate rises from 0, 0 to below 1; a cosine falls to 0 in the rest."""
@@ -82,7 +82,7 @@ class OptimizerConfig(Section):
 
 
 class TrainerConfig(Section):
-    """How long, on what, and what is held still."""
+    """Duration, devices, precision and freezing."""
 
     epochs: int = Field(default=10, ge=1, le=100_000)
     """Passes over the training images, 1 to 100000."""
@@ -94,10 +94,10 @@ class TrainerConfig(Section):
     """First epochs in which only new layers learn; 0: none."""
 
     freeze_batch_norm: bool = True
-    """Keep the running statistics of BatchNorm as they came."""
+    """Keep BatchNorm's running statistics of the pretrained network."""
 
     freeze: list[str] = Field(default_factory=list)
-    """Parameters of the encoder that stay as they are, by name, `*` for any part of it: `network.layer1.*`."""
+    """Parameters of the encoder that are frozen, by name, `*` for any part of it: `network.layer1.*`."""
 
     ema_decay: Annotated[float, Field(gt=0, lt=1)] | None = None
     """Keep a running average of the weights, which is what is validated and exported: this share of it stays at each
@@ -147,7 +147,7 @@ class TrainerConfig(Section):
 
 
 class RunConfig(Section):
-    """Everything that `simtrain fit` needs to know."""
+    """Configuration of `simtrain fit`."""
 
     catalog: str
     """Folder that `simtrain prepare` wrote."""
@@ -159,7 +159,7 @@ class RunConfig(Section):
     """Folder that holds the runs."""
 
     seed: int = Field(default=0, ge=0, lt=2**31)
-    """Every random number comes from it."""
+    """Seed of all random numbers, 0 to 2147483647."""
 
     fold: Annotated[int, Field(ge=0, lt=100)] | None = None
     """Cross-validation over the catalogue's column `fold`: this fold is `test`, the next one `val`, the others `train`;
@@ -172,32 +172,32 @@ class RunConfig(Section):
     """The network and its input."""
 
     init_from: str | None = None
-    """A run (its name below `checkpoints`, or its folder) whose best weights the encoder begins with, instead of
+    """A run (its name below `checkpoints`, or its folder) whose best weights initialise the encoder, instead of
     `encoder.weights`; only weights are taken, it is a new run. null: none."""
 
     objective: ObjectiveConfig
-    """What it is trained for."""
+    """Training objective."""
 
     augmentation: AugmentationConfig = AugmentationConfig()
-    """Training views."""
+    """Augmentation of training views."""
 
     data: DataConfig = DataConfig()
-    """Batches."""
+    """Batches and loading processes."""
 
     optimizer: OptimizerConfig = OptimizerConfig()
-    """Steps."""
+    """Optimizer and schedule."""
 
     trainer: TrainerConfig = TrainerConfig()
     """Duration and devices."""
 
     evaluation: EvaluationConfig = EvaluationConfig()
-    """Judgement."""
+    """Evaluation on the validation and test splits."""
 
     tracking: TrackingConfig = TrackingConfig()
-    """Where figures go."""
+    """Experiment tracking."""
 
     export: ExportConfig = ExportConfig()
-    """The bundle."""
+    """Export of the bundle."""
 
     @property
     def relevance_columns(self) -> list[str]:
@@ -211,7 +211,7 @@ class RunConfig(Section):
 
     @property
     def texts(self) -> TextsConfig | None:
-        """What training reads of the texts; None where it sees images alone."""
+        """Settings of the training texts; None where training uses images alone."""
         return self.objective.needs.texts
 
     @property
@@ -221,7 +221,7 @@ class RunConfig(Section):
 
     @property
     def reads_texts(self) -> bool:
-        """Whether the encoder puts texts into the space of its images."""
+        """Whether the encoder embeds texts into the space of its images."""
         return isinstance(self.encoder, ClipConfig | TwoTowersConfig)
 
     @model_validator(mode="after")

@@ -1,4 +1,4 @@
-"""What every section of the configuration is: frozen, and closed to unknown keys."""
+"""Base class of the configuration's sections: frozen, without unknown keys."""
 
 from pydantic import BaseModel, ConfigDict
 

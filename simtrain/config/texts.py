@@ -1,4 +1,4 @@
-"""Texts of the training images for image-text losses."""
+"""Configuration of the training texts of image-text losses."""
 
 from typing import Annotated, Literal
 
@@ -15,7 +15,7 @@ class TextsConfig(Section):
     other languages) each image takes one at random in each step, among those whose columns it has."""
 
     positives: list[str] = Field(default_factory=lambda: ["text", "duplicate_group"])
-    """What makes the text of another image a right answer too: `text` (the same words), or a column with equal values,
+    """Which texts of other images match too: `text` (the same words), or a column with equal values,
     such as `product`; any one is enough. An empty list: an image has its own text alone, and every other is wrong."""
 
     loss: Literal["auto", "softmax", "sigmoid"] = "auto"
@@ -27,7 +27,7 @@ class TextsConfig(Section):
 
 
 class MixedTextsConfig(TextsConfig):
-    """An image-text loss beside the loss of images."""
+    """An image-text loss in addition to the objective's own loss."""
 
     weight: float = Field(default=1.0, gt=0, le=100)
-    """It is added times this, above 0 to 100."""
+    """Factor of the image-text loss, above 0 to 100."""

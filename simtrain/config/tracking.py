@@ -1,4 +1,4 @@
-"""Where a run's figures go besides its own folder."""
+"""Configuration of experiment tracking: W&B, TensorBoard, step logging."""
 
 from typing import Annotated, Literal
 
@@ -28,7 +28,7 @@ class WandbConfig(Section):
 
 
 class TrackingConfig(Section):
-    """What is written about a run; `metrics.csv` and `steps.csv` in its folder are always."""
+    """Experiment tracking; `metrics.csv` and `steps.csv` in the run's folder are always written."""
 
     wandb: WandbConfig | None = None
     """`true`, or settings of your own: give the run's figures to Weights & Biases; null: nothing is given to it."""
@@ -37,7 +37,7 @@ class TrackingConfig(Section):
     """Write TensorBoard's event files to the run's folder `tensorboard`."""
 
     every_steps: int = Field(default=50, ge=1, le=100_000)
-    """Figures of the embeddings are taken every so many steps, 1 to 100000."""
+    """Steps between two measurements of the embeddings, 1 to 100000."""
 
     worst_queries: Annotated[int, Field(ge=0, le=200)] = 16
     """Validation queries of the lowest average precision that are shown with their nearest images, 0 to 200."""

@@ -113,7 +113,7 @@ class CompareConfig(Section):
     """Similarity thresholds that the report calibrates for every encoder."""
 
     pictures: PicturesConfig = PicturesConfig()
-    """Numbers of images that the report shows."""
+    """Images of the report: how many queries, neighbours and suspected errors it shows."""
 
     batch_size: int = Field(default=128, ge=1, le=65536)
     """Number of images embedded at once, 1 to 65536."""

@@ -65,7 +65,7 @@ class ObjectiveSection(Section):
     """Name of the objective."""
 
     keep: KeepConfig = KeepConfig()
-    """Regularisation of the encoder towards its initial weights and embeddings."""
+    """Losses that keep the encoder near its initial weights and embeddings."""
 
     @property
     @abstractmethod

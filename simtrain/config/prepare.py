@@ -140,7 +140,7 @@ class PrepareConfig(Section):
     """The rendered catalogue."""
 
     inspection: InspectionConfig = InspectionConfig()
-    """Limits beyond which images and labels are reported."""
+    """Limits for the findings about images and labels."""
 
     near_duplicates: NearDuplicatesConfig = NearDuplicatesConfig()
     """Search for near duplicates."""

@@ -179,10 +179,10 @@ class RunConfig(Section):
     """Training objective."""
 
     augmentation: AugmentationConfig = AugmentationConfig()
-    """Augmentation of training views."""
+    """Random augmentation that makes the training views."""
 
     data: DataConfig = DataConfig()
-    """Batches and loading processes."""
+    """Batch size, grouping and loading processes."""
 
     optimizer: OptimizerConfig = OptimizerConfig()
     """Optimizer and schedule."""

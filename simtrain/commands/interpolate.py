@@ -41,14 +41,14 @@ def interpolate(
 
     Args:
         run: A finished run.
-        bound: Points of the text figure that the chosen mix may lose against alpha 0; >= 0.
-        steps: Mixes from alpha 0 to 1, evenly; >= 2.
-        metric: The image figure that is to be high; None: the run's monitor, or `map_at_r` where that is of texts.
-        text_metric: The text figure that is to be kept; None: `text_to_image_recall_at_5`.
+        bound: Largest loss in the text metric against alpha 0 that the chosen mix may have, in points; >= 0.
+        steps: Number of mixes, evenly from alpha 0 to 1; >= 2.
+        metric: Image metric to maximise; None: the run's monitor, or `map_at_r` where that is a text metric.
+        text_metric: Text metric whose loss is limited; None: `text_to_image_recall_at_5`.
         console: Shows how far each mix is.
 
     Raises:
-        SimtrainError: for anything that the user can mend; the run's folder is then as it was.
+        SimtrainError: for anything that the user can fix; the run's folder is then unchanged.
     """
     _check_run(run)
     config, checkpoint = run.config, sha256_of(run.folder / BEST)

@@ -1,16 +1,17 @@
-"""Builder of the auxiliary losses: image-text loss, and regularisation towards the initial weights."""
+"""Builder of auxiliary losses: image-text, relational distillation, and regularisation towards the initial weights."""
 
 from typing import Literal
 
 from torch import Tensor
 
 from simtrain.builders.training_inputs import TrainingFacts
-from simtrain.config import ClipConfig, KeepConfig, RunConfig, TextsConfig
+from simtrain.config import ClipConfig, KeepConfig, RelationNeeds, RunConfig, TextsConfig
 from simtrain.data.texts import CatalogTexts
 from simtrain.encoders.base import Encoder
 from simtrain.encoders.text import AlignedEncoder
 from simtrain.modules.global_batch import SideTerms
 from simtrain.modules.image_text_pairs import Words
+from simtrain.modules.relational_teacher import RelationalTeacher
 from simtrain.modules.start_regulariser import StartKeeper
 
 _KEPT = KeepConfig(distillation=1.0, weight_distance=1e5)
@@ -31,8 +32,26 @@ def side_terms(config: RunConfig, *, encoder: Encoder, facts: TrainingFacts) -> 
     words = None
     if config.texts is not None and facts.texts is not None:
         words = _words(config.texts, facts.texts, facts.text_embeddings, encoder=encoder, config=config)
-    weight = config.objective.needs.texts_weight
-    return SideTerms(words=words, words_weight=weight, keeper=keeper, validation_texts=facts.validation_texts)
+    needs = config.objective.needs
+    return SideTerms(
+        words=words,
+        words_weight=needs.texts_weight,
+        keeper=keeper,
+        teacher=_teacher(needs.relations, facts),
+        teacher_weight=needs.relations.weight if needs.relations is not None else 0.0,
+        validation_texts=facts.validation_texts,
+    )
+
+
+def _teacher(needs: RelationNeeds | None, facts: TrainingFacts) -> RelationalTeacher | None:
+    if needs is None or facts.teacher is None:
+        return None
+    return RelationalTeacher(
+        facts.teacher,
+        duplicate_groups=facts.duplicate_groups,
+        temperature=needs.settings.temperature,
+        other_groups=needs.other_groups,
+    )
 
 
 def _kept(config: RunConfig) -> tuple[float, float]:

@@ -11,6 +11,7 @@ from simtrain.builders.auxiliary_losses import side_terms
 from simtrain.builders.training_inputs import TrainingFacts
 from simtrain.config import RunConfig
 from simtrain.config.objective import (
+    DistillConfig,
     ImageTextConfig,
     MetricLearningConfig,
     ObjectiveConfig,
@@ -25,6 +26,7 @@ from simtrain.losses.false_negatives import FalseNegatives
 from simtrain.losses.memory import CrossBatchMemory
 from simtrain.losses.metric_learning import MinedLoss, named_loss, triplet_loss
 from simtrain.modules.base import RetrievalModule
+from simtrain.modules.distill import DistillModule
 from simtrain.modules.global_batch import SideTerms, TrainingSettings
 from simtrain.modules.heads import projection_head
 from simtrain.modules.image_text import ImageTextModule
@@ -104,6 +106,8 @@ def _objective(objective: ObjectiveConfig, around: _Around) -> RetrievalModule:
         case MetricLearningConfig():
             head = _head(objective.projection_head, encoder=around.encoder)  # draws its weights before the loss does
             return _metric_learning(_named_loss(objective, around), objective.false_negatives, head, around)
+        case DistillConfig():
+            return _distill(around)
         case ImageTextConfig():
             return _image_text(around)
         case _:
@@ -148,6 +152,17 @@ def _metric_learning(
         false_negatives=_false_negatives(pairs, around.facts),
         encoder=around.encoder,
         head=head,
+        settings=around.settings,
+        validation=around.validation,
+        side=around.side,
+    )
+
+
+def _distill(around: _Around) -> DistillModule:
+    assert around.side.teacher is not None
+    return DistillModule(
+        teacher=around.side.teacher,
+        encoder=around.encoder,
         settings=around.settings,
         validation=around.validation,
         side=around.side,

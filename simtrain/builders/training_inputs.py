@@ -18,6 +18,8 @@ class TrainingFacts:
         duplicate_groups: (catalogue rows,) int64, equal for copies of one image; -1 for an image without copies.
         reference: (catalogue rows, F) unit vectors of the initial encoder, zeros for rows outside the training split;
             None where the objective needs none.
+        teacher: (catalogue rows, C) unit vectors of the teacher of relational distillation, zeros for rows outside the
+            training split; None without a teacher.
         start: The run's encoder with its initial weights; None without regularisation towards them.
         texts: Texts of the training images; None where the objective uses none.
         text_embeddings: (texts, D) unit embeddings of these texts; None where the text tower learns.
@@ -27,6 +29,7 @@ class TrainingFacts:
     groups: int
     duplicate_groups: Tensor
     reference: Tensor | None
+    teacher: Tensor | None = None
     start: Encoder | None = None
     texts: CatalogTexts | None = None
     text_embeddings: Tensor | None = None

@@ -11,7 +11,6 @@ from pathlib import Path
 from simtrain.catalog.table import Catalog, read_catalog
 from simtrain.comparison.assemble import report_of
 from simtrain.comparison.candidates import Contender, contenders
-from simtrain.comparison.embedding_cache import FOLDER, EmbeddingCache
 from simtrain.comparison.embeddings import SMALLEST, Embedder
 from simtrain.comparison.leakage import check_run
 from simtrain.comparison.protocol import changed_rows, question_of, resolvable
@@ -20,6 +19,7 @@ from simtrain.comparison.scoring import Entry, Question, entries_of
 from simtrain.config import CompareConfig, nearest
 from simtrain.console import Console
 from simtrain.data.embedding import inference_device
+from simtrain.data.embedding_cache import FOLDER, EmbeddingCache
 from simtrain.errors import CatalogError, ConfigError, SimtrainError
 from simtrain.runs.run import Run, count_test_reading, data_fingerprint
 

@@ -40,6 +40,7 @@ from simtrain.runs.folder import (
 from simtrain.runs.initial_encoder import first_encoder, settle
 from simtrain.runs.preflight_report import tell_before_training
 from simtrain.runs.run import RUN_FILE, configured_catalog, write_json
+from simtrain.runs.teacher import check_teacher, relational_teacher
 from simtrain.runs.text_embeddings import text_embeddings
 from simtrain.runs.trainer import Watchers, check_trackers, make_trainer, train
 from simtrain.runs.zero_shot import keep_reference, reference_embeddings, zero_shot_figures
@@ -158,10 +159,12 @@ def _run(
         groups=groups,
         duplicate_groups=torch.from_numpy(catalog.groups(["duplicate_group"])),
         reference=torch.zeros(1, 1),
+        teacher=torch.zeros(1, 1),
         texts=texts,
         validation_texts=build_text_validation(config, catalog, task),
     )
     _try_out(config, encoder, facts)
+    on_first(lambda: check_teacher(config, catalog, encoder))
     on_first(lambda: tell_before_training(config, catalog, images, encoder, task, texts, record, console=console))
     zero_shot = zero_shot_figures(
         config, images.reader, encoder, task, record, texts=facts.validation_texts, console=console
@@ -170,6 +173,7 @@ def _run(
     known = replace(
         facts,
         reference=reference,
+        teacher=relational_teacher(config, catalog, encoder, folder, begins=begins, console=console),
         start=_start(config, encoder, folder, begins=begins),
         text_embeddings=text_embeddings(config, encoder, texts, console=console),
     )

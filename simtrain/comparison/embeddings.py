@@ -15,13 +15,13 @@ from torch import Tensor
 from simtrain.catalog.store.reader import ImageReader, OpenedImages, open_images
 from simtrain.catalog.table import Catalog
 from simtrain.comparison.candidates import Member
-from simtrain.comparison.embedding_cache import Embedded, EmbeddingCache, encoder_fingerprint, variant_fingerprint
 from simtrain.comparison.neighbours import VariedQueries
 from simtrain.config import CompareConfig
 from simtrain.console import Console
 from simtrain.data.altered_images import VariedImages
 from simtrain.data.datasets import worker_count
-from simtrain.data.embedding import embed_images
+from simtrain.data.embedding import device_words, embed_images
+from simtrain.data.embedding_cache import Embedded, EmbeddingCache, encoder_fingerprint, variant_fingerprint
 from simtrain.data.robustness import QueryVariant
 from simtrain.encoders.base import Encoder
 
@@ -67,13 +67,6 @@ class Embedder:
     console: Console
     _opened: dict[int, OpenedImages] = field(default_factory=dict)
 
-    @property
-    def device_words(self) -> str:
-        """Description of the device for people."""
-        if self.device.type == "cuda":
-            return torch.cuda.get_device_name(self.device)
-        return f"CPU, {torch.get_num_threads()} threads"
-
     def images(self, smallest: int) -> OpenedImages:
         """Reader of the images, for an encoder's input of so many pixels."""
         if smallest not in self._opened:
@@ -100,7 +93,7 @@ class Embedder:
         def embed(missing: NDArray[np.int64]) -> Tensor:
             return self.embed(member, missing).embedded.vectors
 
-        return self.cache.get(fingerprint, rows, embed, device=self.device_words)
+        return self.cache.get(fingerprint, rows, embed, device=device_words(self.device))
 
     def embed_varied(
         self, of: EmbeddedMember, varied: Sequence[tuple[QueryVariant, NDArray[np.int64]]]
@@ -127,4 +120,4 @@ class Embedder:
                 console=self.console,
             )
 
-        return self.cache.get(fingerprint, rows, embed, device=self.device_words)
+        return self.cache.get(fingerprint, rows, embed, device=device_words(self.device))

@@ -1,6 +1,7 @@
 """The YAML schema: every default and bound of simtrain lives here. Nothing in this package imports torch."""
 
 from simtrain.config.compare import CompareConfig, PicturesConfig, WhiteningConfig
+from simtrain.config.distillation import DistillationConfig, MixedDistillationConfig
 from simtrain.config.encoder import (
     ClipConfig,
     EncoderConfig,
@@ -24,7 +25,7 @@ from simtrain.config.loading import (
     parse_run_config,
 )
 from simtrain.config.objective import ObjectiveConfig
-from simtrain.config.objective_needs import GroupNeeds, ObjectiveNeeds
+from simtrain.config.objective_needs import GroupNeeds, ObjectiveNeeds, RelationNeeds
 from simtrain.config.prepare import (
     ColumnsConfig,
     InspectionConfig,
@@ -52,6 +53,7 @@ __all__ = [
     "ColumnsConfig",
     "CompareConfig",
     "DataConfig",
+    "DistillationConfig",
     "EncoderConfig",
     "EvaluationConfig",
     "ExportConfig",
@@ -60,6 +62,7 @@ __all__ = [
     "InspectionConfig",
     "KeepConfig",
     "LoraConfig",
+    "MixedDistillationConfig",
     "MixedTextsConfig",
     "NearDuplicatesConfig",
     "ObjectiveConfig",
@@ -68,6 +71,7 @@ __all__ = [
     "PicturesConfig",
     "PixelsConfig",
     "PrepareConfig",
+    "RelationNeeds",
     "ResNetConfig",
     "RunConfig",
     "SplitConfig",

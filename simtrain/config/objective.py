@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 from typing_extensions import override
 
-from simtrain.config.objective_needs import GroupNeeds, ObjectiveNeeds, ObjectiveSection
+from simtrain.config.distillation import DistillationConfig, MixedDistillationConfig
+from simtrain.config.objective_needs import GroupNeeds, ObjectiveNeeds, ObjectiveSection, RelationNeeds
 from simtrain.config.objective_parts import ComponentConfig, FalseNegativesConfig, MemoryConfig, ProjectionHeadConfig
 from simtrain.config.texts import MixedTextsConfig, TextsConfig
 
@@ -47,6 +48,10 @@ class SimCLRConfig(ObjectiveSection):
     texts: MixedTextsConfig | None = None
     """Add an image-text loss on the same batches, for encoders that embed texts; null: none."""
 
+    distill: MixedDistillationConfig | None = None
+    """Add relational distillation on the same batches, which keeps the category while products are learned; null:
+    none."""
+
     @property
     @override
     def needs(self) -> ObjectiveNeeds:
@@ -57,6 +62,7 @@ class SimCLRConfig(ObjectiveSection):
             label_column=self.label_column if self.label_weight else None,
             texts=self.texts,
             texts_weight=self.texts.weight if self.texts is not None else 0.0,
+            relations=_relations(self.distill),
             reference=self.false_negatives.max_similarity is not None,
         )
 
@@ -80,6 +86,10 @@ class _GroupedConfig(ObjectiveSection):
     texts: MixedTextsConfig | None = None
     """Add an image-text loss on the same batches, for encoders that embed texts; null: none."""
 
+    distill: MixedDistillationConfig | None = None
+    """Add relational distillation on the same batches, which keeps the category while products are learned; null:
+    none."""
+
     @property
     @override
     def needs(self) -> ObjectiveNeeds:
@@ -94,6 +104,7 @@ class _GroupedConfig(ObjectiveSection):
             groups=groups,
             texts=self.texts,
             texts_weight=self.texts.weight if self.texts is not None else 0.0,
+            relations=_relations(self.distill),
             reference=self.false_negatives.max_similarity is not None,
         )
 
@@ -152,12 +163,47 @@ class ImageTextConfig(ObjectiveSection, TextsConfig):
     kind: Literal["image_text"]
     """`image_text`"""
 
+    distill: MixedDistillationConfig | None = None
+    """Add relational distillation on the same batches, which keeps the category while products are learned; null:
+    none."""
+
     @property
     @override
     def needs(self) -> ObjectiveNeeds:
-        return ObjectiveNeeds(views=1, texts=self, texts_required=True)
+        return ObjectiveNeeds(views=1, texts=self, texts_required=True, relations=_relations(self.distill))
+
+
+class DistillConfig(ObjectiveSection, DistillationConfig):
+    """Relational distillation alone, label-free: similarities follow those of a teacher that sees larger images."""
+
+    kind: Literal["distill"]
+    """`distill`"""
+
+    texts: MixedTextsConfig | None = None
+    """Add an image-text loss on the same batches, for encoders that read texts; null: none."""
+
+    @property
+    @override
+    def needs(self) -> ObjectiveNeeds:
+        return ObjectiveNeeds(
+            views=1,
+            texts=self.texts,
+            texts_weight=self.texts.weight if self.texts is not None else 0.0,
+            relations=RelationNeeds(settings=self, key="objective", weight=0.0, other_groups=False),
+        )
+
+
+def _relations(settings: MixedDistillationConfig | None) -> RelationNeeds | None:
+    if settings is None:
+        return None
+    return RelationNeeds(
+        settings=settings,
+        key="objective.distill",
+        weight=settings.weight,
+        other_groups=settings.pairs == "other_groups",
+    )
 
 
 ObjectiveConfig = Annotated[
-    SimCLRConfig | TripletConfig | MetricLearningConfig | ImageTextConfig, Field(discriminator="kind")
+    DistillConfig | SimCLRConfig | TripletConfig | MetricLearningConfig | ImageTextConfig, Field(discriminator="kind")
 ]

@@ -4,6 +4,7 @@ from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Literal
 
+from simtrain.config.distillation import DistillationConfig
 from simtrain.config.regularisation import KeepConfig
 from simtrain.config.section import Section
 from simtrain.config.texts import TextsConfig
@@ -33,6 +34,23 @@ class GroupNeeds:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RelationNeeds:
+    """Relational distillation that an objective needs.
+
+    Attributes:
+        settings: Settings of the teacher and of the loss.
+        key: Key of these settings in a run's configuration.
+        weight: Factor of the loss; 0: it is not added, as it is the objective's own loss.
+        other_groups: Whether the positive pairs of the objective's own loss are left out.
+    """
+
+    settings: DistillationConfig
+    key: str
+    weight: float
+    other_groups: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class ObjectiveNeeds:
     """Requirements of an objective. Data, texts and warnings are built from this record for every kind of objective.
 
@@ -44,6 +62,7 @@ class ObjectiveNeeds:
         texts: Settings of the training texts; None: no texts.
         texts_weight: Factor of the image-text loss; 0: it is not added, as it is the objective's own loss.
         texts_required: Whether images without a text are left out of training.
+        relations: Relational distillation; None: none.
         reference: Whether the loss needs reference embeddings of the training images by the initial encoder.
         margin: Margin of a triplet loss, which is the loss of a collapsed run; None: no triplet loss.
     """
@@ -54,6 +73,7 @@ class ObjectiveNeeds:
     texts: TextsConfig | None = None
     texts_weight: float = 0.0
     texts_required: bool = False
+    relations: RelationNeeds | None = None
     reference: bool = False
     margin: float | None = None
 

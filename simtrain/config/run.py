@@ -249,6 +249,16 @@ class RunConfig(Section):
         return self
 
     @model_validator(mode="after")
+    def _images_have_relations(self) -> "RunConfig":
+        needs, size = self.objective.needs, self.data.batch_size
+        if needs.relations is not None and size * needs.views < 3:
+            raise ValueError(
+                f"data.batch_size {size}: relational distillation compares an image's similarities to the others of a "
+                "batch, and one other has nothing to compare with; take 3 or more"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _texts_are_read_and_learned(self) -> "RunConfig":
         kind, texts = self.encoder.kind, self.texts
         if texts is not None and not self.reads_texts:

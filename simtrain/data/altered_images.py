@@ -37,6 +37,21 @@ class VariedImages:
         return changed
 
 
+@dataclass(frozen=True, kw_only=True)
+class MirroredImages:
+    """The pictures of a reader, left and right exchanged.
+
+    Attributes:
+        images: The reader.
+    """
+
+    images: ImageReader
+
+    def read(self, row: int, *, at_least: int | None) -> NDArray[np.uint8]:
+        """(H, W, 3) RGB of a row, mirrored."""
+        return np.ascontiguousarray(self.images.read(row, at_least=at_least)[:, ::-1])
+
+
 def varied_rows(
     images: ImageReader, rows: NDArray[np.int64], *, console: Console
 ) -> list[tuple[QueryVariant, NDArray[np.int64]]]:

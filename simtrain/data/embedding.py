@@ -70,3 +70,10 @@ def inference_device(accelerator: str) -> torch.device:
     if accelerator == "gpu" and not torch.cuda.is_available():
         raise ConfigError("trainer.accelerator: got 'gpu', but torch sees none here; allowed: auto, cpu")
     return torch.device("cpu" if accelerator == "cpu" or not torch.cuda.is_available() else "cuda")
+
+
+def device_words(device: torch.device) -> str:
+    """Description of a device for people."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"CPU, {torch.get_num_threads()} threads"

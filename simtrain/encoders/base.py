@@ -69,6 +69,21 @@ class Encoder(nn.Module, ABC):
         """
         return list(self.reduction.parameters())
 
+    def pretrained_encoder(self) -> "Encoder":
+        """The same network, its weights shared, up to what pretraining has seen: without a new last layer."""
+        if isinstance(self.reduction, nn.Identity):
+            return self
+        bare = copy.copy(self)
+        bare._modules = {**self._modules, "reduction": nn.Identity()}
+        bare.embedding_size = int(cast(nn.Linear, self.reduction).in_features)
+        return bare
+
+    def with_preprocessing(self, preprocessing: Preprocessing) -> Self:
+        """The same network, its weights shared, for images that are prepared otherwise."""
+        other = copy.copy(self)
+        other.preprocessing = preprocessing
+        return other
+
     def depth_of(self) -> dict[str, int]:
         """Name of each parameter -> its layer: 0 at the input, the new last layer above all pretrained ones."""
         fresh = {id(parameter) for parameter in self.new_parameters()}

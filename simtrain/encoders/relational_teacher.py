@@ -17,7 +17,7 @@ _WEIGHT_POWER = 3
 
 @dataclass(frozen=True, kw_only=True)
 class TeacherSpace:
-    """How a teacher's vectors are made of an encoder's embeddings.
+    """Settings by which teacher vectors are made from an encoder's embeddings.
 
     Attributes:
         whitening_power: Each principal axis is divided by its variance to this power, 0 to 0.5: 0 leaves their lengths,
@@ -32,12 +32,12 @@ class TeacherSpace:
 
 
 def teacher_vectors(embeddings: Sequence[Tensor], *, space: TeacherSpace, apart: Sequence[Tensor]) -> Tensor:
-    """The vectors whose similarities a student is taught.
+    """Teacher vectors, whose similarities the student learns.
 
     Args:
         embeddings: (N, D) unit vectors of the same images for each image size, or for each encoder; joined, so that
             similarities are averaged.
-        space: What becomes of them.
+        space: Whitening, dimensions and number of neighbours.
         apart: (N,) int64 numbers each, such as makers: neighbours are looked for among images of other numbers.
 
     Returns:

@@ -88,6 +88,10 @@ class TwoTowersEncoder(Encoder):
         self._text_tower.save_folder(folder)
 
     @override
+    def pretrained_encoder(self) -> Encoder:
+        return self.image.pretrained_encoder()
+
+    @override
     def new_parameters(self) -> list[nn.Parameter]:
         return self.image.new_parameters()
 

@@ -47,6 +47,8 @@ CASES: Mapping[str, dict[str, Any]] = {
         "loss": {"name": "TripletMarginLoss"},
         "miner": {"name": "DistanceWeightedMiner"},
     },
+    "distillation": {"kind": "distill"},
+    "triplet with distillation": {"kind": "triplet", "distill": {"weight": 0.5}},
     "SupCon": {"kind": "metric_learning", "loss": {"name": "SupConLoss"}},
     "MultiSimilarity": {
         "kind": "metric_learning",
@@ -190,8 +192,9 @@ def _facts(samples: int, encoder: Encoder) -> TrainingFacts:
     ids[-2:] = -1
     return TrainingFacts(
         groups=_CLASSES * samples,
-        duplicate_groups=torch.full((4 * samples,), -1),
+        duplicate_groups=torch.full((samples,), -1),
         reference=None,
+        teacher=torch.randn(samples, 6, generator=torch.Generator().manual_seed(0)),
         start=encoder,
         texts=CatalogTexts(texts=[f"text {place}" for place in range(5)], ids=ids, criteria=ids),
     )

@@ -106,7 +106,7 @@ class RetrievalModule(pl.LightningModule, ABC):
         embedded, projected = self.project(batch)
         embeddings, rows = whole(projected), gather(batch.rows)
         drift = None
-        if self._side.words is None and keeper is None:
+        if self._side.words is None and keeper is None and not self._side.teacher_weight:
             return SeenBatch(embeddings=embeddings, labels=gather(batch.labels), rows=rows)
         joint = embeddings if isinstance(self.head, nn.Identity) else whole(embedded)
         if keeper is not None and keeper.distillation:
@@ -116,6 +116,7 @@ class RetrievalModule(pl.LightningModule, ABC):
             embeddings=embeddings,
             labels=gather(batch.labels),
             rows=rows,
+            joint=joint,
             told=self._told(joint, rows, whole),
             drift=drift,
         )
@@ -126,6 +127,9 @@ class RetrievalModule(pl.LightningModule, ABC):
         if seen.told is not None and side.words is not None and side.words_weight:
             loss = side.words.value(self._aligned(), seen.told)
             value = value.plus("image_text", loss, weight=side.words_weight)
+        if seen.joint is not None and side.teacher is not None and side.teacher_weight:
+            loss = side.teacher.loss(seen.joint, rows=seen.flat_rows, groups=self.positives(seen))
+            value = value.plus("relations", loss, weight=side.teacher_weight)
         if seen.drift is not None and side.keeper is not None:
             value = value.plus("distillation", seen.drift, weight=side.keeper.distillation)
         if side.keeper is not None and side.keeper.weight_distance:

@@ -1,6 +1,6 @@
 """Training settings of a module, its auxiliary losses, and the global batch that a loss receives."""
 
-# Shapes: B samples of the whole batch, V views, O dimensions that the loss sees.
+# Shapes: B samples of the whole batch, V views, D features of the encoder, O dimensions that the loss sees.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,6 +9,7 @@ from torch import Tensor
 
 from simtrain.evaluation.text_task import TextTask
 from simtrain.modules.image_text_pairs import ToldImages, Words
+from simtrain.modules.relational_teacher import RelationalTeacher
 from simtrain.modules.start_regulariser import StartKeeper
 from simtrain.training.optim import OptimizerSettings
 
@@ -46,12 +47,16 @@ class SideTerms:
         words: Image-text loss with the texts of the images; None: without texts.
         words_weight: Factor of the image-text loss; 0: it is not added, as it is the objective's own loss.
         keeper: Regularisation towards the initial weights; None: none.
+        teacher: Teacher of relational distillation; None: none.
+        teacher_weight: Factor of the relational distillation loss; 0: it is not added, as it is the objective's own.
         validation_texts: Text retrieval task that validation scores; None: none.
     """
 
     words: Words | None = None
     words_weight: float = 0.0
     keeper: StartKeeper | None = None
+    teacher: RelationalTeacher | None = None
+    teacher_weight: float = 0.0
     validation_texts: TextTask | None = None
 
 
@@ -67,6 +72,7 @@ class SeenBatch:
         embeddings: (V·B, O) embeddings, view by view: rows i and i + B are views of one sample.
         labels: (B,) int64, equal where two samples are positives of each other; -1 where unknown.
         rows: (B, V) int64 catalogue rows.
+        joint: (V·B, D) embeddings before the projection head; None without auxiliary losses.
         told: Embeddings of images and their texts; None without texts.
         drift: Distillation loss towards the embeddings of the initial encoder, a scalar; None without it.
     """
@@ -74,6 +80,7 @@ class SeenBatch:
     embeddings: Tensor
     labels: Tensor
     rows: Tensor
+    joint: Tensor | None = None
     told: ToldImages | None = None
     drift: Tensor | None = None
 

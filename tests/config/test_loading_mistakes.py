@@ -82,7 +82,8 @@ def test_set_to_what_is_not_yaml_is_an_error(override: str):
         ),
         (
             ["objective.kind=contrastive"],
-            "objective.kind: got 'contrastive'; allowed: 'simclr', 'triplet', 'metric_learning', 'image_text'",
+            "objective.kind: got 'contrastive'; "
+            "allowed: 'distill', 'simclr', 'triplet', 'metric_learning', 'image_text'",
         ),
         (
             ["encoder={}"],

@@ -18,6 +18,7 @@ SECTIONS_OF_A_RUN = {
     "ClipConfig",
     "ComponentConfig",
     "DataConfig",
+    "DistillConfig",
     "EvaluationConfig",
     "ExportConfig",
     "FalseNegativesConfig",
@@ -27,6 +28,7 @@ SECTIONS_OF_A_RUN = {
     "LoraConfig",
     "MemoryConfig",
     "MetricLearningConfig",
+    "MixedDistillationConfig",
     "MixedTextsConfig",
     "OptimizerConfig",
     "PixelsConfig",
@@ -55,6 +57,7 @@ OBJECTIVES: dict[str, dict[str, Any]] = {
     "triplet": {"kind": "triplet"},
     "metric_learning": {"kind": "metric_learning", "loss": {"name": "A"}, "miner": {"name": "B"}},
     "image_text": {"kind": "image_text"},
+    "distill": {"kind": "distill"},
 }
 
 
@@ -104,7 +107,8 @@ def test_sections_are_those_of_runs_of_prepare_and_of_compare():
     of_prepare = {"PrepareConfig", "ColumnsConfig", "SplitConfig", "SyntheticConfig"}
     of_prepare |= {"InspectionConfig", "NearDuplicatesConfig", "StoreConfig"}
     of_compare = {"CompareConfig", "PicturesConfig", "WhiteningConfig"}
-    assert names == SECTIONS_OF_A_RUN | of_prepare | of_compare | {"RunConfig", "TextsConfig", "ObjectiveSection"}
+    bases = {"RunConfig", "TextsConfig", "DistillationConfig", "ObjectiveSection"}
+    assert names == SECTIONS_OF_A_RUN | of_prepare | of_compare | bases
 
 
 @pytest.mark.parametrize(("section", "name"), ALL_FIELDS)
@@ -162,6 +166,11 @@ def test_json_schema_describes_every_key_of_a_dumped_run(encoder: str, objective
         ("simclr.temperature", 1e-9, 10, 0, 10.1),
         ("triplet.images_per_group", 2, 63, 1, 65),
         ("triplet.margin", 1e-9, 2, 0, 2.1),
+        ("distill.temperature", 1e-9, 10, 0, 10.1),
+        ("distill.whitening_power", 0, 0.5, -0.1, 0.6),
+        ("distill.teacher_dimensions", 2, 8192, 1, 8193),
+        ("distill.teacher_neighbours", 1, 1000, 0, 1001),
+        ("distill.teacher_image_sizes", [32], [1024], [31], [1025]),
         ("data.workers", 0, 128, -1, 129),
         ("data.batch_size", 2, 65536, 1, 65537),
         ("optimizer.learning_rate", 1e-9, 1, 0, 1.1),
@@ -209,3 +218,14 @@ def test_weights_and_biases_is_switched_on_by_true(given: Any, expected: str | N
         where="test",
     )
     assert (config.tracking.wandb.mode if config.tracking.wandb is not None else None) == expected
+
+
+@pytest.mark.parametrize(("size", "views"), [(2, 1), (3, 1), (2, 2)])
+def test_relational_distillation_has_something_to_compare(size: int, views: int):
+    objective = {"kind": "distill"} if views == 1 else {"kind": "simclr", "distill": {"weight": 1}}
+    tree = run_tree(objective=objective, data={"batch_size": size})
+    if size * views > 2:
+        assert parse_run_config(tree, where="test").data.batch_size == size
+        return
+    with pytest.raises(ConfigError, match=r"^test: data.batch_size 2: relational distillation .*; take 3 or more$"):
+        parse_run_config(tree, where="test")

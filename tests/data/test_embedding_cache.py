@@ -8,9 +8,9 @@ import torch
 from numpy.typing import NDArray
 
 from simtrain.builders import build_encoder
-from simtrain.comparison import embedding_cache
-from simtrain.comparison.embedding_cache import Embedded, EmbeddingCache, encoder_fingerprint, variant_fingerprint
 from simtrain.config import EncoderConfig, HistogramConfig, PixelsConfig, TimmConfig
+from simtrain.data import embedding_cache
+from simtrain.data.embedding_cache import Embedded, EmbeddingCache, encoder_fingerprint, variant_fingerprint
 
 
 class Embedding:

@@ -1,4 +1,4 @@
-"""Embedding cache on disk, reused by later comparisons of the same catalogue."""
+"""Embedding cache on disk, reused by later comparisons and runs of the same catalogue."""
 
 # Shapes: N images, D dimensions of an embedding.
 
@@ -116,23 +116,39 @@ class EmbeddingCache:
             embed: Computes the (n, D) embeddings of (n,) rows.
             device: Device that `embed` runs on.
         """
-        kept = self._read(fingerprint)
-        missing = rows if kept is None else np.setdiff1d(rows, kept.rows)
+        missing = self.missing(fingerprint, rows)
         if len(missing) > 0:
             begun = time.perf_counter()
             vectors = embed(missing)
-            made = Embedded(
-                rows=missing,
-                vectors=vectors,
-                seconds=time.perf_counter() - begun,
-                images=len(missing),
-                device=device,
+            seconds = time.perf_counter() - begun
+            self.add(
+                fingerprint,
+                Embedded(rows=missing, vectors=vectors, seconds=seconds, images=len(missing), device=device),
             )
-            kept = self._read(fingerprint)  # as it is now: another command may have added to it meanwhile
-            kept = made if kept is None else _joined(kept, made)
-            self._write(fingerprint, kept)
-        if kept is None:
+        return self.kept(fingerprint, rows)
+
+    def missing(self, fingerprint: str, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Those of the rows, (N,) ascending, of which nothing is kept by an encoder of this fingerprint."""
+        kept = self._read(fingerprint)
+        return rows if kept is None else np.setdiff1d(rows, kept.rows)
+
+    def add(self, fingerprint: str, made: Embedded) -> None:
+        """Keep embeddings by an encoder of this fingerprint, beside those that are there."""
+        kept = self._read(fingerprint)  # as it is now: another command may have added to it meanwhile
+        self._write(fingerprint, made if kept is None else _joined(kept, made))
+
+    def kept(self, fingerprint: str, rows: NDArray[np.int64]) -> Embedded:
+        """The embeddings of these rows, (N,) ascending.
+
+        Raises:
+            KeyError: for a row that is not kept.
+            ValueError: if there are none.
+        """
+        if len(rows) == 0:
             raise ValueError("rows is empty; allowed: one or more")
+        kept = self._read(fingerprint)
+        if kept is None:
+            raise KeyError("a row that was not embedded")
         return replace(kept, rows=rows, vectors=kept.of(rows))
 
     def _name(self, fingerprint: str) -> str:
@@ -166,7 +182,7 @@ class EmbeddingCache:
             save_file(tensors, temporary, metadata={"simtrain": json.dumps(note)})
             temporary.chmod(0o666 & ~_umask())  # safetensors leaves it to its owner alone
             temporary.replace(path)
-        except (OSError, SafetensorError):  # a full disk costs memory now, and time in the next comparison
+        except (OSError, SafetensorError):  # a full disk costs memory now, and time in the next command
             self._unwritten[fingerprint] = embedded
         finally:
             temporary.unlink(missing_ok=True)

@@ -1,0 +1,51 @@
+"""Training module of relational distillation alone, which needs no labels."""
+
+import torch
+from torch import Tensor
+from typing_extensions import override
+
+from simtrain.encoders.base import Encoder
+from simtrain.evaluation.protocol import RetrievalTask
+from simtrain.losses.loss_value import LossValue
+from simtrain.modules.base import RetrievalModule
+from simtrain.modules.global_batch import SeenBatch, SideTerms, TrainingSettings
+from simtrain.modules.relational_teacher import RelationalTeacher
+
+
+class DistillModule(RetrievalModule):
+    """Module whose only loss is relational distillation: similarities within a batch follow those of the teacher.
+
+    Args:
+        teacher: Teacher vectors of the training images.
+        encoder: Encoder that is fine-tuned.
+        settings: Training settings: optimizer, freezing, averaging, memory.
+        validation: Retrieval task that validation scores, or None.
+        side: Auxiliary losses; they hold the same `teacher`.
+    """
+
+    def __init__(
+        self,
+        *,
+        teacher: RelationalTeacher,
+        encoder: Encoder,
+        settings: TrainingSettings,
+        validation: RetrievalTask | None,
+        side: SideTerms,
+    ) -> None:
+        super().__init__(encoder=encoder, head=None, settings=settings, validation=validation, side=side)
+        self._teacher = teacher
+
+    @property
+    @override
+    def temperature(self) -> float:
+        return self._teacher.temperature
+
+    @override
+    def loss(self, seen: SeenBatch) -> LossValue:
+        loss = self._teacher.loss(seen.embeddings, rows=seen.flat_rows, groups=self.positives(seen))
+        return LossValue(total=loss, parts={"relations": loss.detach()})
+
+    @override
+    def positives(self, seen: SeenBatch) -> Tensor:
+        samples, views = seen.rows.shape
+        return torch.arange(samples, device=seen.rows.device).repeat(views)

@@ -1,0 +1,248 @@
+"""Teacher vectors of the training images for relational distillation, made once before the first step."""
+
+# Shapes: R catalogue rows, N training images, D dimensions of an encoder, C of the teacher's vectors.
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from simtrain.builders import build_encoder, start_encoder
+from simtrain.builders.encoder_names import named_encoder
+from simtrain.catalog.store.reader import ImageReader, open_images
+from simtrain.catalog.table import Catalog
+from simtrain.config import EncoderConfig, RelationNeeds, RunConfig, nearest
+from simtrain.console import Console
+from simtrain.data.altered_images import MirroredImages
+from simtrain.data.embedding import device_words, inference_device
+from simtrain.data.embedding_cache import FOLDER, Embedded, EmbeddingCache, encoder_fingerprint, variant_fingerprint
+from simtrain.encoders.base import Encoder
+from simtrain.encoders.relational_teacher import TeacherSpace, mirror_average, teacher_vectors
+from simtrain.errors import ConfigError, first_line
+from simtrain.runs.evaluation import embed_rows
+from simtrain.runs.run import data_fingerprint
+from simtrain.training.ranks import on_first
+
+START = "start"
+"""Name of the teacher that is the run's own encoder with its initial weights."""
+
+_MIRRORED = "mirrored"
+_SCALES = (4 / 7, 1, 10 / 7)  # 128, 224 and 320 for 224
+_SIZE_STEP = 32  # pixels; what convolutional networks halve five times
+_SIZES = (32, 1024)
+
+
+def check_teacher(config: RunConfig, catalog: Catalog, encoder: Encoder) -> None:
+    """Check the settings of the teacher before anything that takes long.
+
+    Args:
+        config: Configuration of the run.
+        catalog: Catalogue of the run, with the columns in which neighbours differ.
+        encoder: Encoder of the run.
+
+    Raises:
+        ConfigError: for a column that the catalogue does not have, a teacher of no known name, or an image size that
+            the run's own network cannot read.
+    """
+    needs = config.objective.needs.relations
+    if needs is None:
+        return
+    _neighbour_columns(needs, catalog)
+    if needs.settings.teacher == START:
+        _image_sizes(needs, encoder.pretrained_encoder().eval())
+    else:
+        _named(needs)
+
+
+def relational_teacher(
+    config: RunConfig,
+    catalog: Catalog,
+    encoder: Encoder,
+    folder: Path,
+    *,
+    begins: bool,
+    console: Console,
+) -> Tensor | None:
+    """(R, C) float16 teacher vectors by catalogue row, zeros outside the training split; None without a teacher.
+
+    All processes embed together. The embeddings are kept in the catalogue's folder: a run that goes on, another run and
+    a comparison with the same encoder find them there.
+
+    Args:
+        config: Configuration of the run.
+        catalog: Catalogue whose training images are embedded.
+        encoder: Encoder of the run; with its initial weights, if the run begins.
+        folder: Folder of the run.
+        begins: Whether the run has no checkpoint yet; else its initial encoder is read from its folder.
+        console: Shows a line, and the progress of the embedding.
+
+    Raises:
+        SimtrainError: if the teacher cannot be had, or has no use for an image size; for a column that is not there.
+    """
+    needs = config.objective.needs.relations
+    if needs is None:
+        return None
+    settings, rows = needs.settings, catalog.rows_of(["train"])
+    apart = _neighbour_columns(needs, catalog)
+    teacher = _teacher(config, needs, encoder, folder, begins=begins)
+    sizes = _image_sizes(needs, teacher)
+    embedding = _Embedding(config=config, catalog=catalog, rows=rows, console=console)
+    seen = [embedding.embed(size, teacher) for size in sizes]
+    space = TeacherSpace(
+        whitening_power=settings.whitening_power,
+        dimensions=settings.teacher_dimensions,
+        neighbours=settings.teacher_neighbours,
+    )
+
+    def vectors() -> Tensor:
+        parts = [embedding.kept(size) for size in seen]
+        made = teacher_vectors(parts, space=space, apart=[torch.from_numpy(codes[rows]) for codes in apart])
+        found = torch.zeros(len(catalog.rows), made.shape[1], dtype=torch.float16)
+        found[torch.from_numpy(rows)] = made.half()
+        return found
+
+    found = on_first(vectors)
+    console.line(f"teacher {settings.teacher} at {', '.join(map(str, sizes))} px: {embedding.told()}")
+    return found
+
+
+def usual_image_sizes(image_size: int) -> list[int]:
+    """Sides in pixels, ascending, at which a teacher sees images by default, for the side that it is evaluated at."""
+    sides = (round(scale * image_size / _SIZE_STEP) * _SIZE_STEP if scale != 1 else image_size for scale in _SCALES)
+    return sorted({min(max(side, _SIZES[0]), _SIZES[1]) for side in sides})
+
+
+def _neighbour_columns(needs: RelationNeeds, catalog: Catalog) -> list[NDArray[np.int64]]:
+    """(R,) numbers for each column in which the teacher's neighbours must differ."""
+    for column in needs.settings.neighbours_across:
+        if column not in catalog.rows.columns:
+            names = list(map(str, catalog.rows.columns))
+            raise ConfigError(
+                f"{needs.key}.neighbours_across: {catalog.folder} has no column '{column}'{nearest(column, names)}; it "
+                f"has {', '.join(names)}"
+            )
+    return [catalog.groups([column]) for column in needs.settings.neighbours_across]
+
+
+def _named(needs: RelationNeeds) -> EncoderConfig:
+    try:
+        return named_encoder(needs.settings.teacher)
+    except ConfigError as error:
+        reason = str(error).removeprefix("encoders: ").replace("allowed: ", f"allowed: {START}, ")
+        raise ConfigError(f"{needs.key}.teacher: {reason}") from None
+
+
+def _teacher(config: RunConfig, needs: RelationNeeds, encoder: Encoder, folder: Path, *, begins: bool) -> Encoder:
+    if needs.settings.teacher != START:
+        with torch.random.fork_rng(devices=[]):
+            return build_encoder(_named(needs), load=True).eval()
+    start = encoder.merged() if begins else start_encoder(config.encoder, folder)
+    # A layer that is new has nothing to teach; what another run has trained, has.
+    return (start if config.init_from is not None else start.pretrained_encoder()).eval()
+
+
+def _image_sizes(needs: RelationNeeds, teacher: Encoder) -> Sequence[int]:
+    own, wanted = teacher.preprocessing.image_size, needs.settings.teacher_image_sizes
+    if wanted is None:
+        return [size for size in usual_image_sizes(own) if size == own or _refused(teacher, size) is None]
+    for size in wanted:
+        reason = _refused(teacher, size)
+        if reason is not None:
+            raise ConfigError(
+                f"{needs.key}.teacher_image_sizes: the teacher '{needs.settings.teacher}' takes {own} pixels, and "
+                f"cannot read {size}: {reason}"
+            )
+    return sorted(set(wanted))
+
+
+def _refused(teacher: Encoder, size: int) -> str | None:
+    """Reason why a network cannot read images of a size; None if it can."""
+    device = next(teacher.parameters(), torch.zeros(0)).device
+    try:
+        found = _at_size(teacher, size).embed_pixels(torch.zeros(1, size, size, 3, dtype=torch.uint8, device=device))
+    except Exception as error:  # each network says so in its own way
+        return first_line(error)
+    if found.shape[1] != teacher.embedding_size:
+        return f"its embedding has {found.shape[1]} dimensions there, not {teacher.embedding_size}"
+    return None
+
+
+def _at_size(teacher: Encoder, size: int) -> Encoder:
+    if size == teacher.preprocessing.image_size:
+        return teacher
+    return teacher.with_preprocessing(replace(teacher.preprocessing, image_size=size))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Seen:
+    """Fingerprints in the cache of a teacher at one image size, for images and for mirror images."""
+
+    plain: str
+    mirrored: str
+
+
+@dataclass(kw_only=True)
+class _Embedding:
+    """Embedding of the training images, through the cache in the catalogue's folder.
+
+    Attributes:
+        config: Configuration of the run, for batch size and device.
+        catalog: Catalogue of the run.
+        rows: (N,) catalogue rows of the training images, ascending.
+        console: Shows the progress of the embedding.
+    """
+
+    config: RunConfig
+    catalog: Catalog
+    rows: NDArray[np.int64]
+    console: Console
+    _seconds: float = 0.0
+    _made: int = 0
+
+    def embed(self, size: int, teacher: Encoder) -> _Seen:
+        """Embed images and mirror images at a size where the cache lacks them; every process calls it alike."""
+        encoder, images = _at_size(teacher, size), open_images(self.catalog, smallest=size)
+        plain = encoder_fingerprint(encoder, images=images.told)
+        seen = _Seen(plain=plain, mirrored=variant_fingerprint(plain, _MIRRORED))
+        self._embed_missing(encoder, seen.plain, images.reader)
+        self._embed_missing(encoder, seen.mirrored, MirroredImages(images=images.reader))
+        return seen
+
+    def kept(self, seen: _Seen) -> Tensor:
+        """(N, D) unit vectors at an image size, averaged over mirror images; for the first process alone."""
+        plain, mirrored = (self._cache.kept(name, self.rows).vectors for name in (seen.plain, seen.mirrored))
+        return mirror_average(plain, mirrored)
+
+    def told(self) -> str:
+        """Sentence part about images and seconds, for the user."""
+        count = f"{len(self.rows)} training images and their mirror images"
+        if not self._made:
+            return f"{count} were embedded before"
+        kept = on_first(lambda: self._cache.lasts)
+        where = f"kept in {self.catalog.folder / FOLDER}" if kept else "not kept: the catalogue cannot be written to"
+        return f"{count} embedded in {self._seconds:.0f} s ({where})"
+
+    def _embed_missing(self, encoder: Encoder, fingerprint: str, images: ImageReader) -> None:
+        missing = on_first(lambda: self._cache.missing(fingerprint, self.rows))
+        if len(missing) == 0:
+            return
+        began = time.perf_counter()
+        vectors = embed_rows(encoder, images, missing.tolist(), config=self.config, console=self.console)
+        seconds = time.perf_counter() - began
+        device = device_words(inference_device(self.config.trainer.accelerator))
+        made = Embedded(rows=missing, vectors=vectors, seconds=seconds, images=len(missing), device=device)
+        on_first(lambda: self._cache.add(fingerprint, made))
+        self._seconds += seconds
+        self._made += len(missing)
+
+    @cached_property
+    def _cache(self) -> EmbeddingCache:
+        """Cache of the catalogue; the first process alone uses it."""
+        fingerprint = str(data_fingerprint(self.catalog)["sha256"])
+        return EmbeddingCache(self.catalog.folder / FOLDER, data=fingerprint)

@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, Dataset
 from typing_extensions import override
 
 from simtrain.training.step_record import StepRecord
-from simtrain.training.tracking.worst_queries import ShownQuery, WorstQuery
+from simtrain.training.tracking.worst_queries import TrackedQuery, WorstQuery
 
 MARGIN = 0.2
 Loss = Callable[[Tensor, Tensor], tuple[Tensor, int | None, Tensor | None]]
@@ -130,7 +130,7 @@ class RememberingTracker:
     def histograms(self, values: Any, *, step: int) -> None:
         self.told.append(("histograms", step, dict(values)))
 
-    def queries(self, queries: Sequence[ShownQuery], *, step: int) -> None:
+    def queries(self, queries: Sequence[TrackedQuery], *, step: int) -> None:
         self.told.append(("queries", step, list(queries)))
 
     def end(self, failure: BaseException | None) -> None:

@@ -37,7 +37,7 @@ class Example:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Section:
+class SummarySection:
     """All findings of a kind.
 
     Attributes:
@@ -65,7 +65,7 @@ class Section:
     more: int
 
 
-def sections_of(by_kind: Mapping[str, Sequence[_Finding]], *, thumbnail: _Thumbnail) -> list[Section]:
+def sections_of(by_kind: Mapping[str, Sequence[_Finding]], *, thumbnail: _Thumbnail) -> list[SummarySection]:
     """A section for each kind, in the given order; the space for pictures is shared out among those that have any."""
     sections = []
     left, waiting = _CHARACTERS_OF_PICTURES, sum(KINDS[kind].shown != "text" for kind in by_kind)
@@ -95,7 +95,7 @@ class _Album:
         return Picture(id=shortened(name, to=_CHARACTERS), told=short, uri=uri)
 
 
-def _section(kind: str, findings: Sequence[_Finding], album: _Album) -> Section:
+def _section(kind: str, findings: Sequence[_Finding], album: _Album) -> SummarySection:
     about = KINDS[kind]
     findings = _pairs_of_copies(findings) if kind == "set_aside" else findings
     match about.shown:
@@ -107,7 +107,7 @@ def _section(kind: str, findings: Sequence[_Finding], album: _Album) -> Section:
             images = [(finding, place) for finding in findings for place in range(len(finding["ids"]))]
             shown, number = [_alone(finding, place, album) for finding, place in images[:MOST_EXAMPLES]], len(images)
     messages = [] if len(findings) > 1 or about.shown != "singly" else [_sentence(findings[0])]
-    return Section(
+    return SummarySection(
         kind=kind,
         severity=about.severity,
         title=about.title,

@@ -15,7 +15,7 @@ from simtrain.comparison.embeddings import SMALLEST, Embedder
 from simtrain.comparison.leakage import check_run
 from simtrain.comparison.protocol import changed_rows, question_of, resolvable
 from simtrain.comparison.result import ComparisonReport, Unavailable
-from simtrain.comparison.scoring import Entry, Question, entries_of
+from simtrain.comparison.scoring import Question, ScoredEncoder, entries_of
 from simtrain.config import CompareConfig, nearest
 from simtrain.console import Console
 from simtrain.data.embedding import inference_device
@@ -141,9 +141,9 @@ def _check_draws(config: CompareConfig, comparisons: int) -> None:
         )
 
 
-def _asked(settled: _Settled, *, console: Console) -> tuple[list[Entry], list[Unavailable]]:
+def _asked(settled: _Settled, *, console: Console) -> tuple[list[ScoredEncoder], list[Unavailable]]:
     """Score the encoders that can be loaded, and list the others; identical encoders are scored once."""
-    entries: list[Entry] = []
+    entries: list[ScoredEncoder] = []
     unavailable: list[Unavailable] = []
     question = settled.question
     for contender in settled.invited:
@@ -176,7 +176,7 @@ def _check_not_the_baseline(lacking: Unavailable, contender: Contender, config: 
         raise ConfigError(f"baseline: '{config.baseline}' cannot be had here: {lacking.reason}")
 
 
-def _entry_line(entry: Entry, question: Question) -> str:
+def _entry_line(entry: ScoredEncoder, question: Question) -> str:
     relevance = question.relevance[0]
     mean = entry.figures.relevances[relevance].metrics[question.config.metric].mean
     return f"{entry.figures.name}: {question.config.metric} by {relevance} {mean:.3f}"

@@ -12,7 +12,7 @@ from typing import Literal
 import torch
 
 from simtrain.data.datasets import worker_count
-from simtrain.launch.ddp_equivalence import GRADIENT_BOUND, LOSS_BOUND, Comparison, compare_processes
+from simtrain.launch.ddp_equivalence import GRADIENT_BOUND, LOSS_BOUND, ProcessEquivalence, compare_processes
 from simtrain.runs.run import environment
 from simtrain.tables import Alignment, text_table
 from simtrain.training.devices import chosen_precision, device_count
@@ -32,7 +32,7 @@ _EXTRAS = {"timm": "timm", "export": "onnxruntime", "lora": "peft", "tensorboard
 
 
 @dataclass(frozen=True, kw_only=True)
-class Finding:
+class MachineCheck:
     """Result of one check of the machine.
 
     Attributes:
@@ -56,9 +56,9 @@ class Diagnosis:
         comparisons: Differences between the processes, one for each objective.
     """
 
-    findings: list[Finding]
+    findings: list[MachineCheck]
     processes: int
-    comparisons: list[Comparison]
+    comparisons: list[ProcessEquivalence]
 
     @property
     def healthy(self) -> bool:
@@ -111,17 +111,17 @@ def doctor(*, devices: int | None, accelerator: str, folder: Path, timeout: int)
     return Diagnosis(findings=findings, processes=count, comparisons=comparisons)
 
 
-def _versions() -> Finding:
+def _versions() -> MachineCheck:
     known = environment()
     libraries = "  ".join(f"{name} {version}" for name, version in known["libraries"].items())
     told = f"simtrain {known['simtrain']}  python {known['python']}  {platform.system()}  {libraries}"
-    return Finding(name="versions", told=told, state="good")
+    return MachineCheck(name="versions", told=told, state="good")
 
 
-def _devices(accelerator: str) -> list[Finding]:
+def _devices(accelerator: str) -> list[MachineCheck]:
     if accelerator == "cpu" or not torch.cuda.is_available():
         told = f"no GPU in use; {torch.get_num_threads()} threads, precision auto = 32-true"
-        return [Finding(name="devices", told=told, state="good" if accelerator == "cpu" else "note")]
+        return [MachineCheck(name="devices", told=told, state="good" if accelerator == "cpu" else "note")]
     found = []
     for number in range(torch.cuda.device_count()):
         facts = torch.cuda.get_device_properties(number)
@@ -130,63 +130,65 @@ def _devices(accelerator: str) -> list[Finding]:
             f"{facts.name}, {facts.total_memory / 2**30:.0f} GB, compute {facts.major}.{facts.minor}, "
             f"precision auto = {precision}, CUDA {torch.version.cuda}"
         )
-        found.append(Finding(name=f"GPU {number}", told=told, state="good"))
+        found.append(MachineCheck(name=f"GPU {number}", told=told, state="good"))
     if torch.cuda.device_count() > 1 and not torch.distributed.is_nccl_available():
-        found.append(Finding(name="nccl", told="torch has no nccl: several GPUs cannot train together", state="bad"))
+        found.append(
+            MachineCheck(name="nccl", told="torch has no nccl: several GPUs cannot train together", state="bad")
+        )
     return found
 
 
-def _loading(count: int) -> Finding:
+def _loading(count: int) -> MachineCheck:
     workers = worker_count(None, sharing=count)
     each = "" if count == 1 else f" for each of {count} processes"
     told = f"{os.cpu_count()} cores, {workers} loading processes by default{each}"
-    return Finding(name="cores", told=told, state="good" if workers > 1 else "note")
+    return MachineCheck(name="cores", told=told, state="good" if workers > 1 else "note")
 
 
-def _shared_memory() -> Finding:
+def _shared_memory() -> MachineCheck:
     place = Path("/dev/shm")
     if not place.is_dir():
-        return Finding(name="shared memory", told="no /dev/shm on this system", state="note")
+        return MachineCheck(name="shared memory", told="no /dev/shm on this system", state="note")
     free = shutil.disk_usage(place).free
     if free >= _LITTLE_SHARED_MEMORY:
-        return Finding(name="shared memory", told=f"{_gigabytes(free)} free", state="good")
+        return MachineCheck(name="shared memory", told=f"{_gigabytes(free)} free", state="good")
     told = f"{_gigabytes(free)} free in /dev/shm: give the container more (--shm-size=8g), or set data.workers=0"
-    return Finding(name="shared memory", told=told, state="note")
+    return MachineCheck(name="shared memory", told=told, state="note")
 
 
-def _disk(folder: Path) -> Finding:
+def _disk(folder: Path) -> MachineCheck:
     there = next(parent for parent in [folder.absolute(), *folder.absolute().parents] if parent.exists())
     free = shutil.disk_usage(there).free
     writable = os.access(there, os.W_OK)
     state: Literal["good", "note", "bad"] = "good" if free >= _LITTLE_DISK else "note"
     told = f"{_gigabytes(free)} free at {there}"
-    return Finding(
+    return MachineCheck(
         name="disk", told=told if writable else f"{told}, which cannot be written", state=state if writable else "bad"
     )
 
 
-def _extras() -> Finding:
+def _extras() -> MachineCheck:
     missing = [extra for extra, module in _EXTRAS.items() if importlib.util.find_spec(module) is None]
     if not missing:
-        return Finding(name="extras", told="all installed", state="good")
-    return Finding(
+        return MachineCheck(name="extras", told="all installed", state="good")
+    return MachineCheck(
         name="extras", told=f"not installed: {', '.join(missing)} (pip install 'simtrain[NAME]')", state="good"
     )
 
 
-def _wandb() -> Finding:
+def _wandb() -> MachineCheck:
     version = importlib.metadata.version("wandb")
     known = has_credentials(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai"))
     told = "signed in" if known else "no account: runs can be tracked offline and sent later (wandb sync)"
-    return Finding(name="Weights & Biases", told=f"{version}, {told}", state="good")
+    return MachineCheck(name="Weights & Biases", told=f"{version}, {told}", state="good")
 
 
-def _kaggle() -> Finding:
+def _kaggle() -> MachineCheck:
     home = Path(os.environ.get("KAGGLE_CONFIG_DIR", Path.home() / ".kaggle"))
     named = "KAGGLE_API_TOKEN" in os.environ or {"KAGGLE_USERNAME", "KAGGLE_KEY"} <= set(os.environ)
     known = named or any((home / name).is_file() for name in ("access_token", "kaggle.json"))
     told = "credentials found" if known else "no credentials: sources kaggle: and digikala cannot be downloaded"
-    return Finding(name="Kaggle", told=told, state="good")
+    return MachineCheck(name="Kaggle", told=told, state="good")
 
 
 def _gigabytes(count: int) -> str:

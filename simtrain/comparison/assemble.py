@@ -10,7 +10,7 @@ from simtrain.comparison.encoder_metrics import recall_curve, relevance_figures
 from simtrain.comparison.fold_scores import CURVE_KS, pooled_chance, pooled_chance_grades
 from simtrain.comparison.image_panels import pictures_of
 from simtrain.comparison.result import ComparisonReport, EncoderFigures, RelevanceFigures, Unavailable
-from simtrain.comparison.scoring import Entry, Question
+from simtrain.comparison.scoring import Question, ScoredEncoder
 from simtrain.comparison.verdict import Comparison, Verdict, VerdictSettings, judge_family
 from simtrain.config import CompareConfig
 from simtrain.errors import ConfigError
@@ -19,7 +19,7 @@ from simtrain.runs.run import data_fingerprint, environment
 
 def report_of(
     question: Question,
-    entries: Sequence[Entry],
+    entries: Sequence[ScoredEncoder],
     unavailable: list[Unavailable],
     *,
     catalog: Catalog,
@@ -81,7 +81,7 @@ def report_of(
     )
 
 
-def _baseline(config: CompareConfig, entries: Sequence[Entry], relevance: str) -> tuple[Entry, str]:
+def _baseline(config: CompareConfig, entries: Sequence[ScoredEncoder], relevance: str) -> tuple[ScoredEncoder, str]:
     """The one named, or by this idea of relevance the best of those that no run has trained; and why."""
     if config.baseline is not None:
         for entry in entries:
@@ -101,7 +101,7 @@ def _baseline(config: CompareConfig, entries: Sequence[Entry], relevance: str) -
 
 
 def _verdicts(
-    question: Question, entries: Sequence[Entry], baselines: Mapping[str, Entry]
+    question: Question, entries: Sequence[ScoredEncoder], baselines: Mapping[str, ScoredEncoder]
 ) -> dict[tuple[str, str], Verdict]:
     """By encoder and relevance: one family."""
     config = question.config
@@ -124,7 +124,7 @@ def _verdicts(
     return {(one.encoder, one.relevance): verdict for one, verdict in zip(family, verdicts, strict=True)}
 
 
-def _with_verdicts(entry: Entry, verdicts: dict[tuple[str, str], Verdict]) -> EncoderFigures:
+def _with_verdicts(entry: ScoredEncoder, verdicts: dict[tuple[str, str], Verdict]) -> EncoderFigures:
     name = entry.figures.name
     judged = {
         relevance: replace(figures, verdict=verdicts.get((name, relevance)))
@@ -133,7 +133,7 @@ def _with_verdicts(entry: Entry, verdicts: dict[tuple[str, str], Verdict]) -> En
     return replace(entry.figures, relevances=judged)
 
 
-def _judged_by(entries: Sequence[Entry], baseline: Entry) -> Entry:
+def _judged_by(entries: Sequence[ScoredEncoder], baseline: ScoredEncoder) -> ScoredEncoder:
     """The best run on val, or without runs the baseline."""
     runs = [entry for entry in entries if entry.figures.kind == "run"]
     return max(runs, key=lambda entry: next(iter(entry.validation.values()), 0.0)) if runs else baseline

@@ -61,7 +61,7 @@ class Bootstrap:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Categories:
+class CatalogCategories:
     """The category of every catalogue row.
 
     Attributes:
@@ -76,7 +76,7 @@ class Categories:
 
 
 def relevance_figures(
-    relevance: str, scores: PooledScores, *, categories: Categories | None, bootstrap: Bootstrap
+    relevance: str, scores: PooledScores, *, categories: CatalogCategories | None, bootstrap: Bootstrap
 ) -> RelevanceFigures:
     """Metrics by one definition of relevance; the verdict is added later, when all encoders are scored."""
     classes = None if categories is None else categories.codes[scores.places]
@@ -106,7 +106,7 @@ def recall_curve(scores: PooledScores) -> tuple[float, ...]:
 
 
 def figures_by_category(
-    scores: PooledScores, categories: Categories | None, *, bootstrap: Bootstrap
+    scores: PooledScores, categories: CatalogCategories | None, *, bootstrap: Bootstrap
 ) -> list[CategoryFigures]:
     """Metrics of the categories that have queries, in the order of their codes; empty without categories."""
     if categories is None or (categories.codes[scores.places] == NO_GROUP).all():
@@ -124,7 +124,7 @@ def figures_by_category(
 
 
 def confusions(
-    task: RetrievalTask, places: NDArray[np.int64], embeddings: Tensor, categories: Categories | None
+    task: RetrievalTask, places: NDArray[np.int64], embeddings: Tensor, categories: CatalogCategories | None
 ) -> list[ConfusedPair]:
     """Pairs of confused categories: queries whose nearest image is of another category, most frequent first.
 
@@ -132,7 +132,7 @@ def confusions(
         task: Retrieval task.
         places: (N,) catalogue rows of its images.
         embeddings: (N, D) unit embeddings of its images.
-        categories: Categories of all catalogue rows; None: there are none.
+        categories: CatalogCategories of all catalogue rows; None: there are none.
     """
     if categories is None:
         return []

@@ -13,7 +13,7 @@ from simtrain.catalog.table import Catalog
 from simtrain.comparison.fold_scores import Look
 from simtrain.comparison.neighbours import alike_pairs, found_images, label_suspects
 from simtrain.comparison.result import EmbeddingMap, Pictures, ShownQuery
-from simtrain.comparison.scoring import Entry, Question
+from simtrain.comparison.scoring import Question, ScoredEncoder
 from simtrain.evaluation.projection import plane, umap_available
 
 _LONGEST = 80
@@ -21,7 +21,12 @@ _TOLD = ("label", "product", "caption")
 
 
 def pictures_of(
-    question: Question, entries: Sequence[Entry], *, looked_at: Sequence[Entry], judged_by: Entry, catalog: Catalog
+    question: Question,
+    entries: Sequence[ScoredEncoder],
+    *,
+    looked_at: Sequence[ScoredEncoder],
+    judged_by: ScoredEncoder,
+    catalog: Catalog,
 ) -> Pictures:
     """Images of the report: neighbours by all encoders; worst queries and maps by a few.
 
@@ -68,7 +73,7 @@ def _rows_of(query: ShownQuery) -> list[int]:
     return [query.row, *(found.row for of in query.found.values() for found in of)]
 
 
-def _worst(question: Question, entry: Entry, look: Look) -> tuple[ShownQuery, ...]:
+def _worst(question: Question, entry: ScoredEncoder, look: Look) -> tuple[ShownQuery, ...]:
     """Of the first part: the lowest average precision first, equals by row."""
     part, scores = question.parts[0], next(iter(entry.scores.values()))
     places = part.task_places(part.main)

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from simtrain.comparison.encoder_metrics import Bootstrap, Categories
+from simtrain.comparison.encoder_metrics import Bootstrap, CatalogCategories
 from simtrain.comparison.fold_scores import Look
 from simtrain.comparison.folds import Part
 from simtrain.comparison.result import AlikePair, FoundImage, VariantFigure
@@ -121,7 +121,7 @@ def variant_figures(
     ]
 
 
-def label_suspects(part: Part, look: Look, categories: Categories | None, *, most: int) -> LabelSuspects | None:
+def label_suspects(part: Part, look: Look, categories: CatalogCategories | None, *, most: int) -> LabelSuspects | None:
     """Suspected label errors, with rows of the whole catalogue; None without labels."""
     if categories is None:
         return None

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from simtrain.catalog.store.reader import ImageReader
 from simtrain.catalog.table import FOLD_COLUMN, Catalog
 from simtrain.comparison.candidates import folds_of
-from simtrain.comparison.encoder_metrics import Bootstrap, Categories
+from simtrain.comparison.encoder_metrics import Bootstrap, CatalogCategories
 from simtrain.comparison.fold_scores import pooled_chance_grades
 from simtrain.comparison.folds import Part, apart, part_of
 from simtrain.comparison.scoring import Question
@@ -213,14 +213,14 @@ def _category(config: CompareConfig, catalog: Catalog) -> str | None:
     return there[0] if there else None
 
 
-def _categories(config: CompareConfig, catalog: Catalog) -> Categories | None:
+def _categories(config: CompareConfig, catalog: Catalog) -> CatalogCategories | None:
     category = _category(config, catalog)
     if category is None:
         return None
     codes = catalog.groups([category])
     named = dict(zip(codes.tolist(), catalog.rows[category].tolist(), strict=True))
     count = int(codes.max(initial=-1)) + 1
-    return Categories(
+    return CatalogCategories(
         column=category, codes=codes, names=[str(named[code]) if code in named else "" for code in range(count)]
     )
 

@@ -16,7 +16,7 @@ from simtrain.comparison.candidates import Contender
 from simtrain.comparison.embeddings import EmbeddedMember, Embedder
 from simtrain.comparison.encoder_metrics import (
     Bootstrap,
-    Categories,
+    CatalogCategories,
     confusions,
     figures_by_category,
     recall_curve,
@@ -58,7 +58,7 @@ class Question:
     config: CompareConfig
     parts: Sequence[Part]
     levels: Sequence[Sequence[str]]
-    categories: Categories | None
+    categories: CatalogCategories | None
     texts: Sequence[TextTask | None]
     varied: Sequence[tuple[QueryVariant, NDArray[np.int64]]]
     shown: Sequence[int]
@@ -71,7 +71,7 @@ class Question:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Entry:
+class ScoredEncoder:
     """An encoder with its scores.
 
     Attributes:
@@ -106,7 +106,9 @@ def embedded_seeds(contender: Contender, question: Question, embedder: Embedder)
     return seeds
 
 
-def entries_of(contender: Contender, question: Question, embedder: Embedder) -> tuple[list[Entry], Unavailable | None]:
+def entries_of(
+    contender: Contender, question: Question, embedder: Embedder
+) -> tuple[list[ScoredEncoder], Unavailable | None]:
     """The scored encoder and, where no run has trained it, the same with whitening, or why that is impossible.
 
     Raises:
@@ -151,7 +153,7 @@ def _entry(
     varied: Sequence[VariedQueries],
     question: Question,
     embedder: Embedder,
-) -> Entry:
+) -> ScoredEncoder:
     changes: Sequence[Change] = asked.changes or [_unchanged] * len(question.parts)
     looks = [
         [_look(of_part.embedded.of, change) for of_part, change in zip(of_seed, changes, strict=True)]
@@ -166,7 +168,7 @@ def _entry(
     changed = [replace(one, vectors=changes[0](one.vectors)) for one in varied]
     first, change = seeds[0][0], changes[0]
     member, fingerprint, rows = first.member, first.fingerprint, first.embedded.rows  # not what `first` holds
-    return Entry(
+    return ScoredEncoder(
         figures=_figures(asked, seeds, looks, scores, changed, question),
         scores=scores,
         validation=_validation(question, looks),

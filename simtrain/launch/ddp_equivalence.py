@@ -68,7 +68,7 @@ CASES: Mapping[str, dict[str, Any]] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Comparison:
+class ProcessEquivalence:
     """One objective in one process and in several.
 
     Attributes:
@@ -90,7 +90,7 @@ class Comparison:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Measured:
+class ObjectiveMeasurement:
     """Loss, gradients and metrics of an objective on a fixed batch.
 
     Attributes:
@@ -104,7 +104,7 @@ class Measured:
     metrics: dict[str, float]
 
 
-def compare_processes(count: int, *, accelerator: str, timeout: int) -> list[Comparison]:
+def compare_processes(count: int, *, accelerator: str, timeout: int) -> list[ProcessEquivalence]:
     """Compare `count` processes with one.
 
     Args:
@@ -116,14 +116,16 @@ def compare_processes(count: int, *, accelerator: str, timeout: int) -> list[Com
         SimtrainError: if the processes cannot be made to work together.
     """
     alone = measure(8 * count, accelerator)
-    together: dict[str, Measured] = run_on_each(count, measure_among, 8 * count, accelerator, timeout, console=SILENT)
-    return [compared(name, alone[name], together[name]) for name in CASES]
+    together: dict[str, ObjectiveMeasurement] = run_on_each(
+        count, measure_among, 8 * count, accelerator, timeout, console=SILENT
+    )
+    return [process_equivalence(name, alone[name], together[name]) for name in CASES]
 
 
-def compared(name: str, alone: Measured, together: Measured) -> Comparison:
+def process_equivalence(name: str, alone: ObjectiveMeasurement, together: ObjectiveMeasurement) -> ProcessEquivalence:
     """Differences of two measurements."""
     difference = np.linalg.norm(together.gradient.astype(np.float64) - alone.gradient)
-    return Comparison(
+    return ProcessEquivalence(
         name=name,
         loss=abs(together.loss - alone.loss) / max(1.0, abs(alone.loss)),
         gradient=float(difference / np.linalg.norm(alone.gradient.astype(np.float64))),
@@ -131,13 +133,13 @@ def compared(name: str, alone: Measured, together: Measured) -> Comparison:
     )
 
 
-def measure_among(samples: int, accelerator: str, timeout: int) -> dict[str, Measured]:
+def measure_among(samples: int, accelerator: str, timeout: int) -> dict[str, ObjectiveMeasurement]:
     """Measurement by one process of those that `run_on_each` launched."""
     with meeting(launched_ranks() or ALONE, accelerator=accelerator, timeout=timeout):
         return measure(samples, accelerator)
 
 
-def measure(samples: int, accelerator: str) -> dict[str, Measured]:
+def measure(samples: int, accelerator: str) -> dict[str, ObjectiveMeasurement]:
     """Measure each objective on a batch of noise, of which every process takes its share."""
     device = inference_device(accelerator)
     convolutions = torch.backends.cudnn.conv  # type: ignore[attr-defined]  # made at run time
@@ -149,7 +151,7 @@ def measure(samples: int, accelerator: str) -> dict[str, Measured]:
         convolutions.fp32_precision = before
 
 
-def _measured(objective: dict[str, Any], samples: int, device: torch.device) -> Measured:
+def _measured(objective: dict[str, Any], samples: int, device: torch.device) -> ObjectiveMeasurement:
     config = parse_run_config(
         {
             "catalog": "none",
@@ -177,7 +179,7 @@ def _measured(objective: dict[str, Any], samples: int, device: torch.device) -> 
         loss: Tensor = step(_share_of_noise(samples, views=views, seed=number).to(device))
         loss.backward()  # type: ignore[no-untyped-call]
     gradients = [parameter.grad.flatten().cpu() for parameter in module.parameters() if parameter.grad is not None]
-    return Measured(
+    return ObjectiveMeasurement(
         loss=float(loss.detach()), gradient=torch.cat(gradients).numpy(), metrics=_metrics(module.encoder, device)
     )
 

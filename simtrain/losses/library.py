@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from simtrain.config import nearest
 from simtrain.errors import ConfigError, first_line
 from simtrain.losses.loss_value import LossValue
-from simtrain.losses.references import Comparison
+from simtrain.losses.references import AnchorsAndReferences
 
 Tuples = tuple[Tensor, ...]
 """Anchors, positives and negatives of triplets; or the anchors and positives of pairs, and the anchors and negatives of
@@ -61,7 +61,7 @@ class LibraryLoss(nn.Module):
         self.loss = loss
         self.miner = miner
 
-    def forward(self, compared: Comparison) -> LossValue:
+    def forward(self, compared: AnchorsAndReferences) -> LossValue:
         """The loss, 0 with a graph where nothing was mined."""
         tuples = self._tuples(compared)
         mined = sum(map(len, tuples[:1] if len(tuples) == 3 else tuples[::2])) if tuples is not None else None
@@ -75,7 +75,7 @@ class LibraryLoss(nn.Module):
             return LossValue(total=total, mined=mined)
         return LossValue(total=total, active_share=(costs[0] > 0).float().mean(), mined=len(costs[0]))
 
-    def _tuples(self, compared: Comparison) -> Tuples | None:
+    def _tuples(self, compared: AnchorsAndReferences) -> Tuples | None:
         found: Tuples | None = None
         with torch.no_grad():
             if self.miner is not None:
@@ -84,7 +84,7 @@ class LibraryLoss(nn.Module):
                 found = self._all_tuples(compared)
             return _without_excluded(found, compared) if found is not None else None
 
-    def _all_tuples(self, compared: Comparison) -> Tuples | None:
+    def _all_tuples(self, compared: AnchorsAndReferences) -> Tuples | None:
         """What the loss would take if it were left to it; None where it takes none."""
         labels, reference_labels = compared.labels, compared.reference_labels
         if isinstance(self.loss, _OF_TRIPLETS):
@@ -132,12 +132,12 @@ def library_miner(name: str, parameters: Mapping[str, Any]) -> nn.Module:
     return _made(miners, name, parameters, sizes={}, where="objective.miner")
 
 
-def _references(compared: Comparison) -> tuple[Tensor, ...]:
+def _references(compared: AnchorsAndReferences) -> tuple[Tensor, ...]:
     # Without a memory the library must be left to see that both sides are the same, to leave out self-comparisons.
     return (compared.references, compared.reference_labels) if compared.has_memory else ()
 
 
-def _without_excluded(tuples: Tuples, compared: Comparison) -> Tuples:
+def _without_excluded(tuples: Tuples, compared: AnchorsAndReferences) -> Tuples:
     """The tuples less those whose negative is excluded, and less positives that are the anchor itself."""
     anchors, positives, *others = tuples
     itself = anchors == positives

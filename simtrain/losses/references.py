@@ -11,7 +11,7 @@ from simtrain.losses.false_negatives import PairMask
 
 
 @dataclass(frozen=True, kw_only=True)
-class Comparison:
+class AnchorsAndReferences:
     """Anchors, and the positives and negatives that they are compared with.
 
     Attributes:
@@ -48,16 +48,16 @@ class Comparison:
         return found
 
 
-def within_batch(embeddings: Tensor, labels: Tensor, *, excluded: PairMask | None) -> Comparison:
+def within_batch(embeddings: Tensor, labels: Tensor, *, excluded: PairMask | None) -> AnchorsAndReferences:
     """A batch as anchors, with itself as references."""
-    return Comparison(
+    return AnchorsAndReferences(
         embeddings=embeddings, labels=labels, references=embeddings, reference_labels=labels, excluded=excluded
     )
 
 
 def with_held(
     embeddings: Tensor, labels: Tensor, *, held: tuple[Tensor, Tensor, Tensor], excluded: PairMask | None
-) -> Comparison:
+) -> AnchorsAndReferences:
     """A batch as anchors, with itself and a memory's embeddings as references.
 
     Args:
@@ -67,7 +67,7 @@ def with_held(
         excluded: Pairs of the N embeddings that are no negatives, compared by catalogue row with the memory's too.
     """
     more, more_labels, more_rows = held
-    return Comparison(
+    return AnchorsAndReferences(
         embeddings=embeddings,
         labels=labels,
         references=torch.cat([embeddings, more.to(embeddings.dtype)]),

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from simtrain.losses.loss_value import LossValue
-from simtrain.losses.references import Comparison, within_batch
+from simtrain.losses.references import AnchorsAndReferences, within_batch
 from simtrain.losses.tiles import unit_rows
 
 MinerName = Literal["batch_hard", "semi_hard", "hard_negatives", "all"]
@@ -79,13 +79,13 @@ class TripletLoss(nn.Module):
         self._distance: DistanceName = distance
         self._miner: MinerName = miner
 
-    def forward(self, compared: Comparison) -> LossValue:
+    def forward(self, compared: AnchorsAndReferences) -> LossValue:
         """The loss, 0 with a graph where nothing was mined."""
         if self._miner in ("batch_hard", "hard_negatives"):
             return self._of_listed(compared)
         return self._of_counted(compared)
 
-    def _of_listed(self, compared: Comparison) -> LossValue:
+    def _of_listed(self, compared: AnchorsAndReferences) -> LossValue:
         found = []
         with torch.no_grad():
             for rows in _row_blocks(compared):
@@ -102,7 +102,7 @@ class TripletLoss(nn.Module):
         mined = len(anchors)
         return LossValue(total=costs.sum() / active.clamp(min=1), active_share=active / max(mined, 1), mined=mined)
 
-    def _of_counted(self, compared: Comparison) -> LossValue:
+    def _of_counted(self, compared: AnchorsAndReferences) -> LossValue:
         near = self._nearness(compared.embeddings, compared.references)
         semi_hard = self._miner == "semi_hard"
         balances, mined = [], 0
@@ -134,7 +134,7 @@ class TripletLoss(nn.Module):
         return -distances
 
 
-def _row_blocks(compared: Comparison) -> Iterator[slice]:
+def _row_blocks(compared: AnchorsAndReferences) -> Iterator[slice]:
     anchors = len(compared.embeddings)
     pairs = _PAIRS_ON_CPU if compared.embeddings.device.type == "cpu" else _PAIRS_ELSEWHERE
     step = max(1, pairs // len(compared.references))

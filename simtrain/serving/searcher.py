@@ -88,7 +88,7 @@ class Searcher:
         """`by_image` for several pictures, embedded in batches."""
         answers: list[list[Neighbour]] = []
         for start in range(0, len(images), _BATCH_SIZE):
-            embeddings = embed_images(self._encoder, images[start : start + _BATCH_SIZE], device=self._device)
+            embeddings = embed_decoded_images(self._encoder, images[start : start + _BATCH_SIZE], device=self._device)
             for rows, similarities in self._bundle.index.search(embeddings, k=k):
                 answers.append(self._neighbours(rows, similarities, promises=self._promises))
         return answers
@@ -133,7 +133,9 @@ class Searcher:
         ]
 
 
-def embed_images(encoder: Encoder, images: Sequence[NDArray[np.uint8]], *, device: torch.device) -> NDArray[np.float32]:
+def embed_decoded_images(
+    encoder: Encoder, images: Sequence[NDArray[np.uint8]], *, device: torch.device
+) -> NDArray[np.float32]:
     """Prepare and embed decoded pictures as one batch.
 
     Args:

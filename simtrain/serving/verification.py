@@ -13,7 +13,7 @@ from simtrain.encoders.base import Encoder
 from simtrain.errors import BundleError
 from simtrain.serving.bundle import ONNX_FILE, Bundle, NetworkFactory
 from simtrain.serving.onnx_export import OnnxEncoder, check_equal, onnx_available
-from simtrain.serving.searcher import embed_images
+from simtrain.serving.searcher import embed_decoded_images
 
 _VECTOR_TOLERANCE = 1e-5
 _TIE_TOLERANCE = 1e-6
@@ -56,7 +56,7 @@ def verify_bundle(
     for start in range(0, len(chosen), _BATCH_SIZE):
         batch = chosen[start : start + _BATCH_SIZE]
         pictures = [images(int(row)) for row in batch]
-        embeddings = embed_images(encoder, pictures, device=device)
+        embeddings = embed_decoded_images(encoder, pictures, device=device)
         if bundle.index.is_exact:
             _check_vectors(bundle, batch, embeddings)
             _check_first(bundle, batch, embeddings)

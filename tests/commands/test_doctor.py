@@ -9,13 +9,17 @@ from typer.testing import CliRunner
 
 from simtrain.cli import app
 from simtrain.commands import doctor as doctors
-from simtrain.commands.doctor import Diagnosis, Finding, doctor
+from simtrain.commands.doctor import Diagnosis, MachineCheck, doctor
 from simtrain.config import parse_run_config
-from simtrain.launch.ddp_equivalence import CASES, Comparison, Measured, compared
+from simtrain.launch.ddp_equivalence import CASES, ObjectiveMeasurement, ProcessEquivalence, process_equivalence
 
 
-def measured(*, loss: float = 2.0, gradient: tuple[float, ...] = (3.0, 4.0), recall: float = 0.5) -> Measured:
-    return Measured(loss=loss, gradient=np.array(gradient, dtype=np.float32), metrics={"recall_at_1": recall})
+def measured(
+    *, loss: float = 2.0, gradient: tuple[float, ...] = (3.0, 4.0), recall: float = 0.5
+) -> ObjectiveMeasurement:
+    return ObjectiveMeasurement(
+        loss=loss, gradient=np.array(gradient, dtype=np.float32), metrics={"recall_at_1": recall}
+    )
 
 
 @pytest.mark.slow
@@ -36,7 +40,7 @@ def test_one_process_is_compared_with_nothing() -> None:
 
 
 def test_differences_are_relative_to_length_and_loss() -> None:
-    found = compared("x", measured(), measured(loss=2.002, gradient=(3.0, 4.05)))
+    found = process_equivalence("x", measured(), measured(loss=2.002, gradient=(3.0, 4.05)))
     assert found.loss == pytest.approx(0.001)
     assert found.gradient == pytest.approx(0.01, rel=1e-5)
     assert found.metrics
@@ -53,12 +57,12 @@ def test_differences_are_relative_to_length_and_loss() -> None:
         (measured(recall=0.5 + 1e-12), False),
     ],
 )
-def test_equal_means_within_the_bounds(other: Measured, equal: bool) -> None:
-    assert compared("x", measured(), other).equal is equal
+def test_equal_means_within_the_bounds(other: ObjectiveMeasurement, equal: bool) -> None:
+    assert process_equivalence("x", measured(), other).equal is equal
 
 
 def test_an_unequal_objective_is_exit_status_2(monkeypatch: pytest.MonkeyPatch) -> None:
-    different = Comparison(name="SimCLR", loss=0.5, gradient=0.0, metrics=True)
+    different = ProcessEquivalence(name="SimCLR", loss=0.5, gradient=0.0, metrics=True)
     monkeypatch.setattr(doctors, "compare_processes", lambda count, **_: [different])
     result = CliRunner().invoke(app, ["doctor", "--devices", "2", "--accelerator", "cpu"])
     assert result.exit_code == 2
@@ -83,7 +87,7 @@ def test_little_shared_memory_is_told_with_the_remedy(monkeypatch: pytest.Monkey
 
 
 def test_a_bad_finding_is_not_healthy() -> None:
-    bad = Finding(name="disk", told="full", state="bad")
+    bad = MachineCheck(name="disk", told="full", state="bad")
     assert not Diagnosis(findings=[bad], processes=1, comparisons=[]).healthy
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from tiny_training import catalog_of
 
 from simtrain.catalog.table import Catalog
-from simtrain.comparison.encoder_metrics import Bootstrap, Categories, confusions
+from simtrain.comparison.encoder_metrics import Bootstrap, CatalogCategories, confusions
 from simtrain.comparison.fold_scores import Look, pooled_chance, pooled_grades, pooled_scores
 from simtrain.comparison.folds import Part, part_of
 from simtrain.comparison.neighbours import VariedQueries, alike_pairs, found_images, label_suspects, variant_figures
@@ -70,7 +70,7 @@ def test_known_copies_are_not_told_again():
     assert [pair.rows for pair in alike_pairs(part(known), LOOK, most=1)] == [(3, 5)]
 
 
-CATEGORIES = Categories(column="label", codes=np.array([2, 2, 2, 0, 0, 0, 0, 1, 1]), names=["cup", "lamp", "x"])
+CATEGORIES = CatalogCategories(column="label", codes=np.array([2, 2, 2, 0, 0, 0, 0, 1, 1]), names=["cup", "lamp", "x"])
 
 
 def test_confused_categories_are_those_of_the_nearest_images():
@@ -90,7 +90,7 @@ def test_suspected_labels_have_rows_of_the_catalogue():
     codes = np.array([0, 0, *[0] * 5, *[1] * 5])
     codes[3] = 1
     look = angles(0, 0, 1, 2, 3, 4, 5, 90, 91, 92, 93, 94)
-    categories = Categories(column="label", codes=codes, names=["cup", "lamp"])
+    categories = CatalogCategories(column="label", codes=codes, names=["cup", "lamp"])
     found = label_suspects(part(shop, relevance=("label",)), look, categories, most=5)
     assert found is not None
     assert [(one.row, one.label, one.suggested) for one in found.suspects] == [(3, "lamp", "cup")]

@@ -18,7 +18,7 @@ SHARD_SUFFIX = ".bin"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Entry:
+class StoredEntry:
     """Where a picture lies in its shard.
 
     Attributes:
@@ -49,12 +49,12 @@ class ShardWriter:
         self._settings = settings
         self._offset = 0
 
-    def append(self, picture: NDArray[np.uint8]) -> Entry:
+    def append(self, picture: NDArray[np.uint8]) -> StoredEntry:
         """Reduce (H, W, 3) RGB and write it behind the others."""
         small = np.ascontiguousarray(reduced(picture, side=self._settings.side))
         content = self._encoded(small)
         self._file.write(content)
-        entry = Entry(
+        entry = StoredEntry(
             offset=self._offset,
             length=len(content),
             width=small.shape[1],

@@ -74,7 +74,7 @@ class Maps:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Categories:
+class CategorySection:
     """Metrics by category: the largest categories as bars, all of them as a table."""
 
     metric: str
@@ -93,7 +93,7 @@ class Content:
     ranking: Chart
     not_ranked: int
     figures: tuple[Table, ...]
-    categories: Categories | None
+    categories: CategorySection | None
     recall: Chart | None
     histograms: tuple[Histograms, ...]
     histograms_not_shown: int
@@ -168,7 +168,7 @@ def content_of(cast: Cast, album: Album) -> Content:
     )
 
 
-def _categories(cast: Cast) -> Categories | None:
+def _categories(cast: Cast) -> CategorySection | None:
     """None without categories, and where no prominent encoder has figures of them."""
     report = cast.report
     found = [category for one in cast.prominent for category in one.categories]
@@ -177,7 +177,7 @@ def _categories(cast: Cast) -> Categories | None:
         return None
     metric = report.metric if report.metric in found[0].metrics else next(iter(found[0].metrics))
     names = sorted(sizes, key=lambda name: (-sizes[name], name))
-    return Categories(
+    return CategorySection(
         metric=metric,
         chart=category_chart(cast, metric=metric, names=names[:MOST_CATEGORIES]),
         table=category_table(cast, metric=metric, names=names),

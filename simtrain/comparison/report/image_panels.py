@@ -24,7 +24,7 @@ class Strip:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Search:
+class ShownSearch:
     """A query with its nearest images by prominent encoders, and by the others."""
 
     query: Tile
@@ -37,7 +37,7 @@ class WorstOf:
     """The worst queries of an encoder."""
 
     player: Player
-    searches: tuple[Search, ...]
+    searches: tuple[ShownSearch, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +53,7 @@ class Confusion:
 
 @dataclass(frozen=True, kw_only=True)
 class ConfusedBy:
-    """Categories that an encoder confuses most."""
+    """CategorySection that an encoder confuses most."""
 
     player: Player
     pairs: tuple[Confusion, ...]
@@ -82,7 +82,7 @@ class Pair:
 class Looks:
     """All image panels."""
 
-    searches: tuple[Search, ...]
+    searches: tuple[ShownSearch, ...]
     worst: tuple[WorstOf, ...]
     worst_not_shown: int
     """Number of encoders whose worst queries are left out."""
@@ -109,7 +109,7 @@ def looks_of(cast: Cast, album: Album) -> Looks:
     rest = [one.name for one in cast.others(cast.prominent)]
     return Looks(
         searches=tuple(
-            Search(query=album.tile(query.row), strips=strips, more=_strips(query, rest, cast, album))
+            ShownSearch(query=album.tile(query.row), strips=strips, more=_strips(query, rest, cast, album))
             for query, strips in zip(pictures.queries, shown, strict=True)
         ),
         worst=worst,
@@ -131,10 +131,10 @@ def _found(images: Iterable[FoundImage], album: Album) -> tuple[Tile, ...]:
     return tuple(album.tile(one.row, relevant=one.relevant, note=f"{one.similarity:.2f}") for one in images)
 
 
-def _worst(query: ShownQuery, name: str, cast: Cast, album: Album) -> Search:
+def _worst(query: ShownQuery, name: str, cast: Cast, album: Album) -> ShownSearch:
     precision = query.average_precision
     note = "" if precision is None else f"MAP@R {percent(precision)} %"
-    return Search(query=album.tile(query.row, note=note), strips=_strips(query, [name], cast, album), more=())
+    return ShownSearch(query=album.tile(query.row, note=note), strips=_strips(query, [name], cast, album), more=())
 
 
 def _confused(cast: Cast) -> Iterable[ConfusedBy]:

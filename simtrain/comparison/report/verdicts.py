@@ -22,7 +22,7 @@ WORDS: dict[Word, tuple[str, str]] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Finding:
+class ShownVerdict:
     """A verdict as the page shows it."""
 
     player: Player
@@ -35,12 +35,12 @@ class Finding:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Findings:
+class VerdictGroup:
     """Verdicts by one definition of relevance."""
 
     relevance: str
-    shown: tuple[Finding, ...]
-    more: tuple[Finding, ...]
+    shown: tuple[ShownVerdict, ...]
+    more: tuple[ShownVerdict, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,9 +55,9 @@ class Lead:
     """
 
     opening: tuple[str, ...]
-    of_runs: tuple[Findings, ...]
+    of_runs: tuple[VerdictGroup, ...]
     others: str
-    of_others: tuple[Finding, ...]
+    of_others: tuple[ShownVerdict, ...]
 
 
 def lead_of(cast: Cast) -> Lead:
@@ -65,7 +65,7 @@ def lead_of(cast: Cast) -> Lead:
     others = [one for one in cast.ranked if one.kind != "run"]
     # Without runs the best encoder's own verdict stands above already.
     rest = others if cast.runs else [one for one in others if one is not others[0]]
-    of_others = _findings(cast, rest, cast.relevance)
+    of_others = _verdict_group(cast, rest, cast.relevance)
     return Lead(
         opening=_opening_of_runs(cast) if cast.runs else _opening_without_runs(cast, others),
         of_runs=tuple(_by_relevance(cast)),
@@ -74,23 +74,23 @@ def lead_of(cast: Cast) -> Lead:
     )
 
 
-def _by_relevance(cast: Cast) -> Iterable[Findings]:
+def _by_relevance(cast: Cast) -> Iterable[VerdictGroup]:
     for relevance in cast.report.relevance:
-        found = _findings(cast, cast.runs or cast.ranked[:1], relevance)
+        found = _verdict_group(cast, cast.runs or cast.ranked[:1], relevance)
         if found:
-            yield Findings(relevance=relevance, shown=found[:_MOST], more=found[_MOST:])
+            yield VerdictGroup(relevance=relevance, shown=found[:_MOST], more=found[_MOST:])
 
 
-def _findings(cast: Cast, encoders: Iterable[EncoderFigures], relevance: str) -> tuple[Finding, ...]:
+def _verdict_group(cast: Cast, encoders: Iterable[EncoderFigures], relevance: str) -> tuple[ShownVerdict, ...]:
     judged = [(one, one.relevances[relevance].verdict) for one in encoders if relevance in one.relevances]
     found = [(one, verdict) for one, verdict in judged if verdict is not None]
     found.sort(key=lambda both: -both[1].difference.mean)
-    return tuple(_finding(cast, one, verdict) for one, verdict in found)
+    return tuple(_shown_verdict(cast, one, verdict) for one, verdict in found)
 
 
-def _finding(cast: Cast, encoder: EncoderFigures, verdict: Verdict) -> Finding:
+def _shown_verdict(cast: Cast, encoder: EncoderFigures, verdict: Verdict) -> ShownVerdict:
     style, mark = WORDS[verdict.word]
-    return Finding(
+    return ShownVerdict(
         player=cast.player(encoder.name),
         word=verdict.word,
         style=style,
@@ -158,7 +158,7 @@ def _opening_without_runs(cast: Cast, others: Sequence[EncoderFigures]) -> tuple
     return (first, f"Whether it is truly the best is not shown: {_names(open_)} may be as good or better.{rest}")
 
 
-def _counted_words(cast: Cast, found: Sequence[Finding]) -> str:
+def _counted_words(cast: Cast, found: Sequence[ShownVerdict]) -> str:
     if not found:
         return ""
     words = Counter(one.word for one in found)

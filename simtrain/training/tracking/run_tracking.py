@@ -8,7 +8,7 @@ import pytorch_lightning as pl
 from typing_extensions import override
 
 from simtrain.training.tracking.tracker import Tracker
-from simtrain.training.tracking.watched_module import worst_queries
+from simtrain.training.tracking.watched_module import last_worst_queries
 from simtrain.training.tracking.worst_queries import Picture, WorstQuery, show_queries
 
 
@@ -73,7 +73,7 @@ class RunTracking(pl.Callback):
         told = {name: value for name, value in figures.items() if name == "train_loss" or name.startswith("val_")}
         for tracker in self._trackers:
             tracker.figures({"epoch": trainer.current_epoch + 1, **told, **self._zero_shot()}, step=trainer.global_step)
-        self._worst = worst_queries(pl_module)
+        self._worst = last_worst_queries(pl_module)
         value = figures.get(self._monitor) if self._monitor is not None else None
         if value is not None and (self._best is None or value > self._best):
             self._best = value

@@ -9,7 +9,7 @@ import numpy as np
 
 from simtrain.errors import SimtrainError
 from simtrain.training.tracking.embedding_statistics import HISTOGRAM_EDGES
-from simtrain.training.tracking.worst_queries import ShownQuery, contact_sheet
+from simtrain.training.tracking.worst_queries import TrackedQuery, contact_sheet
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
@@ -65,7 +65,7 @@ class TensorBoardTracker:
                 global_step=step,
             )
 
-    def queries(self, queries: Sequence[ShownQuery], *, step: int) -> None:
+    def queries(self, queries: Sequence[TrackedQuery], *, step: int) -> None:
         """One picture: a line per query."""
         if self._writer is not None:
             self._writer.add_image("worst_queries", contact_sheet(queries), step, dataformats="HWC")

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from simtrain.training.tracking.worst_queries import ShownQuery
+from simtrain.training.tracking.worst_queries import TrackedQuery
 
 
 class Tracker(Protocol):
@@ -18,7 +18,7 @@ class Tracker(Protocol):
     def histograms(self, values: Mapping[str, tuple[int, ...]], *, step: int) -> None:
         """Record numbers of pairs in the bins of `HISTOGRAM_EDGES`."""
 
-    def queries(self, queries: Sequence[ShownQuery], *, step: int) -> None:
+    def queries(self, queries: Sequence[TrackedQuery], *, step: int) -> None:
         """Record the worst queries of a validation."""
 
     def end(self, failure: BaseException | None) -> None:

@@ -21,7 +21,7 @@ from simtrain.console import Console
 from simtrain.errors import first_line
 from simtrain.training.checkpoints import BEST
 from simtrain.training.tracking.embedding_statistics import HISTOGRAM_EDGES
-from simtrain.training.tracking.worst_queries import ShownImage, ShownQuery
+from simtrain.training.tracking.worst_queries import TrackedImage, TrackedQuery
 
 IDENTITY_FILE = "wandb.json"
 _SECONDS_TO_BEGIN = 10
@@ -110,7 +110,7 @@ class WandbTracker:
 
         self._do(log)
 
-    def queries(self, queries: Sequence[ShownQuery], *, step: int) -> None:
+    def queries(self, queries: Sequence[TrackedQuery], *, step: int) -> None:
         """A table: one row per query, its nearest images beside it."""
 
         def log(run: Any) -> None:
@@ -248,5 +248,5 @@ def _identity(path: Path) -> dict[str, str]:
     return identity
 
 
-def _caption(image: ShownImage) -> str:
+def _caption(image: TrackedImage) -> str:
     return f"{image.name} ({'relevant' if image.relevant else 'not relevant'})"

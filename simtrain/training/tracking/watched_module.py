@@ -26,6 +26,6 @@ def last_step(module: pl.LightningModule) -> StepRecord | None:
     return cast(WatchedModule, module).last_step
 
 
-def worst_queries(module: pl.LightningModule) -> list[WorstQuery]:
+def last_worst_queries(module: pl.LightningModule) -> list[WorstQuery]:
     """Worst queries of the last validation, the worst first; empty on other ranks than 0."""
     return list(cast(WatchedModule, module).validation_outcome or ())

@@ -34,7 +34,7 @@ class WorstQuery:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ShownImage:
+class TrackedImage:
     """A catalogue image.
 
     Attributes:
@@ -49,7 +49,7 @@ class ShownImage:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ShownQuery:
+class TrackedQuery:
     """A query ready to be shown.
 
     Attributes:
@@ -59,13 +59,13 @@ class ShownQuery:
     """
 
     average_precision: float
-    image: ShownImage
-    neighbours: tuple[ShownImage, ...]
+    image: TrackedImage
+    neighbours: tuple[TrackedImage, ...]
 
 
 def show_queries(
     queries: Sequence[WorstQuery], *, picture: Callable[[int], Picture], ids: Callable[[int], str]
-) -> list[ShownQuery]:
+) -> list[TrackedQuery]:
     """Thumbnails of queries and neighbours.
 
     Args:
@@ -74,11 +74,11 @@ def show_queries(
         ids: Catalogue row -> image id.
     """
 
-    def shown(row: int, relevant: bool | None) -> ShownImage:
-        return ShownImage(name=ids(row), relevant=relevant, thumbnail=_thumbnail(picture(row)))
+    def shown(row: int, relevant: bool | None) -> TrackedImage:
+        return TrackedImage(name=ids(row), relevant=relevant, thumbnail=_thumbnail(picture(row)))
 
     return [
-        ShownQuery(
+        TrackedQuery(
             average_precision=query.average_precision,
             image=shown(query.row, None),
             neighbours=tuple(shown(*found) for found in zip(query.neighbours, query.relevant, strict=True)),
@@ -87,7 +87,7 @@ def show_queries(
     ]
 
 
-def contact_sheet(queries: Sequence[ShownQuery]) -> Picture:
+def contact_sheet(queries: Sequence[TrackedQuery]) -> Picture:
     """One line per query: itself, then its neighbours, framed in green where they are relevant and in red elsewhere.
 
     Returns:
@@ -106,6 +106,6 @@ def _thumbnail(picture: Picture) -> Picture:
     return np.asarray(ImageOps.pad(Image.fromarray(picture), (_SIDE, _SIDE), color="white"))
 
 
-def _framed(image: ShownImage) -> Picture:
+def _framed(image: TrackedImage) -> Picture:
     colour = _QUERY if image.relevant is None else _RELEVANT if image.relevant else _OTHER
     return np.asarray(ImageOps.expand(Image.fromarray(image.thumbnail), border=_FRAME, fill=colour))

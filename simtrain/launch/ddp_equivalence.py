@@ -15,7 +15,7 @@ from typing_extensions import override
 
 from simtrain.builders import TrainingFacts, build_module
 from simtrain.config import parse_run_config
-from simtrain.console import SILENT
+from simtrain.console import SILENT, Console
 from simtrain.data.batch import Batch
 from simtrain.data.embedding import embed_images, inference_device
 from simtrain.data.texts import CatalogTexts
@@ -133,8 +133,8 @@ def process_equivalence(name: str, alone: ObjectiveMeasurement, together: Object
     )
 
 
-def measure_among(samples: int, accelerator: str, timeout: int) -> dict[str, ObjectiveMeasurement]:
-    """Measurement by one process of those that `run_on_each` launched."""
+def measure_among(samples: int, accelerator: str, timeout: int, *, console: Console) -> dict[str, ObjectiveMeasurement]:
+    """Measurement by one process of those that `run_on_each` launched, which passes a console that stays unused."""
     with meeting(launched_ranks() or ALONE, accelerator=accelerator, timeout=timeout):
         return measure(samples, accelerator)
 

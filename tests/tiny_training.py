@@ -32,7 +32,12 @@ from simtrain.training.optim import OptimizerSettings
 
 SIZE = 16
 PREPROCESSING = Preprocessing(
-    image_size=SIZE, resize="pad", interpolation="bilinear", mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5)
+    image_size=SIZE,
+    resize="pad",
+    interpolation="bilinear",
+    mean=(0.5, 0.5, 0.5),
+    std=(0.5, 0.5, 0.5),
+    flip_averaging=False,
 )
 
 

@@ -15,7 +15,7 @@ from simtrain.data.datasets import CatalogImages, TrainingViews, worker_count
 from simtrain.data.samplers import EpochBatches, EpochPlan, Share, grouped_plan, paired_plan, shuffled_plan
 from simtrain.data.texts import CatalogTexts
 from simtrain.data.transforms import ViewTransform, custom_transform, preset_transform
-from simtrain.encoders.preprocessing import Preprocessing
+from simtrain.encoders.base import Encoder
 from simtrain.errors import CatalogError, ConfigError
 from simtrain.evaluation.protocol import RetrievalTask, filled_columns, retrieval_task
 from simtrain.training.ranks import local_count, rank, rank_count
@@ -35,7 +35,7 @@ def build_data(
     catalog: Catalog,
     *,
     images: ImageReader,
-    preprocessing: Preprocessing,
+    encoder: Encoder,
     validation: RetrievalTask | None,
     texts: CatalogTexts | None,
 ) -> tuple[CatalogData, int]:
@@ -45,7 +45,7 @@ def build_data(
         config: The run's configuration.
         catalog: Catalogue whose training images are loaded.
         images: Reader of the catalogue's images.
-        preprocessing: Preprocessing of the encoder.
+        encoder: Encoder whose preprocessing of training views and of embedded images is used.
         validation: Retrieval task of validation, or None.
         texts: Texts of the training images; None where the objective uses none.
 
@@ -60,13 +60,13 @@ def build_data(
         images=images,
         labels=labels,
         views=views,
-        preprocessing=preprocessing,
-        transform=build_transform(config.augmentation, image_size=preprocessing.image_size),
+        preprocessing=encoder.training_preprocessing,
+        transform=build_transform(config.augmentation, image_size=encoder.training_image_size),
         seed=config.seed,
     )
     validated = None
     if validation is not None:
-        validated = CatalogImages(images=images, rows=validation.rows.tolist(), preprocessing=preprocessing)
+        validated = CatalogImages(images=images, rows=validation.rows.tolist(), preprocessing=encoder.preprocessing)
     data = CatalogData(
         training=training,
         batches=EpochBatches(plan=plan, share=share),

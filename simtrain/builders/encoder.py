@@ -18,6 +18,7 @@ from simtrain.config import (
 from simtrain.encoders.base import Encoder
 from simtrain.encoders.baseline import HistogramEncoder, PixelsEncoder
 from simtrain.encoders.lora import LoraSettings, add_factors, check_factors
+from simtrain.encoders.preprocessing import Preprocessing
 from simtrain.encoders.weights import load_weights, locate, names_a_file
 from simtrain.errors import ConfigError, SimtrainError
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from simtrain.encoders.two_towers import TwoTowersEncoder
 
 _KEY = re.compile(
-    r"(?<![\w/.-])encoder\.(?=(?:kind|model|weights|weights_match|normalisation|image_size|resize|lora)\b)"
+    r"(?<![\w/.-])encoder\.(?=(?:kind|model|weights|weights_match|normalisation|image_size|evaluation_image_size|resize|pooling|lora)\b)"
 )
 
 
@@ -43,6 +44,12 @@ def build_encoder(config: EncoderConfig, *, load: bool) -> Encoder:
         ConfigError: for a model that does not exist, or has no place for low-rank factors.
         CheckpointError: for weights that cannot be had or do not fit.
     """
+    encoder = _network(config, load=load)
+    encoder.preprocessing = _embedding_preprocessing(encoder.preprocessing, config)
+    return encoder
+
+
+def _network(config: EncoderConfig, *, load: bool) -> Encoder:
     match config:
         case ResNetConfig():
             return _with_factors(_resnet(config, load=load), config, check=load)
@@ -62,6 +69,14 @@ def build_encoder(config: EncoderConfig, *, load: bool) -> Encoder:
             assert_never(config)
 
 
+def _embedding_preprocessing(training: Preprocessing, config: EncoderConfig) -> Preprocessing:
+    """How images are prepared to be embedded, where training views are prepared as `training` says."""
+    if isinstance(config, TwoTowersConfig):  # its image encoder's own settings are in `training` already
+        return training
+    size = None if isinstance(config, PixelsConfig | HistogramConfig) else config.evaluation_image_size
+    return replace(training, image_size=size or training.image_size, flip_averaging=config.flip_averaging)
+
+
 def plain_config(config: EncoderConfig) -> EncoderConfig:
     """Describes the encoder that `merged` gives: without low-rank factors."""
     match config:
@@ -74,7 +89,13 @@ def plain_config(config: EncoderConfig) -> EncoderConfig:
 
 
 def _resnet(config: ResNetConfig, *, load: bool) -> "ResNetEncoder":
-    from simtrain.encoders.resnet import NORMALISATIONS, ResNetEncoder, resnet_network, resnet_preprocessing
+    from simtrain.encoders.resnet import (
+        NORMALISATIONS,
+        ResNetEncoder,
+        pool_resnet,
+        resnet_network,
+        resnet_preprocessing,
+    )
     from simtrain.encoders.simclr_checkpoint import fill_resnet
 
     path = _weights_file(config, load=load)
@@ -87,6 +108,7 @@ def _resnet(config: ResNetConfig, *, load: bool) -> "ResNetEncoder":
         checkpoint = read_checkpoint(path)
         fill_resnet(network, checkpoint, model=config.model, path=path)
         normalisation = normalisation or checkpoint.normalisation
+    pool_resnet(network, config.pooling)
     mean, std = NORMALISATIONS[normalisation or "imagenet"]
     preprocessing = resnet_preprocessing(image_size=config.image_size, resize=config.resize)
     return ResNetEncoder(
@@ -99,7 +121,7 @@ def _resnet(config: ResNetConfig, *, load: bool) -> "ResNetEncoder":
 
 def _timm(config: TimmConfig, *, load: bool) -> "TimmEncoder":
     try:
-        from simtrain.encoders.timm import TimmEncoder, timm_network, timm_preprocessing
+        from simtrain.encoders.timm import TimmEncoder, pool_timm, timm_network, timm_preprocessing
     except ModuleNotFoundError as error:
         if error.name != "timm":
             raise
@@ -110,7 +132,13 @@ def _timm(config: TimmConfig, *, load: bool) -> "TimmEncoder":
         raise ConfigError(
             f"encoder.weights: '{config.weights}' is not a file; allowed: hub, none, a file, package:MODULE/FILE"
         )
-    network = timm_network(config.model, from_hub=load and config.weights == "hub", image_size=config.image_size)
+    network = timm_network(
+        config.model,
+        from_hub=load and config.weights == "hub",
+        image_size=config.image_size,
+        evaluation_image_size=config.evaluation_image_size,
+    )
+    pool_timm(network, config.pooling, model=config.model)
     if path is not None:
         load_weights(network, path, match=config.weights_match)
     return TimmEncoder(
@@ -130,7 +158,11 @@ def _clip(config: ClipConfig, *, check: bool) -> "ClipEncoder":
     text_model = config.text_model
     encoder = ClipEncoder(
         preprocessing=clip_preprocessing(
-            image_processor(model), model=config.model, image_size=config.image_size, resize=config.resize
+            image_processor(model),
+            model=config.model,
+            image_size=config.image_size,
+            evaluation_image_size=config.evaluation_image_size,
+            resize=config.resize,
         ),
         model=model,
         train_text=config.train_text,

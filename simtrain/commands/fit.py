@@ -150,11 +150,9 @@ def _run(
     begins = not (resume and from_first(last.exists()))
     encoder = first_encoder(config, folder, begins=begins, console=console)
     task = build_validation(config, catalog)
-    images = open_images(catalog, smallest=encoder.preprocessing.image_size)
+    images = open_images(catalog, smallest=max(encoder.training_image_size, encoder.preprocessing.image_size))
     texts = build_texts(config, catalog)
-    data, groups = build_data(
-        config, catalog, images=images.reader, preprocessing=encoder.preprocessing, validation=task, texts=texts
-    )
+    data, groups = build_data(config, catalog, images=images.reader, encoder=encoder, validation=task, texts=texts)
     facts = TrainingFacts(
         groups=groups,
         duplicate_groups=torch.from_numpy(catalog.groups(["duplicate_group"])),

@@ -134,8 +134,11 @@ def _words(encoder: EncoderConfig) -> str:
     if weights is not None:
         plain["weights"] = PurePosixPath(weights).name if names_a_file(weights) else f"weights {weights}"
     shown = [str(plain[key]) for key in ("model", "space", "weights") if plain.get(key)]
-    size = f"{plain['image_size']} px" if plain.get("image_size") else ""
-    return ", ".join(part for part in (plain["kind"], *shown, size) if part)
+    pixels = plain.get("evaluation_image_size") or plain.get("image_size")
+    size = f"{pixels} px" if pixels else ""
+    pooling = plain["pooling"] if plain.get("pooling", "default") != "default" else ""
+    mirrored = "flip averaging" if plain["flip_averaging"] else ""
+    return ", ".join(part for part in (plain["kind"], *shown, size, pooling, mirrored) if part)
 
 
 def _trainings(runs: Sequence[Run]) -> list[_Training]:

@@ -27,7 +27,15 @@ class LoraConfig(Section):
     every linear layer of the attention (`qkv`, `q_proj`, `k_proj`, `v_proj`)."""
 
 
-class _NetworkConfig(Section):
+class _EmbeddingConfig(Section):
+    """What images go through to become embeddings in validation, evaluation, export and search, not in training."""
+
+    flip_averaging: bool = False
+    """Whether an embedding is the mean, made one long again, of those of the image and of its mirror image; embedding
+    takes twice the time. Not where left and right tell products apart."""
+
+
+class _NetworkConfig(_EmbeddingConfig):
     weights: str = "none"
     """Where the pretrained weights come from: `none` (random), a file (.pt, .pth, .ckpt, .safetensors),
     `package:MODULE/FILE` (a file inside an installed Python package), or a name that the encoder's own library knows:
@@ -40,8 +48,17 @@ class _NetworkConfig(Section):
     image_size: Annotated[int, Field(ge=32, le=1024)] | None = None
     """Side of the square input in pixels, 32 to 1024; null: the size that the weights were trained with."""
 
+    evaluation_image_size: Annotated[int, Field(ge=32, le=1024)] | None = None
+    """Side of the square in pixels, 32 to 1024, at which images are embedded in validation, evaluation, export and
+    search, while training views have `image_size`: a network trained at 160 pixels embeds better at 224. Convolutional
+    networks take any; of the vision transformers those that timm resamples the positions of. null: `image_size`."""
+
     resize: Resize = "pad"
     """How an image becomes a square: `pad` with white (keeps all of the product), centre `crop`, or `squash`."""
+
+    pooling: Literal["default", "avg", "gem"] = "default"
+    """How the last feature map of a convolutional network becomes a vector: `default` as the network does it, `avg` by
+    the mean over all places, `gem` by the generalised mean of power 3 (https://arxiv.org/abs/1711.02512)."""
 
     embedding_size: Annotated[int, Field(ge=2, le=8192)] | None = None
     """Dimensions of the embedding, 2 to 8192, by a trained linear layer that is kept at export; null: the network's own
@@ -86,7 +103,7 @@ class TimmConfig(_NetworkConfig):
     """`hub` (timm's own weights for the model, downloaded once), a file, `package:MODULE/FILE`, or `none` (random)."""
 
 
-class PixelsConfig(Section):
+class PixelsConfig(_EmbeddingConfig):
     """Baseline without weights: the image's pixels themselves, centred."""
 
     kind: Literal["pixels"]
@@ -99,7 +116,7 @@ class PixelsConfig(Section):
     """How an image becomes a square: `pad` with white, centre `crop`, or `squash`."""
 
 
-class HistogramConfig(Section):
+class HistogramConfig(_EmbeddingConfig):
     """Baseline without weights: a joint colour histogram, square-rooted (Hellinger kernel)."""
 
     kind: Literal["histogram"]
@@ -118,7 +135,7 @@ class HistogramConfig(Section):
     """How an image becomes a square; `squash` adds no white to the counts."""
 
 
-class ClipConfig(Section):
+class ClipConfig(_EmbeddingConfig):
     """An image-text model such as CLIP or SigLIP: images and texts in one space."""
 
     kind: Literal["clip"]
@@ -130,6 +147,12 @@ class ClipConfig(Section):
     image_size: Annotated[int, Field(ge=32, le=1024)] | None = None
     """Side of the square input in pixels, 32 to 1024; null: the model's own, which is usually the only one it can
     read."""
+
+    evaluation_image_size: Annotated[int, Field(ge=32, le=1024)] | None = None
+    """The same for evaluation, export and search; null or what the model reads."""
+
+    pooling: Literal["default"] = "default"
+    """How the tokens of an image become a vector: as the model does it."""
 
     resize: Resize | None = None
     """How an image becomes a square: `pad` with white, centre `crop`, or `squash`; null: as the model's own image

@@ -6,6 +6,7 @@ import copy
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from typing import Self, cast
 
 import torch
@@ -20,16 +21,25 @@ from simtrain.errors import ConfigError
 class Encoder(nn.Module, ABC):
     """A network from preprocessed images to embeddings.
 
+    Training goes through `forward` and sees views of `training_image_size`; validation, evaluation, export and search
+    go through `embed` and see images of `preprocessing.image_size`.
+
     Args:
         preprocessing: Preprocessing of images for this network.
         feature_size: Length of the features that `features` returns, F.
         embedding_size: Length of the embeddings, D; None keeps the features as they are, a number adds a linear layer
             from F to D, which starts orthogonal so that it keeps angles as well as a random map can.
+
+    Attributes:
+        preprocessing: As given; a later one is of embeddings alone, not of training.
+        training_image_size: Side of the square of training views in pixels: that of the given `preprocessing`.
+        embedding_size: D.
     """
 
     def __init__(self, *, preprocessing: Preprocessing, feature_size: int, embedding_size: int | None) -> None:
         super().__init__()
         self.preprocessing = preprocessing
+        self.training_image_size = preprocessing.image_size
         self._is_compiled = False
         self.embedding_size = feature_size if embedding_size is None else embedding_size
         self.reduction: nn.Module = nn.Identity()
@@ -46,8 +56,16 @@ class Encoder(nn.Module, ABC):
         return cast(Tensor, self.reduction(self.features(images)))
 
     def embed(self, images: Tensor) -> Tensor:
-        """(N, 3, S, S) normalised images -> (N, D) float32 embeddings of unit length."""
-        return F.normalize(self(images).float(), dim=1)
+        """(N, 3, S, S) normalised images -> (N, D) float32 embeddings of unit length.
+
+        With `preprocessing.flip_averaging` the mean of those of each image and of its mirror image, made one long
+        again.
+        """
+        embeddings = F.normalize(self(images).float(), dim=1)
+        if self.preprocessing.flip_averaging:
+            mirrored = F.normalize(self(images.flip(3)).float(), dim=1)
+            embeddings = F.normalize(embeddings + mirrored, dim=1)
+        return embeddings
 
     def embed_pixels(self, pixels: Tensor) -> Tensor:
         """(N, S, S, 3) uint8 pixels -> (N, D) embeddings of unit length, all in float32, without gradients.
@@ -61,6 +79,11 @@ class Encoder(nn.Module, ABC):
             torch.compiler.set_stance("force_eager") if self._is_compiled else nullcontext(),
         ):
             return self.embed(self.preprocessing.normalise(pixels))
+
+    @property
+    def training_preprocessing(self) -> Preprocessing:
+        """How images are prepared for training views."""
+        return replace(self.preprocessing, image_size=self.training_image_size)
 
     def new_parameters(self) -> list[nn.Parameter]:
         """Parameters that start untrained, which need a head's learning rate.

@@ -18,7 +18,12 @@ _LAB_LOW, _LAB_HIGH = (0.0, -86.2, -107.9), (100.0, 98.3, 94.5)  # the extent of
 
 def _unit_range(*, image_size: int, resize: Resize, mean: float) -> Preprocessing:
     return Preprocessing(
-        image_size=image_size, resize=resize, interpolation="bilinear", mean=(mean,) * 3, std=(1.0,) * 3
+        image_size=image_size,
+        resize=resize,
+        interpolation="bilinear",
+        mean=(mean,) * 3,
+        std=(1.0,) * 3,
+        flip_averaging=False,
     )
 
 

@@ -8,13 +8,21 @@ from simtrain.errors import ConfigError
 _FILTERS = {2: "bilinear", 3: "bicubic"}  # Pillow's numbers
 
 
-def clip_preprocessing(processor: Any, *, model: str, image_size: int | None, resize: Resize | None) -> Preprocessing:
+def clip_preprocessing(
+    processor: Any,
+    *,
+    model: str,
+    image_size: int | None,
+    evaluation_image_size: int | None,
+    resize: Resize | None,
+) -> Preprocessing:
     """What the model's own image processor does, which is set to what is returned here.
 
     Args:
         processor: The image processor of transformers; changed in place.
         model: Name of the model, for messages.
         image_size: Side of the image in pixels; None, or the model's own size.
+        evaluation_image_size: The same of the images that are embedded.
         resize: Way of resizing to a square; None: the processor's own.
 
     Raises:
@@ -29,6 +37,10 @@ def clip_preprocessing(processor: Any, *, model: str, image_size: int | None, re
     side = int(target.get("height") or target["shortest_edge"])
     if image_size not in (None, side):
         raise ConfigError(f"encoder.image_size: {model} reads {side} pixels, not {image_size}; leave it out")
+    if evaluation_image_size not in (None, side):
+        raise ConfigError(
+            f"evaluation_image_size: {model} reads {side} pixels, not {evaluation_image_size}; leave it out"
+        )
     shrunk = size.get("shortest_edge")
     plain = processor.do_resize and processor.do_normalize and int(processor.resample) in _FILTERS
     square = target.get("width", side) == side and (shrunk == side if crop else "height" in size)
@@ -42,6 +54,7 @@ def clip_preprocessing(processor: Any, *, model: str, image_size: int | None, re
         interpolation=cast(Any, _FILTERS[int(processor.resample)]),
         mean=tuple(processor.image_mean),
         std=tuple(processor.image_std),
+        flip_averaging=False,
     )
     processor.do_center_crop = preprocessing.resize == "crop"
     processor.crop_size = type(processor.size)(height=side, width=side)

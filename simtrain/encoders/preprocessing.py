@@ -22,7 +22,7 @@ class Preprocessing:
     """How an image becomes an encoder's input. It travels with the weights: another one makes another space."""
 
     image_size: int
-    """Side of the square in pixels."""
+    """Side of the square in pixels that validation, evaluation, export and search embed."""
 
     resize: Resize
     """`pad` with white to a square, `crop` the centre square, or `squash` both sides."""
@@ -35,6 +35,9 @@ class Preprocessing:
 
     std: tuple[float, float, float]
     """Divides each channel after that."""
+
+    flip_averaging: bool
+    """Whether an embedding is the mean of those of the image and of its mirror image, again of unit length."""
 
     def square(self, image: NDArray[np.uint8], *, side: int) -> NDArray[np.uint8]:
         """(H, W, 3) RGB -> (side, side, 3) RGB; a picture is resized before it is padded, however long it is."""
@@ -82,10 +85,12 @@ class Preprocessing:
         return ((pixels.float() / 255 - mean) / std).permute(0, 3, 1, 2)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return asdict(self)
+        """Plain values for JSON; without what is off, which bundles of before do not know."""
+        values = asdict(self)
+        return values if self.flip_averaging else {k: v for k, v in values.items() if k != "flip_averaging"}
 
     @staticmethod
     def from_dict(values: dict[str, Any]) -> "Preprocessing":
         """The inverse of `to_dict`."""
-        return Preprocessing(**{**values, "mean": tuple(values["mean"]), "std": tuple(values["std"])})
+        known = {"flip_averaging": False, **values}
+        return Preprocessing(**{**known, "mean": tuple(values["mean"]), "std": tuple(values["std"])})

@@ -12,6 +12,7 @@ from typing_extensions import override
 
 from simtrain.config.encoder import Normalisation
 from simtrain.encoders.base import Encoder
+from simtrain.encoders.pooling import GEM_POWER, GeneralisedMeanPooling, Pooling
 from simtrain.encoders.preprocessing import Preprocessing, Resize
 from simtrain.encoders.resnet_architecture import WIDENED, named_architecture
 from simtrain.errors import CheckpointError, ConfigError
@@ -112,7 +113,20 @@ def resnet_network(model: str, *, weights: str | None) -> tuple[nn.Module, int]:
     return network.to(memory_format=torch.channels_last), feature_size
 
 
+def pool_resnet(network: nn.Module, pooling: Pooling) -> None:
+    """Replace, in place, how a ResNet pools its last feature map; its `default` is `avg`."""
+    if pooling == "gem":
+        network.avgpool = GeneralisedMeanPooling(power=GEM_POWER, flatten=False)
+
+
 def resnet_preprocessing(*, image_size: int | None, resize: Resize) -> Preprocessing:
     """What torchvision's weights were trained with, at 224 pixels unless told otherwise."""
     mean, std = NORMALISATIONS["imagenet"]
-    return Preprocessing(image_size=image_size or 224, resize=resize, interpolation="bilinear", mean=mean, std=std)
+    return Preprocessing(
+        image_size=image_size or 224,
+        resize=resize,
+        interpolation="bilinear",
+        mean=mean,
+        std=std,
+        flip_averaging=False,
+    )

@@ -9,14 +9,24 @@ from typing import Any, cast
 import timm
 import torch
 from timm.data.config import resolve_data_config
+from timm.layers.adaptive_avgmax_pool import SelectAdaptivePool2d
 from timm.models import group_parameters
 from timm.optim import auto_group_layers  # type: ignore[attr-defined]  # there, but not in its __all__
 from torch import Tensor, nn
 from typing_extensions import override
 
 from simtrain.encoders.base import Encoder
+from simtrain.encoders.pooling import GEM_POWER, GeneralisedMeanPooling, Pooling
 from simtrain.encoders.preprocessing import Preprocessing, Resize
 from simtrain.errors import CheckpointError, ConfigError
+
+_POOLS = ("global_pool", "head.global_pool")
+_MEANS = ("avg", "fast", "fastavg")
+_OF_EQUAL_LENGTH = (*_MEANS, "max", "fastmax", "avgmax", "fastavgmax")
+"""What timm calls ways of pooling that give one number for each channel."""
+_CHANNELS_FIRST = (2, 3)
+_ANY_SIZE = {"dynamic_img_size": True}
+"""What has some of timm's transformers take whatever size comes, by resampling their position embeddings."""
 
 
 class TimmEncoder(Encoder):
@@ -60,17 +70,18 @@ class TimmEncoder(Encoder):
             raise ConfigError(message) from None
 
 
-def timm_network(model: str, *, from_hub: bool, image_size: int | None) -> nn.Module:
+def timm_network(model: str, *, from_hub: bool, image_size: int | None, evaluation_image_size: int | None) -> nn.Module:
     """A timm model without classifier.
 
     Args:
         model: Name of the model in timm.
         from_hub: Download timm's weights for it (once); otherwise random.
         image_size: Side in pixels that a model of fixed size (a ViT) is built for; None: its own.
+        evaluation_image_size: Side in pixels that it has to take too; None: no other.
 
     Raises:
         ConfigError: for a name or a weights tag that timm does not know, with those it does, or a size that the model
-            cannot be built for.
+            cannot be built for or does not take.
         CheckpointError: if the weights cannot be had.
     """
     if not timm.is_model(model):
@@ -83,6 +94,8 @@ def timm_network(model: str, *, from_hub: bool, image_size: int | None) -> nn.Mo
     if tag and model not in tags:
         raise ConfigError(f"encoder.model: timm has no weights '{tag}' of {name}; allowed: {', '.join([name, *tags])}")
     size: dict[str, Any] = {"img_size": image_size} if image_size is not None and _has_fixed_size(model) else {}
+    if evaluation_image_size not in (None, image_size):
+        size |= _to_take(model, size, image_size=evaluation_image_size)
     logging.getLogger("timm.models._builder").setLevel(logging.ERROR)  # its own retry chatter
     try:
         network = timm.create_model(model, pretrained=from_hub, num_classes=0, **size)
@@ -111,7 +124,72 @@ def timm_preprocessing(network: nn.Module, *, image_size: int | None, resize: Re
         interpolation="bilinear" if data["interpolation"] == "bilinear" else "bicubic",
         mean=tuple(data["mean"]),
         std=tuple(data["std"]),
+        flip_averaging=False,
     )
+
+
+def pool_timm(network: nn.Module, pooling: Pooling, *, model: str) -> None:
+    """Replace, in place, how a timm network pools its last feature map.
+
+    Args:
+        network: Created without classifier.
+        pooling: `default` leaves it as it is.
+        model: timm's name, for the message.
+
+    Raises:
+        ConfigError: for a network that does not pool one feature map of (N, C, H, W): a transformer over tokens.
+    """
+    if pooling == "default":
+        return
+    name = next((name for name in _POOLS if _pools_a_map(network, name)), None)
+    if name is None:
+        raise ConfigError(
+            f"pooling: {model} pools no feature map as convolutional networks do, so '{pooling}' has no place in it; "
+            "allowed: default"
+        )
+    pool = cast(Any, network.get_submodule(name))
+    flatten = isinstance(pool.flatten, nn.Flatten) or bool(getattr(pool.pool, "flatten", False))
+    if pooling == "gem":
+        network.set_submodule(name, GeneralisedMeanPooling(power=GEM_POWER, flatten=flatten))
+    elif pool.pool_type not in _MEANS:
+        network.set_submodule(name, SelectAdaptivePool2d(pool_type="avg", flatten=flatten))
+
+
+def _pools_a_map(network: nn.Module, name: str) -> bool:
+    pool: Any = dict(network.named_modules()).get(name)
+    if not isinstance(pool, SelectAdaptivePool2d) or pool.pool_type not in _OF_EQUAL_LENGTH:
+        return False
+    return getattr(pool.pool, "dim", _CHANNELS_FIRST) == _CHANNELS_FIRST
+
+
+def _to_take(model: str, size: dict[str, Any], *, image_size: int) -> dict[str, Any]:
+    """What else a model has to be created with to take images of another size than it is built for."""
+    reason = _refusal(model, size, image_size=image_size)
+    if reason is None:
+        return {}
+    try:
+        reason = _refusal(model, {**size, **_ANY_SIZE}, image_size=image_size)
+    except TypeError:  # the model knows no such setting
+        pass
+    else:
+        if reason is None:
+            return _ANY_SIZE
+    raise ConfigError(f"evaluation_image_size: {model} does not take {image_size} pixels: {reason}")
+
+
+def _refusal(model: str, settings: dict[str, Any], *, image_size: int) -> str | None:
+    """Why a model so created does not take an image of a size; None: it does. Shapes alone, no arithmetic."""
+    try:
+        with torch.device("meta"):
+            network = timm.create_model(model, pretrained=False, num_classes=0, **settings).eval()
+            network(torch.empty(1, 3, image_size, image_size))
+    except NotImplementedError:  # an operation that knows no shapes without numbers: then with numbers
+        network = timm.create_model(model, pretrained=False, num_classes=0, **settings).eval()
+        with torch.inference_mode():
+            network(torch.zeros(1, 3, image_size, image_size))
+    except (AssertionError, RuntimeError, ValueError) as error:
+        return (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
+    return None
 
 
 def _has_fixed_size(model: str) -> bool:

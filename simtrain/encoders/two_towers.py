@@ -38,6 +38,7 @@ class TwoTowersEncoder(Encoder):
         if image.embedding_size != text_tower.size:
             raise ValueError(f"image gives {image.embedding_size} dimensions; the texts have {text_tower.size}")
         super().__init__(preprocessing=image.preprocessing, feature_size=image.embedding_size, embedding_size=None)
+        self.training_image_size = image.training_image_size
         self.image = image
         self.logit_scale = nn.Parameter(torch.tensor(math.log(scale)), requires_grad=False)
         self._text_tower = text_tower

@@ -249,7 +249,12 @@ class _SmallEncoder(Encoder):
     def __init__(self) -> None:
         super().__init__(
             preprocessing=Preprocessing(
-                image_size=_SIDE, resize="pad", interpolation="bilinear", mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25)
+                image_size=_SIDE,
+                resize="pad",
+                interpolation="bilinear",
+                mean=(0.5, 0.5, 0.5),
+                std=(0.25, 0.25, 0.25),
+                flip_averaging=False,
             ),
             feature_size=24,
             embedding_size=None,

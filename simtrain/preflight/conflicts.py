@@ -135,6 +135,13 @@ def _sides(config: RunConfig, train: pd.DataFrame, *, preprocessing: Preprocessi
         pair = _pair_told_apart(train, column, mattering)
         if pair is None:
             continue
+        if preprocessing.flip_averaging:
+            yield Conflict(
+                kind="sides",
+                message=f"'{column}' tells left from right ('{pair[0]}', '{pair[1]}'), but with flip averaging an image"
+                " and its mirror image have one embedding; add --set encoder.flip_averaging=false",
+                figures={"column": column, "values": list(pair), "mirrored": 1.0},
+            )
         side = preprocessing.image_size
         mirrored = mirroring_share(build_transform(config.augmentation, image_size=side), side=_HEADROOM * side)
         if mirrored > 0:

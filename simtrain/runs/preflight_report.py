@@ -38,7 +38,7 @@ def tell_before_training(
             config,
             catalog,
             images=lambda row: images.reader.read(row, at_least=None),
-            preprocessing=encoder.preprocessing,
+            preprocessing=encoder.training_preprocessing,
             validation=task,
             texts=texts,
         )

@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from tiny_training import PREPROCESSING, SIZE, TinyEncoder, catalog_of, draw_images
+from tiny_training import SIZE, TinyEncoder, catalog_of, draw_images
 
 from simtrain.builders import TrainingFacts, build_data, build_module, build_texts, build_transform, build_validation
 from simtrain.catalog.store.reader import source_images
@@ -43,7 +44,7 @@ def build(config: RunConfig, catalog: Catalog) -> tuple[list[Batch], int]:
         config,
         catalog,
         images=source_images(catalog),
-        preprocessing=PREPROCESSING,
+        encoder=TinyEncoder(),
         validation=None,
         texts=build_texts(config, catalog),
     )
@@ -219,7 +220,7 @@ def test_validation_images_are_those_of_the_task(tmp_path: Path) -> None:
         config,
         catalog,
         images=source_images(catalog),
-        preprocessing=PREPROCESSING,
+        encoder=TinyEncoder(),
         validation=build_validation(config, catalog),
         texts=None,
     )
@@ -233,7 +234,7 @@ def test_without_a_task_there_are_no_validation_images(tmp_path: Path) -> None:
         config_of(SIMCLR),
         catalog,
         images=source_images(catalog),
-        preprocessing=PREPROCESSING,
+        encoder=TinyEncoder(),
         validation=None,
         texts=None,
     )
@@ -403,7 +404,7 @@ def test_images_without_a_text_are_in_no_batch(tmp_path: Path) -> None:
         config_of({"kind": "image_text"}, encoder=ALIGNED, batch_size=3),
         catalog,
         images=source_images(catalog),
-        preprocessing=PREPROCESSING,
+        encoder=TinyEncoder(),
         validation=None,
         texts=build_texts(config, catalog),
     )
@@ -428,7 +429,25 @@ def test_texts_that_cannot_be_had_are_named(objective: dict[str, Any], expected:
             config,
             catalog,
             images=source_images(catalog),
-            preprocessing=PREPROCESSING,
+            encoder=TinyEncoder(),
             validation=None,
             texts=build_texts(config, catalog),
         )
+
+
+def test_views_and_validation_have_the_encoder_s_two_sizes(tmp_path: Path):
+    catalog = drawn(tmp_path, product=["a", "a", "b", "b"] * 3, split=["train"] * 8 + ["val"] * 4)
+    config = config_of({"kind": "triplet"}, batch_size=4)
+    encoder = TinyEncoder()
+    encoder.preprocessing = replace(encoder.preprocessing, image_size=40)
+    data, _ = build_data(
+        config,
+        catalog,
+        images=source_images(catalog),
+        encoder=encoder,
+        validation=build_validation(config, catalog),
+        texts=None,
+    )
+    (batch, *_), (images, *_) = list(data.train_dataloader()), list(data.val_dataloader())
+    assert batch.views.shape[2:] == (SIZE, SIZE, 3)
+    assert images.pixels.shape[1:] == (40, 40, 3)

@@ -10,6 +10,7 @@ import pytest
 import torch
 import torchvision
 from pydantic import TypeAdapter
+from timm.layers import resample_abs_pos_embed
 
 from simtrain.builders import build_encoder, empty_encoder
 from simtrain.builders.encoder import plain_config
@@ -147,7 +148,12 @@ def test_embedding_size_reduces_orthogonally(kind: str):
 
 def test_empty_encoder_takes_the_preprocessing_it_is_given():
     preprocessing = Preprocessing(
-        image_size=48, resize="squash", interpolation="bicubic", mean=(0.1, 0.2, 0.3), std=(0.4, 0.5, 0.6)
+        image_size=48,
+        resize="squash",
+        interpolation="bicubic",
+        mean=(0.1, 0.2, 0.3),
+        std=(0.4, 0.5, 0.6),
+        flip_averaging=False,
     )
     with torch.device("meta"):
         encoder = empty_encoder({"kind": "resnet", "model": "resnet18", "weights": "gone.pth"}, preprocessing)
@@ -232,3 +238,89 @@ def test_factors_that_would_never_learn_are_told():
     pytest.importorskip("peft")
     with pytest.raises(ConfigError, match=r"^encoder\.lora\.targets: swinv2_tiny_window8_256 uses the weights of 12 "):
         build(kind="timm", model="swinv2_tiny_window8_256", weights="none", image_size=64, lora={})
+
+
+RESNET = {"kind": "resnet", "model": "resnet18", "weights": "none", "image_size": 32}
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {**RESNET, "evaluation_image_size": 100},
+        {**SMALL_VIT, "model": "test_efficientnet", "evaluation_image_size": 100},
+        {**SMALL_VIT, "evaluation_image_size": 112},
+        {**SMALL_VIT, "model": "xcit_nano_12_p8_224", "evaluation_image_size": 96},
+        {**SMALL_VIT, "model": "swin_s3_tiny_224", "image_size": 56, "evaluation_image_size": 64},
+    ],
+)
+@torch.inference_mode()
+def test_images_are_embedded_at_another_size_than_they_are_trained_at(values: dict[str, Any]):
+    torch.manual_seed(0)
+    encoder = build(**values)
+    sizes = values["image_size"], values["evaluation_image_size"]
+    assert (encoder.training_image_size, encoder.preprocessing.image_size) == sizes
+    for size in sizes:
+        pixels = torch.randint(0, 256, (2, size, size, 3), dtype=torch.uint8)
+        assert encoder.embed_pixels(pixels).shape == (2, encoder.embedding_size)
+
+
+@torch.inference_mode()
+def test_vision_transformer_of_two_sizes_gives_at_each_what_one_of_that_size_gives():
+    """Its positions are resampled as timm resamples those of weights that are loaded into another size."""
+    torch.manual_seed(0)
+    both = build(kind="timm", model="vit_tiny_patch16_224", weights="none", image_size=64, evaluation_image_size=96)
+    small = build(kind="timm", model="vit_tiny_patch16_224", weights="none", image_size=64)
+    small.load_state_dict(both.state_dict())
+    large = build(kind="timm", model="vit_tiny_patch16_224", weights="none", image_size=96)
+    positions = resample_abs_pos_embed(
+        both.state_dict()["network.pos_embed"], new_size=[6, 6], old_size=[4, 4], num_prefix_tokens=1
+    )
+    large.load_state_dict({**both.state_dict(), "network.pos_embed": positions})
+    for size, expected in ((64, small), (96, large)):
+        pixels = torch.randint(0, 256, (2, size, size, 3), dtype=torch.uint8)
+        torch.testing.assert_close(both.embed_pixels(pixels), expected.embed_pixels(pixels), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("model", "size", "reason"),
+    [
+        ("vit_tiny_patch16_224", 100, "Input height (100) should be divisible by patch size (16)."),
+        ("cait_xxs24_224", 96, "Input height (96) doesn't match model (224)."),
+    ],
+)
+def test_size_that_a_transformer_does_not_take_is_told_before_its_weights_are_fetched(
+    monkeypatch: pytest.MonkeyPatch, model: str, size: int, reason: str
+):
+    def refuse(*_: Any, **__: Any) -> None:
+        raise AssertionError("a download was asked for")
+
+    monkeypatch.setattr("timm.models._builder.load_pretrained", refuse)
+    with pytest.raises(ConfigError) as caught:
+        build(kind="timm", model=model, weights="hub", evaluation_image_size=size)
+    assert str(caught.value) == f"evaluation_image_size: {model} does not take {size} pixels: {reason}"
+
+
+def test_the_same_size_for_evaluation_changes_nothing():
+    values = {"kind": "timm", "model": "swin_tiny_patch4_window7_224", "weights": "none", "image_size": 224}
+    with torch.device("meta"):
+        plain, told = build(**values), build(**values, evaluation_image_size=224)
+    assert (str(told), told.preprocessing) == (str(plain), plain.preprocessing)
+
+
+@pytest.mark.parametrize(
+    "values", [RESNET, SMALL_VIT, {"kind": "pixels", "image_size": 8}, {"kind": "histogram", "image_size": 8}]
+)
+def test_flip_averaging_follows_the_configuration(values: dict[str, Any]):
+    with torch.device("meta"):
+        assert build(**values, flip_averaging=True).preprocessing.flip_averaging
+        assert not build(**values).preprocessing.flip_averaging
+
+
+@pytest.mark.parametrize("kind", ["resnet", "timm"])
+def test_pooling_follows_the_configuration(kind: str):
+    with torch.device("meta"):
+        gem, plain = (
+            build(kind=kind, model="resnet18", weights="none", pooling=pooling) for pooling in ("gem", "default")
+        )
+    assert "GeneralisedMeanPooling(power=3" in str(gem)
+    assert "GeneralisedMeanPooling" not in str(plain)

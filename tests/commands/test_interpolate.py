@@ -59,7 +59,9 @@ def test_without_texts_the_best_image_figure_is_chosen():
 
 
 def test_pictures_are_prepared_once_as_an_encoder_sees_them(catalog: Catalog):
-    preprocessing = Preprocessing(image_size=32, resize="pad", interpolation="bicubic", mean=(0, 0, 0), std=(1, 1, 1))
+    preprocessing = Preprocessing(
+        image_size=32, resize="pad", interpolation="bicubic", mean=(0, 0, 0), std=(1, 1, 1), flip_averaging=False
+    )
     reader = source_images(catalog)
     settings = {"preprocessing": preprocessing, "workers": 0, "console": SILENT}
     found = prepare_images(reader, [7, 3], most_bytes=2 * 32 * 32 * 3, **settings)

@@ -66,7 +66,7 @@ def test_set_to_what_is_not_yaml_is_an_error(override: str):
         (["trainer.devices=all"], "trainer.devices: got 'all'; allowed: auto, or 1 to 1024"),
         (["optimizer.learning_rat=1"], "optimizer.learning_rat: unknown key; did you mean 'learning_rate'?"),
         (["encoder.image_sze=8"], "encoder.image_sze: unknown key; did you mean 'image_size'?"),
-        (["encoder.model=resnet18"], "encoder.model: unknown key; allowed: kind, image_size, resize"),
+        (["encoder.model=resnet18"], "encoder.model: unknown key; allowed: flip_averaging, kind, image_size, resize"),
         (
             ["objective.projection_head.hiden_size=8"],
             "objective.projection_head.hiden_size: unknown key; did you mean 'hidden_size'?",

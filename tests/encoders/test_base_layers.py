@@ -23,7 +23,12 @@ from simtrain.training.optim import OptimizerSettings, parameter_groups
 
 SIZE = 32
 PREPROCESSING = Preprocessing(
-    image_size=SIZE, resize="pad", interpolation="bicubic", mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5)
+    image_size=SIZE,
+    resize="pad",
+    interpolation="bicubic",
+    mean=(0.5, 0.5, 0.5),
+    std=(0.5, 0.5, 0.5),
+    flip_averaging=False,
 )
 
 
@@ -48,7 +53,7 @@ def vit(*, embedding_size: int | None = None, dropout: float = 0.0) -> TimmEncod
 
 def timm_encoder(model: str) -> TimmEncoder:
     torch.manual_seed(0)
-    network = timm_network(model, from_hub=False, image_size=None)
+    network = timm_network(model, from_hub=False, image_size=None, evaluation_image_size=None)
     preprocessing = timm_preprocessing(network, image_size=None, resize="pad")
     return TimmEncoder(network=network, embedding_size=None, preprocessing=preprocessing)
 

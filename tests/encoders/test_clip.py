@@ -287,7 +287,9 @@ def test_old_layout_of_the_hub_gives_the_same_vectors_and_is_saved_as_a_new_one(
     assert "CLIPModel" not in (tmp_path / "new" / "modules.json").read_text(encoding="utf-8")
 
 
-def test_size_that_the_model_does_not_read(build: Build, clip_folder: Path):
+@pytest.mark.parametrize("key", ["image_size", "evaluation_image_size"])
+def test_size_that_the_model_does_not_read(build: Build, clip_folder: Path, key: str):
     with pytest.raises(ConfigError) as caught:
-        build(image_size=96)
-    assert str(caught.value) == f"encoder.image_size: {clip_folder} reads 64 pixels, not 96; leave it out"
+        build(**{key: 96})
+    assert str(caught.value).removeprefix("encoder.") == f"{key}: {clip_folder} reads 64 pixels, not 96; leave it out"
+    assert build(**{key: 64}).preprocessing.image_size == 64

@@ -35,7 +35,12 @@ def encoder(*, learned: bool = False, embedding_size: int | None = None, **chang
     """A small transformer with factors, as they start or as though they had learned."""
     network = small_vit()
     preprocessing = Preprocessing(
-        image_size=SIZE, resize="pad", interpolation="bicubic", mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5)
+        image_size=SIZE,
+        resize="pad",
+        interpolation="bicubic",
+        mean=(0.5, 0.5, 0.5),
+        std=(0.5, 0.5, 0.5),
+        flip_averaging=False,
     )
     found = TimmEncoder(network=network, embedding_size=embedding_size, preprocessing=preprocessing)
     add_factors(network, settings=settings(**changes), model="small")

@@ -18,7 +18,12 @@ from simtrain.encoders.preprocessing import Preprocessing
 
 WHITE = 255
 USUAL = Preprocessing(
-    image_size=8, resize="pad", interpolation="bilinear", mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)
+    image_size=8,
+    resize="pad",
+    interpolation="bilinear",
+    mean=(0.485, 0.456, 0.406),
+    std=(0.229, 0.224, 0.225),
+    flip_averaging=False,
 )
 
 
@@ -153,3 +158,11 @@ def test_dictionary_survives_json():
         "std": [0.229, 0.224, 0.225],
     }
     assert Preprocessing.from_dict(values) == USUAL
+
+
+def test_dictionary_names_flip_averaging_where_there_is_some():
+    """Without it the dictionary, and so the fingerprint of a bundle, is what it was before there was any."""
+    averaging = replace(USUAL, flip_averaging=True)
+    values = json.loads(json.dumps(averaging.to_dict()))
+    assert values == {**json.loads(json.dumps(USUAL.to_dict())), "flip_averaging": True}
+    assert Preprocessing.from_dict(values) == averaging

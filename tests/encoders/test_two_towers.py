@@ -297,3 +297,15 @@ def test_real_towers_of_packages():
     embedded = encoder.eval().embed_pixels(pixels)
     assert tuple(embedded.shape) == (2, 384)
     assert embedded.norm(dim=1).tolist() == pytest.approx([1, 1])
+
+
+def test_settings_of_embeddings_are_those_of_the_image_encoder(build: Build):
+    encoder = build({**CONVOLUTIONS, "evaluation_image_size": 48, "flip_averaging": True, "pooling": "gem"}).eval()
+    assert (encoder.training_image_size, encoder.preprocessing.image_size) == (32, 48)
+    pixels = torch.randint(0, 256, (2, 48, 48, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
+    images = encoder.preprocessing.normalise(pixels)
+    with torch.inference_mode():
+        sides = [encoder.image.forward(side) for side in (images, images.flip(3))]
+    both = sum(side / side.norm(dim=1, keepdim=True) for side in sides)
+    torch.testing.assert_close(encoder.embed_pixels(pixels), both / both.norm(dim=1, keepdim=True), rtol=0, atol=1e-6)
+    assert "GeneralisedMeanPooling" in str(encoder)

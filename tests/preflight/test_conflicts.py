@@ -1,6 +1,7 @@
 """What is said before training, and what is not."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,12 @@ from simtrain.preflight.left_right import pairs_of_sides
 
 COLOURS = {"red": (200, 30, 30), "green": (30, 160, 40), "blue": (30, 50, 200)}
 PREPROCESSING = Preprocessing(
-    image_size=32, resize="pad", interpolation="bilinear", mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5)
+    image_size=32,
+    resize="pad",
+    interpolation="bilinear",
+    mean=(0.5, 0.5, 0.5),
+    std=(0.5, 0.5, 0.5),
+    flip_averaging=False,
 )
 SIMCLR = {"kind": "simclr"}
 TRIPLET = {"kind": "triplet"}
@@ -130,6 +136,23 @@ def test_left_and_right_under_a_mirroring_augmentation() -> None:
     assert conflict.message.startswith("'label' tells left from right ('glove left', 'glove right'), but the augment")
     own = {"transforms": [{"name": "Rotate", "parameters": {"limit": 15}}]}
     assert "sides" not in kinds(found(config_of(SIMCLR, relevance="label", augmentation=own), catalog))
+
+
+def test_left_and_right_under_flip_averaging() -> None:
+    catalog = shop({"label": ["glove left", "glove right"] * 30, "split": ["train"] * 20 + ["val"] * 40})
+    config = config_of(SIMCLR, relevance="label", augmentation={"transforms": [{"name": "Rotate"}]})
+    (conflict,) = conflict_warnings(
+        config,
+        catalog,
+        images=lambda row: coloured(catalog, "label", row),
+        preprocessing=replace(PREPROCESSING, flip_averaging=True),
+        validation=None,
+        texts=None,
+    )
+    assert conflict.message == (
+        "'label' tells left from right ('glove left', 'glove right'), but with flip averaging an image and its mirror "
+        "image have one embedding; add --set encoder.flip_averaging=false"
+    )
 
 
 def test_two_views_of_one_product_are_not_told_apart() -> None:

@@ -59,7 +59,12 @@ class Shop:
 
 def preprocessing(**changes: Any) -> Preprocessing:
     usual = Preprocessing(
-        image_size=8, resize="pad", interpolation="bilinear", mean=(0.5, 0.4, 0.3), std=(0.25, 0.25, 0.25)
+        image_size=8,
+        resize="pad",
+        interpolation="bilinear",
+        mean=(0.5, 0.4, 0.3),
+        std=(0.25, 0.25, 0.25),
+        flip_averaging=False,
     )
     return replace(usual, **changes)
 

@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
+from simtrain.builders import build_encoder
+from simtrain.config import parse_encoder
 from simtrain.encoders.base import Encoder
 from simtrain.encoders.baseline import PixelsEncoder
 from simtrain.errors import BundleError
@@ -111,3 +113,18 @@ def test_a_damaged_file_is_told(tmp_path: Path) -> None:
     (tmp_path / "encoder.onnx").write_bytes(b"not a model")
     with pytest.raises(BundleError, match=r"encoder\.onnx: onnxruntime cannot open it: "):
         OnnxEncoder(path=tmp_path / "encoder.onnx")
+
+
+@pytest.mark.slow
+@needs_onnx
+@pytest.mark.parametrize(
+    "settings", [{"flip_averaging": True}, {"pooling": "gem"}, {"evaluation_image_size": 48, "embedding_size": 8}]
+)
+def test_settings_of_an_encoder_s_embeddings_are_in_the_graph(tmp_path: Path, settings: dict[str, Any]) -> None:
+    config = {"kind": "timm", "model": "test_efficientnet", "weights": "none", "image_size": 32, **settings}
+    torch.manual_seed(0)
+    encoder = build_encoder(parse_encoder(config, where="test"), load=True).eval()
+    export_onnx(encoder, tmp_path / "encoder.onnx")
+    pixels = torch.from_numpy(golden_images(settings.get("evaluation_image_size", 32)))
+    found = OnnxEncoder(path=tmp_path / "encoder.onnx").embed(encoder.preprocessing.normalise(pixels).numpy())
+    torch.testing.assert_close(torch.from_numpy(found), encoder.embed_pixels(pixels).clone(), rtol=0, atol=1e-5)

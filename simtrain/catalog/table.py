@@ -38,6 +38,12 @@ class Catalog:
     root: Path
     folder: Path
 
+    def __str__(self) -> str:
+        """The images of each split."""
+        counts = self.rows["split"].value_counts()
+        splits = ", ".join(f"{split} {int(counts.get(split, 0))}" for split in SPLITS)
+        return f"catalogue: {self.folder} ({len(self.rows)} images: {splits})"
+
     def image_path(self, row: int) -> Path:
         """File of the image in that row."""
         return self.root / str(self.rows["path"].iat[row])

@@ -12,7 +12,7 @@ from simtrain.errors import SimtrainError
 if TYPE_CHECKING:
     from simtrain.runs.run import Run
 
-DEFAULT_CHECKPOINTS = Path("checkpoints")
+DEFAULT_CHECKPOINTS = Path("checkpoints")  # as in runs.run, which imports more
 
 SetOption = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a configuration key; repeatable.")

@@ -7,7 +7,6 @@ import typer
 
 from simtrain.cli.arguments import AlphaOption, SetOption, SplitChoice, alpha_of, check_json_folder, open_named_run
 from simtrain.cli.console import TERMINAL
-from simtrain.errors import SimtrainError
 
 
 def evaluate(
@@ -18,23 +17,26 @@ def evaluate(
     overrides: SetOption = None,
 ) -> None:
     """Retrieval metrics with confidence intervals."""
-    from simtrain.config import load_run_config
+    from simtrain.api.evaluate import evaluate
+    from simtrain.api.inputs import is_config_file
 
-    run = None if _is_config(target) else open_named_run(target, overrides or [])
-    if run is None and alpha is not None:
-        raise SimtrainError(f"--alpha {alpha:g}: {target} is a configuration; only a run has tuned weights to mix")
-    settings = load_run_config(Path(target), overrides or []) if run is None else run.config
+    run = None if is_config_file(target) else open_named_run(target, overrides or [])
     to = json_file or (Path() if run is None else run.folder) / "evaluation.json"
+    if run is None:
+        from simtrain.config import load_run_config
+
+        load_run_config(Path(target), overrides or [])  # what is wrong there is told before where the figures go
     check_json_folder(to)
-    from simtrain.commands.evaluate import evaluate as run_evaluate
+    share = alpha if run is None else alpha_of(run, alpha)
+    report = evaluate(
+        target if run is None else run,
+        split=split.value,
+        alpha=share,
+        overrides=(overrides or []) if run is None else (),
+        console=TERMINAL,
+    )
+    TERMINAL.line(str(report))
     from simtrain.runs.run import write_json
 
-    share = None if run is None else alpha_of(run, alpha)
-    report = run_evaluate(settings, run=run, split=split.value, alpha=share, console=TERMINAL)
-    TERMINAL.line(str(report))
     write_json(to, report.to_dict())
     TERMINAL.line(f"written: {to}")
-
-
-def _is_config(target: str) -> bool:
-    return Path(target).suffix.lower() in (".yaml", ".yml")

@@ -30,10 +30,10 @@ def interpolate(
     opened = open_named_run(run, overrides or [])
     if json_file is not None:
         check_json_folder(json_file)
-    from simtrain.commands.interpolate import interpolate as run_interpolate
+    from simtrain.api.interpolate import interpolate
     from simtrain.runs.run import write_json
 
-    found = run_interpolate(opened, bound=bound, steps=steps, metric=metric, text_metric=text_metric, console=TERMINAL)
+    found = interpolate(opened, bound=bound, steps=steps, metric=metric, text_metric=text_metric, console=TERMINAL)
     TERMINAL.line(str(found))
     if json_file is not None:
         write_json(json_file, found.to_dict())

@@ -23,10 +23,6 @@ def prepare(
     overrides: SetOption = None,
 ) -> None:
     """Read, verify, deduplicate, split and store images as a catalogue."""
-    from simtrain.commands.prepare import prepare as run_prepare
-    from simtrain.config import load_prepare_config
+    from simtrain.api.prepare import prepare
 
-    settings = load_prepare_config(config, overrides or [])
-    report = run_prepare(source, out=out, config=settings, fix=fix, console=TERMINAL)
-    for line in report.lines():
-        TERMINAL.line(line)
+    TERMINAL.line(str(prepare(source, out, config=config, overrides=overrides or [], fix=fix, console=TERMINAL)))

@@ -21,6 +21,7 @@ from simtrain.console import Console
 from simtrain.data.embedding import inference_device
 from simtrain.data.embedding_cache import FOLDER, EmbeddingCache
 from simtrain.errors import CatalogError, ConfigError, SimtrainError
+from simtrain.runs.loaded_encoder import LoadedEncoder
 from simtrain.runs.run import Run, count_test_reading, data_fingerprint
 
 _ORDER = ("off_the_shelf", "whitened", "run")
@@ -58,6 +59,7 @@ def compare(
     *,
     config: CompareConfig,
     console: Console,
+    loaded: Sequence[LoadedEncoder] = (),
 ) -> ComparisonReport:
     """Evaluate off-the-shelf encoders, initial encoders of runs and the runs on the same queries of a catalogue.
 
@@ -68,12 +70,13 @@ def compare(
         runs: Runs to compare; those that differ in seed and fold alone are one training.
         config: All other settings of the comparison.
         console: Takes lines, and shows how many batches are embedded.
+        loaded: Encoders in memory that take part too, as they are.
 
     Raises:
         SimtrainError: for anything that the user can fix.
     """
     try:
-        settled = _settled(folder, runs, config=config, console=console)
+        settled = _settled(folder, runs, loaded, config=config, console=console)
         readings = {run.folder.name: count_test_reading(run) for run in runs} if config.split == "test" else {}
         entries, unavailable = _asked(settled, console=console)
         return report_of(
@@ -90,12 +93,14 @@ def compare(
         raise type(error)(_OTHER_KEYS.sub("", str(error))) from error
 
 
-def _settled(folder: Path, runs: Sequence[Run], *, config: CompareConfig, console: Console) -> _Settled:
+def _settled(
+    folder: Path, runs: Sequence[Run], loaded: Sequence[LoadedEncoder], *, config: CompareConfig, console: Console
+) -> _Settled:
     catalog, device = read_catalog(folder), inference_device(config.accelerator)
     for run in runs:
         check_run(run, catalog, console=console)
     question = question_of(config, catalog, runs)
-    invited = contenders(config, runs)
+    invited = contenders(config, runs, loaded)
     _check_baseline(config, invited)
     planned = _comparisons(invited, question)
     _check_draws(config, planned)

@@ -17,12 +17,19 @@ from simtrain.evaluation.text_task import TextScores, TextTask
 from simtrain.runs.evaluation import embed_rows, judge_embeddings, judge_texts, score_texts, unjudged_texts
 from simtrain.runs.evaluation_report import EvaluationReport
 from simtrain.runs.interpolation_record import chosen_alpha
+from simtrain.runs.loaded_encoder import LoadedEncoder
 from simtrain.runs.run import Run, configured_catalog, count_test_reading, data_fingerprint, read_run_catalog
 from simtrain.runs.tuned_encoder import tuned_encoder
 
 
 def evaluate(
-    config: RunConfig, *, run: Run | None, split: str, alpha: float | None, console: Console
+    config: RunConfig,
+    *,
+    run: Run | None,
+    split: str,
+    alpha: float | None,
+    console: Console,
+    loaded: LoadedEncoder | None = None,
 ) -> EvaluationReport:
     """Evaluate an encoder on a split of the configured catalogue; a run's record counts evaluations on its test split.
 
@@ -33,6 +40,7 @@ def evaluate(
         alpha: Share of the run's fine-tuned weights when mixed with its initial ones, 0 to 1; None: the share that
             `interpolate` chose, or 1 where it was never run.
         console: Shows how many batches are embedded.
+        loaded: An encoder in memory that is evaluated instead of the configured one; None: the configured one.
 
     Raises:
         SimtrainError: for anything that the user can fix.
@@ -42,7 +50,7 @@ def evaluate(
         catalog, split=split, gallery_splits=config.evaluation.gallery_splits, relevance=config.relevance_columns
     )
     texts = build_text_validation(config, catalog, task)  # a misspelt template is told before anything is embedded
-    encoder, share = _encoder(config, run, alpha)
+    encoder, share = _encoder(config, run, alpha) if loaded is None else (loaded.network, None)
     images = open_images(catalog, smallest=encoder.preprocessing.image_size)
     embeddings = embed_rows(encoder, images.reader, task.rows.tolist(), config=config, console=console)
     scores = score_texts(texts, embeddings, encoder)
@@ -53,7 +61,7 @@ def evaluate(
         except CheckpointError as error:
             unjudged.append(f"how far the images have moved is not known: {error}")
     return EvaluationReport(
-        name="zero-shot" if run is None else run.folder.name,
+        name=_name(run, loaded),
         split=split,
         relevance=config.relevance_columns,
         encoder=config.encoder.model_dump(mode="json"),
@@ -64,9 +72,15 @@ def evaluate(
         text=judge_texts(texts, scores, encoder, config=config),
         kept=kept,
         unjudged=unjudged,
-        weights=found_weights(config.encoder) if run is None else None,
+        weights=found_weights(config.encoder) if run is None and loaded is None else None,
         test_readings=count_test_reading(run) if run is not None and split == "test" else None,
     )
+
+
+def _name(run: Run | None, loaded: LoadedEncoder | None) -> str:
+    if loaded is not None:
+        return loaded.name
+    return "zero-shot" if run is None else run.folder.name
 
 
 def _encoder(config: RunConfig, run: Run | None, alpha: float | None) -> tuple[Encoder, float | None]:

@@ -228,8 +228,13 @@ def _trained(
     monitor, keeper = config.evaluation.monitor, watchers.keeper
     seconds = time.perf_counter() - began
     if rank() == 0:
-        ended = ended_record(record, seconds=seconds, interrupted=ended_by is not None)
-        best = {"epoch": keeper.best_epoch, "monitor": monitor, "value": keeper.best_value}
+        ended = ended_record(record, seconds=seconds, ended_by=ended_by)
+        best = {
+            "epoch": keeper.best_epoch,
+            "monitor": monitor,
+            "value": keeper.best_value,
+            "zero_shot": zero_shot.get(monitor),
+        }
         write_json(folder / RUN_FILE, {**ended, "best": best})
         requeued = requeue_in_slurm(ended_by) if ended_by is not None else None
         if requeued is not None:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from typing_extensions import override
+
 from simtrain.catalog.assembly import Assembled, assemble
 from simtrain.catalog.inspection.console_summary import lines_of
 from simtrain.catalog.inspection.duplicates import Pair
@@ -72,6 +74,27 @@ class PrepareReport:
             f"catalogue: {folder / CATALOG_FILE}; what was found: {folder / SUMMARY_FILE}",
             f"next: simtrain fit CONFIG.yaml --set catalog={shlex.quote(str(folder))}",
         ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PreparedCatalog(Catalog):
+    """A catalogue that was just prepared; `print` shows what was read and what was found.
+
+    Attributes:
+        report: The same as data.
+    """
+
+    report: PrepareReport
+
+    @staticmethod
+    def of(report: PrepareReport) -> "PreparedCatalog":
+        """The catalogue of a report."""
+        made = report.catalog
+        return PreparedCatalog(rows=made.rows, root=made.root, folder=made.folder, report=report)
+
+    @override
+    def __str__(self) -> str:
+        return "\n".join(self.report.lines())
 
 
 def prepare(

@@ -17,6 +17,7 @@ from simtrain.encoders.base import Encoder
 from simtrain.encoders.weights import names_a_file
 from simtrain.errors import CheckpointError
 from simtrain.runs.interpolation_record import chosen_alpha
+from simtrain.runs.loaded_encoder import LoadedEncoder
 from simtrain.runs.run import Run
 from simtrain.runs.tuned_encoder import tuned_encoder
 
@@ -79,7 +80,7 @@ class _Training:
     runs: list[Run] = field(default_factory=list)
 
 
-def contenders(config: CompareConfig, runs: Sequence[Run]) -> list[Contender]:
+def contenders(config: CompareConfig, runs: Sequence[Run], loaded: Sequence[LoadedEncoder] = ()) -> list[Contender]:
     """Off-the-shelf encoders, then the initial encoders of runs, then the runs; no weights are read yet.
 
     Raises:
@@ -87,6 +88,7 @@ def contenders(config: CompareConfig, runs: Sequence[Run]) -> list[Contender]:
         CheckpointError: for runs of one training that are not the same folds with each seed.
     """
     named = [_off_the_shelf(name, named_encoder(name), seed=config.seed) for name in config.encoders]
+    named += [_in_memory(encoder) for encoder in loaded]
     trainings = _trainings(runs)
     folds = sorted({run.config.fold for run in runs if run.config.fold is not None})
     for training in trainings:
@@ -124,6 +126,11 @@ def _off_the_shelf(name: str, encoder: EncoderConfig, *, seed: int) -> Contender
     member = Member(fold=None, build=build, details=details)
     shown = Path(name).name if is_configuration(name) else name
     return Contender(name=shown, kind="off_the_shelf", words=_words(encoder), required=False, seeds=((member,),))
+
+
+def _in_memory(loaded: LoadedEncoder) -> Contender:
+    member = Member(fold=None, build=lambda: loaded.network, details=lambda: {"encoder": loaded.section()})
+    return Contender(name=loaded.name, kind="off_the_shelf", words=str(loaded), required=True, seeds=((member,),))
 
 
 def _words(encoder: EncoderConfig) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,10 +13,24 @@ from simtrain.catalog.store.reduction import reduced
 from simtrain.catalog.table import read_catalog
 from simtrain.comparison.report import write_report
 from simtrain.comparison.result import ComparisonReport
-from simtrain.errors import CatalogError
+from simtrain.errors import CatalogError, CheckpointError
 from simtrain.runs.run import write_json
 
 _QUALITY = 80
+
+
+def check_output_folder(folder: Path) -> None:
+    """See that files can be written there, before anything is embedded and any test figure read.
+
+    Raises:
+        CheckpointError: if it is no folder, or cannot be written to.
+    """
+    if not folder.is_dir():
+        raise CheckpointError(f"--out {folder}: no such folder")
+    try:
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise CheckpointError(f"--out {folder}: cannot be written to: {error.strerror}") from None
 
 
 def write_comparison(report: ComparisonReport, *, json_file: Path, page: Path) -> None:

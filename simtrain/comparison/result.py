@@ -246,6 +246,24 @@ class ComparisonReport:
         found = [of.verdict for figures in ordered for of in figures.relevances.values()]
         return [verdict for verdict in found if verdict is not None]
 
+    def verdict(self, encoder: object) -> Verdict:
+        """The verdict of one encoder by the main relevance; `print` shows it in sentences.
+
+        Args:
+            encoder: Its name, or the run or loaded encoder that took part.
+
+        Raises:
+            ValueError: if it took no part, or is the baseline that the others are judged against.
+        """
+        name = str(getattr(encoder, "name", encoder))
+        names = [figures.name for figures in self.encoders]
+        if name not in names:
+            raise ValueError(f"{name}: took no part; there are {', '.join(names)}")
+        found = self.encoder(name).relevances[self.relevance[0]].verdict
+        if found is None:
+            raise ValueError(f"{name}: is the baseline that the others are judged against; it has no verdict")
+        return found
+
     def hints(self) -> list[str]:
         """Sentences on encoders that no run has trained and that are better than the baseline which val has chosen."""
         names: dict[str, list[str]] = {}

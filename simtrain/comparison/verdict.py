@@ -108,6 +108,9 @@ class Verdict:
         seeds = [_seeds_sentence(self)] if self.seed_spread is not None else []
         return (_answer_sentence(self), _limit_sentence(self), *seeds)
 
+    def __str__(self) -> str:
+        return "\n".join(self.sentences)
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON; what cannot be told is null."""
         plain = asdict(self)

@@ -26,6 +26,13 @@ class GivenImages:
 
     images: Sequence[GivenImage]
 
+    @staticmethod
+    def of(images: Sequence[GivenImage] | GivenImage) -> "GivenImages":
+        """Of several images, or of one alone."""
+        if isinstance(images, str | Path | np.ndarray | Image.Image):
+            return GivenImages(images=[images])
+        return GivenImages(images=list(images))
+
     def read(self, row: int, *, at_least: int | None) -> NDArray[np.uint8]:
         """(H, W, 3) sRGB of a row: transparency on white; files and PIL images turned as EXIF says.
 

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -120,11 +121,12 @@ def begun_record(config: RunConfig, catalog: Catalog, ranks: Ranks, *, weights: 
     return {**record, "slurm_job": job} if job is not None else record
 
 
-def ended_record(record: dict[str, Any], *, seconds: float, interrupted: bool) -> dict[str, Any]:
+def ended_record(record: dict[str, Any], *, seconds: float, ended_by: signal.Signals | None) -> dict[str, Any]:
     """The record after `seconds` more of training."""
     return {
         **record,
-        "status": "interrupted" if interrupted else "finished",
+        "status": "finished" if ended_by is None else "interrupted",
+        "ended_by": None if ended_by is None else ended_by.name,
         "finished": _now(),
         "seconds": round(record.get("seconds", 0.0) + seconds, 1),
     }

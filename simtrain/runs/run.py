@@ -5,11 +5,13 @@ import importlib.metadata
 import json
 import os
 import platform
+import shlex
+import signal
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
@@ -18,7 +20,13 @@ from simtrain.catalog.table import CATALOG_FILE, Catalog, read_catalog
 from simtrain.config import RunConfig, apply_overrides, nearest, parse_run_config
 from simtrain.errors import CheckpointError
 
+if TYPE_CHECKING:
+    from simtrain.runs.loaded_encoder import LoadedEncoder
+    from simtrain.serving.opened_bundle import OpenedBundle
+
 CONFIG_FILE = "config.yaml"
+DEFAULT_CHECKPOINTS = Path("checkpoints")
+"""Where runs are looked for by name."""
 RUN_FILE = "run.json"
 TEST_READINGS = "test_readings"
 """In a run's record: how often the figures of its test split were read."""
@@ -26,6 +34,23 @@ _LIBRARIES = (
     "torch", "torchvision", "pytorch-lightning", "pytorch-metric-learning", "timm", "albumentations",
     "sentence-transformers", "transformers", "faiss-cpu", "numpy", "pillow",
 )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class BestEpoch:
+    """The epoch whose weights a run's encoder has.
+
+    Attributes:
+        epoch: From 1; 0 is the untouched encoder.
+        metric: The validation metric that chose it.
+        value: Of that metric, 0..1; None: the run had no validation.
+        zero_shot: Of the untouched encoder; None where it was not measured.
+    """
+
+    epoch: int
+    metric: str
+    value: float | None
+    zero_shot: float | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +68,53 @@ class Run:
     config: RunConfig
     record: dict[str, Any]
     own_catalog: str
+
+    @property
+    def name(self) -> str:
+        """The name of its folder."""
+        return self.folder.name
+
+    @property
+    def best(self) -> BestEpoch | None:
+        """The epoch whose weights the encoder has; None before the run has ended once."""
+        found = self.record.get("best")
+        if found is None:
+            return None
+        return BestEpoch(
+            epoch=int(found["epoch"]),
+            metric=str(found["monitor"]),
+            value=found["value"],
+            zero_shot=found.get("zero_shot"),
+        )
+
+    @property
+    def ended_by(self) -> signal.Signals | None:
+        """The signal that interrupted it; None: it is not interrupted."""
+        name = self.record.get("ended_by") if self.record.get("status") == "interrupted" else None
+        return signal.Signals[name] if name is not None else None
+
+    def encoder(self) -> "LoadedEncoder":
+        """Its encoder, with the weights of the best epoch or of the mix that `interpolate` chose."""
+        return simtrain.load_encoder(self)
+
+    def export(self, out: str | Path, *, alpha: float | None = None) -> "OpenedBundle":
+        """Write encoder, index and items as one bundle; see `simtrain.export`."""
+        return simtrain.export(self, out, alpha=alpha)
+
+    def __str__(self) -> str:
+        if self.record.get("status") == "interrupted":
+            return f"interrupted; go on with: simtrain fit --resume {shlex.quote(self._argument)}"
+        lines, best = [], self.best
+        if best is not None and best.value is not None and best.zero_shot is not None:
+            kept = "" if best.epoch else "  (no epoch was better than the untouched encoder, which is kept)"
+            figure = f"best {best.metric} on val: {best.value:.3f} in epoch {best.epoch}"
+            lines.append(f"{figure}, zero-shot {best.zero_shot:.3f}{kept}")
+        return "\n".join([*lines, f"run: {self.folder}", f"next: simtrain evaluate {shlex.quote(self._argument)}"])
+
+    @property
+    def _argument(self) -> str:
+        """What the run is called on a command line in the working folder."""
+        return self.folder.name if self.folder.parent == DEFAULT_CHECKPOINTS else str(self.folder)
 
 
 def open_run(name: str, *, checkpoints: Path, overrides: Sequence[str] = ()) -> Run:

@@ -44,6 +44,28 @@ class Calibration:
     relevance: list[str]
     confidence: float
 
+    def lines(self) -> list[str]:
+        """Which similarities are similar enough, on one line, and one for each precision that cannot be promised."""
+        found = self.found
+        if found is None:
+            return [f"similar enough: cannot be told: {self.reason}"]
+        levels = [
+            f"{level.similarity:.3f} for {100 * level.wanted_precision:g} % precision "
+            f"({level.positives + level.negatives} pairs)"
+            for level in found.thresholds
+            if level.similarity is not None
+        ]
+        answer = (
+            f"similar enough: {', '.join(levels) or 'nothing'}; right = same {' + '.join(self.relevance)}, the "
+            f"{found.neighbours} nearest of {found.queries} queries of {self.split} among all {found.gallery} images"
+        )
+        refused = [
+            f"no similarity for {100 * level.wanted_precision:g} % precision: {level.reason}"
+            for level in found.thresholds
+            if level.reason is not None
+        ]
+        return [answer, *refused]
+
     def to_dict(self) -> dict[str, Any] | None:
         """Plain values for the bundle's manifest: each level with the pairs behind it, without histograms."""
         if self.found is None:

@@ -93,6 +93,15 @@ class Searcher:
                 answers.append(self._neighbours(rows, similarities, promises=self._promises))
         return answers
 
+    def embed(self, images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
+        """(H, W, 3) uint8 RGB pictures -> (N, D) of unit length, in batches."""
+        parts = [
+            embed_images(self._encoder, images[start : start + _BATCH_SIZE], device=self._device)
+            for start in range(0, len(images), _BATCH_SIZE)
+        ]
+        size = self._encoder.embedding_size
+        return np.concatenate(parts) if parts else np.zeros((0, size), dtype=np.float32)
+
     def by_text(self, text: str, *, k: int) -> list[Neighbour]:
         """The k items nearest to a text, nearest first; all of them if there are fewer.
 

@@ -1,0 +1,69 @@
+"""`simtrain.compare`: encoders beside each other on the same queries, with verdicts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from simtrain.api.inputs import CatalogSource, catalog_folder, or_terminal
+from simtrain.config import load_compare_config
+from simtrain.config.overrides import Overrides, override_lines
+from simtrain.console import Console
+from simtrain.errors import ConfigError
+
+if TYPE_CHECKING:
+    from simtrain.comparison.result import ComparisonReport
+    from simtrain.runs.loaded_encoder import EncoderSource
+
+JSON_FILE, PAGE_FILE = "comparison.json", "comparison.html"
+
+
+def compare(
+    catalog: CatalogSource,
+    encoders: Sequence[EncoderSource] | None = None,
+    *,
+    out: str | Path | None = None,
+    config: str | Path | None = None,
+    overrides: Overrides = (),
+    console: Console | None = None,
+) -> ComparisonReport:
+    """Set encoders beside each other: figures with intervals, paired tests, a verdict for each.
+
+    Args:
+        catalog: Of `prepare`; embeddings are kept in it for the next time.
+        encoders: Runs, names and encoders in any mixture, as `simtrain.load_encoder` takes them; None: every encoder
+            that `simtrain` knows by name.
+        out: Folder for `comparison.json` and the page `comparison.html`; None: nothing is written.
+        config: YAML file with settings; None: the defaults.
+        overrides: Settings that replace the file's, such as `{"split": "val"}`.
+        console: Shows lines and progress; None: the terminal.
+
+    Returns:
+        Everything that was found; `.verdict(run)` is that of one encoder, and `print` shows the table.
+
+    Raises:
+        SimtrainError: for anything that the user can mend.
+    """
+    folder = None if out is None else Path(out)
+    lines = override_lines(overrides)
+    settings = load_compare_config(None if config is None else Path(config).expanduser(), lines)
+    from simtrain.commands.compare import compare
+    from simtrain.comparison.files import check_output_folder, write_comparison
+    from simtrain.runs.loaded_encoder import sorted_sources
+
+    if folder is not None:
+        check_output_folder(folder)
+    chosen = sorted_sources(settings.encoders if encoders is None else encoders)
+    if not (chosen.names or chosen.runs or chosen.loaded):
+        raise ConfigError("compare: neither encoders nor runs to compare; name some with --encoders or --run")
+    report = compare(
+        catalog_folder(catalog),
+        chosen.runs,
+        config=settings.model_copy(update={"encoders": list(chosen.names)}),
+        loaded=chosen.loaded,
+        console=or_terminal(console),
+    )
+    if folder is not None:
+        write_comparison(report, json_file=folder / JSON_FILE, page=folder / PAGE_FILE)
+    return report

@@ -1,0 +1,79 @@
+"""`simtrain.evaluate`: retrieval metrics of an encoder, with confidence intervals."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from simtrain.api.inputs import (
+    CatalogSource,
+    catalog_folder,
+    catalog_override,
+    checked_config,
+    is_config_file,
+    opened_run,
+    or_terminal,
+)
+from simtrain.config import RunConfig, apply_overrides, parse_run_config
+from simtrain.config.overrides import Overrides, override_lines
+from simtrain.console import Console
+from simtrain.errors import ConfigError
+
+if TYPE_CHECKING:
+    from simtrain.runs.evaluation_report import EvaluationReport
+    from simtrain.runs.loaded_encoder import EncoderSource, LoadedEncoder
+
+
+def evaluate(
+    encoder: EncoderSource,
+    catalog: CatalogSource | None = None,
+    *,
+    split: str = "test",
+    alpha: float | None = None,
+    overrides: Overrides = (),
+    console: Console | None = None,
+) -> EvaluationReport:
+    """Retrieval metrics with confidence intervals; `print` shows what `simtrain evaluate` prints.
+
+    Args:
+        encoder: A run, by name, folder or as an object; a YAML file, whose encoder is evaluated as it comes; or
+            whatever `simtrain.load_encoder` takes or gave.
+        catalog: The catalogue; None: the one that the run or the YAML file names.
+        split: `train`, `val` or `test`. A run counts how often its test figures are read.
+        alpha: Share of a run's fine-tuned weights in a mix with its initial ones, 0 to 1; None: what `interpolate`
+            chose, or 1.
+        overrides: Settings that replace the configuration's, such as `{"relevance": "label"}`.
+        console: Shows progress; None: the terminal.
+
+    Raises:
+        SimtrainError: for anything that the user can mend.
+    """
+    if is_config_file(encoder):
+        _refuse_alpha(alpha, encoder)
+        config = checked_config(str(encoder), catalog=catalog, overrides=overrides)
+        from simtrain.commands.evaluate import evaluate
+
+        return evaluate(config, run=None, split=split, alpha=None, console=or_terminal(console))
+    from simtrain.commands.evaluate import evaluate
+    from simtrain.runs.loaded_encoder import load_encoder, run_of
+
+    run = run_of(encoder)
+    if run is not None:
+        run = opened_run(run, [*catalog_override(catalog), *override_lines(overrides)])
+        return evaluate(run.config, run=run, split=split, alpha=alpha, console=or_terminal(console))
+    loaded = load_encoder(encoder)
+    _refuse_alpha(alpha, loaded.name)
+    if catalog is None:
+        raise ConfigError(f"evaluate: {loaded.name} comes without a catalogue; give one, such as 'data/catalog'")
+    config = _config_of(loaded, catalog, overrides)
+    return evaluate(config, run=None, split=split, alpha=None, console=or_terminal(console), loaded=loaded)
+
+
+def _config_of(loaded: LoadedEncoder, catalog: CatalogSource, overrides: Overrides) -> RunConfig:
+    """Every setting at its default, but for the encoder and the catalogue."""
+    tree = {"catalog": str(catalog_folder(catalog)), "encoder": loaded.section(), "objective": {"kind": "simclr"}}
+    return parse_run_config(apply_overrides(tree, override_lines(overrides)), where=loaded.name)
+
+
+def _refuse_alpha(alpha: float | None, name: object) -> None:
+    if alpha is not None:
+        raise ConfigError(f"--alpha {alpha:g}: {name} is no run; only a run has fine-tuned weights to mix")

@@ -1,0 +1,59 @@
+"""`simtrain.export` and `simtrain.open_bundle`: a run's encoder, an index and items as one bundle."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from simtrain.api.inputs import RunSource, opened_run, or_terminal
+from simtrain.config.overrides import Overrides
+from simtrain.console import Console
+
+if TYPE_CHECKING:
+    from simtrain.serving.opened_bundle import OpenedBundle
+
+
+def export(
+    run: RunSource,
+    out: str | Path,
+    *,
+    alpha: float | None = None,
+    overrides: Overrides = (),
+    console: Console | None = None,
+) -> OpenedBundle:
+    """Write encoder, preprocessing, index and items of a run as one bundle, and check it.
+
+    Args:
+        run: By name, folder or as an object.
+        out: The bundle's folder; an older bundle there is replaced.
+        alpha: Share of the fine-tuned weights in a mix with the initial ones, 0 to 1; None: what `interpolate` chose,
+            or 1.
+        overrides: Settings that replace the run's, such as `{"export.onnx": False}`.
+        console: Shows progress; None: the terminal.
+
+    Returns:
+        The bundle, ready to search; `print` shows what was exported.
+
+    Raises:
+        SimtrainError: for anything that the user can mend; the folder is then as it was.
+    """
+    opened = opened_run(run, overrides)
+    from simtrain.commands.export import export
+
+    result = export(opened, out=Path(out).expanduser(), alpha=alpha, console=or_terminal(console))
+    return open_bundle(result.folder, exported=str(result))
+
+
+def open_bundle(folder: str | Path, *, exported: str | None = None) -> OpenedBundle:
+    """Open a bundle, checking every file and that its encoder gives the bundle's embeddings on this machine.
+
+    Args:
+        folder: Of `export`.
+        exported: What `print` shows of a bundle that was just written; None: what is in it.
+
+    Raises:
+        BundleError: naming the first file that is missing, altered or of another bundle.
+    """
+    from simtrain.commands.search import open_bundle
+
+    return open_bundle(folder, exported=exported)

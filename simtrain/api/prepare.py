@@ -1,0 +1,63 @@
+"""`simtrain.prepare`: from a source of images to a catalogue."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from simtrain.api.inputs import or_terminal
+from simtrain.config import load_prepare_config
+from simtrain.config.overrides import Overrides, override_lines
+from simtrain.console import Console
+
+if TYPE_CHECKING:
+    from simtrain.catalog.table import Catalog
+    from simtrain.commands.prepare import PreparedCatalog
+
+
+def prepare(
+    source: str | Path,
+    out: str | Path,
+    *,
+    config: str | Path | None = None,
+    overrides: Overrides = (),
+    fix: bool = False,
+    console: Console | None = None,
+) -> PreparedCatalog:
+    """Read, verify, deduplicate, split and store the images of a source, as `simtrain prepare` does.
+
+    Args:
+        source: A folder of images, a table (`.csv`, `.parquet`), `synthetic[:N]`, `kaggle:OWNER/NAME`, `digikala`,
+            `fashion-mnist[:FOLDER]`.
+        out: Folder of the catalogue; made if missing, replaced at the very end if there.
+        config: YAML file with settings; None: the defaults.
+        overrides: Settings that replace the file's, such as `{"columns.product": "sku"}`.
+        fix: Apply the safe remedies: near duplicates join `duplicate_group`.
+        console: Shows progress; None: the terminal.
+
+    Returns:
+        The catalogue; `print` shows what was read and what was found.
+
+    Raises:
+        CatalogError: if the source cannot be used as asked; nothing in `out` changes.
+        ConfigError: for a setting that does not exist, with the nearest that does.
+    """
+    settings = load_prepare_config(None if config is None else Path(config).expanduser(), override_lines(overrides))
+    from simtrain.commands.prepare import PreparedCatalog, prepare
+
+    report = prepare(str(source), out=Path(out), config=settings, fix=fix, console=or_terminal(console))
+    return PreparedCatalog.of(report)
+
+
+def open_catalog(folder: str | Path) -> Catalog:
+    """Open a catalogue that was prepared before; `print` shows how many images each split has.
+
+    Args:
+        folder: Of `prepare`, or the `catalog.parquet` in it.
+
+    Raises:
+        CatalogError: if there is none, or its images have moved.
+    """
+    from simtrain.catalog.table import read_catalog
+
+    return read_catalog(Path(folder))

@@ -1,0 +1,245 @@
+"""Encoders by name, from a run, from a bundle, or of one's own, ready to embed images and texts."""
+
+# Shapes: N images or texts, D dimensions of the embedding.
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from simtrain.builders import build_encoder, empty_encoder
+from simtrain.builders.encoder_names import named_encoder
+from simtrain.config import EncoderConfig, parse_encoder
+from simtrain.console import Console, TerminalConsole
+from simtrain.data.embedding import embed_images, inference_device
+from simtrain.data.given_images import GivenImage, GivenImages
+from simtrain.encoders.base import Encoder
+from simtrain.encoders.module_encoder import ModuleEncoder
+from simtrain.encoders.preprocessing import Preprocessing
+from simtrain.encoders.text import TextEncoder
+from simtrain.errors import ConfigError, SimtrainError
+from simtrain.runs.run import DEFAULT_CHECKPOINTS, Run, find_run, open_run
+from simtrain.runs.tuned_encoder import tuned_encoder
+from simtrain.serving.bundle import Bundle
+from simtrain.serving.manifest import MANIFEST_FILE
+
+_IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+_BATCH_SIZE = 64
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadedEncoder:
+    """An encoder in memory. `print` shows what it is.
+
+    Attributes:
+        name: What it was loaded by.
+        network: The encoder itself, a `torch.nn.Module`.
+        config: Its section of a configuration; None for a module of one's own.
+        run: The run whose best weights it has; None: it is not of a run.
+    """
+
+    name: str
+    network: Encoder
+    config: EncoderConfig | None
+    run: Run | None
+
+    @property
+    def embedding_size(self) -> int:
+        """D."""
+        return self.network.embedding_size
+
+    @property
+    def reads_texts(self) -> bool:
+        """Whether `encode_texts` works: whether texts have embeddings in the space of the images."""
+        return isinstance(self.network, TextEncoder)
+
+    def encode(
+        self,
+        images: Sequence[GivenImage] | GivenImage,
+        *,
+        batch_size: int = _BATCH_SIZE,
+        console: Console | None = None,
+    ) -> NDArray[np.float32]:
+        """Embed images.
+
+        Args:
+            images: N paths, (H, W, 3) uint8 RGB arrays or PIL images, in any mixture; one of them alone is N = 1.
+            batch_size: Images at once, 1 or more.
+            console: Shows how many batches are done; None: the terminal.
+
+        Returns:
+            (N, D) float32 of unit length.
+
+        Raises:
+            CatalogError: for a file that cannot be read.
+            ValueError: for something that is no image.
+        """
+        reader = GivenImages.of(images)
+        embeddings = embed_images(
+            self.network,
+            reader,
+            range(len(reader.images)),
+            batch_size=batch_size,
+            workers=0,
+            device=inference_device("auto"),
+            console=console or TerminalConsole(),
+        )
+        return embeddings.numpy()
+
+    def encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Embed texts: N texts -> (N, D) float32 of unit length, comparable with those of images.
+
+        Raises:
+            ConfigError: if this encoder reads no texts.
+        """
+        if not self.reads_texts:
+            raise ConfigError(f"{self.name}: reads no texts; load clip, or a bundle or run of an encoder that does")
+        embeddings: NDArray[np.float32] = cast(TextEncoder, self.network.eval()).embed_texts(list(texts)).cpu().numpy()
+        return embeddings
+
+    def __str__(self) -> str:
+        preprocessing = self.network.preprocessing
+        texts = ", reads texts" if self.reads_texts else ""
+        return (
+            f"{self.name}: {self.embedding_size} dimensions, images of {preprocessing.image_size} px "
+            f"({preprocessing.resize}){texts}"
+        )
+
+    def section(self) -> dict[str, Any]:
+        """The `encoder` section of a configuration that describes it."""
+        if self.config is not None:
+            return self.config.model_dump(mode="json")
+        kind = type(self.network.network if isinstance(self.network, ModuleEncoder) else self.network)
+        return {"kind": "python", "target": f"{kind.__module__}:{kind.__qualname__}"}
+
+
+EncoderSource = str | Path | Run | nn.Module | LoadedEncoder
+
+
+@dataclass(frozen=True, kw_only=True)
+class SortedSources:
+    """Encoders to compare, by what they come from.
+
+    Attributes:
+        names: Untouched encoders that everybody can load again by these names.
+        runs: Runs.
+        loaded: Encoders that are in memory alone.
+    """
+
+    names: list[str]
+    runs: list[Run]
+    loaded: list[LoadedEncoder]
+
+
+def sorted_sources(sources: Sequence[EncoderSource]) -> SortedSources:
+    """Sort encoders by what they come from, each kind in its order.
+
+    Raises:
+        CheckpointError: for a run that cannot be opened.
+    """
+    found = SortedSources(names=[], runs=[], loaded=[])
+    for source in sources:
+        run = run_of(source)
+        if run is not None:
+            found.runs.append(run)
+        elif isinstance(source, LoadedEncoder) and source.config is not None and _is_name(source.name):
+            found.names.append(source.name)
+        elif isinstance(source, nn.Module | LoadedEncoder) or (Path(str(source)) / MANIFEST_FILE).is_file():
+            found.loaded.append(load_encoder(source))
+        else:
+            found.names.append(str(source))
+    return found
+
+
+def run_of(source: EncoderSource) -> Run | None:
+    """The run that an encoder is of; None: it is of none.
+
+    Raises:
+        CheckpointError: for a run that cannot be opened.
+    """
+    if isinstance(source, Run):
+        return source
+    if isinstance(source, LoadedEncoder):
+        return source.run
+    if isinstance(source, str | Path) and find_run(str(source), checkpoints=DEFAULT_CHECKPOINTS) is not None:
+        return open_run(str(source), checkpoints=DEFAULT_CHECKPOINTS)
+    return None
+
+
+def _is_name(name: str) -> bool:
+    try:
+        named_encoder(name)
+    except ConfigError:
+        return False
+    return True
+
+
+def load_encoder(
+    source: EncoderSource,
+    *,
+    image_size: int = 224,
+    mean: tuple[float, float, float] = _IMAGENET_MEAN,
+    std: tuple[float, float, float] = _IMAGENET_STD,
+    name: str | None = None,
+) -> LoadedEncoder:
+    """Load an encoder.
+
+    Args:
+        source: A name of `simtrain compare` (`clip`, `resnet50`, `efficientnet_lite0`, `histogram_hsv`, …);
+            `timm:MODEL[=WEIGHTS]`, `resnet:MODEL[=WEIGHTS]` or `clip:MODEL`; a bundle's folder; a run's name below
+            `checkpoints`, its folder, or the run itself; a configuration (.yaml), whose encoder it is; or an
+            `nn.Module` that maps (N, 3, S, S) normalised images to (N, D) vectors.
+        image_size: S, side of the square in pixels; of an `nn.Module` alone.
+        mean: Subtracted from each channel scaled to 0..1; of an `nn.Module` alone. Default: ImageNet's.
+        std: Divides each channel after that; of an `nn.Module` alone. Default: ImageNet's.
+        name: What tables call it; None: the source's own name.
+
+    Raises:
+        ConfigError: for a name that stands for nothing, with the nearest that does.
+        SimtrainError: for weights that cannot be had here, or a bundle or run that cannot be opened.
+    """
+    if isinstance(source, LoadedEncoder):
+        return source
+    run = run_of(source)
+    if run is not None:
+        return _of_run(run, name=name)
+    if isinstance(source, Encoder):
+        return LoadedEncoder(name=name or type(source).__name__, network=source, config=None, run=None)
+    if isinstance(source, nn.Module):
+        preprocessing = Preprocessing(image_size=image_size, resize="pad", interpolation="bicubic", mean=mean, std=std)
+        own = ModuleEncoder(network=source, preprocessing=preprocessing).eval()
+        return LoadedEncoder(name=name or type(source).__name__, network=own, config=None, run=None)
+    assert isinstance(source, str | Path)
+    folder = Path(source).expanduser()
+    if (folder / MANIFEST_FILE).is_file():
+        return _of_bundle(folder, name=name)
+    config = _named(str(source))
+    torch.manual_seed(0)  # layers without pretrained weights are the same each time
+    network = build_encoder(config, load=True).eval()
+    return LoadedEncoder(name=name or Path(source).name, network=network, config=config, run=None)
+
+
+def _named(source: str) -> EncoderConfig:
+    try:
+        return named_encoder(source)
+    except ConfigError as error:
+        raise ConfigError(f"{error}; or a bundle's folder, a run's name or folder") from None
+
+
+def _of_run(run: Run, *, name: str | None) -> LoadedEncoder:
+    network = tuned_encoder(run.config, run.folder, alpha=None)
+    return LoadedEncoder(name=name or run.folder.name, network=network, config=run.config.encoder, run=run)
+
+
+def _of_bundle(folder: Path, *, name: str | None) -> LoadedEncoder:
+    bundle = Bundle.open(folder)
+    try:
+        config = parse_encoder(bundle.encoder_config, where=str(folder / MANIFEST_FILE))
+    except SimtrainError:  # of a version that has other settings; the encoder itself was checked
+        config = None
+    return LoadedEncoder(name=name or folder.name, network=bundle.load_encoder(empty_encoder), config=config, run=None)

@@ -1,0 +1,220 @@
+"""A bundle with its encoder in memory, and what it answers to a search."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from simtrain.data.given_images import GivenImage, GivenImages
+from simtrain.errors import SimtrainError
+from simtrain.evaluation.plots import NeighbourTile, QueryStrip, check_plot_path, neighbour_strip
+from simtrain.serving.bundle import Bundle, PromisedPrecision
+from simtrain.serving.searcher import Neighbour, Searcher
+from simtrain.tables import Alignment, text_table
+
+_WHITE = 255
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchResult:
+    """Results of a search in a bundle; iterate over it for the hits, and `print` shows a table.
+
+    Attributes:
+        query: The image's path, or the text.
+        bundle: The bundle's folder.
+        fingerprint: Fingerprint of the bundle's embedding space.
+        neighbours: Items found, nearest first.
+        promises: The bundle's thresholds with their precision for image queries, the strictest first; they do not
+            apply to text queries.
+        relevance: Columns whose equal values made a result relevant when the thresholds were measured; empty without.
+        by_text: Whether the query was a text.
+        tokens_read: Number of tokens after which the text was truncated; None: it was read whole.
+        missing_pictures: Number of neighbours whose image file is missing; a plot shows grey tiles for them.
+    """
+
+    query: str
+    bundle: Path
+    fingerprint: str
+    neighbours: list[Neighbour]
+    promises: list[PromisedPrecision]
+    relevance: list[str]
+    by_text: bool
+    tokens_read: int | None
+    missing_pictures: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {
+            "query": self.query,
+            "bundle": str(self.bundle),
+            "fingerprint": self.fingerprint,
+            "thresholds": [] if self.by_text else [asdict(promised) for promised in self.promises],
+            "neighbours": [_plain(found) for found in self.neighbours],
+        }
+
+    def __iter__(self) -> Iterator[Neighbour]:
+        """The neighbours, nearest first."""
+        return iter(self.neighbours)
+
+    def __len__(self) -> int:
+        """How many neighbours there are."""
+        return len(self.neighbours)
+
+    def __str__(self) -> str:
+        """One line per neighbour, nearest first, with the share of right results that so similar ones have."""
+        promised = bool(self.promises) and not self.by_text
+        columns: list[tuple[str, Alignment]] = [("rank", "right"), ("similarity", "right")]
+        columns += [("precision", "right")] if promised else []
+        rows = []
+        for found in self.neighbours:
+            share = [f">= {found.precision:g}" if found.precision is not None else ""] if promised else []
+            what = found.caption or found.label or ""
+            rows.append([str(found.rank), f"{found.similarity:.3f}", *share, found.id, what])
+        table = text_table([*columns, ("id", "left"), ("what", "left")], rows)
+        if promised:
+            same = " + ".join(self.relevance)
+            levels = ", ".join(f"{each.precision:g} from {each.similarity:.3f}" for each in reversed(self.promises))
+            return (
+                f"{table}\nprecision: share of results at least so similar that have the same {same}, on val: {levels}"
+            )
+        if self.promises:
+            return f"{table}\nprecision is told of image queries only; a text's similarities are others"
+        return table
+
+
+def _plain(found: Neighbour) -> dict[str, Any]:
+    """A neighbour for JSON; a column of the shop's own that has the name of one of ours gives way."""
+    own = {
+        "rank": found.rank,
+        "id": found.id,
+        "similarity": found.similarity,
+        "precision": found.precision,
+        "path": found.path.as_posix(),
+        "product": found.product,
+        "label": found.label,
+        "caption": found.caption,
+    }
+    return {**own, **{name: value for name, value in found.other.items() if name not in own}}
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenedBundle:
+    """A bundle with its encoder in memory, ready for any number of searches. `print` shows what is in it.
+
+    Attributes:
+        bundle: Its manifest, items and index.
+        load_searcher: Gives its encoder and index, ready to answer; called once, when they are first needed.
+        exported: The lines of `export`, where it was just written; None: it was there before.
+    """
+
+    bundle: Bundle
+    load_searcher: Callable[[], Searcher]
+    exported: str | None
+
+    @cached_property
+    def searcher(self) -> Searcher:
+        """Its encoder and index."""
+        return self.load_searcher()
+
+    @property
+    def folder(self) -> Path:
+        """Where it lies."""
+        return self.bundle.folder
+
+    @property
+    def items(self) -> pd.DataFrame:
+        """One row per image of the index: id, path, product, label, caption and the shop's own columns."""
+        return self.bundle.items
+
+    def encode(self, images: Sequence[GivenImage] | GivenImage) -> NDArray[np.float32]:
+        """Embed images in the bundle's space.
+
+        Args:
+            images: N paths, (H, W, 3) uint8 RGB arrays or PIL images; one of them alone is N = 1.
+
+        Returns:
+            (N, D) float32 of unit length.
+        """
+        reader = GivenImages.of(images)
+        return self.searcher.embed([reader.read(row, at_least=None) for row in range(len(reader.images))])
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __str__(self) -> str:
+        kind = self.bundle.encoder_config["kind"]
+        return self.exported or f"bundle: {self.folder} ({len(self)} items), encoder {kind}"
+
+    def search(
+        self, image: GivenImage | None = None, *, text: str | None = None, k: int = 5, plot: str | Path | None = None
+    ) -> SearchResult:
+        """The k items that are nearest to an image or to a text.
+
+        Args:
+            image: Query image: a file, an (H, W, 3) uint8 RGB array or a PIL image; give either this or `text`.
+            text: Query text, for bundles whose encoder reads text.
+            k: Neighbours, 1 or more; all items if there are fewer.
+            plot: Where to draw the query and its neighbours as a strip of thumbnails (.png); None: nowhere.
+
+        Returns:
+            The hits, nearest first, each with `rank`, `similarity`, `id`, `product`, `label`, `caption` and `path`.
+
+        Raises:
+            SimtrainError: for anything that the user can mend.
+        """
+        check_query(image, text, plot)
+        picture = None if plot is None else Path(plot)
+        pixels = GivenImages(images=[image]).read(0, at_least=None) if image is not None else None
+        if pixels is not None:
+            neighbours = self.searcher.by_image(pixels, k=k)
+        else:
+            neighbours = self.searcher.by_text(str(text), k=k)
+        query = str(image) if isinstance(image, str | Path) else text or "an image in memory"
+        if picture is not None:
+            self._draw(picture, pixels, query if pixels is None else Path(query).name, neighbours)
+        return SearchResult(
+            query=query,
+            bundle=self.bundle.folder,
+            fingerprint=self.bundle.fingerprint,
+            neighbours=neighbours,
+            promises=self.bundle.promises,
+            relevance=list((self.bundle.manifest.get("thresholds") or {}).get("relevance", [])),
+            by_text=text is not None,
+            tokens_read=self.searcher.tokens_read(text) if text is not None else None,
+            missing_pictures=sum(not self.bundle.image_path(found.row).is_file() for found in neighbours),
+        )
+
+    def _draw(
+        self, path: Path, pixels: NDArray[np.uint8] | None, caption: str, neighbours: Sequence[Neighbour]
+    ) -> None:
+        tiles = [
+            NeighbourTile(
+                path=self.bundle.image_path(found.row),
+                similarity=found.similarity,
+                caption=found.caption or found.label or found.id,
+                relevant=None,
+            )
+            for found in neighbours
+        ]
+        blank = np.full((1, 1, 3), _WHITE, dtype=np.uint8)
+        image = pixels if pixels is not None else blank
+        neighbour_strip(path, [QueryStrip(image=image, caption=caption, neighbours=tiles)])
+
+
+def check_query(image: GivenImage | None, text: str | None, plot: str | Path | None) -> None:
+    """Refuse a query that is none, and a picture that cannot be drawn.
+
+    Raises:
+        SimtrainError: for these.
+    """
+    if (image is None) == (text is None):
+        raise SimtrainError('search: give either --image PATH or --text "..."')
+    if text is not None and not text.strip():
+        raise SimtrainError("search: --text is empty; write what to look for")
+    if plot is not None:
+        check_plot_path(Path(plot))

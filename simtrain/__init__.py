@@ -15,6 +15,8 @@ in `__all__` may change.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from simtrain.version import VERSION
+
 if TYPE_CHECKING:
     from simtrain import losses as losses
     from simtrain.api.compare import compare as compare
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
     from simtrain.evaluation.retrieval_metrics import retrieval_metrics as retrieval_metrics
     from simtrain.runs.loaded_encoder import load_encoder as load_encoder
 
-__version__ = "0.1.0"
+__version__ = VERSION
 
 _HOMES = {
     "compare": "simtrain.api.compare",

@@ -12,6 +12,7 @@ from simtrain.console import Console
 from simtrain.errors import ConfigError
 
 if TYPE_CHECKING:
+    from simtrain.api.run import OpenedRun
     from simtrain.runs.run import Run
 
 
@@ -22,7 +23,7 @@ def fit(
     resume: RunSource | None = None,
     overrides: Overrides = (),
     console: Console | None = None,
-) -> Run:
+) -> OpenedRun:
     """Fine-tune an encoder, as `simtrain fit` does; everything is written to `checkpoints/RUN`.
 
     Args:
@@ -39,14 +40,15 @@ def fit(
         SimtrainError: for anything that the user can mend; nothing is left half-written.
     """
     settings = _settings(config, catalog=catalog, resume=resume, overrides=overrides)
+    from simtrain.api.run import OpenedRun
     from simtrain.commands.fit import fit
     from simtrain.runs.run import open_run
 
     folder = fit(settings, resume=resume is not None, console=or_terminal(console)).folder
-    return open_run(str(folder), checkpoints=folder.parent)
+    return OpenedRun.of(open_run(str(folder), checkpoints=folder.parent))
 
 
-def open_run(run: str | Path, *, overrides: Overrides = ()) -> Run:
+def open_run(run: str | Path, *, overrides: Overrides = ()) -> OpenedRun:
     """Open a run; `print` says how it ended.
 
     Args:
@@ -56,7 +58,9 @@ def open_run(run: str | Path, *, overrides: Overrides = ()) -> Run:
     Raises:
         CheckpointError: if it is not there, with the nearest name that is.
     """
-    return opened_run(run, overrides)
+    from simtrain.api.run import OpenedRun
+
+    return OpenedRun.of(opened_run(run, overrides))
 
 
 def _settings(

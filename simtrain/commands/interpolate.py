@@ -8,7 +8,6 @@ from typing import get_args
 import numpy as np
 from numpy.typing import NDArray
 
-import simtrain
 from simtrain.builders import build_text_validation, build_validation, start_encoder
 from simtrain.catalog.store.reader import open_images
 from simtrain.config import RunConfig, nearest
@@ -25,6 +24,7 @@ from simtrain.runs.run import Run, data_fingerprint, read_run_catalog
 from simtrain.runs.tuned_encoder import tuned_encoder
 from simtrain.serving.manifest import sha256_of
 from simtrain.training.checkpoints import BEST
+from simtrain.version import VERSION
 
 _OF_TEXTS = ("text_to_image_", "image_to_text_")
 _IMAGE_METRICS = tuple(str(name) for name in get_args(Monitor) if not name.startswith(_OF_TEXTS))
@@ -68,7 +68,7 @@ def interpolate(
     report = _report(run, scores, sweep, aim=aim, images=images.told)
     write_interpolation(
         run.folder,
-        {**report.to_dict(), "data": data_fingerprint(catalog), "simtrain": simtrain.__version__},
+        {**report.to_dict(), "data": data_fingerprint(catalog), "simtrain": VERSION},
         checkpoint=checkpoint,
         picture=_picture(report),
         statistics=sweep.statistics,

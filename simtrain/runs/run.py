@@ -11,18 +11,14 @@ import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import yaml
 
-import simtrain
 from simtrain.catalog.table import CATALOG_FILE, Catalog, read_catalog
 from simtrain.config import RunConfig, apply_overrides, nearest, parse_run_config
 from simtrain.errors import CheckpointError
-
-if TYPE_CHECKING:
-    from simtrain.runs.loaded_encoder import LoadedEncoder
-    from simtrain.serving.opened_bundle import OpenedBundle
+from simtrain.version import VERSION
 
 CONFIG_FILE = "config.yaml"
 DEFAULT_CHECKPOINTS = Path("checkpoints")
@@ -92,14 +88,6 @@ class Run:
         """The signal that interrupted it; None: it is not interrupted."""
         name = self.record.get("ended_by") if self.record.get("status") == "interrupted" else None
         return signal.Signals[name] if name is not None else None
-
-    def encoder(self) -> "LoadedEncoder":
-        """Its encoder, with the weights of the best epoch or of the mix that `interpolate` chose."""
-        return simtrain.load_encoder(self)
-
-    def export(self, out: str | Path, *, alpha: float | None = None) -> "OpenedBundle":
-        """Write encoder, index and items as one bundle; see `simtrain.export`."""
-        return simtrain.export(self, out, alpha=alpha)
 
     def __str__(self) -> str:
         if self.record.get("status") == "interrupted":
@@ -201,7 +189,7 @@ def environment() -> dict[str, Any]:
         except importlib.metadata.PackageNotFoundError:
             continue
     return {
-        "simtrain": simtrain.__version__,
+        "simtrain": VERSION,
         "python": platform.python_version(),
         "libraries": versions,
         "git": _git_commit(),

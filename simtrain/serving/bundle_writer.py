@@ -16,7 +16,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-import simtrain
 from simtrain.encoders.base import Encoder
 from simtrain.encoders.text import FolderEncoder, TextFolderEncoder
 from simtrain.errors import BundleError
@@ -35,6 +34,7 @@ from simtrain.serving.golden import reference_copy, space_fingerprint, write_gol
 from simtrain.serving.index import ItemIndex, recall_against_exact
 from simtrain.serving.manifest import hashes_of, is_bundle, library_versions, write_manifest
 from simtrain.serving.onnx_export import export_onnx
+from simtrain.version import VERSION
 
 RECALL_DEPTH = 10
 """Neighbours looked at when an index is measured against exact search."""
@@ -154,7 +154,7 @@ def _fill(folder: Path, content: BundleContent, *, onnx: bool) -> None:
     )
     index = _write_index_and_items(folder, content, fingerprint=fingerprint)
     manifest = {
-        "created_by": f"simtrain {simtrain.__version__}",
+        "created_by": f"simtrain {VERSION}",
         "encoder": description,
         "preprocessing": preprocessing.to_dict(),
         "index": {**index, "fingerprint": fingerprint},

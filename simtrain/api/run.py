@@ -1,0 +1,36 @@
+"""A run with what can be done with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from simtrain.console import Console
+from simtrain.runs.run import Run
+
+if TYPE_CHECKING:
+    from simtrain.runs.loaded_encoder import LoadedEncoder
+    from simtrain.serving.opened_bundle import OpenedBundle
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenedRun(Run):
+    """A run of `simtrain.fit` or `simtrain.open_run`: `.folder`, `.config`, `.best`; `print` says how it ended."""
+
+    @staticmethod
+    def of(run: Run) -> OpenedRun:
+        """The same run."""
+        return OpenedRun(folder=run.folder, config=run.config, record=run.record, own_catalog=run.own_catalog)
+
+    def encoder(self) -> LoadedEncoder:
+        """Its encoder, with the weights of the best epoch or of the mix that `interpolate` chose."""
+        from simtrain.runs.loaded_encoder import load_encoder
+
+        return load_encoder(self)
+
+    def export(self, out: str | Path, *, alpha: float | None = None, console: Console | None = None) -> OpenedBundle:
+        """Write encoder, preprocessing, index and items as one bundle; see `simtrain.export`."""
+        from simtrain.api.export import export
+
+        return export(self, out, alpha=alpha, console=console)

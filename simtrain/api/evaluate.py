@@ -48,7 +48,7 @@ def evaluate(
         SimtrainError: for anything that the user can mend.
     """
     if is_config_file(encoder):
-        _refuse_alpha(alpha, encoder)
+        refuse_alpha(alpha, encoder)
         config = checked_config(str(encoder), catalog=catalog, overrides=overrides)
         from simtrain.commands.evaluate import evaluate
 
@@ -61,7 +61,7 @@ def evaluate(
         run = opened_run(run, [*catalog_override(catalog), *override_lines(overrides)])
         return evaluate(run.config, run=run, split=split, alpha=alpha, console=or_terminal(console))
     loaded = load_encoder(encoder)
-    _refuse_alpha(alpha, loaded.name)
+    refuse_alpha(alpha, loaded.name)
     if catalog is None:
         raise ConfigError(f"evaluate: {loaded.name} comes without a catalogue; give one, such as 'data/catalog'")
     config = _config_of(loaded, catalog, overrides)
@@ -74,6 +74,11 @@ def _config_of(loaded: LoadedEncoder, catalog: CatalogSource, overrides: Overrid
     return parse_run_config(apply_overrides(tree, override_lines(overrides)), where=loaded.name)
 
 
-def _refuse_alpha(alpha: float | None, name: object) -> None:
+def refuse_alpha(alpha: float | None, name: object) -> None:
+    """Refuse a mix of weights for an encoder that is of no run.
+
+    Raises:
+        ConfigError: if there is an alpha.
+    """
     if alpha is not None:
-        raise ConfigError(f"--alpha {alpha:g}: {name} is no run; only a run has fine-tuned weights to mix")
+        raise ConfigError(f"--alpha {alpha:g}: {name} is no run; only a run has tuned weights to mix")

@@ -23,8 +23,10 @@ def evaluate(
     run = None if is_config_file(target) else open_named_run(target, overrides or [])
     to = json_file or (Path() if run is None else run.folder) / "evaluation.json"
     if run is None:
+        from simtrain.api.evaluate import refuse_alpha
         from simtrain.config import load_run_config
 
+        refuse_alpha(alpha, target)
         load_run_config(Path(target), overrides or [])  # what is wrong there is told before where the figures go
     check_json_folder(to)
     share = alpha if run is None else alpha_of(run, alpha)

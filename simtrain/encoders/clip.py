@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
-from sentence_transformers import SentenceTransformer
 from torch import Tensor, nn
 from typing_extensions import override
 
 from simtrain.encoders.base import Encoder
 from simtrain.encoders.preprocessing import Preprocessing
-from simtrain.encoders.sentence_models import open_sentence_model, save_sentence_model
+from simtrain.encoders.sentence_models import SentenceTransformer, open_sentence_model, save_sentence_model
 from simtrain.encoders.text_tower import OUTPUT, TextSide, TextTower
 from simtrain.errors import ConfigError
 

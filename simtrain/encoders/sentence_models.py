@@ -1,19 +1,22 @@
 """Models of sentence-transformers: opened from a folder, a package or the hub, and saved again."""
 
+import io
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, redirect_stdout
 from pathlib import Path
 from typing import Any
 
 import huggingface_hub
 import torch
-from sentence_transformers import SentenceTransformer
-from transformers.utils import logging as transformers_logging
 
 from simtrain.encoders.weights import PACKAGE_PREFIX, locate_folder
 from simtrain.errors import CheckpointError, first_line
+
+with redirect_stdout(io.StringIO()):  # transformers prints a line of its own where W&B is offline
+    from sentence_transformers import SentenceTransformer as SentenceTransformer  # the others import it from here
+    from transformers.utils import logging as transformers_logging
 
 _REACH_SECONDS = 2.0
 _TRANSFORMER_FILE = "sentence_bert_config.json"

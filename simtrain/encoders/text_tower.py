@@ -10,11 +10,10 @@ from typing import Any, Self, cast
 
 import torch
 import torch.nn.functional as F
-from sentence_transformers import SentenceTransformer
 from torch import Tensor, nn
 from typing_extensions import override
 
-from simtrain.encoders.sentence_models import open_sentence_model, save_sentence_model
+from simtrain.encoders.sentence_models import SentenceTransformer, open_sentence_model, save_sentence_model
 from simtrain.errors import ConfigError
 
 OUTPUT = "sentence_embedding"

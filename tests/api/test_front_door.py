@@ -112,7 +112,7 @@ def test_ten_lines_from_photographs_to_hits_with_the_built_wheel(shop: Path, tmp
     )
     assert done.returncode == 0, done.stderr[-2000:]
     lines = done.stdout.splitlines()
-    assert lines[0] == "(2, 32) float32 1.0"
+    assert lines[0] == "(2, 48) float32 1.0"
     assert any(line.startswith("clip:model, split val: ") for line in lines)
     assert any(line.lstrip().startswith("map_at_r") for line in lines)
     assert any(("tuned" in line and "better" in line) or "worse" in line for line in lines)

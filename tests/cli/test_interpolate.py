@@ -70,7 +70,7 @@ def test_commands_say_which_alpha_they_take(clip_run: Run, simtrain: Command, tm
     [
         (
             ["evaluate", "shop.yaml", "--alpha", "0.5"],
-            "--alpha 0.5: shop.yaml is a configuration; only a run has tuned",
+            "--alpha 0.5: shop.yaml is no run; only a run has tuned",
         ),
         (["evaluate", "RUN", "--alpha", "nan"], "Invalid value for '--alpha': "),
         (["export", "RUN", "--out", "b", "--alpha", "1.5"], "Invalid value for '--alpha': "),

@@ -96,7 +96,7 @@ class Searcher:
     def embed(self, images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
         """(H, W, 3) uint8 RGB pictures -> (N, D) of unit length, in batches."""
         parts = [
-            (self._encoder, images[start : start + _BATCH_SIZE], device=self._device)
+            embed_decoded_images(self._encoder, images[start : start + _BATCH_SIZE], device=self._device)
             for start in range(0, len(images), _BATCH_SIZE)
         ]
         size = self._encoder.embedding_size

@@ -211,7 +211,14 @@ def load_encoder(
     if isinstance(source, Encoder):
         return LoadedEncoder(name=name or type(source).__name__, network=source, config=None, run=None)
     if isinstance(source, nn.Module):
-        preprocessing = Preprocessing(image_size=image_size, resize="pad", interpolation="bicubic", mean=mean, std=std)
+        preprocessing = Preprocessing(
+            image_size=image_size,
+            resize="pad",
+            interpolation="bicubic",
+            mean=mean,
+            std=std,
+            flip_averaging=False,
+        )
         own = ModuleEncoder(network=source, preprocessing=preprocessing).eval()
         return LoadedEncoder(name=name or type(source).__name__, network=own, config=None, run=None)
     assert isinstance(source, str | Path)

@@ -59,15 +59,21 @@ def make_config(catalog: Catalog, tmp_path: Path) -> Callable[..., RunConfig]:
 
 
 @pytest.fixture(scope="session")
-def first_clip_run(catalog: Catalog, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    from small_runs import train
+def clip_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a tiny image-text model, untrained."""
     from tiny_clip import make_tiny_clip
 
-    folder = tmp_path_factory.mktemp("clip")
+    return make_tiny_clip(tmp_path_factory.mktemp("clip_model") / "model")
+
+
+@pytest.fixture(scope="session")
+def first_clip_run(catalog: Catalog, clip_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    from small_runs import train
+
     return train(
         catalog,
-        folder,
-        encoder={"kind": "clip", "model": str(make_tiny_clip(folder / "model"))},
+        tmp_path_factory.mktemp("clip"),
+        encoder={"kind": "clip", "model": str(clip_model)},
         objective={"kind": "simclr", "positive": "product", "keep": {"distillation": 0, "weight_distance": 0}},
     )
 

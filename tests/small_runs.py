@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from simtrain.catalog.table import Catalog
+from simtrain.catalog.table import Catalog, read_catalog, write_catalog
 from simtrain.commands.fit import fit
 from simtrain.commands.interpolate import interpolate
 from simtrain.config import parse_run_config
@@ -54,3 +54,10 @@ def choose(run: Run, alpha: float) -> None:
     """Have the choice of the run's sweep be another."""
     path = run.folder / "interpolation.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "alpha": alpha}))
+
+
+def change_splits(folder: Path) -> None:
+    """Have training and test images of a catalogue change places."""
+    catalog = read_catalog(folder)
+    swapped = catalog.rows["split"].map({"train": "test", "test": "train", "val": "val"})
+    write_catalog(Catalog(rows=catalog.rows.assign(split=swapped), root=catalog.root, folder=folder))

@@ -1,7 +1,7 @@
 """From configuration to batches, groups and objectives, and what is said where they cannot be had."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,28 +9,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from small_configs import ALIGNED, CAPTIONS, FOLDER, NAMED, PAIRS, SIMCLR, TRIPLET, config_of, texts_config
 from tiny_training import SIZE, TinyEncoder, catalog_of, draw_images
 
-from simtrain.builders import TrainingFacts, build_data, build_module, build_texts, build_transform, build_validation
+from simtrain.builders import build_data, build_texts, build_transform, build_validation
 from simtrain.catalog.store.reader import source_images
 from simtrain.catalog.table import Catalog
-from simtrain.config import AugmentationConfig, RunConfig, TransformConfig, parse_run_config
+from simtrain.config import AugmentationConfig, RunConfig, TransformConfig
 from simtrain.data.batch import Batch
-from simtrain.errors import CatalogError, ConfigError
-from simtrain.modules.metric_learning import MetricLearningModule
-from simtrain.modules.simclr import SimCLRModule
-
-FOLDER = Path("shop")
-TRIPLET = {"kind": "triplet"}
-SIMCLR = {"kind": "simclr"}
-PAIRS = {"kind": "simclr", "positive": "product"}
-NAMED = {"kind": "metric_learning", "loss": {"name": "MultiSimilarityLoss"}}
-
-
-def config_of(objective: Mapping[str, Any], *, batch_size: int = 4, **sections: Any) -> RunConfig:
-    data = {"batch_size": batch_size, "workers": 0, **sections.pop("data", {})}
-    tree = {"catalog": "shop", "encoder": {"kind": "resnet"}, "objective": dict(objective), "data": data, **sections}
-    return parse_run_config(tree, where="test")
+from simtrain.errors import CatalogError
 
 
 def products(*sizes: int, split: str = "train") -> dict[str, list[str]]:
@@ -260,78 +247,6 @@ def test_validation_goes_by_the_configured_columns_and_gallery() -> None:
     assert (task.rows[task.queries].tolist(), task.rows[task.gallery].tolist()) == ([1, 2], [0])
 
 
-def module_of(config: RunConfig, *, groups: int = 3, embedding_size: int | None = None) -> Any:
-    facts = TrainingFacts(groups=groups, duplicate_groups=torch.full((8,), -1), reference=None)
-    return build_module(config, encoder=TinyEncoder(embedding_size=embedding_size), facts=facts, validation=None)
-
-
-@pytest.mark.parametrize(
-    ("objective", "kind"),
-    [(SIMCLR, SimCLRModule), (PAIRS, SimCLRModule), (TRIPLET, MetricLearningModule), (NAMED, MetricLearningModule)],
-)
-def test_each_objective_has_its_module(objective: dict[str, Any], kind: type) -> None:
-    assert isinstance(module_of(config_of(objective)), kind)
-
-
-def test_a_projection_head_has_the_configured_sizes() -> None:
-    module = module_of(config_of({**SIMCLR, "projection_head": {"hidden_size": 9, "output_size": 5}}))
-    assert [tuple(weight.shape) for weight in (module.head[0].weight, module.head[2].weight)] == [(9, 12), (5, 9)]
-
-
-@pytest.mark.parametrize(("head", "embedding_size", "expected"), [(None, None, 12), (None, 7, 7), (5, None, 5)])
-def test_proxies_have_the_size_that_the_loss_sees(head: int | None, embedding_size: int | None, expected: int) -> None:
-    objective = {
-        "kind": "metric_learning",
-        "loss": {"name": "ProxyAnchorLoss"},
-        "projection_head": None if head is None else {"output_size": head},
-    }
-    module = module_of(config_of(objective), groups=3, embedding_size=embedding_size)
-    assert module.mined_loss.criterion.loss.proxies.shape == (3, expected)
-
-
-def test_parameters_of_loss_and_miner_are_passed_on() -> None:
-    objective = {
-        "kind": "metric_learning",
-        "loss": {"name": "MultiSimilarityLoss", "parameters": {"alpha": 3.0}},
-        "miner": {"name": "MultiSimilarityMiner", "parameters": {"epsilon": 0.3}},
-    }
-    loss = module_of(config_of(objective)).mined_loss.criterion
-    assert (loss.loss.alpha, loss.miner.epsilon) == (3.0, 0.3)
-
-
-def test_a_misspelt_loss_is_told() -> None:
-    message = (
-        "objective.loss.name: pytorch-metric-learning has no 'MultiSimilarityLos'; did you mean 'MultiSimilarityLoss'?"
-    )
-    with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
-        module_of(config_of({"kind": "metric_learning", "loss": {"name": "MultiSimilarityLos"}}))
-
-
-@pytest.mark.parametrize("objective", [SIMCLR, TRIPLET, NAMED])
-def test_head_only_epochs_need_something_new(objective: dict[str, Any]) -> None:
-    message = (
-        "trainer.head_only_epochs: got 2, but no layer is new; set it to 0, or add an objective.projection_head or "
-        "encoder.embedding_size"
-    )
-    with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
-        module_of(config_of(objective, trainer={"head_only_epochs": 2}))
-
-
-@pytest.mark.parametrize(
-    ("objective", "embedding_size"),
-    [
-        ({**SIMCLR, "projection_head": {}}, None),
-        (TRIPLET, 7),
-        ({"kind": "metric_learning", "loss": {"name": "ProxyAnchorLoss"}}, None),
-    ],
-)
-def test_head_only_epochs_can_train_heads_last_layers_and_proxies(
-    objective: dict[str, Any], embedding_size: int | None
-) -> None:
-    config = config_of(objective, trainer={"head_only_epochs": 2})
-    assert module_of(config, embedding_size=embedding_size).new_parameters()
-
-
 def test_ones_own_transforms_replace_the_preset() -> None:
     image = np.random.default_rng(0).integers(0, 256, size=(SIZE, SIZE, 3), dtype=np.uint8)
     flip = TransformConfig(name="HorizontalFlip", parameters={"p": 1.0})
@@ -345,56 +260,6 @@ def test_the_preset_is_the_configured_one() -> None:
     changed = build_transform(AugmentationConfig(preset="color_invariant"), image_size=SIZE)
     assert all((view := kept(red, seed=seed))[..., 0].max() > view[..., 1].max() for seed in range(20))
     assert any((view := changed(red, seed=seed))[..., 0].max() < view[..., 1].max() for seed in range(20))
-
-
-ALIGNED = {"kind": "clip", "model": "nowhere"}
-CAPTIONS = ["a red mug", "a  Red mug", None, "a blue mug", " ", "a red mug"]
-
-
-def told_shop(**columns: Sequence[Any]) -> Catalog:
-    return catalog_of(FOLDER, **{"caption": CAPTIONS, "split": ["train"] * 5 + ["test"], **columns})
-
-
-def texts_config(**objective: Any) -> RunConfig:
-    return config_of({"kind": "image_text", **objective}, encoder=ALIGNED)
-
-
-def test_texts_are_those_of_training_images_each_once() -> None:
-    texts = build_texts(texts_config(), told_shop())
-    assert texts is not None
-    assert list(texts.texts) == ["a blue mug", "a red mug"]
-    assert texts.ids.tolist() == [[1], [1], [-1], [0], [-1], [-1]]
-
-
-def test_templates_are_filled_in_beside_each_other() -> None:
-    catalog = told_shop(label=["red", "red", "green", "blue", None, "red"])
-    texts = build_texts(texts_config(templates=["{caption}", "something {label}"]), catalog)
-    assert texts is not None
-    written = [[texts.texts[place] if place >= 0 else None for place in row] for row in texts.ids.tolist()]
-    assert written == [
-        ["a red mug", "something red"],
-        ["a red mug", "something red"],
-        [None, "something green"],
-        ["a blue mug", "something blue"],
-        [None, None],
-        [None, None],
-    ]
-
-
-@pytest.mark.parametrize(
-    ("positives", "expected"),
-    [
-        (["text"], [[1], [1], [-1], [0], [-1], [-1]]),
-        (["text", "product"], [[1, 0], [1, 1], [-1, 1], [0, 1], [-1, -1], [-1, 0]]),
-        (["product"], [[0], [1], [1], [1], [-1], [0]]),
-        ([], [[]] * 6),
-    ],
-)
-def test_positives_are_texts_and_columns(positives: list[str], expected: list[list[int]]) -> None:
-    catalog = told_shop(product=["a", "b", "b", "b", None, "a"])
-    texts = build_texts(texts_config(positives=positives), catalog)
-    assert texts is not None
-    assert texts.criteria.tolist() == expected
 
 
 def test_images_without_a_text_are_in_no_batch(tmp_path: Path) -> None:
@@ -411,28 +276,6 @@ def test_images_without_a_text_are_in_no_batch(tmp_path: Path) -> None:
     (batch,) = data.train_dataloader()
     assert sorted(batch.rows.flatten().tolist()) == [0, 1, 3]
     assert groups == 0
-
-
-@pytest.mark.parametrize(
-    ("objective", "expected"),
-    [
-        ({}, "shop: 3 training images with a text; set data.batch_size=3 or less"),
-        ({"templates": ["{captoin}"]}, "no column 'captoin', which the template '{captoin}' needs; did you mean"),
-        ({"templates": ["mug"]}, "template 'mug': no column in it"),
-        ({"positives": ["producer"]}, "objective.positives: "),
-    ],
-)
-def test_texts_that_cannot_be_had_are_named(objective: dict[str, Any], expected: str) -> None:
-    config, catalog = texts_config(**objective), told_shop()
-    with pytest.raises((CatalogError, ConfigError), match=re.escape(expected)):
-        build_data(
-            config,
-            catalog,
-            images=source_images(catalog),
-            encoder=TinyEncoder(),
-            validation=None,
-            texts=build_texts(config, catalog),
-        )
 
 
 def test_views_and_validation_have_the_encoder_s_two_sizes(tmp_path: Path):

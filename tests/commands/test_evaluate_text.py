@@ -1,6 +1,6 @@
 """Judging encoders by texts: before training, after it, and against the start of a run."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -10,44 +10,24 @@ from numpy.typing import NDArray
 from recording_console import RecordingConsole
 from sentence_transformers import SentenceTransformer
 from sklearn.metrics import accuracy_score, balanced_accuracy_score
-from tiny_clip import make_tiny_clip
+from small_clip_runs import MakeConfig, clip_config, zero_shot
 
-from simtrain.builders import build_encoder, build_text_validation, build_validation
+from simtrain.builders import build_encoder
 from simtrain.catalog.store.reader import open_images
 from simtrain.catalog.table import Catalog, write_catalog
-from simtrain.commands.evaluate import EvaluationReport, evaluate
+from simtrain.commands.evaluate import evaluate
 from simtrain.config import RunConfig
 from simtrain.console import SILENT
 from simtrain.encoders.base import Encoder
 from simtrain.errors import CatalogError, ConfigError, SimtrainError
 from simtrain.runs.evaluation import embed_rows
-from simtrain.runs.zero_shot import zero_shot_figures
 
-MakeConfig = Callable[..., RunConfig]
 Item = TypeVar("Item")
 
 
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_tiny_clip(tmp_path_factory.mktemp("clip") / "model")
-
-
 @pytest.fixture
-def config(make_config: MakeConfig, model: Path) -> RunConfig:
-    return clip_config(make_config, model)
-
-
-def clip_config(make_config: MakeConfig, model: Path, **sections: Any) -> RunConfig:
-    return make_config(
-        encoder={"kind": "clip", "model": str(model)},
-        trainer={"epochs": 1, "accelerator": "cpu"},
-        optimizer={"learning_rate": 1e-3},
-        **sections,
-    )
-
-
-def zero_shot(config: RunConfig, *, split: str = "test") -> EvaluationReport:
-    return evaluate(config, run=None, split=split, alpha=None, console=SILENT)
+def config(make_config: MakeConfig, clip_model: Path) -> RunConfig:
+    return clip_config(make_config, clip_model)
 
 
 def with_captions(catalog: Catalog, folder: Path, captions: Sequence[str | None]) -> str:
@@ -65,14 +45,14 @@ def embedded(encoder: Encoder, catalog: Catalog, config: RunConfig) -> NDArray[n
 
 
 def test_captions_are_judged_as_plain_sentence_transformers_would(
-    config: RunConfig, catalog: Catalog, model: Path
+    config: RunConfig, catalog: Catalog, clip_model: Path
 ) -> None:
     found = zero_shot(config).text
     assert found is not None
     assert found.captions is not None
     told = catalog.rows["caption"].iloc[catalog.rows_of(["test"])].to_numpy()
     texts = sorted(set(told))
-    vectors = SentenceTransformer(str(model), device="cpu").encode(texts, normalize_embeddings=True)
+    vectors = SentenceTransformer(str(clip_model), device="cpu").encode(texts, normalize_embeddings=True)
     similarities = vectors @ embedded(build_encoder(config.encoder, load=True), catalog, config).T
     for k in (1, 5, 10):
         hits = [text in told[np.argsort(-row)[:k]] for text, row in zip(texts, similarities, strict=True)]
@@ -82,13 +62,15 @@ def test_captions_are_judged_as_plain_sentence_transformers_would(
         assert found.captions.image_to_text.metrics[f"recall_at_{k}"].mean == pytest.approx(np.mean(hits))
 
 
-def test_classes_are_told_apart_by_the_mean_of_their_prompts(config: RunConfig, catalog: Catalog, model: Path) -> None:
+def test_classes_are_told_apart_by_the_mean_of_their_prompts(
+    config: RunConfig, catalog: Catalog, clip_model: Path
+) -> None:
     found = zero_shot(config).text
     assert found is not None
     assert found.labels is not None
     told = catalog.rows["label"].iloc[catalog.rows_of(["test"])].to_numpy()
     names = np.array(sorted(set(told)))
-    plain = SentenceTransformer(str(model), device="cpu")
+    plain = SentenceTransformer(str(clip_model), device="cpu")
     prompts = [
         plain.encode([template.format(label=name) for name in names], normalize_embeddings=True)
         for template in ("a photo of a {label}", "a product photo of a {label}", "{label}")
@@ -113,10 +95,10 @@ def test_an_encoder_without_words_has_no_figures_of_texts(make_config: MakeConfi
 
 
 def test_a_column_without_values_is_skipped_and_told(
-    make_config: MakeConfig, model: Path, catalog: Catalog, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    make_config: MakeConfig, clip_model: Path, catalog: Catalog, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shop = with_captions(catalog, tmp_path / "shop", [None])
-    report = zero_shot(clip_config(make_config, model, catalog=shop))
+    report = zero_shot(clip_config(make_config, clip_model, catalog=shop))
     assert report.text is not None
     assert report.text.captions is None
     assert report.text.labels is not None
@@ -126,10 +108,12 @@ def test_a_column_without_values_is_skipped_and_told(
     assert "classes   text_to_image_map_at_r " in screen
 
 
-def test_without_any_text_both_are_told(make_config: MakeConfig, model: Path, catalog: Catalog, tmp_path: Path) -> None:
+def test_without_any_text_both_are_told(
+    make_config: MakeConfig, clip_model: Path, catalog: Catalog, tmp_path: Path
+) -> None:
     shop = with_captions(catalog, tmp_path / "shop", [None])
     judged = {"bootstrap_draws": 100, "label_templates": ["a {caption} {label}"]}
-    report = zero_shot(clip_config(make_config, model, catalog=shop, evaluation=judged))
+    report = zero_shot(clip_config(make_config, clip_model, catalog=shop, evaluation=judged))
     assert report.text is None
     assert report.unjudged == [
         "captions: no image has a value of caption",
@@ -137,9 +121,9 @@ def test_without_any_text_both_are_told(make_config: MakeConfig, model: Path, ca
     ]
 
 
-def test_what_is_not_asked_for_is_not_missed(make_config: MakeConfig, model: Path) -> None:
+def test_what_is_not_asked_for_is_not_missed(make_config: MakeConfig, clip_model: Path) -> None:
     judged = {"bootstrap_draws": 100, "label_templates": [], "captions": None}
-    report = zero_shot(clip_config(make_config, model, evaluation=judged))
+    report = zero_shot(clip_config(make_config, clip_model, evaluation=judged))
     assert (report.text, report.unjudged) == (None, [])
 
 
@@ -170,44 +154,11 @@ def test_a_wrong_template_is_told_before_anything_is_opened(
 
 
 def test_long_and_missing_captions_are_counted(
-    make_config: MakeConfig, model: Path, catalog: Catalog, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    make_config: MakeConfig, clip_model: Path, catalog: Catalog, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shop = with_captions(catalog, tmp_path / "shop", ["a red mug", "mug " * 100, None])
-    print(zero_shot(clip_config(make_config, model, catalog=shop)))
+    print(zero_shot(clip_config(make_config, clip_model, catalog=shop)))
     without = catalog.rows_of(["test"]) % 3 == 2
     screen = capsys.readouterr().out.splitlines()
     assert "captions: 1 texts are longer than the 77 tokens that the encoder reads; their ends do not count" in screen
     assert f"captions: {without.sum()} images have none, and are wrong wherever they are found" in screen
-
-
-def first_figures(config: RunConfig, catalog: Catalog, record: dict[str, Any]) -> tuple[dict[str, float], list[str]]:
-    encoder, said = build_encoder(config.encoder, load=True), list[str]()
-    task = build_validation(config, catalog)
-    figures = zero_shot_figures(
-        config,
-        open_images(catalog, smallest=encoder.preprocessing.image_size).reader,
-        encoder,
-        task,
-        record,
-        texts=build_text_validation(config, catalog, task),
-        console=RecordingConsole(on_line=said.append),
-    )
-    return figures, said
-
-
-def test_the_untouched_encoders_texts_go_on_record(config: RunConfig, catalog: Catalog) -> None:
-    record: dict[str, Any] = {}
-    figures, said = first_figures(config, catalog, record)
-    judged = zero_shot(config, split="val").text
-    assert judged is not None
-    assert record["zero_shot"]["text"] == judged.to_dict()
-    recall = record["zero_shot"]["text"]["captions"]["text_to_image"]["metrics"]["recall_at_5"]["mean"]
-    assert figures["text_to_image_recall_at_5"] == recall
-    assert said[0].endswith(f"  text_to_image_recall_at_5 {recall:.3f}")
-    again, nothing = first_figures(config, catalog, record)
-    assert (again, nothing) == (figures, [])
-
-
-def test_a_record_from_before_there_were_texts_is_read(config: RunConfig, catalog: Catalog) -> None:
-    record = {"zero_shot": {"split": "val", "metrics": {"map_at_r": {"mean": 0.5, "low": None, "high": None}}}}
-    assert first_figures(config, catalog, record) == ({"map_at_r": 0.5}, [])

@@ -11,7 +11,6 @@ import pytest
 import torch
 from recording_console import RecordingConsole
 from safetensors.torch import load_file
-from tiny_training import TinyEncoder, noise_batch, simclr_settings, training_settings
 
 from simtrain.catalog.store.reader import source_images
 from simtrain.catalog.table import Catalog, write_catalog
@@ -22,9 +21,7 @@ from simtrain.config import RunConfig
 from simtrain.console import SILENT, Console
 from simtrain.data.embedding import embed_images
 from simtrain.errors import CatalogError, CheckpointError, ConfigError
-from simtrain.modules.simclr import SimCLRModule
 from simtrain.runs.run import open_run
-from simtrain.runs.trainer import _out_of_memory
 from simtrain.runs.tuned_encoder import tuned_encoder
 from simtrain.training.checkpoints import read_module_state
 from simtrain.training.epoch_table import read_metrics
@@ -132,48 +129,6 @@ def test_another_encoder_cannot_be_begun_with(make_config: MakeConfig) -> None:
         run(make_config(run="second", init_from="first", encoder=VIT))
 
 
-@pytest.mark.parametrize("micro", [1, 3, 8])
-def test_parts_of_a_batch_give_the_gradients_of_the_whole(micro: int) -> None:
-    gradients = []
-    for size in (None, micro):
-        torch.manual_seed(5)
-        module = SimCLRModule(
-            objective=simclr_settings(),
-            encoder=TinyEncoder(seed=1),
-            head=None,
-            settings=training_settings(freeze_batch_norm=True, micro_batch_size=size),
-            validation=None,
-        ).train()
-        module.loss(module.see(noise_batch(samples=5, views=2))).total.backward()
-        gradients.append(torch.cat([parameter.grad.flatten() for parameter in module.encoder.parameters()]))
-    assert (gradients[1] - gradients[0]).norm() < 1e-5 * gradients[0].norm()
-
-
-def test_parts_draw_the_same_dropout_twice() -> None:
-    """The gradient of a network with dropout belongs to the loss that was computed."""
-    module = SimCLRModule(
-        objective=simclr_settings(),
-        encoder=TinyEncoder(seed=1, dropout=0.5),
-        head=None,
-        settings=training_settings(freeze_batch_norm=True, micro_batch_size=4),
-        validation=None,
-    ).train()
-    weight, batch = module.encoder.network[4].bias, noise_batch(samples=4, views=2)
-
-    def loss() -> torch.Tensor:
-        torch.manual_seed(7)
-        return module.loss(module.see(batch)).total
-
-    loss().backward()
-    slope = weight.grad[0].item()
-    with torch.no_grad():
-        weight[0] += 1e-2
-        above = loss().item()
-        weight[0] -= 2e-2
-        below = loss().item()
-    assert (above - below) / 2e-2 == pytest.approx(slope, rel=2e-2)
-
-
 def test_statistics_that_learn_refuse_to_pass_twice(make_config: MakeConfig) -> None:
     expected = (
         r"^data\.micro_batch_size: passes images through the network twice, which BatchNorm's statistics do not bear; "
@@ -215,11 +170,3 @@ def test_labels_that_are_not_there_are_told(make_config: MakeConfig, catalog: Ca
     )
     with pytest.raises(CatalogError, match=expected):
         run(make_config(catalog=str(tmp_path / "bare"), objective={"kind": "simclr", "label_weight": 0.3}))
-
-
-def test_too_little_memory_is_answered_with_what_to_set(make_config: MakeConfig) -> None:
-    error = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB\nmore")
-    assert _out_of_memory(error, make_config(data={"batch_size": 64})) == (
-        "data.batch_size: CUDA out of memory. Tried to allocate 2.00 GiB; set data.micro_batch_size=32 (the same "
-        "gradients, a third slower), or trainer.activation_checkpointing=true"
-    )

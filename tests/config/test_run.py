@@ -9,41 +9,9 @@ import pytest
 from pydantic import ValidationError
 
 from simtrain.config import PrepareConfig, RunConfig, load_run_config, parse_run_config
-from simtrain.config.section import Section
 from simtrain.errors import ConfigError
 
 CONFIGS = Path(__file__).parents[2] / "configs"
-SECTIONS_OF_A_RUN = {
-    "AugmentationConfig",
-    "ClipConfig",
-    "ComponentConfig",
-    "DataConfig",
-    "DistillConfig",
-    "EvaluationConfig",
-    "ExportConfig",
-    "FalseNegativesConfig",
-    "HistogramConfig",
-    "ImageTextConfig",
-    "KeepConfig",
-    "LoraConfig",
-    "MemoryConfig",
-    "MetricLearningConfig",
-    "MixedDistillationConfig",
-    "MixedTextsConfig",
-    "OptimizerConfig",
-    "PixelsConfig",
-    "ProjectionHeadConfig",
-    "ResNetConfig",
-    "SimCLRConfig",
-    "ThresholdsConfig",
-    "TimmConfig",
-    "TrainerConfig",
-    "TrackingConfig",
-    "TransformConfig",
-    "TripletConfig",
-    "TwoTowersConfig",
-    "WandbConfig",
-}
 ENCODERS = {
     "resnet": {"kind": "resnet"},
     "timm": {"kind": "timm", "model": "resnet18"},
@@ -59,20 +27,6 @@ OBJECTIVES: dict[str, dict[str, Any]] = {
     "image_text": {"kind": "image_text"},
     "distill": {"kind": "distill"},
 }
-
-
-def sections(base: type[Section]) -> Iterator[type[Section]]:
-    for section in base.__subclasses__():
-        yield section
-        yield from sections(section)
-
-
-ALL_SECTIONS = sorted(set(sections(Section)), key=lambda section: section.__name__)
-ALL_FIELDS = [
-    pytest.param(section, name, id=f"{section.__name__}.{name}")
-    for section in ALL_SECTIONS
-    for name in section.model_fields
-]
 
 
 def run_tree(**changes: Any) -> dict[str, Any]:
@@ -102,33 +56,10 @@ def described_properties(schema: dict[str, Any], node: dict[str, Any], tree: dic
                 yield from (f"{key}.{name}" for name in described)
 
 
-def test_sections_are_those_of_runs_of_prepare_and_of_compare():
-    names = {section.__name__ for section in ALL_SECTIONS if not section.__name__.startswith("_")}
-    of_prepare = {"PrepareConfig", "ColumnsConfig", "SplitConfig", "SyntheticConfig"}
-    of_prepare |= {"InspectionConfig", "NearDuplicatesConfig", "StoreConfig"}
-    of_compare = {"CompareConfig", "PicturesConfig", "WhiteningConfig"}
-    bases = {"RunConfig", "TextsConfig", "DistillationConfig", "ObjectiveSection"}
-    assert names == SECTIONS_OF_A_RUN | of_prepare | of_compare | bases
-
-
-@pytest.mark.parametrize(("section", "name"), ALL_FIELDS)
-def test_key_is_described(section: type[Section], name: str):
-    assert (section.model_fields[name].description or "").strip()
-
-
-@pytest.mark.parametrize("section", ALL_SECTIONS, ids=lambda section: section.__name__)
-def test_section_refuses_unknown_keys(section: type[Section]):
-    assert section.model_json_schema()["additionalProperties"] is False
-
-
 def test_configuration_cannot_be_changed():
     config = PrepareConfig()
     with pytest.raises(ValidationError, match="frozen"):
         config.seed = 1  # type: ignore[misc]  # that is the point
-
-
-def test_json_schema_defines_every_section_of_a_run():
-    assert set(RunConfig.model_json_schema()["$defs"]) == SECTIONS_OF_A_RUN
 
 
 def test_json_schema_requires_what_has_no_default():
@@ -196,28 +127,10 @@ def test_relevance_columns_are_a_list(relevance: str | list[str], columns: list[
     assert parse_run_config(run_tree(relevance=relevance), where="test").relevance_columns == columns
 
 
-@pytest.mark.parametrize(
-    ("encoder", "trains"), [("resnet", True), ("timm", True), ("pixels", False), ("histogram", False)]
-)
-def test_only_networks_train(encoder: str, trains: bool):
-    assert parse_run_config(run_tree(encoder=ENCODERS[encoder]), where="test").trains is trains
-
-
 def test_every_yaml_of_the_repository_loads():
     loaded = [load_run_config(path, []).run for path in CONFIGS.rglob("*.yaml")]
     on_disk = [name for _, _, names in os.walk(CONFIGS) for name in names if not name.startswith(".")]
     assert len(loaded) == len(on_disk) > 0
-
-
-@pytest.mark.parametrize(
-    ("given", "expected"), [(True, "offline"), ({"mode": "online"}, "online"), (False, None), (None, None)]
-)
-def test_weights_and_biases_is_switched_on_by_true(given: Any, expected: str | None) -> None:
-    config = parse_run_config(
-        {"catalog": "x", "encoder": {"kind": "pixels"}, "objective": {"kind": "simclr"}, "tracking": {"wandb": given}},
-        where="test",
-    )
-    assert (config.tracking.wandb.mode if config.tracking.wandb is not None else None) == expected
 
 
 @pytest.mark.parametrize(("size", "views"), [(2, 1), (3, 1), (2, 2)])

@@ -1,11 +1,5 @@
 """Words against images: figures of tiny shops by hand, and of random ones against loops and other libraries."""
 
-# Shapes: N images, M texts, C classes, D features.
-
-import json
-import re
-from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,67 +9,12 @@ import torch.nn.functional as F
 from pytorch_metric_learning.distances import LpDistance
 from pytorch_metric_learning.utils.accuracy_calculator import AccuracyCalculator
 from pytorch_metric_learning.utils.inference import CustomKNN
+from small_texts import EAST, FOLDER, NORTH, SOUTH, Dictionary, caption_scores, judged, random_units
 from tiny_training import catalog_of
-from torch import Tensor
 from torchmetrics.functional.classification import multiclass_accuracy
 
-from simtrain.catalog.table import Catalog
-from simtrain.errors import CatalogError, ConfigError, SimtrainError
-from simtrain.evaluation.statistics import cluster_bootstrap_interval
-from simtrain.evaluation.text_figures import TextEvaluation, judge_text
-from simtrain.evaluation.text_prompts import distinct, embed_prompts, label_prompts, template_columns, texts_of
+from simtrain.evaluation.text_prompts import label_prompts
 from simtrain.evaluation.text_retrieval import TextSet
-from simtrain.evaluation.text_task import TextScores, text_task
-
-FOLDER = Path("shop")
-NORTH, EAST, SOUTH = [1.0, 0.0], [0.0, 1.0], [-1.0, 0.0]
-
-
-class Dictionary:
-    """A text encoder that knows some texts by heart, and says which it was asked for."""
-
-    def __init__(self, known: Mapping[str, Sequence[float]]) -> None:
-        self.known = known
-        self.asked: list[str] = []
-
-    def embed_texts(self, texts: Sequence[str]) -> Tensor:
-        self.asked += texts
-        return F.normalize(torch.tensor([list(self.known[text]) for text in texts]).reshape(len(texts), -1), dim=1)
-
-
-class ShortDictionary(Dictionary):
-    """One that reads four letters."""
-
-    longest_text = 4
-
-    def truncated(self, texts: Sequence[str]) -> list[int]:
-        return [place for place, text in enumerate(texts) if len(text) > self.longest_text]
-
-
-def random_units(rows: int, *, seed: int) -> Tensor:
-    return F.normalize(torch.randn(rows, 8, generator=torch.Generator().manual_seed(seed)), dim=1)
-
-
-def judged(
-    catalog: Catalog,
-    images: Tensor,
-    encoder: Dictionary,
-    *,
-    captions: str | None = None,
-    templates: Sequence[str] = (),
-    rows: Sequence[int] | None = None,
-) -> TextEvaluation:
-    picked = np.arange(len(catalog.rows)) if rows is None else np.array(rows)
-    task = text_task(catalog, picked, captions=captions, templates=templates)
-    assert task is not None
-    scores = task.every_score(images, encoder)
-    return judge_text(task, scores, encoder, draws=200, confidence=0.9, seed=3)
-
-
-def caption_scores(catalog: Catalog, images: Tensor, encoder: Dictionary) -> TextScores:
-    task = text_task(catalog, np.arange(len(catalog.rows)), captions="{caption}", templates=[])
-    assert task is not None
-    return task.query_scores(images, encoder)
 
 
 def means(direction: Any) -> dict[str, float]:
@@ -121,11 +60,6 @@ def test_both_directions_equal_pytorch_metric_learning(seed: int) -> None:
     assert {own[name]: value for name, value in by_image.items()} == pytest.approx(
         {name: found.image_to_text.means()[name] for name in own.values()}
     )
-
-
-def test_captions_that_differ_in_case_and_white_space_are_one() -> None:
-    texts, places = distinct(["Red  dress", None, "blue", "red dress ", "BLUE"])
-    assert (texts, places.tolist()) == (["Red  dress", "blue"], [0, -1, 1, 0, 1])
 
 
 def test_each_caption_is_embedded_once() -> None:
@@ -185,14 +119,6 @@ def test_zero_shot_equals_torchmetrics() -> None:
     assert means(found.image_to_text)["recall_at_5"] == 1
 
 
-def test_prompts_are_averaged_on_the_sphere() -> None:
-    catalog = catalog_of(FOLDER, label=["hat"])
-    prompts = label_prompts(catalog, np.array([0]), ["a {label}", "{label}"])
-    assert prompts.texts == (("a hat", "hat"),)
-    embedded = embed_prompts(prompts, Dictionary({"a hat": [0.0, 9.0], "hat": [2.0, 0.0]}))
-    torch.testing.assert_close(embedded, torch.full((1, 2), 0.5**0.5))  # in the middle, whatever their lengths
-
-
 def test_images_without_a_class_can_be_found_but_are_not_classified() -> None:
     catalog = catalog_of(FOLDER, label=["hat", None, " ", float("nan"), "bag", "Hat"])
     prompts = label_prompts(catalog, np.arange(6), ["{label}"])
@@ -203,114 +129,3 @@ def test_images_without_a_class_can_be_found_but_are_not_classified() -> None:
     assert (found.text_to_image.queries, found.text_to_image.gallery) == (2, 6)
     assert (found.image_to_text.queries, found.image_to_text.lone_queries) == (3, 3)
     assert found.zero_shot["accuracy"].mean == 1
-
-
-def test_a_class_may_be_of_several_columns() -> None:
-    catalog = catalog_of(FOLDER, label=["hat", "bag", "hat"], colour=["red", "red", None])
-    prompts = label_prompts(catalog, np.arange(3), ["{colour} {label}", "a {label}, {colour}"])
-    assert prompts.columns == ("colour", "label")
-    assert prompts.texts == (("red bag", "a bag, red"), ("red hat", "a hat, red"))
-    assert prompts.classes.tolist() == [1, 0, -1]
-
-
-def test_numbers_are_written_as_people_do() -> None:
-    catalog = catalog_of(FOLDER, size=[38.0, float("nan"), 40.5])
-    assert texts_of(catalog, np.arange(3), "size {size}") == ["size 38", None, "size 40.5"]
-
-
-def test_a_column_with_a_dot_and_doubled_braces_are_taken_as_they_are() -> None:
-    catalog = catalog_of(FOLDER, **{"a.b": ["x"]})
-    assert texts_of(catalog, np.array([0]), "{{{a.b}}}") == ["{x}"]
-    assert template_columns("{b} {a} {b}") == ("b", "a")
-
-
-def test_intervals_draw_products_and_a_text_of_one_product_with_it() -> None:
-    # Products p and q; the picture of no product is a cluster of its own; the caption "both" is of two products.
-    catalog = catalog_of(FOLDER, product=["p", "p", "q", "q", None], caption=["one", "two", "both", "three", "both"])
-    images = random_units(5, seed=7)
-    encoder = Dictionary(
-        {text: random_units(1, seed=place)[0] for place, text in enumerate(["one", "two", "both", "three"])}
-    )
-    found = judged(catalog, images, encoder, captions="{caption}").captions
-    assert found is not None
-    words = caption_scores(catalog, images, encoder)
-    for direction, scores, clusters in (
-        (found.image_to_text, words.image_to_text, [0, 0, 1, 1, 2]),
-        (found.text_to_image, words.text_to_image, [3, 0, 1, 0]),  # both, one, three, two
-    ):
-        for name, values in scores.values.items():
-            expected = cluster_bootstrap_interval(values, np.array(clusters), draws=200, confidence=0.9, seed=3)
-            assert direction.metrics[name] == expected
-
-
-@pytest.mark.parametrize(("kind", "expected"), [(Dictionary, None), (ShortDictionary, 2)])
-def test_texts_that_are_cut_are_counted_where_the_encoder_says_so(kind: type[Dictionary], expected: int | None) -> None:
-    catalog = catalog_of(FOLDER, caption=["red", "crimson", "crimson", "scarlet"])
-    images = torch.tensor([NORTH, EAST, EAST, SOUTH])
-    found = judged(catalog, images, kind({"red": NORTH, "crimson": EAST, "scarlet": SOUTH}), captions="{caption}")
-    assert found.captions is not None
-    assert found.captions.truncated == expected
-
-
-def test_what_was_not_judged_and_what_cannot_be_told_is_null_in_json() -> None:
-    catalog = catalog_of(FOLDER, label=["hat", "hat"], product=["p", "p"])
-    images = torch.tensor([NORTH, EAST])
-    found = judged(catalog, images, Dictionary({"hat": NORTH}), templates=["{label}"]).to_dict()
-    assert json.loads(json.dumps(found, allow_nan=False)) == found
-    assert (found["captions"], found["confidence"]) == (None, 0.9)
-    assert found["labels"]["templates"] == ["{label}"]
-    assert found["labels"]["zero_shot"]["accuracy"] == {"mean": 1.0, "low": None, "high": None}
-    assert found["labels"]["text_to_image"]["queries"] == 1
-
-
-BRACES = "write a column as {label}, and a brace that is meant as one twice"
-
-
-@pytest.mark.parametrize(
-    ("templates", "error", "message"),
-    [
-        (
-            ["a {lable}"],
-            CatalogError,
-            "shop/catalog.parquet: no column 'lable', which the template 'a {lable}' needs; did you mean 'label'?",
-        ),
-        (
-            ["a {x}"],
-            CatalogError,
-            "shop/catalog.parquet: no column 'x', which the template 'a {x}' needs; it has id, path, split, product, "
-            "label, caption, query, gallery, duplicate_group, weights",
-        ),
-        (
-            ["{weights}"],
-            CatalogError,
-            "shop/catalog.parquet: the values of 'weights' cannot be written in a text; take text or numbers",
-        ),
-        (
-            ["a {label}", "{id} {label}"],
-            ConfigError,
-            "templates 'a {label}' and '{id} {label}' are over different columns; prompts are averaged for each class, "
-            "so give all of them the same columns",
-        ),
-        (["a photo"], ConfigError, f"template 'a photo': no column in it; {BRACES}"),
-        (["a {label"], ConfigError, f"template 'a {{label': expected '}}' before end of string; {BRACES}"),
-        (["a {}"], ConfigError, f"template 'a {{}}': '{{}}' with more or less than a name; {BRACES}"),
-        (["{label:>9}"], ConfigError, f"template '{{label:>9}}': '{{label}}' with more or less than a name; {BRACES}"),
-        (["{label!r}"], ConfigError, f"template '{{label!r}}': '{{label}}' with more or less than a name; {BRACES}"),
-    ],
-)
-def test_a_template_that_cannot_be_filled_in_is_told(
-    templates: Sequence[str], error: type[SimtrainError], message: str
-) -> None:
-    catalog = catalog_of(FOLDER, label=["hat", "bag"], weights=[[1, 2], [3]])
-    with pytest.raises(error, match=f"^evaluation.label_templates: {re.escape(message)}$"):
-        judged(catalog, torch.tensor([NORTH, EAST]), Dictionary({}), templates=templates)
-
-
-def test_a_template_that_no_image_fills_in_is_told() -> None:
-    catalog = catalog_of(FOLDER, label=["hat", "bag"])
-    message = (
-        "shop/catalog.parquet: none of 2 images has a value of product + label, which the template "
-        "'a {product} {label}' needs"
-    )
-    with pytest.raises(CatalogError, match=f"^{re.escape(message)}$"):
-        texts_of(catalog, np.arange(2), "a {product} {label}")

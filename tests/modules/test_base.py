@@ -1,7 +1,5 @@
 """Training modules: what they learn, what they hold still, and what they tell."""
 
-# Shapes: B samples, V views, D features.
-
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,9 +9,7 @@ import pytest
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import LambdaCallback
-from pytorch_metric_learning.distances import LpDistance
-from pytorch_metric_learning.utils.accuracy_calculator import AccuracyCalculator
-from pytorch_metric_learning.utils.inference import CustomKNN
+from tiny_modules import head, simclr, total, triplet
 from tiny_training import (
     PREPROCESSING,
     SIZE,
@@ -23,19 +19,14 @@ from tiny_training import (
     draw_shop,
     noise_batch,
     optimizer_settings,
-    simclr_settings,
     training_settings,
 )
 from torch import Tensor, nn
 
-from simtrain.catalog.store.reader import SourceImages
-from simtrain.console import SILENT
-from simtrain.data.batch import Batch, ImageBatch
-from simtrain.data.embedding import embed_images
+from simtrain.data.batch import Batch
 from simtrain.data.samplers import shuffled_plan
-from simtrain.losses.metric_learning import named_loss, triplet_loss
+from simtrain.losses.metric_learning import named_loss
 from simtrain.modules.base import RetrievalModule
-from simtrain.modules.heads import projection_head
 from simtrain.modules.metric_learning import MetricLearningModule
 from simtrain.modules.simclr import SimCLRModule
 from simtrain.training.optim import parameter_groups
@@ -44,36 +35,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:.*LeafSpec"),
     pytest.mark.filterwarnings("ignore:Total length of `list` across ranks is zero"),
 ]
-
-
-def total(module: RetrievalModule, batch: Batch) -> Tensor:
-    return module.loss(module.see(batch)).total
-
-
-def head() -> nn.Sequential:
-    torch.manual_seed(1)
-    return projection_head(input_size=12, hidden_size=16, output_size=6)
-
-
-def simclr(*, encoder: TinyEncoder | None = None, head: nn.Module | None = None, **settings: Any) -> SimCLRModule:
-    return SimCLRModule(
-        objective=simclr_settings(temperature=0.2),
-        encoder=encoder if encoder is not None else TinyEncoder(),
-        head=head,
-        settings=training_settings(**settings),
-        validation=None,
-    )
-
-
-def triplet(**settings: Any) -> MetricLearningModule:
-    return MetricLearningModule(
-        mined_loss=triplet_loss(margin=0.2, distance="cosine", miner="hard_negatives", memory=None),
-        false_negatives=None,
-        encoder=TinyEncoder(),
-        head=None,
-        settings=training_settings(**settings),
-        validation=None,
-    )
 
 
 def proxies(**settings: Any) -> MetricLearningModule:
@@ -134,24 +95,6 @@ def test_without_a_head_the_loss_sees_the_embedding() -> None:
     module, batch = simclr().eval(), noise_batch(samples=3, views=1)
     expected = module.encoder(PREPROCESSING.normalise(batch.views[:, 0]))
     torch.testing.assert_close(module.project(batch), (expected, expected))
-
-
-def test_simclr_is_low_where_the_views_of_a_sample_agree() -> None:
-    module = simclr().eval()
-    batch = noise_batch(samples=4, views=1)
-    agreeing = Batch(views=batch.views.expand(-1, 2, -1, -1, -1), labels=batch.labels, rows=batch.rows)
-    mismatched = Batch(
-        views=torch.cat([batch.views, batch.views.roll(1, dims=0)], dim=1), labels=batch.labels, rows=batch.rows
-    )
-    assert total(module, agreeing) < total(module, mismatched)
-
-
-def test_metric_learning_goes_by_the_labels() -> None:
-    module = triplet().eval()
-    alike = noise_batch(samples=4, views=1)
-    alike.views[1], alike.views[3] = alike.views[0], alike.views[2]
-    crossed = Batch(views=alike.views, labels=torch.tensor([0, 1, 0, 1]), rows=alike.rows)
-    assert total(module, alike) < total(module, crossed)
 
 
 @pytest.mark.parametrize("make", [lambda: simclr(head=head()), triplet])
@@ -312,64 +255,6 @@ def test_each_epoch_sees_its_own_batches(shop: Shop, tmp_path: Path) -> None:
     assert seen == [[row for draw in draws for row in draw.rows] for epoch in range(3) for draws in plan(epoch)]
 
 
-def library_figures(embeddings: np.ndarray, groups: np.ndarray) -> dict[str, float]:
-    """Leave-one-out retrieval by pytorch-metric-learning."""
-    calculator = AccuracyCalculator(
-        include=("precision_at_1", "mean_average_precision_at_r", "r_precision", "mean_reciprocal_rank"),
-        k=len(groups) - 1,
-        knn_func=CustomKNN(LpDistance(normalize_embeddings=False)),
-        device=torch.device("cpu"),
-    )
-    found = calculator.get_accuracy(torch.from_numpy(embeddings), torch.from_numpy(groups))
-    return {
-        "val_recall_at_1": found["precision_at_1"],
-        "val_map_at_r": found["mean_average_precision_at_r"],
-        "val_r_precision": found["r_precision"],
-        "val_mrr": found["mean_reciprocal_rank"],
-    }
-
-
-def test_validation_is_retrieval_with_the_embeddings(shop: Shop, tmp_path: Path) -> None:
-    module = shop.module()
-    trainer = bare_trainer(tmp_path)
-    trainer.validate(module, dataloaders=shop.data().val_dataloader(), verbose=False)
-    embeddings = embed_images(
-        module.encoder,
-        SourceImages(paths=shop.paths),
-        range(16, 24),
-        batch_size=8,
-        workers=0,
-        device=torch.device("cpu"),
-        console=SILENT,
-    )
-    expected = library_figures(embeddings.numpy(), np.arange(8) // 2)
-    found = {name: trainer.callback_metrics[name].item() for name in expected}
-    assert found == pytest.approx(expected)
-
-
-def test_validation_does_not_depend_on_the_order_of_batches(shop: Shop) -> None:
-    module = shop.module().eval()
-    told: list[dict[str, float]] = []
-    batches: list[ImageBatch] = list(shop.data().val_dataloader())
-    for order in (batches, batches[::-1]):
-        figures: dict[str, float] = {}
-        module.log = lambda name, value, figures=figures, **_: figures.update({name: value})
-        for batch in order:
-            module.validation_step(batch, 0)
-        module.on_validation_epoch_end()
-        told.append(figures)
-    assert told[0] == told[1]
-    assert len(told[0]) == 6
-
-
-def test_validation_leaves_nothing_behind(shop: Shop, tmp_path: Path) -> None:
-    figures = []
-    look = LambdaCallback(on_validation_end=lambda trainer, _: figures.append(dict(trainer.callback_metrics)))
-    module = shop.module(learning_rate=1e-12, weight_decay=0.0, freeze_batch_norm=True)
-    bare_trainer(tmp_path, callbacks=[look], max_epochs=2).fit(module, datamodule=shop.data())
-    assert figures[0]["val_mrr"] == figures[1]["val_mrr"]
-
-
 def test_without_a_task_nothing_is_validated(shop: Shop, tmp_path: Path) -> None:
     trainer = bare_trainer(tmp_path)
     trainer.fit(shop.module(validate=False), datamodule=shop.data())
@@ -385,15 +270,6 @@ def test_the_loss_of_an_epoch_is_the_mean_of_its_batches(shop: Shop, tmp_path: P
     trainer = bare_trainer(tmp_path, callbacks=[LambdaCallback(on_train_batch_end=look)])
     trainer.fit(shop.module(), datamodule=shop.data())
     assert trainer.callback_metrics["train_loss"].item() == pytest.approx(np.mean(losses))
-
-
-def test_a_projection_head_is_two_layers_with_a_rectifier() -> None:
-    made = projection_head(input_size=5, hidden_size=7, output_size=3)
-    values = torch.randn(4, 5, generator=torch.Generator().manual_seed(0))
-    first, second = made[0], made[2]
-    expected = (values @ first.weight.T + first.bias).clamp(min=0) @ second.weight.T + second.bias
-    assert (first.weight.shape, second.weight.shape) == ((7, 5), (3, 7))
-    torch.testing.assert_close(made(values), expected)
 
 
 def test_the_tiny_encoder_is_as_these_tests_think() -> None:

@@ -20,7 +20,6 @@ from simtrain.console import SILENT
 from simtrain.errors import CheckpointError
 from simtrain.evaluation.protocol import retrieval_task
 from simtrain.runs.evaluation import embed_rows
-from simtrain.runs.interpolation_record import chosen_alpha
 from simtrain.runs.run import Run
 from simtrain.runs.tuned_encoder import tuned_encoder
 from simtrain.serving.manifest import read_manifest
@@ -53,15 +52,6 @@ def test_the_ends_are_the_start_and_the_tuned_encoder(which: str, request: pytes
     for alpha, expected in ((0.0, start), (1.0, end)):
         found = tuned_encoder(run.config, run.folder, alpha=alpha).state_dict()
         assert all(torch.equal(found[name], expected[name]) for name in expected)
-
-
-def test_what_is_chosen_is_what_others_take(clip_run: Run):
-    assert chosen_alpha(clip_run.folder) == 1
-    sweep(clip_run)
-    choose(clip_run, 0.5)
-    by_itself = tuned_encoder(clip_run.config, clip_run.folder, alpha=None).state_dict()
-    asked = tuned_encoder(clip_run.config, clip_run.folder, alpha=0.5).state_dict()
-    assert all(torch.equal(by_itself[name], asked[name]) for name in asked)
 
 
 def test_a_new_run_begins_with_what_is_chosen(clip_run: Run, catalog: Catalog, tmp_path: Path):
@@ -167,49 +157,6 @@ def test_statistics_that_did_not_move_are_not_estimated(catalog: Catalog, tmp_pa
     kept = [name for name in start if "running" in name]
     assert len(kept) > 0
     assert all(torch.equal(found[name], start[name]) for name in kept)
-
-
-def test_a_mix_without_statistics_is_told(norms_run: Run):
-    with pytest.raises(CheckpointError) as caught:
-        tuned_encoder(norms_run.config, norms_run.folder, alpha=0.5)
-    assert str(caught.value) == (
-        f"{norms_run.folder}: BatchNorm learned in this run, and a mix needs statistics of its own; run simtrain "
-        f"interpolate {norms_run.folder}, which estimates them, or take --alpha 0 or 1"
-    )
-
-
-def test_a_mix_that_was_not_tried_is_told(norms_run: Run):
-    sweep(norms_run, steps=4)
-    with pytest.raises(CheckpointError) as caught:
-        tuned_encoder(norms_run.config, norms_run.folder, alpha=0.5)
-    assert str(caught.value) == (
-        f"{norms_run.folder}: BatchNorm learned in this run, and alpha 0.5 was not tried; take one of 0, 0.333333, "
-        f"0.666667, 1, or run simtrain interpolate {norms_run.folder} with other --steps"
-    )
-
-
-def test_a_checkpoint_that_changed_is_told(clip_run: Run):
-    sweep(clip_run, steps=2)
-    state = torch.load(clip_run.folder / "best.ckpt", weights_only=True)
-    torch.save({**state, "epoch": 99}, clip_run.folder / "best.ckpt")
-    with pytest.raises(CheckpointError) as caught:
-        tuned_encoder(clip_run.config, clip_run.folder, alpha=None)
-    assert str(caught.value) == (
-        f"{clip_run.folder}/interpolation.json: of another best.ckpt than is there now; run simtrain interpolate "
-        f"{clip_run.folder} again, or take the tuned weights alone with --alpha 1"
-    )
-    tuned_encoder(clip_run.config, clip_run.folder, alpha=1.0)
-
-
-@pytest.mark.parametrize("content", ["", "[]", '{"alpha": 0.5}', '{"alpha": "much", "checkpoint": {"sha256": ""}}'])
-def test_a_file_of_somebody_else_is_told(clip_run: Run, content: str):
-    (clip_run.folder / "interpolation.json").write_text(content)
-    with pytest.raises(CheckpointError) as caught:
-        chosen_alpha(clip_run.folder)
-    assert str(caught.value) == (
-        f"{clip_run.folder}/interpolation.json: not what simtrain interpolate writes; run simtrain interpolate "
-        f"{clip_run.folder} again, or take the tuned weights alone with --alpha 1"
-    )
 
 
 def test_a_start_of_another_make_is_told(first_clip_run: Run, norms_run: Run, monkeypatch: pytest.MonkeyPatch):

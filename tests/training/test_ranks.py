@@ -10,7 +10,6 @@ from simtrain.launch.processes import run_on_each
 from simtrain.training.ranks import Ranks, launched_ranks
 
 pytestmark = pytest.mark.slow
-
 WEIGHTS = [[0.1675, 0.2676, 0.3678, 0.4679, 0.5680], [0.5763, 0.6742, 0.7721, 0.8700, 0.9679]]
 
 
@@ -59,11 +58,6 @@ def test_a_gather_without_gradient_learns_something_else() -> None:
 def test_one_process_learns_the_same() -> None:
     found = torch.tensor(rank_workflows.trained_linear(8))
     torch.testing.assert_close(found, torch.tensor(WEIGHTS), rtol=1e-3, atol=0)
-
-
-def test_an_error_of_one_process_is_raised_and_ends_the_others() -> None:
-    with pytest.raises(SimtrainError, match=r"^the second one leaves$"):
-        run_on_each(2, rank_workflows.joined, "lost_in_a_gather", console=SILENT)
 
 
 def test_ranks_are_read_from_torchruns_environment(monkeypatch: pytest.MonkeyPatch) -> None:

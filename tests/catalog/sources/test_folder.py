@@ -7,9 +7,6 @@ import pandas as pd
 import pytest
 
 from simtrain.catalog.sources import PARTS, Source, read_folder
-from simtrain.catalog.sources.opening import Opening, open_source
-from simtrain.config import load_prepare_config
-from simtrain.console import SILENT
 from simtrain.errors import CatalogError
 
 
@@ -183,59 +180,3 @@ def test_folder_without_images(tmp_path: Path, files: tuple[str, ...], expected:
         folder(touch(tmp_path, *files))
     looked_for = "looked for .avif, .bmp, .gif, .jfif, .jpe, .jpeg, .jpg, .png, .tif, .tiff, .webp"
     assert str(caught.value) == f"{tmp_path}: no images in it or below it: {looked_for}{expected}"
-
-
-def opening(folder: Path) -> Opening:
-    return Opening(work=folder / "work", output=folder / "out", fetch_fashion_mnist=lambda place: place, console=SILENT)
-
-
-@pytest.mark.parametrize(
-    ("source", "expected"),
-    [
-        ("synthetc", "synthetc: no such folder or table; did you mean 'synthetic'?"),
-        ("synthetc:40", "synthetc:40: no such folder or table; did you mean 'synthetic:40'?"),
-        ("DIR/prodcts", "DIR/prodcts: no such folder or table; did you mean 'DIR/products'?"),
-        ("DIR/x/y", "DIR/x/y: no such folder or table; for a rendered example catalogue give: synthetic"),
-        ("DIR/list.txt", "DIR/list.txt: not a source; expected a folder of images or a table (.csv, .parquet)"),
-        (
-            "synthetic:many",
-            "synthetic:many: expected synthetic or synthetic:N with N products, 1 to 999999, such as synthetic:240",
-        ),
-        (
-            "synthetic:0",
-            "synthetic:0: expected synthetic or synthetic:N with N products, 1 to 999999, such as synthetic:240",
-        ),
-        ("digikala:train", "digikala:train: digikala takes nothing behind it; another dataset: kaggle:OWNER/NAME"),
-        ("fashion-mnist:DIR/x", "fashion-mnist:DIR/x: no such folder; fashion-mnist alone downloads it"),
-        ("kagle:me/mugs", "kagle:me/mugs: no such folder or table; did you mean 'kaggle:me/mugs'?"),
-    ],
-)
-def test_sources_that_are_not_there(tmp_path: Path, source: str, expected: str) -> None:
-    touch(tmp_path, "products/a.jpg", "list.txt")
-    with pytest.raises(CatalogError) as caught:
-        open_source(
-            source.replace("DIR", str(tmp_path)),
-            config=load_prepare_config(None, []),
-            opening=opening(tmp_path),
-        )
-    assert str(caught.value).replace(str(tmp_path), "DIR") == expected
-
-
-@pytest.mark.parametrize(
-    ("source", "setting", "expected"),
-    [
-        ("DIR/products", "root=DIR", "is a folder of images; the setting 'root' does not go with it"),
-        ("DIR/products", "columns.label=x", "is a folder of images; the setting 'columns' does not go with it"),
-        ("DIR/table.csv", "levels=[label]", "is a table; the setting 'levels' does not go with it"),
-        ("synthetic:3", "levels=[label]", "is a synthetic catalogue; the setting 'levels' does not go with it"),
-    ],
-)
-def test_settings_without_effect_are_refused(tmp_path: Path, source: str, setting: str, expected: str) -> None:
-    touch(tmp_path, "products/a.jpg", "table.csv")
-    with pytest.raises(CatalogError) as caught:
-        open_source(
-            source.replace("DIR", str(tmp_path)),
-            config=load_prepare_config(None, [setting]),
-            opening=opening(tmp_path),
-        )
-    assert str(caught.value).replace(str(tmp_path), "DIR") == f"{source}: {expected}"

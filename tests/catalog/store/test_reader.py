@@ -11,7 +11,6 @@ from PIL import Image
 from simtrain.catalog.store import reader
 from simtrain.catalog.store.layout import RECORD_FILE
 from simtrain.catalog.store.reader import SourceImages, StoredImages, open_images
-from simtrain.catalog.store.reduction import reduced
 from simtrain.catalog.table import Catalog
 from simtrain.commands.prepare import prepare
 from simtrain.config import load_prepare_config
@@ -148,8 +147,3 @@ def test_few_files_are_open_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     for row in (0, 1, 2, 0, 1):
         assert images.read(row, at_least=None).shape[2] == 3
         assert len(images._maps) == 1
-
-
-def test_a_very_long_picture_is_bounded() -> None:
-    assert reduced(np.zeros((2, 40_000, 3), np.uint8), side=64).shape == (1, 1024, 3)
-    assert reduced(np.zeros((2, 1000, 3), np.uint8), side=64).shape == (2, 1000, 3)

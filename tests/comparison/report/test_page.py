@@ -1,6 +1,4 @@
 import hashlib
-import html
-import math
 from base64 import b64encode
 from dataclasses import replace
 from pathlib import Path
@@ -10,15 +8,8 @@ from page_parser import HOSTILE, Page, written
 from tiny_comparison import jpeg, tiny_comparison
 
 from simtrain.comparison.report import write_report
-from simtrain.comparison.report.wording import between, figure, named, percent, plot_text, points
 from simtrain.comparison.result import ComparisonReport
 from simtrain.errors import CheckpointError
-from simtrain.evaluation.statistics import Interval
-
-
-@pytest.fixture(scope="module")
-def page(tmp_path_factory: pytest.TempPathFactory) -> Page:
-    return written(tmp_path_factory.mktemp("report"), tiny_comparison())
 
 
 @pytest.mark.parametrize("name", HOSTILE)
@@ -45,13 +36,6 @@ def test_hostile_captions_and_labels_are_text_too(tmp_path: Path, page: Page) ->
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_charts_show_a_name_as_it_is(name: str) -> None:
-    shown = plot_text(name, to=100)
-    assert not set("<>$") & set(shown.replace("&lt;", "").replace("&gt;", "").replace("&#36;", ""))
-    assert html.unescape(shown).strip("\u2068\u2069") == name
-
-
-@pytest.mark.parametrize("name", HOSTILE)
 def test_no_text_of_a_chart_holds_markup(tmp_path: Path, name: str) -> None:
     figures = written(tmp_path, tiny_comparison(run=name)).json["json-figures"]
     told = [text for of in figures.values() for trace in of["data"] for text in trace.get("hovertext", [])]
@@ -66,11 +50,6 @@ def test_embedded_json_holds_no_character_of_html(tmp_path: Path) -> None:
     for attributes, text in page.scripts:
         if "type" in attributes:
             assert not set("<>&") & set(text)
-
-
-def test_names_lose_what_would_spoil_a_page() -> None:
-    assert named("a\x00b\ud800c\u202ed\te", to=20) == "a\N{REPLACEMENT CHARACTER}b\N{REPLACEMENT CHARACTER}cd e"
-    assert named("x" * 50, to=10) == "x" * 9 + "…"
 
 
 def test_nothing_is_loaded_from_elsewhere(page: Page) -> None:
@@ -120,40 +99,6 @@ def test_a_page_that_cannot_be_replaced_stays_whole(tmp_path: Path) -> None:
     assert [one.name for one in tmp_path.iterdir()] == ["comparison.html"]
 
 
-def test_a_thumbnail_must_be_a_jpeg_and_leaves_the_old_page(tmp_path: Path) -> None:
-    path = tmp_path / "comparison.html"
-    path.write_text("old")
-    with pytest.raises(ValueError, match=r"thumbnail of row 0 begins with b'\\x89PNG'; allowed: JPEG"):
-        write_report(path, tiny_comparison(), thumbnail=lambda row, side: b"\x89PNG\r\n")
-    assert path.read_text() == "old"
-    assert [one.name for one in tmp_path.iterdir()] == ["comparison.html"]
-
-
-def test_each_picture_is_there_once(page: Page) -> None:
-    places = [of["data-picture"] for tag, of in page.elements if tag == "img" and "data-picture" in of]
-    assert len(places) > len(set(places))
-    assert len(page.json["json-pictures"]) == 12
-
-
-def test_pictures_beyond_the_budget_are_left_out_and_counted(tmp_path: Path) -> None:
-    path = tmp_path / "comparison.html"
-    large = b"\xff\xd8\xff" + bytes(1_500_000)
-    write_report(path, tiny_comparison(), thumbnail=lambda row, side: large)
-    page = Page(path)
-    assert len(page.json["json-pictures"]) == 2  # of 2 million characters each, where 6 million are allowed
-    assert "10 pictures left out to keep this file small" in page.text
-    assert path.stat().st_size < 12_000_000
-
-
-def test_a_picture_that_is_not_there_is_said_so(tmp_path: Path) -> None:
-    path = tmp_path / "comparison.html"
-    write_report(path, tiny_comparison(), thumbnail=lambda row, side: None)
-    page = Page(path)
-    assert page.json["json-pictures"] == []
-    assert "no picture" in page.text
-    assert "left out" not in page.text.split("What it rests on")[0]
-
-
 def bare(report: ComparisonReport) -> ComparisonReport:
     encoders = [
         replace(
@@ -190,23 +135,3 @@ def test_a_full_report_has_all_sections(page: Page) -> None:
 def test_every_chart_of_the_page_has_its_figure(page: Page) -> None:
     places = [of["data-figure"] for _, of in page.elements if "data-figure" in of]
     assert sorted(str(place) for place in places) == sorted(page.json["json-figures"])
-
-
-@pytest.mark.parametrize(
-    ("told", "expected"),
-    [
-        (percent(0.71349), "71.3"),
-        (percent(-0.0001), "0.0"),
-        (percent(math.nan), "\N{EN DASH}"),
-        (points(0.061), "+6.1"),
-        (points(-0.061), "-6.1"),
-        (points(0.0), "0.0"),
-        (between(Interval(mean=0.5, low=0.4, high=0.6)), "40.0 to 60.0"),
-        (between(Interval(mean=0.5, low=math.nan, high=math.nan)), "no interval"),
-        (figure(0.02134, digits=2), "0.021"),
-        (figure(1234.5, digits=2), "1,234"),
-        (figure(None, digits=2), "\N{EN DASH}"),
-    ],
-)
-def test_numbers_are_told_alike(told: str, expected: str) -> None:
-    assert told == expected

@@ -1,12 +1,9 @@
 """What single steps and epochs leave in `steps.csv` and in the trackers."""
 
-# Shapes: N embeddings, D features.
-
 import logging
 from pathlib import Path
 from types import SimpleNamespace
 
-import numpy as np
 import pytest
 import pytorch_lightning as pl
 import torch
@@ -15,9 +12,8 @@ from watched_points import PointModule, Points, RememberingTracker, batch_hard, 
 
 from simtrain.training.tracking import step_log
 from simtrain.training.tracking.embedding_statistics import embedding_statistics, histograms
-from simtrain.training.tracking.run_tracking import CatalogueImages, RunTracking
 from simtrain.training.tracking.step_log import StepLog, gradient_norm, learning_rates
-from simtrain.training.tracking.step_table import STEPS_FILE, StepTable, read_steps
+from simtrain.training.tracking.step_table import STEPS_FILE, read_steps
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*LeafSpec"),
@@ -150,30 +146,6 @@ def test_a_resumed_run_leaves_the_table_of_an_uninterrupted_one(tmp_path: Path) 
     assert without_rate(broken) == without_rate(whole)
 
 
-def test_a_line_that_a_kill_cut_short_is_dropped(tmp_path: Path) -> None:
-    path = tmp_path / STEPS_FILE
-    path.write_text("step,loss\n1,0.5\n2,0.4\n3,0.")
-    table = StepTable(path)
-    table.go_on_from(3)
-    table.append({"step": 3, "loss": 0.25})
-    assert path.read_text() == "step,loss\n1,0.5\n2,0.4\n3,0.25\n"
-
-
-def test_a_figure_that_comes_later_gets_its_column(tmp_path: Path) -> None:
-    table = StepTable(tmp_path / STEPS_FILE)
-    table.append({"step": 1, "loss": 0.5})
-    table.append({"step": 2, "loss": 0.4, "loss_label": 0.1})
-    table.append({"step": 3, "loss": 0.3})
-    assert (tmp_path / STEPS_FILE).read_text() == "step,loss,loss_label\n1,0.5,\n2,0.4,0.1\n3,0.3,\n"
-
-
-def test_a_run_that_begins_keeps_no_row_of_an_earlier_one(tmp_path: Path) -> None:
-    path = tmp_path / STEPS_FILE
-    path.write_text("step,loss\n1,0.5\n")
-    StepTable(path).go_on_from(0)
-    assert not path.exists()
-
-
 def test_without_gradients_the_norm_is_zero() -> None:
     assert gradient_norm([torch.nn.Parameter(torch.ones(2))]) == 0
 
@@ -182,56 +154,3 @@ def test_groups_without_a_name_go_by_number() -> None:
     weights = [torch.nn.Parameter(torch.ones(1)) for _ in range(2)]
     optimizer = torch.optim.SGD([{"params": weights[:1]}, {"params": weights[1:], "lr": 0.5}], lr=0.1)
     assert learning_rates(optimizer) == {"learning_rate_0": 0.1, "learning_rate_1": 0.5}
-
-
-def tracked(folder: Path, tracker: RememberingTracker, module: PointModule, **settings: object) -> None:
-    tracking = RunTracking(
-        trackers=[tracker],
-        monitor="val_map_at_r",
-        first={"map_at_r": 0.3},
-        images=CatalogueImages(picture=lambda row: np.full((4, 6, 3), row, np.uint8), ids=lambda row: f"i{row}"),
-    )
-    fit_points(module, POINTS, folder, callbacks=[tracking], **settings)
-
-
-def test_zero_shot_figures_stand_beside_those_of_every_epoch(tmp_path: Path) -> None:
-    tracker = RememberingTracker()
-    tracked(tmp_path, tracker, point_module(validated=(0.25, 0.5)), epochs=2)
-    shown = [
-        (step, {name: figures.get(name) for name in ("epoch", "val_map_at_r", "zero_shot_map_at_r")})
-        for step, figures in tracker.of("figures")
-    ]
-    assert shown == [
-        (0, {"epoch": 0, "val_map_at_r": 0.3, "zero_shot_map_at_r": 0.3}),
-        (5, {"epoch": 1, "val_map_at_r": 0.25, "zero_shot_map_at_r": 0.3}),
-        (10, {"epoch": 2, "val_map_at_r": 0.5, "zero_shot_map_at_r": 0.3}),
-    ]
-    assert "train_loss" in tracker.of("figures")[1][1]
-
-
-def test_trackers_begin_first_and_end_last_without_a_failure(tmp_path: Path) -> None:
-    tracker = RememberingTracker()
-    tracked(tmp_path, tracker, point_module(validated=(0.25,)))
-    assert (tracker.told[0], tracker.told[-1]) == (("begin", 0), ("end", None))
-
-
-def test_worst_queries_are_shown_at_each_better_epoch(tmp_path: Path) -> None:
-    tracker = RememberingTracker()
-    tracked(tmp_path, tracker, point_module(validated=(0.25, 0.5, 0.4, 0.6)), epochs=4)
-    assert [(step, queries[0].image.name) for step, queries in tracker.of("queries")] == [(10, "i1"), (20, "i3")]
-
-
-def test_worst_queries_of_a_run_that_never_got_better_are_shown_at_its_end(tmp_path: Path) -> None:
-    tracker = RememberingTracker()
-    tracked(tmp_path, tracker, point_module(validated=(0.25, 0.2)), epochs=2)
-    ((step, queries),) = tracker.of("queries")
-    assert (step, queries[0].image.name) == (10, "i1")
-    assert [(one.name, one.relevant) for one in queries[0].neighbours] == [("i7", True), ("i8", False)]
-
-
-def test_trackers_learn_what_has_ended_the_run(tmp_path: Path) -> None:
-    tracker = RememberingTracker()
-    with pytest.raises(IndexError):
-        tracked(tmp_path, tracker, point_module(validated=(0.25,)), epochs=2)  # no figure for the second epoch
-    ((failure,),) = tracker.of("end")
-    assert isinstance(failure, IndexError)

@@ -1,0 +1,19 @@
+"""Figures of one encoder: confused categories."""
+
+import numpy as np
+from small_folds import SHOP, angles, part
+
+from simtrain.comparison.encoder_metrics import CatalogCategories, confusions
+
+CATEGORIES = CatalogCategories(column="label", codes=np.array([2, 2, 2, 0, 0, 0, 0, 1, 1]), names=["cup", "lamp", "x"])
+
+
+def test_confused_categories_are_those_of_the_nearest_images():
+    look = angles(0, 0, 0, 10, 12, 30, 80, 81, 95)
+    task = part(SHOP).main
+    places = part(SHOP).task_places(task)
+    found = confusions(task, places, look(places), CATEGORIES)
+    assert [(one.category, one.answer, one.count, one.queries) for one in found] == [
+        ("lamp", "cup", 1, 2),
+        ("cup", "lamp", 1, 4),
+    ]

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from simtrain.api.interpolate import interpolate as interpolate
     from simtrain.api.prepare import open_catalog as open_catalog
     from simtrain.api.prepare import prepare as prepare
+    from simtrain.console import Console as Console
     from simtrain.errors import SimtrainError as SimtrainError
     from simtrain.evaluation.retrieval_metrics import retrieval_metrics as retrieval_metrics
     from simtrain.runs.loaded_encoder import load_encoder as load_encoder
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 __version__ = VERSION
 
 _HOMES = {
+    "Console": "simtrain.console",
     "compare": "simtrain.api.compare",
     "doctor": "simtrain.api.doctor",
     "evaluate": "simtrain.api.evaluate",
@@ -53,6 +55,7 @@ _HOMES = {
 """Public name -> the module that holds it."""
 
 __all__ = [
+    "Console",
     "SimtrainError",
     "compare",
     "doctor",

@@ -2,7 +2,7 @@
 
 # Shapes: N images or texts, D dimensions of the embedding.
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -118,7 +118,7 @@ class LoadedEncoder:
         return {"kind": "python", "target": f"{kind.__module__}:{kind.__qualname__}"}
 
 
-EncoderSource = str | Path | Run | nn.Module | LoadedEncoder
+EncoderSource = str | Path | Mapping[str, Any] | Run | nn.Module | LoadedEncoder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,9 +147,9 @@ def sorted_sources(sources: Sequence[EncoderSource]) -> SortedSources:
         run = run_of(source)
         if run is not None:
             found.runs.append(run)
-        elif isinstance(source, LoadedEncoder) and source.config is not None and _is_name(source.name):
+        elif isinstance(source, LoadedEncoder) and _is_what_its_name_stands_for(source):
             found.names.append(source.name)
-        elif isinstance(source, nn.Module | LoadedEncoder) or (Path(str(source)) / MANIFEST_FILE).is_file():
+        elif not isinstance(source, str | Path) or (Path(source) / MANIFEST_FILE).is_file():
             found.loaded.append(load_encoder(source))
         else:
             found.names.append(str(source))
@@ -171,12 +171,11 @@ def run_of(source: EncoderSource) -> Run | None:
     return None
 
 
-def _is_name(name: str) -> bool:
+def _is_what_its_name_stands_for(loaded: LoadedEncoder) -> bool:
     try:
-        named_encoder(name)
+        return loaded.config is not None and named_encoder(loaded.name) == loaded.config
     except ConfigError:
         return False
-    return True
 
 
 def load_encoder(
@@ -192,8 +191,9 @@ def load_encoder(
     Args:
         source: A name of `simtrain compare` (`clip`, `resnet50`, `efficientnet_lite0`, `histogram_hsv`, …);
             `timm:MODEL[=WEIGHTS]`, `resnet:MODEL[=WEIGHTS]` or `clip:MODEL`; a bundle's folder; a run's name below
-            `checkpoints`, its folder, or the run itself; a configuration (.yaml), whose encoder it is; or an
-            `nn.Module` that maps (N, 3, S, S) normalised images to (N, D) vectors.
+            `checkpoints`, its folder, or the run itself; a configuration (.yaml), whose encoder it is; its
+            `encoder` section as a mapping; or an `nn.Module` that maps (N, 3, S, S) normalised images to (N, D)
+            vectors.
         image_size: S, side of the square in pixels; of an `nn.Module` alone.
         mean: Subtracted from each channel scaled to 0..1; of an `nn.Module` alone. Default: ImageNet's.
         std: Divides each channel after that; of an `nn.Module` alone. Default: ImageNet's.
@@ -221,14 +221,20 @@ def load_encoder(
         )
         own = ModuleEncoder(network=source, preprocessing=preprocessing).eval()
         return LoadedEncoder(name=name or type(source).__name__, network=own, config=None, run=None)
+    if isinstance(source, Mapping):
+        config = parse_encoder(source, where="encoder")
+        label = name or str(source.get("model", source["kind"]))
+        return _built(config, name=label)
     assert isinstance(source, str | Path)
     folder = Path(source).expanduser()
     if (folder / MANIFEST_FILE).is_file():
         return _of_bundle(folder, name=name)
-    config = _named(str(source))
+    return _built(_named(str(source)), name=name or Path(source).name)
+
+
+def _built(config: EncoderConfig, *, name: str) -> LoadedEncoder:
     torch.manual_seed(0)  # layers without pretrained weights are the same each time
-    network = build_encoder(config, load=True).eval()
-    return LoadedEncoder(name=name or Path(source).name, network=network, config=config, run=None)
+    return LoadedEncoder(name=name, network=build_encoder(config, load=True).eval(), config=config, run=None)
 
 
 def _named(source: str) -> EncoderConfig:

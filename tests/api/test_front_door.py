@@ -63,7 +63,7 @@ def test_every_public_name_is_there_and_says_what_it_does():
 
 
 def test_a_name_that_is_not_there_names_those_that_are():
-    with pytest.raises(AttributeError, match="no attribute 'train'; public are: SimtrainError, compare"):
+    with pytest.raises(AttributeError, match="no attribute 'train'; public are: Console, SimtrainError"):
         simtrain.train  # noqa: B018
 
 

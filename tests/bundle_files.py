@@ -11,8 +11,9 @@ import pytest
 from simtrain.encoders.base import Encoder
 from simtrain.encoders.preprocessing import Preprocessing
 from simtrain.errors import BundleError
+from simtrain.files import sha256_of_file
 from simtrain.serving.bundle import Bundle
-from simtrain.serving.manifest import sha256_of, write_manifest
+from simtrain.serving.manifest import write_manifest
 
 Factory = Callable[[dict[str, Any], Preprocessing], Encoder]
 HASHED = (
@@ -36,6 +37,6 @@ def refuses(folder: Path, message: str) -> None:
 def forge(folder: Path, change: Callable[[dict[str, Any]], None]) -> None:
     """Change the manifest and make its hashes and its checksum right again, as a careless script might."""
     manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-    manifest["files"] = {name: sha256_of(folder / name) for name in manifest["files"]}
+    manifest["files"] = {name: sha256_of_file(folder / name) for name in manifest["files"]}
     change(manifest)
     write_manifest(folder, {key: value for key, value in manifest.items() if key != "checksum"})

@@ -1,6 +1,5 @@
 """Weights file of a ResNet: its format, and the image normalisation that it needs."""
 
-import hashlib
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,6 +10,7 @@ import yaml
 from simtrain.config import EncoderConfig, ResNetConfig, TwoTowersConfig
 from simtrain.config.encoder import Normalisation
 from simtrain.encoders.weights import locate, names_a_file
+from simtrain.files import sha256_of_file
 
 if TYPE_CHECKING:
     from simtrain.encoders.simclr_checkpoint import SimCLRCheckpoint
@@ -89,11 +89,9 @@ def found_weights(config: EncoderConfig) -> FoundWeights | None:
         return None
     path = locate(resnet.weights)
     checkpoint = read_checkpoint(path)
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
     return FoundWeights(
         file=resnet.weights,
-        sha256=digest,
+        sha256=sha256_of_file(path),
         key="encoder.normalisation" if resnet is config else "encoder.image.normalisation",
         chosen=resnet.normalisation,
         trained_with=checkpoint.normalisation,

@@ -1,7 +1,6 @@
 """The catalogue table: one row per image in `catalog.parquet`, and the folder that its paths start from."""
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from simtrain.catalog.split import copies_to_set_aside
 from simtrain.errors import CatalogError
+from simtrain.files import whole_file
 
 CATALOG_FILE = "catalog.parquet"
 FOLD_COLUMN = "fold"
@@ -100,12 +100,8 @@ class Catalog:
 def write_catalog(catalog: Catalog) -> Path:
     """Write `catalog.parquet`, whole or not at all, and return its path."""
     target = catalog.folder / CATALOG_FILE
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
+    with whole_file(target) as temporary:
         stage_catalog(catalog, temporary)
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
     return target
 
 

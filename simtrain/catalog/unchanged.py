@@ -1,6 +1,5 @@
 """Check whether a catalogue is up to date with its source and settings, by file stats alone."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from simtrain.catalog.store.checking import damaged_shards
 from simtrain.catalog.store.layout import Record, read_record
 from simtrain.config import PrepareConfig
 from simtrain.errors import CatalogError
+from simtrain.files import sha256_if_readable
 
 RULES = 1
 """Raised where the same source and settings make another catalogue than before."""
@@ -72,7 +72,7 @@ class Request:
             "inputs": opened.inputs,
             "walked": opened.walked,
             "left_out": left_out,
-            "results": {path.name: _sha256(path) for path in results},
+            "results": {path.name: sha256_if_readable(path) for path in results},
         }
 
 
@@ -88,7 +88,7 @@ def _is_unchanged(request: Request, record: Record) -> bool:
         return False
     if not _inputs_agree(record):
         return False
-    if any(_sha256(out / name) != sha256 for name, sha256 in record.origin["results"].items()):
+    if any(sha256_if_readable(out / name) != sha256 for name, sha256 in record.origin["results"].items()):
         return False
     root = source_root(record, out)
     paths = record.table["path"].to_pylist()
@@ -132,11 +132,3 @@ def _inputs_agree(record: Record) -> bool:
 def _relative_to(out: Path, root: Path) -> str:
     folder, resolved = out.resolve(), root.resolve()
     return resolved.relative_to(folder).as_posix() if resolved.is_relative_to(folder) else resolved.as_posix()
-
-
-def _sha256(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:
-        return ""

@@ -7,6 +7,8 @@ import typer
 
 from simtrain.cli.arguments import AlphaOption, SetOption, SplitChoice, alpha_of, check_json_folder, open_named_run
 from simtrain.cli.console import TERMINAL
+from simtrain.errors import SimtrainError
+from simtrain.files import write_json
 
 
 def evaluate(
@@ -38,7 +40,5 @@ def evaluate(
         console=TERMINAL,
     )
     TERMINAL.line(str(report))
-    from simtrain.runs.run import write_json
-
-    write_json(to, report.to_dict())
+    write_json(to, report.to_dict(), error=SimtrainError)
     TERMINAL.line(f"written: {to}")

@@ -7,6 +7,8 @@ import typer
 
 from simtrain.cli.arguments import SetOption, check_json_folder, open_named_run, shown
 from simtrain.cli.console import TERMINAL
+from simtrain.errors import SimtrainError
+from simtrain.files import write_json
 
 
 def interpolate(
@@ -31,12 +33,11 @@ def interpolate(
     if json_file is not None:
         check_json_folder(json_file)
     from simtrain.api.interpolate import interpolate
-    from simtrain.runs.run import write_json
 
     found = interpolate(opened, bound=bound, steps=steps, metric=metric, text_metric=text_metric, console=TERMINAL)
     TERMINAL.line(str(found))
     if json_file is not None:
-        write_json(json_file, found.to_dict())
+        write_json(json_file, found.to_dict(), error=SimtrainError)
         TERMINAL.line(f"written: {json_file}")
     TERMINAL.line(f"picture: {found.picture}")
     TERMINAL.line(

@@ -39,7 +39,7 @@ from simtrain.runs.folder import (
 )
 from simtrain.runs.initial_encoder import first_encoder, settle
 from simtrain.runs.preflight_report import tell_before_training
-from simtrain.runs.run import RUN_FILE, configured_catalog, write_json
+from simtrain.runs.run import configured_catalog, write_run_record
 from simtrain.runs.teacher import check_teacher, relational_teacher
 from simtrain.runs.text_embeddings import text_embeddings
 from simtrain.runs.trainer import Watchers, check_trackers, make_trainer, train
@@ -216,14 +216,14 @@ def _trained(
 ) -> FitResult:
     """Train, and write down how it ended."""
     if resume:
-        on_first(lambda: write_json(folder / RUN_FILE, record))
+        on_first(lambda: write_run_record(folder, record))
     began = time.perf_counter()
     try:
         ended_by = train(trainer, module, data, watchers, config=config, resume_from=folder / LAST if resume else None)
     except SimtrainError as error:
         if rank() == 0:
             failed = {"status": "failed", "reason": str(error)}
-            write_json(folder / RUN_FILE, {**record, **failed})
+            write_run_record(folder, {**record, **failed})
         raise
     monitor, keeper = config.evaluation.monitor, watchers.keeper
     seconds = time.perf_counter() - began
@@ -235,7 +235,7 @@ def _trained(
             "value": keeper.best_value,
             "zero_shot": zero_shot.get(monitor),
         }
-        write_json(folder / RUN_FILE, {**ended, "best": best})
+        write_run_record(folder, {**ended, "best": best})
         requeued = requeue_in_slurm(ended_by) if ended_by is not None else None
         if requeued is not None:
             console.line(requeued)

@@ -16,13 +16,13 @@ from simtrain.console import Console
 from simtrain.errors import CatalogError, CheckpointError, SimtrainError
 from simtrain.evaluation.statistics import Interval, cluster_bootstrap_differences, cluster_bootstrap_interval
 from simtrain.evaluation.text_task import TextTask
+from simtrain.files import sha256_of_file
 from simtrain.interpolation.plot import tradeoff_picture
 from simtrain.interpolation.result import Interpolation, MixFigures, best_within, tradeoff
 from simtrain.interpolation.sweep import MixScores, MixSweep, QueryValues, open_sweep
 from simtrain.runs.interpolation_record import write_interpolation
 from simtrain.runs.run import Run, data_fingerprint, read_run_catalog
 from simtrain.runs.tuned_encoder import tuned_encoder
-from simtrain.serving.manifest import sha256_of
 from simtrain.training.checkpoints import BEST
 from simtrain.version import VERSION
 
@@ -51,7 +51,7 @@ def interpolate(
         SimtrainError: for anything that the user can fix; the run's folder is then unchanged.
     """
     _check_run(run)
-    config, checkpoint = run.config, sha256_of(run.folder / BEST)
+    config, checkpoint = run.config, sha256_of_file(run.folder / BEST)
     catalog = read_run_catalog(run)
     task = build_validation(config, catalog)
     if task is None:

@@ -32,6 +32,7 @@ from simtrain.catalog.unchanged import RULES, Request, is_of_root, unchanged_rec
 from simtrain.config import PrepareConfig
 from simtrain.console import SILENT, Console
 from simtrain.errors import CatalogError
+from simtrain.files import write_json
 
 FINDINGS_FILE = "findings.json"
 SUMMARY_FILE = "summary.html"
@@ -231,7 +232,7 @@ def _write(
         "fixes": assembled.fixes,
         "findings": assembled.findings,
     }
-    (work / FINDINGS_FILE).write_text(json.dumps(told, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_json(work / FINDINGS_FILE, told)
     write_summary(
         work / SUMMARY_FILE,
         source=request.source,

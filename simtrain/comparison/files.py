@@ -14,7 +14,7 @@ from simtrain.catalog.table import read_catalog
 from simtrain.comparison.report import write_report
 from simtrain.comparison.result import ComparisonReport
 from simtrain.errors import CatalogError, CheckpointError
-from simtrain.runs.run import write_json
+from simtrain.files import write_json
 
 _QUALITY = 80
 
@@ -39,7 +39,7 @@ def write_comparison(report: ComparisonReport, *, json_file: Path, page: Path) -
     Raises:
         CheckpointError: if a file cannot be written.
     """
-    write_json(json_file, report.to_dict())
+    write_json(json_file, report.to_dict(), error=CheckpointError)
     write_report(page, report, thumbnail=thumbnails(Path(report.catalog)))
 
 

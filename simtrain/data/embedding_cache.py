@@ -22,6 +22,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from simtrain.encoders.base import Encoder
+from simtrain.files import sha256_of_bytes, whole_file
 
 FOLDER = "embeddings"
 """Folder of the cache within the catalogue's folder."""
@@ -175,17 +176,14 @@ class EmbeddingCache:
 
     def _write(self, fingerprint: str, embedded: Embedded) -> None:
         path = self._folder / self._name(fingerprint)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         note = {"seconds": embedded.seconds, "images": embedded.images, "device": embedded.device}
         tensors = {"rows": torch.from_numpy(embedded.rows), "vectors": embedded.vectors.contiguous()}
         try:
-            save_file(tensors, temporary, metadata={"simtrain": json.dumps(note)})
-            temporary.chmod(0o666 & ~_umask())  # safetensors leaves it to its owner alone
-            temporary.replace(path)
+            with whole_file(path) as temporary:
+                save_file(tensors, temporary, metadata={"simtrain": json.dumps(note)})
+                temporary.chmod(0o666 & ~_umask())  # safetensors leaves it to its owner alone
         except (OSError, SafetensorError):  # a full disk costs memory now, and time in the next command
             self._unwritten[fingerprint] = embedded
-        finally:
-            temporary.unlink(missing_ok=True)
 
 
 def encoder_fingerprint(encoder: Encoder, *, images: str) -> str:
@@ -211,7 +209,7 @@ def encoder_fingerprint(encoder: Encoder, *, images: str) -> str:
 
 def variant_fingerprint(fingerprint: str, variant: str) -> str:
     """Fingerprint for altered copies of the images."""
-    return hashlib.sha256(f"{fingerprint} {variant}".encode()).hexdigest()
+    return sha256_of_bytes(f"{fingerprint} {variant}".encode())
 
 
 def _umask() -> int:

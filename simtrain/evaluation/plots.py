@@ -2,7 +2,6 @@
 
 # Shapes: H × W pixels as they came; the picture has Q rows, one per query, of 1 + K tiles.
 
-import os
 import textwrap
 import warnings
 from collections.abc import Sequence
@@ -16,6 +15,7 @@ from PIL import Image
 
 from simtrain.catalog.images import read_image
 from simtrain.errors import CatalogError, SimtrainError
+from simtrain.files import whole_file
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -90,16 +90,9 @@ def neighbour_strip(path: Path, queries: Sequence[QueryStrip]) -> None:
     if not queries:
         raise ValueError("queries is empty; allowed: 1 or more")
     figure = _figure(queries)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="Glyph .* missing")  # a caption's script that the font lacks
-            figure.savefig(temporary, format="png", dpi=_PIXELS_PER_INCH)
-        temporary.replace(path)
-    except OSError as error:
-        raise SimtrainError(f"{path}: cannot be written: {error.strerror or error}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
+    with whole_file(path, error=SimtrainError) as temporary, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing")  # a caption's script that the font lacks
+        figure.savefig(temporary, format="png", dpi=_PIXELS_PER_INCH)
 
 
 def _figure(queries: Sequence[QueryStrip]) -> "Figure":

@@ -1,7 +1,6 @@
 """Run folder: creation, checks before resuming, and the record in `run.json`."""
 
 import os
-import shutil
 import signal
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -14,15 +13,15 @@ from simtrain.config import RunConfig, differences, dump_yaml
 from simtrain.console import Console
 from simtrain.data.embedding import inference_device
 from simtrain.errors import CheckpointError, ConfigError
+from simtrain.files import staging_folder
 from simtrain.runs.initial_encoder import settled
 from simtrain.runs.run import (
     CONFIG_FILE,
-    RUN_FILE,
     data_fingerprint,
     environment,
     find_run,
     open_run,
-    write_json,
+    write_run_record,
 )
 from simtrain.training.interruption import requeued_in_slurm
 from simtrain.training.ranks import Ranks
@@ -141,17 +140,14 @@ def make_run_folder(folder: Path, config: RunConfig, record: dict[str, Any], *, 
         record: The run's record.
         keep: Writes the initial encoder and other files into the folder that it is given.
     """
-    staging = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
     try:
-        staging.mkdir(parents=True)
-        (staging / CONFIG_FILE).write_text(dump_yaml(config), encoding="utf-8")
-        write_json(staging / RUN_FILE, record)
-        keep(staging)
-        staging.rename(folder)
+        with staging_folder(folder) as staging:
+            (staging / CONFIG_FILE).write_text(dump_yaml(config), encoding="utf-8")
+            write_run_record(staging, record)
+            keep(staging)
+            staging.rename(folder)
     except OSError as error:
         raise CheckpointError(f"{folder}: cannot be made: {error.strerror}") from None
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
 
 
 def _now() -> str:

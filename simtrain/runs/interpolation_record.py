@@ -1,8 +1,6 @@
 """Files that `interpolate` writes to the run folder: `interpolation.json`, plot, BatchNorm statistics."""
 
-import hashlib
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,8 +10,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from simtrain.errors import CheckpointError, first_line
-from simtrain.runs.run import write_json
-from simtrain.serving.manifest import sha256_of
+from simtrain.files import sha256_of_bytes, sha256_of_file, whole_file, write_json, write_whole
 from simtrain.training.checkpoints import BEST
 
 INTERPOLATION_FILE = "interpolation.json"
@@ -46,19 +43,17 @@ def write_interpolation(
         CheckpointError: if the folder cannot be written; it is then as it was.
     """
     written = save({_key(alpha, name): value for alpha, named in statistics.items() for name, value in named.items()})
-    file = f"interpolation_{hashlib.sha256(written).hexdigest()[:16]}.safetensors" if statistics else None
-    temporary = run_folder / f".{PICTURE_FILE}.{os.getpid()}.tmp"
+    file = f"interpolation_{sha256_of_bytes(written)[:16]}.safetensors" if statistics else None
     try:
-        temporary.write_bytes(picture)
-        if file is not None:
-            _write(run_folder / file, written)
-        record = {**content, "checkpoint": {"file": BEST, "sha256": checkpoint}, "statistics": file}
-        write_json(run_folder / INTERPOLATION_FILE, record)
-        temporary.replace(run_folder / PICTURE_FILE)
+        with whole_file(run_folder / PICTURE_FILE) as temporary:
+            temporary.write_bytes(picture)
+            if file is not None:
+                write_whole(run_folder / file, written)
+            record = {**content, "checkpoint": {"file": BEST, "sha256": checkpoint}, "statistics": file}
+            write_json(run_folder / INTERPOLATION_FILE, record, error=CheckpointError)
     except OSError as error:
         raise CheckpointError(f"{run_folder}: cannot be written: {error.strerror}") from None
     finally:
-        temporary.unlink(missing_ok=True)
         _remove_others(run_folder)
 
 
@@ -114,7 +109,7 @@ def _record(run_folder: Path) -> dict[str, Any] | None:
         raise CheckpointError(f"{path}: alpha is {alpha:g}; allowed: 0 to 1; {_again(run_folder)}")
     if not (run_folder / BEST).is_file():
         raise CheckpointError(f"{run_folder / BEST}: no such checkpoint")
-    if sha256_of(run_folder / BEST) != sha256:
+    if sha256_of_file(run_folder / BEST) != sha256:
         raise CheckpointError(f"{path}: of another {BEST} than is there now; {_again(run_folder)}")
     return dict(record)
 
@@ -136,12 +131,3 @@ def _remove_others(run_folder: Path) -> None:
 
 def _key(alpha: float, name: str) -> str:
     return f"{alpha:g}/{name}"
-
-
-def _write(path: Path, content: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(content)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -1,14 +1,12 @@
 """Opening of runs by name or folder: configuration, record, catalogue, test readings."""
 
-import hashlib
 import importlib.metadata
 import json
-import os
 import platform
 import shlex
 import signal
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +16,7 @@ import yaml
 from simtrain.catalog.table import CATALOG_FILE, Catalog, read_catalog
 from simtrain.config import RunConfig, apply_overrides, nearest, parse_run_config
 from simtrain.errors import CheckpointError
+from simtrain.files import sha256_of_file, write_json
 from simtrain.version import VERSION
 
 CONFIG_FILE = "config.yaml"
@@ -159,7 +158,7 @@ def configured_catalog(config: RunConfig) -> Catalog:
 
 def data_fingerprint(catalog: Catalog) -> dict[str, Any]:
     """What data a run saw: the catalogue file's hash and its counts."""
-    digest = hashlib.sha256((catalog.folder / CATALOG_FILE).read_bytes()).hexdigest()
+    digest = sha256_of_file(catalog.folder / CATALOG_FILE)
     counts = catalog.rows["split"].value_counts()
     return {
         "sha256": digest,
@@ -176,7 +175,7 @@ def count_test_reading(run: Run) -> int:
     """
     record = json.loads((run.folder / RUN_FILE).read_text(encoding="utf-8"))  # as it is now
     count = int(record.get(TEST_READINGS, 0)) + 1
-    write_json(run.folder / RUN_FILE, {**record, TEST_READINGS: count})
+    write_run_record(run.folder, {**record, TEST_READINGS: count})
     return count
 
 
@@ -196,16 +195,17 @@ def environment() -> dict[str, Any]:
     }
 
 
-def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Write a JSON file, whole or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        temporary.replace(path)
-    except OSError as error:
-        raise CheckpointError(f"{path}: cannot be written: {error.strerror}") from None
-    finally:
-        temporary.unlink(missing_ok=True)
+def write_run_record(folder: Path, record: Mapping[str, Any]) -> None:
+    """Write a run's `run.json`, whole or not at all.
+
+    Args:
+        folder: The run's folder.
+        record: All of its content, as plain values.
+
+    Raises:
+        CheckpointError: if it cannot be written.
+    """
+    write_json(folder / RUN_FILE, record, error=CheckpointError)
 
 
 def _git_commit() -> dict[str, Any] | None:

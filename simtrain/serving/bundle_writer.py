@@ -3,7 +3,6 @@
 # Shapes: N items, D dimensions of the embedding.
 
 import json
-import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 from simtrain.encoders.base import Encoder
 from simtrain.encoders.text import FolderEncoder, TextFolderEncoder
 from simtrain.errors import BundleError
+from simtrain.files import staging_folder
 from simtrain.serving.bundle import (
     ENCODER_FILE,
     ENCODER_FOLDER,
@@ -113,16 +113,11 @@ def write_bundle(
     target = folder.resolve()
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        work = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-        shutil.rmtree(work, ignore_errors=True)  # left by a killed process of the same number
-        work.mkdir()
-        try:
+        with staging_folder(target) as work:
             _fill(work, content, onnx=onnx)
             if check is not None:
                 check(work)
             _put(work, target)
-        finally:
-            shutil.rmtree(work, ignore_errors=True)
     except OSError as error:
         raise BundleError(f"{folder}: cannot be written: {error.strerror or error}") from error
     return folder

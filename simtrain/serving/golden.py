@@ -3,7 +3,6 @@
 # Shapes: S = image_size, D dimensions of the embedding; 4 golden images, 4 golden texts.
 
 import copy
-import hashlib
 import json
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from simtrain.encoders.base import Encoder
 from simtrain.encoders.preprocessing import Preprocessing
 from simtrain.encoders.text import TextEncoder
 from simtrain.errors import BundleError
+from simtrain.files import sha256_of_bytes
 
 _LEAST_COSINE = 0.9999
 _LARGEST_DIFFERENCE = 1e-3
@@ -96,7 +96,7 @@ def check_golden(path: Path, encoder: Encoder, *, device: torch.device) -> None:
 def space_fingerprint(preprocessing: Preprocessing, *, weights_sha256: str, golden_sha256: str) -> str:
     """Name of an embedding space, as 64 hexadecimal digits: equal only for equal preparation, weights and results."""
     parts = {"golden": golden_sha256, "preprocessing": preprocessing.to_dict(), "weights": weights_sha256}
-    return hashlib.sha256(json.dumps(parts, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+    return sha256_of_bytes(json.dumps(parts, sort_keys=True, separators=(",", ":")).encode())
 
 
 def _compare(path: Path, found: Tensor, expected: Tensor, *, what: str) -> None:

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simtrain.errors import BundleError
+from simtrain.files import whole_file
 
 EXACT_FACTORY = "Flat"
 """The factory string whose index compares with every item and keeps the vectors as they are."""
@@ -92,14 +92,11 @@ class ItemIndex:
 
     def save(self, path: Path) -> None:
         """Write the file whole or not at all."""
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         try:
-            faiss.write_index(self._index, str(temporary))
-            temporary.replace(path)
+            with whole_file(path) as temporary:
+                faiss.write_index(self._index, str(temporary))
         except RuntimeError as error:  # FAISS's name for a full disk or a folder that cannot be written
             raise OSError(f"{path}: {_reason(error)}") from None
-        finally:
-            temporary.unlink(missing_ok=True)
 
     @property
     def count(self) -> int:

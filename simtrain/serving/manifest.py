@@ -1,6 +1,5 @@
 """`manifest.json`: a bundle's description and the SHA-256 hashes of its files."""
 
-import hashlib
 import json
 import math
 from importlib import metadata
@@ -8,6 +7,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from simtrain.errors import BundleError
+from simtrain.files import sha256_of_bytes, sha256_of_file, write_json
 
 MANIFEST_FILE = "manifest.json"
 FORMAT_VERSION = 1
@@ -32,7 +32,7 @@ def write_manifest(folder: Path, content: dict[str, Any]) -> None:
     """
     manifest = {"format": _FORMAT, "format_version": FORMAT_VERSION, **_plain(content)}
     manifest["checksum"] = _checksum(manifest)
-    (folder / MANIFEST_FILE).write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_json(folder / MANIFEST_FILE, manifest)
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
@@ -86,7 +86,7 @@ def check_files(folder: Path, hashes: dict[str, str], *, required: tuple[str, ..
         path = folder / relative
         if not path.is_file():
             raise BundleError(f"{path}: missing; export the bundle again")
-        found = sha256_of(path)
+        found = sha256_of_file(path)
         if found != expected:
             raise BundleError(
                 f"{path}: altered or of another bundle: its SHA-256 is {found[:12]}…, {MANIFEST_FILE} says "
@@ -94,16 +94,10 @@ def check_files(folder: Path, hashes: dict[str, str], *, required: tuple[str, ..
             )
 
 
-def sha256_of(path: Path) -> str:
-    """SHA-256 of a file, as 64 hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def hashes_of(folder: Path) -> dict[str, str]:
     """Relative path -> SHA-256 of every file in a folder, in the order of their paths."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return {path.relative_to(folder).as_posix(): sha256_of(path) for path in files}
+    return {path.relative_to(folder).as_posix(): sha256_of_file(path) for path in files}
 
 
 def library_versions() -> dict[str, str]:
@@ -128,7 +122,7 @@ def _parsed(path: Path) -> dict[str, Any] | None:
 
 def _checksum(manifest: dict[str, Any]) -> str:
     rest = {key: value for key, value in manifest.items() if key != "checksum"}
-    return hashlib.sha256(json.dumps(rest, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+    return sha256_of_bytes(json.dumps(rest, sort_keys=True, separators=(",", ":")).encode())
 
 
 def _plain(value: Any) -> Any:

@@ -4,7 +4,6 @@
 
 import importlib.util
 import logging
-import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from typing_extensions import override
 
 from simtrain.encoders.base import Encoder
 from simtrain.errors import BundleError, first_line
+from simtrain.files import whole_file
 
 INPUT_NAME = "pixel_values"
 OUTPUT_NAME = "embeddings"
@@ -50,17 +50,13 @@ def export_onnx(encoder: Encoder, path: Path) -> None:
         raise BundleError(f"{path.name}: needs {', '.join(_PACKAGES)}: pip install 'simtrain[export]'")
     size = encoder.preprocessing.image_size
     images = torch.randn(3, 3, size, size, generator=torch.Generator().manual_seed(0))
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
+    with whole_file(path) as temporary:
         _export(encoder, images[:2], temporary)
         exported = OnnxEncoder(path=temporary)
         for count in (1, 2, 3):
             with torch.inference_mode():
                 expected = encoder.embed(images[:count]).numpy()
             check_equal(expected, exported.embed(images[:count].numpy()), name=path.name)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 class OnnxEncoder:

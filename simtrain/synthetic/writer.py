@@ -1,7 +1,6 @@
 """Writes a synthetic catalogue as class folders of JPEGs and a manifest."""
 
 import csv
-import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import cv2
 
+from simtrain.files import whole_file
 from simtrain.synthetic.products import SyntheticProduct, synthetic_products
 from simtrain.synthetic.render import LARGEST, SMALLEST, render_view, view_scene
 
@@ -97,11 +97,8 @@ def _rows(catalog: list[SyntheticProduct], *, views: int) -> Iterator[tuple[str 
 
 
 def _write_manifest(manifest: Path, *, catalog: list[SyntheticProduct], views: int) -> Path:
-    unfinished = manifest.with_suffix(".csv.partial")
-    with unfinished.open("w", encoding="utf-8", newline="") as file:
+    with whole_file(manifest, sync=True) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
         writer.writerows(_rows(catalog, views=views))
-        file.flush()
-        os.fsync(file.fileno())
-    return unfinished.replace(manifest)
+    return manifest

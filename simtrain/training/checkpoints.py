@@ -1,6 +1,5 @@
 """Checkpoints of the best and the last state of a run, written atomically."""
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from torch import nn
 from typing_extensions import override
 
 from simtrain.errors import CheckpointError
+from simtrain.files import whole_file
 from simtrain.training.guards import CollapsedError, NonFiniteError
 from simtrain.training.random_state import random_state, set_random_state
 from simtrain.training.ranks import from_first, of_each, rank
@@ -27,14 +27,11 @@ class WholeFileIO(TorchCheckpointIO):
     @override
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
         target = Path(path)
-        temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
         try:
-            torch.save(checkpoint, temporary)
-            temporary.replace(target)
+            with whole_file(target) as temporary:
+                torch.save(checkpoint, temporary)
         except (OSError, RuntimeError) as error:  # torch's writer tells of a full disk as a RuntimeError
             raise CheckpointError(f"{target}: cannot be written: {str(error).splitlines()[0]}") from error
-        finally:
-            temporary.unlink(missing_ok=True)
 
     @override
     def load_checkpoint(self, path: Any, *arguments: Any, **settings: Any) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +11,7 @@ import pytorch_lightning as pl
 from typing_extensions import override
 
 from simtrain.console import Console, Step
+from simtrain.files import write_whole
 
 METRICS_FILE = "metrics.csv"
 _LEADING = ("epoch", "step", "train_loss", "learning_rate", "images_per_second", "seconds")
@@ -124,6 +124,4 @@ def _write_rows(path: Path, rows: list[dict[str, str]]) -> None:
     writer = csv.DictWriter(text, names, lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.write_text(text.getvalue(), encoding="utf-8")
-    temporary.replace(path)
+    write_whole(path, text.getvalue().encode())

@@ -13,7 +13,7 @@ from small_runs import again, sweep
 
 from simtrain.errors import CatalogError, CheckpointError, SimtrainError
 from simtrain.runs import interpolation_record
-from simtrain.runs.run import Run, write_json
+from simtrain.runs.run import Run, write_run_record
 from simtrain.runs.tuned_encoder import tuned_encoder
 
 ENDS = {"interpolation.json", "interpolation.png"}
@@ -75,7 +75,7 @@ def test_a_run_without_a_checkpoint_is_told(clip_run: Run):
 
 
 def test_an_unfinished_run_is_told(clip_run: Run):
-    write_json(clip_run.folder / "run.json", {**clip_run.record, "status": "interrupted"})
+    write_run_record(clip_run.folder, {**clip_run.record, "status": "interrupted"})
     with pytest.raises(CheckpointError) as caught:
         sweep(again(clip_run))
     assert str(caught.value) == (
@@ -118,7 +118,7 @@ def test_a_folder_that_cannot_be_written_stays_as_it_was(norms_run: Run, monkeyp
     sweep(norms_run, steps=3)
     before = contents(norms_run.folder)
 
-    def full(path: Path, content: dict[str, Any]) -> None:
+    def full(path: Path, content: dict[str, Any], *, error: type[Exception]) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(interpolation_record, "write_json", full)

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from bundle_files import HASHED, forge, refuses
 
+from simtrain.files import sha256_of_file
 from simtrain.serving.bundle import Bundle
 from simtrain.serving.bundle_writer import BundleContent, write_bundle
-from simtrain.serving.manifest import sha256_of
 
 
 def test_manifest_says_what_the_contract_lists(bundle: Bundle, content: BundleContent, folder: Path) -> None:
@@ -26,7 +26,7 @@ def test_manifest_says_what_the_contract_lists(bundle: Bundle, content: BundleCo
     assert manifest["no_thresholds"] == "not measured"
     assert manifest["libraries"]["faiss-cpu"] == metadata.version("faiss-cpu")
     assert manifest["image_root"] == str(content.root)
-    assert manifest["files"] == {name: sha256_of(folder / name) for name in sorted(HASHED)}
+    assert manifest["files"] == {name: sha256_of_file(folder / name) for name in sorted(HASHED)}
 
 
 def test_values_that_json_lacks_become_null_and_numpy_numbers_numbers(content: BundleContent, tmp_path: Path) -> None:

@@ -7,9 +7,7 @@ place last, so a chunk whose facts are there is done, whatever was killed afterw
 # This module is what the reading processes import: no pandas here, so that they start fast.
 
 import hashlib
-import os
 from collections.abc import Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from stat import S_ISREG
@@ -28,6 +26,7 @@ from simtrain.catalog.store.layout import FACTS, FORMAT_VERSION, StoreSettings
 from simtrain.catalog.store.reduction import reduced
 from simtrain.catalog.store.shards import SHARD_SUFFIX, ShardWriter
 from simtrain.errors import CatalogError
+from simtrain.files import sha256_of_bytes, whole_file
 
 FACTS_SUFFIX = ".facts"
 NOT_THERE = -1
@@ -89,35 +88,37 @@ def read_chunk(chunk: Chunk) -> Path:
     cv2.setNumThreads(1)  # the processes share the cores already
     keeps = chunk.settings.kind != "none"
     shard = f"{chunk.name}{SHARD_SUFFIX}"
-    temporary = chunk.folder / f".{shard}.{os.getpid()}.tmp"
-    rows: list[dict[str, Any]] = []
-    try:
-        with temporary.open("wb") if keeps else nullcontext() as out:
-            writer = ShardWriter(file=out, settings=chunk.settings) if out is not None else None
-            for file in chunk.files:
-                facts, small = inspect_file(chunk.root / file.path, side=chunk.settings.side)
-                entry = writer.append(small) if writer is not None and small is not None else None
-                rows.append(
-                    {
-                        "path": file.path,
-                        "size": UNOPENED if (facts.problem or "").startswith(_UNOPENED_REASON) else file.size,
-                        "mtime_ns": file.mtime_ns,
-                        **vars(facts),
-                        "shard": shard if entry is not None else None,
-                        "offset": entry.offset if entry is not None else None,
-                        "length": entry.length if entry is not None else None,
-                        "stored_width": entry.width if entry is not None else None,
-                        "stored_height": entry.height if entry is not None else None,
-                        "crc32": entry.crc32 if entry is not None else None,
-                    }
-                )
-        if keeps:
-            temporary.replace(chunk.folder / shard)
+    if keeps:
+        with whole_file(chunk.folder / shard) as temporary, temporary.open("wb") as out:
+            rows = _rows(chunk, shard=shard, writer=ShardWriter(file=out, settings=chunk.settings))
+    else:
+        rows = _rows(chunk, shard=shard, writer=None)
+    with whole_file(chunk.facts_path) as temporary:
         pq.write_table(pa.Table.from_pylist(rows, schema=FACTS), temporary)
-        temporary.replace(chunk.facts_path)
-    finally:
-        temporary.unlink(missing_ok=True)
     return chunk.facts_path
+
+
+def _rows(chunk: Chunk, *, shard: str, writer: ShardWriter | None) -> list[dict[str, Any]]:
+    """Facts of every file of a chunk, whose pictures are written on the way."""
+    rows = []
+    for file in chunk.files:
+        facts, small = inspect_file(chunk.root / file.path, side=chunk.settings.side)
+        entry = writer.append(small) if writer is not None and small is not None else None
+        rows.append(
+            {
+                "path": file.path,
+                "size": UNOPENED if (facts.problem or "").startswith(_UNOPENED_REASON) else file.size,
+                "mtime_ns": file.mtime_ns,
+                **vars(facts),
+                "shard": shard if entry is not None else None,
+                "offset": entry.offset if entry is not None else None,
+                "length": entry.length if entry is not None else None,
+                "stored_width": entry.width if entry is not None else None,
+                "stored_height": entry.height if entry is not None else None,
+                "crc32": entry.crc32 if entry is not None else None,
+            }
+        )
+    return rows
 
 
 def inspect_file(path: Path, *, side: int) -> tuple[ImageFacts, NDArray[np.uint8] | None]:
@@ -126,7 +127,7 @@ def inspect_file(path: Path, *, side: int) -> tuple[ImageFacts, NDArray[np.uint8
         data = _content(path)
     except CatalogError as error:
         return _unreadable(str(error), sha256=""), None
-    sha256 = hashlib.sha256(data).hexdigest()
+    sha256 = sha256_of_bytes(data)
     try:
         decoded = decode_image(data, at_least=None)
     except CatalogError as error:

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from simtrain.catalog.sources.source import known_split
 from simtrain.console import Console
 from simtrain.errors import CatalogError, first_line
+from simtrain.files import whole_file
 
 ROWS_FILE = "rows.parquet"
 _BATCH_ROWS, _READ_BYTES = 32, 1 << 20
@@ -88,16 +89,16 @@ def extract_embedded(files: Sequence[Path], folder: Path, *, image_column: str |
             where none is named, and if `folder` cannot be written.
     """
     layout = _layout(files, image_column=image_column)
-    table, unfinished = folder / ROWS_FILE, folder / f"{ROWS_FILE}.partial"
+    table = folder / ROWS_FILE
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with pq.ParquetWriter(unfinished, layout.schema) as writer:
+        with whole_file(table) as temporary, pq.ParquetWriter(temporary, layout.schema) as writer:
             rows = _extract(files, folder, layout=layout, writer=writer)
             for _ in console.bar(rows, layout.rows, "extracting images"):
                 pass
-        return unfinished.replace(table)
     except OSError as error:
         raise CatalogError(f"{folder}: cannot be written to: {error.strerror or first_line(error)}") from None
+    return table
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,6 +14,7 @@ from PIL import Image
 
 from simtrain.console import Console
 from simtrain.errors import CatalogError, first_line
+from simtrain.files import whole_file
 
 # Shapes: N pictures of a split.
 
@@ -146,9 +147,8 @@ def _written(
 
 
 def _write_manifest(manifest: Path, rows: Sequence[tuple[str | int, ...]]) -> Path:
-    unfinished = manifest.with_suffix(".csv.partial")
-    with unfinished.open("w", encoding="utf-8", newline="") as file:
+    with whole_file(manifest) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(_COLUMNS)
         writer.writerows(rows)
-    return unfinished.replace(manifest)
+    return manifest

@@ -1,6 +1,5 @@
 """Image readers: from the image store where it holds an image, else from the source's file."""
 
-import hashlib
 import mmap
 import os
 import zlib
@@ -18,6 +17,7 @@ from simtrain.catalog.images import read_image
 from simtrain.catalog.store.layout import Record, StoreKind, read_record
 from simtrain.catalog.table import Catalog
 from simtrain.errors import CatalogError
+from simtrain.files import sha256_if_readable
 
 _OPEN_SHARDS = 256  # each holds a file descriptor; a process usually has 1,024
 _COLUMNS = [
@@ -181,7 +181,7 @@ def refuse_changed_files(catalog: Catalog, record: Record) -> None:
             found = os.stat(f"{root}/{path}")  # noqa: PTH116 - a Path for each of 100,000 files takes a second
         except OSError:
             continue
-        if noted.get(path) != (found.st_size, found.st_mtime_ns) and _sha256(catalog.root / path) != sha256:
+        if noted.get(path) != (found.st_size, found.st_mtime_ns) and sha256_if_readable(catalog.root / path) != sha256:
             changed.append(path)
     if changed:
         more = f" (and {len(changed) - 1} more)" if len(changed) > 1 else ""
@@ -216,14 +216,6 @@ def _places(catalog: Catalog, table: pa.Table) -> StoredPlaces:
 def _by_path(table: pa.Table, columns: tuple[str, ...]) -> dict[str, tuple[Any, ...]]:
     rows = zip(*(table[name].to_pylist() for name in columns), strict=True)
     return dict(zip(table["path"].to_pylist(), rows, strict=True))
-
-
-def _sha256(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:
-        return ""
 
 
 def _damaged(path: Path) -> CatalogError:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from base64 import b64encode
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +18,8 @@ from simtrain.comparison.report.encoder_selection import cast_of
 from simtrain.comparison.report.palette import DARK
 from simtrain.comparison.report.pictures import Album
 from simtrain.comparison.result import ComparisonReport
-from simtrain.errors import CheckpointError, first_line
+from simtrain.errors import CheckpointError
+from simtrain.files import write_whole
 
 _PICTURE_CHARACTERS = 6_000_000
 """Of all data URIs: with 4.8 MB of plotly.js and some hundred kB of text and figures the file stays below 12 MB."""
@@ -42,7 +41,7 @@ def write_report(path: Path, report: ComparisonReport, *, thumbnail: Callable[[i
     """
     album = Album(thumbnail=thumbnail, captions=report.pictures.captions, characters=_PICTURE_CHARACTERS)
     content = content_of(cast_of(report), album)
-    _put(path, _page(content, album).encode("utf-8", "replace"))
+    write_whole(path, _page(content, album).encode("utf-8", "replace"), error=CheckpointError)
 
 
 def _page(content: Content, album: Album) -> str:
@@ -93,17 +92,3 @@ def _embedded(content: Any) -> Markup:
 def _variable(colour: str) -> str:
     """The CSS variable of a colour of the palette."""
     return f"--c-{colour.removeprefix('#')}"
-
-
-def _put(path: Path, content: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(content)
-        temporary.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        raise CheckpointError(f"{path}: cannot be written: {error.strerror or first_line(error)}") from None
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise

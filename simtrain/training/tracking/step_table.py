@@ -2,9 +2,10 @@
 
 import csv
 import io
-import os
 from collections.abc import Mapping
 from pathlib import Path
+
+from simtrain.files import write_whole
 
 STEPS_FILE = "steps.csv"
 
@@ -41,9 +42,7 @@ class StepTable:
                 file.write(_lines(self._columns, [texts], header=False))
 
     def _write(self, rows: list[dict[str, str]]) -> None:
-        temporary = self._path.with_name(f".{self._path.name}.{os.getpid()}.tmp")
-        temporary.write_text(_lines(self._columns, rows, header=True), encoding="utf-8")
-        temporary.replace(self._path)
+        write_whole(self._path, _lines(self._columns, rows, header=True).encode())
 
 
 def read_steps(path: Path) -> list[dict[str, str]]:

@@ -19,6 +19,7 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from simtrain.console import Console
 from simtrain.errors import first_line
+from simtrain.files import write_whole
 from simtrain.training.checkpoints import BEST
 from simtrain.training.tracking.embedding_statistics import HISTOGRAM_EDGES
 from simtrain.training.tracking.worst_queries import TrackedImage, TrackedQuery
@@ -242,9 +243,7 @@ def _identity(path: Path) -> dict[str, str]:
         found: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
         return found
     identity = {"id": secrets.token_hex(4)}
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.write_text(json.dumps(identity) + "\n", encoding="utf-8")
-    temporary.replace(path)
+    write_whole(path, f"{json.dumps(identity)}\n".encode())
     return identity
 
 

@@ -1,0 +1,104 @@
+"""Atomic writing of files and folders, JSON files, and SHA-256 hashes."""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from simtrain.errors import SimtrainError, first_line
+
+
+@contextmanager
+def whole_file(path: Path, *, error: type[SimtrainError] | None = None, sync: bool = False) -> Iterator[Path]:
+    """Write a file whole or not at all: a reader, an error or a kill never meets half of it.
+
+    The block writes a hidden file beside the target, which takes the target's place when the block ends and is removed
+    when the block fails. Only a kill leaves it, as `.NAME.PID.tmp`.
+
+    Args:
+        path: The file, in a folder that exists; an older one is replaced.
+        error: Raised for an `OSError`, with the path and the reason; None: the `OSError` itself.
+        sync: Wait until the content is on the disk, so that a power cut cannot lose it either.
+
+    Yields:
+        The path to write to.
+    """
+    temporary = _beside(path)
+    try:
+        yield temporary
+        if sync:
+            with temporary.open("rb") as file:
+                os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as failure:
+        if error is None:
+            raise
+        raise error(f"{path}: cannot be written: {failure.strerror or first_line(failure)}") from None
+    finally:
+        with suppress(OSError):  # after a failure of the folder itself; the first error is the one to tell
+            temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def staging_folder(target: Path) -> Iterator[Path]:
+    """A hidden folder beside `target` to fill; the block renames it to `target` as its last act.
+
+    Whatever is left under the hidden name when the block ends is removed. Missing parents are made.
+
+    Yields:
+        The empty folder, `.NAME.PID.tmp`.
+    """
+    staging = _beside(target)
+    shutil.rmtree(staging, ignore_errors=True)  # left by a killed process of the same number
+    try:
+        staging.mkdir(parents=True)
+        yield staging
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def write_whole(path: Path, content: bytes, *, error: type[SimtrainError] | None = None) -> None:
+    """Write bytes to a file, whole or not at all; see `whole_file`."""
+    with whole_file(path, error=error) as temporary:
+        temporary.write_bytes(content)
+
+
+def write_json(path: Path, content: Mapping[str, Any], *, error: type[SimtrainError] | None = None) -> None:
+    """Write a JSON file with an indent of 2 and a line break at the end, whole or not at all; see `whole_file`.
+
+    Raises:
+        TypeError: for a value that JSON cannot hold; the file stays as it was.
+    """
+    text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+    write_whole(path, text.encode(), error=error)
+
+
+def sha256_of_bytes(content: bytes) -> str:
+    """SHA-256 as 64 hexadecimal digits."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def sha256_of_file(path: Path) -> str:
+    """SHA-256 of a file's content as 64 hexadecimal digits; the file is read in pieces.
+
+    Raises:
+        OSError: if it cannot be read.
+    """
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sha256_if_readable(path: Path) -> str:
+    """`sha256_of_file`; an empty text for a file that cannot be read, which equals no hash."""
+    try:
+        return sha256_of_file(path)
+    except OSError:
+        return ""
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{os.getpid()}.tmp")

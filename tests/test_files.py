@@ -1,0 +1,174 @@
+"""Whole files and folders, JSON and hashes."""
+
+import errno
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from simtrain.errors import BundleError, CatalogError, SimtrainError
+from simtrain.files import (
+    sha256_if_readable,
+    sha256_of_bytes,
+    sha256_of_file,
+    staging_folder,
+    whole_file,
+    write_json,
+    write_whole,
+)
+
+
+def test_a_file_is_there_when_the_block_ends_and_not_before(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    with whole_file(path) as temporary:
+        temporary.write_bytes(b"new")
+        assert not path.exists()
+        assert temporary == tmp_path / f".a.txt.{os.getpid()}.tmp"
+    assert [(found.name, found.read_bytes()) for found in tmp_path.iterdir()] == [("a.txt", b"new")]
+
+
+def test_a_reader_meets_the_old_file_until_the_new_one_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_bytes(b"old")
+    with whole_file(path) as temporary:
+        temporary.write_bytes(b"new")
+        assert path.read_bytes() == b"old"
+    assert path.read_bytes() == b"new"
+
+
+@pytest.mark.parametrize("failure", [ValueError("no"), KeyboardInterrupt(), OSError(errno.ENOSPC, "No space left")])
+def test_a_block_that_fails_leaves_everything_as_it_was(tmp_path: Path, failure: BaseException) -> None:
+    path = tmp_path / "a.txt"
+    path.write_bytes(b"old")
+
+    def fail() -> None:
+        with whole_file(path) as temporary:
+            temporary.write_bytes(b"half")
+            raise failure
+
+    with pytest.raises(type(failure)) as caught:
+        fail()
+    assert caught.value is failure
+    assert [(found.name, found.read_bytes()) for found in tmp_path.iterdir()] == [("a.txt", b"old")]
+
+
+def test_a_killed_process_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_bytes(b"old")
+    script = (
+        "import os, signal, sys; from pathlib import Path; from simtrain.files import whole_file\n"
+        "with whole_file(Path(sys.argv[1])) as temporary:\n"
+        "    temporary.write_bytes(b'half'); os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    assert subprocess.run([sys.executable, "-c", script, str(path)], check=False).returncode == -signal.SIGKILL
+    assert path.read_bytes() == b"old"
+    (left,) = (found.name for found in tmp_path.iterdir() if found != path)
+    assert left.startswith(".a.txt.")
+
+
+@pytest.mark.parametrize("error", [CatalogError, BundleError])
+def test_a_failure_of_the_disk_is_raised_as_the_class_that_is_asked_for(
+    tmp_path: Path, error: type[SimtrainError]
+) -> None:
+    path = tmp_path / "missing" / "a.txt"
+    with pytest.raises(error) as caught:
+        write_whole(path, b"new", error=error)
+    assert type(caught.value) is error
+    assert str(caught.value) == f"{path}: cannot be written: No such file or directory"
+
+
+def test_a_folder_that_is_a_file_is_the_error_to_tell(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    path = tmp_path / "file" / "a.txt"
+    with pytest.raises(SimtrainError, match=r"/file/a\.txt: cannot be written: Not a directory$"):
+        write_whole(path, b"new", error=SimtrainError)
+
+
+def test_without_a_class_the_error_of_the_system_comes_through(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        write_whole(tmp_path / "missing" / "a.txt", b"new")
+
+
+def test_an_error_without_a_reason_of_the_system_tells_its_first_line(tmp_path: Path) -> None:
+    def fail() -> None:
+        with whole_file(tmp_path / "a.txt", error=SimtrainError):
+            raise OSError("the disk\nis full")
+
+    with pytest.raises(SimtrainError, match=r"/a\.txt: cannot be written: the disk$"):
+        fail()
+
+
+def test_synced_content_is_on_the_disk_before_the_file_takes_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, synced = tmp_path / "a.txt", []
+    monkeypatch.setattr(os, "fsync", lambda number: synced.append((os.fstat(number).st_ino, path.exists())))
+    with whole_file(path, sync=True) as temporary:
+        temporary.write_bytes(b"new")
+    assert synced == [(path.stat().st_ino, False)]
+    write_whole(tmp_path / "b.txt", b"new")
+    assert len(synced) == 1
+
+
+def test_a_staging_folder_becomes_the_target_by_its_rename(tmp_path: Path) -> None:
+    target = tmp_path / "new" / "bundle"
+    with staging_folder(target) as staging:
+        (staging / "a.txt").write_bytes(b"a")
+        assert staging == tmp_path / "new" / f".bundle.{os.getpid()}.tmp"
+        staging.rename(target)
+    assert [found.name for found in target.parent.iterdir()] == ["bundle"]
+    assert (target / "a.txt").read_bytes() == b"a"
+
+
+def test_a_staging_folder_that_is_not_renamed_is_removed(tmp_path: Path) -> None:
+    def fail() -> None:
+        with staging_folder(tmp_path / "bundle") as staging:
+            (staging / "deep").mkdir()
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fail()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_staging_folder_begins_empty(tmp_path: Path) -> None:
+    left = tmp_path / f".bundle.{os.getpid()}.tmp"
+    left.mkdir()
+    (left / "old.txt").write_bytes(b"old")
+    with staging_folder(tmp_path / "bundle") as staging:
+        assert list(staging.iterdir()) == []
+
+
+def test_json_is_indented_unescaped_and_ends_with_a_line_break(tmp_path: Path) -> None:
+    write_json(tmp_path / "a.json", {"name": "Größe", "values": [1, 2.5, None]})
+    expected = '{\n  "name": "Größe",\n  "values": [\n    1,\n    2.5,\n    null\n  ]\n}\n'
+    assert (tmp_path / "a.json").read_text(encoding="utf-8") == expected
+
+
+def test_what_json_cannot_hold_leaves_the_old_file(tmp_path: Path) -> None:
+    write_json(tmp_path / "a.json", {"a": 1})
+    with pytest.raises(TypeError):
+        write_json(tmp_path / "a.json", {"a": object()})
+    assert json.loads((tmp_path / "a.json").read_text()) == {"a": 1}
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize("content", [b"", b"abc", bytes(range(256)) * 5000])
+def test_hashes_of_bytes_and_files(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "a.bin").write_bytes(content)
+    expected = subprocess.check_output(["sha256sum", tmp_path / "a.bin"], text=True).split()[0]
+    assert sha256_of_file(tmp_path / "a.bin") == sha256_of_bytes(content) == expected
+    assert expected == hashlib.sha256(content).hexdigest()
+
+
+def test_the_hash_of_nothing_to_read(tmp_path: Path) -> None:
+    assert sha256_if_readable(tmp_path / "missing") == ""
+    (tmp_path / "a.bin").write_bytes(b"abc")
+    assert sha256_if_readable(tmp_path / "a.bin") == sha256_of_bytes(b"abc")
+    with pytest.raises(FileNotFoundError):
+        sha256_of_file(tmp_path / "missing")

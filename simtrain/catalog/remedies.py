@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simtrain.catalog.inspection.wording import counted
 from simtrain.catalog.split import Split
+from simtrain.phrases import counted
 
 
 def groups_across_splits(split: Split, *, groups: list[str], ids: list[str]) -> list[dict[str, Any]]:

@@ -9,9 +9,9 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from simtrain.catalog.inspection.console_summary import by_harm
-from simtrain.catalog.inspection.wording import shortened
 from simtrain.catalog.summary_sections import MOST_EXAMPLES, sections_of
 from simtrain.catalog.table import SPLITS
+from simtrain.phrases import shortened
 
 _MOST_BARS = 40
 _CHARACTERS = 200  # of a text that may be of any length

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from simtrain.catalog.inspection.kinds import KINDS, Severity
-from simtrain.catalog.inspection.wording import counted, listed, shortened
+from simtrain.phrases import counted, listed, shortened
 
 MOST_EXAMPLES = 12
 _MOST_SIDE_BY_SIDE = 4

@@ -33,6 +33,7 @@ from simtrain.config import PrepareConfig
 from simtrain.console import SILENT, Console
 from simtrain.errors import CatalogError
 from simtrain.files import write_json
+from simtrain.phrases import counted
 
 FINDINGS_FILE = "findings.json"
 SUMMARY_FILE = "summary.html"
@@ -297,15 +298,11 @@ def _fetch_fashion_mnist(folder: Path) -> Path:
 
 
 def _content_lines(counts: dict[str, Any]) -> list[str]:
-    products = f" of {_count(counts['products'], 'product')}" if counts["products"] else ", no products named"
-    labels = f", {_count(counts['labels'], 'label')}" if counts["labels"] else ", no labels"
-    lines = [f"{_count(counts['images'], 'image')}{products}{labels}"]
+    products = f" of {counted(counts['products'], 'product')}" if counts["products"] else ", no products named"
+    labels = f", {counted(counts['labels'], 'label')}" if counts["labels"] else ", no labels"
+    lines = [f"{counted(counts['images'], 'image')}{products}{labels}"]
     for split in SPLITS:
         of_products = counts["products_per_split"][split]
-        line = f"  {split:5} {_count(counts['images_per_split'][split], 'image')}"
-        lines.append(line + (f" of {_count(of_products, 'product')}" if of_products else ""))
+        line = f"  {split:5} {counted(counts['images_per_split'][split], 'image')}"
+        lines.append(line + (f" of {counted(of_products, 'product')}" if of_products else ""))
     return lines
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -1,10 +1,9 @@
 """A comparison as lines of text: every encoder's main figures, and the verdicts."""
 
 from collections.abc import Iterator, Sequence
-from math import isnan
 from typing import TYPE_CHECKING
 
-from simtrain.evaluation.statistics import Interval
+from simtrain.phrases import between, percent
 from simtrain.tables import Alignment, text_table
 
 if TYPE_CHECKING:
@@ -42,9 +41,6 @@ def _row(report: "ComparisonReport", figures: "EncoderFigures", relevance: str, 
     word: str = "" if found.verdict is None else found.verdict.word
     if figures.name == report.baselines[relevance]:
         word = _BASELINE
-    main, *others = (f"{100 * found.metrics[name].mean:.1f}" for name in (report.metric, *shown))
-    return [figures.name, main, _interval(found.metrics[report.metric]), *others, word]
-
-
-def _interval(found: Interval) -> str:
-    return "not known" if isnan(found.low) else f"{100 * found.low:.1f} to {100 * found.high:.1f}"
+    main, *others = (percent(found.metrics[name].mean) for name in (report.metric, *shown))
+    interval = found.metrics[report.metric]
+    return [figures.name, main, between(interval.low, interval.high, unknown="not known"), *others, word]

@@ -26,6 +26,7 @@ from simtrain.evaluation.paired_tests import (
     resolvable_difference,
 )
 from simtrain.evaluation.statistics import Interval
+from simtrain.phrases import between, counted, fine_percent, fine_signed_percent
 
 _ROUNDING = 1e-12
 
@@ -204,16 +205,14 @@ def _word(difference: float, corrected_p_value: float, *, level: float) -> Word:
 
 def _answer_sentence(verdict: Verdict) -> str:
     found = verdict.difference
-    known = not math.isnan(found.low)
-    interval = (
-        f"{100 * verdict.confidence:g} % interval {_signed(found.low)} to {_signed(found.high)}, " if known else ""
-    )
+    ends = between(found.low, found.high, write=fine_signed_percent, unknown="")
+    interval = f"{100 * verdict.confidence:g} % interval {ends}, " if ends else ""
     together = f" for {verdict.comparisons} comparisons together" if verdict.comparisons > 1 else ""
     return (
         f"{verdict.encoder} is {verdict.word} than {verdict.baseline}: "
-        f"{verdict.metric} by {verdict.relevance} differs by {_signed(found.mean)} points ({interval}"
-        f"{_p_value(verdict.corrected_p_value)}{together}) over {_count(verdict.queries, 'query', 'queries')} of "
-        f"{_count(verdict.products, 'product', 'products')}."
+        f"{verdict.metric} by {verdict.relevance} differs by {fine_signed_percent(found.mean)} points ({interval}"
+        f"{_p_value(verdict.corrected_p_value)}{together}) over {counted(verdict.queries, 'query', 'queries')} of "
+        f"{counted(verdict.products, 'product')}."
     )
 
 
@@ -221,41 +220,27 @@ def _limit_sentence(verdict: Verdict) -> str:
     if verdict.differing_products == 0:
         return "Both do equally well at every product."
     if 2.0 ** (1 - verdict.differing_products) * verdict.comparisons > 1.0 - verdict.confidence:
-        few = _count(verdict.differing_products, "product", "products")
+        few = counted(verdict.differing_products, "product")
         return f"They differ at {few}: too few for a verdict with this confidence."
     if verdict.resolvable_difference is None:
         return "They differ by as much at every query."
     unseen = "; a smaller one may be there unseen" if verdict.word == "not shown to be better" else ""
     return (
-        f"The smallest difference that this split can resolve is {_points(verdict.resolvable_difference)} points "
+        f"The smallest difference that this split can resolve is {fine_percent(verdict.resolvable_difference)} points "
         f"(found with {100 * verdict.power:g} % probability){unseen}."
     )
 
 
 def _seeds_sentence(verdict: Verdict) -> str:
+    spread = fine_percent(verdict.seed_spread or 0.0)
     return (
-        f"{verdict.encoder} is the mean of {len(verdict.seed_means)} seeds, whose own means spread by "
-        f"{_points(verdict.seed_spread or 0.0)} points (standard deviation); the interval is of queries, not of seeds."
+        f"{verdict.encoder} is the mean of {len(verdict.seed_means)} seeds, whose own means spread by {spread} points "
+        "(standard deviation); the interval is of queries, not of seeds."
     )
-
-
-def _points(value: float) -> str:
-    """Hundredths: one decimal, or two significant digits where that is more; never -0."""
-    points = round(100.0 * value, 3) + 0.0
-    return f"{points:.1f}" if points == 0 or abs(points) >= 0.95 else f"{points:.2g}"
-
-
-def _signed(value: float) -> str:
-    points = _points(value)
-    return points if points.startswith("-") or float(points) == 0 else f"+{points}"
 
 
 def _p_value(value: float) -> str:
     return "p < 0.001" if value < 0.001 else f"p = {value:.3f}"
-
-
-def _count(number: int, one: str, several: str) -> str:
-    return f"{number} {one if number == 1 else several}"
 
 
 def _or_none(value: float) -> float | None:

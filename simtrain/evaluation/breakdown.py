@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from simtrain.evaluation.metrics import NO_GROUP
 from simtrain.evaluation.statistics import Interval, cluster_bootstrap_intervals, cluster_weights
+from simtrain.phrases import counted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,7 +157,7 @@ def category_figures(
         rows = np.flatnonzero(classes == code)
         own, products = {name: metric[rows] for name, metric in values.items()}, len(np.unique(clusters[rows]))
         if products < least_products:
-            note = f"{products} {'product' if products == 1 else 'products'}; an interval needs {least_products}"
+            note = f"{counted(products, 'product')}; an interval needs {least_products}"
             metrics = {name: Interval(mean=float(of.mean()), low=np.nan, high=np.nan) for name, of in own.items()}
         else:
             note = None

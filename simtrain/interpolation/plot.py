@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from simtrain.phrases import counted, signed_points
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
@@ -78,12 +80,8 @@ def tradeoff_picture(
 
 
 def _title(chosen: TradeOffPoint, text_metric: str | None) -> str:
-    lost = "" if chosen.loss is None else f", {_signed(-chosen.loss)} in text retrieval"
-    return f"validation split; chosen: alpha {chosen.alpha:g} ({_signed(chosen.gain)} in image retrieval{lost})"
-
-
-def _signed(points: float) -> str:
-    return f"{round(points, 1) + 0.0:+.1f}"  # no minus before a zero
+    lost = "" if chosen.loss is None else f", {signed_points(-chosen.loss)} in text retrieval"
+    return f"validation split; chosen: alpha {chosen.alpha:g} ({signed_points(chosen.gain)} in image retrieval{lost})"
 
 
 def _prepare(axes: "Axes", across: Sequence[float], up: Sequence[float], *, bound: float | None) -> None:
@@ -108,7 +106,7 @@ def _prepare(axes: "Axes", across: Sequence[float], up: Sequence[float], *, boun
     if bound <= reach:
         axes.axvline(bound, color=_CHOSEN, linewidth=1, linestyle="--", zorder=2)
     axes.annotate(
-        f"bound: {bound:g} point{'' if bound == 1 else 's'} ", (min(bound, right), 0.012), ha="right", va="bottom",
+        f"bound: {counted(bound, 'point')} ", (min(bound, right), 0.012), ha="right", va="bottom",
         xycoords=("data", "axes fraction"), fontsize=_LABEL_POINTS, color=_CHOSEN,
     )  # fmt: skip
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from math import isnan
 from typing import TYPE_CHECKING
 
+from simtrain.phrases import between, counted, percent, signed_points
 from simtrain.tables import Alignment, text_table
 
 if TYPE_CHECKING:
@@ -34,9 +35,9 @@ def result_lines(found: "Interpolation") -> Iterator[str]:
 def _rows(found: "Interpolation") -> list[list[str]]:
     rows = []
     for place, (mix, point) in enumerate(zip(found.mixes, found.points(), strict=True)):
-        cells = [f"{mix.alpha:g}", f"{100 * mix.image[found.metric].mean:.1f}", _signed(point.gain)]
+        cells = [f"{mix.alpha:g}", percent(mix.image[found.metric].mean), signed_points(point.gain)]
         if found.text_metric is not None and point.loss is not None:
-            cells += [f"{100 * mix.text[found.text_metric].mean:.1f}", _signed(point.loss)]
+            cells += [percent(mix.text[found.text_metric].mean), signed_points(point.loss)]
         verdict = "" if found.within_bound(point) else "loses too much"
         rows.append([*cells, "chosen" if place == found.chosen else verdict])
     return rows
@@ -44,7 +45,8 @@ def _rows(found: "Interpolation") -> list[list[str]]:
 
 def _choice(found: "Interpolation") -> str:
     if found.chosen == 0:
-        within = "" if found.loss is None else f" and loses no more than {_points(found.bound)} of {found.text_metric}"
+        most = counted(found.bound, "point")
+        within = "" if found.loss is None else f" and loses no more than {most} of {found.text_metric}"
         return f"chosen: alpha 0: no mix has a higher {found.metric} than the start{within}"
     gain, loss = found.gain, found.loss
     line = f"chosen: alpha {found.alpha:g}: {found.metric} {_change(gain.mean, gain.low, gain.high, found.confidence)}"
@@ -56,27 +58,19 @@ def _choice(found: "Interpolation") -> str:
 def _remarks(found: "Interpolation") -> list[str]:
     if found.loss is None:
         return [f"texts have no say: {found.no_texts}"]
-    one = 100 / found.text_queries
+    one, most = 100 / found.text_queries, counted(found.bound, "point")
     if one > found.bound:
         return [
             f"{found.text_metric} is a mean over {found.text_queries} queries, one of which is "
-            f"{_points(round(one, 1))}: too coarse for a loss of {_points(found.bound)}"
+            f"{counted(round(one, 1), 'point')}: too coarse for a loss of {most}"
         ]
     if not isnan(found.loss.high) and 100 * found.loss.high > found.bound:
-        return [f"on other images {found.text_metric} may lose more than {_points(found.bound)}: so says the interval"]
+        return [f"on other images {found.text_metric} may lose more than {most}: so says the interval"]
     return []
 
 
 def _change(mean: float, low: float, high: float, confidence: float) -> str:
-    change = f"{_signed(100 * mean)} points"
-    if isnan(low):
-        return f"{change} (of one product only: no interval)"
-    return f"{change} ({100 * confidence:.0f} % interval {_signed(100 * low)} to {_signed(100 * high)})"
-
-
-def _signed(points: float) -> str:
-    return f"{round(points, 1) + 0.0:+.1f}"  # no minus before a zero
-
-
-def _points(count: float) -> str:
-    return f"{count:g} point" if count == 1 else f"{count:g} points"
+    change = f"{signed_points(100 * mean)} points"
+    ends = between(100 * low, 100 * high, write=signed_points, unknown="")
+    sure = f"{100 * confidence:.0f} % interval {ends}" if ends else "of one product only: no interval"
+    return f"{change} ({sure})"

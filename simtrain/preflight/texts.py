@@ -7,6 +7,7 @@ import numpy as np
 from simtrain.builders.texts import SAME_TEXT
 from simtrain.config import RunConfig
 from simtrain.data.texts import CatalogTexts
+from simtrain.phrases import quoted
 from simtrain.preflight.conflict import Conflict
 
 _A_FEW = 1.0  # false negatives of a row from which they are worth a word
@@ -26,10 +27,10 @@ def text_conflicts(config: RunConfig, texts: CatalogTexts | None, *, images: int
         return
     ids = texts.ids[(texts.ids >= 0).any(dim=1)].numpy()
     if len(ids) < _SHARE * images:
+        templates = ", ".join(map(quoted, settings.templates))
         yield Conflict(
             kind="untold images",
-            message=f"{images - len(ids)} of {images} training images have no text of {_listed(settings.templates)}; "
-            "they teach no words",
+            message=f"{images - len(ids)} of {images} training images have no text of {templates}; they teach no words",
             figures={"images": images, "told": len(ids)},
         )
     repeats = _false_negatives(ids, batch_size=config.data.batch_size)
@@ -49,7 +50,3 @@ def _false_negatives(ids: np.ndarray, *, batch_size: int) -> float:
     _, counts = np.unique(ids[:, 0][ids[:, 0] >= 0], return_counts=True)
     total = int(counts.sum())
     return 0.0 if total < 2 else (batch_size - 1) * float((counts * (counts - 1)).sum()) / (total * (total - 1))
-
-
-def _listed(templates: list[str]) -> str:
-    return ", ".join(f"'{template}'" for template in templates)

@@ -1,13 +1,13 @@
 """The figures of an evaluation as lines of text."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from math import isnan
 from typing import TYPE_CHECKING
 
 from simtrain.evaluation.drift import GUARDED, Kept
 from simtrain.evaluation.statistics import Interval
 from simtrain.evaluation.text_figures import TextEvaluation, WordFigures
 from simtrain.evaluation.text_task import SCORED, SHOWN_AS
+from simtrain.phrases import between, percent, quoted, signed_points
 from simtrain.tables import Alignment, text_table
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def report_lines(report: "EvaluationReport") -> Iterator[str]:
 
 def metric_table(metrics: Mapping[str, Interval], *, confidence: float) -> str:
     """A row for each metric: name, mean in percent, interval in percent."""
-    rows = [[name, f"{100 * metric.mean:.1f}", _interval(metric)] for name, metric in metrics.items()]
+    rows = [[name, percent(metric.mean), _interval(metric)] for name, metric in metrics.items()]
     columns: Sequence[tuple[str, Alignment]]
     columns = [("metric", "left"), ("%", "right"), (f"{100 * confidence:.0f} % interval", "right")]
     return text_table(columns, rows)
@@ -57,10 +57,10 @@ def _text_lines(found: TextEvaluation) -> Iterator[str]:
     rows = []
     for name, figures in there.items():
         told = figures.text_to_image
-        written = ", ".join(f"'{template}'" for template in figures.templates)
+        written = ", ".join(map(quoted, figures.templates))
         yield f"{name}: {told.queries} among {told.gallery} images, as {written}"
         rows += [
-            [name if place == 0 else "", metric, f"{100 * of.mean:.1f}", _interval(of)]
+            [name if place == 0 else "", metric, percent(of.mean), _interval(of)]
             for place, (metric, of) in enumerate(_text_metrics(figures).items())
         ]
     level = f"{100 * found.confidence:.0f} % interval"
@@ -93,16 +93,13 @@ def _drift_lines(kept: Kept) -> Iterator[str]:
     )
     for words, of_words in kept.lost.items():
         lost, before = of_words[GUARDED], kept.start[words][GUARDED]
-        sure = "one product only" if isnan(lost.low) else f"{_signed(-lost.high)} to {_signed(-lost.low)}"
+        change = signed_points(-100 * lost.mean)
+        sure = between(-100 * lost.high, -100 * lost.low, write=signed_points, unknown="one product only")
         yield (
-            f"{GUARDED} of {SHOWN_AS[words]}: {100 * before:.1f} at the start, {_signed(-lost.mean)} points since "
+            f"{GUARDED} of {SHOWN_AS[words]}: {percent(before)} at the start, {change} points since "
             f"({100 * kept.confidence:.0f} % interval {sure})"
         )
 
 
-def _signed(share: float) -> str:
-    return f"{round(100 * share, 1) + 0.0:+.1f}"  # no minus before a zero
-
-
 def _interval(metric: Interval) -> str:
-    return "one product only" if isnan(metric.low) else f"{100 * metric.low:.1f} to {100 * metric.high:.1f}"
+    return between(metric.low, metric.high, unknown="one product only")

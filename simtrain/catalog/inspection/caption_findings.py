@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from simtrain.catalog.inspection.wording import counted, listed, shortened
+from simtrain.phrases import counted, listed, shortened
 
 CONTEXT_TOKENS = 77
 """What CLIP reads of a text, its start and end included (https://arxiv.org/abs/2103.00020, section 2.4)."""

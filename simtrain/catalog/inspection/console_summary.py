@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from simtrain.catalog.inspection.kinds import KINDS
-from simtrain.catalog.inspection.wording import counted, listed, quoted, shortened
+from simtrain.phrases import counted, listed, quoted, shortened
 
 MOST_LINES = 14
 _CHARACTERS = 60  # of an example that is not ours to shorten otherwise

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from simtrain.catalog.inspection.facts import ImageFacts
-from simtrain.catalog.inspection.wording import counted, listed
+from simtrain.phrases import counted, listed
 
 BLANK_CONTRAST = 6
 """Contrast, 0 to 255, up to which an image is reported as blank.

@@ -20,10 +20,11 @@ from simtrain.comparison.report.chart import (
 )
 from simtrain.comparison.report.encoder_selection import Cast
 from simtrain.comparison.report.palette import LINE, SOFT
-from simtrain.comparison.report.wording import between, figure, percent, plot_text
+from simtrain.comparison.report.wording import plot_text
 from simtrain.comparison.result import EncoderFigures, VariantFigure
 from simtrain.evaluation.breakdown import CategoryFigures
 from simtrain.evaluation.statistics import Interval
+from simtrain.phrases import between, percent, significant
 
 MOST_ROWS = 30
 MOST_CATEGORIES = 15
@@ -177,7 +178,7 @@ def cost_chart(cast: Cast) -> Chart | None:
                 mode="markers",
                 marker={"color": style.colour, "symbol": style.symbol, "size": 13 if one.name in prominent else 10},
                 error_y={**error_bars([found]), "color": style.colour, "thickness": 1},
-                hovertext=[f"{_told(one.name, found)}<br>{figure(seconds, digits=2)} s per 1,000 images"],
+                hovertext=[f"{_told(one.name, found)}<br>{significant(seconds, digits=2)} s per 1,000 images"],
                 hoverinfo="text",
             )
         )
@@ -223,7 +224,7 @@ def _curve(cast: Cast, encoder: EncoderFigures, *, thin: bool) -> go.Scatter:
 
 
 def _told(name: str, found: Interval) -> str:
-    return f"{plot_text(name, to=LONGEST_HOVER)}<br>{percent(found.mean)} % ({between(found)})"
+    return f"{plot_text(name, to=LONGEST_HOVER)}<br>{percent(found.mean)} % ({between(found.low, found.high)})"
 
 
 def _told_category(name: str, category: CategoryFigures, metric: str) -> str:

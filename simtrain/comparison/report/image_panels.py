@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from simtrain.comparison.report.encoder_selection import Cast, Player
 from simtrain.comparison.report.pictures import Album, Tile
-from simtrain.comparison.report.wording import named, percent
+from simtrain.comparison.report.wording import named
 from simtrain.comparison.result import FoundImage, ShownQuery
+from simtrain.phrases import percent
 
 _MOST_CONFUSED = 8
 _MOST_VOTERS = 5

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from simtrain.catalog.inspection.wording import counted
 from simtrain.comparison.report.encoder_selection import LONGEST_NAME, Cast
 from simtrain.comparison.report.wording import METRIC_WORDS, named, spoken
+from simtrain.phrases import counted
 
 _TEXT = 600
 _RECORD = 3000

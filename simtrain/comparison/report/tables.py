@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from simtrain.comparison.report.encoder_selection import Cast, Player
 from simtrain.comparison.report.verdicts import WORDS
-from simtrain.comparison.report.wording import NOTHING, between, figure, named, percent, points
+from simtrain.comparison.report.wording import named
 from simtrain.comparison.result import EncoderFigures, VariantFigure
 from simtrain.evaluation.statistics import Interval
+from simtrain.phrases import NOTHING, between, percent, signed_percent, significant
 
 _COLUMNS = ("recall_at_1", "recall_at_5", "recall_at_10", "map_at_r", "r_precision", "mrr")
 _KINDS = {"run": "Runs", "off_the_shelf": "As they come", "whitened": "Whitened, without labels", "chance": "Chance"}
@@ -147,8 +148,8 @@ def cost_table(cast: Cast) -> Table | None:
             return ()
         return (
             _percents(one.relevances[cast.relevance].metrics[cast.report.metric]),
-            Cell(text=figure(cost.embedding_seconds, digits=2), below=named(cost.device, to=_NAME)),
-            Cell(text=figure(cost.search_seconds, digits=2), below=f"in {cost.gallery:,}"),
+            Cell(text=significant(cost.embedding_seconds, digits=2), below=named(cost.device, to=_NAME)),
+            Cell(text=significant(cost.search_seconds, digits=2), below=f"in {cost.gallery:,}"),
             Cell(text=NOTHING if one.embedding_size is None else f"{one.embedding_size:,}"),
             Cell(text=f"{cost.embedding_bytes / 1e6:,.2f}"),
         )
@@ -172,7 +173,7 @@ def geometry_table(cast: Cast) -> Table | None:
         if of is None:
             return ()
         numbers = (of.effective_rank, of.mean_similarity, of.isotropy, of.uniformity, of.alignment)
-        told = [figure(number, digits=3) for number in numbers]
+        told = [significant(number, digits=3) for number in numbers]
         return (Cell(text=told[0], below=f"of {of.features:,}"), *(Cell(text=one) for one in told[1:]))
 
     return Table(
@@ -228,9 +229,13 @@ def _verdict_cells(cast: Cast, encoder: EncoderFigures, relevance: str) -> tuple
             text=NOTHING
         )
     style, mark = WORDS[verdict.word]
-    difference = Cell(text=points(verdict.difference.mean), below=between(verdict.difference, signed=True))
+    found = verdict.difference
+    ends = between(found.low, found.high, write=signed_percent)
+    difference = Cell(text=signed_percent(found.mean), below=ends)
     return Cell(text=f"{mark} {verdict.word}", style=style), difference
 
 
 def _percents(interval: Interval | None) -> Cell:
-    return Cell(text=NOTHING) if interval is None else Cell(text=percent(interval.mean), below=between(interval))
+    if interval is None:
+        return Cell(text=NOTHING)
+    return Cell(text=percent(interval.mean), below=between(interval.low, interval.high))

@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from simtrain.catalog.inspection.wording import counted
 from simtrain.comparison.report.encoder_selection import LONGEST_NAME, Cast, Player
-from simtrain.comparison.report.wording import between, percent, spoken
+from simtrain.comparison.report.wording import spoken
 from simtrain.comparison.result import EncoderFigures
 from simtrain.comparison.verdict import Verdict, Word
+from simtrain.phrases import between, counted, joined, percent
 
 _MOST = 4
 _MOST_NAMES = 6
@@ -143,7 +143,7 @@ def _opening_without_runs(cast: Cast, others: Sequence[EncoderFigures]) -> tuple
     first = (
         f"No trained run takes part. Of {counted(len(others), 'encoder')} as they come, "
         f"{spoken(best.name, to=LONGEST_NAME)} has the highest {cast.report.metric} by {cast.relevance}: "
-        f"{percent(found.mean)} % ({between(found)})."
+        f"{percent(found.mean)} % ({between(found.low, found.high)})."
     )
     if best.name != baseline:
         return (first, f"It was judged against {spoken(baseline, to=LONGEST_NAME)}:")
@@ -170,5 +170,4 @@ def _counted_words(cast: Cast, found: Sequence[ShownVerdict]) -> str:
 def _names(names: Sequence[str]) -> str:
     shown = [spoken(name, to=LONGEST_NAME) for name in names[:_MOST_NAMES]]
     more = len(names) - len(shown)
-    last = f"{more} more" if more else shown.pop()
-    return f"{', '.join(shown)} and {last}" if shown else last
+    return joined([*shown, f"{more} more"] if more else shown)

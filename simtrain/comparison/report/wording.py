@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import unicodedata
 
-from simtrain.catalog.inspection.wording import shortened
-from simtrain.evaluation.statistics import Interval
+from simtrain.phrases import shortened
 
 METRIC_WORDS = {
     "map_at_r": "how many of the right images stand at the top of the list, the first places counting more (MAP@R)",
@@ -20,42 +18,8 @@ METRIC_WORDS = {
 }
 """Metric of `ComparisonReport.metric` -> its meaning in words."""
 
-NOTHING = "\N{EN DASH}"
-"""Text shown where there is no number."""
-
 _DIRECTIONS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f")
 _RIGHT_TO_LEFT = frozenset({"R", "AL", "AN"})
-
-
-def percent(share: float | None) -> str:
-    """0.7134 -> `71.3`; a dash for an unknown share."""
-    if share is None or math.isnan(share):
-        return NOTHING
-    return f"{round(100.0 * share, 1) + 0.0:.1f}"
-
-
-def points(difference: float) -> str:
-    """Hundredths with their sign: 0.061 -> `+6.1`."""
-    told = percent(difference)
-    return told if told.startswith(("-", NOTHING)) or float(told) == 0 else f"+{told}"
-
-
-def between(interval: Interval, *, signed: bool = False) -> str:
-    """`68.0 to 74.5`, or a note that there is no interval."""
-    if math.isnan(interval.low) or math.isnan(interval.high):
-        return "no interval"
-    write = points if signed else percent
-    return f"{write(interval.low)} to {write(interval.high)}"
-
-
-def figure(number: float | None, *, digits: int) -> str:
-    """A number with its significant digits and thousands separators; a dash for an unknown one."""
-    if number is None or math.isnan(number):
-        return NOTHING
-    if number == 0 or not math.isfinite(number):
-        return f"{number:g}"
-    decimals = max(0, digits - 1 - math.floor(math.log10(abs(number))))
-    return f"{number:,.{decimals}f}"
 
 
 def named(text: str, *, to: int) -> str:

@@ -5,7 +5,6 @@ import pytest
 from simtrain.catalog.inspection.console_summary import by_harm, lines_of
 from simtrain.catalog.inspection.findings import duplicate_findings, near_duplicate_findings
 from simtrain.catalog.inspection.kinds import KINDS, SEVERITY
-from simtrain.catalog.inspection.wording import counted, listed, shortened
 
 
 def test_kinds_are_ordered_by_severity() -> None:
@@ -88,14 +87,3 @@ def test_lines_stay_few() -> None:
     lines = lines_of(every_kind(), {"labels": 3})
     assert len(lines) == 14
     assert lines[-1] == f"and {len(KINDS) - 13} other kinds of findings"
-
-
-def test_words_for_numbers_and_names() -> None:
-    assert [counted(number, "image") for number in (0, 1, 2)] == ["0 images", "1 image", "2 images"]
-    assert [listed("abcde"[:number]) for number in (1, 2, 3, 5)] == [
-        "'a'",
-        "'a' and 'b'",
-        "'a', 'b' and 'c'",
-        "'a', 'b', 'c' and 2 more",
-    ]
-    assert (shortened("a  b\nc", to=5), shortened("abcdef", to=5)) == ("a b c", "abcd…")

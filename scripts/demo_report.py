@@ -4,14 +4,10 @@ import json
 import sys
 from pathlib import Path
 
-import torch
-
-from simtrain.builders import empty_encoder
+import simtrain
 from simtrain.catalog.images import read_image
-from simtrain.catalog.table import Catalog, read_catalog
+from simtrain.catalog.table import Catalog
 from simtrain.evaluation.plots import NeighbourTile, QueryStrip, neighbour_strip
-from simtrain.serving.bundle import Bundle
-from simtrain.serving.searcher import Searcher
 
 DEMO = Path("demo")
 QUERIES, NEIGHBOURS = 3, 5
@@ -44,20 +40,19 @@ def interval(metric: dict[str, float]) -> str:
 
 def print_neighbours(catalog: Catalog) -> None:
     """The nearest other pictures of three queries, in text and as a picture."""
-    bundle = Bundle.open(DEMO / "bundle")
-    searcher = Searcher(bundle=bundle, encoder=bundle.load_encoder(empty_encoder), device=torch.device("cpu"))
+    opened = simtrain.open_bundle(DEMO / "bundle")
     strips = []
     for row in query_rows(catalog):
         query = catalog.rows.iloc[row]
         image = read_image(catalog.image_path(row))
-        found = [near for near in searcher.by_image(image, k=NEIGHBOURS + 1) if near.id != query["id"]][:NEIGHBOURS]
+        found = [near for near in opened.search(image, k=NEIGHBOURS + 1) if near.id != query["id"]][:NEIGHBOURS]
         print(f"\nquery: {query['path']}  ({query['caption']})")
         for near in found:
             mark = "same product" if near.product == query["product"] else ""
             print(f"  {near.similarity:.3f}  {near.path}  {near.caption}  {mark}".rstrip())
         tiles = [
             NeighbourTile(
-                path=bundle.image_path(near.row),
+                path=opened.bundle.image_path(near.row),
                 similarity=near.similarity,
                 caption=near.caption,
                 relevant=near.product == query["product"],
@@ -72,7 +67,7 @@ def print_neighbours(catalog: Catalog) -> None:
 
 def main() -> None:
     """`first-query` prints the path of a picture to search with; `report` prints everything."""
-    catalog = read_catalog(DEMO / "catalog")
+    catalog = simtrain.open_catalog(DEMO / "catalog")
     if sys.argv[1:] == ["first-query"]:
         print(catalog.image_path(query_rows(catalog)[0]))
     else:

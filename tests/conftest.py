@@ -104,3 +104,13 @@ def norms_run(first_norms_run: Run, tmp_path: Path) -> Run:
     from small_runs import copied
 
     return copied(first_norms_run, tmp_path)
+
+
+@pytest.fixture
+def preloaded_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Processes of a run are forked from one that has imported everything, instead of beginning with all imports."""
+    import preloaded_processes
+
+    from simtrain.launch import processes
+
+    monkeypatch.setattr(processes, "_START_METHOD", preloaded_processes.CONTEXT.get_start_method())

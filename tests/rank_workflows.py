@@ -86,7 +86,8 @@ def gather_without_gradient(rows: torch.Tensor) -> torch.Tensor:
 
 
 def lost_in_a_gather() -> str:
-    """The first process waits for a row that the second never sends."""
+    """Once they have met, the first process waits for a row that the second never sends."""
+    gather(torch.zeros(1))
     if rank() == 1:
         raise LostRankError("the second one leaves")
     return str(gather(torch.zeros(1)))

@@ -18,6 +18,7 @@ from simtrain.errors import SimtrainError
 from simtrain.launch.forwarded_console import ConsoleReceiver, ForwardedConsole
 from simtrain.training.ranks import LostRankError, Ranks, free_port, join, leave, rank_environment
 
+_START_METHOD = "spawn"  # a forked process cannot use the GPU of its parent
 _GRACE = 10.0  # seconds in which the others may end by themselves when one has ended badly
 _LOOK = 0.2  # seconds between two looks at whether a process has ended
 _FORWARDED = [signal.SIGTERM, signal.SIGINT, *([signal.SIGUSR1] if hasattr(signal, "SIGUSR1") else [])]
@@ -40,14 +41,14 @@ def run_on_each(count: int, workflow: Callable[..., Any], *arguments: Any, conso
         SimtrainError: that a process raised.
         LostRankError: if a process died.
     """
-    context = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context(_START_METHOD)
     pipes = [context.Pipe(duplex=False) for _ in range(count)]
     processes: ProcessContext = start_processes(  # type: ignore[no-untyped-call]
         _work,
         args=([sender for _, sender in pipes], free_port(), workflow, arguments),
         nprocs=count,
         join=False,
-        start_method="spawn",
+        start_method=_START_METHOD,
     )
     for _, sender in pipes:
         sender.close()

@@ -13,6 +13,7 @@ from simtrain.launch.ddp_equivalence import CASES, ProcessEquivalence
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("preloaded_processes")
 def test_two_processes_give_what_one_gives() -> None:
     result = CliRunner().invoke(app, ["doctor", "--devices", "2", "--accelerator", "cpu"])
     assert result.exit_code == 0

@@ -5,8 +5,6 @@ import json
 import os
 import re
 import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 import yaml
+from preloaded_processes import Command
 from recording_console import RecordingConsole
 
 from simtrain.builders import build_encoder, build_validation
@@ -240,15 +239,11 @@ def test_ctrl_c_reaches_the_loading_processes_without_harm(make_config: MakeConf
     config = make_config(data={"batch_size": 16, "workers": 2}, trainer={"epochs": 500, "accelerator": "cpu"})
     path = Path(config.checkpoints).parent / "run.yaml"
     path.write_text(dump_yaml(config))
-    command = [sys.executable, "-m", "simtrain", "fit", str(path)]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
-    ) as process:
-        assert process.stdout is not None
-        next(line for line in process.stdout if line.startswith("epoch 2/"))
-        os.killpg(process.pid, signal.SIGINT)
-        shown, told = process.communicate()
-    assert process.returncode == 130
+    process = Command("fit", str(path), own_session=True)
+    next(line for line in process.stdout if line.startswith("epoch 2/"))
+    os.killpg(process.pid, signal.SIGINT)
+    shown, told = process.communicate()
+    assert process.status == 130
     assert "Traceback" not in told
     assert "interrupted; go on with: simtrain fit --resume" in shown
     record = json.loads((Path(config.checkpoints) / "small" / "run.json").read_text())

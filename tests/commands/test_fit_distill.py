@@ -118,6 +118,7 @@ def test_gradient_caching_trains_the_same(make_config: MakeConfig, objective: di
             torch.testing.assert_close(state(parts.folder)[name], value, rtol=1e-3, atol=1e-5)
 
 
+@pytest.mark.usefixtures("preloaded_processes")
 def test_two_processes_train_what_one_trains(make_config: MakeConfig) -> None:
     one = read_metrics(run(make_config(objective=DISTILL, run="one")).folder / "metrics.csv")
     two = {"epochs": 3, "accelerator": "cpu", "devices": 2}

@@ -1,6 +1,5 @@
 """A run that is killed without notice at ten random steps, and goes on as if nothing had been."""
 
-import multiprocessing
 import random
 from collections.abc import Callable
 from multiprocessing.connection import Connection
@@ -8,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from preloaded_processes import CONTEXT
 from recording_console import RecordingConsole
 
 from simtrain.commands.fit import fit
@@ -25,14 +25,6 @@ def train_and_tell(config: RunConfig, resume: bool, steps: Connection) -> None:
     fit(config, resume=resume, console=RecordingConsole(on_step=lambda step: steps.send(next(done))))
 
 
-@pytest.fixture(scope="module")
-def processes() -> multiprocessing.context.ForkServerContext:
-    """Processes that need not import everything anew."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["simtrain.commands.fit", "simtrain.encoders.timm", "simtrain.commands.prepare"])
-    return context
-
-
 def states(folder: Path) -> dict[str, torch.Tensor]:
     return {
         f"{name} {key}": value
@@ -42,7 +34,7 @@ def states(folder: Path) -> dict[str, torch.Tensor]:
 
 
 def test_killed_at_ten_random_steps_and_resumed_is_uninterrupted_bit_for_bit(
-    make_config: Callable[..., RunConfig], processes: multiprocessing.context.ForkServerContext
+    make_config: Callable[..., RunConfig],
 ) -> None:
     def config(name: str) -> RunConfig:
         return make_config(
@@ -53,8 +45,8 @@ def test_killed_at_ten_random_steps_and_resumed_is_uninterrupted_bit_for_bit(
         )
 
     def run(name: str, *, resume: bool, kill_after: int | None) -> None:
-        receiver, sender = processes.Pipe(duplex=False)
-        process = processes.Process(target=train_and_tell, args=(config(name), resume, sender))
+        receiver, sender = CONTEXT.Pipe(duplex=False)
+        process = CONTEXT.Process(target=train_and_tell, args=(config(name), resume, sender))
         process.start()
         sender.close()
         try:

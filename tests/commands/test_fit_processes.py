@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import torch
+from preloaded_processes import Command
 from recording_console import RecordingConsole
 
 from simtrain.commands.fit import fit
@@ -24,7 +25,7 @@ from simtrain.training.checkpoints import read_module_state
 from simtrain.training.epoch_table import read_metrics
 from simtrain.training.ranks import LostRankError
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("preloaded_processes")]
 
 MakeConfig = Callable[..., RunConfig]
 TWO = {"epochs": 3, "accelerator": "cpu", "devices": 2, "rank_timeout": 30}
@@ -114,33 +115,29 @@ def test_slurm_tasks_form_a_run_and_are_put_back_in_its_queue(make_config: MakeC
     (tmp_path / "scontrol").chmod(0o755)
     job = {"JOB_ID": "77", "JOB_NAME": "train", "NTASKS": "2", "NNODES": "1", "NTASKS_PER_NODE": "2"}
     job = {f"SLURM_{name}": value for name, value in job.items()}
-    shared = {**os.environ, **job, "SLURM_NODELIST": "localhost", "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    shared = {**job, "SLURM_NODELIST": "localhost", "PATH": f"{tmp_path}:{os.environ['PATH']}"}
 
-    def tasks(**more: str) -> list["subprocess.Popen[str]"]:
+    def tasks(**more: str) -> list[Command]:
         return [
-            subprocess.Popen(
-                [sys.executable, "-m", "simtrain", "fit", str(path)],
-                env={**shared, "SLURM_PROCID": str(task), "SLURM_LOCALID": str(task), "SLURM_NODEID": "0", **more},
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
+            Command(
+                "fit",
+                str(path),
+                environment={**shared, "SLURM_PROCID": str(n), "SLURM_LOCALID": str(n), "SLURM_NODEID": "0", **more},
             )
-            for task in range(2)
+            for n in range(2)
         ]
 
     first, second = tasks()
-    assert first.stdout is not None
     next(line for line in first.stdout if line.startswith("epoch 2/"))
     for task in (first, second):
-        task.send_signal(signal.SIGUSR1)
-    told, _ = first.communicate(timeout=60)
-    second.communicate(timeout=60)
-    assert first.returncode == 128 + signal.SIGUSR1
+        task.signal(signal.SIGUSR1)
+    told, _ = first.communicate()
+    second.communicate()
+    assert first.status == 128 + signal.SIGUSR1
     assert "job 77 is back in SLURM's queue" in told
     assert (tmp_path / "asked").read_text() == "requeue 77\n"
 
     first, second = tasks(SLURM_RESTART_COUNT="1")
-    assert first.stdout is not None
     epoch = next(line for line in first.stdout if line.startswith("epoch "))
     for task in (first, second):
         task.kill()

@@ -51,6 +51,7 @@ def make_words(make_config: MakeConfig, tmp_path: Path) -> MakeConfig:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("preloaded_processes")
 @pytest.mark.parametrize("objective", [IMAGE_TEXT, MIXED])
 def test_two_processes_train_what_one_trains(make_words: MakeConfig, objective: dict[str, Any]) -> None:
     trainer = {"epochs": 2, "accelerator": "cpu"}

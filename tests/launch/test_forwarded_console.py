@@ -117,6 +117,7 @@ def test_a_kind_that_no_console_shows_is_refused() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("preloaded_processes")
 def test_the_first_of_two_processes_shows_and_the_other_is_silent() -> None:
     shown = RecordingConsole()
     assert run_on_each(2, rank_workflows.shown, console=shown) == 0

@@ -7,7 +7,7 @@ from pytorch_metric_learning.losses import TripletMarginLoss
 from pytorch_metric_learning.miners import BatchHardMiner
 
 from simtrain import losses
-from simtrain.config import SimCLRConfig, TripletConfig
+from simtrain.config.objective import SimCLRConfig, TripletConfig
 
 LABELS = torch.arange(12) // 3
 

@@ -9,7 +9,7 @@ from simtrain.errors import SimtrainError
 from simtrain.launch.processes import run_on_each
 from simtrain.training.ranks import Ranks, launched_ranks
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("preloaded_processes")]
 WEIGHTS = [[0.1675, 0.2676, 0.3678, 0.4679, 0.5680], [0.5763, 0.6742, 0.7721, 0.8700, 0.9679]]
 
 

@@ -20,8 +20,9 @@ from simtrain.catalog.table import Catalog
 from simtrain.data.batch import Batch
 from simtrain.data.datamodule import CatalogData
 from simtrain.data.datasets import CatalogImages, TrainingViews
+from simtrain.data.presets import PRESETS
 from simtrain.data.samplers import WHOLE, EpochBatches, Share, shuffled_plan
-from simtrain.data.transforms import preset_transform
+from simtrain.data.transforms import parts_transform
 from simtrain.encoders.base import Encoder
 from simtrain.encoders.preprocessing import Preprocessing
 from simtrain.evaluation.protocol import RetrievalTask, retrieval_task
@@ -180,7 +181,7 @@ class Shop:
             labels=self.catalog.groups(["product"]),
             views=2,
             preprocessing=PREPROCESSING,
-            transform=preset_transform("color_sensitive", image_size=SIZE),
+            transform=parts_transform(PRESETS["color_sensitive"], image_size=SIZE),
             seed=3,
         )
         images = CatalogImages(

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -12,9 +13,10 @@ from simtrain.catalog.table import Catalog
 from simtrain.config import AugmentationConfig, GroupNeeds, RunConfig
 from simtrain.data.datamodule import CatalogData
 from simtrain.data.datasets import CatalogImages, TrainingViews, worker_count
+from simtrain.data.presets import PRESETS
 from simtrain.data.samplers import EpochBatches, EpochPlan, Share, grouped_plan, paired_plan, shuffled_plan
 from simtrain.data.texts import CatalogTexts
-from simtrain.data.transforms import ViewTransform, custom_transform, preset_transform
+from simtrain.data.transforms import ViewTransform, custom_transform, parts_transform
 from simtrain.encoders.base import Encoder
 from simtrain.errors import CatalogError, ConfigError
 from simtrain.evaluation.protocol import RetrievalTask, filled_columns, retrieval_task
@@ -80,10 +82,20 @@ def build_data(
 
 
 def build_transform(config: AugmentationConfig, *, image_size: int) -> ViewTransform:
-    """Training views of image_size × image_size."""
-    if config.transforms is None:
-        return preset_transform(config.preset, image_size=image_size)
-    return custom_transform([(step.name, step.parameters) for step in config.transforms], image_size=image_size)
+    """Training views of image_size × image_size.
+
+    Raises:
+        ConfigError: for a transform that does not exist or does not work, and for a border that never comes into view.
+    """
+    if config.transforms is not None:
+        return custom_transform([(step.name, step.parameters) for step in config.transforms], image_size=image_size)
+    parts = replace(PRESETS[config.preset], **config.changed_parts)
+    if config.border is not None and not (parts.rotation or parts.zoom or parts.shift):
+        raise ConfigError(
+            f"augmentation.border: '{config.border}' never comes into view, because no view is moved; set "
+            "augmentation.border=null, or augmentation.rotation, zoom or shift above 0"
+        )
+    return parts_transform(parts, image_size=image_size)
 
 
 def _plan(config: RunConfig, catalog: Catalog, texts: CatalogTexts | None) -> tuple[EpochPlan, NDArray[np.int64], int]:

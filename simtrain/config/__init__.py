@@ -1,5 +1,6 @@
 """The YAML schema: every default and bound of simtrain lives here. Nothing in this package imports torch."""
 
+from simtrain.config.augmentation import AugmentationConfig, TransformConfig
 from simtrain.config.compare import CompareConfig, PicturesConfig, WhiteningConfig
 from simtrain.config.distillation import DistillationConfig, MixedDistillationConfig
 from simtrain.config.encoder import (
@@ -36,14 +37,7 @@ from simtrain.config.prepare import (
     SyntheticConfig,
 )
 from simtrain.config.regularisation import KeepConfig
-from simtrain.config.run import (
-    AugmentationConfig,
-    DataConfig,
-    OptimizerConfig,
-    RunConfig,
-    TrainerConfig,
-    TransformConfig,
-)
+from simtrain.config.run import DataConfig, OptimizerConfig, RunConfig, TrainerConfig
 from simtrain.config.texts import MixedTextsConfig, TextsConfig
 from simtrain.config.tracking import TrackingConfig, WandbConfig
 

@@ -1,9 +1,10 @@
 """Configuration of a run: data, encoder, objective, augmentation, optimizer, trainer."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from simtrain.config.augmentation import AugmentationConfig
 from simtrain.config.encoder import ClipConfig, EncoderConfig, HistogramConfig, PixelsConfig, TwoTowersConfig
 from simtrain.config.evaluation import EvaluationConfig, ExportConfig
 from simtrain.config.objective import ObjectiveConfig
@@ -12,27 +13,6 @@ from simtrain.config.texts import TextsConfig
 from simtrain.config.tracking import TrackingConfig
 
 Name = Annotated[str, Field(pattern=r"^\w[\w.-]*$")]
-
-
-class TransformConfig(Section):
-    """One transform of albumentations."""
-
-    name: str
-    """The class, such as `HorizontalFlip`."""
-
-    parameters: dict[str, Any] = Field(default_factory=dict)
-    """Keyword arguments of its constructor."""
-
-
-class AugmentationConfig(Section):
-    """Augmentation of training views."""
-
-    preset: Literal["color_sensitive", "color_invariant", "simclr"] = "color_sensitive"
-    """`color_sensitive` keeps the colour (geometry, mild light); `color_invariant` makes colour variants of a product
-    alike; `simclr` is the full recipe of the paper (colour jitter, grayscale, blur)."""
-
-    transforms: list[TransformConfig] | None = None
-    """Your own list in place of the preset; it ends with a resize to the encoder's square in any case."""
 
 
 class DataConfig(Section):

@@ -1,4 +1,4 @@
-"""Augmentation of training views by albumentations: presets, custom lists, one seed per view."""
+"""Augmentation of training views by albumentations: parts of presets, custom lists, one seed per view."""
 
 import os
 
@@ -7,19 +7,21 @@ os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # its import would look 
 import random
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import albumentations as A
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
+from typing_extensions import override
 
 from simtrain.config import nearest
+from simtrain.data.presets import AugmentationParts, Color
 from simtrain.errors import ConfigError
 
+_BORDER_MODES = {"white": cv2.BORDER_CONSTANT, "replicate": cv2.BORDER_REPLICATE, "reflect": cv2.BORDER_REFLECT_101}
 _ABSTRACT = (A.BasicTransform, A.DualTransform, A.ImageOnlyTransform, A.Transform3D)
-Preset = Literal["color_sensitive", "color_invariant", "simclr"]
 
 
 class ViewTransform:
@@ -49,19 +51,9 @@ def view_seed(*, seed: int, epoch: int, position: int, view: int) -> int:
     return int(np.random.SeedSequence((seed, epoch, position, view)).generate_state(1)[0] >> 1)
 
 
-def preset_transform(preset: Preset, *, image_size: int) -> ViewTransform:
-    """A preset augmentation, with views of image_size × image_size."""
-    match preset:
-        case "color_sensitive":
-            steps = [*_geometry(image_size, smallest=0.5), _light(0.15), _cutout()]
-        case "color_invariant":
-            recolour = A.ColorJitter(
-                brightness=(0.7, 1.3), contrast=(0.7, 1.3), saturation=(0.2, 1.8), hue=(-0.5, 0.5), p=0.8
-            )
-            steps = [*_geometry(image_size, smallest=0.5), recolour, A.ToGray(p=0.2), _cutout()]
-        case "simclr":
-            steps = _simclr(image_size)
-    return ViewTransform(transforms=steps)
+def parts_transform(parts: AugmentationParts, *, image_size: int) -> ViewTransform:
+    """Views of image_size × image_size that differ in these parts."""
+    return ViewTransform(transforms=_part_steps(parts, image_size=image_size))
 
 
 def custom_transform(transforms: Sequence[tuple[str, Mapping[str, Any]]], *, image_size: int) -> ViewTransform:
@@ -78,37 +70,83 @@ def custom_transform(transforms: Sequence[tuple[str, Mapping[str, Any]]], *, ima
     return ViewTransform(transforms=[*steps, A.Resize(image_size, image_size, interpolation=cv2.INTER_AREA)])
 
 
-def _geometry(image_size: int, *, smallest: float) -> list[A.BasicTransform]:
+def _part_steps(parts: AugmentationParts, *, image_size: int) -> list[A.BasicTransform]:
+    """In their order; each throws its dice apart from the others."""
+    flip: list[A.BasicTransform] = [A.HorizontalFlip(p=0.5)] if parts.flip else []
+    square, moves = _square(parts, image_size), _moves(parts)
+    geometry = [square, *flip, *moves] if parts.crop_first else [*flip, *moves, square]
+    return [*geometry, *_colors(parts.color, image_size), *_cutout(parts.cutout)]
+
+
+class _AffineOnOwnColor(A.Affine):  # type: ignore[misc]  # albumentations comes without types
+    """A turn, zoom and shift on the picture's own border colour: the median of its outermost pixels."""
+
+    @override
+    def apply(
+        self, img: NDArray[Any], matrix: NDArray[Any], output_shape: tuple[int, int], **params: Any
+    ) -> NDArray[Any]:
+        edge = np.concatenate([img[0], img[-1], img[:, 0], img[:, -1]])
+        self.fill = tuple(float(value) for value in np.median(edge, axis=0))
+        moved: NDArray[Any] = super().apply(img, matrix, output_shape, **params)
+        return moved
+
+
+def _moves(parts: AugmentationParts) -> list[A.BasicTransform]:
+    if not (parts.rotation or parts.zoom or parts.shift):
+        return []
+    ranges: dict[str, Any] = {
+        "rotate": (-parts.rotation, parts.rotation),
+        "scale": _around_one(parts.zoom),
+        "translate_percent": (-parts.shift, parts.shift),
+        "p": parts.moved,
+    }
+    if parts.border == "own_color":
+        return [_AffineOnOwnColor(**ranges)]
+    return [A.Affine(**ranges, border_mode=_BORDER_MODES[parts.border], fill=255)]
+
+
+def _square(parts: AugmentationParts, image_size: int) -> A.BasicTransform:
+    if parts.crop == 1:
+        return A.Resize(image_size, image_size, interpolation=cv2.INTER_AREA)
+    narrow = 0.75 if parts.crop_first else 0.8
+    return A.RandomResizedCrop(size=(image_size, image_size), scale=(parts.crop, 1.0), ratio=(narrow, 1 / narrow))
+
+
+def _colors(color: Color, image_size: int) -> list[A.BasicTransform]:
+    match color:
+        case "none":
+            return []
+        case "light":
+            return [A.RandomBrightnessContrast(brightness_limit=0.15, contrast_limit=0.15, p=0.8)]
+        case "mild":
+            return [_jitter(light=0.2, saturation=0.2, hue=0.0)]
+        case "all_hues":
+            return [_jitter(light=0.3, saturation=0.8, hue=0.5), A.ToGray(p=0.2)]
+        case "simclr":  # https://arxiv.org/abs/2002.05709, appendix A, strength 1, its blur a tenth of the side
+            kernel = max(3, image_size // 10 | 1)
+            blur = A.GaussianBlur(blur_limit=(kernel, kernel), sigma_limit=(0.1, 2.0), p=0.5)
+            return [_jitter(light=0.8, saturation=0.8, hue=0.2), A.ToGray(p=0.2), blur]
+
+
+def _jitter(*, light: float, saturation: float, hue: float) -> A.BasicTransform:
+    return A.ColorJitter(
+        brightness=_around_one(light),
+        contrast=_around_one(light),
+        saturation=_around_one(saturation),
+        hue=(-hue, hue),
+        p=0.8,
+    )
+
+
+def _around_one(change: float) -> tuple[float, float]:
+    return round(1 - change, 9), round(1 + change, 9)
+
+
+def _cutout(share: float) -> list[A.BasicTransform]:
+    if not share:
+        return []
     return [
-        A.HorizontalFlip(p=0.5),
-        A.Affine(
-            rotate=(-15, 15),
-            scale=(0.85, 1.15),
-            translate_percent=(-0.1, 0.1),
-            border_mode=cv2.BORDER_REPLICATE,  # goes on with the shop's own background, white or not
-            p=0.7,
-        ),
-        A.RandomResizedCrop(size=(image_size, image_size), scale=(smallest, 1.0), ratio=(0.8, 1.25)),
-    ]
-
-
-def _light(strength: float) -> A.BasicTransform:
-    return A.RandomBrightnessContrast(brightness_limit=strength, contrast_limit=strength, p=0.8)
-
-
-def _cutout() -> A.BasicTransform:
-    return A.CoarseDropout(num_holes_range=(1, 1), hole_height_range=(0.1, 0.35), hole_width_range=(0.1, 0.35), p=0.3)
-
-
-def _simclr(image_size: int) -> list[A.BasicTransform]:
-    """The paper's recipe (https://arxiv.org/abs/2002.05709, appendix A), strength 1, its blur a tenth of the side."""
-    kernel = max(3, image_size // 10 | 1)
-    return [
-        A.RandomResizedCrop(size=(image_size, image_size), scale=(0.08, 1.0)),
-        A.HorizontalFlip(p=0.5),
-        A.ColorJitter(brightness=(0.2, 1.8), contrast=(0.2, 1.8), saturation=(0.2, 1.8), hue=(-0.2, 0.2), p=0.8),
-        A.ToGray(p=0.2),
-        A.GaussianBlur(blur_limit=(kernel, kernel), sigma_limit=(0.1, 2.0), p=0.5),
+        A.CoarseDropout(num_holes_range=(1, 1), hole_height_range=(0.1, 0.35), hole_width_range=(0.1, 0.35), p=share)
     ]
 
 

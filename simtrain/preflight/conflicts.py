@@ -31,6 +31,7 @@ _MOST_PROBED_VALUES = 64  # of a column; beyond, its values name things rather t
 # the views of color_sensitive lose at most 0.25 and those of the two other presets at least 0.65.
 _TOLD_BY_COLOUR = 0.3
 _MATERIAL_LOSS = 0.4
+_DESTROY_COLOURS = ("color_invariant", "simclr")
 Images = Callable[[int], NDArray[np.uint8]]
 
 
@@ -102,12 +103,14 @@ def _told_by_colour(probe: ColourProbe, *, images: int) -> bool:
 
 
 def _keep_colours(config: RunConfig) -> str:
-    sensitive = config.augmentation.preset == "color_sensitive"
+    augmentation = config.augmentation
     changes = [
-        *(["--set augmentation.transforms=null"] if config.augmentation.transforms is not None else []),
-        *(["--set augmentation.preset=color_sensitive"] if not sensitive else []),
+        *(["augmentation.transforms=null"] if augmentation.transforms is not None else []),
+        *(["augmentation.color=null"] if augmentation.color is not None else []),
+        *(["augmentation.preset=color_sensitive"] if augmentation.preset in _DESTROY_COLOURS else []),
     ]
-    return f"keep the colour with {' '.join(changes) or '--set augmentation.transforms=[{name: HorizontalFlip}]'}"
+    hints = " ".join(f"--set {change}" for change in changes)
+    return f"keep the colour with {hints or '--set augmentation.transforms=[{name: HorizontalFlip}]'}"
 
 
 def _source(image: NDArray[np.uint8], *, side: int, preprocessing: Preprocessing) -> NDArray[np.uint8]:
@@ -145,9 +148,8 @@ def _sides(config: RunConfig, train: pd.DataFrame, *, preprocessing: Preprocessi
         side = preprocessing.image_size
         mirrored = mirroring_share(build_transform(config.augmentation, image_size=side), side=_HEADROOM * side)
         if mirrored > 0:
-            crop = f"{{name: RandomResizedCrop, parameters: {{size: [{side}, {side}], scale: [0.5, 1.0]}}}}"
             instead = (
-                f"a list without a flip is --set 'augmentation.transforms=[{crop}]'"
+                "keep the sides with --set augmentation.flip=false"
                 if config.augmentation.transforms is None
                 else "take the flips out of augmentation.transforms"
             )

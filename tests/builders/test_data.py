@@ -17,7 +17,7 @@ from simtrain.catalog.store.reader import source_images
 from simtrain.catalog.table import Catalog
 from simtrain.config import AugmentationConfig, RunConfig, TransformConfig
 from simtrain.data.batch import Batch
-from simtrain.errors import CatalogError
+from simtrain.errors import CatalogError, ConfigError
 
 
 def products(*sizes: int, split: str = "train") -> dict[str, list[str]]:
@@ -260,6 +260,24 @@ def test_the_preset_is_the_configured_one() -> None:
     changed = build_transform(AugmentationConfig(preset="color_invariant"), image_size=SIZE)
     assert all((view := kept(red, seed=seed))[..., 0].max() > view[..., 1].max() for seed in range(20))
     assert any((view := changed(red, seed=seed))[..., 0].max() < view[..., 1].max() for seed in range(20))
+
+
+def test_parts_of_a_preset_are_changed_one_by_one() -> None:
+    image = np.random.default_rng(0).integers(0, 256, size=(SIZE, SIZE, 3), dtype=np.uint8)
+    still = AugmentationConfig(preset="affine", flip=False, rotation=0, zoom=0, shift=0, color="none")
+    np.testing.assert_array_equal(build_transform(still, image_size=SIZE)(image, seed=0), image)
+    for part in ({"flip": True}, {"rotation": 20}, {"zoom": 0.5}, {"shift": 0.5}, {"color": "mild"}, {"cutout": 1.0}):
+        transform = build_transform(still.model_copy(update=part), image_size=SIZE)
+        assert any(not np.array_equal(transform(image, seed=seed), image) for seed in range(20)), part
+    cropped = build_transform(still.model_copy(update={"crop": 0.3}), image_size=SIZE)
+    assert any(not np.array_equal(cropped(image, seed=seed), image) for seed in range(20))
+
+
+def test_a_border_that_never_comes_into_view_is_refused() -> None:
+    told = "augmentation.border: 'white' never comes into view, because no view is moved; set augmentation.border=null"
+    with pytest.raises(ConfigError, match=f"^{re.escape(told)}"):
+        build_transform(AugmentationConfig(preset="simclr", border="white"), image_size=SIZE)
+    build_transform(AugmentationConfig(preset="simclr", border="white", shift=0.1), image_size=SIZE)
 
 
 def test_images_without_a_text_are_in_no_batch(tmp_path: Path) -> None:

@@ -76,6 +76,11 @@ def test_set_to_what_is_not_yaml_is_an_error(override: str):
             "augmentation.transforms.0.parameter: unknown key; did you mean 'parameters'?",
         ),
         (
+            ["augmentation.transforms=[{name: HorizontalFlip}]", "augmentation.crop=0.5"],
+            "augmentation: augmentation.crop changes a preset; augmentation.transforms stands in place of one: set one "
+            "of the two",
+        ),
+        (
             ["encoder.kind=pixel"],
             "encoder.kind: got 'pixel'; allowed: 'resnet', 'timm', 'clip', 'two_towers', 'pixels', 'histogram'; "
             "did you mean 'pixels'?",

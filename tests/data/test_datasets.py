@@ -20,8 +20,9 @@ from simtrain.catalog.store import reader
 from simtrain.catalog.store.reader import SourceImages
 from simtrain.data.batch import Batch, Draw
 from simtrain.data.datasets import CatalogImages, TrainingViews, image_loader, training_loader, worker_count
+from simtrain.data.presets import PRESETS
 from simtrain.data.samplers import WHOLE, EpochBatches, grouped_plan, shuffled_plan
-from simtrain.data.transforms import ViewTransform, custom_transform, preset_transform
+from simtrain.data.transforms import ViewTransform, custom_transform, parts_transform
 from simtrain.encoders.preprocessing import Resize
 from simtrain.errors import CatalogError
 
@@ -43,7 +44,7 @@ def training_views(paths: list[Path], *, views: int = 2, transform: ViewTransfor
     usual: dict[str, Any] = {
         "labels": np.arange(len(paths)) // 2,
         "preprocessing": PREPROCESSING,
-        "transform": transform or preset_transform("simclr", image_size=SIZE),
+        "transform": transform or parts_transform(PRESETS["simclr"], image_size=SIZE),
         "seed": 7,
     }
     return TrainingViews(images=SourceImages(paths=paths), views=views, **{**usual, **changes})

@@ -6,16 +6,21 @@ import colorsys
 import re
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, get_args
 
+import albumentations as A
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from simtrain.data.transforms import Preset, ViewTransform, custom_transform, preset_transform, view_seed
+from simtrain.data.presets import PRESETS, AugmentationParts, Border, Preset
+from simtrain.data.transforms import ViewTransform, custom_transform, parts_transform, view_seed
 from simtrain.errors import ConfigError
 
-PRESETS: tuple[Preset, ...] = get_args(Preset)
+NAMES: tuple[Preset, ...] = get_args(Preset)
+STILL = replace(PRESETS["affine"], flip=False, rotation=0, zoom=0, shift=0, color="none")
 COLOURS = [(200, 40, 40), (40, 180, 60), (50, 70, 200), (230, 120, 20)]
 Picture = NDArray[np.uint8]
 
@@ -40,25 +45,25 @@ def hue_changes(transform: ViewTransform, colour: tuple[int, int, int], *, seeds
     return [abs((after - before + 180) % 360 - 180) for after in found if after is not None]
 
 
-@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("preset", NAMES)
 def test_the_same_seed_gives_the_same_view(preset: Preset) -> None:
-    transform, image = preset_transform(preset, image_size=16), noise(40, 30)
+    transform, image = parts_transform(PRESETS[preset], image_size=16), noise(40, 30)
     first = {seed: transform(image, seed=seed) for seed in range(30)}
     for seed in reversed(range(30)):
         np.testing.assert_array_equal(transform(image, seed=seed), first[seed])
 
 
-@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("preset", NAMES)
 def test_another_object_gives_the_same_view(preset: Preset) -> None:
     image = noise(40, 30)
-    one, other = preset_transform(preset, image_size=16), preset_transform(preset, image_size=16)
+    one, other = parts_transform(PRESETS[preset], image_size=16), parts_transform(PRESETS[preset], image_size=16)
     one(image, seed=99)
     np.testing.assert_array_equal(one(image, seed=3), other(image, seed=3))
 
 
-@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("preset", NAMES)
 def test_different_seeds_give_different_views(preset: Preset) -> None:
-    transform, image = preset_transform(preset, image_size=16), noise(40, 30)
+    transform, image = parts_transform(PRESETS[preset], image_size=16), noise(40, 30)
     assert len({transform(image, seed=seed).tobytes() for seed in range(60)}) == 60
 
 
@@ -89,8 +94,9 @@ def test_seeds_of_views_differ_by_seed_epoch_position_and_view() -> None:
 
 
 @pytest.mark.parametrize("colour", COLOURS)
-def test_color_sensitive_keeps_the_hue(colour: tuple[int, int, int]) -> None:
-    changes = hue_changes(preset_transform("color_sensitive", image_size=24), colour, seeds=100)
+@pytest.mark.parametrize("preset", ["affine", "color_sensitive"])
+def test_two_presets_keep_the_hue(preset: Preset, colour: tuple[int, int, int]) -> None:
+    changes = hue_changes(parts_transform(PRESETS[preset], image_size=24), colour, seeds=100)
     assert len(changes) == 100
     assert max(changes) < 8
     assert np.mean(changes) < 1.5
@@ -99,29 +105,165 @@ def test_color_sensitive_keeps_the_hue(colour: tuple[int, int, int]) -> None:
 @pytest.mark.parametrize("colour", COLOURS)
 @pytest.mark.parametrize("preset", ["color_invariant", "simclr"])
 def test_the_other_presets_change_the_hue(preset: Preset, colour: tuple[int, int, int]) -> None:
-    changes = hue_changes(preset_transform(preset, image_size=24), colour, seeds=100)
+    changes = hue_changes(parts_transform(PRESETS[preset], image_size=24), colour, seeds=100)
     assert sum(change > 20 for change in changes) > 30
     assert len(changes) < 95  # some are grey
 
 
-@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("preset", NAMES)
 @pytest.mark.parametrize(("height", "width"), [(5, 7), (1, 1), (30, 2000), (2000, 30), (24, 24), (300, 200)])
 def test_presets_make_squares_of_any_size(preset: Preset, height: int, width: int) -> None:
-    transform, image = preset_transform(preset, image_size=24), noise(height, width)
+    transform, image = parts_transform(PRESETS[preset], image_size=24), noise(height, width)
     for seed in range(12):
         view = transform(image, seed=seed)
         assert view.dtype == np.uint8
         assert view.shape == (24, 24, 3)
 
 
-@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("preset", NAMES)
 def test_a_view_leaves_the_image_as_it_was(preset: Preset) -> None:
     image = noise(24, 24)
     before = image.copy()
-    transform = preset_transform(preset, image_size=24)
+    transform = parts_transform(PRESETS[preset], image_size=24)
     for seed in range(12):
         transform(image, seed=seed)
     np.testing.assert_array_equal(image, before)
+
+
+def first_format(preset: str, size: int) -> list[A.BasicTransform]:
+    """What version 0.1.0 made of the three presets that it had."""
+    if preset == "simclr":
+        return [
+            A.RandomResizedCrop(size=(size, size), scale=(0.08, 1.0)),
+            A.HorizontalFlip(p=0.5),
+            A.ColorJitter(brightness=(0.2, 1.8), contrast=(0.2, 1.8), saturation=(0.2, 1.8), hue=(-0.2, 0.2), p=0.8),
+            A.ToGray(p=0.2),
+            A.GaussianBlur(blur_limit=(max(3, size // 10 | 1),) * 2, sigma_limit=(0.1, 2.0), p=0.5),
+        ]
+    light = [A.RandomBrightnessContrast(brightness_limit=0.15, contrast_limit=0.15, p=0.8)]
+    hues = [
+        A.ColorJitter(brightness=(0.7, 1.3), contrast=(0.7, 1.3), saturation=(0.2, 1.8), hue=(-0.5, 0.5), p=0.8),
+        A.ToGray(p=0.2),
+    ]
+    return [
+        A.HorizontalFlip(p=0.5),
+        A.Affine(
+            rotate=(-15, 15),
+            scale=(0.85, 1.15),
+            translate_percent=(-0.1, 0.1),
+            border_mode=cv2.BORDER_REPLICATE,
+            p=0.7,
+        ),
+        A.RandomResizedCrop(size=(size, size), scale=(0.5, 1.0), ratio=(0.8, 1.25)),
+        *(light if preset == "color_sensitive" else hues),
+        A.CoarseDropout(num_holes_range=(1, 1), hole_height_range=(0.1, 0.35), hole_width_range=(0.1, 0.35), p=0.3),
+    ]
+
+
+@pytest.mark.parametrize("preset", ["color_sensitive", "color_invariant", "simclr"])
+@pytest.mark.parametrize(("height", "width"), [(48, 48), (37, 60)])
+def test_presets_of_the_first_format_give_the_same_views_to_the_bit(preset: Preset, height: int, width: int) -> None:
+    before = ViewTransform(transforms=first_format(preset, 24))
+    now, image = parts_transform(PRESETS[preset], image_size=24), noise(height, width)
+    for seed in range(80):
+        np.testing.assert_array_equal(now(image, seed=seed), before(image, seed=seed))
+
+
+def test_without_any_part_a_view_is_an_area_resize() -> None:
+    image = noise(48, 48)
+    blocks = image.reshape(24, 2, 24, 2, 3).mean(axis=(1, 3))
+    for seed in range(5):
+        np.testing.assert_allclose(parts_transform(STILL, image_size=24)(image, seed=seed), blocks, atol=0.51)
+
+
+def test_a_flip_is_all_that_happens_to_half_of_the_views() -> None:
+    image, transform = noise(24, 24), parts_transform(replace(STILL, flip=True), image_size=24)
+    views = [transform(image, seed=seed) for seed in range(200)]
+    flipped = [np.array_equal(view, image[:, ::-1]) for view in views]
+    assert all(np.array_equal(view, image) for view, turned in zip(views, flipped, strict=True) if not turned)
+    assert sum(flipped) == pytest.approx(100, abs=21)  # three standard deviations
+
+
+@pytest.mark.parametrize(
+    ("border", "shown"),
+    [("white", {(255, 255, 255), (9, 99, 199)}), ("own_color", {(9, 99, 199)}), ("replicate", {(9, 99, 199)})],
+)
+def test_what_comes_into_view_beside_a_picture(border: Border, shown: set[tuple[int, int, int]]) -> None:
+    image = np.full((40, 40, 3), (9, 99, 199), dtype=np.uint8)
+    image[0, 0] = (200, 0, 0)  # one odd pixel of the border, which its median leaves out
+    transform = parts_transform(replace(STILL, shift=0.5, border=border), image_size=40)
+    corners = {tuple(transform(image, seed=seed)[-1, -1].tolist()) for seed in range(40)}
+    assert corners == shown
+
+
+def test_beside_a_picture_comes_its_mirror_image_where_it_is_to_be_reflected() -> None:
+    image = np.zeros((40, 40, 3), dtype=np.uint8)
+    image[:, 20:] = 200  # dark on the left
+    transform = parts_transform(replace(STILL, shift=0.9, border="reflect"), image_size=40)
+    seen = {tuple(transform(image, seed=seed)[20, [0, -1], 0].tolist()) for seed in range(200)}
+    assert (200, 0) in seen  # the mirror image alone is bright on the left
+
+
+@pytest.mark.parametrize(
+    ("changed", "largest"),
+    [({"rotation": 30.0}, 30.0), ({"rotation": 5.0}, 5.0)],
+)
+def test_turns_are_as_large_as_they_may_be(changed: Mapping[str, Any], largest: float) -> None:
+    image = np.zeros((101, 101, 3), dtype=np.uint8)
+    image[48:53, 50:] = 255  # a hand from the middle to the right
+    transform = parts_transform(replace(STILL, border="own_color", **changed), image_size=101)
+    angles = []
+    for seed in range(200):
+        down, across = np.nonzero(transform(image, seed=seed)[..., 0] > 128)
+        angles.append(np.degrees(np.arctan2(down.mean() - 50, across.mean() - 50)))
+    assert max(angles) == pytest.approx(largest, rel=0.1)
+    assert min(angles) == pytest.approx(-largest, rel=0.1)
+
+
+@pytest.mark.parametrize("crop", [0.25, 0.64])
+def test_crops_show_at_least_their_share_of_the_picture(crop: float) -> None:
+    image = np.zeros((200, 200, 3), dtype=np.uint8)
+    image[..., 0] = np.arange(200)  # tells the column
+    image[..., 1] = np.arange(200)[:, None]
+    transform = parts_transform(replace(STILL, crop=crop), image_size=100)
+    areas = []
+    for seed in range(300):
+        view = transform(image, seed=seed).astype(float)
+        areas.append((view[50, -1, 0] - view[50, 0, 0]) / 200 * (view[-1, 50, 1] - view[0, 50, 1]) / 200)
+    assert min(areas) == pytest.approx(crop, abs=0.05)
+    assert max(areas) == pytest.approx(1.0, abs=0.1)
+
+
+def test_as_many_views_have_a_hole_as_are_to() -> None:
+    image, transform = (
+        np.full((40, 40, 3), 200, dtype=np.uint8),
+        parts_transform(replace(STILL, cutout=0.25), image_size=40),
+    )
+    holes = [bool((transform(image, seed=seed) == 0).any()) for seed in range(400)]
+    assert sum(holes) == pytest.approx(100, abs=26)  # three standard deviations
+
+
+@pytest.mark.parametrize(
+    ("color", "light", "saturation"), [("none", 0.0, 0.0), ("light", 0.4, 0.05), ("mild", 0.5, 0.25)]
+)
+def test_light_and_saturation_change_no_further_than_the_part_says(color: Any, light: float, saturation: float) -> None:
+    image = np.full((8, 8, 3), (150, 110, 90), dtype=np.uint8)
+    transform = parts_transform(replace(STILL, color=color), image_size=8)
+    views = [transform(image, seed=seed)[0, 0] / 255 for seed in range(300)]
+    hsv = np.array([colorsys.rgb_to_hsv(*view) for view in views])
+    before = np.array(colorsys.rgb_to_hsv(150 / 255, 110 / 255, 90 / 255))
+    changes = np.abs(hsv / before - 1).max(axis=0)
+    assert changes[2] <= light
+    assert (changes[2] > light / 4) == (light > 0)
+    if color == "mild":  # its saturation is its own; contrast and brightness alone change it elsewhere
+        assert changes[1] > 0.1
+    if color == "none":
+        assert changes[1] == 0
+
+
+def test_parts_are_those_of_the_dataclass() -> None:
+    assert {type(parts) for parts in PRESETS.values()} == {AugmentationParts}
+    assert set(PRESETS) == set(NAMES)
 
 
 @pytest.mark.parametrize(

@@ -174,9 +174,8 @@ def _refused(teacher: Encoder, size: int) -> str | None:
 
 
 def _at_size(teacher: Encoder, size: int) -> Encoder:
-    if size == teacher.preprocessing.image_size:
-        return teacher
-    return teacher.with_preprocessing(replace(teacher.preprocessing, image_size=size))
+    """The teacher at an image size; images and mirror images are embedded apart, as a comparison needs them."""
+    return teacher.with_preprocessing(replace(teacher.preprocessing, image_size=size, flip_averaging=False))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,7 +23,7 @@ _ENTRIES_AT_ONCE = 2**22  # of a block of the matrix of similarities
 
 
 def relational_distillation_loss(
-    embeddings: Tensor, teacher: Tensor, *, temperature: float, left_out: Sequence[Tensor]
+    embeddings: Tensor, teacher: Tensor, *, temperature: float = 0.1, left_out: Sequence[Tensor] = ()
 ) -> Tensor:
     """Mean over the rows i of KL(softmax_j(t_i·t_j / T) || softmax_j(s_i·s_j / T)), j over the pairs of i.
 

@@ -7,6 +7,7 @@ from pytorch_metric_learning.losses import TripletMarginLoss
 from pytorch_metric_learning.miners import BatchHardMiner
 
 from simtrain import losses
+from simtrain.config import DistillationConfig
 from simtrain.config.objective import SimCLRConfig, TripletConfig
 
 LABELS = torch.arange(12) // 3
@@ -19,6 +20,12 @@ def rows(*, seed: int = 0) -> torch.Tensor:
 def test_nt_xent_has_the_temperature_of_the_configuration():
     temperature = SimCLRConfig(kind="simclr").temperature
     assert losses.nt_xent_loss(rows()) == losses.nt_xent_loss(rows(), temperature=temperature)
+
+
+def test_relational_distillation_has_the_temperature_of_the_configuration():
+    temperature, teacher = DistillationConfig().temperature, rows(seed=1)
+    chosen = losses.relational_distillation_loss(rows(), teacher, temperature=temperature, left_out=[])
+    assert losses.relational_distillation_loss(rows(), teacher) == chosen
 
 
 def test_triplets_have_the_defaults_of_the_configuration():
@@ -49,6 +56,7 @@ def test_image_text_takes_a_plain_number_as_scale():
 def test_every_public_loss_gives_a_gradient():
     for loss in (
         losses.nt_xent_loss,
+        lambda batch: losses.relational_distillation_loss(batch, rows(seed=1)),
         lambda batch: losses.supervised_contrastive_loss(batch, LABELS),
         lambda batch: losses.triplet_margin_loss(batch, LABELS),
         lambda batch: losses.image_text_loss(batch, rows(seed=1)),

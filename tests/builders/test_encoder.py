@@ -213,7 +213,8 @@ def test_merged_encoder_fits_the_plain_configuration(tuned: Encoder):
     plain.load_state_dict(merged.state_dict())
     pixels = torch.randint(0, 256, (2, 32, 32, 3), dtype=torch.uint8)
     assert torch.equal(plain.embed_pixels(pixels), merged.embed_pixels(pixels))
-    images = tuned.preprocessing.normalise(pixels).double()  # in float32 the rounding of x·W + x·A·B alone is above 1e-6
+    # in float32 the rounding of x·W + x·A·B alone is above 1e-6
+    images = tuned.preprocessing.normalise(pixels).double()
     with torch.inference_mode():
         exact = copy.deepcopy(tuned).double()
         torch.testing.assert_close(exact.merged()(images), exact(images), rtol=0, atol=1e-12)

@@ -1,7 +1,7 @@
 """Builders from configuration to objects. The only package that knows both."""
 
 from simtrain.builders.auxiliary_losses import wants_start
-from simtrain.builders.data import build_data, build_transform, build_validation
+from simtrain.builders.data import build_batches, build_data, build_transform, build_validation
 from simtrain.builders.encoder import build_encoder, plain_config
 from simtrain.builders.objective import build_module, wants_reference
 from simtrain.builders.saved_encoder import empty_encoder, keep_encoder, kept_config, start_encoder
@@ -12,6 +12,7 @@ from simtrain.builders.weights_file import FoundWeights, found_weights, normalis
 __all__ = [
     "FoundWeights",
     "TrainingFacts",
+    "build_batches",
     "build_data",
     "build_encoder",
     "build_module",

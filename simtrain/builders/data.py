@@ -55,9 +55,7 @@ def build_data(
         CatalogError: if the catalogue cannot fill the batches.
         ConfigError: if the batches do not divide among the processes.
     """
-    share = Share(index=rank(), of=rank_count())
-    _check_shares(config.data.batch_size, share)
-    plan, labels, views = _plan(config, catalog, texts)
+    batches, labels, views = build_batches(config, catalog, texts)
     training = TrainingViews(
         images=images,
         labels=labels,
@@ -71,14 +69,29 @@ def build_data(
         validated = CatalogImages(images=images, rows=validation.rows.tolist(), preprocessing=encoder.preprocessing)
     data = CatalogData(
         training=training,
-        batches=EpochBatches(plan=plan, share=share),
+        batches=batches,
         validation=validated,
         evaluation_batch_size=config.evaluation.batch_size,
         workers=worker_count(config.data.workers, sharing=local_count()),
         pin_memory=config.trainer.accelerator != "cpu" and torch.cuda.is_available(),
-        share=share,
+        share=Share(index=rank(), of=rank_count()),
     )
     return data, int(labels.max(initial=-1)) + 1
+
+
+def build_batches(
+    config: RunConfig, catalog: Catalog, texts: CatalogTexts | None
+) -> tuple[EpochBatches, NDArray[np.int64], int]:
+    """Batches of each epoch for this process, the label of every catalogue row, and the views of a sample.
+
+    Raises:
+        CatalogError: if the catalogue cannot fill the batches.
+        ConfigError: if the batches do not divide among the processes.
+    """
+    share = Share(index=rank(), of=rank_count())
+    _check_shares(config.data.batch_size, share)
+    plan, labels, views = _plan(config, catalog, texts)
+    return EpochBatches(plan=plan, share=share), labels, views
 
 
 def build_transform(config: AugmentationConfig, *, image_size: int) -> ViewTransform:

@@ -58,7 +58,7 @@ def build_module(
         optimizer=OptimizerSettings(**config.optimizer.model_dump(exclude={"gradient_clip_norm"})),
         head_only_epochs=trainer.head_only_epochs,
         freeze_batch_norm=trainer.freeze_batch_norm,
-        freeze=trainer.freeze,
+        freeze=[*trainer.freeze, *(_pretrained_names(encoder) if trainer.freeze_encoder else [])],
         ema_decay=trainer.ema_decay,
         micro_batch_size=config.data.micro_batch_size,
         seed=config.seed,
@@ -75,6 +75,12 @@ def build_module(
         hint = "set it to 0, or add an objective.projection_head or encoder.embedding_size"
         raise ConfigError(f"trainer.head_only_epochs: got {settings.head_only_epochs}, but no layer is new; {hint}")
     return module
+
+
+def _pretrained_names(encoder: Encoder) -> list[str]:
+    """Names of the parameters of the encoder below its last layer."""
+    pretrained = {id(parameter) for parameter in encoder.pretrained_encoder().parameters()}
+    return [name for name, parameter in encoder.named_parameters() if id(parameter) in pretrained]
 
 
 def wants_reference(config: RunConfig) -> bool:

@@ -37,6 +37,7 @@ from simtrain.runs.folder import (
     make_run_folder,
     resumed_record,
 )
+from simtrain.runs.frozen_features import alone, frozen_data, with_last_layer
 from simtrain.runs.initial_encoder import first_encoder, settle
 from simtrain.runs.preflight_report import tell_before_training
 from simtrain.runs.run import configured_catalog, write_run_record
@@ -93,6 +94,8 @@ def fit(config: RunConfig, *, resume: bool, console: Console) -> FitResult:
     chosen_precision(config.trainer.precision, device=inference_device(config.trainer.accelerator))
     ranks = launched_ranks()
     count = device_count(config.trainer.devices, accelerator=config.trainer.accelerator)
+    if config.trainer.freeze_encoder:
+        count = alone(ranks)
     if ranks is None and count > 1:
         check_run_folder(config, resume=resume)
         result: FitResult = run_on_each(count, _fit_among, config, resume, console=console)
@@ -149,9 +152,11 @@ def _run(
     last = folder / LAST
     begins = not (resume and from_first(last.exists()))
     encoder = first_encoder(config, folder, begins=begins, console=console)
+    config = with_last_layer(config, encoder)
     task = build_validation(config, catalog)
     images = open_images(catalog, smallest=max(encoder.training_image_size, encoder.preprocessing.image_size))
     texts = build_texts(config, catalog)
+    data: pl.LightningDataModule
     data, groups = build_data(config, catalog, images=images.reader, encoder=encoder, validation=task, texts=texts)
     facts = TrainingFacts(
         groups=groups,
@@ -164,6 +169,8 @@ def _run(
     _try_out(config, encoder, facts)
     on_first(lambda: check_teacher(config, catalog, encoder))
     on_first(lambda: tell_before_training(config, catalog, images, encoder, task, texts, record, console=console))
+    if config.trainer.freeze_encoder:
+        data = frozen_data(config, catalog, encoder, folder, task=task, texts=texts, begins=begins, console=console)
     zero_shot = zero_shot_figures(
         config, images.reader, encoder, task, record, texts=facts.validation_texts, console=console
     )

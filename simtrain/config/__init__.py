@@ -37,9 +37,10 @@ from simtrain.config.prepare import (
     SyntheticConfig,
 )
 from simtrain.config.regularisation import KeepConfig
-from simtrain.config.run import DataConfig, OptimizerConfig, RunConfig, TrainerConfig
+from simtrain.config.run import RunConfig
 from simtrain.config.texts import MixedTextsConfig, TextsConfig
 from simtrain.config.tracking import TrackingConfig, WandbConfig
+from simtrain.config.training import DataConfig, OptimizerConfig, TrainerConfig
 
 __all__ = [
     "AugmentationConfig",

@@ -1,8 +1,8 @@
 """Configuration of a run: data, encoder, objective, augmentation, optimizer, trainer."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from simtrain.config.augmentation import AugmentationConfig
 from simtrain.config.encoder import ClipConfig, EncoderConfig, HistogramConfig, PixelsConfig, TwoTowersConfig
@@ -11,119 +11,9 @@ from simtrain.config.objective import ObjectiveConfig
 from simtrain.config.section import Section
 from simtrain.config.texts import TextsConfig
 from simtrain.config.tracking import TrackingConfig
+from simtrain.config.training import DataConfig, OptimizerConfig, TrainerConfig, frozen_encoder_fault
 
 Name = Annotated[str, Field(pattern=r"^\w[\w.-]*$")]
-
-
-class DataConfig(Section):
-    """Batches and loading processes."""
-
-    batch_size: int = Field(default=96, ge=2, le=65536)
-    """Images per step of all devices together for P by K batches and SimCLR's augmentations; pairs per step for
-    `positive: product`. Each device takes an equal share."""
-
-    micro_batch_size: Annotated[int, Field(ge=1, le=65536)] | None = None
-    """Number of images that a device passes through the network at once; the loss still uses the whole batch (gradient
-    caching), so that memory grows with this number and a step takes a third longer. null: the device's whole share."""
-
-    limit_batch_to: str | None = None
-    """A column, such as `category` or `label`: a batch takes its groups from one value of it as far as they go, which
-    makes its negatives harder; what fills no batch of its own is mixed. Over epochs each group is seen equally often,
-    up to one. null: from everywhere."""
-
-    workers: Annotated[int, Field(ge=0, le=128)] | None = None
-    """Number of processes that load images, 0 (in the training process) to 128; null: one per core, at most 8."""
-
-
-class OptimizerConfig(Section):
-    """AdamW with warm-up and cosine schedule."""
-
-    learning_rate: float = Field(default=3e-4, gt=0, le=1)
-    """Peak learning rate of the encoder, above 0 to 1."""
-
-    head_factor: float = Field(default=10.0, gt=0, le=1000)
-    """Learning rate of heads and of a loss's own weights over `learning_rate`, above 0 to 1000."""
-
-    weight_decay: float = Field(default=1e-4, ge=0, le=1)
-    """Decoupled weight decay, 0 to 1; biases and normalisation layers have none."""
-
-    betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = (0.9, 0.999)
-    """Decay rates of AdamW's running averages, each 0 to below 1."""
-
-    warmup_fraction: float = Field(default=0.1, ge=0, lt=1)
-    """Share of the steps in which the rate rises from 0, 0 to below 1; a cosine falls to 0 in the rest."""
-
-    layer_decay: float = Field(default=1.0, gt=0, le=1)
-    """Each layer's rate is this times the one's above it, above 0 to 1 (0.65 to 0.9 for vision transformers); 1: all
-    pretrained layers learn at one rate."""
-
-    gradient_clip_norm: float | None = Field(default=1.0, gt=0)
-    """Largest norm of the gradient; null: unlimited."""
-
-
-class TrainerConfig(Section):
-    """Duration, devices, precision and freezing."""
-
-    epochs: int = Field(default=10, ge=1, le=100_000)
-    """Passes over the training images, 1 to 100000."""
-
-    max_steps: Annotated[int, Field(ge=1)] | None = None
-    """Stop after so many steps, even within an epoch; null: after the epochs."""
-
-    head_only_epochs: int = Field(default=0, ge=0)
-    """First epochs in which only new layers learn; 0: none."""
-
-    freeze_batch_norm: bool = True
-    """Keep BatchNorm's running statistics of the pretrained network."""
-
-    freeze: list[str] = Field(default_factory=list)
-    """Parameters of the encoder that are frozen, by name, `*` for any part of it: `network.layer1.*`."""
-
-    ema_decay: Annotated[float, Field(gt=0, lt=1)] | None = None
-    """Keep a running average of the weights, which is what is validated and exported: this share of it stays at each
-    step, above 0 to below 1 (0.99 to 0.9999; less in the first steps); null: none."""
-
-    early_stopping_patience: Annotated[int, Field(ge=1)] | None = None
-    """Stop after so many epochs without a better `evaluation.monitor`; null: never."""
-
-    accelerator: Literal["auto", "cpu", "gpu"] = "auto"
-    """`auto` takes the GPU if there is one."""
-
-    devices: Literal["auto"] | Annotated[int, Field(ge=1, le=1024)] = "auto"
-    """Processes on this machine, a GPU each, 1 to 1024; `auto`: every visible GPU, or one process without a GPU. Under
-    torchrun or SLURM it is they who say how many."""
-
-    strategy: str = "ddp"
-    """How several devices train together: a name of Lightning's for data parallel, `ddp` or, where not every weight
-    takes part in the loss, `ddp_find_unused_parameters_true`."""
-
-    save_every_steps: Annotated[int, Field(ge=1)] | None = None
-    """Save the run's state within an epoch too, every so many steps: what a crash may cost at most; null: at the end of
-    each epoch, and when the run is asked to end."""
-
-    rank_timeout: int = Field(default=600, ge=5, le=86400)
-    """Seconds after which a process that does not answer the others ends the run with an error, 5 to 86400."""
-
-    precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = "auto"
-    """Arithmetic of the network; the loss is always computed in float32. `auto`: `bf16-mixed` on GPUs that have it,
-    else `32-true`."""
-
-    activation_checkpointing: bool = False
-    """Compute a block's activations again in the backward pass instead of keeping them: a third slower, far less
-    memory."""
-
-    compile: bool = False
-    """Compile the network with `torch.compile`: slow first steps, faster later ones."""
-
-    stop_on_collapse: bool = True
-    """End a run whose embeddings have become alike or lie in a few dimensions, with the reason."""
-
-    @field_validator("devices", mode="before")
-    @classmethod
-    def _devices_are_counted(cls, value: object) -> object:
-        if value != "auto" and not (isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 1024):
-            raise ValueError(f"got {value!r}; allowed: auto, or 1 to 1024")
-        return value
 
 
 class RunConfig(Section):
@@ -236,6 +126,12 @@ class RunConfig(Section):
                 f"data.batch_size {size}: relational distillation compares an image's similarities to the others of a "
                 "batch, and one other has nothing to compare with; take 3 or more"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _a_frozen_encoder_has_a_layer_to_train(self) -> "RunConfig":
+        if (reason := frozen_encoder_fault(self.trainer, self.encoder, self.objective, self.data)) is not None:
+            raise ValueError(reason)
         return self
 
     @model_validator(mode="after")

@@ -29,7 +29,7 @@ class Batch:
     """Training images.
 
     Attributes:
-        views: (B, V, S, S, 3) uint8 RGB.
+        views: (B, V, S, S, 3) uint8 RGB; (B, V, F) float32 features where the network is frozen.
         labels: (B,) int64, equal where two samples are positives of each other; -1 where unknown.
         rows: (B, V) int64 catalogue rows.
     """
@@ -55,7 +55,7 @@ class ImageBatch:
     """Preprocessed images for evaluation, export and search.
 
     Attributes:
-        pixels: (B, S, S, 3) uint8 RGB.
+        pixels: (B, S, S, 3) uint8 RGB; (B, m, F) float32 features where the network is frozen.
         positions: (B,) int64 places in the list of images that is being embedded.
     """
 

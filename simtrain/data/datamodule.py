@@ -63,19 +63,25 @@ class CatalogData(pl.LightningDataModule):
 
     @override
     def state_dict(self) -> dict[str, Any]:
-        # What the trainer has used counts; the workers have fetched further.
-        trainer = self.trainer
-        if trainer is None:
-            return {}
-        epochs: Any = trainer.fit_loop.epoch_progress.current
-        batches: Any = trainer.fit_loop.epoch_loop.batch_progress.current
-        within = epochs.processed < epochs.ready  # between two epochs, the batches of the last one are still counted
-        return {
-            "epoch": epochs.processed,
-            "batch": batches.processed if within else 0,
-        }
+        return place_in_epoch(self.trainer)
 
     @override
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         if state_dict:
             self._batches.start_at(epoch=state_dict["epoch"], batch=state_dict["batch"])
+
+
+def place_in_epoch(trainer: pl.Trainer | None) -> dict[str, Any]:
+    """Epoch and batch, from 0, that a run goes on with; empty without a trainer.
+
+    What the trainer has used counts: the workers have fetched further.
+    """
+    if trainer is None:
+        return {}
+    epochs: Any = trainer.fit_loop.epoch_progress.current
+    batches: Any = trainer.fit_loop.epoch_loop.batch_progress.current
+    within = epochs.processed < epochs.ready  # between two epochs, the batches of the last one are still counted
+    return {
+        "epoch": epochs.processed,
+        "batch": batches.processed if within else 0,
+    }

@@ -34,12 +34,14 @@ class Encoder(nn.Module, ABC):
         preprocessing: As given; a later one is of embeddings alone, not of training.
         training_image_size: Side of the square of training views in pixels: that of the given `preprocessing`.
         embedding_size: D.
+        last_layer_is_new: Whether the linear layer starts untrained, and so needs a head's learning rate.
     """
 
     def __init__(self, *, preprocessing: Preprocessing, feature_size: int, embedding_size: int | None) -> None:
         super().__init__()
         self.preprocessing = preprocessing
         self.training_image_size = preprocessing.image_size
+        self.last_layer_is_new = True
         self._is_compiled = False
         self.embedding_size = feature_size if embedding_size is None else embedding_size
         self.reduction: nn.Module = nn.Identity()
@@ -80,6 +82,20 @@ class Encoder(nn.Module, ABC):
         ):
             return self.embed(self.preprocessing.normalise(pixels))
 
+    def embed_features(self, features: Tensor) -> Tensor:
+        """(N, m, F) features of `pretrained_encoder` -> (N, D) embeddings of unit length, without gradients.
+
+        m = 1; or 2 with `preprocessing.flip_averaging`, of an image and of its mirror image.
+        """
+        with torch.inference_mode(), torch.autocast(features.device.type, enabled=False):
+            embeddings = F.normalize(self.last_layer(features).float(), dim=2)
+            return embeddings[:, 0] if features.shape[1] == 1 else F.normalize(embeddings.sum(dim=1), dim=1)
+
+    @property
+    def last_layer(self) -> nn.Module:
+        """The layer from the features of `pretrained_encoder` to the embedding; the identity where there is none."""
+        return self.reduction
+
     @property
     def training_preprocessing(self) -> Preprocessing:
         """How images are prepared for training views."""
@@ -90,7 +106,7 @@ class Encoder(nn.Module, ABC):
 
         Low-rank factors are not among them: they start as no change at all of what is pretrained.
         """
-        return list(self.reduction.parameters())
+        return list(self.reduction.parameters()) if self.last_layer_is_new else []
 
     def pretrained_encoder(self) -> "Encoder":
         """The same network, its weights shared, up to what pretraining has seen: without a new last layer."""
@@ -100,6 +116,12 @@ class Encoder(nn.Module, ABC):
         bare._modules = {**self._modules, "reduction": nn.Identity()}
         bare.embedding_size = int(cast(nn.Linear, self.reduction).in_features)
         return bare
+
+    def add_last_layer(self) -> None:
+        """Add a linear layer that starts as the identity, unless there is one."""
+        if isinstance(self.reduction, nn.Identity):
+            self.reduction = nn.Linear(self.embedding_size, self.embedding_size, bias=False)
+            nn.init.eye_(self.reduction.weight)
 
     def with_preprocessing(self, preprocessing: Preprocessing) -> Self:
         """The same network, its weights shared, for images that are prepared otherwise."""
@@ -113,7 +135,8 @@ class Encoder(nn.Module, ABC):
         pretrained = self.pretrained_depths()
         above = max(pretrained.values(), default=-1) + 1
         return {
-            name: above if id(parameter) in fresh else pretrained[name] for name, parameter in self.named_parameters()
+            name: above if id(parameter) in fresh else pretrained.get(name, above)
+            for name, parameter in self.named_parameters()
         }
 
     def pretrained_depths(self) -> dict[str, int]:

@@ -92,6 +92,11 @@ class TwoTowersEncoder(Encoder):
     def pretrained_encoder(self) -> Encoder:
         return self.image.pretrained_encoder()
 
+    @property
+    @override
+    def last_layer(self) -> nn.Module:
+        return self.image.last_layer
+
     @override
     def new_parameters(self) -> list[nn.Parameter]:
         return self.image.new_parameters()

@@ -179,7 +179,9 @@ class RetrievalModule(pl.LightningModule, ABC):
     @override
     def validation_step(self, batch: ImageBatch, batch_idx: int) -> None:
         if self._validation is not None and len(batch.positions):
-            self._validation.add(batch.positions, self.judged_encoder.embed_pixels(batch.pixels))
+            encoder, cached = self.judged_encoder, batch.pixels.is_floating_point()
+            embed = encoder.embed_features if cached else encoder.embed_pixels
+            self._validation.add(batch.positions, embed(batch.pixels))
 
     @override
     def on_validation_epoch_end(self) -> None:
@@ -218,7 +220,10 @@ class RetrievalModule(pl.LightningModule, ABC):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def _projected(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        embedded = self.encoder(self.encoder.preprocessing.normalise(pixels))
+        """(N, S, S, 3) uint8 pixels, or (N, F) float features of a frozen network."""
+        encoder = self.encoder
+        cached = pixels.is_floating_point()
+        embedded = encoder.last_layer(pixels) if cached else encoder(encoder.preprocessing.normalise(pixels))
         return embedded, self.head(embedded)
 
     def _told(self, images: Tensor, rows: Tensor, whole: Callable[[Tensor], Tensor]) -> ToldImages | None:

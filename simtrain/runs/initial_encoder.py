@@ -10,7 +10,7 @@ from simtrain.builders import (
     normalisation_of,
     settled_encoder,
 )
-from simtrain.config import RunConfig
+from simtrain.config import ResNetConfig, RunConfig, TimmConfig
 from simtrain.config.encoder import Normalisation
 from simtrain.console import Console
 from simtrain.encoders.base import Encoder
@@ -58,9 +58,10 @@ def settle(config: RunConfig, folder: Path, *, resume: bool, console: Console) -
 def settled(config: RunConfig, as_in: RunConfig) -> RunConfig:
     """The configuration with the normalisation of another run filled in, unless it sets its own.
 
-    Runs of before this was recorded were all normalised as if there were no weights file.
+    Runs of before this was recorded were all normalised as if there were no weights file. A frozen encoder without an
+    embedding size takes that of the other run too.
     """
-    return _with(config, normalisation_of(as_in.encoder))
+    return _with(_with_embedding_size(config, as_in), normalisation_of(as_in.encoder))
 
 
 def first_encoder(config: RunConfig, folder: Path, *, begins: bool, console: Console) -> Encoder:
@@ -94,3 +95,13 @@ def first_encoder(config: RunConfig, folder: Path, *, begins: bool, console: Con
 
 def _with(config: RunConfig, normalisation: Normalisation | None) -> RunConfig:
     return config.model_copy(update={"encoder": settled_encoder(config.encoder, normalisation=normalisation)})
+
+
+def _with_embedding_size(config: RunConfig, as_in: RunConfig) -> RunConfig:
+    """A frozen encoder whose layer has no size of its own takes that of another run's."""
+    own, other = config.encoder, as_in.encoder
+    if not config.trainer.freeze_encoder or not isinstance(own, ResNetConfig | TimmConfig):
+        return config
+    if own.embedding_size is not None or not isinstance(other, ResNetConfig | TimmConfig):
+        return config
+    return config.model_copy(update={"encoder": own.model_copy(update={"embedding_size": other.embedding_size})})

@@ -1,0 +1,203 @@
+"""Features of a frozen network, computed once, and the last layer that is trained on them."""
+
+# Shapes: N training images, M versions of each, n validation images, F features, D dimensions of the embedding.
+
+import json
+import time
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from simtrain.builders import build_batches, build_transform, start_encoder
+from simtrain.catalog.store.reader import ImageReader, OpenedImages, open_images
+from simtrain.catalog.table import Catalog
+from simtrain.config import RunConfig, TwoTowersConfig
+from simtrain.console import Console
+from simtrain.data.altered_images import MirroredImages
+from simtrain.data.cached_features import AugmentedImages, CachedData, CachedImages, CachedViews
+from simtrain.data.embedding import device_words, inference_device
+from simtrain.data.embedding_cache import FOLDER, EmbeddingCache, encoder_fingerprint, variant_fingerprint
+from simtrain.data.texts import CatalogTexts
+from simtrain.encoders.base import Encoder
+from simtrain.errors import ConfigError
+from simtrain.evaluation.protocol import RetrievalTask
+from simtrain.runs.evaluation import embed_rows
+from simtrain.runs.run import data_fingerprint
+from simtrain.training.ranks import Ranks
+
+_MIRRORED = "mirrored"
+
+
+def alone(ranks: Ranks | None) -> int:
+    """The one process that trains on features.
+
+    Raises:
+        ConfigError: if torchrun or SLURM has launched this process among others.
+    """
+    if ranks is not None and ranks.size > 1:
+        raise ConfigError(
+            f"trainer.freeze_encoder: one process trains on what a frozen network computed, and {ranks.size} were "
+            "launched; launch one"
+        )
+    return 1
+
+
+def with_last_layer(config: RunConfig, encoder: Encoder) -> RunConfig:
+    """Give a frozen encoder the layer that is trained; other runs are left as they are.
+
+    The layer of a network for images alone starts where the network ends, and is no new one.
+
+    Args:
+        config: Configuration of the run.
+        encoder: Encoder of the run, changed in place.
+
+    Returns:
+        The configuration with the encoder's embedding size filled in.
+    """
+    if not config.trainer.freeze_encoder or isinstance(config.encoder, TwoTowersConfig):
+        return config
+    encoder.add_last_layer()
+    encoder.last_layer_is_new = False
+    settled = config.encoder.model_copy(update={"embedding_size": encoder.embedding_size})
+    return config.model_copy(update={"encoder": settled})
+
+
+def frozen_data(
+    config: RunConfig,
+    catalog: Catalog,
+    encoder: Encoder,
+    folder: Path,
+    *,
+    task: RetrievalTask | None,
+    texts: CatalogTexts | None,
+    begins: bool,
+    console: Console,
+) -> CachedData:
+    """Features of the training and validation images, from the cache in the catalogue's folder or computed now.
+
+    The last layer of a run that begins is set to its start; what another run has trained is left as it is.
+
+    Args:
+        config: Configuration of the run, as `with_last_layer` returns it.
+        catalog: Catalogue of the run.
+        encoder: Encoder of the run; with its initial weights, if the run begins.
+        folder: Folder of the run, where the initial encoder of a run that goes on is.
+        task: Retrieval task of validation, or None.
+        texts: Texts of the training images; None where the objective uses none.
+        begins: Whether the run has no checkpoint yet.
+        console: Shows how far the embedding is, and how long it took.
+
+    Raises:
+        SimtrainError: if images or the initial encoder cannot be read, or the catalogue cannot fill the batches.
+    """
+    start = encoder if begins else start_encoder(config.encoder, folder)
+    network = start.pretrained_encoder().eval()
+    plain = network.with_preprocessing(replace(network.preprocessing, flip_averaging=False))
+    embedding = _Embedding(config=config, catalog=catalog, network=plain, console=console)
+    began = time.perf_counter()
+    rows = catalog.rows_of(["train"])
+    versions = [embedding.augmented(rows, version=version) for version in range(1, config.trainer.frozen_views)]
+    features = torch.stack([embedding.plain(rows), *versions], dim=1)
+    validation = None
+    if task is not None:
+        mirrored = [embedding.mirrored(task.rows)] if network.preprocessing.flip_averaging else []
+        validation = torch.stack([embedding.plain(task.rows), *mirrored], dim=1)
+    seconds, images = time.perf_counter() - began, len(rows) * features.shape[1]
+    console.line(f"frozen network: {images} features of {len(rows)} training images in {seconds:.0f} s")
+    if begins and not encoder.last_layer_is_new and config.init_from is None:
+        start_last_layer(encoder.last_layer, features[:, 0])
+    batches, labels, views = build_batches(config, catalog, texts)
+    return CachedData(
+        training=CachedViews(features=features, rows=rows, labels=labels, views=views, seed=config.seed),
+        batches=batches,
+        validation=None if validation is None else CachedImages(features=validation),
+        validation_size=0 if validation is None else len(validation),
+        evaluation_batch_size=config.evaluation.batch_size,
+    )
+
+
+def start_last_layer(layer: nn.Module, features: Tensor) -> None:
+    """Set the layer's weights so that inner products of the features change as little as they can.
+
+    Args:
+        layer: Linear layer from F to D without bias.
+        features: (N, F) features of the training images.
+
+    The identity where D = F; else the first D principal axes, not centred, which is the best of rank D (Eckart and
+    Young), and of more than there are, random ones at right angles.
+    """
+    assert isinstance(layer, nn.Linear)
+    size, dimensions = layer.in_features, layer.out_features
+    with torch.no_grad():
+        if size == dimensions:
+            nn.init.eye_(layer.weight)
+        elif dimensions < size:
+            gram = (features.double().T @ features.double()).cpu()
+            axes = torch.linalg.eigh(gram).eigenvectors.flip(1)[:, :dimensions].T
+            layer.weight.copy_(axes.to(layer.weight))
+
+
+@dataclass(kw_only=True)
+class _Embedding:
+    """Embedding of a catalogue's images through the cache in its folder.
+
+    Attributes:
+        config: Configuration of the run, for augmentation, batch size and device.
+        catalog: Catalogue of the run.
+        network: Network whose embeddings are the features, without averaging over mirror images.
+        console: Shows how far the embedding is.
+    """
+
+    config: RunConfig
+    catalog: Catalog
+    network: Encoder
+    console: Console
+
+    def plain(self, rows: NDArray[np.int64]) -> Tensor:
+        """(len(rows), F) unit features of images as they are evaluated."""
+        return self._features(rows, self._images.reader, self._fingerprint)
+
+    def mirrored(self, rows: NDArray[np.int64]) -> Tensor:
+        """(len(rows), F) unit features of mirror images."""
+        return self._features(
+            rows, MirroredImages(images=self._images.reader), variant_fingerprint(self._fingerprint, _MIRRORED)
+        )
+
+    def augmented(self, rows: NDArray[np.int64], *, version: int) -> Tensor:
+        """(len(rows), F) unit features of augmented views, another view for each version."""
+        config, preprocessing = self.config, self.network.preprocessing
+        views = AugmentedImages(
+            images=self._images.reader,
+            preprocessing=preprocessing,
+            transform=build_transform(config.augmentation, image_size=preprocessing.image_size),
+            seed=config.seed,
+            version=version,
+        )
+        about = {"augmentation": config.augmentation.model_dump(mode="json"), "seed": config.seed, "version": version}
+        return self._features(rows, views, variant_fingerprint(self._fingerprint, json.dumps(about, sort_keys=True)))
+
+    def _features(self, rows: NDArray[np.int64], images: ImageReader, fingerprint: str) -> Tensor:
+        def embed(missing: NDArray[np.int64]) -> Tensor:
+            return embed_rows(self.network, images, missing.tolist(), config=self.config, console=self.console)
+
+        device = device_words(inference_device(self.config.trainer.accelerator))
+        wanted = np.unique(rows)
+        return self._cache.get(fingerprint, wanted, embed, device=device).of(rows)
+
+    @cached_property
+    def _images(self) -> OpenedImages:
+        return open_images(self.catalog, smallest=self.network.preprocessing.image_size)
+
+    @cached_property
+    def _fingerprint(self) -> str:
+        return encoder_fingerprint(self.network, images=self._images.told)
+
+    @cached_property
+    def _cache(self) -> EmbeddingCache:
+        fingerprint = str(data_fingerprint(self.catalog)["sha256"])
+        return EmbeddingCache(self.catalog.folder / FOLDER, data=fingerprint)

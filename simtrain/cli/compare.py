@@ -48,6 +48,6 @@ def compare(
     report = compare(catalog, [*named, *runs], out=out, config=config, overrides=chosen, console=TERMINAL)
     TERMINAL.line(str(report))
     for one in report.unavailable:
-        TERMINAL.aside(f"not there: {one.name}: {one.reason}")
+        TERMINAL.aside(f"unavailable: {one.name}: {one.reason}")
     TERMINAL.line(f"written: {out / _JSON}")
     TERMINAL.line(f"page: {out / _PAGE}")

@@ -162,7 +162,7 @@ def _asked(settled: _Settled, *, console: Console) -> tuple[list[ScoredEncoder],
             found, lacking = [], Unavailable(name=contender.name, reason=str(error))
         if lacking is not None:
             _check_not_the_baseline(lacking, contender, question.config)
-            console.line(f"{lacking.name}: not there: {lacking.reason}")
+            console.line(f"{lacking.name}: unavailable: {lacking.reason}")
             unavailable.append(lacking)
         same = next((one.figures.name for one in entries if found and one.fingerprints == found[0].fingerprints), None)
         if same is not None and not contender.required:

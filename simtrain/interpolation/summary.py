@@ -15,8 +15,8 @@ def result_lines(found: "Interpolation") -> Iterator[str]:
     """A line for each mix with its image and text figure in percent, then the chosen one and how sure it is."""
     words = f", texts: {found.words}" if found.words else ""
     yield (
-        f"{found.run_folder.name}, split val: {found.queries} queries{words}; alpha 0 is what the run began with, "
-        "alpha 1 what it has come to"
+        f"{found.run_folder.name}, split val: {found.queries} queries{words}; alpha 0 = initial weights, "
+        "1 = fine-tuned weights"
     )
     yield found.images
     if found.norms:
@@ -57,7 +57,7 @@ def _choice(found: "Interpolation") -> str:
 
 def _remarks(found: "Interpolation") -> list[str]:
     if found.loss is None:
-        return [f"texts have no say: {found.no_texts}"]
+        return [f"text retrieval not considered: {found.no_texts}"]
     one, most = 100 / found.text_queries, counted(found.bound, "point")
     if one > found.bound:
         return [

@@ -73,7 +73,7 @@ def _text_lines(found: TextEvaluation) -> Iterator[str]:
             )
         without = figures.image_to_text.lone_queries
         if without:
-            yield f"{name}: {without} images have none, and are wrong wherever they are found"
+            yield f"{name}: {without} gallery images without one count as irrelevant"
 
 
 def _text_metrics(figures: WordFigures) -> dict[str, Interval]:

@@ -28,7 +28,7 @@ def tell_before_training(
     console.line(images.told)
     before = record.get("images", images.told)
     if before != images.told:
-        console.line(f"warning: the run began with other pictures ({before}); it will not end as it would have")
+        console.line(f"warning: image source changed since the start ({before}); results will differ")
     record["images"] = images.told
     cut = truncation_line(encoder, texts)
     if cut is not None:

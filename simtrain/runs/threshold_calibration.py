@@ -48,7 +48,7 @@ class Calibration:
         """Which similarities are similar enough, on one line, and one for each precision that cannot be promised."""
         found = self.found
         if found is None:
-            return [f"similar enough: cannot be told: {self.reason}"]
+            return [f"no similarity threshold: {self.reason}"]
         levels = [
             f"{level.similarity:.3f} for {100 * level.wanted_precision:g} % precision "
             f"({level.positives + level.negatives} pairs)"
@@ -56,7 +56,7 @@ class Calibration:
             if level.similarity is not None
         ]
         answer = (
-            f"similar enough: {', '.join(levels) or 'nothing'}; right = same {' + '.join(self.relevance)}, the "
+            f"similarity thresholds: {', '.join(levels) or 'none'}; relevant = same {' + '.join(self.relevance)}, the "
             f"{found.neighbours} nearest of {found.queries} queries of {self.split} among all {found.gallery} images"
         )
         refused = [

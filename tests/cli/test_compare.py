@@ -48,7 +48,7 @@ def test_command_shows_figures_and_writes_them_with_a_page(catalog: Catalog, sim
         assert row[1] == f"{100 * figures['map_at_r']['mean']:.1f}"
     assert "the baseline" in shown
     assert aside.splitlines()[-1] == (
-        "not there: simclr_resnet50: checkpoints/simclr_imagenet.ckpt: no such weights file"
+        "unavailable: simclr_resnet50: checkpoints/simclr_imagenet.ckpt: no such weights file"
     )
     assert shown.splitlines()[-2:] == ["written: comparison.json", "page: comparison.html"]
     page = (tmp_path / "comparison.html").read_text(encoding="utf-8")

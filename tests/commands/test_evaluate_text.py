@@ -161,4 +161,4 @@ def test_long_and_missing_captions_are_counted(
     without = catalog.rows_of(["test"]) % 3 == 2
     screen = capsys.readouterr().out.splitlines()
     assert "captions: 1 texts are longer than the 77 tokens that the encoder reads; their ends do not count" in screen
-    assert f"captions: {without.sum()} images have none, and are wrong wherever they are found" in screen
+    assert f"captions: {without.sum()} gallery images without one count as irrelevant" in screen

@@ -88,8 +88,8 @@ def test_export_tells_what_is_similar_enough(
     level, other = measured["levels"]
     shown = capsys.readouterr().out.splitlines()
     assert (
-        f"similarity thresholds: {level['similarity']:.3f} for 30 % precision ({level['positives'] + level['negatives']} "
-        f"pairs); relevant = same label, the 3 nearest of {measured['queries']} queries of val among all 120 images"
+        f"similarity thresholds: {level['similarity']:.3f} for 30 % precision "
+        f"({level['positives'] + level['negatives']} pairs); relevant = same label, the 3 nearest of {measured['queries']} queries of val among all 120 images"
     ) in shown
     assert f"no similarity for 90 % precision: {other['reason']}" in shown
 

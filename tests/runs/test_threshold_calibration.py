@@ -87,9 +87,10 @@ def test_export_tells_what_is_similar_enough(
     measured = json.loads((tmp_path / "bundle/manifest.json").read_text(encoding="utf-8"))["thresholds"]
     level, other = measured["levels"]
     shown = capsys.readouterr().out.splitlines()
+    pairs = level["positives"] + level["negatives"]
     assert (
-        f"similarity thresholds: {level['similarity']:.3f} for 30 % precision "
-        f"({level['positives'] + level['negatives']} pairs); relevant = same label, the 3 nearest of {measured['queries']} queries of val among all 120 images"
+        f"similarity thresholds: {level['similarity']:.3f} for 30 % precision ({pairs} pairs); relevant = same label, "
+        f"the 3 nearest of {measured['queries']} queries of val among all 120 images"
     ) in shown
     assert f"no similarity for 90 % precision: {other['reason']}" in shown
 

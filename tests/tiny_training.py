@@ -15,6 +15,7 @@ from PIL import Image, ImageDraw
 from torch import Tensor, nn
 from typing_extensions import override
 
+from simtrain.builders.objective import SETTING_NAMES
 from simtrain.catalog.store.reader import SourceImages
 from simtrain.catalog.table import Catalog
 from simtrain.data.batch import Batch
@@ -115,6 +116,7 @@ def training_settings(
         micro_batch_size=micro_batch_size,
         seed=0,
         worst_queries=2,
+        names=SETTING_NAMES,
     )
 
 

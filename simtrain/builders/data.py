@@ -18,7 +18,7 @@ from simtrain.data.samplers import EpochBatches, EpochPlan, Share, grouped_plan,
 from simtrain.data.texts import CatalogTexts
 from simtrain.data.transforms import ViewTransform, custom_transform, parts_transform
 from simtrain.encoders.base import Encoder
-from simtrain.errors import CatalogError, ConfigError
+from simtrain.errors import CatalogError, ConfigError, error_path
 from simtrain.evaluation.protocol import RetrievalTask, filled_columns, retrieval_task
 from simtrain.training.ranks import local_count, rank, rank_count
 
@@ -27,9 +27,19 @@ def build_validation(config: RunConfig, catalog: Catalog) -> RetrievalTask | Non
     """Retrieval task of validation; None only where the catalogue has neither products nor labels."""
     if not filled_columns(catalog.rows) and config.relevance_columns == ["product"]:
         return None
-    return retrieval_task(
-        catalog, split="val", gallery_splits=config.evaluation.gallery_splits, relevance=config.relevance_columns
-    )
+    return split_task(config, catalog, split="val")
+
+
+def split_task(config: RunConfig, catalog: Catalog, *, split: str) -> RetrievalTask:
+    """What an encoder is scored on in a split, with the run's gallery and idea of relevance.
+
+    Raises:
+        CatalogError: if no query has anything to find.
+    """
+    with error_path("evaluation"):
+        return retrieval_task(
+            catalog, split=split, gallery_splits=config.evaluation.gallery_splits, relevance=config.relevance_columns
+        )
 
 
 def build_data(
@@ -101,7 +111,9 @@ def build_transform(config: AugmentationConfig, *, image_size: int) -> ViewTrans
         ConfigError: for a transform that does not exist or does not work, and for a border that never comes into view.
     """
     if config.transforms is not None:
-        return custom_transform([(step.name, step.parameters) for step in config.transforms], image_size=image_size)
+        own = [(step.name, step.parameters) for step in config.transforms]
+        with error_path("augmentation"):
+            return custom_transform(own, image_size=image_size)
     parts = replace(PRESETS[config.preset], **config.changed_parts)
     if config.border is not None and not (parts.rotation or parts.zoom or parts.shift):
         raise ConfigError(

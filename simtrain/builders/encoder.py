@@ -1,6 +1,5 @@
 """Builders of encoders."""
 
-import re
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, assert_never
@@ -20,17 +19,13 @@ from simtrain.encoders.baseline import HistogramEncoder, PixelsEncoder
 from simtrain.encoders.lora import LoraSettings, add_factors, check_factors
 from simtrain.encoders.preprocessing import Preprocessing
 from simtrain.encoders.weights import load_weights, locate, names_a_file
-from simtrain.errors import ConfigError, SimtrainError
+from simtrain.errors import ConfigError, SimtrainError, error_path
 
 if TYPE_CHECKING:
     from simtrain.encoders.clip import ClipEncoder
     from simtrain.encoders.resnet import ResNetEncoder
     from simtrain.encoders.timm import TimmEncoder
     from simtrain.encoders.two_towers import TwoTowersEncoder
-
-_KEY = re.compile(
-    r"(?<![\w/.-])encoder\.(?=(?:kind|model|weights|weights_match|normalisation|image_size|evaluation_image_size|resize|pooling|lora)\b)"
-)
 
 
 def build_encoder(config: EncoderConfig, *, load: bool) -> Encoder:
@@ -41,8 +36,9 @@ def build_encoder(config: EncoderConfig, *, load: bool) -> Encoder:
         load: Whether `weights` are fetched.
 
     Raises:
-        ConfigError: for a model that does not exist, or has no place for low-rank factors.
-        CheckpointError: for weights that cannot be had or do not fit.
+        ConfigError: for a model that does not exist, or has no place for low-rank factors; it names the key within
+            `config`, and the caller's `error_path` says where that stands.
+        CheckpointError: for weights that cannot be had or do not fit; likewise.
     """
     encoder = _network(config, load=load)
     encoder.preprocessing = _embedding_preprocessing(encoder.preprocessing, config)
@@ -125,12 +121,12 @@ def _timm(config: TimmConfig, *, load: bool) -> "TimmEncoder":
     except ModuleNotFoundError as error:
         if error.name != "timm":
             raise
-        raise SimtrainError("encoder.kind: 'timm' needs the extra: pip install 'simtrain[timm]'") from None
+        raise SimtrainError("'timm' needs the extra: pip install 'simtrain[timm]'", argument="kind") from None
 
     path = _weights_file(config, load=load)
     if not names_a_file(config.weights) and config.weights not in ("hub", "none"):
         raise ConfigError(
-            f"encoder.weights: '{config.weights}' is not a file; allowed: hub, none, a file, package:MODULE/FILE"
+            f"'{config.weights}' is not a file; allowed: hub, none, a file, package:MODULE/FILE", argument="weights"
         )
     network = timm_network(
         config.model,
@@ -154,27 +150,31 @@ def _clip(config: ClipConfig, *, check: bool) -> "ClipEncoder":
     from simtrain.encoders.clip_processor import clip_preprocessing
     from simtrain.encoders.text_tower import open_text_tower
 
-    model = open_clip_model(config.model)
-    text_model = config.text_model
-    encoder = ClipEncoder(
-        preprocessing=clip_preprocessing(
-            image_processor(model),
-            model=config.model,
-            image_size=config.image_size,
-            evaluation_image_size=config.evaluation_image_size,
-            resize=config.resize,
-        ),
-        model=model,
-        train_text=config.train_text,
-        text_tower=open_text_tower(text_model, key="encoder.text_model") if text_model is not None else None,
-        freeze_patch_embedding=config.freeze_patch_embedding,
-    )
+    with error_path("", names={"name": "model"}):
+        model = open_clip_model(config.model)
+    with error_path("", names={"name": "text_model"}):
+        text_tower = open_text_tower(config.text_model) if config.text_model is not None else None
+    with error_path("", names={"text_tower": "text_model"}):
+        encoder = ClipEncoder(
+            preprocessing=clip_preprocessing(
+                image_processor(model),
+                model=config.model,
+                image_size=config.image_size,
+                evaluation_image_size=config.evaluation_image_size,
+                resize=config.resize,
+            ),
+            model=model,
+            train_text=config.train_text,
+            text_tower=text_tower,
+            freeze_patch_embedding=config.freeze_patch_embedding,
+        )
     if config.lora is not None:
         settings = config.lora.model_dump()
         targets = settings.pop("targets") or attention_targets(text=config.train_text)
-        add_factors(encoder.towers, settings=LoraSettings(**settings, targets=targets), model=config.model)
-        if check and not config.train_text:
-            check_factors(encoder, image_size=encoder.preprocessing.image_size, model=config.model)
+        with error_path("lora"):
+            add_factors(encoder.towers, settings=LoraSettings(**settings, targets=targets), model=config.model)
+            if check and not config.train_text:
+                check_factors(encoder, image_size=encoder.preprocessing.image_size, model=config.model)
     return encoder
 
 
@@ -183,16 +183,16 @@ def _two_towers(config: TwoTowersConfig, *, load: bool) -> "TwoTowersEncoder":
     from simtrain.encoders.text_tower import open_text_tower
     from simtrain.encoders.two_towers import TwoTowersEncoder
 
-    text_tower = open_text_tower(config.text, key="encoder.text")
+    with error_path("", names={"name": "text"}):
+        text_tower = open_text_tower(config.text)
     if config.image.embedding_size not in (None, text_tower.size):
         raise ConfigError(
-            f"encoder.image.embedding_size: the texts of {config.text} have {text_tower.size} dimensions, not "
-            f"{config.image.embedding_size}; leave it out"
+            f"the texts of {config.text} have {text_tower.size} dimensions, not {config.image.embedding_size}; "
+            "leave it out",
+            argument="image.embedding_size",
         )
-    try:
+    with error_path("image"):
         image = build_encoder(config.image.model_copy(update={"embedding_size": text_tower.size}), load=load)
-    except SimtrainError as error:  # which speaks of an encoder that is the whole one
-        raise type(error)(_KEY.sub("encoder.image.", str(error))) from error
     return TwoTowersEncoder(image=image, text_tower=text_tower, scale=config.scale)
 
 
@@ -202,7 +202,8 @@ def _weights_file(config: ResNetConfig | TimmConfig, *, load: bool) -> Path | No
 
 def _with_factors(encoder: "ResNetEncoder | TimmEncoder", config: ResNetConfig | TimmConfig, *, check: bool) -> Encoder:
     if config.lora is not None:
-        add_factors(encoder.network, settings=LoraSettings(**config.lora.model_dump()), model=config.model)
-        if check:
-            check_factors(encoder.network, image_size=encoder.preprocessing.image_size, model=config.model)
+        with error_path("lora"):
+            add_factors(encoder.network, settings=LoraSettings(**config.lora.model_dump()), model=config.model)
+            if check:
+                check_factors(encoder.network, image_size=encoder.preprocessing.image_size, model=config.model)
     return encoder

@@ -1,11 +1,12 @@
 """Encoders by name, such as `clip` or `timm:MODEL`, for comparisons."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from simtrain.config import EncoderConfig, load_run_config, nearest, parse_encoder
-from simtrain.errors import ConfigError
+from simtrain.config import EncoderConfig, load_run_config, parse_encoder
+from simtrain.errors import ConfigError, error_path, nearest
 
 OFF_THE_SHELF: Mapping[str, Mapping[str, Any]] = {
     "pixels": {"kind": "pixels"},
@@ -50,6 +51,21 @@ def named_encoder(name: str) -> EncoderConfig:
         f"encoders: no encoder '{name}'{nearest(name, OFF_THE_SHELF)}; allowed: {', '.join(OFF_THE_SHELF)}, "
         "timm:MODEL[=WEIGHTS], resnet:MODEL[=WEIGHTS], clip:MODEL, a run's .yaml"
     )
+
+
+@contextmanager
+def encoder_name_path(name: str) -> Iterator[None]:
+    """Mistakes found within begin with the encoder's name as it was typed, then the setting at fault.
+
+    Args:
+        name: As `named_encoder` takes it; of a configuration file the key in it is named.
+    """
+    try:
+        with error_path("encoder" if is_configuration(name) else ""):
+            yield
+    except ConfigError as error:  # of weights that cannot be had the comparison says whose they are
+        error.argument = name if error.argument is None else f"{name}: {error.argument}"
+        raise
 
 
 def is_configuration(name: str) -> bool:

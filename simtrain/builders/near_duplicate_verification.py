@@ -10,6 +10,7 @@ from simtrain.config import EncoderConfig
 from simtrain.console import Console
 from simtrain.data.datasets import worker_count
 from simtrain.data.embedding import embed_images, inference_device
+from simtrain.errors import error_path
 
 _BATCH_SIZE = 64
 
@@ -33,8 +34,10 @@ def confirmed_pairs(
     """
     rows = sorted({row for one, other, _, _ in pairs for row in (one, other)})
     place = {row: position for position, row in enumerate(rows)}
+    with error_path("near_duplicates.encoder"):
+        confirming = build_encoder(encoder, load=True)
     embeddings = embed_images(
-        build_encoder(encoder, load=True),
+        confirming,
         SourceImages(paths=list(paths)),
         rows,
         batch_size=_BATCH_SIZE,

@@ -20,7 +20,7 @@ from simtrain.config.objective import (
 )
 from simtrain.config.objective_parts import FalseNegativesConfig, MemoryConfig, ProjectionHeadConfig
 from simtrain.encoders.base import Encoder
-from simtrain.errors import ConfigError
+from simtrain.errors import ConfigError, error_path
 from simtrain.evaluation.protocol import RetrievalTask
 from simtrain.losses.false_negatives import FalseNegatives
 from simtrain.losses.memory import CrossBatchMemory
@@ -34,6 +34,17 @@ from simtrain.modules.metric_learning import MetricLearningModule
 from simtrain.modules.simclr import SimCLRModule, SimCLRSettings
 from simtrain.training.optim import OptimizerSettings
 from simtrain.training.ranks import rank_count
+from simtrain.training.setting_names import SettingNames
+
+SETTING_NAMES = SettingNames(
+    learning_rate="optimizer.learning_rate",
+    precision="trainer.precision",
+    temperature="objective.temperature",
+    margin="objective.margin",
+    miner="objective.miner",
+    stop_on_collapse="trainer.stop_on_collapse",
+)
+"""Keys of a run's configuration, for messages of a running training."""
 
 
 def build_module(
@@ -63,12 +74,15 @@ def build_module(
         micro_batch_size=config.data.micro_batch_size,
         seed=config.seed,
         worst_queries=config.tracking.worst_queries,
+        names=SETTING_NAMES,
     )
     side = side_terms(config, encoder=encoder, facts=facts)
     around = _Around(encoder=encoder, facts=facts, settings=settings, validation=validation, side=side)
-    module = _objective(config.objective, around)
+    with error_path("", names={"freeze": "trainer.freeze"}):
+        module = _objective(config.objective, around)
     if trainer.activation_checkpointing:
-        encoder.checkpoint_activations()
+        with error_path("trainer"):
+            encoder.checkpoint_activations()
     if trainer.compile:
         encoder.compile_network()
     if settings.head_only_epochs and not module.new_parameters():
@@ -111,7 +125,9 @@ def _objective(objective: ObjectiveConfig, around: _Around) -> RetrievalModule:
             return _metric_learning(loss, objective.false_negatives, None, around)
         case MetricLearningConfig():
             head = _head(objective.projection_head, encoder=around.encoder)  # draws its weights before the loss does
-            return _metric_learning(_named_loss(objective, around), objective.false_negatives, head, around)
+            with error_path("objective"):
+                loss = _named_loss(objective, around)
+            return _metric_learning(loss, objective.false_negatives, head, around)
         case DistillConfig():
             return _distill(around)
         case ImageTextConfig():

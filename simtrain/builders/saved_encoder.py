@@ -17,7 +17,7 @@ from simtrain.config import ClipConfig, EncoderConfig, TwoTowersConfig
 from simtrain.encoders.base import Encoder
 from simtrain.encoders.preprocessing import Preprocessing
 from simtrain.encoders.text import FolderEncoder, TextFolderEncoder
-from simtrain.errors import CheckpointError, first_line
+from simtrain.errors import CheckpointError, error_path, first_line
 
 _FOLDER = "encoder"
 _WEIGHTS_FILE = "weights.safetensors"
@@ -77,7 +77,8 @@ def start_encoder(config: EncoderConfig, run_folder: Path) -> Encoder:
     path = folder / (_MODULES_FILE if isinstance(config, ClipConfig) else _WEIGHTS_FILE)
     if not path.is_file():
         raise CheckpointError(f"{path}: missing: the weights that the run began with were not kept; begin it again")
-    encoder = build_encoder(plain_config(kept_config(config, run_folder)), load=False)
+    with error_path("encoder"):
+        encoder = build_encoder(plain_config(kept_config(config, run_folder)), load=False)
     if not isinstance(encoder, FolderEncoder):
         try:
             encoder.load_state_dict(load_file(path))
@@ -89,7 +90,8 @@ def start_encoder(config: EncoderConfig, run_folder: Path) -> Encoder:
 def empty_encoder(config: Mapping[str, Any], preprocessing: Preprocessing) -> Encoder:
     """The encoder that a bundle's manifest describes, for weights that the bundle holds."""
     schema: TypeAdapter[EncoderConfig] = TypeAdapter(EncoderConfig)
-    encoder = build_encoder(schema.validate_python(config), load=False)
+    with error_path("encoder"):
+        encoder = build_encoder(schema.validate_python(config), load=False)
     encoder.preprocessing = preprocessing
     return encoder
 

@@ -8,7 +8,7 @@ import torch
 from simtrain.catalog.table import Catalog
 from simtrain.config import RunConfig, TextsConfig
 from simtrain.data.texts import CatalogTexts
-from simtrain.errors import CatalogError, ConfigError
+from simtrain.errors import ConfigError, error_path
 from simtrain.evaluation.protocol import RetrievalTask
 from simtrain.evaluation.text_prompts import distinct, texts_of
 from simtrain.evaluation.text_task import TextTask, text_task
@@ -28,7 +28,8 @@ def build_texts(config: RunConfig, catalog: Catalog) -> CatalogTexts | None:
     if settings is None:
         return None
     rows = catalog.rows_of(["train"])
-    written = [texts_of(catalog, rows, template) for template in settings.templates]
+    with error_path(f"{config.texts_key}.templates", whole=True):
+        written = [texts_of(catalog, rows, template) for template in settings.templates]
     texts, places = distinct([text for column in written for text in column])
     ids = np.full((len(catalog.rows), len(written)), -1, dtype=np.int64)
     ids[rows] = places.reshape(len(written), -1).T
@@ -47,7 +48,8 @@ def build_text_validation(config: RunConfig, catalog: Catalog, task: RetrievalTa
     if task is None or not config.reads_texts:
         return None
     judged = config.evaluation
-    found = text_task(catalog, task.rows, captions=judged.captions, templates=judged.label_templates)
+    with error_path("evaluation"):
+        found = text_task(catalog, task.rows, captions=judged.captions, templates=judged.label_templates)
     if found is None and judged.monitor.startswith(("text_to", "image_to")):
         raise ConfigError(
             f"evaluation.monitor: {judged.monitor}, but no validation image has a text: set evaluation.captions or "
@@ -63,9 +65,7 @@ def _criteria(settings: TextsConfig, catalog: Catalog, ids: np.ndarray, *, key: 
         if name == "duplicate_group" and name not in catalog.rows.columns:
             continue  # asked for by default, and a table made by hand may do without
         if name != SAME_TEXT:
-            try:
+            with error_path(f"{key}.positives", whole=True):
                 columns.append(catalog.groups([name])[:, None])
-            except CatalogError as error:
-                raise CatalogError(f"{key}.positives: {error}") from None
     joined = np.concatenate(columns, axis=1) if columns else np.empty((len(ids), 0), dtype=np.int64)
     return torch.from_numpy(np.ascontiguousarray(joined))

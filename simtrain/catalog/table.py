@@ -118,6 +118,11 @@ def stage_catalog(catalog: Catalog, path: Path) -> None:
     pq.write_table(table, path)
 
 
+def with_larger_share(folder: Path, split: str) -> str:
+    """What to do for more images in a split of a catalogue, for messages."""
+    return f"prepare it with a larger share: simtrain prepare SOURCE --out {folder} --set split.{split}=0.2"
+
+
 def read_catalog(folder: Path) -> Catalog:
     """Open what `simtrain prepare` wrote.
 

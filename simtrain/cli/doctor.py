@@ -7,6 +7,7 @@ import typer
 
 from simtrain.cli.arguments import DEFAULT_CHECKPOINTS
 from simtrain.cli.console import TERMINAL
+from simtrain.errors import error_path
 
 
 class AcceleratorChoice(StrEnum):
@@ -27,7 +28,8 @@ def doctor(
     """What this machine can do; whether N processes give the loss, gradients and metrics of one."""
     from simtrain.commands.doctor import doctor as run_doctor
 
-    found = run_doctor(devices=devices, accelerator=accelerator.value, folder=DEFAULT_CHECKPOINTS, timeout=timeout)
+    with error_path("", names={"accelerator": "--accelerator", "devices": "--devices"}):
+        found = run_doctor(devices=devices, accelerator=accelerator.value, folder=DEFAULT_CHECKPOINTS, timeout=timeout)
     TERMINAL.line(str(found))
     if not found.healthy:
         raise typer.Exit(2)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,20 +15,15 @@ from simtrain.comparison.leakage import check_run
 from simtrain.comparison.protocol import changed_rows, question_of, resolvable
 from simtrain.comparison.result import ComparisonReport, Unavailable
 from simtrain.comparison.scoring import Question, ScoredEncoder, entries_of
-from simtrain.config import CompareConfig, nearest
+from simtrain.config import CompareConfig
 from simtrain.console import Console
 from simtrain.data.embedding import inference_device
 from simtrain.data.embedding_cache import FOLDER, EmbeddingCache
-from simtrain.errors import CatalogError, ConfigError, SimtrainError
+from simtrain.errors import CatalogError, ConfigError, SimtrainError, nearest
 from simtrain.runs.loaded_encoder import LoadedEncoder
 from simtrain.runs.run import Run, count_test_reading, data_fingerprint
 
 _ORDER = ("off_the_shelf", "whitened", "run")
-
-
-_KEYS = "gallery_splits|captions|label_templates|batch_size|accelerator"
-_OTHER_KEYS = re.compile(rf"\b(?:evaluation|trainer)\.(?=(?:{_KEYS})\b)")
-"""Settings that a run's configuration has in sections, and a comparison's has not."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,22 +69,19 @@ def compare(
     Raises:
         SimtrainError: for anything that the user can fix.
     """
-    try:
-        settled = _settled(folder, runs, loaded, config=config, console=console)
-        readings = {run.folder.name: count_test_reading(run) for run in runs} if config.split == "test" else {}
-        entries, unavailable = _asked(settled, console=console)
-        return report_of(
-            settled.question,
-            entries,
-            unavailable,
-            catalog=settled.catalog,
-            images=settled.embedder.images(SMALLEST).told,
-            resolvable=settled.resolvable,
-            resolvable_words=settled.words,
-            test_readings=readings,
-        )
-    except SimtrainError as error:  # which may name a setting as a run's configuration has it
-        raise type(error)(_OTHER_KEYS.sub("", str(error))) from error
+    settled = _settled(folder, runs, loaded, config=config, console=console)
+    readings = {run.folder.name: count_test_reading(run) for run in runs} if config.split == "test" else {}
+    entries, unavailable = _asked(settled, console=console)
+    return report_of(
+        settled.question,
+        entries,
+        unavailable,
+        catalog=settled.catalog,
+        images=settled.embedder.images(SMALLEST).told,
+        resolvable=settled.resolvable,
+        resolvable_words=settled.words,
+        test_readings=readings,
+    )
 
 
 def _settled(

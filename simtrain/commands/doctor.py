@@ -12,6 +12,7 @@ from typing import Literal
 import torch
 
 from simtrain.data.datasets import worker_count
+from simtrain.data.embedding import inference_device
 from simtrain.launch.ddp_equivalence import GRADIENT_BOUND, LOSS_BOUND, ProcessEquivalence, compare_processes
 from simtrain.runs.run import environment
 from simtrain.tables import Alignment, text_table
@@ -94,8 +95,10 @@ def doctor(*, devices: int | None, accelerator: str, folder: Path, timeout: int)
         timeout: Seconds after which a process that does not answer is given up.
 
     Raises:
-        SimtrainError: if there are fewer GPUs than asked for, or the processes cannot be made to work together.
+        ConfigError: for `gpu` where torch sees none, or for more GPUs than there are; it names the argument.
+        SimtrainError: if the processes cannot be made to work together.
     """
+    inference_device(accelerator)
     count = device_count(devices if devices is not None else "auto", accelerator=accelerator)
     findings = [
         _versions(),

@@ -6,13 +6,14 @@ import torch
 from torch import Tensor
 
 from simtrain.builders import build_encoder, build_text_validation, found_weights, start_encoder
+from simtrain.builders.data import split_task
 from simtrain.catalog.store.reader import ImageReader, open_images
 from simtrain.config import ClipConfig, RunConfig
 from simtrain.console import Console
 from simtrain.encoders.base import Encoder
-from simtrain.errors import CheckpointError
+from simtrain.errors import CheckpointError, error_path
 from simtrain.evaluation.drift import Kept, closeness
-from simtrain.evaluation.protocol import RetrievalTask, retrieval_task
+from simtrain.evaluation.protocol import RetrievalTask
 from simtrain.evaluation.text_task import TextScores, TextTask
 from simtrain.runs.evaluation import embed_rows, judge_embeddings, judge_texts, score_texts, unjudged_texts
 from simtrain.runs.evaluation_report import EvaluationReport
@@ -46,9 +47,7 @@ def evaluate(
         SimtrainError: for anything that the user can fix.
     """
     catalog = configured_catalog(config) if run is None else read_run_catalog(run)
-    task = retrieval_task(
-        catalog, split=split, gallery_splits=config.evaluation.gallery_splits, relevance=config.relevance_columns
-    )
+    task = split_task(config, catalog, split=split)
     texts = build_text_validation(config, catalog, task)  # a misspelt template is told before anything is embedded
     encoder, share = _encoder(config, run, alpha) if loaded is None else (loaded.network, None)
     images = open_images(catalog, smallest=encoder.preprocessing.image_size)
@@ -87,7 +86,8 @@ def _encoder(config: RunConfig, run: Run | None, alpha: float | None) -> tuple[E
     """The encoder to evaluate, and the share of fine-tuned weights in it."""
     if run is None:
         torch.manual_seed(config.seed)  # layers without pretrained weights start as they do in fit
-        return build_encoder(config.encoder, load=True), None
+        with error_path("encoder"):
+            return build_encoder(config.encoder, load=True), None
     share = chosen_alpha(run.folder) if alpha is None else alpha
     return tuned_encoder(config, run.folder, alpha=share), share
 

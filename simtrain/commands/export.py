@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 
 from simtrain.builders import build_text_validation, build_validation, empty_encoder, plain_config
+from simtrain.builders.devices import run_device
 from simtrain.catalog.store.reader import ImageReader, open_images, source_images
 from simtrain.catalog.table import Catalog
 from simtrain.config import RunConfig
 from simtrain.console import SILENT, Console
-from simtrain.data.embedding import inference_device
 from simtrain.encoders.base import Encoder
 from simtrain.errors import BundleError, CatalogError
 from simtrain.runs.evaluation import embed_rows, judge_embeddings, judge_texts, score_texts
@@ -150,7 +150,7 @@ def _check(folder: Path, config: RunConfig, catalog: Catalog, images: ImageReade
         images=lambda row: images.read(row_of[items.iat[row]], at_least=None),
         network_factory=empty_encoder,
         rows=CHECKED_IMAGES,
-        device=inference_device(config.trainer.accelerator),
+        device=run_device(config),
     )
 
 

@@ -21,10 +21,10 @@ from simtrain.builders import (
     start_encoder,
     wants_start,
 )
+from simtrain.builders.devices import run_precision, run_process_count
 from simtrain.catalog.store.reader import open_images
 from simtrain.config import RunConfig
 from simtrain.console import SILENT, Console
-from simtrain.data.embedding import inference_device
 from simtrain.encoders.base import Encoder
 from simtrain.errors import ConfigError, SimtrainError
 from simtrain.launch.processes import meeting, run_on_each
@@ -46,7 +46,6 @@ from simtrain.runs.text_embeddings import text_embeddings
 from simtrain.runs.trainer import Watchers, check_trackers, make_trainer, train
 from simtrain.runs.zero_shot import keep_reference, reference_embeddings, zero_shot_figures
 from simtrain.training.checkpoints import LAST
-from simtrain.training.devices import check_strategy, chosen_precision, device_count
 from simtrain.training.interruption import requeue_in_slurm
 from simtrain.training.ranks import ALONE, Ranks, from_first, launched_ranks, on_first, rank
 
@@ -89,11 +88,10 @@ def fit(config: RunConfig, *, resume: bool, console: Console) -> FitResult:
     if not config.trains:
         kind = config.encoder.kind
         raise ConfigError(f"encoder.kind: '{kind}' has nothing to train; judge it with simtrain evaluate")
-    check_strategy(config.trainer.strategy)
+    count = run_process_count(config)
     check_trackers(config)
-    chosen_precision(config.trainer.precision, device=inference_device(config.trainer.accelerator))
+    run_precision(config)
     ranks = launched_ranks()
-    count = device_count(config.trainer.devices, accelerator=config.trainer.accelerator)
     if config.trainer.freeze_encoder:
         count = alone(ranks)
     if ranks is None and count > 1:

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from simtrain.builders import build_text_validation, build_validation, start_encoder
 from simtrain.catalog.store.reader import open_images
-from simtrain.config import RunConfig, nearest
+from simtrain.config import RunConfig
 from simtrain.config.evaluation import Monitor
 from simtrain.console import Console
-from simtrain.errors import CatalogError, CheckpointError, SimtrainError
+from simtrain.errors import CatalogError, CheckpointError, SimtrainError, nearest
 from simtrain.evaluation.statistics import Interval, cluster_bootstrap_differences, cluster_bootstrap_interval
 from simtrain.evaluation.text_task import TextTask
 from simtrain.files import sha256_of_file

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from simtrain.builders import build_encoder, found_weights, start_encoder
-from simtrain.builders.encoder_names import is_configuration, named_encoder
+from simtrain.builders.encoder_names import encoder_name_path, is_configuration, named_encoder
 from simtrain.comparison.result import EncoderKind
 from simtrain.config import CompareConfig, EncoderConfig, TwoTowersConfig, differences
 from simtrain.encoders.base import Encoder
@@ -117,7 +117,8 @@ def folds_of(runs: Sequence[Run]) -> tuple[int, ...]:
 def _off_the_shelf(name: str, encoder: EncoderConfig, *, seed: int) -> Contender:
     def build() -> Encoder:
         torch.manual_seed(seed)  # layers without pretrained weights are the same in each comparison
-        return build_encoder(encoder, load=True)
+        with encoder_name_path(name):
+            return build_encoder(encoder, load=True)
 
     def details() -> dict[str, Any]:
         found = found_weights(encoder)

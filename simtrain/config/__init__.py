@@ -21,7 +21,6 @@ from simtrain.config.loading import (
     load_compare_config,
     load_prepare_config,
     load_run_config,
-    nearest,
     parse_encoder,
     parse_run_config,
 )
@@ -87,7 +86,6 @@ __all__ = [
     "load_compare_config",
     "load_prepare_config",
     "load_run_config",
-    "nearest",
     "parse_encoder",
     "parse_run_config",
 ]

@@ -1,7 +1,6 @@
 """Loading, checking and writing of configurations: YAML and `--set` overrides."""
 
 import copy
-import difflib
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,7 +15,7 @@ from simtrain.config.encoder import EncoderConfig
 from simtrain.config.prepare import PrepareConfig
 from simtrain.config.run import RunConfig
 from simtrain.config.section import Section
-from simtrain.errors import ConfigError
+from simtrain.errors import ConfigError, nearest
 
 AnySection = TypeVar("AnySection", bound=Section)
 
@@ -102,12 +101,6 @@ def differences(before: Section, after: Section) -> list[str]:
         for key in sorted(old.keys() | new.keys())
         if old.get(key) != new.get(key)
     ]
-
-
-def nearest(name: str, allowed: Iterable[str]) -> str:
-    """`; did you mean 'x'?` for the allowed name nearest to a misspelt one, or nothing where none is near."""
-    matches = difflib.get_close_matches(name, list(allowed), n=1, cutoff=0.6)
-    return f"; did you mean '{matches[0]}'?" if matches else ""
 
 
 class _StrictLoader(yaml.SafeLoader):
@@ -214,18 +207,18 @@ def _walk(schema: type[Section], location: Sequence[int | str]) -> tuple[list[st
             names.append(step)
             parent = section
             field = section.model_fields.get(step)
-            models = _models(field.annotation) if field is not None else []
+            models = models_of(field.annotation) if field is not None else []
             section = models[0] if len(models) == 1 else None
             candidates = models if len(models) > 1 else []
     return names, parent
 
 
-def _models(annotation: Any) -> list[type[BaseModel]]:
+def models_of(annotation: Any) -> list[type[BaseModel]]:
     """Every section that an annotation can hold, through unions, Annotated and lists."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
     arguments = get_args(annotation)[:1] if get_origin(annotation) is Annotated else get_args(annotation)
-    return [model for argument in arguments for model in _models(argument)]
+    return [model for argument in arguments for model in models_of(argument)]
 
 
 def _tag(model: type[BaseModel]) -> str | None:
@@ -235,7 +228,7 @@ def _tag(model: type[BaseModel]) -> str | None:
 
 def _tags(schema: type[Section], names: Sequence[str]) -> str:
     field = schema.model_fields.get(names[-1]) if names else None
-    models = _models(field.annotation) if field is not None else []
+    models = models_of(field.annotation) if field is not None else []
     return ", ".join(f"'{_tag(model)}'" for model in models)
 
 

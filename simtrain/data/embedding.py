@@ -57,18 +57,18 @@ def embed_images(
                 embeddings[batch.positions] = encoder.embed_pixels(batch.to(device).pixels).cpu()
     except torch.OutOfMemoryError as error:
         reason = str(error).splitlines()[0]
-        raise ConfigError(f"evaluation.batch_size: {reason}; set a smaller evaluation.batch_size") from error
+        raise ConfigError(f"{reason}; set a smaller one", argument="batch_size") from error
     return add_up(embeddings)
 
 
 def inference_device(accelerator: str) -> torch.device:
-    """The device that `trainer.accelerator` means here; `auto`: a GPU if there is one, of several torch's current one.
+    """The device that a kind of accelerator means here; `auto`: a GPU if there is one, of several torch's current one.
 
     Raises:
         ConfigError: for `gpu` where torch sees none.
     """
     if accelerator == "gpu" and not torch.cuda.is_available():
-        raise ConfigError("trainer.accelerator: got 'gpu', but torch sees none here; allowed: auto, cpu")
+        raise ConfigError("got 'gpu', but torch sees none here; allowed: auto, cpu", argument="accelerator")
     return torch.device("cpu" if accelerator == "cpu" or not torch.cuda.is_available() else "cuda")
 
 

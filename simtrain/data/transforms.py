@@ -16,9 +16,8 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 from typing_extensions import override
 
-from simtrain.config import nearest
 from simtrain.data.presets import AugmentationParts, Color
-from simtrain.errors import ConfigError
+from simtrain.errors import ConfigError, nearest
 
 _BORDER_MODES = {"white": cv2.BORDER_CONSTANT, "replicate": cv2.BORDER_REPLICATE, "reflect": cv2.BORDER_REFLECT_101}
 _ABSTRACT = (A.BasicTransform, A.DualTransform, A.ImageOnlyTransform, A.Transform3D)
@@ -66,7 +65,7 @@ def custom_transform(transforms: Sequence[tuple[str, Mapping[str, Any]]], *, ima
     steps = [_make(name, parameters, place=place) for place, (name, parameters) in enumerate(transforms)]
     picture = np.full((2 * image_size, 2 * image_size, 3), 128, dtype=np.uint8)
     for place, step in enumerate(steps):
-        picture = _try_out(step, picture, where=f"augmentation.transforms.{place}")
+        picture = _try_out(step, picture, argument=f"transforms.{place}")
     return ViewTransform(transforms=[*steps, A.Resize(image_size, image_size, interpolation=cv2.INTER_AREA)])
 
 
@@ -151,12 +150,12 @@ def _cutout(share: float) -> list[A.BasicTransform]:
 
 
 def _make(name: str, parameters: Mapping[str, Any], *, place: int) -> A.BasicTransform:
-    where = f"augmentation.transforms.{place}"
+    argument = f"transforms.{place}"
     parts = {key: value for key, value in vars(A).items() if isinstance(value, type)}
     known = [key for key, value in parts.items() if issubclass(value, A.BasicTransform) and value not in _ABSTRACT]
     if name not in known:
         near = nearest(name, known)
-        raise ConfigError(f"{where}.name: albumentations has no '{name}'{near}")
+        raise ConfigError(f"albumentations has no '{name}'{near}", argument=f"{argument}.name")
     with warnings.catch_warnings():
         warnings.filterwarnings("error", message=r"Argument\(s\)")  # it only warns, and goes on with defaults
         try:
@@ -166,10 +165,10 @@ def _make(name: str, parameters: Mapping[str, Any], *, place: int) -> A.BasicTra
             if isinstance(error.__cause__, ValidationError):
                 faults = error.__cause__.errors()
                 reason = "; ".join(": ".join([*map(str, fault["loc"]), fault["msg"]]) for fault in faults)
-            raise ConfigError(f"{where}.parameters: {name}: {reason}") from None
+            raise ConfigError(f"{name}: {reason}", argument=f"{argument}.parameters") from None
 
 
-def _try_out(step: A.BasicTransform, picture: NDArray[np.uint8], *, where: str) -> NDArray[np.uint8]:
+def _try_out(step: A.BasicTransform, picture: NDArray[np.uint8], *, argument: str) -> NDArray[np.uint8]:
     """What the transform makes of a picture: another one, or an error here rather than in the first epoch."""
     name = type(step).__name__
     step.set_random_seed(0)
@@ -177,8 +176,9 @@ def _try_out(step: A.BasicTransform, picture: NDArray[np.uint8], *, where: str) 
         made = step(force_apply=True, image=picture)["image"]
     except Exception as error:  # albumentations raises whatever its code trips over
         reason = " ".join(str(error).split())[:200]
-        raise ConfigError(f"{where}: {name} fails on a picture of {picture.shape}: {reason}") from None
+        raise ConfigError(f"{name} fails on a picture of {picture.shape}: {reason}", argument=argument) from None
     if not isinstance(made, np.ndarray) or made.dtype != np.uint8 or made.shape[2:] != (3,):
         kind = f"{getattr(made, 'dtype', type(made).__name__)} of {tuple(made.shape)}"
-        raise ConfigError(f"{where}: {name} makes {kind}; a view stays uint8 RGB, which the encoder itself normalises")
+        problem = f"{name} makes {kind}; a view stays uint8 RGB, which the encoder itself normalises"
+        raise ConfigError(problem, argument=argument)
     return made

@@ -153,7 +153,7 @@ class Encoder(nn.Module, ABC):
             ConfigError: for a network that is not made of blocks.
         """
         raise ConfigError(
-            f"trainer.activation_checkpointing: {type(self).__name__} has no blocks for it; set it to false"
+            f"{type(self).__name__} has no blocks for it; set it to false", argument="activation_checkpointing"
         )
 
     def compile_network(self) -> None:

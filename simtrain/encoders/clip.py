@@ -62,8 +62,9 @@ class ClipEncoder(Encoder):
         self._texts = TextSide(model=model) if text_tower is None else text_tower
         if text_tower is not None and text_tower.size != self.embedding_size:
             raise ConfigError(
-                f"encoder.text_model: its texts have {text_tower.size} dimensions, the model's images "
-                f"{self.embedding_size}; it takes one that was made for this model"
+                f"its texts have {text_tower.size} dimensions, the model's images {self.embedding_size}; "
+                "it takes one that was made for this model",
+                argument="text_tower",
             )
         self._let_learn()
         if freeze_patch_embedding:
@@ -168,7 +169,8 @@ class ClipEncoder(Encoder):
     def _freeze_patch_embedding(self) -> None:
         found = [parameter for name, parameter in self.towers.named_parameters() if "patch_embedding." in name]
         if not found:
-            raise ConfigError("encoder.freeze_patch_embedding: the model has no layer of that name; set it to false")
+            problem = "the model has no layer of that name; set it to false"
+            raise ConfigError(problem, argument="freeze_patch_embedding")
         for parameter in found:
             parameter.requires_grad_(False)
 
@@ -183,11 +185,11 @@ def open_clip_model(name: str) -> SentenceTransformer:
         CheckpointError: if there is none of that name, or it cannot be had.
         ConfigError: for a model that does not read both images and texts.
     """
-    opened = open_sentence_model(name, key="encoder.model", processor=_PROCESSOR)
+    opened = open_sentence_model(name, processor=_PROCESSOR)
     modalities = list(getattr(opened, "modalities", ["text"]))
     if not {"image", "text"} <= set(modalities) or not hasattr(cast(Any, opened[0]).model, "logit_scale"):
         raise ConfigError(
-            f"encoder.model: '{name}' is no image-text model with a joint space: it reads {', '.join(modalities)}"
+            f"'{name}' is no image-text model with a joint space: it reads {', '.join(modalities)}", argument="name"
         )
     return opened
 

@@ -36,17 +36,16 @@ def clip_preprocessing(
     target = crop or size
     side = int(target.get("height") or target["shortest_edge"])
     if image_size not in (None, side):
-        raise ConfigError(f"encoder.image_size: {model} reads {side} pixels, not {image_size}; leave it out")
+        raise ConfigError(f"{model} reads {side} pixels, not {image_size}; leave it out", argument="image_size")
     if evaluation_image_size not in (None, side):
-        raise ConfigError(
-            f"evaluation_image_size: {model} reads {side} pixels, not {evaluation_image_size}; leave it out"
-        )
+        problem = f"{model} reads {side} pixels, not {evaluation_image_size}; leave it out"
+        raise ConfigError(problem, argument="evaluation_image_size")
     shrunk = size.get("shortest_edge")
     plain = processor.do_resize and processor.do_normalize and int(processor.resample) in _FILTERS
     square = target.get("width", side) == side and (shrunk == side if crop else "height" in size)
     if not plain or (resize is None and not square):
         raise ConfigError(
-            f"encoder.resize: {model} prepares images in a way of its own; name one of pad, crop, squash instead"
+            f"{model} prepares images in a way of its own; name one of pad, crop, squash instead", argument="resize"
         )
     preprocessing = Preprocessing(
         image_size=side,

@@ -9,8 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from simtrain.config import nearest
-from simtrain.errors import ConfigError, SimtrainError
+from simtrain.errors import ConfigError, SimtrainError, nearest
 
 _OF_ATTENTION = ("qkv", "q_proj", "k_proj", "v_proj")
 _FACTOR = ".lora_"
@@ -52,7 +51,7 @@ def add_factors(network: nn.Module, *, settings: LoraSettings, model: str) -> No
     except ModuleNotFoundError as error:
         if error.name != "peft":
             raise
-        raise SimtrainError("encoder.lora: needs the extra: pip install 'simtrain[lora]'") from None
+        raise SimtrainError("needs the extra: pip install 'simtrain[lora]'", argument="") from None
 
     chosen = _chosen(network, targets=settings.targets, model=model)
     adapter = peft.LoraConfig(
@@ -91,8 +90,9 @@ def check_factors(network: nn.Module, *, image_size: int, model: str) -> None:
             watch.remove()
     if missed := [name for name in places if name not in passed]:
         raise ConfigError(
-            f"encoder.lora.targets: {model} uses the weights of {len(missed)} layers without passing through them, "
-            f"such as '{missed[0]}'; their factors would learn nothing, name other layers"
+            f"{model} uses the weights of {len(missed)} layers without passing through them, such as '{missed[0]}'; "
+            "their factors would learn nothing, name other layers",
+            argument="targets",
         )
 
 
@@ -132,14 +132,15 @@ def _chosen(network: nn.Module, *, targets: Sequence[str], model: str) -> list[s
         found = [name for name in linear if name.rpartition(".")[2] in _OF_ATTENTION]
         if not found:
             raise ConfigError(
-                f"encoder.lora: {model} has no linear layers of an attention ({', '.join(_OF_ATTENTION)}); "
-                + (f"name encoder.lora.targets{_some(linear)}" if linear else "it is for vision transformers")
+                f"none named, and {model} has no linear layers of an attention ({', '.join(_OF_ATTENTION)}); "
+                + (f"name some{_some(linear)}" if linear else "low-rank factors are for vision transformers"),
+                argument="targets",
             )
         return found
     for target in targets:
         if not any(fnmatchcase(name, target) for name in linear):
             hint = nearest(target, linear) or _some(linear)
-            raise ConfigError(f"encoder.lora.targets: no linear layer of {model} matches '{target}'{hint}")
+            raise ConfigError(f"no linear layer of {model} matches '{target}'{hint}", argument="targets")
     return [name for name in linear if any(fnmatchcase(name, target) for target in targets)]
 
 

@@ -12,6 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 Resize = Literal["pad", "crop", "squash"]
+Normalisation = Literal["imagenet", "unit_range"]
 _RESAMPLING = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 _WHITE = 255
 _LONGEST = 10  # times the shorter side

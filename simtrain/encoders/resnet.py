@@ -10,10 +10,9 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 from typing_extensions import override
 
-from simtrain.config.encoder import Normalisation
 from simtrain.encoders.base import Encoder
 from simtrain.encoders.pooling import GEM_POWER, GeneralisedMeanPooling, Pooling
-from simtrain.encoders.preprocessing import Preprocessing, Resize
+from simtrain.encoders.preprocessing import Normalisation, Preprocessing, Resize
 from simtrain.encoders.resnet_architecture import WIDENED, named_architecture
 from simtrain.errors import CheckpointError, ConfigError
 
@@ -89,24 +88,26 @@ def resnet_network(model: str, *, weights: str | None) -> tuple[nn.Module, int]:
     widened = named_architecture(model)
     if widened is not None:
         if weights is not None:
-            raise ConfigError(f"encoder.weights: torchvision has no '{weights}' of {model}; allowed: a file, none")
+            problem = f"torchvision has no '{weights}' of {model}; allowed: a file, none"
+            raise ConfigError(problem, argument="weights")
         return widened.network().to(memory_format=torch.channels_last), widened.feature_size()
     known = [name for name in torchvision.models.list_models() if "resne" in name and "/" not in name]
     known = [name for name in known if name.startswith(("resnet", "resnext", "wide_resnet"))]
     if model not in known:
         allowed = f"{', '.join(sorted(known))}, or {WIDENED}"
-        raise ConfigError(f"encoder.model: torchvision has no '{model}'; allowed: {allowed}")
+        raise ConfigError(f"torchvision has no '{model}'; allowed: {allowed}", argument="model")
     names = [entry.name for entry in torchvision.models.get_model_weights(model)]
     if weights is not None and weights not in [*names, "DEFAULT"]:
         raise ConfigError(
-            f"encoder.weights: '{weights}' is neither a file nor torchvision weights of {model}; "
-            f"allowed: {', '.join(names)}, DEFAULT, none"
+            f"'{weights}' is neither a file nor torchvision weights of {model}; "
+            f"allowed: {', '.join(names)}, DEFAULT, none",
+            argument="weights",
         )
     try:
         network = torchvision.models.get_model(model, weights=weights)
     except OSError as error:
         raise CheckpointError(
-            f"encoder.weights: {weights} of {model} could not be downloaded ({error}); give a local file instead"
+            f"{weights} of {model} could not be downloaded ({error}); give a local file instead", argument="weights"
         ) from error
     feature_size = int(network.fc.in_features)
     network.fc = nn.Identity()

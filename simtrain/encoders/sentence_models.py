@@ -12,7 +12,7 @@ import huggingface_hub
 import torch
 
 from simtrain.encoders.weights import PACKAGE_PREFIX, locate_folder
-from simtrain.errors import CheckpointError, first_line
+from simtrain.errors import CheckpointError, error_path, first_line
 
 with redirect_stdout(io.StringIO()):  # transformers prints a line of its own where W&B is offline
     from sentence_transformers import SentenceTransformer as SentenceTransformer  # the others import it from here
@@ -24,12 +24,11 @@ _MODULES_FILE = "modules.json"
 _OLD_KIND = "CLIPModel"  # what models of before sentence-transformers 5.4 name, deprecated since
 
 
-def open_sentence_model(name: str, *, key: str, processor: Mapping[str, str]) -> SentenceTransformer:
+def open_sentence_model(name: str, *, processor: Mapping[str, str]) -> SentenceTransformer:
     """A model on the CPU in float32, whatever type its weights have on disk.
 
     Args:
         name: A local folder, `package:MODULE/FOLDER`, or a name on the hub, which is downloaded once.
-        key: The configuration's key that holds the name, for messages.
         processor: Settings of its image or text processor.
 
     Raises:
@@ -37,11 +36,11 @@ def open_sentence_model(name: str, *, key: str, processor: Mapping[str, str]) ->
     """
     # A tokenizer of before tokenizers 0.23 writes a warning into each loader process that is forked after it was used.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    folder = _local_folder(name, key=key)
+    folder = _local_folder(name)
     if folder is not None:
-        model = _opened(str(folder), name=name, key=key, processor=processor, local_only=True)
+        model = _opened(str(folder), name=name, processor=processor, local_only=True)
     else:
-        model = _from_hub(name, key=key, processor=processor)
+        model = _from_hub(name, processor=processor)
     return model.float()
 
 
@@ -69,18 +68,16 @@ def save_sentence_model(model: SentenceTransformer, folder: Path, *, processor: 
         file.chmod((folder / _MODULES_FILE).stat().st_mode)
 
 
-def _local_folder(name: str, *, key: str) -> Path | None:
+def _local_folder(name: str) -> Path | None:
     """The folder that a name speaks of; None: a name on the hub."""
     if name.startswith(PACKAGE_PREFIX):
-        try:
+        with error_path("name", whole=True):
             return locate_folder(name)
-        except CheckpointError as error:
-            raise CheckpointError(f"{key}: {error}") from None
     folder = Path(name).expanduser()
     if folder.is_dir():
         return folder
     if name.startswith((".", "/", "~")):
-        raise CheckpointError(f"{key}: {name}: no such folder")
+        raise CheckpointError(f"{name}: no such folder", argument="name")
     return None
 
 
@@ -89,21 +86,22 @@ def _rewrite(path: Path, change: Callable[[Any], Any]) -> None:
     path.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
 
 
-def _from_hub(name: str, *, key: str, processor: Mapping[str, str]) -> SentenceTransformer:
+def _from_hub(name: str, *, processor: Mapping[str, str]) -> SentenceTransformer:
     """From the cache, where it is; the hub is asked only when it can be reached, as its client tries for minutes."""
     try:
-        return _opened(name, name=name, key=key, processor=processor, local_only=True)
+        return _opened(name, name=name, processor=processor, local_only=True)
     except CheckpointError:
         reason = _out_of_reach()
         if reason is not None:
             raise CheckpointError(
-                f"{key}: '{name}' is neither a folder nor in the cache, and the hub is out of reach "
-                f"({reason}); give a local folder, or try again with a network"
+                f"'{name}' is neither a folder nor in the cache, and the hub is out of reach "
+                f"({reason}); give a local folder, or try again with a network",
+                argument="name",
             ) from None
-    return _opened(name, name=name, key=key, processor=processor, local_only=False)
+    return _opened(name, name=name, processor=processor, local_only=False)
 
 
-def _opened(path: str, *, name: str, key: str, processor: Mapping[str, str], local_only: bool) -> SentenceTransformer:
+def _opened(path: str, *, name: str, processor: Mapping[str, str], local_only: bool) -> SentenceTransformer:
     with _quiet() if local_only else nullcontext():  # a download of minutes shows its bars
         try:
             return SentenceTransformer(
@@ -115,7 +113,7 @@ def _opened(path: str, *, name: str, key: str, processor: Mapping[str, str], loc
             )
         except Exception as error:  # each of the libraries below raises its own kinds
             reason = first_line(error)[:200]
-            raise CheckpointError(f"{key}: '{name}' cannot be opened: {reason}") from error
+            raise CheckpointError(f"'{name}' cannot be opened: {reason}", argument="name") from error
 
 
 def _out_of_reach() -> str | None:

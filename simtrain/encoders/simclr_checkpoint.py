@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from simtrain.config.encoder import Normalisation
 from simtrain.encoders.foreign_checkpoint import open_foreign_checkpoint
+from simtrain.encoders.preprocessing import Normalisation
 from simtrain.encoders.resnet import NORMALISATIONS
 from simtrain.encoders.resnet_architecture import Architecture, architecture_of, check_whole
 from simtrain.encoders.simclr_formats import Source, sort_tensors
@@ -113,7 +113,8 @@ def fill_resnet(network: nn.Module, checkpoint: SimCLRCheckpoint, *, model: str,
     """
     found = checkpoint.architecture.name
     if found != model:
-        raise CheckpointError(f"{path}: holds a {found}, and encoder.model is {model}; set encoder.model: {found}")
+        problem = f"{path} holds a {found}, and model is {model}; set model: {found}"
+        raise CheckpointError(problem, argument="weights")
     network.load_state_dict(dict(checkpoint.tensors), strict=True)
 
 

@@ -79,5 +79,5 @@ class FolderEncoder(Protocol):
     """An encoder whose library has a folder format of its own: weights, tokenizer and preparation of images."""
 
     def save_folder(self, folder: Path) -> None:
-        """Write the folder, which is made, such that it is `encoder.model` of a configuration."""
+        """Write the folder, which is made, such that it a configuration can name it as its model."""
         ...

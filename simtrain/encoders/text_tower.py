@@ -110,21 +110,20 @@ class TextTower(TextSide):
         return self
 
 
-def open_text_tower(name: str, *, key: str) -> TextTower:
+def open_text_tower(name: str) -> TextTower:
     """Open a frozen text model.
 
     Args:
         name: A local folder, `package:MODULE/FOLDER`, or a name on the hub, which is downloaded once.
-        key: The configuration's key that holds the name, for messages.
 
     Raises:
         CheckpointError: if it is none of them, or cannot be had.
         ConfigError: for a model that reads no texts.
     """
-    model = open_sentence_model(name, key=key, processor={})
+    model = open_sentence_model(name, processor={})
     modalities = list(getattr(model, "modalities", ["text"]))
     if "text" not in modalities:
-        raise ConfigError(f"{key}: '{name}' reads no texts; it reads {', '.join(modalities)}")
+        raise ConfigError(f"'{name}' reads no texts; it reads {', '.join(modalities)}", argument="name")
     return TextTower(model=model)
 
 

@@ -66,8 +66,8 @@ class TimmEncoder(Encoder):
             cast(Any, self.network).set_grad_checkpointing(True)
         except (AssertionError, AttributeError):  # timm's two ways to say that there is no such thing
             model = getattr(self.network, "pretrained_cfg", {}).get("architecture", type(self.network).__name__)
-            message = f"trainer.activation_checkpointing: {model} has no blocks for it; set it to false"
-            raise ConfigError(message) from None
+            problem = f"{model} has no blocks for it; set it to false"
+            raise ConfigError(problem, argument="activation_checkpointing") from None
 
 
 def timm_network(model: str, *, from_hub: bool, image_size: int | None, evaluation_image_size: int | None) -> nn.Module:
@@ -86,13 +86,13 @@ def timm_network(model: str, *, from_hub: bool, image_size: int | None, evaluati
     """
     if not timm.is_model(model):
         near = difflib.get_close_matches(model.split(".")[0], timm.list_models(), n=3, cutoff=0.5)
-        raise ConfigError(
-            f"encoder.model: timm has no '{model}'" + (f"; did you mean {' or '.join(near)}?" if near else "")
-        )
+        hint = f"; did you mean {' or '.join(near)}?" if near else ""
+        raise ConfigError(f"timm has no '{model}'{hint}", argument="model")
     name, _, tag = model.partition(".")
     tags = timm.list_models(f"{name}.*", include_tags=True)
     if tag and model not in tags:
-        raise ConfigError(f"encoder.model: timm has no weights '{tag}' of {name}; allowed: {', '.join([name, *tags])}")
+        allowed = ", ".join([name, *tags])
+        raise ConfigError(f"timm has no weights '{tag}' of {name}; allowed: {allowed}", argument="model")
     size: dict[str, Any] = {"img_size": image_size} if image_size is not None and _has_fixed_size(model) else {}
     if evaluation_image_size not in (None, image_size):
         size |= _to_take(model, size, image_size=evaluation_image_size)
@@ -102,13 +102,14 @@ def timm_network(model: str, *, from_hub: bool, image_size: int | None, evaluati
     except Exception as error:  # every hub client raises its own kinds
         reason = (str(error).strip().splitlines() or ["no reason given"])[0][:160]
         if size and (not from_hub or isinstance(error, AssertionError)):
-            message = f"encoder.image_size: {model} cannot be built for {image_size} pixels: {reason}"
-            raise ConfigError(message) from error
+            problem = f"{model} cannot be built for {image_size} pixels: {reason}"
+            raise ConfigError(problem, argument="image_size") from error
         if not from_hub:
             raise
         raise CheckpointError(
-            f"encoder.weights: the hub's weights of {model} could not be had ({type(error).__name__}: {reason}); "
-            "give a local file instead"
+            f"the hub's weights of {model} could not be had ({type(error).__name__}: {reason}); "
+            "give a local file instead",
+            argument="weights",
         ) from error
     if any(value.dim() > 4 for value in network.parameters()):  # 3-D convolutions know no such format
         return network
@@ -144,8 +145,9 @@ def pool_timm(network: nn.Module, pooling: Pooling, *, model: str) -> None:
     name = next((name for name in _POOLS if _pools_a_map(network, name)), None)
     if name is None:
         raise ConfigError(
-            f"pooling: {model} pools no feature map as convolutional networks do, so '{pooling}' has no place in it; "
-            "allowed: default"
+            f"{model} pools no feature map as convolutional networks do, so '{pooling}' has no place in it; "
+            "allowed: default",
+            argument="pooling",
         )
     pool = cast(Any, network.get_submodule(name))
     flatten = isinstance(pool.flatten, nn.Flatten) or bool(getattr(pool.pool, "flatten", False))
@@ -174,7 +176,8 @@ def _to_take(model: str, size: dict[str, Any], *, image_size: int) -> dict[str, 
     else:
         if reason is None:
             return _ANY_SIZE
-    raise ConfigError(f"evaluation_image_size: {model} does not take {image_size} pixels: {reason}")
+    problem = f"{model} does not take {image_size} pixels: {reason}"
+    raise ConfigError(problem, argument="evaluation_image_size")
 
 
 def _refusal(model: str, settings: dict[str, Any], *, image_size: int) -> str | None:

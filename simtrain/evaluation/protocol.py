@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from torch import Tensor
 
-from simtrain.catalog.table import Catalog
+from simtrain.catalog.table import Catalog, with_larger_share
 from simtrain.errors import CatalogError
 from simtrain.evaluation.metrics import QueryScores, RetrievalSet, score_queries
 from simtrain.evaluation.statistics import Interval, cluster_bootstrap_intervals
@@ -161,8 +161,7 @@ def _check_answerable(
     name = " + ".join(relevance)
     if not asks.any():
         raise CatalogError(
-            f"{catalog.folder}: split '{split}' has no query images; prepare it with a larger share: "
-            f"simtrain prepare SOURCE --out {catalog.folder} --set split.{split}=0.2"
+            f"{catalog.folder}: split '{split}' has no query images; {with_larger_share(catalog.folder, split)}"
         )
     if not (groups >= 0).any():
         others = [column for column in filled_columns(catalog.rows) if [column] != list(relevance)]
@@ -174,9 +173,9 @@ def _check_answerable(
     findable[asks] = [sizes.get(group, 0) if group >= 0 else 0 for group in groups[asks].tolist()]
     if not (findable - (asks & can_be_found) > 0).any():
         raise CatalogError(
-            f"{catalog.folder}: none of {int(asks.sum())} queries of split '{split}' has another image of its own "
-            f"'{name}' to find; prepare it with a larger share, or search further: "
-            "--set evaluation.gallery_splits=[train,val,test]"
+            f"none of {int(asks.sum())} queries of split '{split}' of {catalog.folder} has another image of its own "
+            f"'{name}' to find there; set it to [train,val,test], or {with_larger_share(catalog.folder, split)}",
+            argument="gallery_splits",
         )
 
 

@@ -14,9 +14,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from simtrain.catalog.table import CATALOG_FILE, Catalog
-from simtrain.config import nearest
 from simtrain.encoders.text import TextEncoder
-from simtrain.errors import CatalogError, ConfigError
+from simtrain.errors import CatalogError, ConfigError, nearest
 
 
 @dataclass(frozen=True, kw_only=True)

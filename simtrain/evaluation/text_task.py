@@ -11,7 +11,7 @@ from torch import Tensor
 
 from simtrain.catalog.table import Catalog
 from simtrain.encoders.text import LimitedTextEncoder, TextEncoder
-from simtrain.errors import CatalogError, ConfigError
+from simtrain.errors import error_path
 from simtrain.evaluation.metrics import QueryScores
 from simtrain.evaluation.text_prompts import LabelPrompts, embed_prompts, filled_texts, label_prompts, template_columns
 from simtrain.evaluation.text_retrieval import TextSet
@@ -166,20 +166,20 @@ def text_task(
         ConfigError: for a template that is none, or templates over different columns.
         CatalogError: for a column that the catalogue does not have.
     """
-    told = _word_task(catalog, rows, [] if captions is None else [captions], setting="evaluation.captions")
-    named = _word_task(catalog, rows, templates, setting="evaluation.label_templates")
+    told = _word_task(catalog, rows, [] if captions is None else [captions], argument="captions")
+    named = _word_task(catalog, rows, templates, argument="label_templates")
     return None if told is None and named is None else TextTask(captions=told, labels=named)
 
 
-def _word_task(catalog: Catalog, rows: NDArray[np.int64], templates: Sequence[str], *, setting: str) -> WordTask | None:
-    try:
+def _word_task(
+    catalog: Catalog, rows: NDArray[np.int64], templates: Sequence[str], *, argument: str
+) -> WordTask | None:
+    with error_path(argument, whole=True):
         for template in templates:
             template_columns(template)
         if not any(any(filled_texts(catalog, rows, template)) for template in templates):
             return None
         prompts = label_prompts(catalog, rows, templates)
-    except (ConfigError, CatalogError) as error:
-        raise type(error)(f"{setting}: {error}") from None
     products = catalog.groups(["product"])[rows]
     return WordTask(
         prompts=prompts,

@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from simtrain.builders.devices import run_device
 from simtrain.catalog.store.reader import ImageReader
 from simtrain.catalog.table import Catalog
 from simtrain.config import RunConfig
 from simtrain.console import Console, NamedConsole
 from simtrain.data.datasets import CatalogImages, image_loader, worker_count
-from simtrain.data.embedding import inference_device
 from simtrain.data.preloaded_images import MOST_BYTES, prepare_images
 from simtrain.data.samplers import Share
 from simtrain.encoders.base import Encoder
@@ -169,7 +169,7 @@ class MixSweep:
         return MixScores(image=image, text=QueryValues(values=told.values(), clusters=told.clusters()))
 
     def _estimated(self, console: Console) -> dict[str, Tensor]:
-        device = inference_device(self.config.trainer.accelerator)
+        device = run_device(self.config)
         encoder = self.encoder.to(device)
         rows = self.sample.ravel().tolist()
         dataset = CatalogImages(images=self.images, rows=rows, preprocessing=encoder.preprocessing)

@@ -12,8 +12,7 @@ from pytorch_metric_learning import losses, miners
 from pytorch_metric_learning.utils import loss_and_miner_utils
 from torch import Tensor, nn
 
-from simtrain.config import nearest
-from simtrain.errors import ConfigError, first_line
+from simtrain.errors import ConfigError, first_line, nearest
 from simtrain.losses.loss_value import LossValue
 from simtrain.losses.references import AnchorsAndReferences
 
@@ -106,7 +105,7 @@ def check_memory(name: str) -> None:
     """
     if name not in _WITH_MEMORY:
         hint = f"set it to null, or take one of {', '.join(sorted(_WITH_MEMORY))}"
-        raise ConfigError(f"objective.memory: {name} cannot compare with earlier batches; {hint}")
+        raise ConfigError(f"{name} cannot compare with earlier batches; {hint}", argument="memory")
 
 
 def library_loss(name: str, parameters: Mapping[str, Any], *, sizes: Mapping[str, int]) -> nn.Module:
@@ -120,7 +119,7 @@ def library_loss(name: str, parameters: Mapping[str, Any], *, sizes: Mapping[str
     Raises:
         ConfigError: for a name or a parameter that the library does not have, with the ones it has.
     """
-    return _made(losses, name, parameters, sizes=sizes, where="objective.loss")
+    return _made(losses, name, parameters, sizes=sizes, argument="loss")
 
 
 def library_miner(name: str, parameters: Mapping[str, Any]) -> nn.Module:
@@ -129,7 +128,7 @@ def library_miner(name: str, parameters: Mapping[str, Any]) -> nn.Module:
     Raises:
         ConfigError: for a name or a parameter that the library does not have, with the ones it has.
     """
-    return _made(miners, name, parameters, sizes={}, where="objective.miner")
+    return _made(miners, name, parameters, sizes={}, argument="miner")
 
 
 def _references(compared: AnchorsAndReferences) -> tuple[Tensor, ...]:
@@ -179,24 +178,26 @@ def _triplet_costs(loss: nn.Module) -> Iterator[list[Tensor]]:
         hook.remove()
 
 
-def _made(module: Any, name: str, parameters: Mapping[str, Any], *, sizes: Mapping[str, int], where: str) -> nn.Module:
+def _made(
+    module: Any, name: str, parameters: Mapping[str, Any], *, sizes: Mapping[str, int], argument: str
+) -> nn.Module:
     parts = {
         key: value for key, value in vars(module).items() if inspect.isclass(value) and issubclass(value, nn.Module)
     }
     known = {key: value for key, value in parts.items() if not key.startswith("Base")}
     if name not in known:
         near = nearest(name, known) or f"; allowed: {', '.join(sorted(known))}"
-        raise ConfigError(f"{where}.name: pytorch-metric-learning has no '{name}'{near}")
+        raise ConfigError(f"pytorch-metric-learning has no '{name}'{near}", argument=f"{argument}.name")
     wanted = _constructor_parameters(known[name])
     for key in parameters:
         if key not in wanted:
             near = nearest(key, wanted) or f"; allowed: {', '.join(sorted(wanted))}"
-            raise ConfigError(f"{where}.parameters.{key}: {name} has no such parameter{near}")
+            raise ConfigError(f"{name} has no such parameter{near}", argument=f"{argument}.parameters.{key}")
     filled = {key: value for key, value in sizes.items() if key in wanted}
     try:
         made: nn.Module = known[name](**{**filled, **parameters})
     except (TypeError, ValueError, AssertionError) as error:
-        raise ConfigError(f"{where}: {name} refuses its parameters: {first_line(error)}") from error
+        raise ConfigError(f"{name} refuses its parameters: {first_line(error)}", argument=argument) from error
     return made
 
 

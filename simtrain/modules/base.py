@@ -257,6 +257,7 @@ class RetrievalModule(pl.LightningModule, ABC):
             item_id=self.item_id,
             step=self.global_step + 1,
             epoch=self.current_epoch + 1,
+            names=self._settings.names,
         )
 
     @property

@@ -12,6 +12,7 @@ from simtrain.modules.image_text_pairs import ToldImages, Words
 from simtrain.modules.relational_teacher import RelationalTeacher
 from simtrain.modules.start_regulariser import StartKeeper
 from simtrain.training.optim import OptimizerSettings
+from simtrain.training.setting_names import SettingNames
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +28,7 @@ class TrainingSettings:
         micro_batch_size: Number of images that pass through the network at once; None: all of a process's.
         seed: Seed of the random choices within a loss.
         worst_queries: Number of worst validation queries that are kept to be shown.
+        names: What the user calls the settings that messages propose to change.
     """
 
     optimizer: OptimizerSettings
@@ -37,6 +39,7 @@ class TrainingSettings:
     micro_batch_size: int | None
     seed: int
     worst_queries: int
+    names: SettingNames
 
 
 @dataclass(frozen=True, kw_only=True)

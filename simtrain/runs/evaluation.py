@@ -5,13 +5,15 @@ from typing import cast
 
 import torch
 
+from simtrain.builders.devices import run_device
 from simtrain.catalog.store.reader import ImageReader
 from simtrain.config import RunConfig
 from simtrain.console import Console
 from simtrain.data.datasets import worker_count
-from simtrain.data.embedding import embed_images, inference_device
+from simtrain.data.embedding import embed_images
 from simtrain.encoders.base import Encoder
 from simtrain.encoders.text import TextEncoder
+from simtrain.errors import error_path
 from simtrain.evaluation.protocol import Evaluation, RetrievalTask, judge
 from simtrain.evaluation.text_figures import TextEvaluation, judge_text
 from simtrain.evaluation.text_prompts import template_columns
@@ -23,15 +25,17 @@ def embed_rows(
     encoder: Encoder, images: ImageReader, rows: list[int], *, config: RunConfig, console: Console
 ) -> torch.Tensor:
     """(N, D) embeddings of these catalogue rows, with the run's batch size, loading processes and device."""
-    return embed_images(
-        encoder,
-        images,
-        rows,
-        batch_size=config.evaluation.batch_size,
-        workers=worker_count(config.data.workers, sharing=local_count()),
-        device=inference_device(config.trainer.accelerator),
-        console=console,
-    )
+    device = run_device(config)
+    with error_path("evaluation"):
+        return embed_images(
+            encoder,
+            images,
+            rows,
+            batch_size=config.evaluation.batch_size,
+            workers=worker_count(config.data.workers, sharing=local_count()),
+            device=device,
+            console=console,
+        )
 
 
 def judge_embeddings(embeddings: torch.Tensor, task: RetrievalTask, *, config: RunConfig) -> Evaluation:

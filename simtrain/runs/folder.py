@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from simtrain.builders import FoundWeights
+from simtrain.builders.devices import run_device
 from simtrain.catalog.table import Catalog
 from simtrain.config import RunConfig, differences, dump_yaml
 from simtrain.console import Console
-from simtrain.data.embedding import inference_device
 from simtrain.errors import CheckpointError, ConfigError
 from simtrain.files import staging_folder
 from simtrain.runs.initial_encoder import settled
@@ -113,7 +113,7 @@ def begun_record(config: RunConfig, catalog: Catalog, ranks: Ranks, *, weights: 
         **environment(),
         "data": {"catalog": str(catalog.folder.resolve()), **data_fingerprint(catalog)},
         "encoder_weights": weights.to_dict() if weights is not None else None,
-        "device": str(inference_device(config.trainer.accelerator)),
+        "device": str(run_device(config)),
         "processes": ranks.size,
     }
     job = os.environ.get("SLURM_JOB_ID")

@@ -14,7 +14,7 @@ from simtrain.config import ResNetConfig, RunConfig, TimmConfig
 from simtrain.config.encoder import Normalisation
 from simtrain.console import Console
 from simtrain.encoders.base import Encoder
-from simtrain.errors import CheckpointError
+from simtrain.errors import CheckpointError, error_path
 from simtrain.runs.interpolation_record import chosen_alpha
 from simtrain.runs.run import open_run
 from simtrain.runs.tuned_encoder import tuned_encoder
@@ -77,9 +77,10 @@ def first_encoder(config: RunConfig, folder: Path, *, begins: bool, console: Con
         SimtrainError: for weights that cannot be had or do not fit.
     """
     own = config.encoder if begins else kept_config(config.encoder, folder)
+    with error_path("encoder"):
+        encoder = build_encoder(own, load=begins and config.init_from is None)
     if config.init_from is None:
-        return build_encoder(own, load=begins)
-    encoder = build_encoder(own, load=False)
+        return encoder
     if begins:
         source = open_run(config.init_from, checkpoints=Path(config.checkpoints).expanduser())
         alpha = chosen_alpha(source.folder)

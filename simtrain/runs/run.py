@@ -14,8 +14,8 @@ from typing import Any
 import yaml
 
 from simtrain.catalog.table import CATALOG_FILE, Catalog, read_catalog
-from simtrain.config import RunConfig, apply_overrides, nearest, parse_run_config
-from simtrain.errors import CheckpointError
+from simtrain.config import RunConfig, apply_overrides, parse_run_config
+from simtrain.errors import CheckpointError, nearest
 from simtrain.files import sha256_of_file, write_json
 from simtrain.version import VERSION
 

@@ -17,14 +17,14 @@ from simtrain.builders import build_encoder, start_encoder
 from simtrain.builders.encoder_names import named_encoder
 from simtrain.catalog.store.reader import ImageReader, open_images
 from simtrain.catalog.table import Catalog
-from simtrain.config import EncoderConfig, RelationNeeds, RunConfig, nearest
+from simtrain.config import EncoderConfig, RelationNeeds, RunConfig
 from simtrain.console import Console
 from simtrain.data.altered_images import MirroredImages
 from simtrain.data.embedding import device_words, inference_device
 from simtrain.data.embedding_cache import FOLDER, Embedded, EmbeddingCache, encoder_fingerprint, variant_fingerprint
 from simtrain.encoders.base import Encoder
 from simtrain.encoders.relational_teacher import TeacherSpace, mirror_average, teacher_vectors
-from simtrain.errors import ConfigError, first_line
+from simtrain.errors import ConfigError, first_line, nearest
 from simtrain.runs.evaluation import embed_rows
 from simtrain.runs.run import data_fingerprint
 from simtrain.training.ranks import on_first

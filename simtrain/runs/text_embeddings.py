@@ -4,9 +4,9 @@
 
 import torch
 
+from simtrain.builders.devices import run_device
 from simtrain.config import RunConfig
 from simtrain.console import Console
-from simtrain.data.embedding import inference_device
 from simtrain.data.texts import CatalogTexts
 from simtrain.encoders.base import Encoder
 from simtrain.encoders.text import AlignedEncoder, LimitedTextEncoder
@@ -21,7 +21,7 @@ def text_embeddings(
     """(T, D) unit vectors of the training texts, made by all processes together; None if the text side learns."""
     if texts is None or not isinstance(encoder, AlignedEncoder) or encoder.trains_text:
         return None
-    encoder.to(inference_device(config.trainer.accelerator)).eval()
+    encoder.to(run_device(config)).eval()
     vectors = torch.zeros(len(texts.texts), encoder.embedding_size)
     starts = range(0, len(texts.texts), _AT_ONCE)[rank() :: rank_count()]
     for start in console.bar(starts, len(starts), "embedding texts"):

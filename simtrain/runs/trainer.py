@@ -12,13 +12,14 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import EarlyStopping
 
+from simtrain.builders.devices import run_device, run_precision
+from simtrain.builders.objective import SETTING_NAMES
 from simtrain.catalog.store.reader import ImageReader
 from simtrain.config import RunConfig
 from simtrain.console import Console
-from simtrain.data.embedding import inference_device
-from simtrain.errors import ConfigError
+from simtrain.errors import ConfigError, error_path
 from simtrain.training.checkpoints import BestAndLast, ValidateLastSteps, WholeFileIO
-from simtrain.training.devices import chosen_precision, trainer_placement
+from simtrain.training.devices import trainer_placement
 from simtrain.training.epoch_table import EpochLog
 from simtrain.training.guards import CollapseGuard, NonFiniteGuard
 from simtrain.training.interruption import Interruption
@@ -92,7 +93,7 @@ class Watchers:
         callbacks = [
             *([ValidateLastSteps()] if validate else []),
             EpochLog(folder=folder, monitor=monitor, first=zero_shot, console=console),
-            NonFiniteGuard(item_id=item_id),
+            NonFiniteGuard(item_id=item_id, names=SETTING_NAMES),
             *_collapse_guard(config, console=console),
             *_early_stopping(config, monitor),
             keeper,
@@ -110,7 +111,8 @@ def check_trackers(config: RunConfig) -> None:
         SimtrainError: if one is not.
     """
     if config.tracking.tensorboard:
-        TensorBoardTracker(folder=Path())
+        with error_path("tracking"):
+            TensorBoardTracker(folder=Path())
 
 
 def make_trackers(config: RunConfig, folder: Path, record: dict[str, Any], *, console: Console) -> list[Tracker]:
@@ -140,7 +142,7 @@ def make_trainer(config: RunConfig, ranks: Ranks, watchers: Watchers, *, validat
     warnings.filterwarnings("ignore", message=".*your dataloader is not resumable.*")  # CatalogData remembers its place
     warnings.filterwarnings("ignore", message=".*in eval mode at the start of training.*")  # BatchNorm, held on purpose
     warnings.filterwarnings("ignore", message=".*sync_dist=True.*")  # every process logs the same figure
-    device = inference_device(config.trainer.accelerator)
+    device = run_device(config)
     placement = trainer_placement(
         ranks,
         device=device,
@@ -149,7 +151,7 @@ def make_trainer(config: RunConfig, ranks: Ranks, watchers: Watchers, *, validat
     )
     return pl.Trainer(
         **{**placement, "plugins": [*placement["plugins"], WholeFileIO()]},
-        precision=chosen_precision(config.trainer.precision, device=device),  # type: ignore[arg-type]
+        precision=run_precision(config),  # type: ignore[arg-type]
         max_epochs=config.trainer.epochs,
         max_steps=config.trainer.max_steps or -1,
         gradient_clip_val=config.optimizer.gradient_clip_norm,
@@ -210,7 +212,11 @@ def _early_stopping(config: RunConfig, monitor: str | None) -> list[pl.Callback]
 def _collapse_guard(config: RunConfig, *, console: Console) -> list[pl.Callback]:
     if not config.trainer.stop_on_collapse:
         return []
-    return [CollapseGuard(every_steps=_GUARD_STEPS, margin=config.objective.needs.margin, console=console)]
+    return [
+        CollapseGuard(
+            every_steps=_GUARD_STEPS, margin=config.objective.needs.margin, names=SETTING_NAMES, console=console
+        )
+    ]
 
 
 def _out_of_memory(error: RuntimeError, config: RunConfig) -> str:

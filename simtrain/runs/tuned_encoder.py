@@ -5,7 +5,7 @@ from pathlib import Path
 from simtrain.builders import build_encoder, kept_config, start_encoder
 from simtrain.config import RunConfig
 from simtrain.encoders.base import Encoder
-from simtrain.errors import CheckpointError
+from simtrain.errors import CheckpointError, error_path
 from simtrain.runs.interpolation_record import chosen_alpha, kept_statistics
 from simtrain.training.checkpoints import take_encoder_weights
 from simtrain.training.weight_interpolation import mixed_weights, moved_norms
@@ -26,7 +26,8 @@ def tuned_encoder(config: RunConfig, run_folder: Path, *, alpha: float | None) -
         ValueError: for an alpha out of range.
     """
     share = chosen_alpha(run_folder) if alpha is None else alpha
-    encoder = build_encoder(kept_config(config.encoder, run_folder), load=False)
+    with error_path("encoder"):
+        encoder = build_encoder(kept_config(config.encoder, run_folder), load=False)
     take_encoder_weights(encoder, run_folder)
     encoder = encoder.merged().eval()
     if share == 1:

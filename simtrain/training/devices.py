@@ -10,8 +10,7 @@ from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from pytorch_lightning.strategies import DDPStrategy, Strategy, StrategyRegistry
 from typing_extensions import override
 
-from simtrain.config import nearest
-from simtrain.errors import ConfigError
+from simtrain.errors import ConfigError, nearest
 from simtrain.training.ranks import Ranks
 
 
@@ -30,12 +29,12 @@ def device_count(devices: int | str, *, accelerator: str) -> int:
         return max(1, gpus)
     count = int(devices)
     if gpus and count > gpus:
-        raise ConfigError(f"trainer.devices: got {count}, but there are {gpus} GPUs; allowed: 1 to {gpus}, auto")
+        raise ConfigError(f"got {count}, but there are {gpus} GPUs; allowed: 1 to {gpus}, auto", argument="devices")
     return count
 
 
 def chosen_precision(precision: str, *, device: torch.device) -> str:
-    """The arithmetic that `trainer.precision` means on a device.
+    """The arithmetic that a setting of precision means on a device.
 
     Raises:
         ConfigError: for `16-mixed` without a GPU, which has no such arithmetic.
@@ -44,7 +43,8 @@ def chosen_precision(precision: str, *, device: torch.device) -> str:
         bf16 = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
         return "bf16-mixed" if bf16 else "32-true"
     if precision == "16-mixed" and device.type == "cpu":
-        raise ConfigError("trainer.precision: 16-mixed needs a GPU; allowed without: auto, 32-true, bf16-mixed")
+        problem = "16-mixed needs a GPU; allowed without: auto, 32-true, bf16-mixed"
+        raise ConfigError(problem, argument="precision")
     return precision
 
 
@@ -67,7 +67,7 @@ def check_strategy(name: str) -> None:
     known = data_parallel_names()
     if name not in known:
         hint = nearest(name, known) or f"; allowed: {', '.join(known)}"
-        raise ConfigError(f"trainer.strategy: '{name}' is no data-parallel strategy that simtrain knows{hint}")
+        raise ConfigError(f"'{name}' is no data-parallel strategy that simtrain knows{hint}", argument="strategy")
 
 
 def trainer_placement(ranks: Ranks, *, device: torch.device, strategy: str, timeout: int) -> dict[str, Any]:
@@ -119,6 +119,6 @@ def _strategy(name: str, *, timeout: int) -> Strategy:
     settings = dict(entry["init_params"])
     kind = entry["strategy"]
     if not inspect.isclass(kind) or not issubclass(kind, DDPStrategy):
-        raise ConfigError(f"trainer.strategy: '{name}' is no data-parallel strategy")
+        raise ConfigError(f"'{name}' is no data-parallel strategy", argument="strategy")
     made = kind(timeout=timedelta(seconds=timeout), **settings)
     return cast(pl.strategies.Strategy, made)

@@ -6,8 +6,7 @@ from fnmatch import fnmatchcase
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from simtrain.config import nearest
-from simtrain.errors import ConfigError
+from simtrain.errors import ConfigError, nearest
 
 _TOLD_NAMES = 6
 
@@ -29,11 +28,13 @@ def freeze_matching(encoder: nn.Module, patterns: Sequence[str]) -> set[str]:
     names = [name for name, _ in encoder.named_parameters()]
     for pattern in patterns:
         if not any(fnmatchcase(name, pattern) for name in names):
-            raise ConfigError(f"trainer.freeze: no parameter of the encoder matches '{pattern}'{_hint(pattern, names)}")
+            problem = f"no parameter of the encoder matches '{pattern}'{_hint(pattern, names)}"
+            raise ConfigError(problem, argument="freeze")
     fitting = {name for name in names if any(fnmatchcase(name, pattern) for pattern in patterns)}
     before = {name for name, parameter in encoder.named_parameters() if not parameter.requires_grad}
     if fitting and len(fitting | before) == len(names):
-        raise ConfigError("trainer.freeze: nothing of the encoder is left to learn; freeze fewer of its layers")
+        problem = "nothing of the encoder is left to learn; freeze fewer of its layers"
+        raise ConfigError(problem, argument="freeze")
     set_trainable((parameter for name, parameter in encoder.named_parameters() if name in fitting), trainable=False)
     return fitting | before
 

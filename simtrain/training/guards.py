@@ -15,6 +15,7 @@ from typing_extensions import override
 from simtrain.console import Console
 from simtrain.errors import SimtrainError
 from simtrain.training.ranks import of_each
+from simtrain.training.setting_names import SettingNames
 from simtrain.training.step_record import StepRecord
 from simtrain.training.tracking.embedding_statistics import effective_rank, representative_rows
 from simtrain.training.tracking.step_log import gradient_norm
@@ -25,7 +26,6 @@ _CHECKS_IN_A_ROW = 5
 ENOUGH = 50  # batch-hard triplets have stayed at the margin for 300 steps and learned all the same
 _ROWS = 512  # of a batch, behind an effective rank
 _IDS_SHOWN = 8
-_GO_ON = "trainer.stop_on_collapse: false goes on all the same"
 
 
 class CollapsedError(SimtrainError):
@@ -113,12 +113,15 @@ class CollapseGuard(pl.Callback):
     Args:
         every_steps: Steps between two checks; the first 50 steps are spared.
         margin: Margin of a triplet loss; None for other losses.
+        names: What the user calls the settings that messages propose to change.
         console: Shows the warning, on rank 0.
     """
 
-    def __init__(self, *, every_steps: int, margin: float | None, console: Console) -> None:
+    def __init__(self, *, every_steps: int, margin: float | None, names: SettingNames, console: Console) -> None:
         self._every_steps = every_steps
         self._margin = margin
+        self._names = names
+        self._go_on = f"{names.stop_on_collapse}: false goes on all the same"
         self._console = console
         self._first: Spread | None = None
         self._suspicion = self._idle_checks = self._idle_since = 0
@@ -162,7 +165,9 @@ class CollapseGuard(pl.Callback):
         self._suspicion = self._suspicion + sign.weight if sign is not None else 0
         if sign is not None and self._suspicion >= ENOUGH:
             where = f"in step {trainer.global_step} of epoch {trainer.current_epoch + 1}"
-            raise CollapsedError(f"training collapsed {where}: {sign.reason}\nset {_way_out(record)}; {_GO_ON}")
+            raise CollapsedError(
+                f"training collapsed {where}: {sign.reason}\nset {_way_out(record, self._names)}; {self._go_on}"
+            )
 
     def _check_idleness(self, trainer: pl.Trainer, record: StepRecord) -> None:
         idle = record.mined == 0 or (record.active_share is not None and float(record.active_share) == 0)
@@ -175,10 +180,11 @@ class CollapseGuard(pl.Callback):
         if self._idle_checks < _CHECKS_IN_A_ROW:
             return
         learned = of_each(record.mined != 0 or _are_apart(record))[0]
+        margin, miner = self._names.margin, self._names.miner
         told = (
-            "every triplet costs nothing: there is nothing left to learn with this objective.margin and objective.miner"
+            f"every triplet costs nothing: there is nothing left to learn with this {margin} and {miner}"
             if learned
-            else "the miner finds no triplet, though negatives lie among the positives: set objective.miner: batch_hard"
+            else f"the miner finds no triplet, though negatives lie among the positives: set {miner}: batch_hard"
         )
         if not self._warned:
             self._warned = True
@@ -194,9 +200,9 @@ class CollapseGuard(pl.Callback):
     def _end_idle_run(self, trainer: pl.Trainer, told: str, *, learned: bool) -> None:
         where = f"in step {trainer.global_step} of epoch {trainer.current_epoch + 1}"
         if not learned:
-            raise CollapsedError(f"training stands still {where}: {told}; {_GO_ON}")
+            raise CollapsedError(f"training stands still {where}: {told}; {self._go_on}")
         if trainer.is_global_zero and not trainer.should_stop:
-            self._console.line(f"training ends {where}: since step {self._idle_since} {told}; {_GO_ON}")
+            self._console.line(f"training ends {where}: since step {self._idle_since} {told}; {self._go_on}")
         trainer.should_stop = True
 
 
@@ -207,10 +213,12 @@ class NonFiniteGuard(pl.Callback):
 
     Args:
         item_id: Catalogue row -> image id.
+        names: What the user calls the settings that the message proposes to change.
     """
 
-    def __init__(self, *, item_id: Callable[[int], str]) -> None:
+    def __init__(self, *, item_id: Callable[[int], str], names: SettingNames) -> None:
         self._item_id = item_id
+        self._names = names
 
     @override
     def on_before_optimizer_step(
@@ -230,12 +238,19 @@ class NonFiniteGuard(pl.Callback):
         raise NonFiniteError(
             f"training diverged: the gradient of {spoilt[0] if spoilt else 'all weights together'} is not finite in "
             f"step {trainer.global_step + 1} of epoch {trainer.current_epoch + 1} (batch: {ids})\n"
-            "set a smaller optimizer.learning_rate, or trainer.precision: 32-true"
+            f"set a smaller {self._names.learning_rate}, or {self._names.precision}: 32-true"
         )
 
 
 def non_finite_message(
-    *, loss: float, embeddings: Tensor, rows: Sequence[int], item_id: Callable[[int], str], step: int, epoch: int
+    *,
+    loss: float,
+    embeddings: Tensor,
+    rows: Sequence[int],
+    item_id: Callable[[int], str],
+    step: int,
+    epoch: int,
+    names: SettingNames,
 ) -> str:
     """Message about a loss that is not finite: where, which images, and what to do.
 
@@ -246,19 +261,19 @@ def non_finite_message(
         item_id: Catalogue row -> image id.
         step: Number of the step, from 1.
         epoch: Number of the epoch, from 1.
+        names: What the user calls the settings that the message proposes to change.
     """
+    slower = f"set a smaller {names.learning_rate}"
     where = f"training diverged: the loss is {loss} in step {step} of epoch {epoch}"
     spoilt = (~torch.isfinite(embeddings).all(dim=1)).tolist()
     if not any(spoilt):
-        advice = "set a smaller optimizer.learning_rate, or a larger objective.temperature where there is one"
+        advice = f"{slower}, or a larger {names.temperature} where there is one"
         return f"{where}, though every embedding is finite (batch: {_ids(rows, item_id)})\n{advice}"
     if all(spoilt):
-        advice = (
-            "the weights themselves are spoilt: set a smaller optimizer.learning_rate, or trainer.precision: 32-true"
-        )
+        advice = f"the weights themselves are spoilt: {slower}, or {names.precision}: 32-true"
         return f"{where}, and no embedding is finite (batch: {_ids(rows, item_id)})\n{advice}"
     guilty = _ids([row for row, bad in zip(rows, spoilt, strict=True) if bad], item_id)
-    advice = "look at these images; if nothing is wrong with them, set a smaller optimizer.learning_rate"
+    advice = f"look at these images; if nothing is wrong with them, {slower}"
     return f"{where}, because embeddings are not finite: {guilty}\n{advice}"
 
 
@@ -278,12 +293,13 @@ def _are_apart(record: StepRecord) -> bool:
     return bool((farthest > nearest).float().mean() > 0.95)
 
 
-def _way_out(record: StepRecord) -> str:
+def _way_out(record: StepRecord, names: SettingNames) -> str:
+    slower = f"a smaller {names.learning_rate}"
     if record.mined is not None:
-        return "a smaller optimizer.learning_rate, or a milder miner (objective.miner: semi_hard)"
+        return f"{slower}, or a milder miner ({names.miner}: semi_hard)"
     if record.temperature is not None:
-        return "a smaller optimizer.learning_rate, or a lower objective.temperature"
-    return "a smaller optimizer.learning_rate"
+        return f"{slower}, or a lower {names.temperature}"
+    return slower
 
 
 def _ids(rows: Iterable[int], item_id: Callable[[int], str]) -> str:

@@ -118,7 +118,7 @@ def test_weights_that_timm_does_not_know_are_told():
     with pytest.raises(ConfigError) as caught:
         build(kind="timm", model="resnet18", weights="IMAGENET1K_V1")
     assert str(caught.value) == (
-        "encoder.weights: 'IMAGENET1K_V1' is not a file; allowed: hub, none, a file, package:MODULE/FILE"
+        "weights: 'IMAGENET1K_V1' is not a file; allowed: hub, none, a file, package:MODULE/FILE"
     )
 
 
@@ -126,8 +126,7 @@ def test_weights_that_torchvision_does_not_know_are_told():
     with pytest.raises(ConfigError) as caught:
         build(kind="resnet", model="resnet18", weights="hub")
     assert str(caught.value) == (
-        "encoder.weights: 'hub' is neither a file nor torchvision weights of resnet18; "
-        "allowed: IMAGENET1K_V1, DEFAULT, none"
+        "weights: 'hub' is neither a file nor torchvision weights of resnet18; allowed: IMAGENET1K_V1, DEFAULT, none"
     )
 
 
@@ -136,7 +135,7 @@ def test_timm_without_the_extra_is_told(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(sys.modules, "timm", None)
     with pytest.raises(SimtrainError) as caught:
         build(kind="timm", model="resnet18")
-    assert str(caught.value) == "encoder.kind: 'timm' needs the extra: pip install 'simtrain[timm]'"
+    assert str(caught.value) == "kind: 'timm' needs the extra: pip install 'simtrain[timm]'"
 
 
 @pytest.mark.parametrize("kind", ["resnet", "timm"])
@@ -234,14 +233,15 @@ def test_network_without_attention_is_told():
     with pytest.raises(ConfigError) as caught:
         build(kind="timm", model="tf_efficientnet_lite0", weights="none", lora={})
     assert str(caught.value) == (
-        "encoder.lora: tf_efficientnet_lite0 has no linear layers of an attention (qkv, q_proj, k_proj, v_proj); "
-        "it is for vision transformers"
+        "lora.targets: none named, and tf_efficientnet_lite0 has no linear layers of an attention "
+        "(qkv, q_proj, k_proj, v_proj); "
+        "low-rank factors are for vision transformers"
     )
 
 
 def test_factors_that_would_never_learn_are_told():
     pytest.importorskip("peft")
-    with pytest.raises(ConfigError, match=r"^encoder\.lora\.targets: swinv2_tiny_window8_256 uses the weights of 12 "):
+    with pytest.raises(ConfigError, match=r"^lora\.targets: swinv2_tiny_window8_256 uses the weights of 12 "):
         build(kind="timm", model="swinv2_tiny_window8_256", weights="none", image_size=64, lora={})
 
 

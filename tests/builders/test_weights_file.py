@@ -92,7 +92,7 @@ def test_google_s_wide_networks_are_built_by_their_name(tmp_path: Path):
     with pytest.raises(CheckpointError) as caught:
         build(kind="resnet", model="resnet50", weights=str(tmp_path / "a.pth"))
     assert str(caught.value) == (
-        f"{tmp_path / 'a.pth'}: holds a resnet50x2, and encoder.model is resnet50; set encoder.model: resnet50x2"
+        f"weights: {tmp_path / 'a.pth'} holds a resnet50x2, and model is resnet50; set model: resnet50x2"
     )
 
 

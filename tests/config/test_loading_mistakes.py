@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from simtrain.config import apply_overrides, load_prepare_config, load_run_config, nearest, parse_run_config
-from simtrain.errors import ConfigError
+from simtrain.config import apply_overrides, load_prepare_config, load_run_config, parse_run_config
+from simtrain.errors import ConfigError, nearest
 
 SMALLEST = "catalog: data/shop\nencoder: {kind: pixels}\nobjective: {kind: simclr}\n"
 TOP_LEVEL = (

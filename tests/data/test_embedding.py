@@ -134,6 +134,6 @@ def test_the_device_of_an_accelerator(
 
 def test_a_gpu_that_is_not_there_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    message = "trainer.accelerator: got 'gpu', but torch sees none here; allowed: auto, cpu"
+    message = "accelerator: got 'gpu', but torch sees none here; allowed: auto, cpu"
     with pytest.raises(ConfigError, match=f"^{message}$"):
         inference_device("gpu")

@@ -292,41 +292,40 @@ def test_an_empty_list_is_an_area_resize() -> None:
     [
         (
             [("HorizontalFlip", {}), ("HorizontalFlp", {})],
-            "augmentation.transforms.1.name: albumentations has no 'HorizontalFlp'; did you mean 'HorizontalFlip'?",
+            "transforms.1.name: albumentations has no 'HorizontalFlp'; did you mean 'HorizontalFlip'?",
         ),
-        ([("zzz", {})], "augmentation.transforms.0.name: albumentations has no 'zzz'"),
+        ([("zzz", {})], "transforms.0.name: albumentations has no 'zzz'"),
         (
             [("CoarseDropout", {"max_holes": 3})],
-            "augmentation.transforms.0.parameters: CoarseDropout: Argument(s) 'max_holes' are not valid for transform "
-            "CoarseDropout",
+            "transforms.0.parameters: CoarseDropout: Argument(s) 'max_holes' are not valid for transform CoarseDropout",
         ),
         (
             [("RandomResizedCrop", {})],
-            "augmentation.transforms.0.parameters: RandomResizedCrop: size: Field required",
+            "transforms.0.parameters: RandomResizedCrop: size: Field required",
         ),
         (
             [("Normalize", {})],
-            "augmentation.transforms.0: Normalize makes float32 of (48, 48, 3); a view stays uint8 RGB, which the "
+            "transforms.0: Normalize makes float32 of (48, 48, 3); a view stays uint8 RGB, which the "
             "encoder itself normalises",
         ),
         (
             [("HorizontalFlip", {}), ("ToTensorV2", {})],
-            "augmentation.transforms.1: ToTensorV2 makes torch.uint8 of (3, 48, 48); a view stays uint8 RGB, which "
+            "transforms.1: ToTensorV2 makes torch.uint8 of (3, 48, 48); a view stays uint8 RGB, which "
             "the encoder itself normalises",
         ),
         (
             [("ToFloat", {"p": 0.01})],
-            "augmentation.transforms.0: ToFloat makes float32 of (48, 48, 3); a view stays uint8 RGB, which the "
+            "transforms.0: ToFloat makes float32 of (48, 48, 3); a view stays uint8 RGB, which the "
             "encoder itself normalises",
         ),
         (
             [("RandomCrop", {"height": 100, "width": 9})],
-            "augmentation.transforms.0: RandomCrop fails on a picture of (48, 48, 3): Crop size (height, width) "
+            "transforms.0: RandomCrop fails on a picture of (48, 48, 3): Crop size (height, width) "
             "exceeds image dimensions (height, width): (100, 9) vs (48, 48)",
         ),
         (
             [("DualTransform", {})],
-            "augmentation.transforms.0.name: albumentations has no 'DualTransform'; did you mean 'ElasticTransform'?",
+            "transforms.0.name: albumentations has no 'DualTransform'; did you mean 'ElasticTransform'?",
         ),
     ],
 )

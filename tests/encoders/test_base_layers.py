@@ -180,7 +180,7 @@ def test_network_that_cannot_is_told():
         encoder = timm_encoder("inception_v3")
     with pytest.raises(ConfigError) as caught:
         encoder.checkpoint_activations()
-    assert str(caught.value) == ("trainer.activation_checkpointing: inception_v3 has no blocks for it; set it to false")
+    assert str(caught.value) == ("activation_checkpointing: inception_v3 has no blocks for it; set it to false")
 
 
 def test_network_that_knows_nothing_of_it_is_told():
@@ -188,13 +188,13 @@ def test_network_that_knows_nothing_of_it_is_told():
         encoder = TimmEncoder(network=_Unblocked(), embedding_size=None, preprocessing=PREPROCESSING)
     with pytest.raises(ConfigError) as caught:
         encoder.checkpoint_activations()
-    assert str(caught.value) == "trainer.activation_checkpointing: _Unblocked has no blocks for it; set it to false"
+    assert str(caught.value) == "activation_checkpointing: _Unblocked has no blocks for it; set it to false"
 
 
 def test_encoder_without_a_network_is_told():
     with pytest.raises(ConfigError) as caught:
         PixelsEncoder(image_size=8, resize="pad").checkpoint_activations()
-    assert str(caught.value) == "trainer.activation_checkpointing: PixelsEncoder has no blocks for it; set it to false"
+    assert str(caught.value) == "activation_checkpointing: PixelsEncoder has no blocks for it; set it to false"
 
 
 class _Unblocked(nn.Module):

@@ -105,15 +105,14 @@ def test_other_dimensions_are_refused(build: Build, tmp_path: Path):
     with pytest.raises(ConfigError) as caught:
         build(text_model=str(make_tiny_multilingual(tmp_path, size=20)))
     assert str(caught.value) == (
-        "encoder.text_model: its texts have 20 dimensions, the model's images 48; it takes one that was made for this "
-        "model"
+        "text_model: its texts have 20 dimensions, the model's images 48; it takes one that was made for this model"
     )
 
 
 def test_other_model_that_cannot_be_had_is_named(build: Build, tmp_path: Path):
     with pytest.raises(CheckpointError) as caught:
         build(text_model=str(tmp_path / "gone"))
-    assert str(caught.value) == f"encoder.text_model: {tmp_path / 'gone'}: no such folder"
+    assert str(caught.value) == f"text_model: {tmp_path / 'gone'}: no such folder"
 
 
 def test_it_cannot_learn(build: Build, text_folder: Path):
@@ -123,6 +122,6 @@ def test_it_cannot_learn(build: Build, text_folder: Path):
             model=encoder.network,
             preprocessing=encoder.preprocessing,
             train_text=True,
-            text_tower=open_text_tower(str(text_folder), key="encoder.text_model"),
+            text_tower=open_text_tower(str(text_folder)),
             freeze_patch_embedding=False,
         )

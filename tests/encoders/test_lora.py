@@ -182,27 +182,28 @@ def test_has_factors_tells_them_from_none():
         (
             "resnet18",
             [],
-            "encoder.lora: resnet18 has no linear layers of an attention (qkv, q_proj, k_proj, v_proj); "
-            "it is for vision transformers",
+            "targets: none named, and resnet18 has no linear layers of an attention (qkv, q_proj, k_proj, v_proj); "
+            "low-rank factors are for vision transformers",
         ),
         (
             "mixer_s32_224",
             [],
-            "encoder.lora: mixer_s32_224 has no linear layers of an attention (qkv, q_proj, k_proj, v_proj); "
-            "name encoder.lora.targets; it has blocks.0.mlp_tokens.fc1, blocks.0.mlp_tokens.fc2, "
+            "targets: none named, and mixer_s32_224 has no linear layers of an attention "
+            "(qkv, q_proj, k_proj, v_proj); "
+            "name some; it has blocks.0.mlp_tokens.fc1, blocks.0.mlp_tokens.fc2, "
             "blocks.0.mlp_channels.fc1, …",
         ),
-        ("resnet18", ["fc"], "encoder.lora.targets: no linear layer of resnet18 matches 'fc'; it has none"),
+        ("resnet18", ["fc"], "targets: no linear layer of resnet18 matches 'fc'; it has none"),
         (
             "vit_tiny_patch16_224",
             ["*.fc1", "blocks.0.attn.qvk"],
-            "encoder.lora.targets: no linear layer of vit_tiny_patch16_224 matches 'blocks.0.attn.qvk'; "
+            "targets: no linear layer of vit_tiny_patch16_224 matches 'blocks.0.attn.qvk'; "
             "did you mean 'blocks.0.attn.qkv'?",
         ),
         (
             "vit_tiny_patch16_224",
             ["zzz"],
-            "encoder.lora.targets: no linear layer of vit_tiny_patch16_224 matches 'zzz'; "
+            "targets: no linear layer of vit_tiny_patch16_224 matches 'zzz'; "
             "it has blocks.0.attn.qkv, blocks.0.attn.proj, blocks.0.mlp.fc1, …",
         ),
     ],
@@ -219,7 +220,7 @@ def test_extra_that_is_missing_is_told(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(sys.modules, "peft", None)
     with pytest.raises(SimtrainError) as caught:
         add_factors(small_vit(), settings=settings(), model="small")
-    assert str(caught.value) == "encoder.lora: needs the extra: pip install 'simtrain[lora]'"
+    assert str(caught.value) == "needs the extra: pip install 'simtrain[lora]'"
 
 
 def test_every_factor_is_passed():
@@ -238,6 +239,6 @@ def test_layer_that_an_image_does_not_pass_is_told():
     with pytest.raises(ConfigError) as caught:
         check_factors(network, image_size=SIZE, model="a BEiT")
     assert str(caught.value) == (
-        "encoder.lora.targets: a BEiT uses the weights of 2 layers without passing through them, such as "
+        "targets: a BEiT uses the weights of 2 layers without passing through them, such as "
         "'blocks.0.attn.qkv'; their factors would learn nothing, name other layers"
     )

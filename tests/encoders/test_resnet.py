@@ -67,7 +67,7 @@ def test_unknown_model_lists_those_there_are():
     with pytest.raises(ConfigError) as caught:
         resnet_network("resnet51", weights=None)
     assert str(caught.value) == (
-        "encoder.model: torchvision has no 'resnet51'; allowed: resnet101, resnet152, resnet18, resnet34, resnet50, "
+        "model: torchvision has no 'resnet51'; allowed: resnet101, resnet152, resnet18, resnet34, resnet50, "
         "resnext101_32x8d, resnext101_64x4d, resnext50_32x4d, wide_resnet101_2, wide_resnet50_2, "
         "or resnet50x2 to resnet50x8, resnet101x2 to resnet101x8, resnet152x2 to resnet152x8"
     )
@@ -75,14 +75,14 @@ def test_unknown_model_lists_those_there_are():
 
 @pytest.mark.parametrize("model", ["resnet50_2x", "resnet50x9", "resnet18x2"])
 def test_networks_of_no_known_width_are_told_as_unknown(model: str):
-    with pytest.raises(ConfigError, match=f"^encoder.model: torchvision has no '{model}'; allowed: "):
+    with pytest.raises(ConfigError, match=f"^model: torchvision has no '{model}'; allowed: "):
         resnet_network(model, weights=None)
 
 
 def test_torchvision_has_no_weights_of_widened_networks():
     with pytest.raises(ConfigError) as caught:
         resnet_network("resnet50x2", weights="DEFAULT")
-    assert str(caught.value) == "encoder.weights: torchvision has no 'DEFAULT' of resnet50x2; allowed: a file, none"
+    assert str(caught.value) == "weights: torchvision has no 'DEFAULT' of resnet50x2; allowed: a file, none"
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_unknown_weights_list_those_there_are(model: str, names: str):
     with pytest.raises(ConfigError) as caught:
         resnet_network(model, weights="IMAGENET1K_V3")
     assert str(caught.value) == (
-        f"encoder.weights: 'IMAGENET1K_V3' is neither a file nor torchvision weights of {model}; "
+        f"weights: 'IMAGENET1K_V3' is neither a file nor torchvision weights of {model}; "
         f"allowed: {names}, DEFAULT, none"
     )
 
@@ -121,7 +121,7 @@ def test_failed_download_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch):
     with pytest.raises(CheckpointError) as caught:
         resnet_network("resnet18", weights="IMAGENET1K_V1")
     assert str(caught.value) == (
-        "encoder.weights: IMAGENET1K_V1 of resnet18 could not be downloaded (<urlopen error no network>); "
+        "weights: IMAGENET1K_V1 of resnet18 could not be downloaded (<urlopen error no network>); "
         "give a local file instead"
     )
 

@@ -20,14 +20,14 @@ def folder(tmp_path: Path) -> Path:
 
 def refusal(name: str) -> str:
     with pytest.raises(CheckpointError) as caught:
-        open_sentence_model(name, key="encoder.text", processor={})
+        open_sentence_model(name, processor={})
     return str(caught.value)
 
 
 def test_name_that_cannot_be_had_is_told_at_once(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(sentence_models, "_out_of_reach", lambda: "ConnectError: no network")
     assert refusal("nobody/has-this") == (
-        "encoder.text: 'nobody/has-this' is neither a folder nor in the cache, and the hub is out of reach "
+        "name: 'nobody/has-this' is neither a folder nor in the cache, and the hub is out of reach "
         "(ConnectError: no network); give a local folder, or try again with a network"
     )
 
@@ -37,11 +37,11 @@ def test_hub_that_is_switched_off_is_named():
 
 
 def test_folder_that_is_not_there(tmp_path: Path):
-    assert refusal(str(tmp_path / "gone")) == f"encoder.text: {tmp_path / 'gone'}: no such folder"
+    assert refusal(str(tmp_path / "gone")) == f"name: {tmp_path / 'gone'}: no such folder"
 
 
 def test_folder_without_a_model(tmp_path: Path):
-    assert refusal(str(tmp_path)).startswith(f"encoder.text: '{tmp_path}' cannot be opened: ")
+    assert refusal(str(tmp_path)).startswith(f"name: '{tmp_path}' cannot be opened: ")
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_folder_without_a_model(tmp_path: Path):
     ],
 )
 def test_package_that_does_not_have_it(name: str, expected: str):
-    assert refusal(name) == f"encoder.text: {name}: {expected}"
+    assert refusal(name) == f"name: {name}: {expected}"
 
 
 def test_folder_in_a_package_is_opened(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -60,17 +60,17 @@ def test_folder_in_a_package_is_opened(folder: Path, tmp_path: Path, monkeypatch
     folder.rename(tmp_path / "a_shop_of_models" / "words")
     (tmp_path / "a_shop_of_models" / "__init__.py").touch()
     monkeypatch.syspath_prepend(tmp_path)
-    opened = open_sentence_model("package:a_shop_of_models/words", key="encoder.text", processor={})
+    opened = open_sentence_model("package:a_shop_of_models/words", processor={})
     assert opened.max_seq_length == LONGEST
 
 
 def test_weights_are_float32_whatever_is_on_disk(folder: Path):
-    opened = open_sentence_model(str(as_half(folder)), key="encoder.text", processor={})
+    opened = open_sentence_model(str(as_half(folder)), processor={})
     assert {weight.dtype for weight in opened.parameters()} == {torch.float32}
 
 
 def test_saved_folder_says_its_type_and_is_for_all_to_read(folder: Path, tmp_path: Path):
-    model = open_sentence_model(str(as_half(folder)), key="encoder.text", processor={})
+    model = open_sentence_model(str(as_half(folder)), processor={})
     save_sentence_model(model, tmp_path / "saved", processor={})
     again = SentenceTransformer(str(tmp_path / "saved"), device="cpu")
     assert {weight.dtype for weight in again.parameters()} == {torch.float32}
@@ -85,5 +85,5 @@ def test_processes_that_fork_later_are_not_warned(
     monkeypatch.delenv("TOKENIZERS_PARALLELISM", raising=False)
     if given is not None:
         monkeypatch.setenv("TOKENIZERS_PARALLELISM", given)
-    open_sentence_model(str(folder), key="encoder.text", processor={})
+    open_sentence_model(str(folder), processor={})
     assert os.environ["TOKENIZERS_PARALLELISM"] == expected

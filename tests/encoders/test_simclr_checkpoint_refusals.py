@@ -146,7 +146,5 @@ def test_another_architecture_than_the_configuration_s(tmp_path: Path):
     before = {name: value.clone() for name, value in network.state_dict().items()}
     with pytest.raises(CheckpointError) as caught:
         fill_resnet(network, read_simclr_checkpoint(path), model="resnet50", path=path)
-    assert str(caught.value) == (
-        f"{path}: holds a resnet18, and encoder.model is resnet50; set encoder.model: resnet18"
-    )
+    assert str(caught.value) == (f"weights: {path} holds a resnet18, and model is resnet50; set model: resnet18")
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())

@@ -26,7 +26,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def tower(folder: Path) -> TextTower:
-    return open_text_tower(str(folder), key="encoder.text")
+    return open_text_tower(str(folder))
 
 
 def encode(folder: Path, texts: list[str] = TEXTS) -> np.ndarray:
@@ -44,7 +44,7 @@ def test_embeddings_are_those_of_sentence_transformers(tower: TextTower, folder:
 
 def test_embeddings_of_a_projected_model_are_those_of_sentence_transformers(tmp_path: Path):
     folder = make_tiny_multilingual(tmp_path, size=20)
-    tower = open_text_tower(str(folder), key="encoder.text")
+    tower = open_text_tower(str(folder))
     assert tower.size == 20
     np.testing.assert_allclose(embed(tower), encode(folder), atol=1e-6)
 
@@ -62,14 +62,14 @@ def test_no_texts_give_no_rows(tower: TextTower):
 def test_prompt_of_the_model_stands_before_each_text(folder: Path, tmp_path: Path):
     model = SentenceTransformer(str(folder), device="cpu", prompts={"item": "a photo of "}, default_prompt_name="item")
     model.save_pretrained(str(tmp_path / "prompted"))
-    tower = open_text_tower(str(tmp_path / "prompted"), key="encoder.text")
+    tower = open_text_tower(str(tmp_path / "prompted"))
     np.testing.assert_allclose(embed(tower, ["a mug"]), encode(tmp_path / "prompted", ["a mug"]), atol=1e-6)
     np.testing.assert_allclose(embed(tower, ["a mug"]), encode(folder, ["a photo of a mug"]), atol=1e-6)
 
 
 def test_shortened_embeddings_are_those_of_sentence_transformers(folder: Path, tmp_path: Path):
     SentenceTransformer(str(folder), device="cpu", truncate_dim=8).save_pretrained(str(tmp_path / "short"))
-    tower = open_text_tower(str(tmp_path / "short"), key="encoder.text")
+    tower = open_text_tower(str(tmp_path / "short"))
     assert tower.size == 8
     np.testing.assert_allclose(embed(tower), encode(tmp_path / "short"), atol=1e-6)
 
@@ -83,7 +83,7 @@ def test_text_longer_than_the_model_reads_is_reported(tower: TextTower):
 def test_model_without_a_limit_reads_all(folder: Path, tmp_path: Path):
     words = StaticEmbedding(Tokenizer.from_file(str(folder / "tokenizer.json")), embedding_dim=12)
     SentenceTransformer(modules=[words], device="cpu").save_pretrained(str(tmp_path / "static"))
-    tower = open_text_tower(str(tmp_path / "static"), key="encoder.text")
+    tower = open_text_tower(str(tmp_path / "static"))
     assert (tower.size, tower.truncated(["a mug " * 500])) == (12, [])
     np.testing.assert_allclose(embed(tower, ["a mug", "a chair"]), encode(tmp_path / "static", ["a mug", "a chair"]))
 
@@ -105,7 +105,7 @@ def test_precision_of_the_training_does_not_reach_it(tower: TextTower):
 def test_weights_are_float32_whatever_is_on_disk(tmp_path: Path):
     folder = as_half(make_tiny_text(tmp_path))
     assert json.loads((folder / "config.json").read_text(encoding="utf-8"))["dtype"] == "bfloat16"
-    tower = open_text_tower(str(folder), key="encoder.text")
+    tower = open_text_tower(str(folder))
     assert {weight.dtype for weight in tower._model.parameters()} == {torch.float32}
 
 
@@ -124,11 +124,11 @@ def test_what_inference_moves_can_be_moved_again(tower: TextTower):
 
 def test_saved_folder_gives_the_same_vectors_everywhere(tower: TextTower, tmp_path: Path):
     tower.save_folder(tmp_path / "saved")
-    np.testing.assert_array_equal(embed(open_text_tower(str(tmp_path / "saved"), key="encoder.text")), embed(tower))
+    np.testing.assert_array_equal(embed(open_text_tower(str(tmp_path / "saved"))), embed(tower))
     np.testing.assert_allclose(encode(tmp_path / "saved"), embed(tower), atol=1e-6)
 
 
 def test_texts_of_an_image_text_model_will_do(tmp_path: Path):
     folder = make_tiny_clip(tmp_path / "clip")
-    tower = open_text_tower(str(folder), key="encoder.text")
+    tower = open_text_tower(str(folder))
     np.testing.assert_allclose(embed(tower, TEXTS[:4]), encode(folder, TEXTS[:4]), atol=1e-6)

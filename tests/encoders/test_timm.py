@@ -75,7 +75,7 @@ def test_network_with_3d_convolutions_is_built():
 def test_unknown_model_is_told_with_the_nearest(model: str, expected: str):
     with pytest.raises(ConfigError) as caught:
         timm_network(model, from_hub=True, image_size=None, evaluation_image_size=None)
-    assert str(caught.value).startswith(f"encoder.model: {expected}")
+    assert str(caught.value).startswith(f"model: {expected}")
     assert str(caught.value).count(" or ") == (2 if "did you mean" in expected else 0)
 
 
@@ -84,7 +84,7 @@ def test_unknown_weights_tag_is_told_with_those_there_are(from_hub: bool):
     with pytest.raises(ConfigError) as caught:
         timm_network("tf_efficientnet_lite0.a1", from_hub=from_hub, image_size=96, evaluation_image_size=None)
     assert str(caught.value) == (
-        "encoder.model: timm has no weights 'a1' of tf_efficientnet_lite0; "
+        "model: timm has no weights 'a1' of tf_efficientnet_lite0; "
         "allowed: tf_efficientnet_lite0, tf_efficientnet_lite0.in1k"
     )
 
@@ -93,7 +93,7 @@ def test_unknown_weights_tag_is_told_with_those_there_are(from_hub: bool):
 def test_size_that_the_model_cannot_take_is_told(from_hub: bool):
     with pytest.raises(ConfigError) as caught:
         timm_network("nest_tiny", from_hub=from_hub, image_size=100, evaluation_image_size=None)
-    assert str(caught.value).startswith("encoder.image_size: nest_tiny cannot be built for 100 pixels: ")
+    assert str(caught.value).startswith("image_size: nest_tiny cannot be built for 100 pixels: ")
 
 
 def test_hub_out_of_reach_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
@@ -102,9 +102,7 @@ def test_hub_out_of_reach_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch, t
     with pytest.raises(CheckpointError) as caught:
         timm_network("resnet18", from_hub=True, image_size=None, evaluation_image_size=None)
     message = str(caught.value)
-    assert message.startswith(
-        "encoder.weights: the hub's weights of resnet18 could not be had (LocalEntryNotFoundError: "
-    )
+    assert message.startswith("weights: the hub's weights of resnet18 could not be had (LocalEntryNotFoundError: ")
     assert message.endswith("); give a local file instead")
     assert "\n" not in message
 
@@ -117,7 +115,7 @@ def test_hub_error_without_text_is_told(monkeypatch: pytest.MonkeyPatch):
     with pytest.raises(CheckpointError) as caught:
         timm_network("resnet18", from_hub=True, image_size=None, evaluation_image_size=None)
     assert str(caught.value) == (
-        "encoder.weights: the hub's weights of resnet18 could not be had (TimeoutError: no reason given); "
+        "weights: the hub's weights of resnet18 could not be had (TimeoutError: no reason given); "
         "give a local file instead"
     )
 

@@ -244,20 +244,23 @@ def test_another_size_is_refused(build: Build, text_folder: Path):
     with pytest.raises(ConfigError) as caught:
         build({**CONVOLUTIONS, "embedding_size": 8})
     assert str(caught.value) == (
-        f"encoder.image.embedding_size: the texts of {text_folder} have 32 dimensions, not 8; leave it out"
+        f"image.embedding_size: the texts of {text_folder} have 32 dimensions, not 8; leave it out"
     )
     image = built({**CONVOLUTIONS, "embedding_size": 8})
     with pytest.raises(ValueError, match=r"^image gives 8 dimensions; the texts have 32$"):
-        TwoTowersEncoder(image=image, text_tower=open_text_tower(str(text_folder), key="encoder.text"), scale=20.0)
+        TwoTowersEncoder(image=image, text_tower=open_text_tower(str(text_folder)), scale=20.0)
 
 
 @pytest.mark.parametrize(
     ("image", "expected"),
     [
-        ({"kind": "resnet", "model": "resnet19"}, "encoder.image.model: torchvision has no 'resnet19'; allowed: "),
-        ({**CONVOLUTIONS, "weights": "IMAGENET1K_V1"}, "encoder.image.weights: 'IMAGENET1K_V1' is not a file; "),
+        ({"kind": "resnet", "model": "resnet19"}, "image.model: torchvision has no 'resnet19'; allowed: "),
+        ({**CONVOLUTIONS, "weights": "IMAGENET1K_V1"}, "image.weights: 'IMAGENET1K_V1' is not a file; "),
         ({**CONVOLUTIONS, "weights": "old/encoder.model.pth"}, "old/encoder.model.pth: no such weights file"),
-        ({**CONVOLUTIONS, "lora": {}}, "encoder.image.lora: test_efficientnet has no linear layers of an attention "),
+        (
+            {**CONVOLUTIONS, "lora": {}},
+            "image.lora.targets: none named, and test_efficientnet has no ",
+        ),
     ],
 )
 def test_what_is_wrong_with_the_images_is_said_of_them(build: Build, image: dict[str, Any], expected: str):
@@ -269,7 +272,7 @@ def test_what_is_wrong_with_the_images_is_said_of_them(build: Build, image: dict
 def test_text_model_that_cannot_be_had_is_named(build: Build, tmp_path: Path):
     with pytest.raises(CheckpointError) as caught:
         build(text=str(tmp_path / "gone"))
-    assert str(caught.value) == f"encoder.text: {tmp_path / 'gone'}: no such folder"
+    assert str(caught.value) == f"text: {tmp_path / 'gone'}: no such folder"
 
 
 @pytest.mark.slow

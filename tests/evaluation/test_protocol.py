@@ -290,20 +290,23 @@ NO_QUERIES = (
         (
             {"product": [f"p{row}" for row in range(12)]},
             {},
-            "shop: none of 4 queries of split 'test' has another image of its own 'product' to find; prepare it with "
-            "a larger share, or search further: --set evaluation.gallery_splits=[train,val,test]",
+            "gallery_splits: none of 4 queries of split 'test' of shop has another image of its own 'product' to find "
+            "there; set it to [train,val,test], or prepare it with a larger share: simtrain prepare SOURCE --out shop "
+            "--set split.test=0.2",
         ),
         (
             {"gallery": [False] * 12},
             {},
-            "shop: none of 4 queries of split 'test' has another image of its own 'product' to find; prepare it with "
-            "a larger share, or search further: --set evaluation.gallery_splits=[train,val,test]",
+            "gallery_splits: none of 4 queries of split 'test' of shop has another image of its own 'product' to find "
+            "there; set it to [train,val,test], or prepare it with a larger share: simtrain prepare SOURCE --out shop "
+            "--set split.test=0.2",
         ),
         (
             {},
             {"gallery_splits": ["train"]},
-            "shop: none of 4 queries of split 'test' has another image of its own 'product' to find; prepare it with "
-            "a larger share, or search further: --set evaluation.gallery_splits=[train,val,test]",
+            "gallery_splits: none of 4 queries of split 'test' of shop has another image of its own 'product' to find "
+            "there; set it to [train,val,test], or prepare it with a larger share: simtrain prepare SOURCE --out shop "
+            "--set split.test=0.2",
         ),
         (
             {},

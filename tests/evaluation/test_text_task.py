@@ -142,13 +142,13 @@ def test_a_text_of_one_product_is_drawn_with_it() -> None:
         (
             "{captoin}",
             [],
-            "evaluation.captions: shop/catalog.parquet: no column 'captoin', which the template '{captoin}' needs; "
+            "captions: shop/catalog.parquet: no column 'captoin', which the template '{captoin}' needs; "
             "did you mean 'caption'?",
         ),
         (
             None,
             ["a {label}", "{lable}"],
-            "evaluation.label_templates: shop/catalog.parquet: no column 'lable', which the template '{lable}' needs; "
+            "label_templates: shop/catalog.parquet: no column 'lable', which the template '{lable}' needs; "
             "did you mean 'label'?",
         ),
     ],
@@ -163,5 +163,5 @@ def test_a_misspelt_column_is_told_even_where_nothing_is_filled_in(
 
 def test_a_broken_template_is_told_even_where_nothing_is_filled_in() -> None:
     catalog = catalog_of(FOLDER, product=["p", "q"])
-    with pytest.raises(ConfigError, match=r"^evaluation\.label_templates: template 'photo': no column in it; write"):
+    with pytest.raises(ConfigError, match=r"^label_templates: template 'photo': no column in it; write"):
         text_task(catalog, np.arange(2), captions=None, templates=["{label}", "photo"])

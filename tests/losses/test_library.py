@@ -192,8 +192,7 @@ def test_a_loss_that_cannot_use_a_memory_is_an_error(name: str) -> None:
     with pytest.raises(ConfigError) as caught:
         loss_named(name, memory=memory_of(8))
     assert str(caught.value) == (
-        f"objective.memory: {name} cannot compare with earlier batches; set it to null, or take one of "
-        f"{', '.join(WITH_MEMORY)}"
+        f"memory: {name} cannot compare with earlier batches; set it to null, or take one of {', '.join(WITH_MEMORY)}"
     )
 
 

@@ -143,28 +143,28 @@ def test_trying_a_loss_out_leaves_the_random_state_alone() -> None:
     [
         (
             {"loss": "TripletMarginLos"},
-            "objective.loss.name: pytorch-metric-learning has no 'TripletMarginLos'; did you mean 'TripletMarginLoss'?",
+            "loss.name: pytorch-metric-learning has no 'TripletMarginLos'; did you mean 'TripletMarginLoss'?",
         ),
         (
             {"miner": "BatchHardMine"},
-            "objective.miner.name: pytorch-metric-learning has no 'BatchHardMine'; did you mean 'BatchHardMiner'?",
+            "miner.name: pytorch-metric-learning has no 'BatchHardMine'; did you mean 'BatchHardMiner'?",
         ),
         (
             {"miner": "zzz"},
-            f"objective.miner.name: pytorch-metric-learning has no 'zzz'; allowed: {', '.join(LIBRARY_MINERS)}",
+            f"miner.name: pytorch-metric-learning has no 'zzz'; allowed: {', '.join(LIBRARY_MINERS)}",
         ),
         (
             {"loss_parameters": {"margn": 0.1}},
-            "objective.loss.parameters.margn: TripletMarginLoss has no such parameter; did you mean 'margin'?",
+            "loss.parameters.margn: TripletMarginLoss has no such parameter; did you mean 'margin'?",
         ),
         (
             {"miner": "PairMarginMiner", "miner_parameters": {"zzz": 1}},
-            "objective.miner.parameters.zzz: PairMarginMiner has no such parameter; allowed: collect_stats, distance, "
+            "miner.parameters.zzz: PairMarginMiner has no such parameter; allowed: collect_stats, distance, "
             "neg_margin, pos_margin",
         ),
         (
             {"loss": "RankedListLoss", "loss_parameters": {"margin": 0.5}},
-            "objective.loss: RankedListLoss refuses its parameters: RankedListLoss.__init__() missing 1 required "
+            "loss: RankedListLoss refuses its parameters: RankedListLoss.__init__() missing 1 required "
             "positional argument: 'Tn'",
         ),
         (
@@ -192,7 +192,7 @@ def test_a_name_or_parameter_that_does_not_work_is_told(changes: dict[str, Any],
 
 @pytest.mark.parametrize("name", ["BaseMetricLossFunction", "EmbeddingRegularizerMixin", "torch"])
 def test_what_is_no_loss_is_not_offered(name: str) -> None:
-    with pytest.raises(ConfigError, match=f"^objective.loss.name: pytorch-metric-learning has no '{name}'"):
+    with pytest.raises(ConfigError, match=f"^loss.name: pytorch-metric-learning has no '{name}'"):
         named_loss(loss=name, loss_parameters={}, miner=None, miner_parameters={}, **SIZES)
 
 

@@ -142,7 +142,7 @@ def test_what_had_no_gradient_before_is_frozen_as_well() -> None:
 def test_pattern_without_a_parameter_is_told_with_what_there_is(pattern: str, hint: str) -> None:
     with pytest.raises(ConfigError) as caught:
         freeze_matching(Small(), ["network.stage1.*", pattern])
-    assert str(caught.value) == f"trainer.freeze: no parameter of the encoder matches '{pattern}'{hint}"
+    assert str(caught.value) == f"freeze: no parameter of the encoder matches '{pattern}'{hint}"
 
 
 def test_misspelt_pattern_freezes_nothing() -> None:
@@ -156,7 +156,7 @@ def test_misspelt_pattern_freezes_nothing() -> None:
 def test_freezing_everything_is_refused(patterns: list[str]) -> None:
     with pytest.raises(ConfigError) as caught:
         freeze_matching(Small(), patterns)
-    assert str(caught.value) == ("trainer.freeze: nothing of the encoder is left to learn; freeze fewer of its layers")
+    assert str(caught.value) == ("freeze: nothing of the encoder is left to learn; freeze fewer of its layers")
 
 
 @pytest.mark.parametrize(

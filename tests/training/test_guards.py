@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from typing_extensions import override
 from watched_points import MARGIN, Loss, PointModule, Points, batch_hard, fit_points, no_tuples, pairs_of_views
 
+from simtrain.builders.objective import SETTING_NAMES
 from simtrain.training.guards import (
     CollapsedError,
     CollapseGuard,
@@ -45,6 +46,7 @@ def guard(*, said: list[str] | None = None, margin: float | None = MARGIN, every
     return CollapseGuard(
         every_steps=every_steps,
         margin=margin,
+        names=SETTING_NAMES,
         console=RecordingConsole(on_line=(said if said is not None else []).append),
     )
 
@@ -217,6 +219,7 @@ def message(embeddings: Tensor, *, loss: float = float("nan"), rows: list[int] |
         item_id=lambda row: f"i{row}",
         step=12,
         epoch=3,
+        names=SETTING_NAMES,
     )
 
 
@@ -260,8 +263,9 @@ class SpoilsAGradient(PointModule):
 def test_a_gradient_that_is_no_number_never_reaches_the_weights(tmp_path: Path) -> None:
     module = SpoilsAGradient(batch_hard, learning_rate=0.1)
     points = Points(groups=2, per_group=2, blur=0.5, batches=5)
+    watcher = NonFiniteGuard(item_id=lambda row: f"i{row}", names=SETTING_NAMES)
     with pytest.raises(NonFiniteError) as raised:
-        fit_points(module, points, tmp_path, callbacks=[NonFiniteGuard(item_id=lambda row: f"i{row}")])
+        fit_points(module, points, tmp_path, callbacks=[watcher])
     assert str(raised.value) == (
         "training diverged: the gradient of network.2.bias is not finite in step 3 of epoch 1 (batch: i0, i1, i2, i3)\n"
         "set a smaller optimizer.learning_rate, or trainer.precision: 32-true"

@@ -17,9 +17,9 @@ from simtrain.catalog.sources.source import Source
 from simtrain.catalog.sources.table_file import TABLE_SUFFIXES
 from simtrain.catalog.sources.table_source import read_table_source
 from simtrain.catalog.staging import DOWNLOAD_FOLDER
-from simtrain.config import ColumnsConfig, PrepareConfig, nearest
+from simtrain.config import ColumnsConfig, PrepareConfig
 from simtrain.console import Console
-from simtrain.errors import CatalogError
+from simtrain.errors import CatalogError, nearest
 
 _SYNTHETIC_PRODUCTS = 240
 _WORDS = ("synthetic", "kaggle", "digikala", "fashion-mnist")

@@ -10,8 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from simtrain.config import nearest
-from simtrain.errors import CatalogError
+from simtrain.errors import CatalogError, nearest
 
 PARTS = ("id", "path", "split", "product", "label", "caption", "query", "gallery")
 """The columns that every source gives."""

@@ -19,8 +19,8 @@ from simtrain.catalog.sources.source import (
     text_of,
 )
 from simtrain.catalog.sources.table_file import read_table_file
-from simtrain.config import ColumnsConfig, nearest
-from simtrain.errors import CatalogError
+from simtrain.config import ColumnsConfig
+from simtrain.errors import CatalogError, nearest
 
 _TAKEN = (*PARTS, *COMPUTED)
 

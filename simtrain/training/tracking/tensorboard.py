@@ -29,7 +29,7 @@ class TensorBoardTracker:
 
     def __init__(self, *, folder: Path) -> None:
         if importlib.util.find_spec("tensorboard") is None:
-            raise SimtrainError("tracking.tensorboard: needs the extra: pip install 'simtrain[tensorboard]'")
+            raise SimtrainError("needs the extra: pip install 'simtrain[tensorboard]'", argument="tensorboard")
         self._folder = folder / FOLDER
         self._writer: SummaryWriter | None = None
 

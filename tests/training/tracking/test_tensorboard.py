@@ -77,4 +77,4 @@ def test_without_the_package_there_is_an_error_before_training(tmp_path: Path, m
     monkeypatch.setattr(importlib.util, "find_spec", lambda _name: None)
     with pytest.raises(SimtrainError) as raised:
         TensorBoardTracker(folder=tmp_path)
-    assert str(raised.value) == "tracking.tensorboard: needs the extra: pip install 'simtrain[tensorboard]'"
+    assert str(raised.value) == "tensorboard: needs the extra: pip install 'simtrain[tensorboard]'"

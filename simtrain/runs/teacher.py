@@ -14,17 +14,18 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from simtrain.builders import build_encoder, start_encoder
-from simtrain.builders.encoder_names import named_encoder
+from simtrain.builders.devices import run_device
+from simtrain.builders.encoder_names import encoder_name_path, named_encoder
 from simtrain.catalog.store.reader import ImageReader, open_images
 from simtrain.catalog.table import Catalog
 from simtrain.config import EncoderConfig, RelationNeeds, RunConfig
 from simtrain.console import Console
 from simtrain.data.altered_images import MirroredImages
-from simtrain.data.embedding import device_words, inference_device
+from simtrain.data.embedding import device_words
 from simtrain.data.embedding_cache import FOLDER, Embedded, EmbeddingCache, encoder_fingerprint, variant_fingerprint
 from simtrain.encoders.base import Encoder
 from simtrain.encoders.relational_teacher import TeacherSpace, mirror_average, teacher_vectors
-from simtrain.errors import ConfigError, first_line, nearest
+from simtrain.errors import ConfigError, error_path, first_line, nearest
 from simtrain.runs.evaluation import embed_rows
 from simtrain.runs.run import data_fingerprint
 from simtrain.training.ranks import on_first
@@ -140,7 +141,8 @@ def _named(needs: RelationNeeds) -> EncoderConfig:
 
 def _teacher(config: RunConfig, needs: RelationNeeds, encoder: Encoder, folder: Path, *, begins: bool) -> Encoder:
     if needs.settings.teacher != START:
-        with torch.random.fork_rng(devices=[]):
+        name = needs.settings.teacher
+        with torch.random.fork_rng(devices=[]), error_path(f"{needs.key}.teacher", whole=True), encoder_name_path(name):
             return build_encoder(_named(needs), load=True).eval()
     start = encoder.merged() if begins else start_encoder(config.encoder, folder)
     # A layer that is new has nothing to teach; what another run has trained, has.
@@ -234,7 +236,7 @@ class _Embedding:
         began = time.perf_counter()
         vectors = embed_rows(encoder, images, missing.tolist(), config=self.config, console=self.console)
         seconds = time.perf_counter() - began
-        device = device_words(inference_device(self.config.trainer.accelerator))
+        device = device_words(run_device(self.config))
         made = Embedded(rows=missing, vectors=vectors, seconds=seconds, images=len(missing), device=device)
         on_first(lambda: self._cache.add(fingerprint, made))
         self._seconds += seconds

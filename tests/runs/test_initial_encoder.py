@@ -157,12 +157,12 @@ def test_a_named_normalisation_holds_and_its_difference_to_another_run_s_is_told
         (
             {"state_dict": bolts(source_state("resnet18") | {"conv1.weight": torch.ones(64, 3, 3, 3)})},
             "resnet18",
-            "its first convolution is 3 by 3, for the 32 pixels of CIFAR; allowed: 7 by 7, as for ImageNet",
+            "{}: its first convolution is 3 by 3, for the 32 pixels of CIFAR; allowed: 7 by 7, as for ImageNet",
         ),
         (
             {"state_dict": bolts(source_state("resnet18"))},
             "resnet50",
-            "holds a resnet18, and encoder.model is resnet50; set encoder.model: resnet18",
+            "encoder.weights: {} holds a resnet18, and model is resnet50; set model: resnet18",
         ),
     ],
 )
@@ -183,6 +183,6 @@ def test_a_checkpoint_that_does_not_fit_is_refused_in_one_line(
     with pytest.raises(SystemExit) as leaving:
         cli.main()
     shown = capsys.readouterr().err.splitlines()
-    assert (leaving.value.code, shown[-1]) == (2, f"error: {tmp_path / 'simclr.ckpt'}: {expected}")
+    assert (leaving.value.code, shown[-1]) == (2, f"error: {expected.format(tmp_path / 'simclr.ckpt')}")
     assert len([line for line in shown if line.startswith("error")]) == 1
     assert not Path(config.checkpoints).exists()

@@ -84,7 +84,7 @@ def test_a_template_that_cannot_be_filled_in_is_told(
     templates: Sequence[str], error: type[SimtrainError], message: str
 ) -> None:
     catalog = catalog_of(FOLDER, label=["hat", "bag"], weights=[[1, 2], [3]])
-    with pytest.raises(error, match=f"^evaluation.label_templates: {re.escape(message)}$"):
+    with pytest.raises(error, match=f"^label_templates: {re.escape(message)}$"):
         judged(catalog, torch.tensor([NORTH, EAST]), Dictionary({}), templates=templates)
 
 

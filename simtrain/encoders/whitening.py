@@ -11,11 +11,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from simtrain.errors import CatalogError, CheckpointError
+from simtrain.errors import CatalogError, CheckpointError, ConfigError
 
 _CHUNK = 8192  # rows that are float64 at once
 _SMALLEST = 1e-9  # of the largest variance, and
 _ROUNDING = 1e-12  # of the mean squared length: below it float32 rounds, and that must not become a dimension
+_MOST_DIMENSIONS = 16_384  # 2 GB of float64 for the square of it
 _KEYS = ("mean", "projection")
 
 
@@ -58,18 +59,21 @@ def fit_whitening(embeddings: Tensor, *, dimensions: int | None, shrinkage: floa
 
     N embeddings vary along N - 1 directions at most. Along the last of many directions they vary by chance, and a
     whitening that counts those alike is worse than none: of 1,200 embeddings of 1,280 dimensions all directions halved
-    MAP@R at shrinkage 0, and gave the best of all at 0.1 to 0.3.
+    MAP@R at shrinkage 0, and gave the best of all at 0.1 to 0.3. With any shrinkage the other directions have a
+    variance too, shrinkage · m, and are kept: other images vary along them. (Learned from 300 embeddings of 1,280
+    dimensions MAP@R was 74.2 % with them and 71.7 without; from 100, 73.0 and 67.5.)
 
     Args:
         embeddings: (N, D) of the training images, N at least 2.
-        dimensions: C at most, at least 1; fewer where the embeddings vary along fewer directions. None: as many as
-            there are.
+        dimensions: C at most, at least 1; None: as many as there are: D, or at shrinkage 0 as many as the embeddings
+            vary along.
         shrinkage: How far the variances are drawn towards their mean over all D, 0 to 1: at 0 each direction counts
             alike, at 1 the directions keep their lengths and only the mean is taken out.
         power: 0.5 makes all directions vary alike, 0.25 goes half of the way, 0 takes out the mean alone; 0 to 0.5.
 
     Raises:
         CatalogError: if the embeddings do not differ, as those of one image.
+        ConfigError: for more than 16,384 dimensions from fewer embeddings, at any shrinkage.
         ValueError: if they are no matrix of finite numbers, or a setting is out of its range.
     """
     if embeddings.ndim != 2 or not bool(torch.isfinite(embeddings).all()):
@@ -88,7 +92,10 @@ def fit_whitening(embeddings: Tensor, *, dimensions: int | None, shrinkage: floa
         raise CatalogError(
             f"whitening: the embeddings of {count} training images are all the same; needs 2 that differ"
         )
-    variances, directions = variances[kept][:dimensions], directions[:, kept][:, :dimensions]
+    variances, directions = variances[kept], directions[:, kept]
+    if shrinkage > 0:
+        variances, directions = _with_the_others(variances, directions)
+    variances, directions = variances[:dimensions], directions[:, :dimensions]
     largest = directions.gather(0, directions.abs().argmax(dim=0, keepdim=True))
     shrunken = (1 - shrinkage) * variances + shrinkage * total / embeddings.shape[1]
     projection = directions * largest.sign() / shrunken.pow(power)
@@ -113,6 +120,23 @@ def load_whitening(path: Path) -> Whitening:
 
 def _chunks(embeddings: Tensor) -> list[Tensor]:
     return [embeddings[start : start + _CHUNK] for start in range(0, len(embeddings), _CHUNK)]
+
+
+def _with_the_others(variances: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
+    """The same (K,) and (D, K), and after them the directions at right angles to all, along which nothing varies."""
+    dimensions, known = directions.shape
+    if known == dimensions:
+        return variances, directions
+    if dimensions > _MOST_DIMENSIONS:
+        raise ConfigError(
+            f"whitening: embeddings of {dimensions} dimensions vary along {known} directions alone; shrinkage takes "
+            f"{_MOST_DIMENSIONS} dimensions at most: set it to 0, or make smaller embeddings"
+        )
+    basis, _ = torch.linalg.qr(directions, mode="complete")
+    return (
+        torch.cat([variances, variances.new_zeros(dimensions - known)]),
+        torch.cat([directions, basis[:, known:]], dim=1),
+    )
 
 
 def _principal_directions(embeddings: Tensor, *, mean: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -14,7 +14,7 @@ from sklearn.decomposition import PCA
 from torch import Tensor
 
 from simtrain.encoders.whitening import Whitening, fit_whitening, load_whitening
-from simtrain.errors import CatalogError, CheckpointError
+from simtrain.errors import CatalogError, CheckpointError, ConfigError
 
 
 def embeddings(*, count: int, dimensions: int, seed: int = 0) -> Tensor:
@@ -79,12 +79,29 @@ def test_power_zero_takes_out_the_mean_alone():
     torch.testing.assert_close(found @ found.T, centred @ centred.T, atol=1e-5, rtol=0)
 
 
-def test_shrinkage_of_few_embeddings_counts_the_directions_without_variance():
+@pytest.mark.parametrize("power", [0.5, 0.25])
+def test_of_few_embeddings_the_shrunken_covariance_has_every_direction(power: float):
+    train, others = embeddings(count=6, dimensions=10), embeddings(count=7, dimensions=10, seed=1)
+    samples = train.double().numpy()
+    variances, directions = np.linalg.eigh(np.cov(samples.T))
+    scale = (0.7 * variances.clip(0) + 0.3 * variances.mean()) ** power  # five of them are 0 before they are shrunken
+    expected = (others.double().numpy() - samples.mean(axis=0)) @ directions / scale
+    expected /= np.linalg.norm(expected, axis=1, keepdims=True)
+    found = fit_whitening(train, dimensions=None, shrinkage=0.3, power=power)(others).numpy()
+    assert found.shape == (7, 10)
+    np.testing.assert_allclose(found @ found.T, expected @ expected.T, atol=1e-5)
+
+
+def test_too_many_dimensions_for_every_direction(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("simtrain.encoders.whitening._MOST_DIMENSIONS", 9)
     train = embeddings(count=6, dimensions=10)
-    variances = torch.linalg.eigvalsh(torch.cov(train.double().T)).flip(0)
-    expected = 1 / (0.7 * variances[:5] + 0.3 * variances.mean()).sqrt()
-    lengths = fit_whitening(train, dimensions=10, shrinkage=0.3, power=0.5).projection.double().norm(dim=0)
-    torch.testing.assert_close(lengths, expected, atol=0, rtol=1e-5)
+    with pytest.raises(ConfigError) as caught:
+        fit_whitening(train, dimensions=None, shrinkage=0.1, power=0.5)
+    assert str(caught.value) == (
+        "whitening: embeddings of 10 dimensions vary along 5 directions alone; shrinkage takes 9 dimensions at most: "
+        "set it to 0, or make smaller embeddings"
+    )
+    assert fit_whitening(train, dimensions=None, shrinkage=0.0, power=0.5).projection.shape == (10, 5)
 
 
 @pytest.mark.parametrize("count", [5, 40])

@@ -2,7 +2,7 @@
 
 from simtrain.builders.auxiliary_losses import wants_start
 from simtrain.builders.data import build_batches, build_data, build_transform, build_validation
-from simtrain.builders.encoder import build_encoder, plain_config
+from simtrain.builders.encoder import build_encoder, plain_config, whitening_of
 from simtrain.builders.objective import build_module, wants_reference
 from simtrain.builders.saved_encoder import empty_encoder, keep_encoder, kept_config, start_encoder
 from simtrain.builders.texts import build_text_validation, build_texts
@@ -30,4 +30,5 @@ __all__ = [
     "start_encoder",
     "wants_reference",
     "wants_start",
+    "whitening_of",
 ]

@@ -8,6 +8,7 @@ from simtrain.builders.weights_file import read_checkpoint
 from simtrain.config import (
     ClipConfig,
     EncoderConfig,
+    EncoderWhiteningConfig,
     HistogramConfig,
     PixelsConfig,
     ResNetConfig,
@@ -42,7 +43,18 @@ def build_encoder(config: EncoderConfig, *, load: bool) -> Encoder:
     """
     encoder = _network(config, load=load)
     encoder.preprocessing = _embedding_preprocessing(encoder.preprocessing, config)
+    whitening = whitening_of(config)
+    if whitening is not None and (whitening.dimensions or 0) > encoder.embedding_size:
+        raise ConfigError(
+            f"whitening.dimensions: {whitening.dimensions} of embeddings of {encoder.embedding_size}; allowed: 2 to "
+            f"{encoder.embedding_size}"
+        )
     return encoder
+
+
+def whitening_of(config: EncoderConfig) -> EncoderWhiteningConfig | None:
+    """Whitening of an encoder's embeddings; `build_encoder` leaves it out, for it is learned from images."""
+    return None if isinstance(config, TwoTowersConfig) else config.whitening
 
 
 def _network(config: EncoderConfig, *, load: bool) -> Encoder:

@@ -1,13 +1,15 @@
 """`simtrain evaluate`: retrieval metrics of a run, or of an encoder without fine-tuning."""
 
+import copy
 from collections.abc import Mapping
 
 import torch
 from torch import Tensor
 
-from simtrain.builders import build_encoder, build_text_validation, found_weights, start_encoder
+from simtrain.builders import build_encoder, build_text_validation, found_weights, start_encoder, whitening_of
 from simtrain.builders.data import split_task
 from simtrain.catalog.store.reader import ImageReader, open_images
+from simtrain.catalog.table import Catalog
 from simtrain.config import ClipConfig, RunConfig
 from simtrain.console import Console
 from simtrain.encoders.base import Encoder
@@ -20,7 +22,7 @@ from simtrain.runs.evaluation_report import EvaluationReport
 from simtrain.runs.interpolation_record import chosen_alpha
 from simtrain.runs.loaded_encoder import LoadedEncoder
 from simtrain.runs.run import Run, configured_catalog, count_test_reading, data_fingerprint, read_run_catalog
-from simtrain.runs.tuned_encoder import tuned_encoder
+from simtrain.runs.whitening import run_encoder, whiten_untouched
 
 
 def evaluate(
@@ -49,7 +51,10 @@ def evaluate(
     catalog = configured_catalog(config) if run is None else read_run_catalog(run)
     task = split_task(config, catalog, split=split)
     texts = build_text_validation(config, catalog, task)  # a misspelt template is told before anything is embedded
-    encoder, share = _encoder(config, run, alpha) if loaded is None else (loaded.network, None)
+    if loaded is None:
+        encoder, share = _encoder(config, run, alpha, catalog, console=console)
+    else:
+        encoder, share = _of_memory(loaded.network, config, catalog, console=console), None
     images = open_images(catalog, smallest=encoder.preprocessing.image_size)
     embeddings = embed_rows(encoder, images.reader, task.rows.tolist(), config=config, console=console)
     scores = score_texts(texts, embeddings, encoder)
@@ -82,14 +87,27 @@ def _name(run: Run | None, loaded: LoadedEncoder | None) -> str:
     return "zero-shot" if run is None else run.folder.name
 
 
-def _encoder(config: RunConfig, run: Run | None, alpha: float | None) -> tuple[Encoder, float | None]:
+def _encoder(
+    config: RunConfig, run: Run | None, alpha: float | None, catalog: Catalog, *, console: Console
+) -> tuple[Encoder, float | None]:
     """The encoder to evaluate, and the share of fine-tuned weights in it."""
     if run is None:
         torch.manual_seed(config.seed)  # layers without pretrained weights start as they do in fit
         with error_path("encoder"):
-            return build_encoder(config.encoder, load=True), None
+            encoder = build_encoder(config.encoder, load=True)
+        whiten_untouched(encoder, catalog, config=config, console=console)
+        return encoder, None
     share = chosen_alpha(run.folder) if alpha is None else alpha
-    return tuned_encoder(config, run.folder, alpha=share), share
+    return run_encoder(run, alpha=share, console=console), share
+
+
+def _of_memory(network: Encoder, config: RunConfig, catalog: Catalog, *, console: Console) -> Encoder:
+    """An encoder in memory, which stays as it is; whitened, if the configuration says so and it is not yet."""
+    if network.whitening is not None or whitening_of(config.encoder) is None:
+        return network
+    encoder = copy.copy(network)
+    whiten_untouched(encoder, catalog, config=config, console=console)
+    return encoder
 
 
 def _kept(

@@ -19,7 +19,7 @@ from simtrain.runs.evaluation import embed_rows, judge_embeddings, judge_texts, 
 from simtrain.runs.interpolation_record import chosen_alpha
 from simtrain.runs.run import Run, data_fingerprint, read_run_catalog
 from simtrain.runs.threshold_calibration import Calibration, calibrate
-from simtrain.runs.tuned_encoder import tuned_encoder
+from simtrain.runs.whitening import run_encoder
 from simtrain.serving.bundle import Bundle
 from simtrain.serving.bundle_writer import BundleContent, check_target, write_bundle
 from simtrain.serving.onnx_export import onnx_available
@@ -86,7 +86,7 @@ def export(run: Run, *, out: Path, alpha: float | None, console: Console) -> Exp
     onnx = _wants_onnx(run.config)
     catalog = read_run_catalog(run)
     share = chosen_alpha(run.folder) if alpha is None else alpha
-    encoder = tuned_encoder(run.config, run.folder, alpha=share)
+    encoder = run_encoder(run, alpha=share, console=console)
     every_row = list(range(len(catalog.rows)))
     images = open_images(catalog, smallest=encoder.preprocessing.image_size)
     embeddings = embed_rows(encoder, images.reader, every_row, config=run.config, console=console)

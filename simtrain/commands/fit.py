@@ -44,6 +44,7 @@ from simtrain.runs.run import configured_catalog, write_run_record
 from simtrain.runs.teacher import check_teacher, relational_teacher
 from simtrain.runs.text_embeddings import text_embeddings
 from simtrain.runs.trainer import Watchers, check_trackers, make_trainer, train
+from simtrain.runs.whitening import whiten_run
 from simtrain.runs.zero_shot import keep_reference, reference_embeddings, zero_shot_figures
 from simtrain.training.checkpoints import LAST
 from simtrain.training.interruption import requeue_in_slurm
@@ -225,6 +226,7 @@ def _trained(
     began = time.perf_counter()
     try:
         ended_by = train(trainer, module, data, watchers, config=config, resume_from=folder / LAST if resume else None)
+        whitening = None if ended_by is not None else whiten_run(config, folder, alpha=1.0, console=console)
     except SimtrainError as error:
         if rank() == 0:
             failed = {"status": "failed", "reason": str(error)}
@@ -240,7 +242,8 @@ def _trained(
             "value": keeper.best_value,
             "zero_shot": zero_shot.get(monitor),
         }
-        write_run_record(folder, {**ended, "best": best})
+        found = {} if whitening is None else {"whitening": whitening}
+        write_run_record(folder, {**ended, "best": best, **found})
         requeued = requeue_in_slurm(ended_by) if ended_by is not None else None
         if requeued is not None:
             console.line(requeued)

@@ -1,5 +1,6 @@
 """`simtrain interpolate`: best mix of a run's initial and fine-tuned weights under a bound on lost text retrieval."""
 
+import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,8 +22,9 @@ from simtrain.interpolation.plot import tradeoff_picture
 from simtrain.interpolation.result import Interpolation, MixFigures, best_within, tradeoff
 from simtrain.interpolation.sweep import MixScores, MixSweep, QueryValues, open_sweep
 from simtrain.runs.interpolation_record import write_interpolation
-from simtrain.runs.run import Run, data_fingerprint, read_run_catalog
+from simtrain.runs.run import RUN_FILE, Run, data_fingerprint, read_run_catalog, write_run_record
 from simtrain.runs.tuned_encoder import tuned_encoder
+from simtrain.runs.whitening import whiten_run
 from simtrain.training.checkpoints import BEST
 from simtrain.version import VERSION
 
@@ -73,7 +75,17 @@ def interpolate(
         picture=_picture(report),
         statistics=sweep.statistics,
     )
+    _whiten(run, alpha=report.mixes[report.chosen].alpha, console=console)
     return report
+
+
+def _whiten(run: Run, *, alpha: float, console: Console) -> None:
+    """Learn the whitening of the chosen mix, if the run is whitened; the mixes are compared without."""
+    own = run.config.model_copy(update={"catalog": run.own_catalog})
+    whitening = whiten_run(own, run.folder, alpha=alpha, console=console)
+    if whitening is not None:
+        record = json.loads((run.folder / RUN_FILE).read_text(encoding="utf-8"))
+        write_run_record(run.folder, {**record, "whitening": whitening})
 
 
 @dataclass(frozen=True, kw_only=True)

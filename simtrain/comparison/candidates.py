@@ -13,13 +13,14 @@ from simtrain.builders import build_encoder, found_weights, start_encoder
 from simtrain.builders.encoder_names import encoder_name_path, is_configuration, named_encoder
 from simtrain.comparison.result import EncoderKind
 from simtrain.config import CompareConfig, EncoderConfig, TwoTowersConfig, differences
+from simtrain.console import SILENT
 from simtrain.encoders.base import Encoder
 from simtrain.encoders.weights import names_a_file
 from simtrain.errors import CheckpointError
 from simtrain.runs.interpolation_record import chosen_alpha
 from simtrain.runs.loaded_encoder import LoadedEncoder
 from simtrain.runs.run import Run
-from simtrain.runs.tuned_encoder import tuned_encoder
+from simtrain.runs.whitening import run_encoder
 
 _OF_ONE_TRAINING = (
     "run:",
@@ -218,7 +219,7 @@ def _tuned(training: _Training) -> Contender:
 
 def _tuned_member(run: Run) -> Member:
     def build() -> Encoder:
-        return tuned_encoder(run.config, run.folder, alpha=None)
+        return run_encoder(run, alpha=None, console=SILENT)
 
     details = {
         "run": run.folder.name,

@@ -6,6 +6,7 @@ from simtrain.config.distillation import DistillationConfig, MixedDistillationCo
 from simtrain.config.encoder import (
     ClipConfig,
     EncoderConfig,
+    EncoderWhiteningConfig,
     HistogramConfig,
     LoraConfig,
     PixelsConfig,
@@ -49,6 +50,7 @@ __all__ = [
     "DataConfig",
     "DistillationConfig",
     "EncoderConfig",
+    "EncoderWhiteningConfig",
     "EvaluationConfig",
     "ExportConfig",
     "GroupNeeds",

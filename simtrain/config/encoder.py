@@ -2,12 +2,13 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from simtrain.config.section import Section
 
 Resize = Literal["pad", "crop", "squash"]
 Normalisation = Literal["imagenet", "unit_range"]
+_TEXTS_STAY = "texts are in the space of the images, which whitening leaves; set it to null"
 
 
 class LoraConfig(Section):
@@ -27,12 +28,34 @@ class LoraConfig(Section):
     every linear layer of the attention (`qkv`, `q_proj`, `k_proj`, `v_proj`)."""
 
 
+class EncoderWhiteningConfig(Section):
+    """Whitening of an encoder's embeddings, learned without labels from the training images at the evaluation size.
+
+    A run learns it after training, for its best weights; the epoch is chosen without.
+    """
+
+    power: float = Field(default=0.5, ge=0, le=0.5)
+    """Each axis of the covariance is divided by its variance to this power, 0 to 0.5: 0.5 whitens fully, 0.25 half,
+    which finds the same product less well and the same kind better; 0 takes out the mean alone."""
+
+    shrinkage: float = Field(default=0.1, ge=0, le=1)
+    """How far the variances are drawn towards their mean first, 0 to 1; with few images 0 is worse than no whitening.
+    """
+
+    dimensions: Annotated[int, Field(ge=2, le=16384)] | None = None
+    """Axes of largest variance that are kept, 2 to the embedding's own dimensions; null: all."""
+
+
 class _EmbeddingConfig(Section):
     """What images go through to become embeddings in validation, evaluation, export and search, not in training."""
 
     flip_averaging: bool = False
     """Whether an embedding is the mean, made one long again, of those of the image and of its mirror image; embedding
     takes twice the time. Not where left and right tell products apart."""
+
+    whitening: EncoderWhiteningConfig | None = None
+    """Makes the axes of the embeddings vary alike, and them one long again; null: not. Not for encoders that read
+    texts, which would be left behind."""
 
 
 class _NetworkConfig(_EmbeddingConfig):
@@ -154,6 +177,13 @@ class ClipConfig(_EmbeddingConfig):
     pooling: Literal["default"] = "default"
     """How the tokens of an image become a vector: as the model does it."""
 
+    @field_validator("whitening")
+    @classmethod
+    def _texts_stay(cls, value: EncoderWhiteningConfig | None) -> EncoderWhiteningConfig | None:
+        if value is not None:
+            raise ValueError(_TEXTS_STAY)
+        return value
+
     resize: Resize | None = None
     """How an image becomes a square: `pad` with white, centre `crop`, or `squash`; null: as the model's own image
     processor. With `pad`, plain sentence-transformers gives the exported model's vectors for square images only."""
@@ -192,6 +222,13 @@ class TwoTowersConfig(Section):
 
     scale: float = Field(default=20.0, ge=1, le=100)
     """Initial factor of the cosine similarities (the inverse temperature), 1 to 100."""
+
+    @field_validator("image")
+    @classmethod
+    def _texts_stay(cls, value: ResNetConfig | TimmConfig) -> ResNetConfig | TimmConfig:
+        if value.whitening is not None:
+            raise ValueError(f"whitening: {_TEXTS_STAY}")
+        return value
 
 
 EncoderConfig = Annotated[

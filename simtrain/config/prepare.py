@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from simtrain.config.encoder import EncoderConfig
 from simtrain.config.section import Section
@@ -98,6 +98,13 @@ class NearDuplicatesConfig(Section):
 
     similarity: float = Field(default=0.95, gt=0, le=1)
     """Lowest cosine similarity of a near duplicate under that encoder, above 0 to 1."""
+
+    @field_validator("encoder")
+    @classmethod
+    def _no_whitening(cls, value: EncoderConfig | None) -> EncoderConfig | None:
+        if getattr(value, "whitening", None) is not None:
+            raise ValueError("whitening: near duplicates are found before there are training images; set it to null")
+        return value
 
 
 class StoreConfig(Section):

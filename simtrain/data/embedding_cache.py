@@ -201,7 +201,8 @@ def encoder_fingerprint(encoder: Encoder, *, images: str) -> str:
         "torch": torch.__version__,
     }
     digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode())
-    for name, value in encoder.state_dict().items():
+    whitening = {} if encoder.whitening is None else vars(encoder.whitening)
+    for name, value in (*encoder.state_dict().items(), *whitening.items()):
         digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
         digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from simtrain.encoders.lora import fold_factors, has_factors, is_factor, plain_name
 from simtrain.encoders.preprocessing import Preprocessing
+from simtrain.encoders.whitening import Whitening
 from simtrain.errors import ConfigError
 
 
@@ -33,7 +34,8 @@ class Encoder(nn.Module, ABC):
     Attributes:
         preprocessing: As given; a later one is of embeddings alone, not of training.
         training_image_size: Side of the square of training views in pixels: that of the given `preprocessing`.
-        embedding_size: D.
+        embedding_size: D; with a whitening, what is left of it.
+        whitening: Last step of `embed`, see `whiten`; None: there is none.
         last_layer_is_new: Whether the linear layer starts untrained, and so needs a head's learning rate.
     """
 
@@ -42,6 +44,7 @@ class Encoder(nn.Module, ABC):
         self.preprocessing = preprocessing
         self.training_image_size = preprocessing.image_size
         self.last_layer_is_new = True
+        self.whitening: Whitening | None = None
         self._is_compiled = False
         self.embedding_size = feature_size if embedding_size is None else embedding_size
         self.reduction: nn.Module = nn.Identity()
@@ -61,13 +64,28 @@ class Encoder(nn.Module, ABC):
         """(N, 3, S, S) normalised images -> (N, D) float32 embeddings of unit length.
 
         With `preprocessing.flip_averaging` the mean of those of each image and of its mirror image, made one long
-        again.
+        again; then whitened, if there is a whitening.
         """
         embeddings = F.normalize(self(images).float(), dim=1)
         if self.preprocessing.flip_averaging:
             mirrored = F.normalize(self(images.flip(3)).float(), dim=1)
             embeddings = F.normalize(embeddings + mirrored, dim=1)
-        return embeddings
+        return embeddings if self.whitening is None else self.whitening(embeddings)
+
+    def whiten(self, whitening: Whitening) -> None:
+        """Whiten what `embed` gives from now on; weights, and what training sees, stay as they are.
+
+        Raises:
+            ValueError: if there is a whitening already, or this one is of embeddings of another length.
+        """
+        if self.whitening is not None:
+            raise ValueError("there is a whitening already; whiten an encoder without")
+        if len(whitening.mean) != self.embedding_size:
+            raise ValueError(
+                f"whitening is of embeddings of {len(whitening.mean)} dimensions; these have {self.embedding_size}"
+            )
+        self.whitening = whitening
+        self.embedding_size = whitening.projection.shape[1]
 
     def embed_pixels(self, pixels: Tensor) -> Tensor:
         """(N, S, S, 3) uint8 pixels -> (N, D) embeddings of unit length, all in float32, without gradients.

@@ -2,13 +2,16 @@
 
 # Shapes: N embeddings, D dimensions before, C after.
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
 from torch import Tensor
 
 from simtrain.errors import CatalogError, CheckpointError, ConfigError
@@ -18,6 +21,7 @@ _SMALLEST = 1e-9  # of the largest variance, and
 _ROUNDING = 1e-12  # of the mean squared length: below it float32 rounds, and that must not become a dimension
 _MOST_DIMENSIONS = 16_384  # 2 GB of float64 for the square of it
 _KEYS = ("mean", "projection")
+_NOTE = "simtrain"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -46,9 +50,14 @@ class Whitening:
         first = F.one_hot(torch.zeros(1, dtype=torch.int64, device=embeddings.device), whitened.shape[1])
         return F.normalize(torch.where(whitened.any(dim=1, keepdim=True), whitened, first.float()), dim=1)
 
-    def save(self, path: Path) -> None:
-        """Write it as safetensors."""
-        path.write_bytes(save({"mean": self.mean.contiguous(), "projection": self.projection.contiguous()}))
+    def save(self, path: Path, *, note: Mapping[str, Any]) -> None:
+        """Write it as safetensors, with a note of plain values on what it is of.
+
+        Raises:
+            OSError: if it cannot be written.
+        """
+        tensors = {"mean": self.mean.cpu().contiguous(), "projection": self.projection.cpu().contiguous()}
+        path.write_bytes(save(tensors, metadata={_NOTE: json.dumps(note, sort_keys=True)}))
 
 
 def fit_whitening(embeddings: Tensor, *, dimensions: int | None, shrinkage: float, power: float) -> Whitening:
@@ -102,20 +111,22 @@ def fit_whitening(embeddings: Tensor, *, dimensions: int | None, shrinkage: floa
     return Whitening(mean=mean.float(), projection=projection.float().contiguous())
 
 
-def load_whitening(path: Path) -> Whitening:
-    """Read what `Whitening.save` wrote.
+def load_whitening(path: Path) -> tuple[Whitening, dict[str, Any]]:
+    """Read what `Whitening.save` wrote, and its note.
 
     Raises:
         CheckpointError: if it is not there, or is another file.
     """
     try:
-        tensors = load_file(path)
-    except (OSError, SafetensorError):
+        with safe_open(path, framework="pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no mapping
+            note = json.loads((file.metadata() or {}).get(_NOTE, "{}"))
+    except (OSError, SafetensorError, ValueError):
         raise CheckpointError(f"{path}: no whitening that can be read; allowed: a file of Whitening.save") from None
     shapes = [tuple(tensors[key].shape) for key in _KEYS if key in tensors]
     if set(tensors) != set(_KEYS) or len(shapes[1]) != 2 or shapes[0] != shapes[1][:1]:
         raise CheckpointError(f"{path}: holds {', '.join(sorted(tensors))}; allowed: mean (D,) and projection (D, C)")
-    return Whitening(mean=tensors["mean"], projection=tensors["projection"])
+    return Whitening(mean=tensors["mean"], projection=tensors["projection"]), note
 
 
 def _chunks(embeddings: Tensor) -> list[Tensor]:

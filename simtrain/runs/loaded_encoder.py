@@ -12,10 +12,10 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from simtrain.builders import build_encoder, empty_encoder
+from simtrain.builders import build_encoder, empty_encoder, whitening_of
 from simtrain.builders.encoder_names import named_encoder
 from simtrain.config import EncoderConfig, parse_encoder
-from simtrain.console import Console, TerminalConsole
+from simtrain.console import SILENT, Console, TerminalConsole
 from simtrain.data.embedding import embed_images, inference_device
 from simtrain.data.given_images import GivenImage, GivenImages
 from simtrain.encoders.base import Encoder
@@ -24,7 +24,7 @@ from simtrain.encoders.preprocessing import Preprocessing
 from simtrain.encoders.text import TextEncoder
 from simtrain.errors import ConfigError, SimtrainError
 from simtrain.runs.run import DEFAULT_CHECKPOINTS, Run, find_run, open_run
-from simtrain.runs.tuned_encoder import tuned_encoder
+from simtrain.runs.whitening import run_encoder
 from simtrain.serving.bundle import Bundle
 from simtrain.serving.manifest import MANIFEST_FILE
 
@@ -233,6 +233,11 @@ def load_encoder(
 
 
 def _built(config: EncoderConfig, *, name: str) -> LoadedEncoder:
+    if whitening_of(config) is not None:
+        raise ConfigError(
+            f"{name}: encoder.whitening is learned from a catalogue's training images; load the encoder without, and "
+            "evaluate with overrides={'encoder.whitening.power': 0.5}"
+        )
     torch.manual_seed(0)  # layers without pretrained weights are the same each time
     return LoadedEncoder(name=name, network=build_encoder(config, load=True).eval(), config=config, run=None)
 
@@ -245,7 +250,7 @@ def _named(source: str) -> EncoderConfig:
 
 
 def _of_run(run: Run, *, name: str | None) -> LoadedEncoder:
-    network = tuned_encoder(run.config, run.folder, alpha=None)
+    network = run_encoder(run, alpha=None, console=SILENT)
     return LoadedEncoder(name=name or run.folder.name, network=network, config=run.config.encoder, run=run)
 
 

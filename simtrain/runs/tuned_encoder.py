@@ -14,6 +14,8 @@ from simtrain.training.weight_interpolation import mixed_weights, moved_norms
 def tuned_encoder(config: RunConfig, run_folder: Path, *, alpha: float | None) -> Encoder:
     """The encoder of a run with the weights of its best epoch: averaged where the run averages, low-rank factors added.
 
+    Not whitened; see `runs.whitening.run_encoder`.
+
     Args:
         config: The run's configuration.
         run_folder: The run's folder.

@@ -17,7 +17,8 @@ from safetensors.torch import load_file
 
 from simtrain.encoders.base import Encoder
 from simtrain.encoders.preprocessing import Preprocessing
-from simtrain.errors import BundleError
+from simtrain.encoders.whitening import load_whitening
+from simtrain.errors import BundleError, CheckpointError, first_line
 from simtrain.serving.golden import check_golden, space_fingerprint
 from simtrain.serving.index import ItemIndex
 from simtrain.serving.manifest import MANIFEST_FILE, check_files, read_manifest
@@ -25,6 +26,7 @@ from simtrain.serving.manifest import MANIFEST_FILE, check_files, read_manifest
 ENCODER_FOLDER = "encoder"
 TEXT_FOLDER = "encoder/text_tower"
 WEIGHTS_FILE = "encoder/model.safetensors"
+WHITENING_FILE = "encoder/whitening.safetensors"
 ENCODER_FILE = "encoder/encoder.json"
 GOLDEN_FILE = "encoder/golden.safetensors"
 ONNX_FILE = "encoder.onnx"
@@ -83,6 +85,7 @@ class Bundle:
             bundle.preprocessing,
             weights_sha256=manifest["files"][WEIGHTS_FILE],
             golden_sha256=manifest["files"][GOLDEN_FILE],
+            whitening_sha256=manifest["files"].get(WHITENING_FILE),
         )
         for name, found in (
             (MANIFEST_FILE, manifest["fingerprint"]),
@@ -170,6 +173,8 @@ class Bundle:
         encoder = encoder.float().cpu()
         if not self._has_own_folder:
             _fill(encoder, self.folder / WEIGHTS_FILE)
+        if self.manifest["encoder"].get("whitened", False):
+            _whiten(encoder, self.folder / WHITENING_FILE)
         encoder.eval()
         self.check_golden(encoder, device=torch.device("cpu"))
         return encoder
@@ -194,6 +199,14 @@ def _fill(encoder: Encoder, path: Path) -> None:
     except (RuntimeError, SafetensorError) as error:
         reason = " ".join(str(error).split())[:300]
         raise BundleError(f"{path}: does not fit the network that its configuration makes: {reason}") from None
+
+
+def _whiten(encoder: Encoder, path: Path) -> None:
+    try:
+        whitening, _ = load_whitening(path)
+        encoder.whiten(whitening)
+    except (CheckpointError, ValueError) as error:
+        raise BundleError(f"{path}: does not fit the encoder: {first_line(error)}") from None
 
 
 def _read_items(path: Path) -> tuple[pd.DataFrame, str | None]:

@@ -29,6 +29,7 @@ from simtrain.serving.bundle import (
     ONNX_FILE,
     TEXT_FOLDER,
     WEIGHTS_FILE,
+    WHITENING_FILE,
 )
 from simtrain.serving.golden import reference_copy, space_fingerprint, write_golden, write_tensors
 from simtrain.serving.index import ItemIndex, recall_against_exact
@@ -145,7 +146,10 @@ def _fill(folder: Path, content: BundleContent, *, onnx: bool) -> None:
         export_onnx(encoder, folder / ONNX_FILE)
     hashes = hashes_of(folder)
     fingerprint = space_fingerprint(
-        preprocessing, weights_sha256=hashes[WEIGHTS_FILE], golden_sha256=hashes[GOLDEN_FILE]
+        preprocessing,
+        weights_sha256=hashes[WEIGHTS_FILE],
+        golden_sha256=hashes[GOLDEN_FILE],
+        whitening_sha256=hashes.get(WHITENING_FILE),
     )
     index = _write_index_and_items(folder, content, fingerprint=fingerprint)
     manifest = {
@@ -177,6 +181,9 @@ def _write_encoder(folder: Path, encoder: Encoder, *, config: dict[str, Any]) ->
     if isinstance(encoder, TextFolderEncoder) and encoder.has_text_folder:
         description["text_folder"] = True
         encoder.save_text_folder(folder / TEXT_FOLDER)
+    if encoder.whitening is not None:
+        description["whitened"] = True
+        encoder.whitening.save(folder / WHITENING_FILE, note={})
     text = json.dumps({**description, "preprocessing": encoder.preprocessing.to_dict()}, indent=2)
     (folder / ENCODER_FILE).write_text(text + "\n", encoding="utf-8")
     return description

@@ -93,9 +93,13 @@ def check_golden(path: Path, encoder: Encoder, *, device: torch.device) -> None:
         _compare(path, encoder.embed_texts(texts).cpu(), expected_of_texts, what="texts")
 
 
-def space_fingerprint(preprocessing: Preprocessing, *, weights_sha256: str, golden_sha256: str) -> str:
+def space_fingerprint(
+    preprocessing: Preprocessing, *, weights_sha256: str, golden_sha256: str, whitening_sha256: str | None
+) -> str:
     """Name of an embedding space, as 64 hexadecimal digits: equal only for equal preparation, weights and results."""
     parts = {"golden": golden_sha256, "preprocessing": preprocessing.to_dict(), "weights": weights_sha256}
+    if whitening_sha256 is not None:
+        parts["whitening"] = whitening_sha256
     return sha256_of_bytes(json.dumps(parts, sort_keys=True, separators=(",", ":")).encode())
 
 

@@ -10,7 +10,8 @@ from simtrain.errors import BundleError
 from simtrain.files import sha256_of_bytes, sha256_of_file, write_json
 
 MANIFEST_FILE = "manifest.json"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+_READABLE_VERSIONS = (1, 2)  # 1: encoders that are neither whitened nor averaged over mirror images
 _FORMAT = "simtrain bundle"
 _LIBRARIES = (
     "torch", "torchvision", "timm", "sentence-transformers", "transformers", "tokenizers", "numpy", "pillow",
@@ -49,9 +50,10 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     manifest = _parsed(path)
     if manifest is None or manifest.get("format") != _FORMAT:
         raise BundleError(f"{path}: not the manifest of a simtrain bundle, or damaged")
-    if manifest.get("format_version") != FORMAT_VERSION:
+    if manifest.get("format_version") not in _READABLE_VERSIONS:
         raise BundleError(
-            f"{path}: format_version is {manifest.get('format_version')}; this simtrain reads {FORMAT_VERSION}"
+            f"{path}: format_version is {manifest.get('format_version')}; this simtrain reads "
+            f"{' and '.join(map(str, _READABLE_VERSIONS))}"
         )
     if manifest.get("checksum") != _checksum(manifest) or any(key not in manifest for key in _KEYS):
         raise BundleError(f"{path}: altered; export the bundle again")

@@ -321,6 +321,12 @@ def test_flip_averaging_follows_the_configuration(values: dict[str, Any]):
         assert not build(**values).preprocessing.flip_averaging
 
 
+def test_more_dimensions_than_there_are_are_refused():
+    with torch.device("meta"), pytest.raises(ConfigError) as caught:
+        build(**RESNET, whitening={"dimensions": 513})
+    assert str(caught.value) == "whitening.dimensions: 513 of embeddings of 512; allowed: 2 to 512"
+
+
 @pytest.mark.parametrize("kind", ["resnet", "timm"])
 def test_pooling_follows_the_configuration(kind: str):
     with torch.device("meta"):

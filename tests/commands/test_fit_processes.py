@@ -20,7 +20,10 @@ from recording_console import RecordingConsole
 from simtrain.commands.fit import fit
 from simtrain.config import RunConfig, dump_yaml
 from simtrain.console import SILENT, Console
+from simtrain.encoders.whitening import load_whitening
 from simtrain.errors import ConfigError, SimtrainError
+from simtrain.runs.run import open_run
+from simtrain.runs.whitening import run_encoder
 from simtrain.training.checkpoints import read_module_state
 from simtrain.training.epoch_table import read_metrics
 from simtrain.training.ranks import LostRankError
@@ -56,6 +59,19 @@ def test_two_processes_train_what_one_trains(make_config: MakeConfig) -> None:
     assert [row["step"] for row in first] == [row["step"] for row in second]
     for mine, theirs in zip(first[1:], second[1:], strict=True):
         assert float(mine["train_loss"]) == pytest.approx(float(theirs["train_loss"]), rel=1e-4)
+
+
+def test_two_processes_learn_the_whitening_of_all_training_images(make_config: MakeConfig) -> None:
+    encoder = {"kind": "timm", "model": "test_efficientnet", "weights": "none", "image_size": 32, "whitening": {}}
+    folder = run(make_config(encoder=encoder, trainer={**TWO, "epochs": 1})).folder
+    stored, _ = load_whitening(folder / "whitening.safetensors")
+    (folder / "whitening.safetensors").unlink()
+    alone = run_encoder(open_run(str(folder), checkpoints=folder.parent), alpha=None, console=SILENT).whitening
+    assert alone is not None
+    torch.testing.assert_close(stored.mean, alone.mean, rtol=0, atol=1e-6)
+    torch.testing.assert_close(
+        stored.projection @ stored.projection.T, alone.projection @ alone.projection.T, rtol=1e-3, atol=1e-3
+    )
 
 
 def test_two_processes_are_interrupted_and_resumed_bit_for_bit(make_config: MakeConfig) -> None:

@@ -66,7 +66,23 @@ def test_set_to_what_is_not_yaml_is_an_error(override: str):
         (["trainer.devices=all"], "trainer.devices: got 'all'; allowed: auto, or 1 to 1024"),
         (["optimizer.learning_rat=1"], "optimizer.learning_rat: unknown key; did you mean 'learning_rate'?"),
         (["encoder.image_sze=8"], "encoder.image_sze: unknown key; did you mean 'image_size'?"),
-        (["encoder.model=resnet18"], "encoder.model: unknown key; allowed: flip_averaging, kind, image_size, resize"),
+        (
+            ["encoder.model=resnet18"],
+            "encoder.model: unknown key; allowed: flip_averaging, whitening, kind, image_size, resize",
+        ),
+        (
+            ["encoder={kind: clip, whitening: {}}"],
+            "encoder.whitening: texts are in the space of the images, which whitening leaves; set it to null",
+        ),
+        (
+            ["encoder={kind: two_towers, image: {kind: resnet, whitening: {power: 0.25}}}"],
+            "encoder.image: whitening: texts are in the space of the images, which whitening leaves; set it to null",
+        ),
+        (["encoder={kind: clip, pooling: gem}"], "encoder.pooling: got 'gem'; input should be 'default'"),
+        (
+            ["encoder={kind: resnet, whitening: {power: 1}}"],
+            "encoder.whitening.power: got 1; input should be less than or equal to 0.5",
+        ),
         (
             ["objective.projection_head.hiden_size=8"],
             "objective.projection_head.hiden_size: unknown key; did you mean 'hidden_size'?",
@@ -246,3 +262,12 @@ def test_missing_file_of_a_missing_folder(tmp_path: Path):
 @pytest.mark.parametrize(("name", "expected"), [("trian", "; did you mean 'train'?"), ("xyz", "")])
 def test_nearest_name(name: str, expected: str):
     assert nearest(name, ["train", "val", "test"]) == expected
+
+
+def test_near_duplicates_cannot_be_whitened():
+    with pytest.raises(ConfigError) as caught:
+        load_prepare_config(None, ["near_duplicates.encoder={kind: resnet, whitening: {}}"])
+    assert str(caught.value) == (
+        "--set: near_duplicates.encoder: whitening: near duplicates are found before there are training images; set it "
+        "to null"
+    )

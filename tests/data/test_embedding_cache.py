@@ -11,6 +11,7 @@ from simtrain.builders import build_encoder
 from simtrain.config import EncoderConfig, HistogramConfig, PixelsConfig, TimmConfig
 from simtrain.data import embedding_cache
 from simtrain.data.embedding_cache import Embedded, EmbeddingCache, encoder_fingerprint, variant_fingerprint
+from simtrain.encoders.whitening import Whitening
 
 
 class Embedding:
@@ -119,12 +120,19 @@ def test_a_fingerprint_is_of_weights_preprocessing_and_pictures():
     other = TimmConfig.model_validate({**NETWORK, "image_size": 64})
     torch.manual_seed(1)
     reseeded = encoder_fingerprint(build_encoder(network, load=True), images="store")
+    torch.manual_seed(0)
+    encoder = build_encoder(network, load=True)
+    encoder.whiten(Whitening(mean=torch.zeros(256), projection=torch.eye(256)))
+    whitened = encoder_fingerprint(encoder, images="store")
     all_different = [
         fingerprint(network),
         fingerprint(other),
         fingerprint(network, images="files"),
         reseeded,
         variant_fingerprint(fingerprint(network), "rotated_10"),
+        fingerprint(network.model_copy(update={"pooling": "gem"})),
+        fingerprint(network.model_copy(update={"flip_averaging": True})),
+        whitened,
         fingerprint(PixelsConfig(kind="pixels")),
         fingerprint(HistogramConfig(kind="histogram", space="hsv")),
         fingerprint(HistogramConfig(kind="histogram", space="lab")),
@@ -132,3 +140,5 @@ def test_a_fingerprint_is_of_weights_preprocessing_and_pictures():
     ]
     assert len(set(all_different)) == len(all_different)
     assert fingerprint(network) == fingerprint(network)
+    # The size of training views is no part of it: embeddings are those of an encoder of the evaluation size.
+    assert fingerprint(other) == fingerprint(network.model_copy(update={"evaluation_image_size": 64}))

@@ -5,8 +5,11 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 import torch
 from tiny_training import SIZE, TinyEncoder
+
+from simtrain.encoders.whitening import Whitening
 
 PIXELS = torch.randint(0, 256, (5, SIZE, SIZE, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 
@@ -31,6 +34,25 @@ def test_training_is_without_flip_averaging():
     before = encoder(encoder.preprocessing.normalise(PIXELS))
     encoder.preprocessing = replace(encoder.preprocessing, flip_averaging=True)
     assert torch.equal(encoder(encoder.preprocessing.normalise(PIXELS)), before)
+
+
+def test_whitening_comes_last_and_not_in_training():
+    encoder = TinyEncoder().eval()
+    plain, training = encoder.embed_pixels(PIXELS), encoder(encoder.preprocessing.normalise(PIXELS))
+    whitening = Whitening(mean=torch.full((12,), 0.1), projection=torch.arange(36.0).reshape(12, 3).sin())
+    encoder.whiten(whitening)
+    expected = (plain.numpy() - 0.1) @ whitening.projection.numpy()
+    expected /= np.linalg.norm(expected, axis=1, keepdims=True)
+    np.testing.assert_allclose(encoder.embed_pixels(PIXELS).numpy(), expected, atol=1e-6)
+    assert encoder.embedding_size == 3
+    assert torch.equal(encoder(encoder.preprocessing.normalise(PIXELS)), training)
+    with pytest.raises(ValueError, match="there is a whitening already"):
+        encoder.whiten(whitening)
+
+
+def test_whitening_of_another_length_is_refused():
+    with pytest.raises(ValueError, match="whitening is of embeddings of 5 dimensions; these have 12"):
+        TinyEncoder().whiten(Whitening(mean=torch.zeros(5), projection=torch.eye(5)))
 
 
 def test_training_views_keep_their_size():

@@ -138,8 +138,9 @@ def test_chunks_do_not_show(monkeypatch: pytest.MonkeyPatch):
 
 def test_saved_and_loaded(tmp_path: Path):
     whitening = fit_whitening(embeddings(count=50, dimensions=8), dimensions=4, shrinkage=0.1, power=0.5)
-    whitening.save(tmp_path / "whitening.safetensors")
-    loaded = load_whitening(tmp_path / "whitening.safetensors")
+    whitening.save(tmp_path / "whitening.safetensors", note={"of": ["a", 1]})
+    loaded, note = load_whitening(tmp_path / "whitening.safetensors")
+    assert note == {"of": ["a", 1]}
     assert torch.equal(loaded.mean, whitening.mean)
     assert torch.equal(loaded.projection, whitening.projection)
 

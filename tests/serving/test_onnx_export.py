@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from typing_extensions import override
 
@@ -15,6 +16,7 @@ from simtrain.builders import build_encoder
 from simtrain.config import parse_encoder
 from simtrain.encoders.base import Encoder
 from simtrain.encoders.baseline import PixelsEncoder
+from simtrain.encoders.whitening import fit_whitening
 from simtrain.errors import BundleError
 from simtrain.serving.bundle import Bundle
 from simtrain.serving.bundle_writer import BundleContent, write_bundle
@@ -118,12 +120,21 @@ def test_a_damaged_file_is_told(tmp_path: Path) -> None:
 @pytest.mark.slow
 @needs_onnx
 @pytest.mark.parametrize(
-    "settings", [{"flip_averaging": True}, {"pooling": "gem"}, {"evaluation_image_size": 48, "embedding_size": 8}]
+    "settings",
+    [
+        {"flip_averaging": True},
+        {"pooling": "gem"},
+        {"evaluation_image_size": 48, "embedding_size": 8},
+        {"whitening": {"power": 0.5}},
+    ],
 )
 def test_settings_of_an_encoder_s_embeddings_are_in_the_graph(tmp_path: Path, settings: dict[str, Any]) -> None:
     config = {"kind": "timm", "model": "test_efficientnet", "weights": "none", "image_size": 32, **settings}
     torch.manual_seed(0)
     encoder = build_encoder(parse_encoder(config, where="test"), load=True).eval()
+    if "whitening" in settings:
+        train = torch.randn(300, 256, generator=torch.Generator().manual_seed(1)) * torch.logspace(0, -2, 256)
+        encoder.whiten(fit_whitening(F.normalize(train + 0.3, dim=1), dimensions=None, shrinkage=0.1, power=0.5))
     export_onnx(encoder, tmp_path / "encoder.onnx")
     pixels = torch.from_numpy(golden_images(settings.get("evaluation_image_size", 32)))
     found = OnnxEncoder(path=tmp_path / "encoder.onnx").embed(encoder.preprocessing.normalise(pixels).numpy())

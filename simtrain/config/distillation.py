@@ -22,8 +22,8 @@ class DistillationConfig(Section):
 
     teacher_image_sizes: Annotated[list[ImageSize], Field(min_length=1, max_length=8)] | None = None
     """Sides in pixels, 32 to 1024, at which the teacher sees each image and its mirror image; similarities are averaged
-    over them. null: about 4/7, 1 and 10/7 of the side at which it is evaluated (128, 224 and 320 for 224), or that side
-    alone where the network is made for it (CLIP, vision transformers)."""
+    over them. null: about 4/7, 1 and 10/7 of the side at which it is evaluated, 224 at least (128, 224, 320); or that
+    side alone where the network is made for it (CLIP, vision transformers)."""
 
     whitening_power: float = Field(default=0.25, ge=0, le=0.5)
     """The teacher's vectors are centred and turned to their principal axes; each axis is divided by its variance to

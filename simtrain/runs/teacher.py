@@ -36,7 +36,7 @@ START = "start"
 _MIRRORED = "mirrored"
 _SCALES = (4 / 7, 1, 10 / 7)  # 128, 224 and 320 for 224
 _SIZE_STEP = 32  # pixels; what convolutional networks halve five times
-_SIZES = (32, 1024)
+_SMALLEST, _LARGEST = 224, 1024
 
 
 def check_teacher(config: RunConfig, catalog: Catalog, encoder: Encoder) -> None:
@@ -114,9 +114,13 @@ def relational_teacher(
 
 
 def usual_image_sizes(image_size: int) -> list[int]:
-    """Sides in pixels, ascending, at which a teacher sees images by default, for the side that it is evaluated at."""
-    sides = (round(scale * image_size / _SIZE_STEP) * _SIZE_STEP if scale != 1 else image_size for scale in _SCALES)
-    return sorted({min(max(side, _SIZES[0]), _SIZES[1]) for side in sides})
+    """Sides in pixels, ascending, at which a teacher sees images by default, for the side that it is evaluated at.
+
+    Of a small side it is those of 224: a teacher that sees no more than its student has less to teach.
+    """
+    base = max(image_size, _SMALLEST)
+    sides = (round(scale * base / _SIZE_STEP) * _SIZE_STEP if scale != 1 else base for scale in _SCALES)
+    return sorted({min(side, _LARGEST) for side in sides})
 
 
 def _neighbour_columns(needs: RelationNeeds, catalog: Catalog) -> list[NDArray[np.int64]]:
@@ -152,7 +156,7 @@ def _teacher(config: RunConfig, needs: RelationNeeds, encoder: Encoder, folder: 
 def _image_sizes(needs: RelationNeeds, teacher: Encoder) -> Sequence[int]:
     own, wanted = teacher.preprocessing.image_size, needs.settings.teacher_image_sizes
     if wanted is None:
-        return [size for size in usual_image_sizes(own) if size == own or _refused(teacher, size) is None]
+        return [size for size in usual_image_sizes(own) if _refused(teacher, size) is None] or [own]
     for size in wanted:
         reason = _refused(teacher, size)
         if reason is not None:

@@ -29,8 +29,9 @@ from simtrain.training.epoch_table import read_metrics
 pytestmark = pytest.mark.slow
 
 MakeConfig = Callable[..., RunConfig]
-DISTILL = {"kind": "distill"}
-BESIDE_TRIPLET = {"kind": "triplet", "distill": {"weight": 0.5}}
+SIZES = {"teacher_image_sizes": [32, 48]}
+DISTILL = {"kind": "distill", **SIZES}
+BESIDE_TRIPLET = {"kind": "triplet", "distill": {"weight": 0.5, **SIZES}}
 
 
 @pytest.fixture(autouse=True)
@@ -105,8 +106,8 @@ def test_a_run_that_goes_on_without_kept_embeddings_makes_them_from_its_own_star
 def test_another_run_finds_the_embeddings_of_the_first(make_config: MakeConfig) -> None:
     first = teacher_lines(lines_of(make_config(objective=DISTILL, run="first")))
     again = teacher_lines(lines_of(make_config(objective=BESIDE_TRIPLET, run="second")))
-    assert first[0].startswith("teacher start at 32 px: 84 training images and their mirror images embedded in ")
-    assert again == ["teacher start at 32 px: 84 training images and their mirror images were embedded before"]
+    assert first[0].startswith("teacher start at 32, 48 px: 84 training images and their mirror images embedded in ")
+    assert again == ["teacher start at 32, 48 px: 84 training images and their mirror images were embedded before"]
 
 
 @pytest.mark.parametrize("objective", [DISTILL, BESIDE_TRIPLET])
@@ -149,12 +150,12 @@ def test_a_distilled_run_is_exported_and_searched(make_config: MakeConfig, catal
 def test_a_teacher_by_name_stands_beside_the_run(make_config: MakeConfig) -> None:
     objective = {"kind": "distill", "teacher": "histogram_hsv", "teacher_neighbours": 1}
     told = lines_of(make_config(objective=objective))
-    assert teacher_lines(told)[0].startswith("teacher histogram_hsv at 64, 96, 128 px: ")
+    assert teacher_lines(told)[0].startswith("teacher histogram_hsv at 128, 224, 320 px: ")
 
 
 def test_the_image_tower_of_a_clip_learns_and_its_texts_stay(make_config: MakeConfig, tmp_path: Path) -> None:
     model = make_tiny_clip(tmp_path / "model")
-    config = make_config(objective=DISTILL, encoder={"kind": "clip", "model": str(model)})
+    config = make_config(objective={"kind": "distill"}, encoder={"kind": "clip", "model": str(model)})
     folder = run(config).folder
     before = build_encoder(config.encoder, load=True).state_dict()
     after = {name.removeprefix("encoder."): value for name, value in state(folder).items()}
@@ -165,7 +166,7 @@ def test_the_image_tower_of_a_clip_learns_and_its_texts_stay(make_config: MakeCo
 
 def test_a_clip_is_seen_at_its_own_size_alone(make_config: MakeConfig, tmp_path: Path) -> None:
     model = make_tiny_clip(tmp_path / "model")
-    told = lines_of(make_config(objective=DISTILL, encoder={"kind": "clip", "model": str(model)}))
+    told = lines_of(make_config(objective={"kind": "distill"}, encoder={"kind": "clip", "model": str(model)}))
     assert teacher_lines(told)[0].startswith("teacher start at 64 px: ")
 
 

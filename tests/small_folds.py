@@ -9,6 +9,7 @@ from tiny_training import catalog_of
 from simtrain.catalog.table import Catalog
 from simtrain.comparison.fold_scores import Look
 from simtrain.comparison.folds import Part, part_of
+from simtrain.evaluation.relevance import same
 
 FOLDER = Path("shop")
 
@@ -21,7 +22,7 @@ def part(
         fold=fold,
         split="test",
         gallery_splits=None,
-        relevance=[[name] for name in relevance],
+        relevance=[same([name]) for name in relevance],
         training_images=most,
         seed=0,
     )

@@ -27,6 +27,7 @@ from simtrain.data.transforms import parts_transform
 from simtrain.encoders.base import Encoder
 from simtrain.encoders.preprocessing import Preprocessing
 from simtrain.evaluation.protocol import RetrievalTask, retrieval_task
+from simtrain.evaluation.relevance import same
 from simtrain.modules.global_batch import TrainingSettings
 from simtrain.modules.heads import projection_head
 from simtrain.modules.simclr import SimCLRModule, SimCLRSettings
@@ -217,7 +218,7 @@ class Shop:
 def draw_shop(folder: Path) -> Shop:
     paths = draw_images(folder, count=24)
     catalog = catalog_of(folder, product=[f"p{row // 2:02d}" for row in range(24)], split=["train"] * 16 + ["val"] * 8)
-    task = retrieval_task(catalog, split="val", gallery_splits=None, relevance=["product"])
+    task = retrieval_task(catalog, split="val", gallery_splits=None, relevance=same(["product"]))
     return Shop(catalog=catalog, paths=paths, task=task)
 
 

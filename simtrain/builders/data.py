@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from simtrain.builders.relevance import build_relevance
 from simtrain.catalog.store.reader import ImageReader
 from simtrain.catalog.table import Catalog
 from simtrain.config import AugmentationConfig, GroupNeeds, RunConfig
@@ -19,7 +20,8 @@ from simtrain.data.texts import CatalogTexts
 from simtrain.data.transforms import ViewTransform, custom_transform, parts_transform
 from simtrain.encoders.base import Encoder
 from simtrain.errors import CatalogError, ConfigError, error_path
-from simtrain.evaluation.protocol import RetrievalTask, filled_columns, retrieval_task
+from simtrain.evaluation.protocol import RetrievalTask, retrieval_task
+from simtrain.evaluation.relevance import filled_columns
 from simtrain.training.ranks import local_count, rank, rank_count
 
 
@@ -31,14 +33,17 @@ def build_validation(config: RunConfig, catalog: Catalog) -> RetrievalTask | Non
 
 
 def split_task(config: RunConfig, catalog: Catalog, *, split: str) -> RetrievalTask:
-    """What an encoder is scored on in a split, with the run's gallery and idea of relevance.
+    """What an encoder is scored on in a split, with the run's gallery and definition of relevance.
 
     Raises:
         CatalogError: if no query has anything to find.
     """
     with error_path("evaluation"):
         return retrieval_task(
-            catalog, split=split, gallery_splits=config.evaluation.gallery_splits, relevance=config.relevance_columns
+            catalog,
+            split=split,
+            gallery_splits=config.evaluation.gallery_splits,
+            relevance=build_relevance(config.relevance, catalog),
         )
 
 

@@ -6,7 +6,14 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from simtrain.builders import build_encoder, build_text_validation, found_weights, start_encoder, whitening_of
+from simtrain.builders import (
+    build_encoder,
+    build_relevance,
+    build_text_validation,
+    found_weights,
+    start_encoder,
+    whitening_of,
+)
 from simtrain.builders.data import split_task
 from simtrain.catalog.store.reader import ImageReader, open_images
 from simtrain.catalog.table import Catalog
@@ -49,7 +56,7 @@ def evaluate(
         SimtrainError: for anything that the user can fix.
     """
     catalog = configured_catalog(config) if run is None else read_run_catalog(run)
-    task = split_task(config, catalog, split=split)
+    task, relevance = split_task(config, catalog, split=split), build_relevance(config.relevance, catalog)
     texts = build_text_validation(config, catalog, task)  # a misspelt template is told before anything is embedded
     if loaded is None:
         encoder, share = _encoder(config, run, alpha, catalog, console=console)
@@ -67,7 +74,8 @@ def evaluate(
     return EvaluationReport(
         name=_name(run, loaded),
         split=split,
-        relevance=config.relevance_columns,
+        relevance=relevance.told(),
+        relevance_words=relevance.words,
         encoder=config.encoder.model_dump(mode="json"),
         alpha=share,
         data=data_fingerprint(catalog),

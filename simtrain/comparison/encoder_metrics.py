@@ -22,7 +22,6 @@ from simtrain.evaluation.breakdown import (
 )
 from simtrain.evaluation.metrics import NO_GROUP
 from simtrain.evaluation.protocol import RetrievalTask
-from simtrain.evaluation.ranking import nearest_neighbours
 from simtrain.evaluation.statistics import Interval, cluster_bootstrap_intervals
 
 SHOWN = (
@@ -136,12 +135,6 @@ def confusions(
     """
     if categories is None:
         return []
-    rows, _ = nearest_neighbours(
-        embeddings[task.queries],
-        embeddings[task.gallery],
-        query_ids=[task.ids[position] for position in task.queries],
-        gallery_ids=[task.ids[position] for position in task.gallery],
-        k=1,
-    )
+    rows, _ = task.nearest(embeddings, task.queries, k=1)
     answers = np.where(rows[:, 0] >= 0, categories.codes[places[task.gallery[rows[:, 0]]]], NO_GROUP)
     return confused_pairs(categories.codes[places[task.queries]], answers, names=categories.names, most=_MOST_CONFUSED)

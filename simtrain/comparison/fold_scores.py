@@ -81,6 +81,7 @@ def pooled_grades(
             query_ids=found.query_ids,
             gallery_ids=found.gallery_ids,
             levels=_levels(part, levels),
+            exclusions=found.exclusions,
         )
         return score_graded(graded, ks=GRADED_KS)
 
@@ -93,12 +94,13 @@ def pooled_chance(parts: Sequence[Part], *, relevance: str, recall_ks: Sequence[
 
     def score(task: RetrievalTask) -> QueryScores:
         return chance_scores(
-            query_ids=[task.ids[position] for position in task.queries],
-            gallery_ids=[task.ids[position] for position in task.gallery],
+            query_ids=task.query_ids,
+            gallery_ids=task.gallery_ids,
             query_groups=task.groups[task.queries],
             gallery_groups=task.groups[task.gallery],
             recall_ks=recall_ks,
             precision_ks=PRECISION_KS,
+            exclusions=task.exclusions(),
         )
 
     tasks = [part.tasks[relevance] for part in parts]
@@ -110,10 +112,11 @@ def pooled_chance_grades(parts: Sequence[Part], *, levels: Sequence[Sequence[str
 
     def score(part: Part) -> QueryScores:
         return chance_graded(
-            query_ids=[part.main.ids[position] for position in part.main.queries],
-            gallery_ids=[part.main.ids[position] for position in part.main.gallery],
+            query_ids=part.main.query_ids,
+            gallery_ids=part.main.gallery_ids,
             levels=_levels(part, levels),
             ks=GRADED_KS,
+            exclusions=part.main.exclusions(),
         )
 
     return _pooled(parts, [part.main for part in parts], [[score(part) for part in parts]])

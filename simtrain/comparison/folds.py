@@ -14,6 +14,7 @@ from simtrain.catalog.table import Catalog
 from simtrain.errors import CatalogError
 from simtrain.evaluation.metrics import QueryScores
 from simtrain.evaluation.protocol import RetrievalTask, retrieval_task
+from simtrain.evaluation.relevance import Relevance
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +67,7 @@ def part_of(
     fold: int | None,
     split: str,
     gallery_splits: Sequence[str] | None,
-    relevance: Sequence[Sequence[str]],
+    relevance: Sequence[Relevance],
     training_images: int,
     seed: int,
 ) -> Part:
@@ -77,7 +78,7 @@ def part_of(
         fold: Number of the fold; None: the catalogue's own splits.
         split: Split to evaluate.
         gallery_splits: Splits of the gallery; None: the evaluated split.
-        relevance: Definitions of relevance, each a list of columns, the main one first.
+        relevance: Definitions of relevance, the main one first.
         training_images: Largest number of training images, T; of more, so many are drawn.
         seed: Seed of that draw; >= 0.
 
@@ -90,17 +91,14 @@ def part_of(
     if len(training) > training_images:
         drawn = np.random.default_rng(seed).choice(training, training_images, replace=False)
         training = np.sort(drawn)
-    named = {" + ".join(columns): columns for columns in relevance}
-    validations = {
-        name: _validation(divided, gallery_splits=gallery_splits, relevance=columns) for name, columns in named.items()
-    }
+    validations = {one.name: _validation(divided, gallery_splits=gallery_splits, relevance=one) for one in relevance}
     return Part(
         fold=fold,
         catalog=divided,
         places=np.array([place_of[str(name)] for name in divided.rows["id"]], dtype=np.int64),
         tasks={
-            name: retrieval_task(divided, split=split, gallery_splits=gallery_splits, relevance=columns)
-            for name, columns in named.items()
+            one.name: retrieval_task(divided, split=split, gallery_splits=gallery_splits, relevance=one)
+            for one in relevance
         },
         validations={name: task for name, task in validations.items() if task is not None},
         training=training,
@@ -108,7 +106,7 @@ def part_of(
 
 
 def _validation(
-    catalog: Catalog, *, gallery_splits: Sequence[str] | None, relevance: Sequence[str]
+    catalog: Catalog, *, gallery_splits: Sequence[str] | None, relevance: Relevance
 ) -> RetrievalTask | None:
     try:
         return retrieval_task(catalog, split="val", gallery_splits=gallery_splits, relevance=relevance)

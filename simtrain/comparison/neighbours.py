@@ -17,6 +17,7 @@ from simtrain.comparison.fold_scores import Look
 from simtrain.comparison.folds import Part
 from simtrain.comparison.result import AlikePair, FoundImage, VariantFigure
 from simtrain.evaluation.label_errors import LabelledSet, LabelSuspects, suspected_labels
+from simtrain.evaluation.protocol import RetrievalTask
 from simtrain.evaluation.ranking import nearest_neighbours
 from simtrain.evaluation.statistics import cluster_bootstrap_interval
 
@@ -55,13 +56,7 @@ def found_images(part: Part, look: Look, queries: Sequence[int], *, count: int) 
         return []
     task, places = part.main, part.task_places(part.main)
     asked = task.queries[list(queries)]
-    rows, similarities = nearest_neighbours(
-        look(places[asked]),
-        look(places[task.gallery]),
-        query_ids=[task.ids[position] for position in asked],
-        gallery_ids=[task.ids[position] for position in task.gallery],
-        k=count,
-    )
+    rows, similarities = task.nearest(look(places), asked, k=count)
     return [
         tuple(
             FoundImage(
@@ -83,7 +78,7 @@ def variant_figures(
     *,
     bootstrap: Bootstrap,
 ) -> list[VariantFigure]:
-    """Share of altered copies of gallery images whose nearest image is the original.
+    """How often changed copies of gallery images find the images themselves, or near copies of them, first.
 
     Args:
         part: Fold whose main task's gallery is searched.
@@ -99,9 +94,10 @@ def variant_figures(
         torch.cat([changed.vectors for changed in varied]),
         look(gallery),
         query_ids=[f"{changed.name}:{row}" for changed in varied for row in changed.rows],
-        gallery_ids=[task.ids[position] for position in task.gallery],
+        gallery_ids=task.gallery_ids,
         k=1,
     )
+    number = _numbered_pictures(part, task)
     cluster_of = dict(zip(places.tolist(), task.clusters.tolist(), strict=True))
     answers = np.split(gallery[nearest[:, 0]], np.cumsum([len(changed.rows) for changed in varied])[:-1])
     return [
@@ -109,7 +105,7 @@ def variant_figures(
             name=changed.name,
             words=changed.words,
             share=cluster_bootstrap_interval(
-                (answer == changed.rows).astype(np.float64),
+                np.array([number[one] == number[row] for one, row in zip(answer, changed.rows, strict=True)], float),
                 np.array([cluster_of[row] for row in changed.rows.tolist()]),
                 draws=bootstrap.draws,
                 confidence=bootstrap.confidence,
@@ -119,6 +115,13 @@ def variant_figures(
         )
         for changed, answer in zip(varied, answers, strict=True)
     ]
+
+
+def _numbered_pictures(part: Part, task: RetrievalTask) -> dict[int, int]:
+    """A number for each row of the whole catalogue that takes part, equal for near copies of each other."""
+    copies = part.catalog.groups(["duplicate_group"])[task.rows]
+    alone = -1 - np.arange(len(copies))
+    return dict(zip(part.task_places(task).tolist(), np.where(copies >= 0, copies, alone).tolist(), strict=True))
 
 
 def label_suspects(part: Part, look: Look, categories: CatalogCategories | None, *, most: int) -> LabelSuspects | None:
@@ -149,7 +152,7 @@ def alike_pairs(part: Part, look: Look, *, most: int) -> tuple[AlikePair, ...]:
     """Gallery images of different products that are nearest to each other, and not known as copies."""
     task, places = part.main, part.task_places(part.main)
     vectors = look(places[task.gallery])
-    ids = [task.ids[position] for position in task.gallery]
+    ids = task.gallery_ids
     rows, similarities = nearest_neighbours(vectors, vectors, query_ids=ids, gallery_ids=ids, k=_ALIKE_NEIGHBOURS)
     copies = part.catalog.groups(["duplicate_group"])[task.rows[task.gallery]]
     products = task.clusters[task.gallery]

@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from simtrain.builders import build_relevance
 from simtrain.catalog.store.reader import ImageReader
 from simtrain.catalog.table import FOLD_COLUMN, Catalog
 from simtrain.comparison.candidates import folds_of
@@ -21,7 +22,7 @@ from simtrain.console import Console
 from simtrain.data.altered_images import varied_rows
 from simtrain.errors import CatalogError, CheckpointError
 from simtrain.evaluation.paired_tests import resolvable_share
-from simtrain.evaluation.protocol import filled_columns
+from simtrain.evaluation.relevance import Relevance, usual_relevances
 from simtrain.evaluation.text_task import text_task
 from simtrain.runs.run import Run
 
@@ -45,6 +46,7 @@ def question_of(config: CompareConfig, catalog: Catalog, runs: Sequence[Run]) ->
     return Question(
         config=config,
         parts=parts,
+        relevances={one.name: one for one in relevance},
         levels=levels,
         categories=_categories(config, catalog),
         texts=[
@@ -130,11 +132,11 @@ def _folds_words(question: Question, *, level: float) -> str:
 
 def _relevance(
     config: CompareConfig, catalog: Catalog, runs: Sequence[Run], *, folds: Sequence[int]
-) -> list[list[str]]:
+) -> list[Relevance]:
     """Those asked for; else those of the runs and of the catalogue that its split can answer."""
     if config.relevance is not None:
-        return [[one] if isinstance(one, str) else list(one) for one in config.relevance]
-    wanted = [run.config.relevance_columns for run in runs] + [[name] for name in filled_columns(catalog.rows)]
+        return [build_relevance(one, catalog) for one in config.relevance]
+    wanted = [build_relevance(run.config.relevance, catalog) for run in runs] + usual_relevances(catalog)
     distinct = [one for place, one in enumerate(wanted) if one not in wanted[:place]]
     answered = []
     reason = CatalogError(f"{catalog.folder}: neither products nor labels in it; there is nothing to judge by")
@@ -151,7 +153,7 @@ def _relevance(
     return answered
 
 
-def _part(config: CompareConfig, catalog: Catalog, relevance: Sequence[Sequence[str]], *, fold: int | None) -> Part:
+def _part(config: CompareConfig, catalog: Catalog, relevance: Sequence[Relevance], *, fold: int | None) -> Part:
     return part_of(
         catalog,
         fold=fold,

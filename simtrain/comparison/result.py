@@ -197,8 +197,13 @@ class ComparisonReport:
     """Number of gallery images."""
     copies: int
     """Number of queries with an exact copy of themselves in the gallery; copies are left out of the metrics."""
+    near_copies: int
+    """Number of queries with a near copy of themselves in the gallery, by the main relevance; it counts neither as a
+    find nor as a miss."""
     relevance: list[str]
     """Definitions of relevance, the main one first."""
+    relevance_words: dict[str, str]
+    """Definition of relevance -> what is relevant, as a phrase, such as "same product"."""
     metric: str
     """The main metric, which verdicts are based on."""
     levels: list[str]

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -32,6 +32,7 @@ from simtrain.data.robustness import QueryVariant
 from simtrain.encoders.whitening import Whitening, fit_whitening
 from simtrain.errors import CatalogError
 from simtrain.evaluation.geometry import geometry
+from simtrain.evaluation.relevance import Relevance
 from simtrain.evaluation.text_task import TextTask
 
 _GEOMETRY_ROWS = 1000
@@ -47,6 +48,7 @@ class Question:
     Attributes:
         config: Configuration of the comparison.
         parts: Folds, or one part for the catalogue's own splits.
+        relevances: Definitions of relevance by name, the main one first.
         levels: Levels of relevance of ndcg_at_10, each a list of columns; empty: no grades.
         categories: Category of each catalogue row; None: there are none.
         texts: Text retrieval task of each fold; None: there are no texts.
@@ -57,6 +59,7 @@ class Question:
 
     config: CompareConfig
     parts: Sequence[Part]
+    relevances: Mapping[str, Relevance]
     levels: Sequence[Sequence[str]]
     categories: CatalogCategories | None
     texts: Sequence[TextTask | None]
@@ -66,8 +69,8 @@ class Question:
 
     @property
     def relevance(self) -> list[str]:
-        """Definitions of relevance, the main one first."""
-        return list(self.parts[0].tasks)
+        """Names of the definitions of relevance, the main one first."""
+        return list(self.relevances)
 
 
 @dataclass(frozen=True, kw_only=True)

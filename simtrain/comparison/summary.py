@@ -18,9 +18,17 @@ def report_lines(report: "ComparisonReport") -> Iterator[str]:
     yield f"{where}: {report.queries} queries of {report.products} products among {report.gallery} images"
     if report.copies:
         yield f"{report.copies} queries have an exact copy of themselves in the gallery; copies take no part"
+    if report.near_copies:
+        yield (
+            f"{report.near_copies} queries have a near copy of themselves in the gallery; it counts neither as a find "
+            "nor as a miss"
+        )
     shown = [name for name in ("recall_at_1", "recall_at_5", "map_at_r") if name != report.metric][:2]
     for relevance in report.relevance:
-        yield f"relevant = same {relevance}; judged against {report.baselines[relevance]} ({report.baseline_reason})"
+        yield (
+            f"relevant = {report.relevance_words[relevance]}; judged against {report.baselines[relevance]} "
+            f"({report.baseline_reason})"
+        )
         level = f"{100 * report.confidence:g} % interval"
         figures: list[tuple[str, Alignment]] = [(name, "right") for name in (report.metric, level, *shown)]
         columns: Sequence[tuple[str, Alignment]] = [("encoder", "left"), *figures, ("verdict", "left")]

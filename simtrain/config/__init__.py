@@ -37,6 +37,7 @@ from simtrain.config.prepare import (
     SyntheticConfig,
 )
 from simtrain.config.regularisation import KeepConfig
+from simtrain.config.relevance import KindConfig, RelevanceSetting, columns_of
 from simtrain.config.run import RunConfig
 from simtrain.config.texts import MixedTextsConfig, TextsConfig
 from simtrain.config.tracking import TrackingConfig, WandbConfig
@@ -57,6 +58,7 @@ __all__ = [
     "HistogramConfig",
     "InspectionConfig",
     "KeepConfig",
+    "KindConfig",
     "LoraConfig",
     "MixedDistillationConfig",
     "MixedTextsConfig",
@@ -68,6 +70,7 @@ __all__ = [
     "PixelsConfig",
     "PrepareConfig",
     "RelationNeeds",
+    "RelevanceSetting",
     "ResNetConfig",
     "RunConfig",
     "SplitConfig",
@@ -83,6 +86,7 @@ __all__ = [
     "WandbConfig",
     "WhiteningConfig",
     "apply_overrides",
+    "columns_of",
     "differences",
     "dump_yaml",
     "load_compare_config",

@@ -5,9 +5,9 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from simtrain.config.evaluation import SplitName, ThresholdsConfig
+from simtrain.config.relevance import Columns, RelevanceSetting, named_twice
 from simtrain.config.section import Section
 
-Columns = str | Annotated[list[str], Field(min_length=1)]
 ComparedMetric = Literal[
     "map_at_r", "r_precision", "mrr", "recall_at_1", "recall_at_5", "recall_at_10", "precision_at_5", "precision_at_10"
 ]  # fmt: skip
@@ -70,9 +70,10 @@ class CompareConfig(Section):
     gallery_splits: list[SplitName] | None = None
     """Splits whose `gallery` images are searched; null: the evaluated split itself."""
 
-    relevance: list[Columns] | None = None
-    """Definitions of relevance, each a column or a list of columns whose equal values make images relevant, the main
-    one first; null: what the runs were trained for, then `product` and `label` where they are filled."""
+    relevance: list[RelevanceSetting] | None = None
+    """Definitions of relevance, the main one first: columns, or lists of columns, whose equal values make images
+    relevant, or `kind` (the same label among other products; `{same: category, other: product}` over other columns);
+    null: what the runs were trained for, then `product`, `label` and `kind` where product and label are filled."""
 
     metric: ComparedMetric = "map_at_r"
     """Metric that verdicts are based on."""
@@ -130,8 +131,7 @@ class CompareConfig(Section):
     @model_validator(mode="after")
     def _nothing_is_named_twice(self) -> "CompareConfig":
         for name, listed in (("encoders", self.encoders), ("relevance", self.relevance), ("levels", self.levels)):
-            seen = [[one] if isinstance(one, str) else list(one) for one in listed or []]
-            for place, one in enumerate(seen):
-                if one in seen[:place]:
-                    raise ValueError(f"{name} names {' + '.join(one)} twice")
+            twice = named_twice(listed or [])
+            if twice is not None:
+                raise ValueError(f"{name} names {twice} twice")
         return self

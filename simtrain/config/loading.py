@@ -199,6 +199,8 @@ def _walk(schema: type[Section], location: Sequence[int | str]) -> tuple[list[st
     candidates: list[type[BaseModel]] = []
     for step in location:
         tagged = [model for model in candidates if _tag(model) == step]
+        if isinstance(step, str) and step.startswith("<"):  # the form of a value that may be text, list or section
+            continue
         if tagged:
             section, candidates = tagged[0], []
         elif isinstance(step, int):  # a place in a list: its items are what `section` says already

@@ -8,6 +8,7 @@ from simtrain.config.augmentation import AugmentationConfig
 from simtrain.config.encoder import ClipConfig, EncoderConfig, HistogramConfig, PixelsConfig, TwoTowersConfig
 from simtrain.config.evaluation import EvaluationConfig, ExportConfig
 from simtrain.config.objective import ObjectiveConfig
+from simtrain.config.relevance import RelevanceSetting, columns_of
 from simtrain.config.section import Section
 from simtrain.config.texts import TextsConfig
 from simtrain.config.tracking import TrackingConfig
@@ -35,8 +36,9 @@ class RunConfig(Section):
     """Cross-validation over the catalogue's column `fold`: this fold is `test`, the next one `val`, the others `train`;
     null: the catalogue's own splits."""
 
-    relevance: str | Annotated[list[str], Field(min_length=1)] = "product"
-    """The column, or columns together, whose equal values make one image relevant to another in an evaluation."""
+    relevance: RelevanceSetting = "product"
+    """The column, or columns together, whose equal values make one image relevant to another in an evaluation; `kind`:
+    the same label among other products, `{same: category, other: product}` likewise over other columns."""
 
     encoder: EncoderConfig
     """The network and its input."""
@@ -71,8 +73,8 @@ class RunConfig(Section):
 
     @property
     def relevance_columns(self) -> list[str]:
-        """`relevance` as a list."""
-        return [self.relevance] if isinstance(self.relevance, str) else list(self.relevance)
+        """The columns whose equal values make images relevant, as a list."""
+        return columns_of(self.relevance)
 
     @property
     def trains(self) -> bool:

@@ -24,6 +24,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from simtrain.evaluation.exclusions import Exclusions
 from simtrain.evaluation.graded import Level, check_levels, discounts, grade_counts, ideal_gains, level_gains
 from simtrain.evaluation.metrics import QueryScores, check_groups, check_ks, relevant_counts
 
@@ -36,6 +37,7 @@ def chance_scores(
     gallery_groups: NDArray[np.int64],
     recall_ks: Sequence[int],
     precision_ks: Sequence[int],
+    exclusions: Exclusions | None = None,
 ) -> QueryScores:
     """The figures of `metrics.score_queries` for a random encoder: the same queries and names, the expected values.
 
@@ -46,6 +48,7 @@ def chance_scores(
         gallery_groups: (G,) codes from the same numbering.
         recall_ks: The k of recall_at_k; each >= 1.
         precision_ks: The k of precision_at_k, none or each >= 1.
+        exclusions: Gallery items that do not count for some queries; None: there are none.
 
     Raises:
         ValueError: Sizes that differ, one id with two groups, k < 1, or no query with a relevant gallery item.
@@ -54,13 +57,21 @@ def chance_scores(
     check_groups(
         query_groups, gallery_groups, query_ids=query_ids, gallery_size=len(gallery_ids), own_columns=own_columns
     )
-    counts = relevant_counts(query_groups, gallery_groups, own_columns=own_columns)
+    counts = relevant_counts(query_groups, gallery_groups, own_columns=own_columns, exclusions=exclusions)
     query_rows = np.flatnonzero(counts)
     if len(query_rows) == 0:
         raise ValueError(f"none of {len(counts)} queries has a relevant item in the gallery of {len(gallery_ids)}")
-    sizes = len(gallery_ids) - (own_columns[query_rows] >= 0)
+    sizes = ranked_counts(own_columns, gallery_size=len(gallery_ids), exclusions=exclusions)[query_rows]
     values = expected_values(counts[query_rows], sizes, recall_ks=recall_ks, precision_ks=precision_ks)
     return QueryScores(query_rows=query_rows, values=values, lone_queries=len(counts) - len(query_rows))
+
+
+def ranked_counts(
+    own_columns: NDArray[np.int64], *, gallery_size: int, exclusions: Exclusions | None
+) -> NDArray[np.int64]:
+    """M of each query, (Q,): gallery items that count for it, whether relevant or not."""
+    everything = np.zeros(len(own_columns), dtype=np.int64), np.zeros(gallery_size, dtype=np.int64)
+    return relevant_counts(*everything, own_columns=own_columns, exclusions=exclusions)
 
 
 def expected_values(
@@ -94,7 +105,12 @@ def expected_values(
 
 
 def chance_graded(
-    *, query_ids: Sequence[str], gallery_ids: Sequence[str], levels: Sequence[Level], ks: Sequence[int]
+    *,
+    query_ids: Sequence[str],
+    gallery_ids: Sequence[str],
+    levels: Sequence[Level],
+    ks: Sequence[int],
+    exclusions: Exclusions | None = None,
 ) -> QueryScores:
     """The figures of `graded.score_graded` for a random encoder: the same queries and names, the expected values.
 
@@ -103,6 +119,7 @@ def chance_graded(
         gallery_ids: (G,) unique ids of the gallery.
         levels: Levels of relevance, the most alike first; one or more.
         ks: The k of ndcg_at_k; each >= 1.
+        exclusions: Gallery items that count neither as finds nor as misses of some queries; None: there are none.
 
     Raises:
         ValueError: No levels or ks, sizes that differ, one id with two groups, k < 1, or no query that is alike to a
@@ -110,11 +127,11 @@ def chance_graded(
     """
     own_columns = _own_columns(query_ids, gallery_ids)
     check_levels(levels, ks=ks, query_ids=query_ids, gallery_size=len(gallery_ids), own_columns=own_columns)
-    counts = grade_counts(levels, own_columns=own_columns)
+    counts = grade_counts(levels, own_columns=own_columns, exclusions=exclusions)
     query_rows = np.flatnonzero(counts.sum(axis=1))
     if len(query_rows) == 0:
         raise ValueError(f"none of {len(counts)} queries is alike to an item in the gallery of {len(gallery_ids)}")
-    sizes = len(gallery_ids) - (own_columns[query_rows] >= 0)
+    sizes = ranked_counts(own_columns, gallery_size=len(gallery_ids), exclusions=exclusions)[query_rows]
     mean_gains = counts[query_rows] @ level_gains(len(levels)) / sizes
     values = {}
     for k in ks:

@@ -18,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from simtrain.evaluation.exclusions import Exclusions, no_exclusions
 from simtrain.evaluation.metrics import NO_GROUP, QueryScores, check_groups
 from simtrain.evaluation.ranking import CHUNK_ELEMENTS, REMOVED_KEY, Ranking
 
@@ -46,6 +47,8 @@ class GradedSet:
     """(G,) unique; equal similarities rank in the order of these."""
     levels: Sequence[Level]
     """The most alike first. A pair gets the grade of the first level that it fits: L, L - 1, ..., 1; 0 without one."""
+    exclusions: Exclusions | None = None
+    """Gallery items that do not count for some queries; None: there are none."""
 
 
 def score_graded(graded: GradedSet, *, ks: Sequence[int], chunk_elements: int = CHUNK_ELEMENTS) -> QueryScores:
@@ -69,6 +72,7 @@ def score_graded(graded: GradedSet, *, ks: Sequence[int], chunk_elements: int = 
         graded.gallery_embeddings,
         query_ids=graded.query_ids,
         gallery_ids=graded.gallery_ids,
+        exclusions=graded.exclusions,
     )
     check_levels(
         graded.levels,
@@ -77,7 +81,7 @@ def score_graded(graded: GradedSet, *, ks: Sequence[int], chunk_elements: int = 
         gallery_size=len(graded.gallery_ids),
         own_columns=ranking.own_columns,
     )
-    counts = grade_counts(graded.levels, own_columns=ranking.own_columns)
+    counts = grade_counts(graded.levels, own_columns=ranking.own_columns, exclusions=ranking.exclusions)
     query_rows = np.flatnonzero(counts.sum(axis=1))
     if len(query_rows) == 0:
         size = len(graded.gallery_ids)
@@ -95,30 +99,39 @@ def score_graded(graded: GradedSet, *, ks: Sequence[int], chunk_elements: int = 
     return QueryScores(query_rows=query_rows, values=values, lone_queries=len(counts) - len(query_rows))
 
 
-def grade_counts(levels: Sequence[Level], *, own_columns: NDArray[np.int64]) -> NDArray[np.int64]:
+def grade_counts(
+    levels: Sequence[Level], *, own_columns: NDArray[np.int64], exclusions: Exclusions | None = None
+) -> NDArray[np.int64]:
     """Gallery items of each grade, (Q, L) in the order of the levels; each counts once, and the query itself never.
 
     Args:
         levels: Levels of relevance, the most alike first; one or more.
         own_columns: (Q,) gallery column of the query itself; -1: it is not in the gallery.
+        exclusions: Gallery items that count neither as finds nor as misses of some queries; None: there are none.
     """
     codes = np.stack([level.query_groups for level in levels], axis=1)
     gallery = np.stack([level.gallery_groups for level in levels], axis=1)
-    distinct, query_kind = np.unique(codes, axis=0, return_inverse=True)
+    if exclusions is None:
+        exclusions = no_exclusions(queries=len(codes), gallery=len(gallery))
+    both = np.concatenate([codes, exclusions.query_codes], axis=1)
+    distinct, query_kind = np.unique(both, axis=0, return_inverse=True)
+    alike = Exclusions(query_codes=distinct[:, len(levels) :], gallery_codes=exclusions.gallery_codes)
     of_kind = np.zeros((len(distinct), len(levels)), dtype=np.int64)
     step = max(1, CHUNK_ELEMENTS // max(1, len(gallery)))
     for start in range(0, len(distinct), step):
         block = slice(start, start + step)
-        untaken = np.ones((len(distinct[block]), len(gallery)), dtype=bool)
+        rows = np.arange(len(distinct))[block]
+        untaken = ~alike.mask(rows, device=torch.device("cpu")).numpy()
         for place in range(len(levels)):
             kinds = distinct[block, place, None]
-            alike = untaken & (kinds == gallery[:, place]) & (kinds != NO_GROUP)
-            of_kind[block, place] = alike.sum(axis=1)
-            untaken &= ~alike
-    counts = of_kind[query_kind]
-    # A query in the gallery has been counted too, at the first level at which it has a code.
+            fits = untaken & (kinds == gallery[:, place]) & (kinds != NO_GROUP)
+            of_kind[block, place] = fits.sum(axis=1)
+            untaken &= ~fits
+    counts = of_kind[query_kind.reshape(-1)]
+    # A query in the gallery has been counted too, at the first level at which it has a code, unless it has left itself
+    # out by another.
     has_code = codes != NO_GROUP
-    counted = np.flatnonzero((own_columns >= 0) & has_code.any(axis=1))
+    counted = np.flatnonzero((own_columns >= 0) & has_code.any(axis=1) & ~exclusions.has_codes())
     counts[counted, has_code[counted].argmax(axis=1)] -= 1
     return counts
 

@@ -18,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from simtrain.evaluation.exclusions import Exclusions, no_exclusions
 from simtrain.evaluation.ranking import CHUNK_ELEMENTS, REMOVED_KEY, Ranking
 
 RECALL_KS = (1, 5, 10)
@@ -46,6 +47,8 @@ class RetrievalSet:
     """(Q,) relevance code: relevant are the gallery items of the same code. -1: has no relevant items."""
     gallery_groups: NDArray[np.int64]
     """(G,) relevance code from the same numbering. -1: relevant to none."""
+    exclusions: Exclusions | None = None
+    """Gallery items that count neither as finds nor as misses of some queries, such as near copies; None: none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +77,7 @@ def score_queries(
     """Score every query with a relevant gallery item: `recall_at_k` for each k, `r_precision`, `map_at_r` and `mrr`.
 
     With precision_ks also `precision_at_k`; validation while training does without. R is the number of the query's
-    relevant gallery items, itself excluded; `mrr` looks through the whole gallery.
+    relevant gallery items, itself and `exclusions` left out; `mrr` looks through the whole gallery.
 
     Args:
         retrieval: Queries and gallery.
@@ -92,7 +95,12 @@ def score_queries(
     """
     check_ks(recall_ks=recall_ks, precision_ks=precision_ks)
     ranking = _checked_ranking(retrieval)
-    counts = relevant_counts(retrieval.query_groups, retrieval.gallery_groups, own_columns=ranking.own_columns)
+    counts = relevant_counts(
+        retrieval.query_groups,
+        retrieval.gallery_groups,
+        own_columns=ranking.own_columns,
+        exclusions=ranking.exclusions,
+    )
     query_rows = np.flatnonzero(counts)
     if len(query_rows) == 0:
         gallery_size = len(retrieval.gallery_ids)
@@ -143,20 +151,30 @@ def ranked_relevance_metrics(
 
 
 def relevant_counts(
-    query_groups: NDArray[np.int64], gallery_groups: NDArray[np.int64], *, own_columns: NDArray[np.int64]
+    query_groups: NDArray[np.int64],
+    gallery_groups: NDArray[np.int64],
+    *,
+    own_columns: NDArray[np.int64],
+    exclusions: Exclusions | None = None,
 ) -> NDArray[np.int64]:
-    """R of each query, (Q,): gallery items of its group, itself excluded; 0 for a lone query.
+    """R of each query, (Q,): gallery items of its group that count for it, itself never; 0 for a lone query.
 
     Args:
         query_groups: (Q,) relevance codes, as in `RetrievalSet`.
         gallery_groups: (G,) relevance codes from the same numbering.
         own_columns: (Q,) gallery column of the query itself; -1: it is not in the gallery.
+        exclusions: Gallery items that count neither as finds nor as misses of some queries; None: there are none.
     """
+    if exclusions is None:
+        exclusions = no_exclusions(queries=len(query_groups), gallery=len(gallery_groups))
     groups, sizes = np.unique(gallery_groups, return_counts=True)
     if len(groups) == 0:
         return np.zeros(len(query_groups), dtype=np.int64)
     places = np.minimum(np.searchsorted(groups, query_groups), len(groups) - 1)
-    counts = np.where(groups[places] == query_groups, sizes[places], 0) - (own_columns >= 0)
+    counts = np.where(groups[places] == query_groups, sizes[places], 0)
+    # A query with a code is among its own exclusions, as it shares that code with itself.
+    left_out_itself = (own_columns >= 0) & ~exclusions.has_codes()
+    counts = counts - exclusions.counts(query_groups, gallery_groups) - left_out_itself
     return np.where(query_groups == NO_GROUP, 0, counts).astype(np.int64)
 
 
@@ -212,7 +230,8 @@ def _score_chunk(
     query_groups = torch.from_numpy(retrieval.query_groups[query_rows]).to(keys.device)[:, None]
     # A copy, because a column of a pandas table is read-only, and torch warns of sharing such memory.
     gallery_groups = torch.tensor(retrieval.gallery_groups, device=keys.device)
-    # The query itself is of its own group, but has the smallest key: it comes after all others, beyond the first R.
+    # The query itself is of its own group, but has the smallest key: it comes after all others, beyond the first R. So
+    # do the items that do not count for it.
     best_relevant = keys.masked_fill(gallery_groups != query_groups, REMOVED_KEY).amax(dim=1, keepdim=True)
     first_ranks = 1 + (keys > best_relevant).sum(dim=1)
 
@@ -230,6 +249,7 @@ def _checked_ranking(retrieval: RetrievalSet) -> Ranking:
         retrieval.gallery_embeddings,
         query_ids=retrieval.query_ids,
         gallery_ids=retrieval.gallery_ids,
+        exclusions=retrieval.exclusions,
     )
     check_groups(
         retrieval.query_groups,

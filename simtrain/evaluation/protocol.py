@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from torch import Tensor
 
 from simtrain.catalog.table import Catalog, with_larger_share
 from simtrain.errors import CatalogError
-from simtrain.evaluation.metrics import QueryScores, RetrievalSet, score_queries
+from simtrain.evaluation.exclusions import NO_CODE, Exclusions, exclusions_of
+from simtrain.evaluation.metrics import QueryScores, RetrievalSet, relevant_counts, score_queries
+from simtrain.evaluation.ranking import nearest_neighbours
+from simtrain.evaluation.relevance import Relevance, filled_columns
 from simtrain.evaluation.statistics import Interval, cluster_bootstrap_intervals
 
 
@@ -23,6 +25,8 @@ class RetrievalTask:
 
     Exact copies of an image that are relevant to each other count once, as the first of them: any encoder finds a copy,
     and a copy would be the same query again.
+    Near copies of a query (of its `duplicate_group`) do not count for it, neither as finds nor as misses: any encoder
+    finds those too.
 
     Attributes:
         rows: (N,) catalogue rows of all queries and gallery images, ascending.
@@ -32,6 +36,9 @@ class RetrievalTask:
         groups: (N,) equal where images are relevant to each other; -1 where relevant to none.
         clusters: (N,) units that the bootstrap draws: products, and single images where there are none.
         copied_queries: Number of queries of the catalogue that had an exact copy of themselves in the gallery.
+        near_copied_queries: Number of queries that have a near copy of themselves in the gallery.
+        excluded: (N, E) codes; a gallery image with a query's code in any of the columns does not count for it. -1:
+            none. None: there are no such columns.
     """
 
     rows: NDArray[np.int64]
@@ -41,21 +48,73 @@ class RetrievalTask:
     groups: NDArray[np.int64]
     clusters: NDArray[np.int64]
     copied_queries: int
+    near_copied_queries: int = 0
+    excluded: NDArray[np.int64] | None = None
+
+    @property
+    def query_ids(self) -> list[str]:
+        """(Q,) ids."""
+        return [self.ids[position] for position in self.queries]
+
+    @property
+    def gallery_ids(self) -> list[str]:
+        """(G,) ids."""
+        return [self.ids[position] for position in self.gallery]
+
+    def exclusions(self, positions: NDArray[np.int64] | None = None) -> Exclusions:
+        """What does not count for the queries, or for images at other positions in `rows`."""
+        codes = np.empty((len(self.rows), 0), dtype=np.int64) if self.excluded is None else self.excluded
+        return exclusions_of(codes, queries=self.queries if positions is None else positions, gallery=self.gallery)
+
+    def nearest(
+        self, embeddings: Tensor, positions: NDArray[np.int64], *, k: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """What images find: places in `gallery` (n, k), -1 where there are no more, and similarities (n, k).
+
+        Args:
+            embeddings: (N, D) unit vectors of `rows`.
+            positions: (n,) the images, as positions in `rows`.
+            k: >= 1.
+        """
+        return nearest_neighbours(
+            embeddings[positions],
+            embeddings[self.gallery],
+            query_ids=[self.ids[position] for position in positions],
+            gallery_ids=self.gallery_ids,
+            k=k,
+            exclusions=self.exclusions(positions),
+        )
 
     def retrieval_set(self, embeddings: Tensor) -> RetrievalSet:
         """(N, D) unit embeddings of `rows` -> embeddings, ids and relevance of queries and gallery."""
         return RetrievalSet(
             query_embeddings=embeddings[self.queries],
             gallery_embeddings=embeddings[self.gallery],
-            query_ids=[self.ids[position] for position in self.queries],
-            gallery_ids=[self.ids[position] for position in self.gallery],
+            query_ids=self.query_ids,
+            gallery_ids=self.gallery_ids,
             query_groups=self.groups[self.queries],
             gallery_groups=self.groups[self.gallery],
+            exclusions=self.exclusions(),
         )
 
     def score(self, embeddings: Tensor, *, precision_ks: Sequence[int] = ()) -> QueryScores:
         """(N, D) unit embeddings of `rows` -> one value per query and metric."""
         return score_queries(self.retrieval_set(embeddings), precision_ks=precision_ks)
+
+    def answers(self) -> NDArray[np.int64]:
+        """(Q,) relevant gallery images of each query, those that do not count for it left out."""
+        return relevant_counts(
+            self.groups[self.queries],
+            self.groups[self.gallery],
+            own_columns=self.own_places(),
+            exclusions=self.exclusions(),
+        )
+
+    def own_places(self) -> NDArray[np.int64]:
+        """(Q,) where each query is in `gallery`; -1: it is not."""
+        places = np.full(len(self.rows), -1, dtype=np.int64)
+        places[self.gallery] = np.arange(len(self.gallery))
+        return places[self.queries]
 
     def means(self, embeddings: Tensor) -> dict[str, float]:
         """(N, D) unit embeddings of `rows` -> the mean of each metric, 0..1."""
@@ -71,6 +130,7 @@ class Evaluation:
         queries: Number of queries scored.
         lone_queries: Number of queries left out because no gallery image is relevant to them.
         copied_queries: Number of queries with an exact copy of themselves in the gallery.
+        near_copied_queries: Number of queries with a near copy of themselves in the gallery, which does not count.
         gallery: Number of gallery images.
         confidence: Level of the intervals.
     """
@@ -79,6 +139,7 @@ class Evaluation:
     queries: int
     lone_queries: int
     copied_queries: int
+    near_copied_queries: int
     gallery: int
     confidence: float
 
@@ -92,13 +153,14 @@ class Evaluation:
             "queries": self.queries,
             "lone_queries": self.lone_queries,
             "copied_queries": self.copied_queries,
+            "near_copied_queries": self.near_copied_queries,
             "gallery": self.gallery,
             "confidence": self.confidence,
         }
 
 
 def retrieval_task(
-    catalog: Catalog, *, split: str, gallery_splits: Sequence[str] | None, relevance: Sequence[str]
+    catalog: Catalog, *, split: str, gallery_splits: Sequence[str] | None, relevance: Relevance
 ) -> RetrievalTask:
     """Retrieval task of a split: its `query` images against the `gallery` images of the gallery's splits.
 
@@ -106,20 +168,22 @@ def retrieval_task(
         catalog: Catalogue of the images.
         split: Split to evaluate: `train`, `val` or `test`.
         gallery_splits: Splits of the gallery; None: the evaluated split.
-        relevance: Columns; images with equal values in all of them are relevant to each other.
+        relevance: What makes images relevant to each other.
 
     Raises:
         CatalogError: if no query has anything to find, with what the catalogue offers instead.
     """
-    groups = catalog.groups(relevance)
+    groups = catalog.groups(relevance.columns)
     asks = np.isin(np.arange(len(groups)), catalog.rows_of([split])) & catalog.rows["query"].to_numpy(dtype=bool)
     found_in = np.isin(np.arange(len(groups)), catalog.rows_of(gallery_splits or [split]))
     can_be_found = found_in & catalog.rows["gallery"].to_numpy(dtype=bool)
-    _check_answerable(catalog, groups, asks, can_be_found, split=split, relevance=relevance)
-    copied_queries = _copied_queries(catalog, asks, can_be_found)
+    _check_there(catalog, groups, asks, split=split, relevance=relevance)
+    copied_queries, asking = _copied_queries(catalog, asks, can_be_found), int(asks.sum())
     rows, asks, can_be_found = _without_copies(catalog, groups, asks, can_be_found)
+    copies = catalog.groups(["duplicate_group"])[rows]
+    columns = [copies, *([catalog.groups(relevance.other)[rows]] if relevance.other else [])]
     products = catalog.groups(["product"])[rows]
-    return RetrievalTask(
+    task = RetrievalTask(
         rows=rows,
         queries=np.flatnonzero(asks[rows]),
         gallery=np.flatnonzero(can_be_found[rows]),
@@ -127,7 +191,11 @@ def retrieval_task(
         groups=groups[rows],
         clusters=np.where(products >= 0, products, products.max(initial=-1) + 1 + np.arange(len(rows))),
         copied_queries=copied_queries,
+        near_copied_queries=_near_copied(copies, asks[rows], can_be_found[rows]),
+        excluded=np.stack(columns, axis=1),
     )
+    _check_answerable(catalog, task, asking=asking, split=split, relevance=relevance)
+    return task
 
 
 def judge(task: RetrievalTask, embeddings: Tensor, *, draws: int, confidence: float, seed: int) -> Evaluation:
@@ -139,44 +207,42 @@ def judge(task: RetrievalTask, embeddings: Tensor, *, draws: int, confidence: fl
         queries=len(scores.query_rows),
         lone_queries=scores.lone_queries,
         copied_queries=task.copied_queries,
+        near_copied_queries=task.near_copied_queries,
         gallery=len(task.gallery),
         confidence=confidence,
     )
 
 
-def filled_columns(rows: pd.DataFrame) -> list[str]:
-    """Those of the columns `product` and `label` that hold values."""
-    return [name for name in ("product", "label") if rows[name].notna().any()]
-
-
-def _check_answerable(
-    catalog: Catalog,
-    groups: NDArray[np.int64],
-    asks: NDArray[np.bool_],
-    can_be_found: NDArray[np.bool_],
-    *,
-    split: str,
-    relevance: Sequence[str],
+def _check_there(
+    catalog: Catalog, groups: NDArray[np.int64], asks: NDArray[np.bool_], *, split: str, relevance: Relevance
 ) -> None:
-    name = " + ".join(relevance)
     if not asks.any():
         raise CatalogError(
             f"{catalog.folder}: split '{split}' has no query images; {with_larger_share(catalog.folder, split)}"
         )
     if not (groups >= 0).any():
-        others = [column for column in filled_columns(catalog.rows) if [column] != list(relevance)]
+        others = [column for column in filled_columns(catalog.rows) if (column,) != relevance.columns]
         hint = f"; filled: {', '.join(others)} (set relevance={others[0]})" if others else ""
-        raise CatalogError(f"{catalog.folder}: relevance column '{name}' is empty{hint}")
-    _, places, counts = np.unique(groups[can_be_found], return_inverse=True, return_counts=True)
-    findable = np.zeros(len(groups), dtype=np.int64)
-    sizes = dict(zip(groups[can_be_found].tolist(), counts[places].tolist(), strict=True))
-    findable[asks] = [sizes.get(group, 0) if group >= 0 else 0 for group in groups[asks].tolist()]
-    if not (findable - (asks & can_be_found) > 0).any():
-        raise CatalogError(
-            f"none of {int(asks.sum())} queries of split '{split}' of {catalog.folder} has another image of its own "
-            f"'{name}' to find there; set it to [train,val,test], or {with_larger_share(catalog.folder, split)}",
-            argument="gallery_splits",
-        )
+        raise CatalogError(f"{catalog.folder}: relevance column '{' + '.join(relevance.columns)}' is empty{hint}")
+
+
+def _check_answerable(catalog: Catalog, task: RetrievalTask, *, asking: int, split: str, relevance: Relevance) -> None:
+    if task.answers().any():
+        return
+    what = f"'{' + '.join(relevance.columns)}'"
+    if relevance.other:
+        what += f" and another '{' + '.join(relevance.other)}'"
+    raise CatalogError(
+        f"{catalog.folder}: none of {asking} queries of split '{split}' has another image of its own {what} to find; "
+        f"{with_larger_share(catalog.folder, split)}"
+    )
+
+
+def _near_copied(copies: NDArray[np.int64], asks: NDArray[np.bool_], found: NDArray[np.bool_]) -> int:
+    """Images that ask and have another image of their duplicate group in the gallery."""
+    in_gallery = np.bincount(copies[found] + 1, minlength=int(copies.max(initial=NO_CODE)) + 2)
+    others = in_gallery[copies + 1] - found
+    return int((asks & (copies != NO_CODE) & (others > 0)).sum())
 
 
 def _copied_queries(catalog: Catalog, asks: NDArray[np.bool_], can_be_found: NDArray[np.bool_]) -> int:

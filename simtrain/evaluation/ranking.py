@@ -17,11 +17,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from simtrain.evaluation.exclusions import Exclusions, check_exclusions, no_exclusions
+
 CHUNK_ELEMENTS = 2**23
 """Ordering keys held at once, by default: 64 MiB of int64."""
 
 REMOVED_KEY = torch.iinfo(torch.int64).min
-"""Key of the query itself: below the key of every finite similarity."""
+"""Key of the query itself, and of items that do not count for it: below the key of every finite similarity."""
 
 _TILE_ELEMENTS = 2**20
 _UNIT_TOLERANCE = 1e-3
@@ -34,6 +36,7 @@ def nearest_neighbours(
     query_ids: Sequence[str],
     gallery_ids: Sequence[str],
     k: int,
+    exclusions: Exclusions | None = None,
     chunk_elements: int = CHUNK_ELEMENTS,
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Find the k gallery items nearest to each query, itself left out; equal similarities come in the order of ids.
@@ -44,6 +47,7 @@ def nearest_neighbours(
         query_ids: (Q,) unique ids; a gallery item with the query's id is the query itself.
         gallery_ids: (G,) unique ids.
         k: Number of neighbours of each query; >= 1.
+        exclusions: Gallery items that count neither as finds nor as misses of some queries; None: there are none.
         chunk_elements: Most query-gallery pairs held at once, but at least one query's; >= 1.
 
     Returns:
@@ -55,7 +59,9 @@ def nearest_neighbours(
     """
     if k < 1:
         raise ValueError(f"k is {k}; allowed: 1 or more")
-    ranking = Ranking.of(query_embeddings, gallery_embeddings, query_ids=query_ids, gallery_ids=gallery_ids)
+    ranking = Ranking.of(
+        query_embeddings, gallery_embeddings, query_ids=query_ids, gallery_ids=gallery_ids, exclusions=exclusions
+    )
     rows = np.full((len(query_ids), k), -1, dtype=np.int64)
     similarities = np.full((len(query_ids), k), np.nan, dtype=np.float32)
     for chunk in ranking.chunks(np.arange(len(query_ids)), chunk_elements=chunk_elements):
@@ -80,6 +86,8 @@ class Ranking:
     """(Q,) where the query itself is in the gallery; -1: it is not."""
     tie_keys: Tensor
     """(G,) int64, largest for the id that sorts first; the low half of the ordering keys."""
+    exclusions: Exclusions
+    """What does not count for each query, beside itself."""
 
     @classmethod
     def of(
@@ -89,11 +97,15 @@ class Ranking:
         *,
         query_ids: Sequence[str],
         gallery_ids: Sequence[str],
+        exclusions: Exclusions | None = None,
     ) -> Ranking:
         """Check everything that `nearest_neighbours` documents as an error, and look the ids up once."""
         _check_side("query", query_embeddings, query_ids)
         _check_side("gallery", gallery_embeddings, gallery_ids)
         _check_pair(query_embeddings, gallery_embeddings)
+        if exclusions is None:
+            exclusions = no_exclusions(queries=len(query_ids), gallery=len(gallery_ids))
+        check_exclusions(exclusions, query_ids=query_ids, gallery_ids=gallery_ids)
         columns = {item_id: column for column, item_id in enumerate(gallery_ids)}
         in_id_order = sorted(range(len(gallery_ids)), key=gallery_ids.__getitem__)
         tie_keys = np.empty(len(gallery_ids), dtype=np.int64)
@@ -103,6 +115,7 @@ class Ranking:
             gallery_embeddings=gallery_embeddings.detach(),
             own_columns=np.array([columns.get(query_id, -1) for query_id in query_ids], dtype=np.int64),
             tie_keys=torch.from_numpy(tie_keys).to(gallery_embeddings.device),
+            exclusions=exclusions,
         )
 
     def chunks(self, query_rows: NDArray[np.int64], *, chunk_elements: int) -> Iterator[NDArray[np.int64]]:
@@ -119,7 +132,7 @@ class Ranking:
             yield query_rows[start : start + step]
 
     def keys(self, query_rows: NDArray[np.int64]) -> Tensor:
-        """Ordering keys (C, G) int64 of some queries; `REMOVED_KEY` where the gallery item is the query itself.
+        """Ordering keys (C, G) int64 of some queries; `REMOVED_KEY` where the item does not count.
 
         Similarities are summed in float64 and then rounded to float32. Products of two float32 numbers are exact in
         float64, so equal rows get equal similarities whatever order a matrix product sums in. Sums in float32 split
@@ -137,6 +150,8 @@ class Ranking:
         own = self.own_columns[query_rows]
         in_gallery = np.flatnonzero(own >= 0)
         keys[torch.from_numpy(in_gallery).to(device), torch.from_numpy(own[in_gallery]).to(device)] = REMOVED_KEY
+        if self.exclusions.query_codes.shape[1]:
+            keys.masked_fill_(self.exclusions.mask(query_rows, device=device), REMOVED_KEY)
         return keys
 
 

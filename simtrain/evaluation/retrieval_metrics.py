@@ -80,6 +80,7 @@ def retrieval_metrics(
         queries=len(scores.query_rows),
         lone_queries=scores.lone_queries,
         copied_queries=0,
+        near_copied_queries=0,
         gallery=len(items),
         confidence=confidence,
     )

@@ -138,9 +138,9 @@ def similarity_thresholds(
     """Calibrate thresholds on queries that are held out: never training images, and best of a split that chose nothing.
 
     Queries with a group ask, also those without anything to find: shops have such too, and whatever is shown for them
-    is wrong. As in the metrics, a query is not its own neighbour, and gallery items without a group are relevant to
-    none. From more than `maximum_queries` some are drawn, each of which still sees the whole gallery: the share of
-    relevant pairs stays right without weights, which drawing pairs would not give.
+    is wrong. As in the metrics, a query is not its own neighbour, nor is what does not count for it, and gallery items
+    without a group are relevant to none. From more than `maximum_queries` some are drawn, each of which still sees the
+    whole gallery: the share of relevant pairs stays right without weights, which drawing pairs would not give.
 
     Args:
         retrieval: Queries and gallery; leave-one-out is the same set twice.
@@ -182,6 +182,7 @@ def _neighbour_pairs(
         query_ids=[retrieval.query_ids[row] for row in queries],
         gallery_ids=retrieval.gallery_ids,
         k=min(neighbours, len(retrieval.gallery_ids)),
+        exclusions=None if retrieval.exclusions is None else retrieval.exclusions.of(queries),
     )
     places, ranks = np.nonzero(rows >= 0)
     found = similarities[places, ranks].astype(np.float64)
@@ -245,7 +246,7 @@ def _no_threshold(wanted: float, reason: str) -> Threshold:
 
 
 def _counts_of_all_pairs(retrieval: RetrievalSet, queries: NDArray[np.int64], *, bins: int) -> NDArray[np.int64]:
-    """(2, bins): all pairs but those of an image with itself, not relevant and relevant."""
+    """(2, bins): all pairs but those of an image with itself or with what does not count for it, not relevant first."""
     columns = {item_id: column for column, item_id in enumerate(retrieval.gallery_ids)}
     own = np.array([columns.get(retrieval.query_ids[row], -1) for row in queries], dtype=np.int64)
     device = retrieval.gallery_embeddings.device
@@ -261,6 +262,8 @@ def _counts_of_all_pairs(retrieval: RetrievalSet, queries: NDArray[np.int64], *,
         own_columns = torch.from_numpy(own[start : start + step]).to(device)
         in_gallery = torch.nonzero(own_columns >= 0)[:, 0]
         places[in_gallery, own_columns[in_gallery]] = 2 * bins
+        if retrieval.exclusions is not None:
+            places[retrieval.exclusions.mask(queries[start : start + step], device=device)] = 2 * bins
         counts += torch.bincount(places.ravel(), minlength=2 * bins + 1)[: 2 * bins].reshape(2, bins).cpu().numpy()
     return counts
 

@@ -7,7 +7,6 @@ from torch import Tensor
 
 from simtrain.evaluation.metrics import QueryScores
 from simtrain.evaluation.protocol import RetrievalTask
-from simtrain.evaluation.ranking import nearest_neighbours
 from simtrain.training.tracking.worst_queries import WorstQuery
 
 _NEIGHBOURS = 5
@@ -27,13 +26,7 @@ def worst_queries(task: RetrievalTask, embeddings: Tensor, scores: QueryScores, 
     if len(worst) == 0:
         return []
     asked = task.queries[scores.query_rows[worst]]
-    nearest, _ = nearest_neighbours(
-        embeddings[asked],
-        embeddings[task.gallery],
-        query_ids=[task.ids[position] for position in asked],
-        gallery_ids=[task.ids[position] for position in task.gallery],
-        k=_NEIGHBOURS,
-    )
+    nearest, _ = task.nearest(embeddings, asked, k=_NEIGHBOURS)
     found = []
     for place, position, near in zip(worst.tolist(), asked.tolist(), nearest, strict=True):
         shown = task.gallery[near[near >= 0]]

@@ -8,15 +8,15 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from simtrain.catalog.table import SPLITS, Catalog
+from simtrain.catalog.table import Catalog
 from simtrain.config import RunConfig
-from simtrain.evaluation.protocol import RetrievalTask, filled_columns
+from simtrain.evaluation.protocol import RetrievalTask
+from simtrain.evaluation.relevance import filled_columns
 from simtrain.preflight.conflict import Conflict
 
 _FEW_QUERIES = 30
 _MANY = 0.1  # share of queries without an answer that is worth a word
 _LARGEST_SHARE = 0.4
-_SEARCH_EVERYWHERE = "evaluation.gallery_splits=[train,val,test]"
 
 
 def judgement_conflicts(config: RunConfig, catalog: Catalog, task: RetrievalTask | None) -> Iterator[Conflict]:
@@ -29,7 +29,7 @@ def judgement_conflicts(config: RunConfig, catalog: Catalog, task: RetrievalTask
     """
     if task is None:
         return
-    answered = _answered(task)
+    answered = task.answers() > 0
     kinds = np.unique(task.groups[task.queries[answered]])
     if len(kinds) == 1:
         yield _single_group(config, catalog, queries=int(answered.sum()))
@@ -38,15 +38,8 @@ def judgement_conflicts(config: RunConfig, catalog: Catalog, task: RetrievalTask
         yield _few_queries(config, catalog, queries=len(answered), answered=int(answered.sum()))
         return
     if (~answered).sum() > _MANY * len(answered):
-        yield _lone_queries(config, catalog, task, answered)
-    yield from _few_answers(config, catalog, task, answered)
-
-
-def _answered(task: RetrievalTask) -> NDArray[np.bool_]:
-    """(Q,) whether the gallery holds an image relevant to the query, itself aside."""
-    groups = task.groups[task.queries]
-    sizes = _sizes(task.groups, task.gallery)[groups]
-    return np.asarray((groups >= 0) & (sizes > np.isin(task.queries, task.gallery)))
+        yield _lone_queries(config, answered)
+    yield from _few_answers(task, answered)
 
 
 def _sizes(groups: NDArray[np.int64], positions: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -86,48 +79,30 @@ def _few_queries(config: RunConfig, catalog: Catalog, *, queries: int, answered:
     )
 
 
-def _lone_queries(config: RunConfig, catalog: Catalog, task: RetrievalTask, answered: NDArray[np.bool_]) -> Conflict:
+def _lone_queries(config: RunConfig, answered: NDArray[np.bool_]) -> Conflict:
     lone, name = int((~answered).sum()), " + ".join(config.relevance_columns)
-    groups, everywhere = _gallery_everywhere(config, catalog)
-    rows = task.rows[task.queries[~answered]]
-    found = (groups[rows] >= 0) & (_sizes(groups, everywhere)[groups[rows]] > np.isin(rows, everywhere))
-    instead = (
-        f"--set {_SEARCH_EVERYWHERE} finds something for {found.sum()} of them"
-        if found.any()
-        else f"they need a second gallery image of their '{name}'"
-    )
     return Conflict(
         kind="lone queries",
         message=f"{lone} of {len(answered)} validation queries have no other image of their '{name}' to find: the "
-        f"figures speak of the other {len(answered) - lone} only; {instead}",
+        f"figures speak of the other {len(answered) - lone} only; they need a second gallery image of their '{name}' "
+        "in val",
         figures={"queries": len(answered), "answered": len(answered) - lone},
     )
 
 
-def _few_answers(
-    config: RunConfig, catalog: Catalog, task: RetrievalTask, answered: NDArray[np.bool_]
-) -> Iterator[Conflict]:
+def _few_answers(task: RetrievalTask, answered: NDArray[np.bool_]) -> Iterator[Conflict]:
     """Several queries to one answer: the figures count that answer several times."""
     asking = task.queries[answered]
     others_asking = _sizes(task.groups, asking)[task.groups[task.gallery]] - np.isin(task.gallery, asking)
     answers = int(((task.groups[task.gallery] >= 0) & (others_asking > 0)).sum())
     if len(asking) <= answers:
         return
-    groups, everywhere = _gallery_everywhere(config, catalog)
-    more = np.isin(groups[everywhere], task.groups[asking]).sum() > len(asking)
-    instead = f"--set {_SEARCH_EVERYWHERE} has more" if more else "mark more images as 'gallery' and prepare again"
     yield Conflict(
         kind="few relevant",
         message=f"{len(asking)} validation queries share {answers} relevant gallery images: the figures rest on these "
-        f"{answers}, each asked for several times; {instead}",
+        f"{answers}, each asked for several times; mark more images as 'gallery' and prepare again",
         figures={"queries": len(task.queries), "answered": len(asking), "relevant": answers},
     )
-
-
-def _gallery_everywhere(config: RunConfig, catalog: Catalog) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The group of every catalogue row, and the gallery rows of all splits."""
-    shown = np.flatnonzero(catalog.rows["gallery"].to_numpy(dtype=bool))
-    return catalog.groups(config.relevance_columns), np.intersect1d(catalog.rows_of(SPLITS), shown)
 
 
 def _prepare(catalog: Catalog, setting: str) -> str:

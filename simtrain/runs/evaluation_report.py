@@ -17,7 +17,8 @@ class EvaluationReport:
     Attributes:
         name: The run's, or `zero-shot`.
         split: The evaluated one.
-        relevance: Columns that tell what is relevant.
+        relevance: Columns that tell what is relevant, or the name of another definition.
+        relevance_words: The same as a phrase, such as "same product".
         encoder: Configuration of the encoder.
         alpha: Share of the run's tuned weights, 1: they alone; None for an encoder as it comes.
         data: Fingerprint of the catalogue.
@@ -35,6 +36,7 @@ class EvaluationReport:
     name: str
     split: str
     relevance: list[str]
+    relevance_words: str
     encoder: dict[str, Any]
     alpha: float | None
     data: dict[str, Any]
@@ -58,6 +60,7 @@ class EvaluationReport:
             "name": self.name,
             "split": self.split,
             "relevance": self.relevance,
+            "relevance_words": self.relevance_words,
             "encoder": self.encoder,
             "encoder_weights": None if self.weights is None else self.weights.to_dict(),
             "alpha": self.alpha,

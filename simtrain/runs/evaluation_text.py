@@ -19,7 +19,7 @@ def report_lines(report: "EvaluationReport") -> Iterator[str]:
     found = report.evaluation
     yield (
         f"{report.name}, split {report.split}: {found.queries} queries among {found.gallery} images, "
-        f"relevant = same {' + '.join(report.relevance)}"
+        f"relevant = {report.relevance_words}"
     )
     yield report.images
     yield from [] if report.weights is None else report.weights.lines()
@@ -28,6 +28,11 @@ def report_lines(report: "EvaluationReport") -> Iterator[str]:
         yield f"{found.lone_queries} queries had nothing to find and were left out"
     if found.copied_queries:
         yield f"{found.copied_queries} queries have an exact copy of themselves in the gallery; copies take no part"
+    if found.near_copied_queries:
+        yield (
+            f"{found.near_copied_queries} queries have a near copy of themselves in the gallery; it counts neither as "
+            "a find nor as a miss"
+        )
     if report.test_readings is not None and report.test_readings > 1:
         yield f"the test figures of this run have been read {report.test_readings} times; choose nothing by them"
     if report.text is not None:

@@ -15,6 +15,7 @@ from typing import Any, get_args
 import torch
 from torch import Tensor
 
+from simtrain.builders import build_relevance
 from simtrain.catalog.table import Catalog
 from simtrain.config import RunConfig
 from simtrain.config.evaluation import SplitName
@@ -34,7 +35,7 @@ class Calibration:
         found: The thresholds; None: there are none, for `reason`.
         reason: Why there are none, as a sentence; None where there are some.
         split: Split of the queries.
-        relevance: Columns whose equal values make a result relevant.
+        relevance: Columns whose equal values make a result relevant, or the name of another definition.
         confidence: Level of the intervals, between 0 and 1.
     """
 
@@ -90,7 +91,7 @@ def calibrate(config: RunConfig, catalog: Catalog, embeddings: Tensor, *, judged
         embeddings: (N, D) unit embeddings in the catalogue's order.
         judged: Whether the catalogue has products or labels to score results by, as `build_validation` finds.
     """
-    relevance, settings = config.relevance_columns, config.export.thresholds
+    relevance, settings = build_relevance(config.relevance, catalog), config.export.thresholds
     found, reason = None, None
     if judged:
         task = retrieval_task(catalog, split=_SPLIT, gallery_splits=get_args(SplitName), relevance=relevance)
@@ -111,5 +112,5 @@ def calibrate(config: RunConfig, catalog: Catalog, embeddings: Tensor, *, judged
     else:
         reason = "the catalogue knows neither products nor labels, so nothing tells which results are right"
     return Calibration(
-        found=found, reason=reason, split=_SPLIT, relevance=list(relevance), confidence=config.evaluation.confidence
+        found=found, reason=reason, split=_SPLIT, relevance=relevance.told(), confidence=config.evaluation.confidence
     )

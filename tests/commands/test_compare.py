@@ -28,6 +28,7 @@ from simtrain.data.embedding import embed_images
 from simtrain.encoders.baseline import HistogramEncoder
 from simtrain.errors import CheckpointError, ConfigError
 from simtrain.evaluation.protocol import retrieval_task
+from simtrain.evaluation.relevance import same
 from simtrain.runs.run import Run, open_run
 
 NETWORK = {"kind": "timm", "model": "test_efficientnet", "weights": "none", "image_size": 32}
@@ -91,7 +92,7 @@ def test_chance_comes_first_then_what_nobody_trained_then_runs(report: Compariso
 
 @pytest.mark.parametrize("relevance", ["product", "label"])
 def test_figures_are_those_of_the_task_itself(own_catalog: Catalog, report: ComparisonReport, relevance: str):
-    task = retrieval_task(own_catalog, split="test", gallery_splits=None, relevance=[relevance])
+    task = retrieval_task(own_catalog, split="test", gallery_splits=None, relevance=same([relevance]))
     means = task.means(vectors(own_catalog, "histogram_hsv", task.rows.tolist()))
     for metric in ("recall_at_1", "recall_at_5", "r_precision", "map_at_r", "mrr"):
         assert figure(report, "histogram_hsv", metric, relevance) == pytest.approx(means[metric])
@@ -106,7 +107,7 @@ def test_a_run_has_the_figures_that_evaluate_tells(report: ComparisonReport, run
 def test_whitened_embeddings_have_mean_and_covariance_of_training_images_taken_out(
     own_catalog: Catalog, report: ComparisonReport
 ):
-    task = retrieval_task(own_catalog, split="test", gallery_splits=None, relevance=["product"])
+    task = retrieval_task(own_catalog, split="test", gallery_splits=None, relevance=same(["product"]))
     train = vectors(own_catalog, "histogram_hsv", own_catalog.rows_of(["train"]).tolist()).double().numpy()
     values, directions = np.linalg.eigh(np.cov(train.T))
     scale = np.sqrt(0.9 * values.clip(0) + 0.1 * values.sum() / len(values))
@@ -118,7 +119,7 @@ def test_whitened_embeddings_have_mean_and_covariance_of_training_images_taken_o
 
 
 def test_the_baseline_is_the_best_on_val(own_catalog: Catalog, report: ComparisonReport):
-    task = retrieval_task(own_catalog, split="val", gallery_splits=None, relevance=["label"])
+    task = retrieval_task(own_catalog, split="val", gallery_splits=None, relevance=same(["label"]))
     plain = {
         name: task.means(vectors(own_catalog, name, task.rows.tolist()))["map_at_r"]
         for name in ("pixels", "histogram_hsv")
@@ -126,12 +127,12 @@ def test_the_baseline_is_the_best_on_val(own_catalog: Catalog, report: Compariso
     alone = compared(own_catalog, config=settings("whitening=null", "relevance=[label]"))
     assert alone.baseline == max(plain, key=lambda name: plain[name])
     assert alone.baseline_reason == "the highest map_at_r on val of the encoders that no run has trained"
-    assert report.baselines.keys() == {"product", "label"}
+    assert report.baselines.keys() == {"product", "label", "kind"}
 
 
 def test_verdicts_are_one_family_of_all_encoders_and_ideas_of_relevance(report: ComparisonReport):
     verdicts = report.verdicts()
-    assert len(verdicts) == 2 * (len(report.encoders) - 2)
+    assert len(verdicts) == 3 * (len(report.encoders) - 2)
     assert {verdict.comparisons for verdict in verdicts} == {len(verdicts)}
     assert [verdict.encoder for verdict in verdicts[:2]] == ["small", "small"]
     for verdict in verdicts:
@@ -312,7 +313,7 @@ def test_a_baseline_that_takes_no_part_is_told_with_the_nearest(own_catalog: Cat
 
 def test_too_few_draws_for_so_many_verdicts_are_told(own_catalog: Catalog):
     with pytest.raises(
-        ConfigError, match=r"^draws: got 1000; 6 verdicts together at a confidence of 0.999 need 6000 or"
+        ConfigError, match=r"^draws: got 1000; 9 verdicts together at a confidence of 0.999 need 9000 or"
     ):
         compared(own_catalog, config=settings("confidence=0.999"))
 

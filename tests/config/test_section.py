@@ -19,6 +19,7 @@ SECTIONS_OF_A_RUN = {
     "HistogramConfig",
     "ImageTextConfig",
     "KeepConfig",
+    "KindConfig",
     "LoraConfig",
     "MemoryConfig",
     "MetricLearningConfig",

@@ -9,50 +9,13 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from sklearn.metrics import ndcg_score
-from tied_retrieval import loop_ranking, retrieval_set, tied_set
+from tied_retrieval import graded_set, level_of, loop_grades, retrieval_set, tied_graded, tied_set
 from torchmetrics.functional.retrieval import retrieval_normalized_dcg
 
 from simtrain.evaluation.graded import GradedSet, Level, grade_counts, score_graded
-from simtrain.evaluation.metrics import RetrievalSet, score_queries
+from simtrain.evaluation.metrics import score_queries
 
 KS = (1, 3, 10, 1000)
-
-
-def graded_set(retrieval: RetrievalSet, levels: list[Level]) -> GradedSet:
-    return GradedSet(
-        query_embeddings=retrieval.query_embeddings,
-        gallery_embeddings=retrieval.gallery_embeddings,
-        query_ids=retrieval.query_ids,
-        gallery_ids=retrieval.gallery_ids,
-        levels=levels,
-    )
-
-
-def tied_graded(*, seed: int, items: int, protocol: str) -> tuple[RetrievalSet, GradedSet]:
-    """Three levels that do not nest, some items without a code at some of them, most similarities tied."""
-    retrieval = tied_set(seed=seed, items=items, protocol=protocol)
-    ids = sorted({*retrieval.query_ids, *retrieval.gallery_ids})
-    generator = np.random.default_rng(seed)
-    levels = []
-    for kinds in (items // 3, 6, 3):
-        code = dict(zip(ids, generator.integers(-1, kinds, size=len(ids)).tolist(), strict=True))
-        levels.append(
-            level([code[name] for name in retrieval.query_ids], [code[name] for name in retrieval.gallery_ids])
-        )
-    return retrieval, graded_set(retrieval, levels)
-
-
-def level(queries: list[int], gallery: list[int]) -> Level:
-    return Level(query_groups=np.array(queries, dtype=np.int64), gallery_groups=np.array(gallery, dtype=np.int64))
-
-
-def loop_grades(retrieval: RetrievalSet, graded: GradedSet, query: int) -> list[int]:
-    """Grades of the whole ranking of one query, nearest first."""
-    grades = []
-    for row in loop_ranking(retrieval, query):
-        fits = [one.query_groups[query] == one.gallery_groups[row] != -1 for one in graded.levels]
-        grades.append(len(fits) - fits.index(True) if any(fits) else 0)
-    return grades
 
 
 def falling(size: int) -> NDArray[np.float64]:
@@ -105,7 +68,7 @@ def test_the_same_product_is_better_than_colour_and_colour_than_category() -> No
         query_ids=["q"],
         gallery_ids=list("abcd"),
         # product, category + colour, category: the ranking has grades 1, 3, 0, 2
-        levels=[level([0], [1, 0, 2, 3]), level([0], [1, 0, 2, 0]), level([0], [0, 0, 5, 0])],
+        levels=[level_of([0], [1, 0, 2, 3]), level_of([0], [1, 0, 2, 0]), level_of([0], [0, 0, 5, 0])],
     )
     found = 1 / np.log2(2) + 7 / np.log2(3) + 3 / np.log2(5)
     best = 7 / np.log2(2) + 3 / np.log2(3) + 1 / np.log2(4)
@@ -139,23 +102,23 @@ def test_chunk_size_does_not_change_any_bit() -> None:
         ({}, [0], "ks is [0]; allowed: one or more numbers of 1 or more"),
         ({"levels": []}, [1], "levels is empty; allowed: one or more, the most alike first"),
         (
-            {"levels": [level([0, 0], [0, 0]), level([0], [0, 0])]},
+            {"levels": [level_of([0, 0], [0, 0]), level_of([0], [0, 0])]},
             [1],
             "levels[1]: query_groups has shape (1,), but query_ids has 2",
         ),
         (
-            {"levels": [level([0, 1], [0, 2])]},
+            {"levels": [level_of([0, 1], [0, 2])]},
             [1],
             "levels[0]: id 'item-1' has group 1 as a query, but group 2 in the gallery",
         ),
         (
-            {"levels": [level([0, -1], [0, -1])]},
+            {"levels": [level_of([0, -1], [0, -1])]},
             [1],
             "none of 2 queries is alike to an item in the gallery of 2",
         ),
     ],
 )
 def test_wrong_input_is_named(changes: dict[str, Any], ks: list[int], message: str) -> None:
-    correct = graded_set(retrieval_set(torch.eye(2), [0, 0]), [level([0, 0], [0, 0])])
+    correct = graded_set(retrieval_set(torch.eye(2), [0, 0]), [level_of([0, 0], [0, 0])])
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         score_graded(replace(correct, **changes), ks=ks)

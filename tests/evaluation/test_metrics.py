@@ -1,7 +1,6 @@
 """Ranking and metrics against plain loops and the published example of pytorch-metric-learning."""
 
 import re
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,40 +9,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tied_retrieval import loop_ranking, retrieval_set, tied_set
+from tied_retrieval import KS, assert_equals_loop, loop_scores, retrieval_set, tied_set
 
-from simtrain.evaluation.metrics import RetrievalSet, ranked_relevance_metrics, score_queries
+from simtrain.evaluation.metrics import ranked_relevance_metrics, score_queries
 from simtrain.evaluation.ranking import nearest_neighbours
-
-KS = (1, 2, 5, 1000)
-
-
-def loop_scores(retrieval: RetrievalSet, ks: Sequence[int]) -> dict[int, dict[str, float]]:
-    """Metrics by their definitions: query row -> metric -> value, without the lone queries."""
-    scores = {}
-    for query, group in enumerate(retrieval.query_groups):
-        relevant = [group != -1 and retrieval.gallery_groups[row] == group for row in loop_ranking(retrieval, query)]
-        count = sum(relevant)
-        if count == 0:
-            continue
-        precisions = [sum(relevant[: rank + 1]) / (rank + 1) for rank in range(count)]
-        scores[query] = {f"recall_at_{k}": float(any(relevant[:k])) for k in ks} | {
-            **{f"precision_at_{k}": sum(relevant[:k]) / k for k in ks},
-            "r_precision": sum(relevant[:count]) / count,
-            "map_at_r": sum(p for p, hit in zip(precisions, relevant, strict=False) if hit) / count,
-            "mrr": 1 / (1 + relevant.index(True)),
-        }
-    return scores
-
-
-def assert_equals_loop(retrieval: RetrievalSet, **settings_: int) -> None:
-    expected = loop_scores(retrieval, KS)
-    scores = score_queries(retrieval, recall_ks=KS, precision_ks=KS, **settings_)
-    assert scores.query_rows.tolist() == sorted(expected)
-    assert scores.lone_queries == len(retrieval.query_ids) - len(expected)
-    assert set(scores.values) == set(next(iter(expected.values())))
-    for name, values in scores.values.items():
-        np.testing.assert_allclose(values, [expected[row][name] for row in sorted(expected)], rtol=1e-12, err_msg=name)
 
 
 @pytest.mark.parametrize("protocol", ["leave-one-out", "overlapping"])

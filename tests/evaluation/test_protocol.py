@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 from tiny_training import catalog_of
 
 from simtrain.catalog.table import Catalog
 from simtrain.errors import CatalogError
-from simtrain.evaluation.protocol import Evaluation, RetrievalTask, filled_columns, judge, retrieval_task
+from simtrain.evaluation.protocol import Evaluation, RetrievalTask, judge, retrieval_task
+from simtrain.evaluation.relevance import same
 from simtrain.evaluation.statistics import Interval, cluster_bootstrap_intervals
 
 FOLDER = Path("shop")
@@ -27,7 +27,7 @@ def task_of(
     gallery_splits: Sequence[str] | None = None,
     relevance: Sequence[str] = ("product",),
 ) -> RetrievalTask:
-    return retrieval_task(catalog, split=split, gallery_splits=gallery_splits, relevance=relevance)
+    return retrieval_task(catalog, split=split, gallery_splits=gallery_splits, relevance=same(relevance))
 
 
 def twelve(**columns: Sequence[Any]) -> Catalog:
@@ -237,6 +237,7 @@ def test_an_interval_that_cannot_be_told_is_null() -> None:
         queries=2,
         lone_queries=1,
         copied_queries=1,
+        near_copied_queries=2,
         gallery=3,
         confidence=0.95,
     )
@@ -248,21 +249,10 @@ def test_an_interval_that_cannot_be_told_is_null() -> None:
         "queries": 2,
         "lone_queries": 1,
         "copied_queries": 1,
+        "near_copied_queries": 2,
         "gallery": 3,
         "confidence": 0.95,
     }
-
-
-@pytest.mark.parametrize(
-    ("product", "label", "expected"),
-    [
-        (["a", None], ["x", "y"], ["product", "label"]),
-        ([None, None], ["x", None], ["label"]),
-        ([None, None], [np.nan, None], []),
-    ],
-)
-def test_filled_columns(product: list[Any], label: list[Any], expected: list[str]) -> None:
-    assert filled_columns(pd.DataFrame({"product": product, "label": label})) == expected
 
 
 NO_QUERIES = (
@@ -290,23 +280,20 @@ NO_QUERIES = (
         (
             {"product": [f"p{row}" for row in range(12)]},
             {},
-            "gallery_splits: none of 4 queries of split 'test' of shop has another image of its own 'product' to find "
-            "there; set it to [train,val,test], or prepare it with a larger share: simtrain prepare SOURCE --out shop "
-            "--set split.test=0.2",
+            "shop: none of 4 queries of split 'test' has another image of its own 'product' to find; prepare it with "
+            "a larger share: simtrain prepare SOURCE --out shop --set split.test=0.2",
         ),
         (
             {"gallery": [False] * 12},
             {},
-            "gallery_splits: none of 4 queries of split 'test' of shop has another image of its own 'product' to find "
-            "there; set it to [train,val,test], or prepare it with a larger share: simtrain prepare SOURCE --out shop "
-            "--set split.test=0.2",
+            "shop: none of 4 queries of split 'test' has another image of its own 'product' to find; prepare it with "
+            "a larger share: simtrain prepare SOURCE --out shop --set split.test=0.2",
         ),
         (
             {},
             {"gallery_splits": ["train"]},
-            "gallery_splits: none of 4 queries of split 'test' of shop has another image of its own 'product' to find "
-            "there; set it to [train,val,test], or prepare it with a larger share: simtrain prepare SOURCE --out shop "
-            "--set split.test=0.2",
+            "shop: none of 4 queries of split 'test' has another image of its own 'product' to find; prepare it with "
+            "a larger share: simtrain prepare SOURCE --out shop --set split.test=0.2",
         ),
         (
             {},

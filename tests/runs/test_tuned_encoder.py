@@ -19,6 +19,7 @@ from simtrain.commands.export import export
 from simtrain.console import SILENT
 from simtrain.errors import CheckpointError
 from simtrain.evaluation.protocol import retrieval_task
+from simtrain.evaluation.relevance import same
 from simtrain.runs.evaluation import embed_rows
 from simtrain.runs.run import Run
 from simtrain.runs.tuned_encoder import tuned_encoder
@@ -140,7 +141,7 @@ def test_a_mix_with_its_statistics_is_reproduced_to_the_bit(norms_run: Run, cata
     report = sweep(norms_run)
     choose(norms_run, 0.5)
     encoder = tuned_encoder(norms_run.config, norms_run.folder, alpha=None)
-    task = retrieval_task(catalog, split="val", gallery_splits=None, relevance=["product"])
+    task = retrieval_task(catalog, split="val", gallery_splits=None, relevance=same(["product"]))
     images = open_images(catalog, smallest=32).reader
     embeddings = embed_rows(encoder, images, task.rows.tolist(), config=norms_run.config, console=SILENT)
     assert {name: figure.mean for name, figure in report.mixes[1].image.items()} == task.means(embeddings)

@@ -26,12 +26,12 @@ class Point:
 def foundations(cast: Cast) -> tuple[Point, ...]:
     """The basis of the verdict, in short: queries, products, gallery, smallest detectable difference."""
     report = cast.report
-    relevance = spoken(cast.relevance, to=_TEXT)
+    relevance = spoken(report.relevance_words[cast.relevance], to=_TEXT)
     baseline = spoken(report.baseline, to=LONGEST_NAME)
     queries = f"{counted(report.queries, 'image')} (queries) of {counted(report.products, 'product')}"
     return (
         Point(term="Searches", told=(f"{queries} search among {report.gallery:,} images, {_where(cast)}.",)),
-        Point(term="Right", told=(f"is an image of the same {relevance}.", *_other_relevances(cast))),
+        Point(term="Right", told=(f"is an image of the {relevance}.", *_other_relevances(cast))),
         Point(term="Measured by", told=(f"{report.metric}: {METRIC_WORDS.get(report.metric, 'larger is better')}.",)),
         Point(
             term="Judged against",
@@ -113,7 +113,7 @@ def _where(cast: Cast) -> str:
 
 
 def _other_relevances(cast: Cast) -> Iterable[str]:
-    others = [spoken(one, to=_TEXT) for one in cast.report.relevance[1:]]
+    others = [spoken(cast.report.relevance_words[one], to=_TEXT) for one in cast.report.relevance[1:]]
     if others:
         yield f"Judged as well: by {', by '.join(others)}."
 

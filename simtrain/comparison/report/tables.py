@@ -76,7 +76,8 @@ def figures_table(cast: Cast, relevance: str) -> Table:
 
     of_macro = [f"{report.metric}, macro"] if macro else []
     return Table(
-        caption=f"Percent, with {100 * report.confidence:g} % intervals; right = same {named(relevance, to=_NAME)}",
+        caption=f"Percent, with {100 * report.confidence:g} % intervals; right = "
+        f"{named(report.relevance_words[relevance], to=_NAME)}",
         first="encoder",
         columns=("verdict", "difference", *names, *of_macro, *(f"{name}, graded" for name in grades)),
         groups=tuple(_grouped(cast, there, cells, baseline=report.baselines[relevance])),

@@ -1,0 +1,14 @@
+"""From the configuration's relevance to its definition over a catalogue's columns."""
+
+from simtrain.catalog.table import Catalog
+from simtrain.config import KindConfig, RelevanceSetting, columns_of
+from simtrain.evaluation.relevance import KIND, Relevance, same, same_kind
+
+
+def build_relevance(setting: RelevanceSetting, catalog: Catalog) -> Relevance:
+    """The definition that a setting names; `kind` is a column where the catalogue has one of that name."""
+    if setting == KIND and KIND not in catalog.rows.columns:
+        setting = KindConfig()
+    if isinstance(setting, KindConfig):
+        return same_kind(catalog, columns=columns_of(setting.same), other=columns_of(setting.other))
+    return same([setting] if isinstance(setting, str) else setting)

@@ -1,0 +1,117 @@
+"""Gallery items that do not count for a query: near copies of it, other photos of its product, its own vendor's items.
+
+Whatever the reason, such an item shares a code with the query, in one of several columns. It is left out of the ranking
+of that query alone: neither a find nor a miss, as Market-1501 leaves out what the query's own camera took (Zheng et al.
+2015, https://doi.org/10.1109/ICCV.2015.133).
+"""
+
+# Shapes: Q queries, G gallery items, E columns, C queries of one chunk.
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+NO_CODE = -1
+"""Code of an item that shares nothing in that column."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Exclusions:
+    """Codes of queries and gallery items; an item is left out where it has the query's code in any column."""
+
+    query_codes: NDArray[np.int64]
+    """(Q, E); -1: this query leaves nothing out by that column."""
+    gallery_codes: NDArray[np.int64]
+    """(G, E) from the same numbering; -1: left out for no query."""
+
+    def has_codes(self) -> NDArray[np.bool_]:
+        """(Q,) whether a query has a code at all."""
+        return np.asarray((self.query_codes != NO_CODE).any(axis=1))
+
+    def of(self, query_rows: NDArray[np.int64]) -> Exclusions:
+        """The same for some of the queries."""
+        return Exclusions(query_codes=self.query_codes[query_rows], gallery_codes=self.gallery_codes)
+
+    def mask(self, query_rows: NDArray[np.int64], *, device: torch.device) -> Tensor:
+        """(C, G) bool, true where the gallery item does not count for the query."""
+        left_out = torch.zeros(len(query_rows), len(self.gallery_codes), dtype=torch.bool, device=device)
+        for column in range(self.query_codes.shape[1]):
+            codes = torch.from_numpy(self.query_codes[query_rows, column]).to(device)
+            asking = torch.nonzero(codes != NO_CODE)[:, 0]
+            if len(asking) > 0:
+                gallery = torch.tensor(self.gallery_codes[:, column], device=device)
+                left_out[asking] |= codes[asking, None] == gallery
+        return left_out
+
+    def counts(self, query_groups: NDArray[np.int64], gallery_groups: NDArray[np.int64]) -> NDArray[np.int64]:
+        """(Q,) gallery items of each query's group that do not count for it.
+
+        The query itself is among them if it is in the gallery and has a code. Inclusion and exclusion over the columns:
+        items that share the first, plus those that share the second, less those that share both, and so on.
+
+        Args:
+            query_groups: (Q,) codes; -1: 0 items.
+            gallery_groups: (G,) codes from the same numbering.
+        """
+        total = np.zeros(len(query_groups), dtype=np.int64)
+        columns = range(self.query_codes.shape[1])
+        for size in range(1, len(columns) + 1):
+            for chosen in combinations(columns, size):
+                shared = _shared(
+                    np.column_stack([query_groups, self.query_codes[:, chosen]]),
+                    np.column_stack([gallery_groups, self.gallery_codes[:, chosen]]),
+                )
+                total += shared if size % 2 else -shared
+        return total
+
+
+def exclusions_of(codes: NDArray[np.int64], *, queries: NDArray[np.int64], gallery: NDArray[np.int64]) -> Exclusions:
+    """Of items that are both: (N, E) codes, and the (Q,) and (G,) rows that ask and that can be found.
+
+    Columns in which no query shares a code with another item than itself are dropped, as they leave nothing out.
+    """
+    told = [column for column in codes.T if _leaves_out(column, queries=queries, gallery=gallery)]
+    kept = np.stack(told, axis=1) if told else np.empty((len(codes), 0), dtype=np.int64)
+    return Exclusions(query_codes=kept[queries], gallery_codes=kept[gallery])
+
+
+def _leaves_out(column: NDArray[np.int64], *, queries: NDArray[np.int64], gallery: NDArray[np.int64]) -> bool:
+    found = np.bincount(column[gallery] + 1, minlength=int(column.max(initial=NO_CODE)) + 2)
+    others = found[column[queries] + 1] - np.isin(queries, gallery)
+    return bool((others[column[queries] != NO_CODE] > 0).any())
+
+
+def _shared(queries: NDArray[np.int64], gallery: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(Q,) rows of the gallery that are equal in all columns; 0 for a query that has -1 in one of them."""
+    _, places = np.unique(np.concatenate([queries, gallery]), axis=0, return_inverse=True)
+    places = places.reshape(-1)
+    found = np.bincount(places[len(queries) :], minlength=int(places.max(initial=0)) + 1)
+    return np.where((queries == NO_CODE).any(axis=1), 0, found[places[: len(queries)]]).astype(np.int64)
+
+
+def no_exclusions(*, queries: int, gallery: int) -> Exclusions:
+    """Nothing but the query itself is left out."""
+    return Exclusions(
+        query_codes=np.empty((queries, 0), dtype=np.int64), gallery_codes=np.empty((gallery, 0), dtype=np.int64)
+    )
+
+
+def check_exclusions(exclusions: Exclusions, *, query_ids: Sequence[str], gallery_ids: Sequence[str]) -> None:
+    """Refuse sizes that differ.
+
+    Raises:
+        ValueError: for these.
+    """
+    asked, found = exclusions.query_codes, exclusions.gallery_codes
+    for side, codes, ids in (("query", asked, query_ids), ("gallery", found, gallery_ids)):
+        if codes.ndim != 2 or len(codes) != len(ids):
+            raise ValueError(f"{side}_codes has shape {codes.shape}, but {side}_ids has {len(ids)}")
+    if asked.shape[1] != found.shape[1]:
+        raise ValueError(f"query_codes has {asked.shape[1]} columns, but gallery_codes has {found.shape[1]}")

@@ -18,7 +18,6 @@ __all__ = [
     "build_encoder",
     "build_module",
     "build_relevance",
-    "build_task",
     "build_text_validation",
     "build_texts",
     "build_transform",

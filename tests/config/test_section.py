@@ -13,6 +13,7 @@ SECTIONS_OF_A_RUN = {
     "ComponentConfig",
     "DataConfig",
     "DistillConfig",
+    "EncoderWhiteningConfig",
     "EvaluationConfig",
     "ExportConfig",
     "FalseNegativesConfig",

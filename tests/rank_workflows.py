@@ -9,26 +9,26 @@ from torch.nn.parallel import DistributedDataParallel
 from simtrain.console import Console, Step
 from simtrain.losses.nt_xent import nt_xent_loss
 from simtrain.training.ranks import (
-    ALONE,
+    SINGLE_PROCESS,
     LostRankError,
-    add_up,
     any_rank,
-    from_first,
+    broadcast_from_rank_zero,
     gather,
+    gather_objects,
     gather_with_gradient,
     join,
     launched_ranks,
     leave,
-    of_each,
-    on_first,
+    on_rank_zero,
     rank,
     rank_count,
+    sum_over_ranks,
 )
 
 
 def joined(workflow_name: str, *arguments: Any, console: Console, timeout: int = 60) -> Any:
     """Call a function of this module among the processes."""
-    join(launched_ranks() or ALONE, device=torch.device("cpu"), timeout=timeout)
+    join(launched_ranks() or SINGLE_PROCESS, device=torch.device("cpu"), timeout=timeout)
     try:
         return globals()[workflow_name](*arguments)
     finally:
@@ -43,12 +43,12 @@ def conversation() -> dict[str, Any]:
     uneven[me :: rank_count()] = me + 1.0
     return {
         "gather": gather(rows).tolist(),
-        "add_up": add_up(uneven).tolist(),
+        "sum_over_ranks": sum_over_ranks(uneven).tolist(),
         "any_no": any_rank(False),
         "any_last": any_rank(me == rank_count() - 1),
-        "from_first": from_first(f"process {me}"),
-        "of_each": of_each(me),
-        "on_first": on_first(lambda: f"done by {me}"),
+        "broadcast_from_rank_zero": broadcast_from_rank_zero(f"process {me}"),
+        "gather_objects": gather_objects(me),
+        "on_rank_zero": on_rank_zero(lambda: f"done by {me}"),
     }
 
 
@@ -58,7 +58,7 @@ def own_row_gradients() -> list[list[float]]:
     everyone = gather_with_gradient(mine)
     (everyone.prod() * torch.arange(1, everyone.numel() + 1).view_as(everyone)).sum().backward()
     assert mine.grad is not None
-    return of_each(mine.grad[0].tolist())
+    return gather_objects(mine.grad[0].tolist())
 
 
 def trained_linear(rows_per_rank: int, with_gradient: bool = True) -> list[list[float]]:

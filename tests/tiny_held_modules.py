@@ -9,35 +9,35 @@ from torch import Tensor
 
 from simtrain.data.batch import Batch
 from simtrain.data.texts import CatalogTexts
-from simtrain.modules.global_batch import SideTerms
+from simtrain.modules.global_batch import AuxiliaryLosses
 from simtrain.modules.heads import projection_head
 from simtrain.modules.image_text import ImageTextModule
-from simtrain.modules.image_text_pairs import Words
+from simtrain.modules.image_text_pairs import ImageTextPairs
 from simtrain.modules.simclr import SimCLRModule
 
 # Of eight images, the texts of the first six; two have the same one.
 IDS = torch.tensor([[0], [1], [2], [2], [3], [5], [-1], [-1]])
 
 
-def words_of(encoder: TinyAlignedEncoder, *, micro_batch_size: int | None = None, **changes: Any) -> Words:
+def words_of(encoder: TinyAlignedEncoder, *, micro_batch_size: int | None = None, **changes: Any) -> ImageTextPairs:
     embedded = None if encoder.trains_text else encoder.embed_texts([f"text {place}" for place in range(6)])
     texts = CatalogTexts(texts=[f"text {place}" for place in range(6)], ids=IDS, criteria=IDS)
     usual: dict[str, Any] = {"texts": texts, "embedded": embedded, "loss": "softmax", "seed": 0}
-    return Words(**{**usual, **changes}, micro_batch_size=micro_batch_size)
+    return ImageTextPairs(**{**usual, **changes}, micro_batch_size=micro_batch_size)
 
 
-def image_text_module(encoder: TinyAlignedEncoder, words: Words, **settings: Any) -> ImageTextModule:
+def image_text_module(encoder: TinyAlignedEncoder, words: ImageTextPairs, **settings: Any) -> ImageTextModule:
     module = ImageTextModule(
-        words=words,
+        image_text=words,
         encoder=encoder,
         settings=training_settings(freeze_batch_norm=True, **settings),
         validation=None,
-        side=SideTerms(words=words),
+        auxiliary=AuxiliaryLosses(image_text=words),
     )
     return module.train()
 
 
-def simclr_module(encoder: TinyEncoder, side: SideTerms, **settings: Any) -> SimCLRModule:
+def simclr_module(encoder: TinyEncoder, auxiliary: AuxiliaryLosses, **settings: Any) -> SimCLRModule:
     torch.manual_seed(5)
     module = SimCLRModule(
         objective=simclr_settings(),
@@ -45,7 +45,7 @@ def simclr_module(encoder: TinyEncoder, side: SideTerms, **settings: Any) -> Sim
         head=projection_head(input_size=12, hidden_size=8, output_size=4),
         settings=training_settings(freeze_batch_norm=True, **settings),
         validation=None,
-        side=side,
+        auxiliary=auxiliary,
     )
     return module.train()
 

@@ -14,7 +14,7 @@ import pytorch_lightning as pl
 import torch
 from numpy.typing import NDArray
 
-from simtrain.builders import TrainingFacts, build_data, build_encoder, build_module, build_validation
+from simtrain.builders import TrainingInputs, build_data, build_encoder, build_module, build_validation
 from simtrain.catalog.store.reader import open_images
 from simtrain.config import RunConfig, parse_run_config
 from simtrain.console import SILENT
@@ -83,7 +83,7 @@ def _trained_values(config: RunConfig) -> tuple[dict[str, Any], NDArray[np.int64
     images = open_images(catalog, smallest=encoder.preprocessing.image_size).reader
     data, groups = build_data(config, catalog, images=images, encoder=encoder, validation=None, texts=None)
     duplicates = torch.from_numpy(catalog.groups(["duplicate_group"]))
-    facts = TrainingFacts(groups=groups, duplicate_groups=duplicates, reference=None)
+    facts = TrainingInputs(groups=groups, duplicate_groups=duplicates, reference=None)
     module = build_module(config, encoder=encoder, facts=facts, validation=None)
     trainer = pl.Trainer(
         max_steps=config.trainer.max_steps or -1,

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from simtrain.builders import TrainingFacts, build_encoder, build_module
+from simtrain.builders import TrainingInputs, build_encoder, build_module
 from simtrain.config import parse_run_config
 from simtrain.data.batch import Batch
 
@@ -33,14 +33,14 @@ def measure(batch_size: int, micro: int | None, side: int, threads: int) -> tupl
     )
     torch.manual_seed(0)
     encoder = build_encoder(config.encoder, load=True)
-    facts = TrainingFacts(groups=0, duplicate_groups=torch.full((batch_size,), -1), reference=None)
-    module = build_module(config, encoder=encoder, facts=facts, validation=None).train()
+    inputs = TrainingInputs(groups=0, duplicate_groups=torch.full((batch_size,), -1), reference=None)
+    module = build_module(config, encoder=encoder, inputs=inputs, validation=None).train()
     views = torch.randint(0, 256, (batch_size, 2, side, side, 3), dtype=torch.uint8)
     rows = torch.arange(batch_size)[:, None].expand(batch_size, 2)
     batch = Batch(views=views, labels=torch.full((batch_size,), -1), rows=rows)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     began = time.perf_counter()
-    module.loss(module.see(batch)).total.backward()
+    module.loss(module.gather_batch(batch)).total.backward()
     seconds = time.perf_counter() - began
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     gradients = [parameter.grad.flatten() for parameter in module.parameters() if parameter.grad is not None]

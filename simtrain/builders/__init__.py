@@ -1,18 +1,23 @@
 """Builders from configuration to objects. The only package that knows both."""
 
-from simtrain.builders.auxiliary_losses import wants_start
+from simtrain.builders.auxiliary_losses import needs_initial_encoder
 from simtrain.builders.data import build_batches, build_data, build_transform, build_validation
 from simtrain.builders.encoder import build_encoder, plain_config, whitening_of
-from simtrain.builders.objective import build_module, wants_reference
+from simtrain.builders.objective import build_module, needs_reference
 from simtrain.builders.relevance import build_relevance
-from simtrain.builders.saved_encoder import empty_encoder, keep_encoder, kept_config, start_encoder
+from simtrain.builders.saved_encoder import (
+    encoder_without_weights,
+    load_initial_encoder,
+    save_initial_encoder,
+    saved_encoder_config,
+)
 from simtrain.builders.texts import build_text_validation, build_texts
-from simtrain.builders.training_inputs import TrainingFacts
-from simtrain.builders.weights_file import FoundWeights, found_weights, normalisation_of, settled_encoder
+from simtrain.builders.training_inputs import TrainingInputs
+from simtrain.builders.weights_file import WeightsFile, inspect_weights_file, normalisation_of, with_normalisation
 
 __all__ = [
-    "FoundWeights",
-    "TrainingFacts",
+    "TrainingInputs",
+    "WeightsFile",
     "build_batches",
     "build_data",
     "build_encoder",
@@ -22,15 +27,15 @@ __all__ = [
     "build_texts",
     "build_transform",
     "build_validation",
-    "empty_encoder",
-    "found_weights",
-    "keep_encoder",
-    "kept_config",
+    "encoder_without_weights",
+    "inspect_weights_file",
+    "load_initial_encoder",
+    "needs_initial_encoder",
+    "needs_reference",
     "normalisation_of",
     "plain_config",
-    "settled_encoder",
-    "start_encoder",
-    "wants_reference",
-    "wants_start",
+    "save_initial_encoder",
+    "saved_encoder_config",
     "whitening_of",
+    "with_normalisation",
 ]

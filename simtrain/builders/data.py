@@ -141,13 +141,13 @@ def _plan(config: RunConfig, catalog: Catalog, texts: CatalogTexts | None) -> tu
 
 
 def _shuffled_batches(config: RunConfig, catalog: Catalog, texts: CatalogTexts | None) -> EpochPlan:
-    rows, size, told = catalog.rows_of(["train"]), config.data.batch_size, ""
+    rows, size, kind = catalog.rows_of(["train"]), config.data.batch_size, ""
     if config.objective.needs.texts_required:
         assert texts is not None
-        rows, told = np.flatnonzero((texts.ids >= 0).any(dim=1).numpy()), " with a text"
+        rows, kind = np.flatnonzero((texts.ids >= 0).any(dim=1).numpy()), " with a text"
     if len(rows) < size:
         raise CatalogError(
-            f"{catalog.folder}: {len(rows)} training images{told}; "
+            f"{catalog.folder}: {len(rows)} training images{kind}; "
             + (
                 f"set data.batch_size={len(rows)} or less"
                 if len(rows) > 1

@@ -7,8 +7,8 @@ import torch
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
 
-from simtrain.builders.auxiliary_losses import side_terms
-from simtrain.builders.training_inputs import TrainingFacts
+from simtrain.builders.auxiliary_losses import build_auxiliary_losses
+from simtrain.builders.training_inputs import TrainingInputs
 from simtrain.config import RunConfig
 from simtrain.config.objective import (
     DistillConfig,
@@ -27,7 +27,7 @@ from simtrain.losses.memory import CrossBatchMemory
 from simtrain.losses.metric_learning import MinedLoss, named_loss, triplet_loss
 from simtrain.modules.base import RetrievalModule
 from simtrain.modules.distill import DistillModule
-from simtrain.modules.global_batch import SideTerms, TrainingSettings
+from simtrain.modules.global_batch import AuxiliaryLosses, TrainingSettings
 from simtrain.modules.heads import projection_head
 from simtrain.modules.image_text import ImageTextModule
 from simtrain.modules.metric_learning import MetricLearningModule
@@ -48,14 +48,14 @@ SETTING_NAMES = SettingNames(
 
 
 def build_module(
-    config: RunConfig, *, encoder: Encoder, facts: TrainingFacts, validation: RetrievalTask | None
+    config: RunConfig, *, encoder: Encoder, inputs: TrainingInputs, validation: RetrievalTask | None
 ) -> RetrievalModule:
     """The objective around an encoder.
 
     Args:
         config: Which objective.
         encoder: What is fine-tuned.
-        facts: About the training images.
+        inputs: Inputs of the objective besides images.
         validation: What each epoch is scored on, or None.
 
     Raises:
@@ -76,8 +76,8 @@ def build_module(
         worst_queries=config.tracking.worst_queries,
         names=SETTING_NAMES,
     )
-    side = side_terms(config, encoder=encoder, facts=facts)
-    around = _Around(encoder=encoder, facts=facts, settings=settings, validation=validation, side=side)
+    auxiliary = build_auxiliary_losses(config, encoder=encoder, inputs=inputs)
+    around = _Around(encoder=encoder, inputs=inputs, settings=settings, validation=validation, auxiliary=auxiliary)
     with error_path("", names={"freeze": "trainer.freeze"}):
         module = _objective(config.objective, around)
     if trainer.activation_checkpointing:
@@ -97,7 +97,7 @@ def _pretrained_names(encoder: Encoder) -> list[str]:
     return [name for name, parameter in encoder.named_parameters() if id(parameter) in pretrained]
 
 
-def wants_reference(config: RunConfig) -> bool:
+def needs_reference(config: RunConfig) -> bool:
     """Whether the loss compares training images under the untouched encoder."""
     return config.objective.needs.reference
 
@@ -107,10 +107,10 @@ class _Around:
     """What every module is built around, whatever its loss."""
 
     encoder: Encoder
-    facts: TrainingFacts
+    inputs: TrainingInputs
     settings: TrainingSettings
     validation: RetrievalTask | None
-    side: SideTerms
+    auxiliary: AuxiliaryLosses
 
 
 def _objective(objective: ObjectiveConfig, around: _Around) -> RetrievalModule:
@@ -142,13 +142,13 @@ def _simclr(objective: SimCLRConfig, around: _Around) -> SimCLRModule:
             temperature=objective.temperature,
             decoupled=objective.decoupled,
             label_weight=objective.label_weight,
-            false_negatives=_false_negatives(objective.false_negatives, around.facts),
+            false_negatives=_false_negatives(objective.false_negatives, around.inputs),
         ),
         encoder=around.encoder,
         head=_head(objective.projection_head, encoder=around.encoder),
         settings=around.settings,
         validation=around.validation,
-        side=around.side,
+        auxiliary=around.auxiliary,
     )
 
 
@@ -160,7 +160,7 @@ def _named_loss(objective: MetricLearningConfig, around: _Around) -> MinedLoss:
         loss_parameters=objective.loss.parameters,
         miner=miner.name if miner is not None else None,
         miner_parameters=miner.parameters if miner is not None else {},
-        classes=around.facts.groups,
+        classes=around.inputs.groups,
         embedding_size=size,
         memory=_memory(objective.memory, size=size),
     )
@@ -171,42 +171,42 @@ def _metric_learning(
 ) -> MetricLearningModule:
     return MetricLearningModule(
         mined_loss=loss,
-        false_negatives=_false_negatives(pairs, around.facts),
+        false_negatives=_false_negatives(pairs, around.inputs),
         encoder=around.encoder,
         head=head,
         settings=around.settings,
         validation=around.validation,
-        side=around.side,
+        auxiliary=around.auxiliary,
     )
 
 
 def _distill(around: _Around) -> DistillModule:
-    assert around.side.teacher is not None
+    assert around.auxiliary.teacher is not None
     return DistillModule(
-        teacher=around.side.teacher,
+        teacher=around.auxiliary.teacher,
         encoder=around.encoder,
         settings=around.settings,
         validation=around.validation,
-        side=around.side,
+        auxiliary=around.auxiliary,
     )
 
 
 def _image_text(around: _Around) -> ImageTextModule:
-    assert around.side.words is not None
+    assert around.auxiliary.image_text is not None
     return ImageTextModule(
-        words=around.side.words,
+        image_text=around.auxiliary.image_text,
         encoder=around.encoder,
         settings=around.settings,
         validation=around.validation,
-        side=around.side,
+        auxiliary=around.auxiliary,
     )
 
 
-def _false_negatives(config: FalseNegativesConfig, facts: TrainingFacts) -> FalseNegatives | None:
-    groups = facts.duplicate_groups if config.duplicate_groups and bool((facts.duplicate_groups >= 0).any()) else None
+def _false_negatives(config: FalseNegativesConfig, inputs: TrainingInputs) -> FalseNegatives | None:
+    groups = inputs.duplicate_groups if config.duplicate_groups and bool((inputs.duplicate_groups >= 0).any()) else None
     if groups is None and config.max_similarity is None:
         return None
-    return FalseNegatives(duplicate_groups=groups, reference=facts.reference, max_similarity=config.max_similarity)
+    return FalseNegatives(duplicate_groups=groups, reference=inputs.reference, max_similarity=config.max_similarity)
 
 
 def _memory(config: MemoryConfig | None, *, size: int) -> CrossBatchMemory | None:

@@ -25,7 +25,7 @@ _MODULES_FILE = "modules.json"  # by which sentence-transformers knows its folde
 _TEXT_FOLDER = "text_tower"
 
 
-def keep_encoder(encoder: Encoder, run_folder: Path) -> None:
+def save_initial_encoder(encoder: Encoder, run_folder: Path) -> None:
     """Put the encoder as it is, low-rank factors folded in, into a run's folder: `encoder/`.
 
     An encoder whose library has a folder format of its own is written in it, any other as `weights.safetensors`; a
@@ -48,27 +48,27 @@ def keep_encoder(encoder: Encoder, run_folder: Path) -> None:
         raise CheckpointError(f"{folder}: cannot be written: {first_line(error)}") from None
 
 
-def kept_config(config: EncoderConfig, run_folder: Path) -> EncoderConfig:
-    """The configuration of a run's encoder that names what `keep_encoder` put into its folder, where it did."""
+def saved_encoder_config(config: EncoderConfig, run_folder: Path) -> EncoderConfig:
+    """The configuration of a run's encoder that names what `save_initial_encoder` put into its folder, where it did."""
     folder = run_folder / _FOLDER
-    kept: dict[str, str] = {}
+    saved: dict[str, str] = {}
     if isinstance(config, ClipConfig) and folder.is_dir():
-        kept["model"] = str(folder)
+        saved["model"] = str(folder)
     if (folder / _TEXT_FOLDER).is_dir():
         match config:
             case ClipConfig(text_model=str()):
-                kept["text_model"] = str(folder / _TEXT_FOLDER)
+                saved["text_model"] = str(folder / _TEXT_FOLDER)
             case TwoTowersConfig():
-                kept["text"] = str(folder / _TEXT_FOLDER)
-    return config.model_copy(update=kept)
+                saved["text"] = str(folder / _TEXT_FOLDER)
+    return config.model_copy(update=saved)
 
 
-def start_encoder(config: EncoderConfig, run_folder: Path) -> Encoder:
+def load_initial_encoder(config: EncoderConfig, run_folder: Path) -> Encoder:
     """The encoder as it was before the run's first step, without low-rank factors, from the run's folder alone.
 
     Args:
         config: Configuration of the run's encoder.
-        run_folder: Run folder that `keep_encoder` wrote to.
+        run_folder: Run folder that `save_initial_encoder` wrote to.
 
     Raises:
         CheckpointError: if it is not there, or of another encoder.
@@ -76,9 +76,9 @@ def start_encoder(config: EncoderConfig, run_folder: Path) -> Encoder:
     folder = run_folder / _FOLDER
     path = folder / (_MODULES_FILE if isinstance(config, ClipConfig) else _WEIGHTS_FILE)
     if not path.is_file():
-        raise CheckpointError(f"{path}: missing: the weights that the run began with were not kept; begin it again")
+        raise CheckpointError(f"{path}: missing: this run has no copy of its initial weights; train it again")
     with error_path("encoder"):
-        encoder = build_encoder(plain_config(kept_config(config, run_folder)), load=False)
+        encoder = build_encoder(plain_config(saved_encoder_config(config, run_folder)), load=False)
     if not isinstance(encoder, FolderEncoder):
         try:
             encoder.load_state_dict(load_file(path))
@@ -87,7 +87,7 @@ def start_encoder(config: EncoderConfig, run_folder: Path) -> Encoder:
     return encoder
 
 
-def empty_encoder(config: Mapping[str, Any], preprocessing: Preprocessing) -> Encoder:
+def encoder_without_weights(config: Mapping[str, Any], preprocessing: Preprocessing) -> Encoder:
     """The encoder that a bundle's manifest describes, for weights that the bundle holds."""
     schema: TypeAdapter[EncoderConfig] = TypeAdapter(EncoderConfig)
     with error_path("encoder"):

@@ -10,7 +10,7 @@ from simtrain.evaluation.text_task import TextTask
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainingFacts:
+class TrainingInputs:
     """Inputs of an objective besides the images of a batch.
 
     Attributes:

@@ -28,7 +28,7 @@ _MAKERS = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class FoundWeights:
+class WeightsFile:
     """A weights file of pretrained weights, and its content.
 
     Attributes:
@@ -76,7 +76,7 @@ class FoundWeights:
         return {"file": self.file, "sha256": self.sha256, "normalisation": self.normalisation, **self.description}
 
 
-def found_weights(config: EncoderConfig) -> FoundWeights | None:
+def inspect_weights_file(config: EncoderConfig) -> WeightsFile | None:
     """Content of the weights file of a `resnet`, or of the one in `two_towers`.
 
     None where there is no such file, or its tensors are taken by their order, whose names tell nothing.
@@ -89,7 +89,7 @@ def found_weights(config: EncoderConfig) -> FoundWeights | None:
         return None
     path = locate(resnet.weights)
     checkpoint = read_checkpoint(path)
-    return FoundWeights(
+    return WeightsFile(
         file=resnet.weights,
         sha256=sha256_of_file(path),
         key="encoder.normalisation" if resnet is config else "encoder.image.normalisation",
@@ -121,7 +121,7 @@ def normalisation_of(config: EncoderConfig) -> Normalisation | None:
     return None if resnet is None else resnet.normalisation or _UNTOLD
 
 
-def settled_encoder(config: EncoderConfig, *, normalisation: Normalisation | None) -> EncoderConfig:
+def with_normalisation(config: EncoderConfig, *, normalisation: Normalisation | None) -> EncoderConfig:
     """The configuration with a normalisation where it left that to the weights, so that nobody need read them again.
 
     Args:
@@ -132,7 +132,7 @@ def settled_encoder(config: EncoderConfig, *, normalisation: Normalisation | Non
         case ResNetConfig(normalisation=None):
             return config.model_copy(update={"normalisation": normalisation or _UNTOLD})
         case TwoTowersConfig():
-            return config.model_copy(update={"image": settled_encoder(config.image, normalisation=normalisation)})
+            return config.model_copy(update={"image": with_normalisation(config.image, normalisation=normalisation)})
         case _:
             return config
 

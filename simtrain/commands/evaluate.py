@@ -10,8 +10,8 @@ from simtrain.builders import (
     build_encoder,
     build_relevance,
     build_text_validation,
-    found_weights,
-    start_encoder,
+    inspect_weights_file,
+    load_initial_encoder,
     whitening_of,
 )
 from simtrain.builders.data import split_task
@@ -84,7 +84,7 @@ def evaluate(
         text=judge_texts(texts, scores, encoder, config=config),
         kept=kept,
         unjudged=unjudged,
-        weights=found_weights(config.encoder) if run is None and loaded is None else None,
+        weights=inspect_weights_file(config.encoder) if run is None and loaded is None else None,
         test_readings=count_test_reading(run) if run is not None and split == "test" else None,
     )
 
@@ -130,7 +130,7 @@ def _kept(
     console: Console,
 ) -> Kept:
     """Embedding drift of the run from its initial encoder, which embeds the same images here."""
-    start = start_encoder(config.encoder, run.folder)
+    start = load_initial_encoder(config.encoder, run.folder)
     embeddings = embed_rows(start, images, task.rows.tolist(), config=config, console=console)
     return closeness(
         tuned,

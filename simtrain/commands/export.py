@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from simtrain.builders import build_text_validation, build_validation, empty_encoder, plain_config
+from simtrain.builders import build_text_validation, build_validation, encoder_without_weights, plain_config
 from simtrain.builders.devices import run_device
 from simtrain.catalog.store.reader import ImageReader, open_images, source_images
 from simtrain.catalog.table import Catalog
@@ -148,7 +148,7 @@ def _check(folder: Path, config: RunConfig, catalog: Catalog, images: ImageReade
     verify_bundle(
         folder,
         images=lambda row: images.read(row_of[items.iat[row]], at_least=None),
-        network_factory=empty_encoder,
+        network_factory=encoder_without_weights,
         rows=CHECKED_IMAGES,
         device=run_device(config),
     )

@@ -11,15 +11,15 @@ import pytorch_lightning as pl
 import torch
 
 from simtrain.builders import (
-    TrainingFacts,
+    TrainingInputs,
     build_data,
     build_module,
     build_text_validation,
     build_texts,
     build_validation,
-    keep_encoder,
-    start_encoder,
-    wants_start,
+    load_initial_encoder,
+    needs_initial_encoder,
+    save_initial_encoder,
 )
 from simtrain.builders.devices import run_precision, run_process_count
 from simtrain.catalog.store.reader import open_images
@@ -27,7 +27,7 @@ from simtrain.config import RunConfig
 from simtrain.console import SILENT, Console
 from simtrain.encoders.base import Encoder
 from simtrain.errors import ConfigError, SimtrainError
-from simtrain.launch.processes import meeting, run_on_each
+from simtrain.launch.processes import process_group, run_on_each
 from simtrain.modules.base import RetrievalModule, catalogue_ids
 from simtrain.runs.folder import (
     begun_record,
@@ -38,7 +38,7 @@ from simtrain.runs.folder import (
     resumed_record,
 )
 from simtrain.runs.frozen_features import alone, frozen_data, with_last_layer
-from simtrain.runs.initial_encoder import first_encoder, settle
+from simtrain.runs.initial_encoder import build_initial_encoder, settle_normalisation
 from simtrain.runs.preflight_report import tell_before_training
 from simtrain.runs.run import configured_catalog, write_run_record
 from simtrain.runs.teacher import check_teacher, relational_teacher
@@ -48,7 +48,7 @@ from simtrain.runs.whitening import whiten_run
 from simtrain.runs.zero_shot import keep_reference, reference_embeddings, zero_shot_figures
 from simtrain.training.checkpoints import LAST
 from simtrain.training.interruption import requeue_in_slurm
-from simtrain.training.ranks import ALONE, Ranks, from_first, launched_ranks, on_first, rank
+from simtrain.training.ranks import SINGLE_PROCESS, Ranks, broadcast_from_rank_zero, launched_ranks, on_rank_zero, rank
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +99,7 @@ def fit(config: RunConfig, *, resume: bool, console: Console) -> FitResult:
         check_run_folder(config, resume=resume)
         result: FitResult = run_on_each(count, _fit_among, config, resume, console=console)
         return result
-    return _fit(config, ranks or ALONE, resume=resume, console=console, watched=False)
+    return _fit(config, ranks or SINGLE_PROCESS, resume=resume, console=console, watched=False)
 
 
 def _fit_among(config: RunConfig, resume: bool, *, console: Console) -> FitResult:
@@ -117,7 +117,7 @@ def _fit(
     console: Console,
     watched: bool,
 ) -> FitResult:
-    with meeting(ranks, accelerator=config.trainer.accelerator, timeout=config.trainer.rank_timeout):
+    with process_group(ranks, accelerator=config.trainer.accelerator, timeout=config.trainer.rank_timeout):
         first = ranks.rank == 0
         return _run(
             config,
@@ -136,11 +136,11 @@ def _run(
     console: Console,
     watched: bool,
 ) -> FitResult:
-    resume = resume or from_first(goes_on(config))
-    folder = on_first(lambda: check_run_folder(config, resume=resume))
-    config, weights = on_first(lambda: settle(config, folder, resume=resume, console=console))
+    resume = resume or broadcast_from_rank_zero(goes_on(config))
+    folder = on_rank_zero(lambda: check_run_folder(config, resume=resume))
+    config, weights = on_rank_zero(lambda: settle_normalisation(config, folder, resume=resume, console=console))
     catalog = configured_catalog(config)
-    record = on_first(
+    record = on_rank_zero(
         lambda: (
             resumed_record(config, catalog, folder, ranks, console=console)
             if resume
@@ -149,15 +149,15 @@ def _run(
     )
     pl.seed_everything(config.seed, workers=True, verbose=False)
     last = folder / LAST
-    begins = not (resume and from_first(last.exists()))
-    encoder = first_encoder(config, folder, begins=begins, console=console)
+    begins = not (resume and broadcast_from_rank_zero(last.exists()))
+    encoder = build_initial_encoder(config, folder, begins=begins, console=console)
     config = with_last_layer(config, encoder)
     task = build_validation(config, catalog)
     images = open_images(catalog, smallest=max(encoder.training_image_size, encoder.preprocessing.image_size))
     texts = build_texts(config, catalog)
     data: pl.LightningDataModule
     data, groups = build_data(config, catalog, images=images.reader, encoder=encoder, validation=task, texts=texts)
-    facts = TrainingFacts(
+    inputs = TrainingInputs(
         groups=groups,
         duplicate_groups=torch.from_numpy(catalog.groups(["duplicate_group"])),
         reference=torch.zeros(1, 1),
@@ -165,23 +165,23 @@ def _run(
         texts=texts,
         validation_texts=build_text_validation(config, catalog, task),
     )
-    _try_out(config, encoder, facts)
-    on_first(lambda: check_teacher(config, catalog, encoder))
-    on_first(lambda: tell_before_training(config, catalog, images, encoder, task, texts, record, console=console))
+    _try_out(config, encoder, inputs)
+    on_rank_zero(lambda: check_teacher(config, catalog, encoder))
+    on_rank_zero(lambda: tell_before_training(config, catalog, images, encoder, task, texts, record, console=console))
     if config.trainer.freeze_encoder:
         data = frozen_data(config, catalog, encoder, folder, task=task, texts=texts, begins=begins, console=console)
     zero_shot = zero_shot_figures(
-        config, images.reader, encoder, task, record, texts=facts.validation_texts, console=console
+        config, images.reader, encoder, task, record, texts=inputs.validation_texts, console=console
     )
     reference = reference_embeddings(config, catalog, images.reader, encoder, folder, begins=begins, console=console)
     known = replace(
-        facts,
+        inputs,
         reference=reference,
         teacher=relational_teacher(config, catalog, encoder, folder, begins=begins, console=console),
         start=_start(config, encoder, folder, begins=begins),
         text_embeddings=text_embeddings(config, encoder, texts, console=console),
     )
-    module = build_module(config, encoder=encoder, facts=known, validation=task)
+    module = build_module(config, encoder=encoder, inputs=known, validation=task)
     module.item_id = catalogue_ids([str(name) for name in catalog.rows["id"]])
     watchers = Watchers.of(
         config,
@@ -197,12 +197,12 @@ def _run(
     trainer = make_trainer(config, ranks, watchers, validate=task is not None)
 
     def keep(staging: Path) -> None:
-        keep_encoder(encoder, staging)
+        save_initial_encoder(encoder, staging)
         if reference is not None:
             keep_reference(reference, staging)
 
     if not resume:
-        on_first(lambda: make_run_folder(folder, config, record, keep=keep))
+        on_rank_zero(lambda: make_run_folder(folder, config, record, keep=keep))
     torch.manual_seed(config.seed + ranks.rank)  # dropout differs from process to process
     return _trained(config, folder, record, trainer, module, data, watchers, zero_shot, resume=resume, console=console)
 
@@ -222,7 +222,7 @@ def _trained(
 ) -> FitResult:
     """Train, and write down how it ended."""
     if resume:
-        on_first(lambda: write_run_record(folder, record))
+        on_rank_zero(lambda: write_run_record(folder, record))
     began = time.perf_counter()
     try:
         ended_by = train(trainer, module, data, watchers, config=config, resume_from=folder / LAST if resume else None)
@@ -257,14 +257,14 @@ def _trained(
     )
 
 
-def _try_out(config: RunConfig, encoder: Encoder, facts: TrainingFacts) -> None:
+def _try_out(config: RunConfig, encoder: Encoder, inputs: TrainingInputs) -> None:
     """Find what objective and network refuse before anything that takes long; leaves random numbers as they were."""
     with torch.random.fork_rng(devices=[]):
-        build_module(config, encoder=copy.deepcopy(encoder), facts=facts, validation=None)
+        build_module(config, encoder=copy.deepcopy(encoder), inputs=inputs, validation=None)
 
 
 def _start(config: RunConfig, encoder: Encoder, folder: Path, *, begins: bool) -> Encoder | None:
     """What the run's encoder is held to: itself before the first step."""
-    if not wants_start(config):
+    if not needs_initial_encoder(config):
         return None
-    return encoder if begins else start_encoder(config.encoder, folder)
+    return encoder if begins else load_initial_encoder(config.encoder, folder)

@@ -9,7 +9,7 @@ from typing import get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from simtrain.builders import build_text_validation, build_validation, start_encoder
+from simtrain.builders import build_text_validation, build_validation, load_initial_encoder
 from simtrain.catalog.store.reader import open_images
 from simtrain.config import RunConfig
 from simtrain.config.evaluation import Monitor
@@ -60,7 +60,7 @@ def interpolate(
         raise CatalogError(f"{catalog.folder}: neither products nor labels in it; there is nothing to choose alpha by")
     texts = build_text_validation(config, catalog, task)
     aim = _aim(config, texts, metric=metric, text_metric=text_metric, bound=bound)
-    start = start_encoder(config.encoder, run.folder).state_dict()
+    start = load_initial_encoder(config.encoder, run.folder).state_dict()
     encoder = tuned_encoder(config, run.folder, alpha=1.0)
     images = open_images(catalog, smallest=encoder.preprocessing.image_size)
     sweep = open_sweep(

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import torch
 
-from simtrain.builders import empty_encoder
+from simtrain.builders import encoder_without_weights
 from simtrain.catalog.images import read_image
 from simtrain.serving.bundle import Bundle
 from simtrain.serving.opened_bundle import OpenedBundle, SearchResult, check_query
@@ -24,7 +24,7 @@ def open_bundle(folder: str | Path, *, exported: str | None = None) -> OpenedBun
     bundle = Bundle.open(Path(folder).expanduser())
 
     def load_searcher() -> Searcher:
-        return Searcher(bundle=bundle, encoder=bundle.load_encoder(empty_encoder), device=torch.device("cpu"))
+        return Searcher(bundle=bundle, encoder=bundle.load_encoder(encoder_without_weights), device=torch.device("cpu"))
 
     opened = OpenedBundle(bundle=bundle, load_searcher=load_searcher, exported=exported)
     if exported is None:  # of one that was just written, `export` has checked the encoder

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from simtrain.builders import build_encoder, found_weights, start_encoder
+from simtrain.builders import build_encoder, inspect_weights_file, load_initial_encoder
 from simtrain.builders.encoder_names import encoder_name_path, is_configuration, named_encoder
 from simtrain.comparison.result import EncoderKind
 from simtrain.config import CompareConfig, EncoderConfig, TwoTowersConfig, differences
@@ -122,7 +122,7 @@ def _off_the_shelf(name: str, encoder: EncoderConfig, *, seed: int) -> Contender
             return build_encoder(encoder, load=True)
 
     def details() -> dict[str, Any]:
-        found = found_weights(encoder)
+        found = inspect_weights_file(encoder)
         return {"encoder": encoder.model_dump(mode="json"), "weights": None if found is None else found.to_dict()}
 
     member = Member(fold=None, build=build, details=details)
@@ -251,7 +251,7 @@ def _start(training: _Training) -> Contender:
 
 def _start_member(run: Run) -> Member:
     def build() -> Encoder:
-        return start_encoder(run.config.encoder, run.folder)
+        return load_initial_encoder(run.config.encoder, run.folder)
 
     details = {"start_of": run.folder.name, "encoder": run.config.encoder.model_dump(mode="json")}
     return Member(fold=run.config.fold, build=build, details=lambda: details)

@@ -13,7 +13,7 @@ from simtrain.data.datasets import CatalogImages, image_loader
 from simtrain.data.samplers import Share
 from simtrain.encoders.base import Encoder
 from simtrain.errors import ConfigError
-from simtrain.training.ranks import add_up, rank, rank_count
+from simtrain.training.ranks import rank, rank_count, sum_over_ranks
 
 
 def embed_images(
@@ -58,7 +58,7 @@ def embed_images(
     except torch.OutOfMemoryError as error:
         reason = str(error).splitlines()[0]
         raise ConfigError(f"{reason}; set a smaller one", argument="batch_size") from error
-    return add_up(embeddings)
+    return sum_over_ranks(embeddings)
 
 
 def inference_device(accelerator: str) -> torch.device:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from typing_extensions import override
 
-from simtrain.builders import TrainingFacts, build_module
+from simtrain.builders import TrainingInputs, build_module
 from simtrain.config import parse_run_config
 from simtrain.console import SILENT, Console
 from simtrain.data.batch import Batch
@@ -22,9 +22,9 @@ from simtrain.data.texts import CatalogTexts
 from simtrain.encoders.base import Encoder
 from simtrain.encoders.preprocessing import Preprocessing
 from simtrain.evaluation.metrics import RetrievalSet, score_queries
-from simtrain.launch.processes import meeting, run_on_each
+from simtrain.launch.processes import process_group, run_on_each
 from simtrain.modules.base import RetrievalModule
-from simtrain.training.ranks import ALONE, launched_ranks
+from simtrain.training.ranks import SINGLE_PROCESS, launched_ranks
 
 LOSS_BOUND = 1e-6
 """Largest difference of losses, relative to the loss where that is above 1."""
@@ -135,7 +135,7 @@ def process_equivalence(name: str, alone: ObjectiveMeasurement, together: Object
 
 def measure_among(samples: int, accelerator: str, timeout: int, *, console: Console) -> dict[str, ObjectiveMeasurement]:
     """Measurement by one process of those that `run_on_each` launched, which passes a console that stays unused."""
-    with meeting(launched_ranks() or ALONE, accelerator=accelerator, timeout=timeout):
+    with process_group(launched_ranks() or SINGLE_PROCESS, accelerator=accelerator, timeout=timeout):
         return measure(samples, accelerator)
 
 
@@ -164,8 +164,8 @@ def _measured(objective: dict[str, Any], samples: int, device: torch.device) -> 
     )
     torch.manual_seed(0)
     encoder = _SmallAlignedEncoder() if _reads_texts(objective) else _SmallEncoder()
-    facts = _facts(samples, encoder)
-    module = build_module(config, encoder=encoder, facts=facts, validation=None).to(device).train()
+    inputs = _training_inputs(samples, encoder)
+    module = build_module(config, encoder=encoder, inputs=inputs, validation=None).to(device).train()
     with torch.no_grad():  # away from its start, where what holds it there has no gradient
         for parameter in encoder.parameters():
             parameter.add_(0.01 * torch.ones_like(parameter))
@@ -188,11 +188,11 @@ def _reads_texts(objective: dict[str, Any]) -> bool:
     return objective["kind"] == "image_text" or "texts" in objective
 
 
-def _facts(samples: int, encoder: Encoder) -> TrainingFacts:
+def _training_inputs(samples: int, encoder: Encoder) -> TrainingInputs:
     """Of as many images as there are samples: each has one of two texts out of five, the last ones none."""
     ids = torch.stack([torch.arange(samples) % 5, torch.arange(samples) % 3], dim=1)
     ids[-2:] = -1
-    return TrainingFacts(
+    return TrainingInputs(
         groups=_CLASSES * samples,
         duplicate_groups=torch.full((samples,), -1),
         reference=None,
@@ -207,7 +207,7 @@ def _share_of_noise(samples: int, *, views: int, seed: int) -> Batch:
     generator = torch.Generator().manual_seed(seed)
     shape = (samples, views, _SIDE, _SIDE, 3)
     images = torch.randint(0, 256, shape, generator=generator, dtype=torch.uint8)
-    ranks = launched_ranks() if torch.distributed.is_initialized() else ALONE
+    ranks = launched_ranks() if torch.distributed.is_initialized() else SINGLE_PROCESS
     assert ranks is not None
     size = samples // ranks.size
     mine = slice(ranks.rank * size, (ranks.rank + 1) * size)
@@ -306,4 +306,4 @@ class _Step(nn.Module):
 
     @override
     def forward(self, batch: Batch) -> Tensor:
-        return self.module.value(self.module.see(batch)).total
+        return self.module.value(self.module.gather_batch(batch)).total

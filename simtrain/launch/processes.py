@@ -76,7 +76,7 @@ def run_on_each(count: int, workflow: Callable[..., Any], *arguments: Any, conso
 
 
 @contextmanager
-def meeting(ranks: Ranks, *, accelerator: str, timeout: int) -> Iterator[torch.device]:
+def process_group(ranks: Ranks, *, accelerator: str, timeout: int) -> Iterator[torch.device]:
     """Connect this process with the others, on its own device; a single process connects with none.
 
     Args:

@@ -21,8 +21,8 @@ from simtrain.encoders.text import AlignedEncoder
 from simtrain.evaluation.protocol import RetrievalTask
 from simtrain.losses.loss_value import LossValue
 from simtrain.losses.start_regularisation import distillation_loss
-from simtrain.modules.global_batch import NO_SIDE_TERMS, SeenBatch, SideTerms, TrainingSettings
-from simtrain.modules.image_text_pairs import ToldImages, largest_scale
+from simtrain.modules.global_batch import NO_AUXILIARY_LOSSES, AuxiliaryLosses, GlobalBatch, TrainingSettings
+from simtrain.modules.image_text_pairs import PairedEmbeddings, largest_scale
 from simtrain.modules.validation import EpochValidation
 from simtrain.training.ema import WeightAverage
 from simtrain.training.freezing import freeze_matching, hold_batch_norm, hold_frozen_norms, set_trainable
@@ -42,7 +42,7 @@ class RetrievalModule(pl.LightningModule, ABC):
         head: Head from embeddings to the input of the loss; None: the embeddings themselves.
         settings: Settings of optimizer, freezing, weight averaging and memory.
         validation: Retrieval task of validation; None without relevance to score by.
-        side: Auxiliary losses: texts, and regularisation towards the initial weights.
+        auxiliary: Auxiliary losses: texts, and regularisation towards the initial weights.
 
     Attributes:
         last_step: Record of the latest training step.
@@ -57,7 +57,7 @@ class RetrievalModule(pl.LightningModule, ABC):
         head: nn.Module | None,
         settings: TrainingSettings,
         validation: RetrievalTask | None,
-        side: SideTerms = NO_SIDE_TERMS,
+        auxiliary: AuxiliaryLosses = NO_AUXILIARY_LOSSES,
     ) -> None:
         super().__init__()
         self.encoder = encoder
@@ -67,19 +67,21 @@ class RetrievalModule(pl.LightningModule, ABC):
         self._settings = settings
         self._validation = None
         if validation is not None:
-            self._validation = EpochValidation(validation, texts=side.validation_texts, worst=settings.worst_queries)
-        self._side = side
+            self._validation = EpochValidation(
+                validation, texts=auxiliary.validation_texts, worst=settings.worst_queries
+            )
+        self._auxiliary = auxiliary
         self._largest_scale = largest_scale(encoder) if isinstance(encoder, AlignedEncoder) else None
         self.last_step: StepRecord | None = None
         self.validation_outcome: list[WorstQuery] | None = None
         self.item_id: Callable[[int], str] = str
 
     @abstractmethod
-    def loss(self, seen: SeenBatch) -> LossValue:
+    def loss(self, batch: GlobalBatch) -> LossValue:
         """The scalar to minimise, the same on every process."""
 
     @abstractmethod
-    def positives(self, seen: SeenBatch) -> Tensor:
+    def positives(self, batch: GlobalBatch) -> Tensor:
         """(V·B,) numbers, equal where two embeddings are positives of each other."""
 
     @property
@@ -96,45 +98,45 @@ class RetrievalModule(pl.LightningModule, ABC):
         # Gradient caching (https://arxiv.org/abs/2101.06983): activations of one part at a time, computed again in the
         # backward pass with the random numbers of the first.
         parts = [checkpoint(self._projected, part, use_reentrant=False) for part in torch.split(pixels, size)]
-        embedded, projected = (torch.cat(side) for side in zip(*parts, strict=True))
+        embedded, projected = (torch.cat(outputs) for outputs in zip(*parts, strict=True))
         return embedded, projected
 
-    def see(self, batch: Batch) -> SeenBatch:
+    def gather_batch(self, batch: Batch) -> GlobalBatch:
         """The batches of all processes as one."""
-        views, keeper = batch.views.shape[1], self._side.keeper
+        views, regulariser = batch.views.shape[1], self._auxiliary.regulariser
         whole = partial(_whole, views=views)
         embedded, projected = self.project(batch)
         embeddings, rows = whole(projected), gather(batch.rows)
         drift = None
-        if self._side.words is None and keeper is None and not self._side.teacher_weight:
-            return SeenBatch(embeddings=embeddings, labels=gather(batch.labels), rows=rows)
+        if self._auxiliary.image_text is None and regulariser is None and not self._auxiliary.teacher_weight:
+            return GlobalBatch(embeddings=embeddings, labels=gather(batch.labels), rows=rows)
         joint = embeddings if isinstance(self.head, nn.Identity) else whole(embedded)
-        if keeper is not None and keeper.distillation:
-            start = keeper.embed(_pixels(batch), at_once=self._settings.micro_batch_size)
+        if regulariser is not None and regulariser.distillation:
+            start = regulariser.embed(_pixels(batch), at_once=self._settings.micro_batch_size)
             drift = distillation_loss(joint, whole(start))
-        return SeenBatch(
+        return GlobalBatch(
             embeddings=embeddings,
             labels=gather(batch.labels),
             rows=rows,
             joint=joint,
-            told=self._told(joint, rows, whole),
+            pairs=self._embedded_pairs(joint, rows, whole),
             drift=drift,
         )
 
-    def value(self, seen: SeenBatch) -> LossValue:
+    def value(self, batch: GlobalBatch) -> LossValue:
         """The objective's loss plus its auxiliary losses."""
-        side, value = self._side, self.loss(seen)
-        if seen.told is not None and side.words is not None and side.words_weight:
-            loss = side.words.value(self._aligned(), seen.told)
-            value = value.plus("image_text", loss, weight=side.words_weight)
-        if seen.joint is not None and side.teacher is not None and side.teacher_weight:
-            loss = side.teacher.loss(seen.joint, rows=seen.flat_rows, groups=self.positives(seen))
-            value = value.plus("relations", loss, weight=side.teacher_weight)
-        if seen.drift is not None and side.keeper is not None:
-            value = value.plus("distillation", seen.drift, weight=side.keeper.distillation)
-        if side.keeper is not None and side.keeper.weight_distance:
-            distance = side.keeper.distance(self.encoder, frozen=self._frozen)
-            value = value.plus("weight_distance", distance, weight=side.keeper.weight_distance)
+        auxiliary, value = self._auxiliary, self.loss(batch)
+        if batch.pairs is not None and auxiliary.image_text is not None and auxiliary.image_text_weight:
+            loss = auxiliary.image_text.value(self._aligned(), batch.pairs)
+            value = value.plus("image_text", loss, weight=auxiliary.image_text_weight)
+        if batch.joint is not None and auxiliary.teacher is not None and auxiliary.teacher_weight:
+            loss = auxiliary.teacher.loss(batch.joint, rows=batch.flat_rows, groups=self.positives(batch))
+            value = value.plus("relations", loss, weight=auxiliary.teacher_weight)
+        if batch.drift is not None and auxiliary.regulariser is not None:
+            value = value.plus("distillation", batch.drift, weight=auxiliary.regulariser.distillation)
+        if auxiliary.regulariser is not None and auxiliary.regulariser.weight_distance:
+            distance = auxiliary.regulariser.distance(self.encoder, frozen=self._frozen)
+            value = value.plus("weight_distance", distance, weight=auxiliary.regulariser.weight_distance)
         return value
 
     def new_parameters(self) -> list[nn.Parameter]:
@@ -145,19 +147,19 @@ class RetrievalModule(pl.LightningModule, ABC):
         return [*self.encoder.new_parameters(), *beside_encoder]
 
     @property
-    def judged_encoder(self) -> Encoder:
+    def evaluated_encoder(self) -> Encoder:
         """Encoder that validation evaluates and export takes: the averaged one, or else the one in training."""
         return self.averaged.encoder if self.averaged is not None else self.encoder
 
     @override
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        seen = self.see(batch)
+        gathered = self.gather_batch(batch)
         with common_random_numbers(self._settings.seed, self.global_step):
-            value = self.value(seen)
-        self._record(seen, value)
+            value = self.value(gathered)
+        self._record(gathered, value)
         if not torch.isfinite(value.total):
-            raise NonFiniteError(self._told_not_finite(seen, value.total))
-        self.log("train_loss", value.total.detach(), on_step=False, on_epoch=True, batch_size=len(seen.embeddings))
+            raise NonFiniteError(self._not_finite_message(gathered, value.total))
+        self.log("train_loss", value.total.detach(), on_step=False, on_epoch=True, batch_size=len(gathered.embeddings))
         return value.total
 
     @override
@@ -179,7 +181,7 @@ class RetrievalModule(pl.LightningModule, ABC):
     @override
     def validation_step(self, batch: ImageBatch, batch_idx: int) -> None:
         if self._validation is not None and len(batch.positions):
-            encoder, cached = self.judged_encoder, batch.pixels.is_floating_point()
+            encoder, cached = self.evaluated_encoder, batch.pixels.is_floating_point()
             embed = encoder.embed_features if cached else encoder.embed_pixels
             self._validation.add(batch.positions, embed(batch.pixels))
 
@@ -187,7 +189,7 @@ class RetrievalModule(pl.LightningModule, ABC):
     def on_validation_epoch_end(self) -> None:
         if self._validation is None:
             return
-        figures, outcome = self._validation.finish(self.judged_encoder)
+        figures, outcome = self._validation.finish(self.evaluated_encoder)
         if outcome is not None:
             self.validation_outcome = outcome
         for name, figure in figures.items():
@@ -226,22 +228,26 @@ class RetrievalModule(pl.LightningModule, ABC):
         embedded = encoder.last_layer(pixels) if cached else encoder(encoder.preprocessing.normalise(pixels))
         return embedded, self.head(embedded)
 
-    def _told(self, images: Tensor, rows: Tensor, whole: Callable[[Tensor], Tensor]) -> ToldImages | None:
-        if self._side.words is None:
+    def _embedded_pairs(
+        self, images: Tensor, rows: Tensor, whole: Callable[[Tensor], Tensor]
+    ) -> PairedEmbeddings | None:
+        if self._auxiliary.image_text is None:
             return None
         samples = len(rows) // rank_count()
         mine = slice(rank() * samples, (rank() + 1) * samples)
-        return self._side.words.see(self._aligned(), images, rows, step=self.global_step, mine=mine, whole=whole)
+        return self._auxiliary.image_text.embed_pairs(
+            self._aligned(), images, rows, step=self.global_step, mine=mine, whole=whole
+        )
 
     def _aligned(self) -> AlignedEncoder:
         assert isinstance(self.encoder, AlignedEncoder)
         return self.encoder
 
-    def _record(self, seen: SeenBatch, value: LossValue) -> None:
+    def _record(self, batch: GlobalBatch, value: LossValue) -> None:
         self.last_step = StepRecord(
-            embeddings=F.normalize(seen.embeddings.detach().float(), dim=1),
-            groups=self.positives(seen),
-            rows=seen.flat_rows,
+            embeddings=F.normalize(batch.embeddings.detach().float(), dim=1),
+            groups=self.positives(batch),
+            rows=batch.flat_rows,
             loss=value.total.detach(),
             parts=value.parts,
             temperature=self.temperature,
@@ -249,11 +255,11 @@ class RetrievalModule(pl.LightningModule, ABC):
             mined=value.mined,
         )
 
-    def _told_not_finite(self, seen: SeenBatch, loss: Tensor) -> str:
+    def _not_finite_message(self, batch: GlobalBatch, loss: Tensor) -> str:
         return non_finite_message(
             loss=float(loss.detach()),
-            embeddings=seen.embeddings.detach(),
-            rows=seen.flat_rows.tolist(),
+            embeddings=batch.embeddings.detach(),
+            rows=batch.flat_rows.tolist(),
             item_id=self.item_id,
             step=self.global_step + 1,
             epoch=self.current_epoch + 1,

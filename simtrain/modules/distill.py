@@ -8,7 +8,7 @@ from simtrain.encoders.base import Encoder
 from simtrain.evaluation.protocol import RetrievalTask
 from simtrain.losses.loss_value import LossValue
 from simtrain.modules.base import RetrievalModule
-from simtrain.modules.global_batch import SeenBatch, SideTerms, TrainingSettings
+from simtrain.modules.global_batch import AuxiliaryLosses, GlobalBatch, TrainingSettings
 from simtrain.modules.relational_teacher import RelationalTeacher
 
 
@@ -20,7 +20,7 @@ class DistillModule(RetrievalModule):
         encoder: Encoder that is fine-tuned.
         settings: Training settings: optimizer, freezing, averaging, memory.
         validation: Retrieval task that validation scores, or None.
-        side: Auxiliary losses; they hold the same `teacher`.
+        auxiliary: Auxiliary losses; they hold the same `teacher`.
     """
 
     def __init__(
@@ -30,9 +30,9 @@ class DistillModule(RetrievalModule):
         encoder: Encoder,
         settings: TrainingSettings,
         validation: RetrievalTask | None,
-        side: SideTerms,
+        auxiliary: AuxiliaryLosses,
     ) -> None:
-        super().__init__(encoder=encoder, head=None, settings=settings, validation=validation, side=side)
+        super().__init__(encoder=encoder, head=None, settings=settings, validation=validation, auxiliary=auxiliary)
         self._teacher = teacher
 
     @property
@@ -41,11 +41,11 @@ class DistillModule(RetrievalModule):
         return self._teacher.temperature
 
     @override
-    def loss(self, seen: SeenBatch) -> LossValue:
-        loss = self._teacher.loss(seen.embeddings, rows=seen.flat_rows, groups=self.positives(seen))
+    def loss(self, batch: GlobalBatch) -> LossValue:
+        loss = self._teacher.loss(batch.embeddings, rows=batch.flat_rows, groups=self.positives(batch))
         return LossValue(total=loss, parts={"relations": loss.detach()})
 
     @override
-    def positives(self, seen: SeenBatch) -> Tensor:
-        samples, views = seen.rows.shape
-        return torch.arange(samples, device=seen.rows.device).repeat(views)
+    def positives(self, batch: GlobalBatch) -> Tensor:
+        samples, views = batch.rows.shape
+        return torch.arange(samples, device=batch.rows.device).repeat(views)

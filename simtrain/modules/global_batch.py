@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from simtrain.evaluation.text_task import TextTask
-from simtrain.modules.image_text_pairs import ToldImages, Words
+from simtrain.modules.image_text_pairs import ImageTextPairs, PairedEmbeddings
 from simtrain.modules.relational_teacher import RelationalTeacher
-from simtrain.modules.start_regulariser import StartKeeper
+from simtrain.modules.start_regulariser import StartRegulariser
 from simtrain.training.optim import OptimizerSettings
 from simtrain.training.setting_names import SettingNames
 
@@ -43,32 +43,32 @@ class TrainingSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SideTerms:
+class AuxiliaryLosses:
     """Losses that are added to the loss of an objective, and texts for validation.
 
     Attributes:
-        words: Image-text loss with the texts of the images; None: without texts.
-        words_weight: Factor of the image-text loss; 0: it is not added, as it is the objective's own loss.
-        keeper: Regularisation towards the initial weights; None: none.
+        image_text: Image-text loss with the texts of the images; None: without texts.
+        image_text_weight: Factor of the image-text loss; 0: it is not added, as it is the objective's own loss.
+        regulariser: Regularisation towards the initial weights; None: none.
         teacher: Teacher of relational distillation; None: none.
         teacher_weight: Factor of the relational distillation loss; 0: it is not added, as it is the objective's own.
         validation_texts: Text retrieval task that validation scores; None: none.
     """
 
-    words: Words | None = None
-    words_weight: float = 0.0
-    keeper: StartKeeper | None = None
+    image_text: ImageTextPairs | None = None
+    image_text_weight: float = 0.0
+    regulariser: StartRegulariser | None = None
     teacher: RelationalTeacher | None = None
     teacher_weight: float = 0.0
     validation_texts: TextTask | None = None
 
 
-NO_SIDE_TERMS = SideTerms()
+NO_AUXILIARY_LOSSES = AuxiliaryLosses()
 """Images alone."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class SeenBatch:
+class GlobalBatch:
     """The batch of all processes that a loss receives, the same on every process, with gradients to this one's rows.
 
     Attributes:
@@ -76,7 +76,7 @@ class SeenBatch:
         labels: (B,) int64, equal where two samples are positives of each other; -1 where unknown.
         rows: (B, V) int64 catalogue rows.
         joint: (V·B, D) embeddings before the projection head; None without auxiliary losses.
-        told: Embeddings of images and their texts; None without texts.
+        pairs: Embeddings of images and their texts; None without texts.
         drift: Distillation loss towards the embeddings of the initial encoder, a scalar; None without it.
     """
 
@@ -84,7 +84,7 @@ class SeenBatch:
     labels: Tensor
     rows: Tensor
     joint: Tensor | None = None
-    told: ToldImages | None = None
+    pairs: PairedEmbeddings | None = None
     drift: Tensor | None = None
 
     @property

@@ -20,7 +20,7 @@ LARGEST_SCALE = 100.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class ToldImages:
+class PairedEmbeddings:
     """Embeddings of the global batch's images and of their texts, the same on every process.
 
     Attributes:
@@ -35,7 +35,7 @@ class ToldImages:
     positives: Tensor
 
 
-class Words:
+class ImageTextPairs:
     """The image-text loss of a run, with the texts of its images.
 
     Args:
@@ -61,7 +61,7 @@ class Words:
         self._seed = seed
         self._micro_batch_size = micro_batch_size
 
-    def see(
+    def embed_pairs(
         self,
         encoder: AlignedEncoder,
         images: Tensor,
@@ -70,7 +70,7 @@ class Words:
         step: int,
         mine: slice,
         whole: Callable[[Tensor], Tensor],
-    ) -> ToldImages:
+    ) -> PairedEmbeddings:
         """Draw and embed the texts of a global batch.
 
         Args:
@@ -82,7 +82,7 @@ class Words:
             whole: Gathers (V·b, D) of each process to (V·B, D), with gradients.
         """
         drawn = self._texts.draw(rows.T.flatten(), seed=self._seed, step=step)
-        told = drawn >= 0
+        has_text = drawn >= 0
         filled = drawn.clamp(min=0)  # an image without a text takes any: each process then embeds as many
         if self._embedded is not None:
             texts = self._embedded[filled].to(images.device)
@@ -90,18 +90,18 @@ class Words:
             own = filled.reshape(rows.shape[1], -1)[:, mine].flatten()
             texts = whole(self._embed(encoder, own))
         positives = self._texts.criteria[rows.T.flatten().cpu()]
-        kept = told.to(images.device)
-        return ToldImages(images=images[kept], texts=texts[kept], positives=positives[told].to(images.device))
+        kept = has_text.to(images.device)
+        return PairedEmbeddings(images=images[kept], texts=texts[kept], positives=positives[has_text].to(images.device))
 
-    def value(self, encoder: AlignedEncoder, seen: ToldImages) -> Tensor:
+    def value(self, encoder: AlignedEncoder, pairs: PairedEmbeddings) -> Tensor:
         """Scalar loss; 0, with gradients of 0, for a batch in which fewer than two images have a text."""
-        if len(seen.images) < 2:
-            return (seen.images.sum() + seen.texts.sum()) * 0
+        if len(pairs.images) < 2:
+            return (pairs.images.sum() + pairs.texts.sum()) * 0
         scale = encoder.logit_scale.exp().reshape(())
         if self._loss == "softmax":
-            return image_text_loss(seen.images, seen.texts, scale=scale, positives=seen.positives)
+            return image_text_loss(pairs.images, pairs.texts, scale=scale, positives=pairs.positives)
         bias = encoder.logit_bias.reshape(()) if encoder.logit_bias is not None else torch.zeros_like(scale)
-        return sigmoid_loss(seen.images, seen.texts, scale=scale, bias=bias, positives=seen.positives)
+        return sigmoid_loss(pairs.images, pairs.texts, scale=scale, bias=bias, positives=pairs.positives)
 
     def _embed(self, encoder: AlignedEncoder, ids: Tensor) -> Tensor:
         """(n,) texts -> (n, D), each different one once."""

@@ -9,7 +9,7 @@ from simtrain.losses.false_negatives import FalseNegatives
 from simtrain.losses.loss_value import LossValue
 from simtrain.losses.metric_learning import MinedLoss
 from simtrain.modules.base import RetrievalModule
-from simtrain.modules.global_batch import NO_SIDE_TERMS, SeenBatch, SideTerms, TrainingSettings
+from simtrain.modules.global_batch import NO_AUXILIARY_LOSSES, AuxiliaryLosses, GlobalBatch, TrainingSettings
 
 
 class MetricLearningModule(RetrievalModule):
@@ -22,7 +22,7 @@ class MetricLearningModule(RetrievalModule):
         head: Projection head that export drops, or None.
         settings: Settings of optimizer, freezing, weight averaging and memory.
         validation: Retrieval task of validation, or None.
-        side: Auxiliary losses: texts, and regularisation towards the initial weights.
+        auxiliary: Auxiliary losses: texts, and regularisation towards the initial weights.
     """
 
     def __init__(
@@ -34,9 +34,9 @@ class MetricLearningModule(RetrievalModule):
         head: nn.Module | None,
         settings: TrainingSettings,
         validation: RetrievalTask | None,
-        side: SideTerms = NO_SIDE_TERMS,
+        auxiliary: AuxiliaryLosses = NO_AUXILIARY_LOSSES,
     ) -> None:
-        super().__init__(encoder=encoder, head=head, settings=settings, validation=validation, side=side)
+        super().__init__(encoder=encoder, head=head, settings=settings, validation=validation, auxiliary=auxiliary)
         self.mined_loss = mined_loss
         self._false_negatives = false_negatives
         if mined_loss.memory is not None:
@@ -45,11 +45,11 @@ class MetricLearningModule(RetrievalModule):
             self._ddp_params_and_buffers_to_ignore = names
 
     @override
-    def loss(self, seen: SeenBatch) -> LossValue:
-        excluded = self._false_negatives.of(seen.flat_rows) if self._false_negatives is not None else None
-        value: LossValue = self.mined_loss(seen.embeddings, seen.labels, excluded=excluded)
+    def loss(self, batch: GlobalBatch) -> LossValue:
+        excluded = self._false_negatives.of(batch.flat_rows) if self._false_negatives is not None else None
+        value: LossValue = self.mined_loss(batch.embeddings, batch.labels, excluded=excluded)
         return value
 
     @override
-    def positives(self, seen: SeenBatch) -> Tensor:
-        return seen.labels
+    def positives(self, batch: GlobalBatch) -> Tensor:
+        return batch.labels

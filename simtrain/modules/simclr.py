@@ -13,7 +13,7 @@ from simtrain.losses.loss_value import LossValue
 from simtrain.losses.nt_xent import nt_xent_loss
 from simtrain.losses.supervised import supervised_contrastive_loss
 from simtrain.modules.base import RetrievalModule
-from simtrain.modules.global_batch import NO_SIDE_TERMS, SeenBatch, SideTerms, TrainingSettings
+from simtrain.modules.global_batch import NO_AUXILIARY_LOSSES, AuxiliaryLosses, GlobalBatch, TrainingSettings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +42,7 @@ class SimCLRModule(RetrievalModule):
         head: Projection head that export drops, or None.
         settings: Settings of optimizer, freezing, weight averaging and memory.
         validation: Retrieval task of validation, or None.
-        side: Auxiliary losses: texts, and regularisation towards the initial weights.
+        auxiliary: Auxiliary losses: texts, and regularisation towards the initial weights.
     """
 
     def __init__(
@@ -53,9 +53,9 @@ class SimCLRModule(RetrievalModule):
         head: nn.Module | None,
         settings: TrainingSettings,
         validation: RetrievalTask | None,
-        side: SideTerms = NO_SIDE_TERMS,
+        auxiliary: AuxiliaryLosses = NO_AUXILIARY_LOSSES,
     ) -> None:
-        super().__init__(encoder=encoder, head=head, settings=settings, validation=validation, side=side)
+        super().__init__(encoder=encoder, head=head, settings=settings, validation=validation, auxiliary=auxiliary)
         self._objective = objective
 
     @property
@@ -64,18 +64,18 @@ class SimCLRModule(RetrievalModule):
         return self._objective.temperature
 
     @override
-    def loss(self, seen: SeenBatch) -> LossValue:
+    def loss(self, batch: GlobalBatch) -> LossValue:
         objective = self._objective
-        excluded = objective.false_negatives.of(seen.flat_rows) if objective.false_negatives is not None else None
+        excluded = objective.false_negatives.of(batch.flat_rows) if objective.false_negatives is not None else None
         contrast = nt_xent_loss(
-            seen.embeddings, temperature=objective.temperature, decoupled=objective.decoupled, excluded=excluded
+            batch.embeddings, temperature=objective.temperature, decoupled=objective.decoupled, excluded=excluded
         )
         parts = {"nt_xent": contrast.detach()}
-        if not objective.label_weight or not bool((seen.labels >= 0).any()):
+        if not objective.label_weight or not bool((batch.labels >= 0).any()):
             return LossValue(total=contrast, parts=parts)
-        labels = seen.labels.repeat(seen.rows.shape[1])
+        labels = batch.labels.repeat(batch.rows.shape[1])
         supervised = supervised_contrastive_loss(
-            seen.embeddings, labels, temperature=objective.temperature, excluded=excluded
+            batch.embeddings, labels, temperature=objective.temperature, excluded=excluded
         )
         return LossValue(
             total=contrast + objective.label_weight * supervised,
@@ -83,6 +83,6 @@ class SimCLRModule(RetrievalModule):
         )
 
     @override
-    def positives(self, seen: SeenBatch) -> Tensor:
-        samples, views = seen.rows.shape
-        return torch.arange(samples, device=seen.rows.device).repeat(views)
+    def positives(self, batch: GlobalBatch) -> Tensor:
+        samples, views = batch.rows.shape
+        return torch.arange(samples, device=batch.rows.device).repeat(views)

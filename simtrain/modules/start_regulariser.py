@@ -12,7 +12,7 @@ from simtrain.encoders.base import Encoder
 from simtrain.losses.start_regularisation import weight_distance
 
 
-class StartKeeper:
+class StartRegulariser:
     """The initial encoder as a frozen reference, which is in no checkpoint.
 
     Args:

@@ -12,7 +12,7 @@ from simtrain.encoders.text import TextEncoder
 from simtrain.evaluation.protocol import RetrievalTask
 from simtrain.evaluation.text_task import TextTask
 from simtrain.evaluation.worst_queries import worst_queries
-from simtrain.training.ranks import add_up, from_first, rank
+from simtrain.training.ranks import broadcast_from_rank_zero, rank, sum_over_ranks
 from simtrain.training.tracking.worst_queries import WorstQuery
 
 
@@ -45,7 +45,7 @@ class EpochValidation:
         embeddings = torch.zeros(len(self._task.rows), encoder.embedding_size)
         for positions, vectors in found:
             embeddings[positions] = vectors
-        embeddings = add_up(embeddings)
+        embeddings = sum_over_ranks(embeddings)
         figures: dict[str, float] = {}
         worst = None
         if rank() == 0:
@@ -54,4 +54,4 @@ class EpochValidation:
             worst = worst_queries(self._task, embeddings, scores, count=self._worst)
             if self._texts is not None:
                 figures |= self._texts.score(embeddings, cast(TextEncoder, encoder))
-        return from_first(figures), worst
+        return broadcast_from_rank_zero(figures), worst

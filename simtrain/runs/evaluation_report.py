@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from simtrain.builders.weights_file import FoundWeights
+from simtrain.builders.weights_file import WeightsFile
 from simtrain.evaluation.drift import Kept
 from simtrain.evaluation.protocol import Evaluation
 from simtrain.evaluation.text_figures import TextEvaluation
@@ -45,7 +45,7 @@ class EvaluationReport:
     text: TextEvaluation | None
     kept: Kept | None
     unjudged: list[str]
-    weights: FoundWeights | None
+    weights: WeightsFile | None
     test_readings: int | None
 
     def outgrown(self) -> str | None:

@@ -7,14 +7,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from simtrain.builders import FoundWeights
+from simtrain.builders import WeightsFile
 from simtrain.builders.devices import run_device
 from simtrain.catalog.table import Catalog
 from simtrain.config import RunConfig, differences, dump_yaml
 from simtrain.console import Console
 from simtrain.errors import CheckpointError, ConfigError
 from simtrain.files import staging_folder
-from simtrain.runs.initial_encoder import settled
+from simtrain.runs.initial_encoder import with_normalisation_of
 from simtrain.runs.run import (
     CONFIG_FILE,
     data_fingerprint,
@@ -87,7 +87,9 @@ def resumed_record(
     """
     run = open_run(str(folder), checkpoints=folder.parent)
     changed = [
-        line for line in differences(settled(run.config, run.config), config) if not line.startswith(_FREE_TO_CHANGE)
+        line
+        for line in differences(with_normalisation_of(run.config, run.config), config)
+        if not line.startswith(_FREE_TO_CHANGE)
     ]
     if changed:
         shown = "; ".join(changed[:4]) + (f" (and {len(changed) - 4} more)" if len(changed) > 4 else "")
@@ -104,7 +106,7 @@ def resumed_record(
     return {**run.record, "status": "running", "resumed": resumed, "processes": ranks.size}
 
 
-def begun_record(config: RunConfig, catalog: Catalog, ranks: Ranks, *, weights: FoundWeights | None) -> dict[str, Any]:
+def begun_record(config: RunConfig, catalog: Catalog, ranks: Ranks, *, weights: WeightsFile | None) -> dict[str, Any]:
     """The record of a new run, with the content of its weights file where it has one."""
     record = {
         "run": config.run,

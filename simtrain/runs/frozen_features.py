@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from simtrain.builders import build_batches, build_transform, start_encoder
+from simtrain.builders import build_batches, build_transform, load_initial_encoder
 from simtrain.catalog.store.reader import ImageReader, OpenedImages, open_images
 from simtrain.catalog.table import Catalog
 from simtrain.config import RunConfig, TwoTowersConfig
@@ -95,7 +95,7 @@ def frozen_data(
     Raises:
         SimtrainError: if images or the initial encoder cannot be read, or the catalogue cannot fill the batches.
     """
-    start = encoder if begins else start_encoder(config.encoder, folder)
+    start = encoder if begins else load_initial_encoder(config.encoder, folder)
     network = start.pretrained_encoder().eval()
     plain = network.with_preprocessing(replace(network.preprocessing, flip_averaging=False))
     embedding = _Embedding(config=config, catalog=catalog, network=plain, console=console)

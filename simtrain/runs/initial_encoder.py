@@ -3,12 +3,12 @@
 from pathlib import Path
 
 from simtrain.builders import (
-    FoundWeights,
+    WeightsFile,
     build_encoder,
-    found_weights,
-    kept_config,
+    inspect_weights_file,
     normalisation_of,
-    settled_encoder,
+    saved_encoder_config,
+    with_normalisation,
 )
 from simtrain.config import ResNetConfig, RunConfig, TimmConfig
 from simtrain.config.encoder import Normalisation
@@ -20,7 +20,9 @@ from simtrain.runs.run import open_run
 from simtrain.runs.tuned_encoder import tuned_encoder
 
 
-def settle(config: RunConfig, folder: Path, *, resume: bool, console: Console) -> tuple[RunConfig, FoundWeights | None]:
+def settle_normalisation(
+    config: RunConfig, folder: Path, *, resume: bool, console: Console
+) -> tuple[RunConfig, WeightsFile | None]:
     """Decide, once for the whole life of a run, the normalisation of its encoder's images.
 
     A resumed run keeps its normalisation, and one that starts from another run's weights takes that one's; else the
@@ -39,23 +41,23 @@ def settle(config: RunConfig, folder: Path, *, resume: bool, console: Console) -
         CheckpointError: for a weights file that cannot be read, or a run that does not exist.
     """
     if resume:
-        return settled(config, open_run(str(folder), checkpoints=folder.parent).config), None
+        return with_normalisation_of(config, open_run(str(folder), checkpoints=folder.parent).config), None
     if config.init_from is not None:
         source = open_run(config.init_from, checkpoints=Path(config.checkpoints).expanduser())
-        config, used = settled(config, source.config), normalisation_of(source.config.encoder)
+        config, used = with_normalisation_of(config, source.config), normalisation_of(source.config.encoder)
         own = normalisation_of(config.encoder)
         if used is not None and own is not None and own != used:
             console.line(
                 f"warning: init_from: {source.folder} was trained with normalisation: {used}, this run sets {own}"
             )
         return config, None
-    weights = found_weights(config.encoder)
+    weights = inspect_weights_file(config.encoder)
     for line in weights.lines() if weights is not None else ():
         console.line(line)
     return _with(config, weights.normalisation if weights is not None else None), weights
 
 
-def settled(config: RunConfig, as_in: RunConfig) -> RunConfig:
+def with_normalisation_of(config: RunConfig, as_in: RunConfig) -> RunConfig:
     """The configuration with the normalisation of another run filled in, unless it sets its own.
 
     Runs of before this was recorded were all normalised as if there were no weights file. A frozen encoder without an
@@ -64,11 +66,11 @@ def settled(config: RunConfig, as_in: RunConfig) -> RunConfig:
     return _with(_with_embedding_size(config, as_in), normalisation_of(as_in.encoder))
 
 
-def first_encoder(config: RunConfig, folder: Path, *, begins: bool, console: Console) -> Encoder:
+def build_initial_encoder(config: RunConfig, folder: Path, *, begins: bool, console: Console) -> Encoder:
     """The initial encoder of a run; for a resumed run its architecture, to be filled from its checkpoint.
 
     Args:
-        config: The run's configuration, as `settle` returns it.
+        config: The run's configuration, as `settle_normalisation` returns it.
         folder: The run's folder.
         begins: Whether the run is new: it has no checkpoint yet.
         console: Shows each line.
@@ -76,7 +78,7 @@ def first_encoder(config: RunConfig, folder: Path, *, begins: bool, console: Con
     Raises:
         SimtrainError: for weights that cannot be had or do not fit.
     """
-    own = config.encoder if begins else kept_config(config.encoder, folder)
+    own = config.encoder if begins else saved_encoder_config(config.encoder, folder)
     with error_path("encoder"):
         encoder = build_encoder(own, load=begins and config.init_from is None)
     if config.init_from is None:
@@ -95,7 +97,7 @@ def first_encoder(config: RunConfig, folder: Path, *, begins: bool, console: Con
 
 
 def _with(config: RunConfig, normalisation: Normalisation | None) -> RunConfig:
-    return config.model_copy(update={"encoder": settled_encoder(config.encoder, normalisation=normalisation)})
+    return config.model_copy(update={"encoder": with_normalisation(config.encoder, normalisation=normalisation)})
 
 
 def _with_embedding_size(config: RunConfig, as_in: RunConfig) -> RunConfig:

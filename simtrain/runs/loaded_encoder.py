@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from simtrain.builders import build_encoder, empty_encoder, whitening_of
+from simtrain.builders import build_encoder, encoder_without_weights, whitening_of
 from simtrain.builders.encoder_names import named_encoder
 from simtrain.config import EncoderConfig, parse_encoder
 from simtrain.console import SILENT, Console, TerminalConsole
@@ -260,4 +260,6 @@ def _of_bundle(folder: Path, *, name: str | None) -> LoadedEncoder:
         config = parse_encoder(bundle.encoder_config, where=str(folder / MANIFEST_FILE))
     except SimtrainError:  # of a version that has other settings; the encoder itself was checked
         config = None
-    return LoadedEncoder(name=name or folder.name, network=bundle.load_encoder(empty_encoder), config=config, run=None)
+    return LoadedEncoder(
+        name=name or folder.name, network=bundle.load_encoder(encoder_without_weights), config=config, run=None
+    )

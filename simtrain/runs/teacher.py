@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from simtrain.builders import build_encoder, start_encoder
+from simtrain.builders import build_encoder, load_initial_encoder
 from simtrain.builders.devices import run_device
 from simtrain.builders.encoder_names import encoder_name_path, named_encoder
 from simtrain.catalog.store.reader import ImageReader, open_images
@@ -28,7 +28,7 @@ from simtrain.encoders.relational_teacher import TeacherSpace, mirror_average, t
 from simtrain.errors import ConfigError, error_path, first_line, nearest
 from simtrain.runs.evaluation import embed_rows
 from simtrain.runs.run import data_fingerprint
-from simtrain.training.ranks import on_first
+from simtrain.training.ranks import on_rank_zero
 
 START = "start"
 """Name of the teacher that is the run's own encoder with its initial weights."""
@@ -108,7 +108,7 @@ def relational_teacher(
         found[torch.from_numpy(rows)] = made.half()
         return found
 
-    found = on_first(vectors)
+    found = on_rank_zero(vectors)
     console.line(f"teacher {settings.teacher} at {', '.join(map(str, sizes))} px: {embedding.told()}")
     return found
 
@@ -148,7 +148,7 @@ def _teacher(config: RunConfig, needs: RelationNeeds, encoder: Encoder, folder: 
         name = needs.settings.teacher
         with torch.random.fork_rng(devices=[]), error_path(f"{needs.key}.teacher", whole=True), encoder_name_path(name):
             return build_encoder(_named(needs), load=True).eval()
-    start = encoder.merged() if begins else start_encoder(config.encoder, folder)
+    start = encoder.merged() if begins else load_initial_encoder(config.encoder, folder)
     # A layer that is new has nothing to teach; what another run has trained, has.
     return (start if config.init_from is not None else start.pretrained_encoder()).eval()
 
@@ -229,12 +229,12 @@ class _Embedding:
         count = f"{len(self.rows)} training images and their mirror images"
         if not self._made:
             return f"{count} were embedded before"
-        kept = on_first(lambda: self._cache.lasts)
+        kept = on_rank_zero(lambda: self._cache.lasts)
         where = f"kept in {self.catalog.folder / FOLDER}" if kept else "not kept: the catalogue cannot be written to"
         return f"{count} embedded in {self._seconds:.0f} s ({where})"
 
     def _embed_missing(self, encoder: Encoder, fingerprint: str, images: ImageReader) -> None:
-        missing = on_first(lambda: self._cache.missing(fingerprint, self.rows))
+        missing = on_rank_zero(lambda: self._cache.missing(fingerprint, self.rows))
         if len(missing) == 0:
             return
         began = time.perf_counter()
@@ -242,7 +242,7 @@ class _Embedding:
         seconds = time.perf_counter() - began
         device = device_words(run_device(self.config))
         made = Embedded(rows=missing, vectors=vectors, seconds=seconds, images=len(missing), device=device)
-        on_first(lambda: self._cache.add(fingerprint, made))
+        on_rank_zero(lambda: self._cache.add(fingerprint, made))
         self._seconds += seconds
         self._made += len(missing)
 

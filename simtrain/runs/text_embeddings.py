@@ -10,7 +10,7 @@ from simtrain.console import Console
 from simtrain.data.texts import CatalogTexts
 from simtrain.encoders.base import Encoder
 from simtrain.encoders.text import AlignedEncoder, LimitedTextEncoder
-from simtrain.training.ranks import add_up, rank, rank_count
+from simtrain.training.ranks import rank, rank_count, sum_over_ranks
 
 _AT_ONCE = 256
 
@@ -27,7 +27,7 @@ def text_embeddings(
     for start in console.bar(starts, len(starts), "embedding texts"):
         part = texts.texts[start : start + _AT_ONCE]
         vectors[start : start + len(part)] = encoder.embed_texts(part).cpu()
-    return add_up(vectors)
+    return sum_over_ranks(vectors)
 
 
 def truncation_line(encoder: Encoder, texts: CatalogTexts | None) -> str | None:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from simtrain.builders import build_encoder, kept_config, start_encoder
+from simtrain.builders import build_encoder, load_initial_encoder, saved_encoder_config
 from simtrain.config import RunConfig
 from simtrain.encoders.base import Encoder
 from simtrain.errors import CheckpointError, error_path
@@ -29,12 +29,12 @@ def tuned_encoder(config: RunConfig, run_folder: Path, *, alpha: float | None) -
     """
     share = chosen_alpha(run_folder) if alpha is None else alpha
     with error_path("encoder"):
-        encoder = build_encoder(kept_config(config.encoder, run_folder), load=False)
+        encoder = build_encoder(saved_encoder_config(config.encoder, run_folder), load=False)
     take_encoder_weights(encoder, run_folder)
     encoder = encoder.merged().eval()
     if share == 1:
         return encoder
-    start, tuned = start_encoder(config.encoder, run_folder).state_dict(), encoder.state_dict()
+    start, tuned = load_initial_encoder(config.encoder, run_folder).state_dict(), encoder.state_dict()
     try:
         weights = mixed_weights(start, tuned, alpha=share)
     except CheckpointError as error:

@@ -20,7 +20,7 @@ from simtrain.runs.interpolation_record import chosen_alpha
 from simtrain.runs.run import Run, configured_catalog, read_run_catalog
 from simtrain.runs.tuned_encoder import tuned_encoder
 from simtrain.training.checkpoints import BEST
-from simtrain.training.ranks import on_first
+from simtrain.training.ranks import on_rank_zero
 
 WHITENING_FILE = "whitening.safetensors"
 """Below a run's folder."""
@@ -95,7 +95,7 @@ def whiten_run(config: RunConfig, folder: Path, *, alpha: float, console: Consol
     catalog = configured_catalog(config)
     encoder = tuned_encoder(config, folder, alpha=alpha)
     encoder.whiten(_fitted(encoder, catalog, settings, config=config, console=console))
-    on_first(lambda: _store(encoder, folder, _subject(config, encoder, folder, alpha=alpha)))
+    on_rank_zero(lambda: _store(encoder, folder, _subject(config, encoder, folder, alpha=alpha)))
     task = build_validation(config, catalog)
     record: dict[str, Any] = {
         **settings.model_dump(mode="json"),
@@ -107,7 +107,7 @@ def whiten_run(config: RunConfig, folder: Path, *, alpha: float, console: Consol
     if task is not None:
         images = open_images(catalog, smallest=encoder.preprocessing.image_size)
         embeddings = embed_rows(encoder, images.reader, task.rows.tolist(), config=config, console=console)
-        record["val"] = on_first(lambda: judge_embeddings(embeddings, task, config=config).to_dict())
+        record["val"] = on_rank_zero(lambda: judge_embeddings(embeddings, task, config=config).to_dict())
     console.line(_line(record))
     return record
 
@@ -118,7 +118,7 @@ def _fitted(
     rows = catalog.rows_of(["train"])
     images = open_images(catalog, smallest=encoder.preprocessing.image_size)
     embeddings = embed_rows(encoder, images.reader, rows.tolist(), config=config, console=console)
-    return on_first(
+    return on_rank_zero(
         lambda: fit_whitening(
             embeddings, dimensions=settings.dimensions, shrinkage=settings.shrinkage, power=settings.power
         )

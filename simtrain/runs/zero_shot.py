@@ -7,7 +7,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from simtrain.builders import wants_reference
+from simtrain.builders import needs_reference
 from simtrain.catalog.store.reader import ImageReader
 from simtrain.catalog.table import Catalog
 from simtrain.config import RunConfig
@@ -18,7 +18,7 @@ from simtrain.evaluation.protocol import RetrievalTask
 from simtrain.evaluation.text_figures import means_by_name
 from simtrain.evaluation.text_task import TextTask
 from simtrain.runs.evaluation import embed_rows, judge_embeddings, judge_texts, score_texts
-from simtrain.training.ranks import on_first
+from simtrain.training.ranks import on_rank_zero
 
 REFERENCE_FILE = "untouched_embeddings.safetensors"
 _TENSOR = "embeddings"
@@ -53,7 +53,7 @@ def zero_shot_figures(
     if "zero_shot" not in record:
         embeddings = embed_rows(encoder, images, task.rows.tolist(), config=config, console=console)
         found = judge_embeddings(embeddings, task, config=config)
-        words = on_first(lambda: _of_texts(texts, embeddings, encoder, config=config))
+        words = on_rank_zero(lambda: _of_texts(texts, embeddings, encoder, config=config))
         record["zero_shot"] = {"split": "val", **found.to_dict(), "text": words}
         console.line(_zero_shot_line(record["zero_shot"], config))
     return _means(record["zero_shot"])
@@ -70,7 +70,7 @@ def reference_embeddings(
     console: Console,
 ) -> torch.Tensor | None:
     """(catalogue rows, D) unit embeddings of the training images by the initial encoder, zeros elsewhere."""
-    if not wants_reference(config):
+    if not needs_reference(config):
         return None
     if not begins:
         try:

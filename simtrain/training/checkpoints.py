@@ -14,7 +14,7 @@ from simtrain.errors import CheckpointError
 from simtrain.files import whole_file
 from simtrain.training.guards import CollapsedError, NonFiniteError
 from simtrain.training.random_state import random_state, set_random_state
-from simtrain.training.ranks import from_first, of_each, rank
+from simtrain.training.ranks import broadcast_from_rank_zero, gather_objects, rank
 
 BEST = "best.ckpt"
 LAST = "last.ckpt"
@@ -94,7 +94,7 @@ class BestAndLast(pl.Callback):
     @override
     def state_dict(self) -> dict[str, Any]:
         # Dropout goes on with them. Every process comes here when one saves, because Lightning makes them all.
-        states = of_each(random_state())
+        states = gather_objects(random_state())
         return {"best_value": self.best_value, "best_epoch": self.best_epoch, "random_states": states}
 
     @override
@@ -107,7 +107,7 @@ class BestAndLast(pl.Callback):
         if rank() < len(self._random_states):  # a run that goes on with more processes has none for the new ones
             set_random_state(self._random_states[rank()])
         for name in (LAST, BEST):
-            if from_first(not (self._folder / name).exists()):
+            if broadcast_from_rank_zero(not (self._folder / name).exists()):
                 trainer.save_checkpoint(self._folder / name)
 
     @override

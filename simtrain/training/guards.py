@@ -14,7 +14,7 @@ from typing_extensions import override
 
 from simtrain.console import Console
 from simtrain.errors import SimtrainError
-from simtrain.training.ranks import of_each
+from simtrain.training.ranks import gather_objects
 from simtrain.training.setting_names import SettingNames
 from simtrain.training.step_record import StepRecord
 from simtrain.training.tracking.embedding_statistics import effective_rank, representative_rows
@@ -161,7 +161,7 @@ class CollapseGuard(pl.Callback):
         at_margin = self._margin is not None and _stands_at(self._margin, record)
         found = collapse_sign(Spread.of(record), first, at_margin=at_margin)
         # Every process has the same embeddings, though not always to the last bit: they end together or not at all.
-        sign = of_each(found)[0]
+        sign = gather_objects(found)[0]
         self._suspicion = self._suspicion + sign.weight if sign is not None else 0
         if sign is not None and self._suspicion >= ENOUGH:
             where = f"in step {trainer.global_step} of epoch {trainer.current_epoch + 1}"
@@ -171,7 +171,7 @@ class CollapseGuard(pl.Callback):
 
     def _check_idleness(self, trainer: pl.Trainer, record: StepRecord) -> None:
         idle = record.mined == 0 or (record.active_share is not None and float(record.active_share) == 0)
-        if not of_each(idle)[0]:
+        if not gather_objects(idle)[0]:
             self._idle_checks = 0
             return
         self._idle_checks += 1
@@ -179,7 +179,7 @@ class CollapseGuard(pl.Callback):
             self._idle_since = trainer.global_step
         if self._idle_checks < _CHECKS_IN_A_ROW:
             return
-        learned = of_each(record.mined != 0 or _are_apart(record))[0]
+        learned = gather_objects(record.mined != 0 or _are_apart(record))[0]
         margin, miner = self._names.margin, self._names.miner
         told = (
             f"every triplet costs nothing: there is nothing left to learn with this {margin} and {miner}"

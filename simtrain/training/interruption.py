@@ -9,7 +9,7 @@ from typing import Any
 import pytorch_lightning as pl
 from typing_extensions import override
 
-from simtrain.training.ranks import any_rank, of_each, rank_count
+from simtrain.training.ranks import any_rank, gather_objects, rank_count
 
 _ASKING = [signal.SIGTERM, signal.SIGINT, *([signal.SIGUSR1] if hasattr(signal, "SIGUSR1") else [])]
 
@@ -85,7 +85,7 @@ class Interruption(pl.Callback):
 
     def _heed(self, trainer: pl.Trainer) -> None:
         if any_rank(self._asked is not None):
-            self.ended_by = next(asked for asked in of_each(self._asked) if asked is not None)
+            self.ended_by = next(asked for asked in gather_objects(self._asked) if asked is not None)
             trainer._signal_connector.received_sigterm = True  # Lightning then ends where its own state is whole
 
     def _note(self, number: int, _frame: FrameType | None) -> None:

@@ -51,7 +51,7 @@ class Ranks:
         return self.size // self.local_size
 
 
-ALONE = Ranks(rank=0, size=1, local_rank=0, local_size=1)
+SINGLE_PROCESS = Ranks(rank=0, size=1, local_rank=0, local_size=1)
 
 
 def launched_ranks() -> Ranks | None:
@@ -166,7 +166,7 @@ def gather(rows: Tensor) -> Tensor:
     return torch.cat(everyone)
 
 
-def add_up(values: Tensor) -> Tensor:
+def sum_over_ranks(values: Tensor) -> Tensor:
     """(N, …) on the CPU, the sum over the processes; exact where all but one hold zeros."""
     if rank_count() == 1:
         return values
@@ -180,10 +180,10 @@ def add_up(values: Tensor) -> Tensor:
 
 def any_rank(answer: bool) -> bool:
     """Whether `answer` is true on any process."""
-    return largest(float(answer)) > 0
+    return max_over_ranks(float(answer)) > 0
 
 
-def largest(value: float) -> float:
+def max_over_ranks(value: float) -> float:
     """The largest `value` of all processes."""
     if rank_count() == 1:
         return value
@@ -192,7 +192,7 @@ def largest(value: float) -> float:
     return float(number)
 
 
-def from_first(value: Value) -> Value:
+def broadcast_from_rank_zero(value: Value) -> Value:
     """Broadcast the value of rank 0 to every process; the others' values are ignored."""
     if rank_count() == 1:
         return value
@@ -201,7 +201,7 @@ def from_first(value: Value) -> Value:
     return box[0]
 
 
-def on_first(act: Callable[[], Value]) -> Value:
+def on_rank_zero(act: Callable[[], Value]) -> Value:
     """Call `act` on rank 0 alone and broadcast what it returns.
 
     Raises:
@@ -215,13 +215,13 @@ def on_first(act: Callable[[], Value]) -> Value:
             if rank_count() == 1:
                 raise
             result = (None, error)
-    value, failure = from_first(result)
+    value, failure = broadcast_from_rank_zero(result)
     if failure is not None:
         raise failure
     return cast(Value, value)
 
 
-def of_each(value: Value) -> list[Value]:
+def gather_objects(value: Value) -> list[Value]:
     """The values of all processes, in the order of their ranks."""
     if rank_count() == 1:
         return [value]

@@ -13,7 +13,7 @@ import torchvision
 from pydantic import TypeAdapter
 from timm.layers import resample_abs_pos_embed
 
-from simtrain.builders import build_encoder, empty_encoder
+from simtrain.builders import build_encoder, encoder_without_weights
 from simtrain.builders.encoder import plain_config
 from simtrain.config import EncoderConfig
 from simtrain.encoders.base import Encoder
@@ -146,7 +146,7 @@ def test_embedding_size_reduces_orthogonally(kind: str):
     torch.testing.assert_close(weight @ weight.T, torch.eye(24), rtol=0, atol=1e-5)
 
 
-def test_empty_encoder_takes_the_preprocessing_it_is_given():
+def test_encoder_without_weights_takes_the_preprocessing_it_is_given():
     preprocessing = Preprocessing(
         image_size=48,
         resize="squash",
@@ -156,11 +156,11 @@ def test_empty_encoder_takes_the_preprocessing_it_is_given():
         flip_averaging=False,
     )
     with torch.device("meta"):
-        encoder = empty_encoder({"kind": "resnet", "model": "resnet18", "weights": "gone.pth"}, preprocessing)
+        encoder = encoder_without_weights({"kind": "resnet", "model": "resnet18", "weights": "gone.pth"}, preprocessing)
     assert encoder.preprocessing == preprocessing
 
 
-def test_empty_encoder_takes_the_weights_of_the_one_it_describes():
+def test_encoder_without_weights_takes_the_weights_of_the_one_it_describes():
     values = {
         "kind": "timm",
         "model": "mobilenetv3_small_050",
@@ -169,7 +169,7 @@ def test_empty_encoder_takes_the_weights_of_the_one_it_describes():
         "embedding_size": 16,
     }
     source = build(**values)
-    copy = empty_encoder(values, source.preprocessing).eval()
+    copy = encoder_without_weights(values, source.preprocessing).eval()
     copy.load_state_dict(source.state_dict())
     pixels = torch.randint(0, 256, (2, 64, 64, 3), dtype=torch.uint8)
     assert torch.equal(copy.embed_pixels(pixels), source.embed_pixels(pixels))
@@ -208,7 +208,7 @@ def test_merged_encoder_fits_the_plain_configuration(tuned: Encoder):
     schema: TypeAdapter[Any] = TypeAdapter(EncoderConfig)
     config = schema.validate_python({**SMALL_VIT, "lora": {"rank": 2}, "embedding_size": 8})
     merged = tuned.merged().eval()
-    plain = empty_encoder(plain_config(config).model_dump(mode="json"), tuned.preprocessing).eval()
+    plain = encoder_without_weights(plain_config(config).model_dump(mode="json"), tuned.preprocessing).eval()
     plain.load_state_dict(merged.state_dict())
     pixels = torch.randint(0, 256, (2, 32, 32, 3), dtype=torch.uint8)
     assert torch.equal(plain.embed_pixels(pixels), merged.embed_pixels(pixels))

@@ -8,7 +8,7 @@ import torch
 from small_configs import NAMED, PAIRS, SIMCLR, TRIPLET, config_of
 from tiny_training import TinyEncoder
 
-from simtrain.builders import TrainingFacts, build_module
+from simtrain.builders import TrainingInputs, build_module
 from simtrain.config import RunConfig
 from simtrain.errors import ConfigError
 from simtrain.modules.metric_learning import MetricLearningModule
@@ -16,8 +16,8 @@ from simtrain.modules.simclr import SimCLRModule
 
 
 def module_of(config: RunConfig, *, groups: int = 3, embedding_size: int | None = None) -> Any:
-    facts = TrainingFacts(groups=groups, duplicate_groups=torch.full((8,), -1), reference=None)
-    return build_module(config, encoder=TinyEncoder(embedding_size=embedding_size), facts=facts, validation=None)
+    inputs = TrainingInputs(groups=groups, duplicate_groups=torch.full((8,), -1), reference=None)
+    return build_module(config, encoder=TinyEncoder(embedding_size=embedding_size), inputs=inputs, validation=None)
 
 
 @pytest.mark.parametrize(

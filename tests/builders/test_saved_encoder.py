@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 from tiny_clip import DIMENSIONS, make_tiny_clip
 from tiny_text import make_tiny_multilingual, make_tiny_text
 
-from simtrain.builders import build_encoder, keep_encoder, kept_config, start_encoder
+from simtrain.builders import build_encoder, load_initial_encoder, save_initial_encoder, saved_encoder_config
 from simtrain.config import EncoderConfig
 from simtrain.encoders.base import Encoder
 from simtrain.encoders.text import TextEncoder
@@ -82,9 +82,9 @@ def test_start_comes_back_without_what_the_configuration_names(
     run.mkdir()
     encoder = begun(values)
     texts = encoder.embed_texts(TEXTS) if isinstance(encoder, TextEncoder) else None
-    keep_encoder(encoder, run)
+    save_initial_encoder(encoder, run)
     shutil.rmtree(sources)
-    start = start_encoder(config_of(values), run).eval()
+    start = load_initial_encoder(config_of(values), run).eval()
     expected = encoder.merged().eval()
     assert start.preprocessing == encoder.preprocessing
     assert start.state_dict().keys() == expected.state_dict().keys()
@@ -103,9 +103,9 @@ def test_run_goes_on_without_what_its_configuration_names(
     values, run = named(name), tmp_path / "run"
     run.mkdir()
     encoder = begun(values)
-    keep_encoder(encoder, run)
+    save_initial_encoder(encoder, run)
     shutil.rmtree(sources)
-    again = build_encoder(kept_config(config_of(values), run), load=False)
+    again = build_encoder(saved_encoder_config(config_of(values), run), load=False)
     again.load_state_dict(encoder.state_dict())
     assert torch.equal(again.eval().embed_pixels(pixels(again)), encoder.embed_pixels(pixels(again)))
 
@@ -117,7 +117,7 @@ def test_what_is_kept_lies_where_it_is_told(named: Callable[[str], dict[str, Any
         ("c", "clip, other texts", {"modules.json", "model.safetensors", "text_tower/modules.json"}),
     ):
         (tmp_path / place).mkdir()
-        keep_encoder(begun(named(name)), tmp_path / place)
+        save_initial_encoder(begun(named(name)), tmp_path / place)
         folder = tmp_path / place / "encoder"
         found = {path.relative_to(folder).as_posix() for path in folder.rglob("*")}
         assert expected <= found
@@ -126,7 +126,7 @@ def test_what_is_kept_lies_where_it_is_told(named: Callable[[str], dict[str, Any
 
 def test_text_model_of_two_towers_is_not_in_its_weights(named: Callable[[str], dict[str, Any]], tmp_path: Path):
     encoder = begun(named("two towers"))
-    keep_encoder(encoder, tmp_path)
+    save_initial_encoder(encoder, tmp_path)
     size = sum(value.numel() * value.element_size() for value in encoder.image.state_dict().values())
     assert size < (tmp_path / "encoder" / "weights.safetensors").stat().st_size < size + 50_000
 
@@ -136,7 +136,7 @@ def test_configuration_of_a_run_that_kept_nothing_stays_as_it_is(
     named: Callable[[str], dict[str, Any]], tmp_path: Path, name: str
 ):
     config = config_of(named(name))
-    assert kept_config(config, tmp_path) == config
+    assert saved_encoder_config(config, tmp_path) == config
 
 
 @pytest.mark.parametrize(
@@ -144,26 +144,26 @@ def test_configuration_of_a_run_that_kept_nothing_stays_as_it_is(
 )
 def test_start_that_was_not_kept_is_told(named: Callable[[str], dict[str, Any]], tmp_path: Path, name: str, file: str):
     with pytest.raises(CheckpointError) as caught:
-        start_encoder(config_of(named(name)), tmp_path)
+        load_initial_encoder(config_of(named(name)), tmp_path)
     assert str(caught.value) == (
-        f"{tmp_path / 'encoder' / file}: missing: the weights that the run began with were not kept; begin it again"
+        f"{tmp_path / 'encoder' / file}: missing: this run has no copy of its initial weights; train it again"
     )
 
 
 def test_start_of_another_encoder_is_told(tmp_path: Path):
-    keep_encoder(begun(TIMM), tmp_path)
+    save_initial_encoder(begun(TIMM), tmp_path)
     path = tmp_path / "encoder" / "weights.safetensors"
     with pytest.raises(CheckpointError) as caught:
-        start_encoder(config_of(RESNET), tmp_path)
+        load_initial_encoder(config_of(RESNET), tmp_path)
     assert str(caught.value).startswith(f"{path}: not the weights of this encoder: ")
     assert "\n" not in str(caught.value)
     path.write_bytes(b"no weights at all")
     with pytest.raises(CheckpointError, match="not the weights of this encoder: "):
-        start_encoder(config_of(TIMM), tmp_path)
+        load_initial_encoder(config_of(TIMM), tmp_path)
 
 
 def test_folder_that_cannot_be_written_is_told(tmp_path: Path):
     (tmp_path / "encoder").touch()
     with pytest.raises(CheckpointError) as caught:
-        keep_encoder(begun(TIMM), tmp_path)
+        save_initial_encoder(begun(TIMM), tmp_path)
     assert str(caught.value).startswith(f"{tmp_path / 'encoder'}: cannot be written: ")

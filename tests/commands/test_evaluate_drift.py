@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tiny_clip import DIMENSIONS, make_tiny_clip
 from tiny_text import make_tiny_multilingual, make_tiny_text
 
-from simtrain.builders import start_encoder
+from simtrain.builders import load_initial_encoder
 from simtrain.catalog.store.reader import open_images
 from simtrain.catalog.table import Catalog
 from simtrain.commands.evaluate import EvaluationReport, evaluate
@@ -62,7 +62,7 @@ def test_a_run_is_compared_with_its_start(trained: Run, catalog: Catalog, capsys
     config = trained.config
     report = evaluate(config, run=trained, split="test", alpha=1.0, console=SILENT)
     assert report.kept is not None
-    encoders = tuned_encoder(config, trained.folder, alpha=1.0), start_encoder(config.encoder, trained.folder)
+    encoders = tuned_encoder(config, trained.folder, alpha=1.0), load_initial_encoder(config.encoder, trained.folder)
     now, before = (embedded(encoder, catalog, config) for encoder in encoders)
     cosines = (now * before).sum(axis=1)
     assert cosines.mean() < 0.9999
@@ -96,8 +96,8 @@ def test_a_run_whose_start_is_gone_is_judged_without_it(trained: Run) -> None:
     report = evaluate(trained.config, run=trained, split="test", alpha=1.0, console=SILENT)
     assert report.kept is None
     assert report.unjudged == [
-        f"how far the images have moved is not known: {trained.folder / 'encoder' / 'modules.json'}: missing: the "
-        "weights that the run began with were not kept; begin it again"
+        f"how far the images have moved is not known: {trained.folder / 'encoder' / 'modules.json'}: missing: this "
+        "run has no copy of its initial weights; train it again"
     ]
 
 

@@ -15,7 +15,7 @@ import yaml
 from recording_console import RecordingConsole
 from torch import Tensor
 
-from simtrain.builders import build_encoder, build_validation, start_encoder
+from simtrain.builders import build_encoder, build_validation, load_initial_encoder
 from simtrain.catalog.store.reader import open_images
 from simtrain.catalog.table import Catalog
 from simtrain.commands.export import export
@@ -60,7 +60,7 @@ def map_at_r(encoder: Encoder, config: RunConfig, catalog: Catalog) -> float:
 
 def test_only_the_last_layer_learns(make_config: MakeConfig) -> None:
     folder = run(make_config(trainer=FROZEN)).folder
-    before = start_encoder(stored(folder).encoder, folder).state_dict()
+    before = load_initial_encoder(stored(folder).encoder, folder).state_dict()
     after = read_module_state(folder / "last.ckpt")
     changed = [name for name in before if not torch.equal(before[name], after[f"encoder.{name}"])]
     assert changed == ["reduction.weight"]
@@ -71,7 +71,7 @@ def test_before_the_first_step_the_embedding_is_the_untouched_one(make_config: M
     config = make_config(trainer=FROZEN)
     folder = run(config).folder
     torch.manual_seed(config.seed)
-    start = start_encoder(stored(folder).encoder, folder).eval()
+    start = load_initial_encoder(stored(folder).encoder, folder).eval()
     rows = catalog.rows_of(["val"]).tolist()
     bare = embedded(start.pretrained_encoder().eval(), config, catalog, rows)
     torch.testing.assert_close(embedded(start, config, catalog, rows), bare)
@@ -123,7 +123,7 @@ def test_the_stored_configuration_tells_the_size_of_the_layer(make_config: MakeC
 def test_a_layer_that_reduces_starts_at_the_principal_axes(make_config: MakeConfig, catalog: Catalog) -> None:
     config = make_config(trainer=FROZEN, encoder={**NETWORK, "embedding_size": 8})
     folder = run(config).folder
-    start = start_encoder(stored(folder).encoder, folder).eval()
+    start = load_initial_encoder(stored(folder).encoder, folder).eval()
     features = embedded(start.pretrained_encoder().eval(), config, catalog, catalog.rows_of(["train"]).tolist())
     weight = start.state_dict()["reduction.weight"]
     left, values, right = torch.linalg.svd(features, full_matrices=False)
@@ -152,7 +152,7 @@ def test_features_are_computed_once_for_all_runs(make_config: MakeConfig) -> Non
 )
 def test_every_objective_trains_the_layer(make_config: MakeConfig, objective: dict[str, Any]) -> None:
     result = run(make_config(trainer={**FROZEN, "frozen_views": 2}, objective=objective))
-    before = start_encoder(stored(result.folder).encoder, result.folder).state_dict()
+    before = load_initial_encoder(stored(result.folder).encoder, result.folder).state_dict()
     after = read_module_state(result.folder / "last.ckpt")
     changed = [name for name in before if not torch.equal(before[name], after[f"encoder.{name}"])]
     assert changed == ["reduction.weight"]

@@ -21,7 +21,7 @@ from small_runs import copied, sweep, train
 from tiny_text import make_tiny_text
 from torch import Tensor
 
-from simtrain.builders import empty_encoder
+from simtrain.builders import encoder_without_weights
 from simtrain.catalog.table import Catalog
 from simtrain.commands.evaluate import evaluate
 from simtrain.commands.export import export
@@ -31,7 +31,7 @@ from simtrain.config import RunConfig
 from simtrain.console import SILENT
 from simtrain.encoders.simclr_formats import Source
 from simtrain.errors import CheckpointError
-from simtrain.runs.initial_encoder import settle
+from simtrain.runs.initial_encoder import settle_normalisation
 from simtrain.runs.run import Run, open_run
 from simtrain.runs.tuned_encoder import tuned_encoder
 from simtrain.serving.bundle import Bundle
@@ -61,7 +61,9 @@ def fit_saying(config: RunConfig, *, resume: bool = False) -> list[str]:
 def settled(config: RunConfig) -> tuple[RunConfig, list[str]]:
     """What a run of this configuration would begin with, and what is said of it."""
     lines: list[str] = []
-    found, _ = settle(config, folder_of(config), resume=False, console=RecordingConsole(on_line=lines.append))
+    found, _ = settle_normalisation(
+        config, folder_of(config), resume=False, console=RecordingConsole(on_line=lines.append)
+    )
     return found, lines
 
 
@@ -150,7 +152,7 @@ def test_a_bundle_embeds_as_torchvision_does_with_the_weights_own_normalisation(
     mean, std = used
     expected = by_torchvision(folder, paths, mean=mean, std=std, model=model)
     pixels = torch.tensor(np.stack([np.asarray(Image.open(path).convert("RGB")) for path in paths]))
-    found = bundle.load_encoder(empty_encoder).embed_pixels(pixels)
+    found = bundle.load_encoder(encoder_without_weights).embed_pixels(pixels)
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
     other_mean, other_std = IMAGENET if used == UNIT_RANGE else UNIT_RANGE
     wrong = by_torchvision(folder, paths, mean=other_mean, std=other_std, model=model)

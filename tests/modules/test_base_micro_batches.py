@@ -19,7 +19,7 @@ def test_parts_of_a_batch_give_the_gradients_of_the_whole(micro: int) -> None:
             settings=training_settings(freeze_batch_norm=True, micro_batch_size=size),
             validation=None,
         ).train()
-        module.loss(module.see(noise_batch(samples=5, views=2))).total.backward()
+        module.loss(module.gather_batch(noise_batch(samples=5, views=2))).total.backward()
         gradients.append(torch.cat([parameter.grad.flatten() for parameter in module.encoder.parameters()]))
     assert (gradients[1] - gradients[0]).norm() < 1e-5 * gradients[0].norm()
 
@@ -37,7 +37,7 @@ def test_parts_draw_the_same_dropout_twice() -> None:
 
     def loss() -> torch.Tensor:
         torch.manual_seed(7)
-        return module.loss(module.see(batch)).total
+        return module.loss(module.gather_batch(batch)).total
 
     loss().backward()
     slope = weight.grad[0].item()

@@ -14,7 +14,7 @@ from simtrain.data.batch import Batch
 def test_images_and_texts_find_each_other(trains_text: bool) -> None:
     encoder, batch = TinyAlignedEncoder(trains_text=trains_text), noise_batch(samples=8, views=1)
     module = image_text_module(encoder, words_of(encoder))
-    found = module.value(module.see(batch)).total
+    found = module.value(module.gather_batch(batch)).total
     expected = expected_loss(encoder, batch)
     torch.testing.assert_close(found, expected)
     torch.testing.assert_close(gradients(encoder, found), gradients(encoder, expected), rtol=1e-4, atol=1e-6)
@@ -24,7 +24,7 @@ def test_a_batch_without_texts_teaches_nothing() -> None:
     encoder, batch = TinyAlignedEncoder(), noise_batch(samples=2, views=1)
     batch = Batch(views=batch.views, labels=batch.labels, rows=torch.tensor([[6], [7]]))
     module = image_text_module(encoder, words_of(encoder))
-    loss = module.value(module.see(batch)).total
+    loss = module.value(module.gather_batch(batch)).total
     assert loss.item() == 0
     assert not any(gradient.any() for gradient in gradients(module, loss))
 

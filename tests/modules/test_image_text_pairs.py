@@ -1,4 +1,4 @@
-"""The image-text loss and the keeper within a training step, against the same computed outright."""
+"""The image-text loss and the regulariser within a training step, against the same computed outright."""
 
 import math
 
@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from tiny_held_modules import IDS, expected_loss, gradients, image_text_module, joint, simclr_module, words_of
 from tiny_training import TinyAlignedEncoder, noise_batch
 
-from simtrain.modules.global_batch import SideTerms
+from simtrain.modules.global_batch import AuxiliaryLosses
 from simtrain.modules.image_text_pairs import largest_scale
 
 
@@ -16,13 +16,13 @@ def test_texts_that_stay_are_not_embedded_again() -> None:
     encoder, batch = TinyAlignedEncoder(trains_text=False), noise_batch(samples=8, views=1)
     module = image_text_module(encoder, words_of(encoder))
     encoder.tokenized.clear()
-    module.see(batch)
+    module.gather_batch(batch)
     assert encoder.tokenized == []
 
 
 def test_each_different_text_of_a_batch_is_read_once() -> None:
     encoder, batch = TinyAlignedEncoder(), noise_batch(samples=8, views=2)
-    image_text_module(encoder, words_of(encoder)).see(batch)
+    image_text_module(encoder, words_of(encoder)).gather_batch(batch)
     assert encoder.tokenized == [["text 0", "text 1", "text 2", "text 3", "text 5"]]
 
 
@@ -30,7 +30,7 @@ def test_parts_of_a_batch_give_the_gradients_of_the_whole() -> None:
     encoder, batch = TinyAlignedEncoder(), noise_batch(samples=8, views=2)
     whole = image_text_module(encoder, words_of(encoder))
     parts = image_text_module(encoder, words_of(encoder, micro_batch_size=2), micro_batch_size=3)
-    found = [gradients(module, module.value(module.see(batch)).total) for module in (whole, parts)]
+    found = [gradients(module, module.value(module.gather_batch(batch)).total) for module in (whole, parts)]
     torch.testing.assert_close(*found, rtol=1e-4, atol=1e-6)
 
 
@@ -42,15 +42,15 @@ def test_a_sigmoid_judges_each_pair() -> None:
     logits = encoder.logit_scale.exp() * joint(encoder, batch) @ F.normalize(encoder.words(ids), dim=1).T - 1.5
     targets = (ids[:, None] == ids).float()
     expected = F.binary_cross_entropy_with_logits(logits, targets, reduction="sum") / 6
-    torch.testing.assert_close(module.value(module.see(batch)).total, expected)
+    torch.testing.assert_close(module.value(module.gather_batch(batch)).total, expected)
 
 
 def test_texts_beside_images_are_added_with_their_weight() -> None:
     encoder, batch = TinyAlignedEncoder(), noise_batch(samples=8, views=2)
-    alone = simclr_module(encoder, SideTerms())
-    mixed = simclr_module(encoder, SideTerms(words=words_of(encoder), words_weight=0.25))
-    value = mixed.value(mixed.see(batch))
-    images, texts = alone.value(alone.see(batch)).total, expected_loss(encoder, batch)
+    alone = simclr_module(encoder, AuxiliaryLosses())
+    mixed = simclr_module(encoder, AuxiliaryLosses(image_text=words_of(encoder), image_text_weight=0.25))
+    value = mixed.value(mixed.gather_batch(batch))
+    images, texts = alone.value(alone.gather_batch(batch)).total, expected_loss(encoder, batch)
     torch.testing.assert_close(value.total, images + 0.25 * texts)
     torch.testing.assert_close(value.parts["image_text"], texts)
 

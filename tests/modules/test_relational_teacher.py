@@ -10,7 +10,7 @@ from torch import Tensor
 from simtrain.losses.metric_learning import triplet_loss
 from simtrain.losses.relational_distillation import relational_distillation_loss
 from simtrain.modules.distill import DistillModule
-from simtrain.modules.global_batch import SideTerms
+from simtrain.modules.global_batch import AuxiliaryLosses
 from simtrain.modules.metric_learning import MetricLearningModule
 from simtrain.modules.relational_teacher import RelationalTeacher
 
@@ -57,14 +57,14 @@ def test_a_module_of_its_own_learns_the_similarities_of_the_batch() -> None:
         encoder=TinyEncoder(),
         settings=training_settings(freeze_batch_norm=True),
         validation=None,
-        side=SideTerms(teacher=known),
+        auxiliary=AuxiliaryLosses(teacher=known),
     ).train()
     batch = noise_batch(samples=8, views=1)
     optimizer = torch.optim.AdamW(module.parameters(), lr=0.003)
     losses = []
     for _ in range(40):
         optimizer.zero_grad()
-        value = module.value(module.see(batch))
+        value = module.value(module.gather_batch(batch))
         value.total.backward()
         optimizer.step()
         losses.append(value.total.item())
@@ -82,11 +82,11 @@ def test_beside_another_loss_it_is_added_times_its_weight(weight: float) -> None
         head=None,
         settings=training_settings(),
         validation=None,
-        side=SideTerms(teacher=known, teacher_weight=weight),
+        auxiliary=AuxiliaryLosses(teacher=known, teacher_weight=weight),
     ).eval()
     batch = noise_batch(samples=8, views=1)
-    seen = module.see(batch)
-    relations = known.loss(seen.embeddings, rows=torch.arange(8), groups=torch.arange(8) // 2)
-    value = module.value(seen)
-    torch.testing.assert_close(value.total, module.loss(seen).total + weight * relations)
+    gathered = module.gather_batch(batch)
+    relations = known.loss(gathered.embeddings, rows=torch.arange(8), groups=torch.arange(8) // 2)
+    value = module.value(gathered)
+    torch.testing.assert_close(value.total, module.loss(gathered).total + weight * relations)
     torch.testing.assert_close(value.parts["relations"], relations.detach())

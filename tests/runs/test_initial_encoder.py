@@ -18,9 +18,9 @@ from simtrain.config import RunConfig, dump_yaml
 from simtrain.console import SILENT
 from simtrain.encoders.simclr_formats import Source
 from simtrain.runs.folder import resumed_record
-from simtrain.runs.initial_encoder import settle
+from simtrain.runs.initial_encoder import settle_normalisation
 from simtrain.runs.run import data_fingerprint
-from simtrain.training.ranks import ALONE
+from simtrain.training.ranks import SINGLE_PROCESS
 
 MakeConfig = Callable[..., RunConfig]
 GONE: dict[str, Any] = {"kind": "resnet", "model": "resnet18", "weights": "gone.pth"}
@@ -39,7 +39,7 @@ def save(path: Path, source: Source) -> Path:
 def told(config: RunConfig, *, resume: bool = False) -> tuple[Any, list[str]]:
     """The encoder's configuration as settled, and what is said."""
     lines: list[str] = []
-    found, _ = settle(
+    found, _ = settle_normalisation(
         config,
         Path(config.checkpoints) / str(config.run),
         resume=resume,
@@ -130,9 +130,9 @@ def test_a_run_of_before_this_was_recorded_goes_on_with_imagenet_s(
     """Whatever its file says by now: it was trained so."""
     config = make_config(encoder={**GONE, "weights": str(google_weights), "normalisation": named})
     folder = begun(config, catalog, recorded=False)
-    found, weights = settle(config, folder, resume=True, console=SILENT)
+    found, weights = settle_normalisation(config, folder, resume=True, console=SILENT)
     assert (told(config, resume=True)[0].normalisation, weights) == ("imagenet", None)
-    assert resumed_record(found, catalog, folder, ALONE, console=SILENT)["status"] == "running"
+    assert resumed_record(found, catalog, folder, SINGLE_PROCESS, console=SILENT)["status"] == "running"
 
 
 def test_another_run_s_weights_bring_its_normalisation(make_config: MakeConfig, catalog: Catalog):

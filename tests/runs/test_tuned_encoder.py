@@ -11,7 +11,7 @@ from small_runs import again, choose, sweep, train
 from tiny_clip import make_tiny_clip
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from simtrain.builders import start_encoder
+from simtrain.builders import load_initial_encoder
 from simtrain.catalog.store.reader import open_images
 from simtrain.catalog.table import Catalog
 from simtrain.commands.evaluate import evaluate
@@ -30,7 +30,7 @@ ENDS = {"interpolation.json", "interpolation.png"}
 
 
 def test_weights_lie_between_start_and_end(clip_run: Run):
-    start = start_encoder(clip_run.config.encoder, clip_run.folder).state_dict()
+    start = load_initial_encoder(clip_run.config.encoder, clip_run.folder).state_dict()
     state = read_module_state(clip_run.folder / "best.ckpt")
     end = {name.removeprefix("encoder."): value for name, value in state.items() if name.startswith("encoder.")}
     found = tuned_encoder(clip_run.config, clip_run.folder, alpha=0.3).state_dict()
@@ -47,7 +47,7 @@ def test_weights_lie_between_start_and_end(clip_run: Run):
 @pytest.mark.parametrize("which", ["clip_run", "norms_run"])
 def test_the_ends_are_the_start_and_the_tuned_encoder(which: str, request: pytest.FixtureRequest):
     run = request.getfixturevalue(which)
-    start = start_encoder(run.config.encoder, run.folder).state_dict()
+    start = load_initial_encoder(run.config.encoder, run.folder).state_dict()
     state = read_module_state(run.folder / "best.ckpt")
     end = {name.removeprefix("encoder."): value for name, value in state.items() if name.startswith("encoder.")}
     for alpha, expected in ((0.0, start), (1.0, end)):
@@ -62,7 +62,7 @@ def test_a_new_run_begins_with_what_is_chosen(clip_run: Run, catalog: Catalog, t
         catalog, tmp_path, run="next", init_from=str(clip_run.folder), encoder=clip_run.config.encoder.model_dump(),
         trainer={"epochs": 1, "max_steps": 1, "accelerator": "cpu"},
     )  # fmt: skip
-    found = start_encoder(begun.config.encoder, begun.folder).state_dict()
+    found = load_initial_encoder(begun.config.encoder, begun.folder).state_dict()
     expected = tuned_encoder(clip_run.config, clip_run.folder, alpha=0.5).state_dict()
     assert all(torch.equal(found[name], expected[name]) for name in expected)
 
@@ -81,7 +81,7 @@ def test_bundle_says_its_alpha_and_how_well_its_texts_do(clip_run: Run, tmp_path
 def test_low_rank_factors_are_merged_before_the_mix(catalog: Catalog, tmp_path: Path):
     model = make_tiny_clip(tmp_path / "model")
     run = train(catalog, tmp_path, encoder={"kind": "clip", "model": str(model), "lora": {"rank": 2}})
-    start = start_encoder(run.config.encoder, run.folder).state_dict()
+    start = load_initial_encoder(run.config.encoder, run.folder).state_dict()
     end = tuned_encoder(run.config, run.folder, alpha=1.0).state_dict()
     found = tuned_encoder(run.config, run.folder, alpha=0.5).state_dict()
     assert not any("lora" in name for name in found)
@@ -94,7 +94,7 @@ def test_low_rank_factors_are_merged_before_the_mix(catalog: Catalog, tmp_path: 
 def expected_statistics(run: Run, catalog: Catalog, *, alpha: float) -> dict[str, torch.Tensor]:
     """By hooks and plain means: of what goes into each BatchNorm in training mode, over batches of equal size."""
     encoder = tuned_encoder(run.config, run.folder, alpha=1.0)
-    start, end = start_encoder(run.config.encoder, run.folder).state_dict(), encoder.state_dict()
+    start, end = load_initial_encoder(run.config.encoder, run.folder).state_dict(), encoder.state_dict()
     mixed = {
         name: value if not value.is_floating_point() else (1 - alpha) * start[name] + alpha * value
         for name, value in end.items()
@@ -153,7 +153,7 @@ def test_statistics_that_did_not_move_are_not_estimated(catalog: Catalog, tmp_pa
     report = sweep(run)
     assert (report.norms, report.sample) == (0, 0)
     assert {path.name for path in run.folder.glob("interpolation*")} == ENDS
-    start = start_encoder(run.config.encoder, run.folder).state_dict()
+    start = load_initial_encoder(run.config.encoder, run.folder).state_dict()
     found = tuned_encoder(run.config, run.folder, alpha=0.25).state_dict()
     kept = [name for name in start if "running" in name]
     assert len(kept) > 0
@@ -161,8 +161,8 @@ def test_statistics_that_did_not_move_are_not_estimated(catalog: Catalog, tmp_pa
 
 
 def test_a_start_of_another_make_is_told(first_clip_run: Run, norms_run: Run, monkeypatch: pytest.MonkeyPatch):
-    other = start_encoder(first_clip_run.config.encoder, first_clip_run.folder)
-    monkeypatch.setattr("simtrain.runs.tuned_encoder.start_encoder", lambda config, folder: other)
+    other = load_initial_encoder(first_clip_run.config.encoder, first_clip_run.folder)
+    monkeypatch.setattr("simtrain.runs.tuned_encoder.load_initial_encoder", lambda config, folder: other)
     with pytest.raises(CheckpointError) as caught:
         tuned_encoder(norms_run.config, norms_run.folder, alpha=0.5)
     expected = f"{norms_run.folder}: start and tuned encoder are not of one make: only the start has 'network."

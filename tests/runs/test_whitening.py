@@ -18,7 +18,7 @@ from recording_console import RecordingConsole
 from small_runs import again, copied, sweep, train
 
 from simtrain.api.evaluate import evaluate as evaluate_anything
-from simtrain.builders import build_encoder, empty_encoder
+from simtrain.builders import build_encoder, encoder_without_weights
 from simtrain.catalog.images import read_image
 from simtrain.catalog.table import Catalog
 from simtrain.commands.evaluate import evaluate
@@ -242,7 +242,7 @@ def test_a_bundle_has_all_of_it(run: Run, catalog: Catalog, tmp_path: Path) -> N
     place = {identifier: number for number, identifier in enumerate(bundle.items["id"])}
     stored = bundle.index.vectors(np.array([place[catalog.rows["id"][row]] for row in rows]))
     np.testing.assert_allclose(stored @ stored.T, expected @ expected.T, atol=1e-4)
-    encoder = bundle.load_encoder(empty_encoder)
+    encoder = bundle.load_encoder(encoder_without_weights)
     pictures = [read_image(catalog.root / catalog.rows["path"][row]) for row in rows]
     pixels = torch.from_numpy(np.stack([encoder.preprocessing.pixels(picture) for picture in pictures]))
     embeddings = encoder.embed_pixels(pixels).numpy()

@@ -17,7 +17,7 @@ from PIL import Image
 from sentence_transformers import SentenceTransformer
 from tiny_clip import CONTEXT, make_tiny_clip
 
-from simtrain.builders import build_encoder, empty_encoder
+from simtrain.builders import build_encoder, encoder_without_weights
 from simtrain.config import ClipConfig
 from simtrain.encoders.clip import ClipEncoder
 from simtrain.errors import BundleError
@@ -79,7 +79,7 @@ def clip_bundle(whole: Path, tmp_path: Path) -> Path:
 @pytest.fixture
 def searcher(clip_bundle: Path) -> Searcher:
     bundle = Bundle.open(clip_bundle)
-    return Searcher(bundle=bundle, encoder=bundle.load_encoder(empty_encoder), device=torch.device("cpu"))
+    return Searcher(bundle=bundle, encoder=bundle.load_encoder(encoder_without_weights), device=torch.device("cpu"))
 
 
 def test_plain_sentence_transformers_gives_the_vectors_of_the_index(clip_bundle: Path, clip_shop: ClipShop):
@@ -117,7 +117,7 @@ def test_verification_finds_every_item(clip_bundle: Path, clip_shop: ClipShop):
     verify_bundle(
         clip_bundle,
         images=clip_shop.pictures.__getitem__,
-        network_factory=empty_encoder,
+        network_factory=encoder_without_weights,
         rows=COUNT,
         device=torch.device("cpu"),
     )
@@ -150,7 +150,7 @@ def test_other_vectors_of_texts_are_refused(clip_bundle: Path, monkeypatch: pyte
     embed = ClipEncoder.embed_texts
     monkeypatch.setattr(ClipEncoder, "embed_texts", lambda self, texts: embed(self, [text[::-1] for text in texts]))
     with pytest.raises(BundleError, match="does not give the bundle's embeddings: golden texts have cosine "):
-        Bundle.open(clip_bundle).load_encoder(empty_encoder)
+        Bundle.open(clip_bundle).load_encoder(encoder_without_weights)
 
 
 def test_another_text_tower_is_another_space(clip_shop: ClipShop, whole: Path, tmp_path: Path):
@@ -179,7 +179,7 @@ def test_onnx_gives_the_vectors_of_the_index(clip_shop: ClipShop, tmp_path: Path
     verify_bundle(
         folder,
         images=clip_shop.pictures.__getitem__,
-        network_factory=empty_encoder,
+        network_factory=encoder_without_weights,
         rows=COUNT,
         device=torch.device("cpu"),
     )

@@ -21,7 +21,7 @@ from sentence_transformers import SentenceTransformer
 from tiny_clip import DIMENSIONS, make_tiny_clip
 from tiny_text import LONGEST, make_tiny_multilingual, make_tiny_text
 
-from simtrain.builders import build_encoder, empty_encoder
+from simtrain.builders import build_encoder, encoder_without_weights
 from simtrain.commands.search import search
 from simtrain.config import EncoderConfig
 from simtrain.encoders.base import Encoder
@@ -118,7 +118,7 @@ def moved(shop: TextShop, tmp_path: Path) -> Path:
 
 
 def opened(folder: Path) -> Encoder:
-    return Bundle.open(folder).load_encoder(empty_encoder)
+    return Bundle.open(folder).load_encoder(encoder_without_weights)
 
 
 def test_bundle_reads_texts_by_itself(shop: TextShop, moved: Path):
@@ -153,7 +153,7 @@ def test_verification_finds_every_item(shop: TextShop, moved: Path):
     verify_bundle(
         moved,
         images=shop.pictures.__getitem__,
-        network_factory=empty_encoder,
+        network_factory=encoder_without_weights,
         rows=COUNT,
         device=torch.device("cpu"),
     )
@@ -230,7 +230,7 @@ def test_onnx_gives_the_vectors_of_the_index(shop: TextShop, tmp_path: Path):
     verify_bundle(
         folder,
         images=shop.pictures.__getitem__,
-        network_factory=empty_encoder,
+        network_factory=encoder_without_weights,
         rows=COUNT,
         device=torch.device("cpu"),
     )

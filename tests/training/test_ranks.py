@@ -17,24 +17,24 @@ def test_processes_tell_each_other() -> None:
     found = run_on_each(2, rank_workflows.joined, "conversation", console=SILENT)
     assert found == {
         "gather": [[0.0], [1.0], [10.0], [11.0]],
-        "add_up": [[1.0, 1.0], [2.0, 2.0], [1.0, 1.0]],
+        "sum_over_ranks": [[1.0, 1.0], [2.0, 2.0], [1.0, 1.0]],
         "any_no": False,
         "any_last": True,
-        "from_first": "process 0",
-        "of_each": [0, 1],
-        "on_first": "done by 0",
+        "broadcast_from_rank_zero": "process 0",
+        "gather_objects": [0, 1],
+        "on_rank_zero": "done by 0",
     }
 
 
 def test_alone_everything_is_a_matter_of_course() -> None:
     assert rank_workflows.conversation() == {
         "gather": [[0.0], [1.0]],
-        "add_up": [[1.0, 1.0], [1.0, 1.0], [1.0, 1.0]],
+        "sum_over_ranks": [[1.0, 1.0], [1.0, 1.0], [1.0, 1.0]],
         "any_no": False,
         "any_last": True,
-        "from_first": "process 0",
-        "of_each": [0],
-        "on_first": "done by 0",
+        "broadcast_from_rank_zero": "process 0",
+        "gather_objects": [0],
+        "on_rank_zero": "done by 0",
     }
 
 

@@ -70,7 +70,10 @@ def evaluate(
 
 def _config_of(loaded: LoadedEncoder, catalog: CatalogSource, overrides: Overrides) -> RunConfig:
     """Every setting at its default, but for the encoder and the catalogue."""
-    tree = {"catalog": str(catalog_folder(catalog)), "encoder": loaded.section(), "objective": {"kind": "simclr"}}
+    section = {"kind": "pixels"}  # stands where a configuration needs one; the encoder in memory is evaluated
+    if loaded.config is not None:
+        section = loaded.section()
+    tree = {"catalog": str(catalog_folder(catalog)), "encoder": section, "objective": {"kind": "simclr"}}
     return parse_run_config(apply_overrides(tree, override_lines(overrides)), where=loaded.name)
 
 

@@ -76,7 +76,7 @@ def evaluate(
         split=split,
         relevance=relevance.told(),
         relevance_words=relevance.words,
-        encoder=config.encoder.model_dump(mode="json"),
+        encoder=config.encoder.model_dump(mode="json") if loaded is None else loaded.section(),
         alpha=share,
         data=data_fingerprint(catalog),
         images=images.told,

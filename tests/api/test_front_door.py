@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from tiny_clip import make_tiny_clip
 
 import simtrain
@@ -122,3 +123,31 @@ def test_ten_lines_from_photographs_to_hits_with_the_built_wheel(shop: Path, tmp
     assert similarities == sorted(similarities, reverse=True)
     assert any(line.startswith("run: checkpoints/tuned") for line in lines)
     assert any(line.startswith("next: simtrain search data/bundle") for line in lines)
+
+
+class ChannelMeans(torch.nn.Module):
+    """Mean colour of an image, moved away from zero."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return images.mean(dim=(2, 3)) + 3.0
+
+
+def test_a_module_of_ones_own_is_evaluated_and_compared(tmp_path: Path):
+    settings = {"synthetic": {"views": 3, "image_size": 32}, "split.val": 0.3, "split.test": 0.3, "workers": 1}
+    quiet = simtrain.Console()
+    catalog = simtrain.prepare("synthetic:16", tmp_path / "catalog", overrides=settings, console=quiet)
+    own = simtrain.load_encoder(ChannelMeans(), image_size=16, name="means")
+    report = simtrain.evaluate(own, catalog, console=quiet)
+    rows = catalog.rows_of(["test"])
+    embeddings = own.encode([catalog.image_path(int(row)) for row in rows], console=quiet)
+    by_hand = simtrain.retrieval_metrics(embeddings, list(catalog.rows["product"].iloc[rows]))
+    assert report.name == "means"
+    assert report.encoder == {"kind": "python", "target": f"{ChannelMeans.__module__}:ChannelMeans"}
+    for metric in ("recall_at_1", "map_at_r"):
+        assert report.evaluation.metrics[metric].mean == pytest.approx(by_hand.metrics[metric].mean, abs=1e-6)
+    compared = simtrain.compare(
+        catalog, ["pixels", own], overrides={"robustness_images": 0, "baseline": "pixels"}, console=quiet
+    )
+    found = compared.encoder("means").relevances["product"].metrics["map_at_r"].mean
+    assert found == pytest.approx(report.evaluation.metrics["map_at_r"].mean, abs=1e-6)
+    assert "means" in str(compared.verdict(own))

@@ -15,6 +15,7 @@ from simtrain.comparison.leakage import check_run
 from simtrain.comparison.protocol import changed_rows, question_of, resolvable
 from simtrain.comparison.result import ComparisonReport, Unavailable
 from simtrain.comparison.scoring import Question, ScoredEncoder, entries_of
+from simtrain.comparison.whitened_variants import whitened_variants
 from simtrain.config import CompareConfig
 from simtrain.console import Console
 from simtrain.data.embedding import inference_device
@@ -113,8 +114,7 @@ def _check_baseline(config: CompareConfig, invited: Sequence[Contender]) -> None
     for place, name in enumerate(names):
         if name in names[:place]:
             raise ConfigError(f"{name}: two of this name; rename the run's folder, or leave the encoder out")
-    whitened = [f"{one.name}_whitened" for one in invited if one.kind == "off_the_shelf"]
-    known = [*names, *(whitened if config.whitening is not None else [])]
+    known = [*names, *(variant.name for one in invited for variant in whitened_variants(one, config))]
     if config.baseline is not None and config.baseline not in known:
         raise ConfigError(
             f"baseline: '{config.baseline}' takes no part{nearest(config.baseline, known)}; allowed: {', '.join(known)}"
@@ -123,8 +123,7 @@ def _check_baseline(config: CompareConfig, invited: Sequence[Contender]) -> None
 
 def _comparisons(invited: Sequence[Contender], question: Question) -> int:
     """Verdicts that may come."""
-    whitened = question.config.whitening is not None
-    encoders = sum(2 if whitened and one.kind == "off_the_shelf" else 1 for one in invited)
+    encoders = sum(1 + len(whitened_variants(one, question.config)) for one in invited)
     return max(1, encoders - 1) * len(question.relevance)
 
 
@@ -150,11 +149,11 @@ def _asked(settled: _Settled, *, console: Console) -> tuple[list[ScoredEncoder],
         except SimtrainError as error:
             if contender.required:
                 raise
-            found, lacking = [], Unavailable(name=contender.name, reason=str(error))
-        if lacking is not None:
-            _check_not_the_baseline(lacking, contender, question.config)
-            console.line(f"{lacking.name}: unavailable: {lacking.reason}")
-            unavailable.append(lacking)
+            found, lacking = [], [Unavailable(name=contender.name, reason=str(error))]
+        for one in lacking:
+            _check_not_the_baseline(one, contender, question.config)
+            console.line(f"{one.name}: unavailable: {one.reason}")
+            unavailable.append(one)
         same = next((one.figures.name for one in entries if found and one.fingerprints == found[0].fingerprints), None)
         if same is not None and not contender.required:
             console.line(f"{contender.name}: the same as {same}")
@@ -168,7 +167,10 @@ def _asked(settled: _Settled, *, console: Console) -> tuple[list[ScoredEncoder],
 
 def _check_not_the_baseline(lacking: Unavailable, contender: Contender, config: CompareConfig) -> None:
     """Before the others are embedded for nothing."""
-    if config.baseline is not None and config.baseline in (lacking.name, f"{contender.name}_whitened"):
+    without = (
+        [variant.name for variant in whitened_variants(contender, config)] if lacking.name == contender.name else []
+    )
+    if config.baseline is not None and config.baseline in (lacking.name, *without):
         raise ConfigError(f"baseline: '{config.baseline}' cannot be had here: {lacking.reason}")
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from simtrain.builders import build_encoder, inspect_weights_file, load_initial_encoder
+from simtrain.builders import build_encoder, inspect_weights_file, load_initial_encoder, whitening_of
 from simtrain.builders.encoder_names import encoder_name_path, is_configuration, named_encoder
 from simtrain.comparison.result import EncoderKind
 from simtrain.config import CompareConfig, EncoderConfig, TwoTowersConfig, differences
@@ -60,6 +60,7 @@ class Contender:
         words: Description of the encoder for people.
         required: Whether the comparison fails if it cannot be loaded.
         seeds: For each seed that the training was repeated with, its members: one for each fold, or one for all.
+        whitened: Whether its embeddings are whitened as it comes, so that there are no whitened variants of it.
     """
 
     name: str
@@ -67,6 +68,7 @@ class Contender:
     words: str
     required: bool
     seeds: tuple[tuple[Member, ...], ...]
+    whitened: bool
 
     def details(self) -> dict[str, Any]:
         """Its record for JSON."""
@@ -125,14 +127,24 @@ def _off_the_shelf(name: str, encoder: EncoderConfig, *, seed: int) -> Contender
         found = inspect_weights_file(encoder)
         return {"encoder": encoder.model_dump(mode="json"), "weights": None if found is None else found.to_dict()}
 
+    words = _words(encoder)
+    if whitening_of(encoder) is not None:
+        words += ", without its encoder.whitening, which its whitened variants are for"
     member = Member(fold=None, build=build, details=details)
     shown = Path(name).name if is_configuration(name) else name
-    return Contender(name=shown, kind="off_the_shelf", words=_words(encoder), required=False, seeds=((member,),))
+    return Contender(name=shown, kind="off_the_shelf", words=words, required=False, seeds=((member,),), whitened=False)
 
 
 def _in_memory(loaded: LoadedEncoder) -> Contender:
     member = Member(fold=None, build=lambda: loaded.network, details=lambda: {"encoder": loaded.section()})
-    return Contender(name=loaded.name, kind="off_the_shelf", words=str(loaded), required=True, seeds=((member,),))
+    return Contender(
+        name=loaded.name,
+        kind="off_the_shelf",
+        words=str(loaded),
+        required=True,
+        seeds=((member,),),
+        whitened=loaded.network.whitening is not None,
+    )
 
 
 def _words(encoder: EncoderConfig) -> str:
@@ -214,6 +226,7 @@ def _tuned(training: _Training) -> Contender:
         words="; ".join(words),
         required=True,
         seeds=_members(training, _tuned_member),
+        whitened=whitening_of(first.config.encoder) is not None,
     )
 
 
@@ -246,6 +259,7 @@ def _start(training: _Training) -> Contender:
         required=False,
         words=f"{_words(first.config.encoder)}; {began}",
         seeds=_members(training, _start_member)[:1],
+        whitened=False,
     )
 
 

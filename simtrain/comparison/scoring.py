@@ -27,10 +27,11 @@ from simtrain.comparison.folds import Part
 from simtrain.comparison.neighbours import VariedQueries, found_images, variant_figures
 from simtrain.comparison.result import EncoderFigures, EncoderKind, FoundImage, Unavailable
 from simtrain.comparison.secondary_metrics import cost_of, text_figures, thresholds_of
+from simtrain.comparison.whitened_variants import WhitenedVariant, whitened_variants
 from simtrain.config import CompareConfig
 from simtrain.data.robustness import QueryVariant
 from simtrain.encoders.whitening import Whitening, fit_whitening
-from simtrain.errors import CatalogError
+from simtrain.errors import SimtrainError
 from simtrain.evaluation.geometry import geometry
 from simtrain.evaluation.relevance import Relevance
 from simtrain.evaluation.text_task import TextTask
@@ -97,8 +98,8 @@ class ScoredEncoder:
 
 def embedded_seeds(contender: Contender, question: Question, embedder: Embedder) -> list[list[EmbeddedMember]]:
     """For each seed of a candidate its embedded members, one for each fold; a member for all folds is repeated."""
-    whitened = question.config.whitening is not None and contender.kind == "off_the_shelf"
-    places = [part.needed_places(training=whitened) for part in question.parts]
+    whitened = whitened_variants(contender, question.config)
+    places = [part.needed_places(training=bool(whitened)) for part in question.parts]
     seeds = []
     for members in contender.seeds:
         if len(members) == len(places):
@@ -111,8 +112,8 @@ def embedded_seeds(contender: Contender, question: Question, embedder: Embedder)
 
 def entries_of(
     contender: Contender, question: Question, embedder: Embedder
-) -> tuple[list[ScoredEncoder], Unavailable | None]:
-    """The scored encoder and, where no run has trained it, the same with whitening, or why that is impossible.
+) -> tuple[list[ScoredEncoder], list[Unavailable]]:
+    """The scored encoder and its whitened variants, or why those are impossible.
 
     Raises:
         SimtrainError: if the encoder cannot be loaded.
@@ -120,34 +121,37 @@ def entries_of(
     seeds = embedded_seeds(contender, question, embedder)
     varied = embedder.embed_varied(seeds[0][0], question.varied)
     plain = _Asked(contender=contender, name=contender.name, kind=contender.kind, words=contender.words, changes=None)
-    asked, lacking = [plain], None
-    whitening = question.config.whitening
-    if whitening is not None and contender.kind == "off_the_shelf":
-        name, words = f"{contender.name}_whitened", f"{contender.words}; whitened on the training images"
+    asked, lacking = [plain], []
+    for variant in whitened_variants(contender, question.config):
+        kind: EncoderKind = "run" if contender.kind == "run" else "whitened"
         try:
             changes = [
-                _whitening(of_part.embedded.of(part.places[part.training]), shrinkage=whitening.shrinkage)
-                for of_part, part in zip(seeds[0], question.parts, strict=True)
+                [_whitening(one, part, variant, question) for one, part in zip(of_seed, question.parts, strict=True)]
+                for of_seed in seeds
             ]
-            asked.append(replace(plain, name=name, kind="whitened", words=words, changes=changes))
-        except CatalogError as error:
-            lacking = Unavailable(name=name, reason=str(error))
+            asked.append(replace(plain, name=variant.name, kind=kind, words=variant.words, changes=changes))
+        except SimtrainError as error:
+            lacking.append(Unavailable(name=variant.name, reason=str(error)))
     return [_entry(one, seeds, varied, question, embedder) for one in asked], lacking
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Asked:
-    """A contender, or the same whitened: with a change for each part."""
+    """A contender, or the same whitened: with a change for each seed and fold."""
 
     contender: Contender
     name: str
     kind: EncoderKind
     words: str
-    changes: Sequence[Whitening] | None
+    changes: Sequence[Sequence[Whitening]] | None
 
 
-def _whitening(training: Tensor, *, shrinkage: float) -> Whitening:
-    return fit_whitening(training, dimensions=None, shrinkage=shrinkage, power=0.5)
+def _whitening(embedded: EmbeddedMember, part: Part, variant: WhitenedVariant, question: Question) -> Whitening:
+    """Learned from the training images of a fold by one seed's encoder."""
+    settings = question.config.whitening
+    assert settings is not None
+    training = embedded.embedded.of(part.places[part.training])
+    return fit_whitening(training, dimensions=None, shrinkage=settings.shrinkage, power=variant.power)
 
 
 def _entry(
@@ -157,10 +161,10 @@ def _entry(
     question: Question,
     embedder: Embedder,
 ) -> ScoredEncoder:
-    changes: Sequence[Change] = asked.changes or [_unchanged] * len(question.parts)
+    changes: Sequence[Sequence[Change]] = asked.changes or [[_unchanged] * len(question.parts)] * len(seeds)
     looks = [
-        [_look(of_part.embedded.of, change) for of_part, change in zip(of_seed, changes, strict=True)]
-        for of_seed in seeds
+        [_look(of_part.embedded.of, change) for of_part, change in zip(of_seed, of_changes, strict=True)]
+        for of_seed, of_changes in zip(seeds, changes, strict=True)
     ]
     scores = {
         relevance: pooled_scores(
@@ -168,8 +172,8 @@ def _entry(
         )
         for place, relevance in enumerate(question.relevance)
     }
-    changed = [replace(one, vectors=changes[0](one.vectors)) for one in varied]
-    first, change = seeds[0][0], changes[0]
+    changed = [replace(one, vectors=changes[0][0](one.vectors)) for one in varied]
+    first, change = seeds[0][0], changes[0][0]
     member, fingerprint, rows = first.member, first.fingerprint, first.embedded.rows  # not what `first` holds
     return ScoredEncoder(
         figures=_figures(asked, seeds, looks, scores, changed, question),

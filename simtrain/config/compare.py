@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from simtrain.config.evaluation import SplitName, ThresholdsConfig
 from simtrain.config.relevance import Columns, RelevanceSetting, named_twice
@@ -13,8 +13,18 @@ ComparedMetric = Literal[
 ]  # fmt: skip
 
 
+_Power = Annotated[float, Field(ge=0, le=0.5)]
+
+
 class WhiteningConfig(Section):
-    """Whitening of embeddings, a baseline that is learned without labels: all dimensions get equal variance."""
+    """Whitening of embeddings, a baseline that is learned without labels: axes are made to vary more alike."""
+
+    power: list[_Power] = Field(default_factory=lambda: [0.5, 0.25], min_length=1)
+    """What each axis' variance is taken to before the axis is divided by it, 0 to 0.5; one or several, of which each is
+    a variant of the encoder: 0.5 is `NAME_whitened`, 0.25 `NAME_half_whitened`, another p `NAME_whitened_p`."""
+
+    runs: bool = False
+    """Whether runs take part whitened too, unless they are by their own `encoder.whitening`."""
 
     shrinkage: float = Field(default=0.1, ge=0, le=1)
     """How far the variances are drawn towards their mean first, 0 to 1; with few images 0 is worse than no whitening.
@@ -22,6 +32,11 @@ class WhiteningConfig(Section):
 
     images: int = Field(default=10_000, ge=2, le=10_000_000)
     """Largest number of training images that it is learned from, 2 to 10000000; of more, so many are drawn."""
+
+    @field_validator("power", mode="before")
+    @classmethod
+    def _one_is_a_list(cls, value: object) -> object:
+        return [value] if isinstance(value, int | float) else value
 
 
 class PicturesConfig(Section):

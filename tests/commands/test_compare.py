@@ -84,8 +84,11 @@ def test_chance_comes_first_then_what_nobody_trained_then_runs(report: Compariso
         ("histogram_hsv", "off_the_shelf"),
         ("start_of_small", "off_the_shelf"),
         ("pixels_whitened", "whitened"),
+        ("pixels_half_whitened", "whitened"),
         ("histogram_hsv_whitened", "whitened"),
+        ("histogram_hsv_half_whitened", "whitened"),
         ("start_of_small_whitened", "whitened"),
+        ("start_of_small_half_whitened", "whitened"),
         ("small", "run"),
     ]
 
@@ -104,18 +107,36 @@ def test_a_run_has_the_figures_that_evaluate_tells(report: ComparisonReport, run
         assert figure(report, "small", metric) == pytest.approx(interval.mean)
 
 
+@pytest.mark.parametrize(("name", "power"), [("histogram_hsv_whitened", 0.5), ("histogram_hsv_half_whitened", 0.25)])
 def test_whitened_embeddings_have_mean_and_covariance_of_training_images_taken_out(
-    own_catalog: Catalog, report: ComparisonReport
+    own_catalog: Catalog, report: ComparisonReport, name: str, power: float
 ):
     task = retrieval_task(own_catalog, split="test", gallery_splits=None, relevance=same(["product"]))
     train = vectors(own_catalog, "histogram_hsv", own_catalog.rows_of(["train"]).tolist()).double().numpy()
     values, directions = np.linalg.eigh(np.cov(train.T))
-    scale = np.sqrt(0.9 * values.clip(0) + 0.1 * values.sum() / len(values))
+    scale = (0.9 * values.clip(0) + 0.1 * values.sum() / len(values)) ** power
     test = vectors(own_catalog, "histogram_hsv", task.rows.tolist()).double().numpy()
     whitened = (test - train.mean(axis=0)) @ directions / scale
     unit = torch.nn.functional.normalize(torch.tensor(whitened), dim=1).float()
     expected = task.means(unit)["map_at_r"]
-    assert figure(report, "histogram_hsv_whitened", "map_at_r") == pytest.approx(expected, abs=1e-6)
+    assert figure(report, name, "map_at_r") == pytest.approx(expected, abs=1e-6)
+
+
+def test_runs_are_whitened_if_asked_and_powers_are_a_choice(own_catalog: Catalog, run: Run, tmp_path: Path):
+    shutil.copytree(own_catalog.folder, tmp_path / "catalog")  # in which other images of the run are embedded
+    its_own = Catalog(rows=own_catalog.rows, root=own_catalog.root, folder=tmp_path / "catalog")
+    config = settings("whitening.runs=true", "whitening.power=0.4", "starts=false", encoders="[pixels]")
+    found = compared(its_own, run, config=config)
+    assert [(one.name, one.kind) for one in found.encoders] == [
+        ("chance", "chance"),
+        ("pixels", "off_the_shelf"),
+        ("pixels_whitened_0.4", "whitened"),
+        ("small", "run"),
+        ("small_whitened_0.4", "run"),
+    ]
+    asked = open_run(str(run.folder), checkpoints=Path(), overrides=["encoder.whitening={power: 0.4}"])
+    told = evaluate(asked.config, run=asked, split="test", alpha=None, console=SILENT).evaluation.metrics
+    assert figure(found, "small_whitened_0.4", "map_at_r") == pytest.approx(told["map_at_r"].mean, abs=1e-6)
 
 
 def test_the_baseline_is_the_best_on_val(own_catalog: Catalog, report: ComparisonReport):
@@ -184,6 +205,7 @@ def test_two_names_of_one_encoder_are_one(own_catalog: Catalog, tmp_path: Path):
         "chance",
         "pixels",
         "pixels_whitened",
+        "pixels_half_whitened",
     ]
 
 
@@ -221,7 +243,7 @@ def test_what_cannot_be_whitened_is_listed(own_catalog: Catalog, monkeypatch: py
 
     monkeypatch.setattr(HistogramEncoder, "features", alike)
     found = compared(own_catalog, config=settings(encoders="[pixels,'histogram_lab']"))
-    assert [one.name for one in found.unavailable] == ["histogram_lab_whitened"]
+    assert [one.name for one in found.unavailable] == ["histogram_lab_whitened", "histogram_lab_half_whitened"]
     assert "are all the same; needs 2 that differ" in found.unavailable[0].reason
     assert "histogram_lab" in [one.name for one in found.encoders]
 
@@ -313,7 +335,7 @@ def test_a_baseline_that_takes_no_part_is_told_with_the_nearest(own_catalog: Cat
 
 def test_too_few_draws_for_so_many_verdicts_are_told(own_catalog: Catalog):
     with pytest.raises(
-        ConfigError, match=r"^draws: got 1000; 9 verdicts together at a confidence of 0.999 need 9000 or"
+        ConfigError, match=r"^draws: got 1000; 15 verdicts together at a confidence of 0.999 need 15000 or"
     ):
         compared(own_catalog, config=settings("confidence=0.999"))
 

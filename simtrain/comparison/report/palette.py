@@ -6,6 +6,7 @@ Hues after Okabe & Ito 2008, https://jfly.uni-koeln.de/color/, darkened where th
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -38,7 +39,12 @@ _OPEN = (
     ("star-open", "☆"), ("hexagon2-open", "⬡"),
 )  # fmt: skip
 _DASHES = ("solid", "dash", "dot", "dashdot")
-_WHITENED = "_whitened"
+_DOTTED = (
+    ("circle-open-dot", "◎"), ("square-open-dot", "▣"), ("triangle-up-open-dot", "◬"), ("triangle-down-open-dot", "⊽"),
+    ("star-open-dot", "✪"), ("hexagon2-open-dot", "⌬"),
+)  # fmt: skip
+"""Of encoders that are whitened in part."""
+_WHITENED = re.compile(r"(_half)?_whitened(_[\d.]+)?$")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,9 +88,11 @@ def _style(encoder: EncoderFigures, *, plain: Sequence[str], strong: Sequence[st
         )
     if name == baseline:
         return EncoderStyle(colour=INK, symbol="diamond", glyph="◆", dash="solid")
-    whitened = encoder.kind == "whitened"
-    original = name.removesuffix(_WHITENED)
+    whitened = _WHITENED.search(name) if encoder.kind == "whitened" else None
+    original = name if whitened is None else name[: whitened.start()]
     place = plain.index(original) if original in plain else len(plain)
-    symbol, glyph = (_OPEN if whitened else SYMBOLS)[place % len(SYMBOLS)]
-    dash = "dot" if whitened else "solid"
+    fully = whitened is not None and whitened[0] == "_whitened"
+    symbols = SYMBOLS if whitened is None else _OPEN if fully else _DOTTED
+    symbol, glyph = symbols[place % len(SYMBOLS)]
+    dash = "solid" if whitened is None else "dot" if fully else "dashdot"
     return EncoderStyle(colour=_MUTED[place % len(_MUTED)], symbol=symbol, glyph=glyph, dash=dash)

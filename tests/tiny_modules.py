@@ -19,7 +19,7 @@ from simtrain.modules.simclr import SimCLRModule
 
 
 def total(module: RetrievalModule, batch: Batch) -> Tensor:
-    return module.loss(module.see(batch)).total
+    return module.loss(module.gather_batch(batch)).total
 
 
 def head() -> nn.Sequential:

@@ -83,8 +83,8 @@ def _trained_values(config: RunConfig) -> tuple[dict[str, Any], NDArray[np.int64
     images = open_images(catalog, smallest=encoder.preprocessing.image_size).reader
     data, groups = build_data(config, catalog, images=images, encoder=encoder, validation=None, texts=None)
     duplicates = torch.from_numpy(catalog.groups(["duplicate_group"]))
-    facts = TrainingInputs(groups=groups, duplicate_groups=duplicates, reference=None)
-    module = build_module(config, encoder=encoder, facts=facts, validation=None)
+    inputs = TrainingInputs(groups=groups, duplicate_groups=duplicates, reference=None)
+    module = build_module(config, encoder=encoder, inputs=inputs, validation=None)
     trainer = pl.Trainer(
         max_steps=config.trainer.max_steps or -1,
         gradient_clip_val=config.optimizer.gradient_clip_norm,

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from simtrain.catalog.table import Catalog
+from simtrain.evaluation.statistics import BootstrapSettings
 from simtrain.evaluation.text_figures import TextEvaluation, judge_text
 from simtrain.evaluation.text_task import TextScores, text_task
 
@@ -45,7 +46,7 @@ def judged(
     task = text_task(catalog, picked, captions=captions, templates=templates)
     assert task is not None
     scores = task.every_score(images, encoder)
-    return judge_text(task, scores, encoder, draws=200, confidence=0.9, seed=3)
+    return judge_text(task, scores, encoder, bootstrap=BootstrapSettings(draws=200, confidence=0.9, seed=3))
 
 
 def caption_scores(catalog: Catalog, images: Tensor, encoder: Dictionary) -> TextScores:

@@ -19,6 +19,7 @@ from simtrain.catalog.store.reader import open_images
 from simtrain.config import RunConfig, parse_run_config
 from simtrain.console import SILENT
 from simtrain.evaluation.paired_tests import paired_differences
+from simtrain.evaluation.statistics import BootstrapSettings
 from simtrain.runs.evaluation import embed_rows
 from simtrain.runs.run import configured_catalog
 
@@ -106,7 +107,8 @@ def _told(values: dict[str, NDArray[np.float64]], reference: dict[str, NDArray[n
     if values is reference:
         return line
     changes = {metric: values[metric] - reference[metric] for metric in _METRICS}
-    for metric, paired in paired_differences(changes, clusters, draws=2000, confidence=0.95, seed=0).items():
+    bootstrap = BootstrapSettings(draws=2000, confidence=0.95, seed=0)
+    for metric, paired in paired_differences(changes, clusters, bootstrap=bootstrap).items():
         mean, low, high = (100 * value for value in (paired.interval.mean, paired.interval.low, paired.interval.high))
         line += f"  {metric} {mean:+.1f} ({low:+.1f} to {high:+.1f})"
     return line

@@ -26,6 +26,7 @@ from simtrain.encoders.base import Encoder
 from simtrain.encoders.text import TextEncoder
 from simtrain.evaluation.paired_tests import paired_differences
 from simtrain.evaluation.protocol import RetrievalTask, retrieval_task
+from simtrain.evaluation.statistics import BootstrapSettings
 from simtrain.evaluation.text_prompts import embed_prompts
 from simtrain.evaluation.text_task import WordTask, text_task
 from simtrain.runs.evaluation import embed_rows
@@ -163,7 +164,9 @@ def targets(bench: Bench, templates: list[str]) -> None:
     shared, plain = judged["shared"], judged["plain"]
     for name, values in shared.values.items():
         difference = {name: values - plain.values[name]}
-        paired = paired_differences(difference, shared.clusters[name], draws=2000, confidence=0.95, seed=0)[name]
+        paired = paired_differences(
+            difference, shared.clusters[name], bootstrap=BootstrapSettings(draws=2000, confidence=0.95, seed=0)
+        )[name]
         low, high = 100 * paired.interval.low, 100 * paired.interval.high
         told = f"{100 * paired.interval.mean:+.1f} ({low:+.1f} to {high:+.1f}), p {paired.p_value:.4f}"
         print(f"shared - plain, {name}: {told}", flush=True)

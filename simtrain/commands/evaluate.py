@@ -14,6 +14,7 @@ from simtrain.builders import (
     load_initial_encoder,
     whitening_of,
 )
+from simtrain.builders.bootstrap import build_bootstrap
 from simtrain.builders.data import split_task
 from simtrain.catalog.store.reader import ImageReader, open_images
 from simtrain.catalog.table import Catalog
@@ -137,7 +138,5 @@ def _kept(
         embeddings,
         tuned_scores=scores,
         start_scores=score_texts(texts, embeddings, start),
-        draws=config.evaluation.bootstrap_draws,
-        confidence=config.evaluation.confidence,
-        seed=config.seed,
+        bootstrap=build_bootstrap(config),
     )

@@ -7,20 +7,19 @@ from dataclasses import dataclass
 from typing import get_args
 
 import numpy as np
-from numpy.typing import NDArray
 
 from simtrain.builders import build_text_validation, build_validation, load_initial_encoder
+from simtrain.builders.bootstrap import build_bootstrap
 from simtrain.catalog.store.reader import open_images
 from simtrain.config import RunConfig
 from simtrain.config.evaluation import Monitor
 from simtrain.console import Console
 from simtrain.errors import CatalogError, CheckpointError, SimtrainError, nearest
-from simtrain.evaluation.statistics import Interval, cluster_bootstrap_differences, cluster_bootstrap_interval
 from simtrain.evaluation.text_task import TextTask
 from simtrain.files import sha256_of_file
 from simtrain.interpolation.plot import tradeoff_picture
 from simtrain.interpolation.result import Interpolation, MixFigures, best_within, tradeoff
-from simtrain.interpolation.sweep import MixScores, MixSweep, QueryValues, open_sweep
+from simtrain.interpolation.sweep import MixScores, MixSweep, open_sweep
 from simtrain.runs.interpolation_record import write_interpolation
 from simtrain.runs.run import RUN_FILE, Run, data_fingerprint, read_run_catalog, write_run_record
 from simtrain.runs.tuned_encoder import tuned_encoder
@@ -134,13 +133,20 @@ def _check_name(option: str, name: str | None, *, known: Sequence[str]) -> None:
 
 
 def _report(run: Run, scores: Mapping[float, MixScores], sweep: MixSweep, *, aim: _Aim, images: str) -> Interpolation:
-    config, found = run.config, list(scores.values())
-    mixes = [_figures(config, alpha, of_mix) for alpha, of_mix in scores.items()]
+    bootstrap, found = build_bootstrap(run.config), list(scores.values())
+    mixes = [
+        MixFigures(
+            alpha=alpha,
+            image=of_mix.image.intervals(bootstrap=bootstrap),
+            text={} if of_mix.text is None else of_mix.text.intervals(bootstrap=bootstrap),
+        )
+        for alpha, of_mix in scores.items()
+    ]
     chosen = best_within(tradeoff(mixes, metric=aim.metric, text_metric=aim.text_metric), bound=aim.bound)
     first, best = found[0], found[chosen]
     loss, text_queries = None, 0
     if aim.text_metric is not None and first.text is not None and best.text is not None:
-        loss = _more(config, first.text, best.text, aim.text_metric)
+        loss = first.text.gain_over(best.text, aim.text_metric, bootstrap=bootstrap)
         text_queries = len(first.text.values[aim.text_metric])
     return Interpolation(
         run_folder=run.folder,
@@ -154,9 +160,9 @@ def _report(run: Run, scores: Mapping[float, MixScores], sweep: MixSweep, *, aim
         bound=aim.bound,
         mixes=mixes,
         chosen=chosen,
-        gain=_more(config, best.image, first.image, aim.metric),
+        gain=best.image.gain_over(first.image, aim.metric, bootstrap=bootstrap),
         loss=loss,
-        confidence=config.evaluation.confidence,
+        confidence=bootstrap.confidence,
         norms=len(sweep.norms),
         sample=sweep.sample.size,
     )
@@ -169,35 +175,4 @@ def _picture(report: Interpolation) -> bytes:
         bound=report.bound,
         image_metric=report.metric,
         text_metric=report.text_metric,
-    )
-
-
-def _figures(config: RunConfig, alpha: float, found: MixScores) -> MixFigures:
-    return MixFigures(
-        alpha=alpha,
-        image=_intervals(config, found.image),
-        text={} if found.text is None else _intervals(config, found.text),
-    )
-
-
-def _intervals(config: RunConfig, found: QueryValues) -> dict[str, Interval]:
-    return {name: _interval(config, values, found.clusters[name]) for name, values in found.values.items()}
-
-
-def _more(config: RunConfig, one: QueryValues, other: QueryValues, metric: str) -> Interval:
-    """Difference of two encoders in a metric over the same queries."""
-    differences, judged = {metric: one.values[metric] - other.values[metric]}, config.evaluation
-    return cluster_bootstrap_differences(
-        differences,
-        one.clusters[metric],
-        draws=judged.bootstrap_draws,
-        confidence=judged.confidence,
-        seed=config.seed,
-    )[metric]
-
-
-def _interval(config: RunConfig, values: NDArray[np.float64], clusters: NDArray[np.int64]) -> Interval:
-    judged = config.evaluation
-    return cluster_bootstrap_interval(
-        values, clusters, draws=judged.bootstrap_draws, confidence=judged.confidence, seed=config.seed
     )

@@ -121,7 +121,7 @@ def _verdicts(
         for relevance, scores in entry.scores.items()
         if entry is not baselines[relevance]
     ]
-    settings = VerdictSettings(confidence=config.confidence, power=config.power, draws=config.draws, seed=config.seed)
+    settings = VerdictSettings(bootstrap=question.bootstrap, power=config.power)
     verdicts = judge_family(family, settings=settings) if family else []
     return {(one.encoder, one.relevance): verdict for one, verdict in zip(family, verdicts, strict=True)}
 
@@ -160,6 +160,6 @@ def _chance(question: Question) -> EncoderFigures:
         seeds=1,
         embedding_size=None,
         relevances=figures,
-        grades={} if graded is None else question.bootstrap.intervals(graded, list(graded.values)),
+        grades={} if graded is None else graded.intervals(list(graded.values), bootstrap=question.bootstrap),
         recall_curve=curve,
     )

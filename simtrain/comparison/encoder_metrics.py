@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,7 +21,7 @@ from simtrain.evaluation.breakdown import (
 )
 from simtrain.evaluation.metrics import NO_GROUP
 from simtrain.evaluation.protocol import RetrievalTask
-from simtrain.evaluation.statistics import Interval, cluster_bootstrap_intervals
+from simtrain.evaluation.statistics import BootstrapSettings
 
 SHOWN = (
     "recall_at_1", "recall_at_5", "recall_at_10", "precision_at_5", "precision_at_10", "r_precision", "map_at_r", "mrr",
@@ -30,33 +29,7 @@ SHOWN = (
 """Metrics of a comparison, for each definition of relevance."""
 _OF_CATEGORIES = ("recall_at_1", "map_at_r")
 _MOST_CONFUSED = 15
-
-
-@dataclass(frozen=True, kw_only=True)
-class Bootstrap:
-    """Settings of the bootstrap.
-
-    Attributes:
-        draws: Number of draws of each interval; >= 1.
-        confidence: Level of the intervals, between 0 and 1.
-        seed: Seed of the draws; >= 0.
-        least_products: Smallest number of products of a category that gets an interval.
-    """
-
-    draws: int
-    confidence: float
-    seed: int
-    least_products: int = 10
-
-    def intervals(self, scores: PooledScores, metrics: Sequence[str]) -> dict[str, Interval]:
-        """Intervals of the means over seeds: metric -> mean and interval, 0..1."""
-        return cluster_bootstrap_intervals(
-            {name: scores.over_seeds(name) for name in metrics},
-            scores.clusters,
-            draws=self.draws,
-            confidence=self.confidence,
-            seed=self.seed,
-        )
+_LEAST_PRODUCTS = 10  # of a category, for an interval
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +48,7 @@ class CatalogCategories:
 
 
 def relevance_figures(
-    relevance: str, scores: PooledScores, *, categories: CatalogCategories | None, bootstrap: Bootstrap
+    relevance: str, scores: PooledScores, *, categories: CatalogCategories | None, bootstrap: BootstrapSettings
 ) -> RelevanceFigures:
     """Metrics by one definition of relevance; the verdict is added later, when all encoders are scored."""
     classes = None if categories is None else categories.codes[scores.places]
@@ -85,15 +58,13 @@ def relevance_figures(
             {name: scores.over_seeds(name) for name in _OF_CATEGORIES},
             classes,
             scores.clusters,
-            draws=bootstrap.draws,
-            confidence=bootstrap.confidence,
-            seed=bootstrap.seed,
+            bootstrap=bootstrap,
         )
     return RelevanceFigures(
         relevance=relevance,
         queries=len(scores.places),
         lone_queries=scores.lone_queries,
-        metrics=bootstrap.intervals(scores, SHOWN),
+        metrics=scores.intervals(SHOWN, bootstrap=bootstrap),
         macro=macro,
         verdict=None,
     )
@@ -105,7 +76,7 @@ def recall_curve(scores: PooledScores) -> tuple[float, ...]:
 
 
 def figures_by_category(
-    scores: PooledScores, categories: CatalogCategories | None, *, bootstrap: Bootstrap
+    scores: PooledScores, categories: CatalogCategories | None, *, bootstrap: BootstrapSettings
 ) -> list[CategoryFigures]:
     """Metrics of the categories that have queries, in the order of their codes; empty without categories."""
     if categories is None or (categories.codes[scores.places] == NO_GROUP).all():
@@ -115,10 +86,8 @@ def figures_by_category(
         categories.codes[scores.places],
         scores.clusters,
         names=categories.names,
-        least_products=bootstrap.least_products,
-        draws=bootstrap.draws,
-        confidence=bootstrap.confidence,
-        seed=bootstrap.seed,
+        least_products=_LEAST_PRODUCTS,
+        bootstrap=bootstrap,
     )
 
 

@@ -16,6 +16,7 @@ from simtrain.evaluation.chance import chance_graded, chance_scores
 from simtrain.evaluation.graded import GradedSet, Level, score_graded
 from simtrain.evaluation.metrics import QueryScores, score_queries
 from simtrain.evaluation.protocol import RetrievalTask
+from simtrain.evaluation.statistics import BootstrapSettings, Interval, cluster_bootstrap_intervals
 
 PRECISION_KS = (5, 10)
 GRADED_KS = (10,)
@@ -45,6 +46,11 @@ class PooledScores:
         """(S,) mean of a metric over the seeds."""
         mean: NDArray[np.float64] = self.values[metric].mean(axis=0)
         return mean
+
+    def intervals(self, metrics: Sequence[str], *, bootstrap: BootstrapSettings) -> dict[str, Interval]:
+        """Metric -> its mean over seeds and queries, 0..1, and the interval of that."""
+        values = {name: self.over_seeds(name) for name in metrics}
+        return cluster_bootstrap_intervals(values, self.clusters, bootstrap=bootstrap)
 
 
 def pooled_scores(

@@ -12,14 +12,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from simtrain.comparison.encoder_metrics import Bootstrap, CatalogCategories
+from simtrain.comparison.encoder_metrics import CatalogCategories
 from simtrain.comparison.fold_scores import Look
 from simtrain.comparison.folds import Part
 from simtrain.comparison.result import AlikePair, FoundImage, VariantFigure
 from simtrain.evaluation.label_errors import LabelledSet, LabelSuspects, suspected_labels
 from simtrain.evaluation.protocol import RetrievalTask
 from simtrain.evaluation.ranking import nearest_neighbours
-from simtrain.evaluation.statistics import cluster_bootstrap_interval
+from simtrain.evaluation.statistics import BootstrapSettings, cluster_bootstrap_interval
 
 _VOTERS = 10
 _TEMPERATURE = 0.07
@@ -76,7 +76,7 @@ def variant_figures(
     look: Look,
     varied: Sequence[VariedQueries],
     *,
-    bootstrap: Bootstrap,
+    bootstrap: BootstrapSettings,
 ) -> list[VariantFigure]:
     """How often changed copies of gallery images find the images themselves, or near copies of them, first.
 
@@ -107,9 +107,7 @@ def variant_figures(
             share=cluster_bootstrap_interval(
                 np.array([number[one] == number[row] for one, row in zip(answer, changed.rows, strict=True)], float),
                 np.array([cluster_of[row] for row in changed.rows.tolist()]),
-                draws=bootstrap.draws,
-                confidence=bootstrap.confidence,
-                seed=bootstrap.seed,
+                bootstrap=bootstrap,
             ),
             queries=len(changed.rows),
         )

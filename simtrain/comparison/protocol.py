@@ -13,7 +13,7 @@ from simtrain.builders import build_relevance
 from simtrain.catalog.store.reader import ImageReader
 from simtrain.catalog.table import FOLD_COLUMN, Catalog
 from simtrain.comparison.candidates import folds_of
-from simtrain.comparison.encoder_metrics import Bootstrap, CatalogCategories
+from simtrain.comparison.encoder_metrics import CatalogCategories
 from simtrain.comparison.fold_scores import pooled_chance_grades
 from simtrain.comparison.folds import Part, apart, part_of
 from simtrain.comparison.scoring import Question
@@ -23,6 +23,7 @@ from simtrain.data.altered_images import varied_rows
 from simtrain.errors import CatalogError, CheckpointError
 from simtrain.evaluation.paired_tests import resolvable_share
 from simtrain.evaluation.relevance import Relevance, usual_relevances
+from simtrain.evaluation.statistics import BootstrapSettings
 from simtrain.evaluation.text_task import text_task
 from simtrain.runs.run import Run
 
@@ -57,7 +58,7 @@ def question_of(config: CompareConfig, catalog: Catalog, runs: Sequence[Run]) ->
         ],
         varied=[],
         shown=drawn.tolist(),
-        bootstrap=Bootstrap(draws=config.draws, confidence=config.confidence, seed=config.seed),
+        bootstrap=BootstrapSettings(draws=config.draws, confidence=config.confidence, seed=config.seed),
     )
 
 

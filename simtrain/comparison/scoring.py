@@ -15,7 +15,6 @@ from torch import Tensor
 from simtrain.comparison.candidates import Contender
 from simtrain.comparison.embeddings import EmbeddedMember, Embedder
 from simtrain.comparison.encoder_metrics import (
-    Bootstrap,
     CatalogCategories,
     confusions,
     figures_by_category,
@@ -34,6 +33,7 @@ from simtrain.encoders.whitening import Whitening, fit_whitening
 from simtrain.errors import SimtrainError
 from simtrain.evaluation.geometry import geometry
 from simtrain.evaluation.relevance import Relevance
+from simtrain.evaluation.statistics import BootstrapSettings
 from simtrain.evaluation.text_task import TextTask
 
 _GEOMETRY_ROWS = 1000
@@ -66,7 +66,7 @@ class Question:
     texts: Sequence[TextTask | None]
     varied: Sequence[tuple[QueryVariant, NDArray[np.int64]]]
     shown: Sequence[int]
-    bootstrap: Bootstrap
+    bootstrap: BootstrapSettings
 
     @property
     def relevance(self) -> list[str]:
@@ -208,7 +208,7 @@ def _figures(
             relevance: relevance_figures(relevance, of, categories=question.categories, bootstrap=bootstrap)
             for relevance, of in scores.items()
         },
-        grades={} if graded is None else bootstrap.intervals(graded, list(graded.values)),
+        grades={} if graded is None else graded.intervals(list(graded.values), bootstrap=bootstrap),
         recall_curve=recall_curve(main),
         categories=figures_by_category(main, question.categories, bootstrap=bootstrap),
         confused=confusions(task, places, vectors, question.categories),

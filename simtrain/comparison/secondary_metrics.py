@@ -12,13 +12,12 @@ import numpy as np
 from torch import Tensor
 
 from simtrain.comparison.embeddings import EmbeddedMember
-from simtrain.comparison.encoder_metrics import Bootstrap
 from simtrain.comparison.fold_scores import Look
 from simtrain.comparison.folds import Part, apart
 from simtrain.comparison.result import Cost
 from simtrain.config import ThresholdsConfig
 from simtrain.encoders.text import TextEncoder
-from simtrain.evaluation.statistics import Interval, cluster_bootstrap_intervals
+from simtrain.evaluation.statistics import BootstrapSettings, Interval, cluster_bootstrap_intervals
 from simtrain.evaluation.text_task import TextTask
 from simtrain.evaluation.thresholds import SimilarityThresholds, ThresholdSettings, similarity_thresholds
 from simtrain.serving.index import ItemIndex
@@ -34,7 +33,7 @@ def text_figures(
     parts: Sequence[Part],
     texts: Sequence[TextTask | None],
     *,
-    bootstrap: Bootstrap,
+    bootstrap: BootstrapSettings,
 ) -> dict[str, Interval]:
     """Text retrieval metrics over all folds; empty where the encoder embeds no texts."""
     found = [
@@ -49,16 +48,14 @@ def text_figures(
         name: cluster_bootstrap_intervals(
             {name: of_all},
             np.concatenate([apart(of.clusters()[name], place) for place, of in enumerate(found)]),
-            draws=bootstrap.draws,
-            confidence=bootstrap.confidence,
-            seed=bootstrap.seed,
+            bootstrap=bootstrap,
         )[name]
         for name, of_all in values.items()
     }
 
 
 def thresholds_of(
-    part: Part, look: Look, thresholds: ThresholdsConfig, *, bootstrap: Bootstrap
+    part: Part, look: Look, thresholds: ThresholdsConfig, *, bootstrap: BootstrapSettings
 ) -> SimilarityThresholds | None:
     """Similarity thresholds on the validation split by the main relevance; None: it has no queries."""
     task = part.validations.get(next(iter(part.tasks)))
@@ -67,9 +64,7 @@ def thresholds_of(
     settings = ThresholdSettings(
         **thresholds.model_dump(),
         bins=_HISTOGRAM_BINS,
-        draws=bootstrap.draws,
-        confidence=bootstrap.confidence,
-        seed=bootstrap.seed,
+        bootstrap=bootstrap,
     )
     found = task.retrieval_set(look(part.task_places(task)))
     return similarity_thresholds(found, task.clusters[task.queries], settings=settings)

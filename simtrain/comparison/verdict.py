@@ -25,7 +25,7 @@ from simtrain.evaluation.paired_tests import (
     pool_seeds,
     resolvable_difference,
 )
-from simtrain.evaluation.statistics import Interval
+from simtrain.evaluation.statistics import BootstrapSettings, Interval
 from simtrain.phrases import between, counted, fine_percent, fine_signed_percent
 
 _ROUNDING = 1e-12
@@ -62,14 +62,11 @@ class Comparison:
 class VerdictSettings:
     """How sure a verdict must be. `config.py` holds the defaults."""
 
-    confidence: float
-    """Of intervals and verdicts; between 0 and 1, such as 0.95."""
+    bootstrap: BootstrapSettings
+    """Settings of intervals and verdicts: their confidence, the bootstrap's draws, and as many permutations of each
+    test; H comparisons need H / (1 - confidence) draws or more."""
     power: float
     """Probability with which the smallest resolvable difference is found; 0.5 or more and below 1, such as 0.8."""
-    draws: int
-    """Of the bootstrap, and permutations of each test; at least H / (1 - confidence)."""
-    seed: int
-    """Of the draws; >= 0."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,10 +111,8 @@ class Verdict:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON; what cannot be told is null."""
-        plain = asdict(self)
-        interval = {name: _or_none(value) for name, value in plain["difference"].items()}
         lists = {"seed_means": list(self.seed_means), "sentences": list(self.sentences)}
-        return {**plain, **lists, "difference": interval}
+        return {**asdict(self), **lists, "difference": self.difference.to_dict()}
 
 
 def judge_family(comparisons: Sequence[Comparison], *, settings: VerdictSettings) -> list[Verdict]:
@@ -153,9 +148,7 @@ def _paired(
         found |= paired_differences(
             {comparisons[place].title: differences[place] for place in places},
             comparisons[places[0]].clusters,
-            draws=settings.draws,
-            confidence=settings.confidence,
-            seed=settings.seed,
+            bootstrap=settings.bootstrap,
         )
     return [found[comparison.title] for comparison in comparisons]
 
@@ -172,7 +165,7 @@ def _verdict(
 ) -> Verdict:
     _, product_of_query = np.unique(comparison.clusters, return_inverse=True)
     sums = np.bincount(product_of_query, weights=differences)
-    level = 1.0 - settings.confidence
+    level = 1.0 - settings.bootstrap.confidence
     resolvable = resolvable_difference(
         differences, comparison.clusters, level=level / comparisons, power=settings.power
     )
@@ -192,7 +185,7 @@ def _verdict(
         differing_products=int((np.abs(sums) > _ROUNDING).sum()),
         seed_means=encoder.means,
         seed_spread=_or_none(encoder.spread),
-        confidence=settings.confidence,
+        confidence=settings.bootstrap.confidence,
         power=settings.power,
     )
 
@@ -248,11 +241,11 @@ def _or_none(value: float) -> float | None:
 
 
 def _check(comparisons: Sequence[Comparison], settings: VerdictSettings) -> None:
-    needed = math.ceil(len(comparisons) / (1.0 - settings.confidence))
-    if settings.draws < needed:
+    needed = math.ceil(len(comparisons) / (1.0 - settings.bootstrap.confidence))
+    if settings.bootstrap.draws < needed:
         raise ValueError(
-            f"draws is {settings.draws}; allowed: {needed} or more, or no p-value of {len(comparisons)} comparisons "
-            f"can come below {1.0 - settings.confidence:.4g}"
+            f"draws is {settings.bootstrap.draws}; allowed: {needed} or more, or no p-value of {len(comparisons)} "
+            f"comparisons can come below {1.0 - settings.bootstrap.confidence:.4g}"
         )
     titles: set[str] = set()
     for comparison in comparisons:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simtrain.evaluation.metrics import NO_GROUP
-from simtrain.evaluation.statistics import Interval, cluster_bootstrap_intervals, cluster_weights
+from simtrain.evaluation.statistics import BootstrapSettings, Interval, cluster_bootstrap_intervals, cluster_weights
 from simtrain.phrases import counted
 
 
@@ -31,11 +31,7 @@ class CategoryFigures:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON; an unknown interval is null."""
-        metrics = {
-            name: {end: None if np.isnan(value) else value for end, value in asdict(interval).items()}
-            for name, interval in self.metrics.items()
-        }
-        return {**asdict(self), "metrics": metrics}
+        return {**asdict(self), "metrics": {name: interval.to_dict() for name, interval in self.metrics.items()}}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,9 +77,7 @@ def macro_intervals(
     classes: NDArray[np.int64],
     clusters: NDArray[np.int64],
     *,
-    draws: int,
-    confidence: float,
-    seed: int,
+    bootstrap: BootstrapSettings,
 ) -> dict[str, Interval]:
     """`macro_means` with intervals by a bootstrap over clusters; the classes are the shop's, and not drawn.
 
@@ -96,9 +90,7 @@ def macro_intervals(
         values: Metric name -> (S,) finite, one value per query.
         classes: (S,) code of each query's class; -1: none, left out.
         clusters: (S,) the cluster of each query, any integers.
-        draws: Number of bootstrap draws, T; >= 1.
-        confidence: Level of the intervals, between 0 and 1, such as 0.95.
-        seed: Seed of the draws; >= 0.
+        bootstrap: Settings of the draws.
 
     Returns:
         Metric name -> mean and interval; (NaN, NaN) where each class has a single cluster.
@@ -106,16 +98,18 @@ def macro_intervals(
     Raises:
         ValueError: No query with a class, sizes that differ, draws < 1, or confidence outside 0..1.
     """
-    if draws < 1 or not 0.0 < confidence < 1.0:
-        raise ValueError(f"draws {draws}, confidence {confidence}; allowed: 1 or more, between 0 and 1")
+    if bootstrap.draws < 1 or not 0.0 < bootstrap.confidence < 1.0:
+        told = f"draws {bootstrap.draws}, confidence {bootstrap.confidence}"
+        raise ValueError(f"{told}; allowed: 1 or more, between 0 and 1")
     _check(values, classes, clusters=clusters)
     means = macro_means(values, classes)
     kept = classes != NO_GROUP
     influences = np.stack(
         [_influences(metric[kept], classes[kept], clusters[kept]) for metric in values.values()], axis=1
     )
-    tail = (1.0 - confidence) / 2.0
-    drawn = [weights @ influences for weights in cluster_weights(clusters=len(influences), draws=draws, seed=seed)]
+    tail = (1.0 - bootstrap.confidence) / 2.0
+    blocks = cluster_weights(clusters=len(influences), draws=bootstrap.draws, seed=bootstrap.seed)
+    drawn = [weights @ influences for weights in blocks]
     ends = np.quantile(np.concatenate(drawn), [tail, 1.0 - tail], axis=0)
     return {
         name: Interval(mean=means[name], low=means[name] + float(low), high=means[name] + float(high))
@@ -130,9 +124,7 @@ def category_figures(
     *,
     names: Sequence[str],
     least_products: int,
-    draws: int,
-    confidence: float,
-    seed: int,
+    bootstrap: BootstrapSettings,
 ) -> list[CategoryFigures]:
     """Each category's means, with intervals by a bootstrap over its clusters, in the order of the codes.
 
@@ -144,9 +136,7 @@ def category_figures(
         least_products: Clusters that an interval needs, at least 2. Of few clusters an interval is too
             narrow: where it should have held the truth in 95 of 100 simulations, it did in 88 with 5 clusters, and
             from 10 on in 95; where 95 % of the queries are right, in 86 with 10 clusters and in 93 with 20.
-        draws: Number of bootstrap draws, T; >= 1.
-        confidence: Level of the intervals, between 0 and 1, such as 0.95.
-        seed: Seed of the draws; >= 0.
+        bootstrap: Settings of the draws.
 
     Raises:
         ValueError: No query with a category, or sizes that differ.
@@ -161,7 +151,7 @@ def category_figures(
             metrics = {name: Interval(mean=float(of.mean()), low=np.nan, high=np.nan) for name, of in own.items()}
         else:
             note = None
-            metrics = cluster_bootstrap_intervals(own, clusters[rows], draws=draws, confidence=confidence, seed=seed)
+            metrics = cluster_bootstrap_intervals(own, clusters[rows], bootstrap=bootstrap)
         figures.append(
             CategoryFigures(name=names[code], queries=len(rows), products=products, metrics=metrics, note=note)
         )

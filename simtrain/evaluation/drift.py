@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from simtrain.evaluation.statistics import Interval, cluster_bootstrap_differences
+from simtrain.evaluation.statistics import BootstrapSettings, Interval, cluster_bootstrap_differences
 from simtrain.evaluation.text_task import SHOWN_AS, TextScores
 
 GUARDED = "text_to_image_recall_at_5"
@@ -61,7 +61,7 @@ class Kept:
             "cosine": {"mean": self.mean, "percentile_5": self.low, "lowest": self.lowest},
             "start": self.start,
             "lost": {
-                words: {name: _plain(found) for name, found in of_words.items()}
+                words: {name: found.to_dict() for name, found in of_words.items()}
                 for words, of_words in self.lost.items()
             },
             "texts_fit": self.why_left() is None,
@@ -75,9 +75,7 @@ def closeness(
     *,
     tuned_scores: Mapping[str, TextScores],
     start_scores: Mapping[str, TextScores],
-    draws: int,
-    confidence: float,
-    seed: int,
+    bootstrap: BootstrapSettings,
 ) -> Kept:
     """Drift of image embeddings from the initial encoder, and loss in text retrieval.
 
@@ -86,18 +84,14 @@ def closeness(
         start: (N, D) unit embeddings of the same images by the initial encoder.
         tuned_scores: `TextTask.every_score` of the fine-tuned encoder; empty: no texts.
         start_scores: `TextTask.every_score` of the initial encoder, of the same task.
-        draws: Number of bootstrap draws; >= 1.
-        confidence: Level of the intervals, between 0 and 1.
-        seed: Seed of the draws; >= 0.
+        bootstrap: Settings of the draws.
     """
     cosines = (tuned.double() * start.double()).sum(dim=1).clamp(-1, 1).numpy()
     lost: dict[str, dict[str, Interval]] = {}
     for words, before in start_scores.items():
         now, clusters = tuned_scores[words].values(), before.clusters()
         lost[words] = {
-            name: cluster_bootstrap_differences(
-                {name: values - now[name]}, clusters[name], draws=draws, confidence=confidence, seed=seed
-            )[name]
+            name: cluster_bootstrap_differences({name: values - now[name]}, clusters[name], bootstrap=bootstrap)[name]
             for name, values in before.values().items()
         }
     return Kept(
@@ -107,10 +101,5 @@ def closeness(
         lowest=float(cosines.min()),
         start={words: before.means() for words, before in start_scores.items()},
         lost=lost,
-        confidence=confidence,
+        confidence=bootstrap.confidence,
     )
-
-
-def _plain(found: Interval) -> dict[str, float | None]:
-    low, high = (None if np.isnan(end) else end for end in (found.low, found.high))
-    return {"mean": found.mean, "low": low, "high": high}

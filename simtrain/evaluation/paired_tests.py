@@ -17,7 +17,7 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
-from simtrain.evaluation.statistics import Interval, cluster_bootstrap_differences
+from simtrain.evaluation.statistics import BootstrapSettings, Interval, cluster_bootstrap_differences
 
 _BLOCK_ELEMENTS = 2**20
 """Signs drawn at once: 8 MiB of float64."""
@@ -51,9 +51,7 @@ def paired_differences(
     differences: Mapping[str, NDArray[np.float64]],
     clusters: NDArray[np.int64],
     *,
-    draws: int,
-    confidence: float,
-    seed: int,
+    bootstrap: BootstrapSettings,
 ) -> dict[str, PairedDifference]:
     """Mean difference of two encoders, its interval, and the p-value of `sign_flip_p_values`.
 
@@ -63,15 +61,14 @@ def paired_differences(
     Args:
         differences: Name -> (S,) finite, the encoder's value minus the baseline's, query by query.
         clusters: (S,) the product of each query, any integers.
-        draws: Number of bootstrap draws and of permutations; 2,000 or more for figures worth printing.
-        confidence: Level of the interval, between 0 and 1, such as 0.95.
-        seed: Seed of bootstrap and permutations; >= 0.
+        bootstrap: Settings of the interval's draws; as many permutations are drawn, by the same seed. 2,000 draws or
+            more for figures worth printing.
 
     Raises:
         ValueError: as `cluster_bootstrap_differences`.
     """
-    intervals = cluster_bootstrap_differences(differences, clusters, draws=draws, confidence=confidence, seed=seed)
-    p_values = sign_flip_p_values(differences, clusters, draws=draws, seed=seed)
+    intervals = cluster_bootstrap_differences(differences, clusters, bootstrap=bootstrap)
+    p_values = sign_flip_p_values(differences, clusters, draws=bootstrap.draws, seed=bootstrap.seed)
     return {name: PairedDifference(interval=intervals[name], p_value=p_values[name]) for name in differences}
 
 

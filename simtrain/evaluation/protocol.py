@@ -16,7 +16,7 @@ from simtrain.evaluation.exclusions import NO_CODE, Exclusions, exclusions_of
 from simtrain.evaluation.metrics import QueryScores, RetrievalSet, relevant_counts, score_queries
 from simtrain.evaluation.ranking import nearest_neighbours
 from simtrain.evaluation.relevance import Relevance, filled_columns
-from simtrain.evaluation.statistics import Interval, cluster_bootstrap_intervals
+from simtrain.evaluation.statistics import BootstrapSettings, Interval, cluster_bootstrap_intervals
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,10 +146,7 @@ class Evaluation:
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON; an unknown interval is null."""
         return {
-            "metrics": {
-                name: {"mean": found.mean, "low": _or_null(found.low), "high": _or_null(found.high)}
-                for name, found in self.metrics.items()
-            },
+            "metrics": {name: found.to_dict() for name, found in self.metrics.items()},
             "queries": self.queries,
             "lone_queries": self.lone_queries,
             "copied_queries": self.copied_queries,
@@ -198,18 +195,18 @@ def retrieval_task(
     return task
 
 
-def judge(task: RetrievalTask, embeddings: Tensor, *, draws: int, confidence: float, seed: int) -> Evaluation:
+def judge(task: RetrievalTask, embeddings: Tensor, *, bootstrap: BootstrapSettings) -> Evaluation:
     """Metrics of (N, D) unit embeddings of the task's rows, with bootstrap intervals over products."""
     scores = task.score(embeddings)
     clusters = task.clusters[task.queries[scores.query_rows]]
     return Evaluation(
-        metrics=cluster_bootstrap_intervals(scores.values, clusters, draws=draws, confidence=confidence, seed=seed),
+        metrics=cluster_bootstrap_intervals(scores.values, clusters, bootstrap=bootstrap),
         queries=len(scores.query_rows),
         lone_queries=scores.lone_queries,
         copied_queries=task.copied_queries,
         near_copied_queries=task.near_copied_queries,
         gallery=len(task.gallery),
-        confidence=confidence,
+        confidence=bootstrap.confidence,
     )
 
 
@@ -273,7 +270,3 @@ def _pictures(catalog: Catalog) -> NDArray[np.int64]:
         return rows
     found = catalog.groups([exact])
     return np.where(found >= 0, found, found.max(initial=-1) + 1 + rows)
-
-
-def _or_null(value: float) -> float | None:
-    return None if np.isnan(value) else value

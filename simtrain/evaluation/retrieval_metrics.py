@@ -14,7 +14,7 @@ from torch import Tensor
 
 from simtrain.evaluation.metrics import NO_GROUP, RECALL_KS, RetrievalSet, score_queries
 from simtrain.evaluation.protocol import Evaluation
-from simtrain.evaluation.statistics import cluster_bootstrap_intervals
+from simtrain.evaluation.statistics import BootstrapSettings, cluster_bootstrap_intervals
 
 Labels = Sequence[Any] | NDArray[Any] | Tensor
 
@@ -55,6 +55,7 @@ def retrieval_metrics(
         >>> found.metrics["recall_at_1"].mean
         1.0
     """
+    bootstrap = BootstrapSettings(draws=draws, confidence=confidence, seed=seed)
     queries = _unit("embeddings", embeddings)
     items = queries if gallery is None else _unit("gallery", gallery[0])
     if queries.shape[1] != items.shape[1]:
@@ -74,9 +75,7 @@ def retrieval_metrics(
         recall_ks=recall_ks,
     )
     return Evaluation(
-        metrics=cluster_bootstrap_intervals(
-            scores.values, query_groups[scores.query_rows], draws=draws, confidence=confidence, seed=seed
-        ),
+        metrics=cluster_bootstrap_intervals(scores.values, query_groups[scores.query_rows], bootstrap=bootstrap),
         queries=len(scores.query_rows),
         lone_queries=scores.lone_queries,
         copied_queries=0,

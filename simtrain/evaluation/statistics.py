@@ -58,12 +58,41 @@ class Interval:
     high: float
     """Upper end; NaN with fewer than 2 clusters."""
 
+    def to_dict(self) -> dict[str, float | None]:
+        """`mean`, `low` and `high` as plain values for JSON; an unknown end is null."""
+        return {
+            "mean": self.mean,
+            "low": None if np.isnan(self.low) else self.low,
+            "high": None if np.isnan(self.high) else self.high,
+        }
+
+    @staticmethod
+    def from_dict(values: Mapping[str, float | None]) -> Interval:
+        """The interval that `to_dict` gave these values of.
+
+        Raises:
+            KeyError: if one of them is missing.
+        """
+        return Interval(mean=_number(values["mean"]), low=_number(values["low"]), high=_number(values["high"]))
+
+
+@dataclass(frozen=True, kw_only=True)
+class BootstrapSettings:
+    """Settings of bootstrap intervals. `config` holds the defaults."""
+
+    draws: int
+    """Number of bootstrap draws, T; >= 1, and 1,000 or more for an interval worth printing."""
+    confidence: float
+    """Share of intervals that should hold the truth, between 0 and 1, such as 0.95."""
+    seed: int
+    """Seed of the draws; >= 0."""
+
 
 def cluster_bootstrap_interval(
-    values: NDArray[np.float64], clusters: NDArray[np.int64], *, draws: int, confidence: float, seed: int
+    values: NDArray[np.float64], clusters: NDArray[np.int64], *, bootstrap: BootstrapSettings
 ) -> Interval:
     """Studentised interval of the mean of one metric; see `cluster_bootstrap_intervals`."""
-    intervals = cluster_bootstrap_intervals({"values": values}, clusters, draws=draws, confidence=confidence, seed=seed)
+    intervals = cluster_bootstrap_intervals({"values": values}, clusters, bootstrap=bootstrap)
     return intervals["values"]
 
 
@@ -71,9 +100,7 @@ def cluster_bootstrap_intervals(
     values: Mapping[str, NDArray[np.float64]],
     clusters: NDArray[np.int64],
     *,
-    draws: int,
-    confidence: float,
-    seed: int,
+    bootstrap: BootstrapSettings,
 ) -> dict[str, Interval]:
     """Studentised bootstrap interval of the mean of each metric; all metrics share the same draws.
 
@@ -85,9 +112,7 @@ def cluster_bootstrap_intervals(
     Args:
         values: Metric name -> (S,) finite, one value per query.
         clusters: (S,) the cluster of each query, any integers.
-        draws: Number of bootstrap draws, T; >= 1, and 1,000 or more for an interval worth printing.
-        confidence: Share of intervals that should hold the true mean; between 0 and 1, such as 0.95.
-        seed: Seed of the draws; >= 0.
+        bootstrap: Settings of the draws.
 
     Returns:
         Metric name -> mean and interval. With fewer than 2 clusters nothing is known about the spread between clusters,
@@ -96,9 +121,9 @@ def cluster_bootstrap_intervals(
     Raises:
         ValueError: No queries, sizes that differ, a value that is not finite, draws or confidence out of range.
     """
-    _check(values, clusters, draws=draws, confidence=confidence)
-    means, drawn = _studentised(values, clusters, draws=draws, seed=seed)
-    tail = (1.0 - confidence) / 2.0
+    _check(values, clusters, bootstrap)
+    means, drawn = _studentised(values, clusters, bootstrap)
+    tail = (1.0 - bootstrap.confidence) / 2.0
     lows, highs = means - drawn.standard_errors * np.quantile(drawn.deviations, [1.0 - tail, tail], axis=0)
     return _intervals(values, means, lows, highs, least=0.0)
 
@@ -107,9 +132,7 @@ def cluster_bootstrap_differences(
     differences: Mapping[str, NDArray[np.float64]],
     clusters: NDArray[np.int64],
     *,
-    draws: int,
-    confidence: float,
-    seed: int,
+    bootstrap: BootstrapSettings,
 ) -> dict[str, Interval]:
     """`cluster_bootstrap_intervals` for differences of two encoders, query by query: both ends equally far away.
 
@@ -122,16 +145,14 @@ def cluster_bootstrap_differences(
     Args:
         differences: Name -> (S,) finite differences, one per query.
         clusters: (S,) the cluster of each query, any integers.
-        draws: Number of bootstrap draws, T; >= 1.
-        confidence: Level of the intervals, between 0 and 1.
-        seed: Seed of the draws; >= 0.
+        bootstrap: Settings of the draws.
 
     Returns:
         Name -> mean and interval; differences that are all 0 give (0, 0).
     """
-    _check(differences, clusters, draws=draws, confidence=confidence)
-    means, drawn = _studentised(differences, clusters, draws=draws, seed=seed)
-    reach = drawn.standard_errors * np.quantile(np.abs(drawn.deviations), confidence, axis=0)
+    _check(differences, clusters, bootstrap)
+    means, drawn = _studentised(differences, clusters, bootstrap)
+    reach = drawn.standard_errors * np.quantile(np.abs(drawn.deviations), bootstrap.confidence, axis=0)
     return _intervals(differences, means, means - reach, means + reach, least=-1.0)
 
 
@@ -163,7 +184,7 @@ class _Drawn:
 
 
 def _studentised(
-    values: Mapping[str, NDArray[np.float64]], clusters: NDArray[np.int64], *, draws: int, seed: int
+    values: Mapping[str, NDArray[np.float64]], clusters: NDArray[np.int64], bootstrap: BootstrapSettings
 ) -> tuple[NDArray[np.float64], _Drawn]:
     """(M,) means, and what the draws say of them; NaN with fewer than 2 clusters.
 
@@ -183,13 +204,14 @@ def _studentised(
     distinct, cluster_of_query = np.unique(clusters, return_inverse=True)
     count, metrics = len(distinct), len(means)
     if count < 2:
-        return means, _Drawn(standard_errors=np.full(metrics, np.nan), deviations=np.zeros((draws, metrics)))
+        return means, _Drawn(standard_errors=np.full(metrics, np.nan), deviations=np.zeros((bootstrap.draws, metrics)))
     sizes = np.bincount(cluster_of_query).astype(np.float64)[:, None]
     sums = np.stack([np.bincount(cluster_of_query, weights=metric) for metric in values.values()], axis=1)
     beyond = sums - sizes * means
     standard_errors = np.sqrt(count / (count - 1) * (beyond**2).sum(axis=0)) / sizes.sum()
     terms = np.concatenate([sizes, sizes**2, beyond, beyond**2, beyond * sizes], axis=1)
-    totals = np.concatenate([weights @ terms for weights in cluster_weights(clusters=count, draws=draws, seed=seed)])
+    blocks = cluster_weights(clusters=count, draws=bootstrap.draws, seed=bootstrap.seed)
+    totals = np.concatenate([weights @ terms for weights in blocks])
     drawn_sizes, size_squares = totals[:, :1], totals[:, 1:2]
     offsets, squares, products = np.split(totals[:, 2:], 3, axis=1)
     deviations = offsets / drawn_sizes
@@ -218,12 +240,12 @@ def _intervals(
 
 
 def _check(
-    values: Mapping[str, NDArray[np.float64]], clusters: NDArray[np.int64], *, draws: int, confidence: float
+    values: Mapping[str, NDArray[np.float64]], clusters: NDArray[np.int64], bootstrap: BootstrapSettings
 ) -> None:
-    if draws < 1:
-        raise ValueError(f"draws is {draws}; allowed: 1 or more")
-    if not 0.0 < confidence < 1.0:
-        raise ValueError(f"confidence is {confidence}; allowed: between 0 and 1, such as 0.95")
+    if bootstrap.draws < 1:
+        raise ValueError(f"draws is {bootstrap.draws}; allowed: 1 or more")
+    if not 0.0 < bootstrap.confidence < 1.0:
+        raise ValueError(f"confidence is {bootstrap.confidence}; allowed: between 0 and 1, such as 0.95")
     _check_array("clusters", clusters, rows=len(clusters))
     if len(clusters) == 0:
         raise ValueError("clusters is empty; allowed: one cluster for each of 1 or more queries")
@@ -232,6 +254,10 @@ def _check(
         if not np.isfinite(metric).all():
             row = int(np.flatnonzero(~np.isfinite(metric))[0])
             raise ValueError(f"{name}: value {row} is {metric[row]}; allowed: finite numbers")
+
+
+def _number(value: float | None) -> float:
+    return np.nan if value is None else float(value)
 
 
 def _check_array(name: str, array: NDArray[Any], *, rows: int) -> None:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from simtrain.encoders.text import LimitedTextEncoder, TextEncoder
 from simtrain.evaluation.metrics import QueryScores
-from simtrain.evaluation.statistics import Interval, cluster_bootstrap_intervals
+from simtrain.evaluation.statistics import BootstrapSettings, Interval, cluster_bootstrap_intervals
 from simtrain.evaluation.text_task import SCORED, TextScores, TextTask, WordTask
 
 
@@ -32,7 +32,7 @@ class Direction:
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON; an interval that cannot be told is null."""
         return {
-            "metrics": _plain(self.metrics),
+            "metrics": {name: found.to_dict() for name, found in self.metrics.items()},
             "queries": self.queries,
             "lone_queries": self.lone_queries,
             "gallery": self.gallery,
@@ -64,7 +64,7 @@ class WordFigures:
             "templates": list(self.templates),
             "text_to_image": self.text_to_image.to_dict(),
             "image_to_text": self.image_to_text.to_dict(),
-            "zero_shot": _plain(self.zero_shot),
+            "zero_shot": {name: found.to_dict() for name, found in self.zero_shot.items()},
             "truncated": self.truncated,
         }
 
@@ -100,9 +100,7 @@ def judge_text(
     scores: Mapping[str, TextScores],
     text_encoder: TextEncoder,
     *,
-    draws: int,
-    confidence: float,
-    seed: int,
+    bootstrap: BootstrapSettings,
 ) -> TextEvaluation:
     """Text retrieval metrics of a task's captions and class names against its images, with bootstrap intervals.
 
@@ -114,20 +112,17 @@ def judge_text(
         task: Texts and images that were scored.
         scores: Scores that `task.every_score` returned for this encoder.
         text_encoder: The encoder; it counts the texts that it truncates.
-        draws: Number of bootstrap draws; >= 1.
-        confidence: Level of the intervals, between 0 and 1.
-        seed: Seed of the draws; >= 0.
+        bootstrap: Settings of the draws.
     """
-    bootstrap = _Bootstrap(draws=draws, confidence=confidence, seed=seed)
     figures = {
-        name: bootstrap.figures(words, scores[name], text_encoder, classes=words is task.labels)
+        name: _figures(words, scores[name], text_encoder, classes=words is task.labels, bootstrap=bootstrap)
         for name, words in task.words().items()
     }
     return TextEvaluation(
         captions=figures.get("captions"),
         labels=figures.get("labels"),
         longest_text=text_encoder.longest_text if isinstance(text_encoder, LimitedTextEncoder) else None,
-        confidence=confidence,
+        confidence=bootstrap.confidence,
     )
 
 
@@ -135,55 +130,42 @@ def means_by_name(text: Mapping[str, Any]) -> dict[str, float]:
     """The values of `TextTask.score`, read from the result of `TextEvaluation.to_dict`."""
     of_words = text["captions"] or text["labels"]
     return {
-        f"{side}_{name}": float(of_words[side]["metrics"][name]["mean"])
+        f"{side}_{name}": Interval.from_dict(of_words[side]["metrics"][name]).mean
         for side, names in SCORED.items()
         for name in names
     }
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Bootstrap:
-    draws: int
-    confidence: float
-    seed: int
-
-    def figures(self, words: WordTask, scores: TextScores, text_encoder: TextEncoder, *, classes: bool) -> WordFigures:
-        images, texts = len(words.image_ids), len(words.prompts.texts)
-        return WordFigures(
-            templates=words.templates,
-            text_to_image=self._direction(scores.text_to_image, scores.text_clusters, gallery=images),
-            image_to_text=self._direction(scores.image_to_text, scores.image_clusters, gallery=texts),
-            zero_shot=self._zero_shot(words, scores) if classes else {},
-            truncated=words.truncated(text_encoder),
-        )
-
-    def _direction(self, scores: QueryScores, clusters: NDArray[np.int64], *, gallery: int) -> Direction:
-        return Direction(
-            metrics=self._intervals(scores.values, clusters),
-            queries=len(scores.query_rows),
-            lone_queries=scores.lone_queries,
-            gallery=gallery,
-        )
-
-    def _zero_shot(self, words: WordTask, scores: TextScores) -> dict[str, Interval]:
-        by_image = scores.image_to_text
-        right, of_image = by_image.values["recall_at_1"], words.prompts.classes[by_image.query_rows]
-        of_class = np.bincount(of_image, weights=right) / np.bincount(of_image)  # each class has an image
-        found = self._intervals({"accuracy": right}, scores.image_clusters)
-        return {**found, **self._intervals({"mean_class_accuracy": of_class}, np.arange(len(of_class)))}
-
-    def _intervals(self, values: Mapping[str, NDArray[np.float64]], clusters: NDArray[np.int64]) -> dict[str, Interval]:
-        return cluster_bootstrap_intervals(
-            values, clusters, draws=self.draws, confidence=self.confidence, seed=self.seed
-        )
+def _figures(
+    words: WordTask, scores: TextScores, text_encoder: TextEncoder, *, classes: bool, bootstrap: BootstrapSettings
+) -> WordFigures:
+    images, texts = len(words.image_ids), len(words.prompts.texts)
+    return WordFigures(
+        templates=words.templates,
+        text_to_image=_direction(scores.text_to_image, scores.text_clusters, gallery=images, bootstrap=bootstrap),
+        image_to_text=_direction(scores.image_to_text, scores.image_clusters, gallery=texts, bootstrap=bootstrap),
+        zero_shot=_zero_shot(words, scores, bootstrap=bootstrap) if classes else {},
+        truncated=words.truncated(text_encoder),
+    )
 
 
-def _plain(metrics: Mapping[str, Interval]) -> dict[str, dict[str, float | None]]:
+def _direction(
+    scores: QueryScores, clusters: NDArray[np.int64], *, gallery: int, bootstrap: BootstrapSettings
+) -> Direction:
+    return Direction(
+        metrics=cluster_bootstrap_intervals(scores.values, clusters, bootstrap=bootstrap),
+        queries=len(scores.query_rows),
+        lone_queries=scores.lone_queries,
+        gallery=gallery,
+    )
+
+
+def _zero_shot(words: WordTask, scores: TextScores, *, bootstrap: BootstrapSettings) -> dict[str, Interval]:
+    by_image = scores.image_to_text
+    right, of_image = by_image.values["recall_at_1"], words.prompts.classes[by_image.query_rows]
+    of_class = np.bincount(of_image, weights=right) / np.bincount(of_image)  # each class has an image
+    mean, classes = {"mean_class_accuracy": of_class}, np.arange(len(of_class))
     return {
-        name: {
-            "mean": found.mean,
-            "low": None if np.isnan(found.low) else found.low,
-            "high": None if np.isnan(found.high) else found.high,
-        }
-        for name, found in metrics.items()
+        **cluster_bootstrap_intervals({"accuracy": right}, scores.image_clusters, bootstrap=bootstrap),
+        **cluster_bootstrap_intervals(mean, classes, bootstrap=bootstrap),
     }

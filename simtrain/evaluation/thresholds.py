@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from simtrain.evaluation.metrics import NO_GROUP, RetrievalSet
 from simtrain.evaluation.ranking import nearest_neighbours
-from simtrain.evaluation.statistics import cluster_bootstrap_interval
+from simtrain.evaluation.statistics import BootstrapSettings, cluster_bootstrap_interval
 
 _TILE_ELEMENTS = 2**22
 """Similarities held at once for the histogram: 16 MiB, and ten times as much while they are counted."""
@@ -47,12 +47,8 @@ class ThresholdSettings:
     """Largest number of queries; of more, so many are drawn at random; >= 1, such as 5000."""
     bins: int
     """Number of bins of the histograms, from similarity -1 to 1; >= 1, such as 200."""
-    draws: int
-    """Number of bootstrap draws over products for each precision's interval; >= 1, such as 2000."""
-    confidence: float
-    """Level of these intervals, between 0 and 1, such as 0.95."""
-    seed: int
-    """Seed of the drawn queries and of the bootstrap; >= 0."""
+    bootstrap: BootstrapSettings
+    """Settings of the bootstrap over products for each precision's interval; its seed also draws the queries."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,7 +152,7 @@ def similarity_thresholds(
         raise ValueError(f"none of {len(retrieval.query_groups)} queries has a group")
     queries = asking
     if len(asking) > settings.maximum_queries:
-        generator = np.random.default_rng(settings.seed)
+        generator = np.random.default_rng(settings.bootstrap.seed)
         queries = np.sort(generator.choice(asking, settings.maximum_queries, replace=False))
     pairs = _neighbour_pairs(retrieval, clusters, queries, neighbours=settings.neighbours)
     positives = int(pairs.relevant.sum())
@@ -210,16 +206,15 @@ def _threshold(pairs: _Pairs, wanted: float, *, settings: ThresholdSettings) -> 
     interval = cluster_bootstrap_interval(
         pairs.relevant[shown].astype(np.float64),
         pairs.clusters[shown],
-        draws=settings.draws,
-        confidence=settings.confidence,
-        seed=settings.seed,
+        bootstrap=settings.bootstrap,
     )
+    ends_of_precision = interval.to_dict()
     return Threshold(
         wanted_precision=wanted,
         similarity=float(pairs.similarities[ends[last]]),
         precision=interval.mean,
-        precision_low=None if math.isnan(interval.low) else interval.low,
-        precision_high=None if math.isnan(interval.high) else interval.high,
+        precision_low=ends_of_precision["low"],
+        precision_high=ends_of_precision["high"],
         recall=positives / int(pairs.relevant.sum()),
         positives=positives,
         negatives=int(ends[last]) + 1 - positives,

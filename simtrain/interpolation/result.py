@@ -1,6 +1,5 @@
 """Result of an interpolation sweep, and the choice of alpha."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,8 +102,8 @@ class Interpolation:
             "text_queries": self.text_queries,
             "no_texts": self.no_texts,
             "bound_points": self.bound,
-            "gain": _plain(self.gain),
-            "loss": None if self.loss is None else _plain(self.loss),
+            "gain": self.gain.to_dict(),
+            "loss": None if self.loss is None else self.loss.to_dict(),
             "confidence": self.confidence,
             "queries": self.queries,
             "batch_norms": self.norms,
@@ -112,8 +111,8 @@ class Interpolation:
             "mixes": [
                 {
                     "alpha": mix.alpha,
-                    "image": {name: _plain(found) for name, found in mix.image.items()},
-                    "text": {name: _plain(found) for name, found in mix.text.items()},
+                    "image": {name: found.to_dict() for name, found in mix.image.items()},
+                    "text": {name: found.to_dict() for name, found in mix.text.items()},
                 }
                 for mix in self.mixes
             ],
@@ -152,8 +151,3 @@ def best_within(points: Sequence[TradeOffPoint], *, bound: float) -> int:
 def is_within(point: TradeOffPoint, *, bound: float) -> bool:
     """Whether a mix loses no more than the bound; True where texts are not evaluated."""
     return point.loss is None or point.loss <= bound + _ROUNDING
-
-
-def _plain(found: Interval) -> dict[str, float | None]:
-    low, high = (None if math.isnan(end) else end for end in (found.low, found.high))
-    return {"mean": found.mean, "low": low, "high": high}

@@ -20,6 +20,12 @@ from simtrain.data.samplers import Share
 from simtrain.encoders.base import Encoder
 from simtrain.encoders.text import TextEncoder
 from simtrain.evaluation.protocol import RetrievalTask
+from simtrain.evaluation.statistics import (
+    BootstrapSettings,
+    Interval,
+    cluster_bootstrap_differences,
+    cluster_bootstrap_interval,
+)
 from simtrain.evaluation.text_task import TextTask
 from simtrain.runs.evaluation import embed_rows
 from simtrain.training.weight_interpolation import estimate_statistics, mixed_weights, moved_norms
@@ -41,6 +47,18 @@ class QueryValues:
 
     values: dict[str, NDArray[np.float64]]
     clusters: dict[str, NDArray[np.int64]]
+
+    def intervals(self, *, bootstrap: BootstrapSettings) -> dict[str, Interval]:
+        """Mean of each metric with its interval."""
+        return {
+            name: cluster_bootstrap_interval(values, self.clusters[name], bootstrap=bootstrap)
+            for name, values in self.values.items()
+        }
+
+    def gain_over(self, other: "QueryValues", metric: str, *, bootstrap: BootstrapSettings) -> Interval:
+        """Mean of this minus the other encoder in a metric over the same queries, with its interval."""
+        differences = {metric: self.values[metric] - other.values[metric]}
+        return cluster_bootstrap_differences(differences, self.clusters[metric], bootstrap=bootstrap)[metric]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,6 +5,7 @@ from typing import cast
 
 import torch
 
+from simtrain.builders.bootstrap import build_bootstrap
 from simtrain.builders.devices import run_device
 from simtrain.catalog.store.reader import ImageReader
 from simtrain.config import RunConfig
@@ -43,9 +44,7 @@ def judge_embeddings(embeddings: torch.Tensor, task: RetrievalTask, *, config: R
     return judge(
         task,
         embeddings,
-        draws=config.evaluation.bootstrap_draws,
-        confidence=config.evaluation.confidence,
-        seed=config.seed,
+        bootstrap=build_bootstrap(config),
     )
 
 
@@ -70,9 +69,7 @@ def judge_texts(
         texts,
         scores,
         cast(TextEncoder, encoder),
-        draws=config.evaluation.bootstrap_draws,
-        confidence=config.evaluation.confidence,
-        seed=config.seed,
+        bootstrap=build_bootstrap(config),
     )
 
 

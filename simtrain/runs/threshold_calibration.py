@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from simtrain.builders import build_relevance
+from simtrain.builders.bootstrap import build_bootstrap
 from simtrain.catalog.table import Catalog
 from simtrain.config import RunConfig
 from simtrain.config.evaluation import SplitName
@@ -104,9 +105,7 @@ def calibrate(config: RunConfig, catalog: Catalog, embeddings: Tensor, *, judged
                 minimum_errors=settings.minimum_errors,
                 maximum_queries=settings.maximum_queries,
                 bins=_BINS,
-                draws=config.evaluation.bootstrap_draws,
-                confidence=config.evaluation.confidence,
-                seed=config.seed,
+                bootstrap=build_bootstrap(config),
             ),
         )
     else:

@@ -15,6 +15,7 @@ from simtrain.console import Console
 from simtrain.encoders.base import Encoder
 from simtrain.errors import CheckpointError, first_line
 from simtrain.evaluation.protocol import RetrievalTask
+from simtrain.evaluation.statistics import Interval
 from simtrain.evaluation.text_figures import means_by_name
 from simtrain.evaluation.text_task import TextTask
 from simtrain.runs.evaluation import embed_rows, judge_embeddings, judge_texts, score_texts
@@ -104,7 +105,7 @@ def _of_texts(
 
 def _means(zero_shot: dict[str, Any]) -> dict[str, float]:
     """Name as in `evaluation.monitor` -> mean of the recorded metric; older records have no text metrics."""
-    images = {name: float(found["mean"]) for name, found in zero_shot["metrics"].items()}
+    images = {name: Interval.from_dict(found).mean for name, found in zero_shot["metrics"].items()}
     words = zero_shot.get("text")
     return images if words is None else images | means_by_name(words)
 

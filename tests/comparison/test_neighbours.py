@@ -6,8 +6,9 @@ from small_folds import FOLDER, LOOK, SHOP, angles, part
 from tiny_training import catalog_of
 
 from simtrain.catalog.table import Catalog
-from simtrain.comparison.encoder_metrics import Bootstrap, CatalogCategories
+from simtrain.comparison.encoder_metrics import CatalogCategories
 from simtrain.comparison.neighbours import VariedQueries, alike_pairs, found_images, label_suspects, variant_figures
+from simtrain.evaluation.statistics import BootstrapSettings
 
 
 def test_neighbours_are_told_with_rows_of_the_catalogue():
@@ -47,8 +48,10 @@ def test_suspected_labels_have_rows_of_the_catalogue():
 def test_changed_pictures_are_right_where_their_source_is_nearest():
     changed = angles(11, 41)(np.arange(2))
     varied = [VariedQueries(name="turned", words="turned", rows=np.array([3, 6]), vectors=changed)]
-    (figure,) = variant_figures(part(SHOP), LOOK, varied, bootstrap=Bootstrap(draws=100, confidence=0.9, seed=0))
+    (figure,) = variant_figures(
+        part(SHOP), LOOK, varied, bootstrap=BootstrapSettings(draws=100, confidence=0.9, seed=0)
+    )
     assert (figure.name, figure.queries, figure.share.mean) == ("turned", 2, 1.0)
     wrong = [VariedQueries(name="turned", words="turned", rows=np.array([7, 6]), vectors=changed)]
-    (figure,) = variant_figures(part(SHOP), LOOK, wrong, bootstrap=Bootstrap(draws=100, confidence=0.9, seed=0))
+    (figure,) = variant_figures(part(SHOP), LOOK, wrong, bootstrap=BootstrapSettings(draws=100, confidence=0.9, seed=0))
     assert figure.share.mean == 0.5

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from simtrain.comparison.verdict import Comparison, Verdict, VerdictSettings, judge_family
 from simtrain.evaluation.paired_tests import resolvable_difference
+from simtrain.evaluation.statistics import BootstrapSettings
 
-SETTINGS = VerdictSettings(confidence=0.95, power=0.8, draws=1999, seed=0)
+SETTINGS = VerdictSettings(bootstrap=BootstrapSettings(draws=1999, confidence=0.95, seed=0), power=0.8)
 PRODUCTS = np.repeat(np.arange(40), 3)
 BASELINE = np.random.default_rng(0).uniform(0.3, 0.6, len(PRODUCTS))
 NOISE = np.random.default_rng(1).normal(0.0, 0.02, len(PRODUCTS))
@@ -174,14 +175,14 @@ def test_draws_that_cannot_reach_a_verdict_are_refused() -> None:
     family = [comparison(BASELINE, encoder=str(number)) for number in range(6)]
     message = "draws is 99; allowed: 120 or more, or no p-value of 6 comparisons can come below 0.05"
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
-        judge_family(family, settings=replace(SETTINGS, draws=99))
+        judge_family(family, settings=replace(SETTINGS, bootstrap=replace(SETTINGS.bootstrap, draws=99)))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("products", "encoders"), [(20, 1), (100, 1), (100, 4)])
 def test_encoders_alike_in_distribution_are_not_shown_to_be_better(products: int, encoders: int) -> None:
     generator = np.random.default_rng(products + encoders)
-    settings = VerdictSettings(confidence=0.95, power=0.8, draws=499, seed=0)
+    settings = VerdictSettings(bootstrap=BootstrapSettings(draws=499, confidence=0.95, seed=0), power=0.8)
     splits = 1000
     right = better = 0
     for _ in range(splits):

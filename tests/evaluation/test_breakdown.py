@@ -13,9 +13,9 @@ from simtrain.evaluation.breakdown import (
     macro_intervals,
     macro_means,
 )
-from simtrain.evaluation.statistics import Interval, cluster_bootstrap_intervals
+from simtrain.evaluation.statistics import BootstrapSettings, Interval, cluster_bootstrap_intervals
 
-DRAWN = {"draws": 2000, "confidence": 0.95, "seed": 0}
+DRAWN = {"bootstrap": BootstrapSettings(draws=2000, confidence=0.95, seed=0)}
 
 
 def test_macro_mean_counts_each_class_once() -> None:
@@ -133,7 +133,12 @@ def test_wrong_input_is_named() -> None:
     with pytest.raises(ValueError, match=r"^clusters has shape \(2,\), but classes has \(3,\)$"):
         macro_intervals(values, np.zeros(3, dtype=np.int64), np.zeros(2, dtype=np.int64), **DRAWN)
     with pytest.raises(ValueError, match=r"^draws 0, confidence 0.95; allowed: 1 or more, between 0 and 1$"):
-        macro_intervals(values, np.zeros(3, dtype=np.int64), np.arange(3), draws=0, confidence=0.95, seed=0)
+        macro_intervals(
+            values,
+            np.zeros(3, dtype=np.int64),
+            np.arange(3),
+            bootstrap=BootstrapSettings(draws=0, confidence=0.95, seed=0),
+        )
     with pytest.raises(ValueError, match=r"^none of 3 queries has a class$"):
         category_figures(values, np.full(3, -1), np.arange(3), names=["a"], least_products=2, **DRAWN)
     with pytest.raises(ValueError, match=r"^query_classes has shape \(2,\), but answer_classes \(1,\)$"):

@@ -12,7 +12,7 @@ from tiny_training import catalog_of
 from torch import Tensor
 
 from simtrain.evaluation.drift import Kept, closeness
-from simtrain.evaluation.statistics import Interval, cluster_bootstrap_differences
+from simtrain.evaluation.statistics import BootstrapSettings, Interval, cluster_bootstrap_differences
 from simtrain.evaluation.text_task import TextTask, text_task
 
 LOST = "text_to_image_recall_at_5 of captions has lost more than 1 point"
@@ -44,9 +44,7 @@ def compared(tuned: Tensor, start: Tensor, *, texts: bool) -> Kept:
         start,
         tuned_scores=task.every_score(tuned, encoder) if texts else {},
         start_scores=task.every_score(start, encoder) if texts else {},
-        draws=300,
-        confidence=0.9,
-        seed=4,
+        bootstrap=BootstrapSettings(draws=300, confidence=0.9, seed=4),
     )
 
 
@@ -74,9 +72,7 @@ def test_what_texts_lose_is_paired_text_by_text() -> None:
     expected = cluster_bootstrap_differences(
         {"lost": np.array([1.0, 1, 0, 0, 0, 0])},
         np.array([0, 0, 1, 1, 2, 2]),
-        draws=300,
-        confidence=0.9,
-        seed=4,
+        bootstrap=BootstrapSettings(draws=300, confidence=0.9, seed=4),
     )["lost"]
     assert expected.mean == pytest.approx(1 / 3)
     assert found.lost["captions"]["text_to_image_recall_at_1"] == expected

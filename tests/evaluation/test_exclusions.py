@@ -24,6 +24,7 @@ from simtrain.evaluation.exclusions import Exclusions, exclusions_of
 from simtrain.evaluation.graded import discounts, score_graded
 from simtrain.evaluation.metrics import score_queries
 from simtrain.evaluation.ranking import nearest_neighbours
+from simtrain.evaluation.statistics import BootstrapSettings
 from simtrain.evaluation.thresholds import ThresholdSettings, similarity_thresholds
 
 COLUMNS = [(12,), (4, 25), (3, 6, 9)]
@@ -119,9 +120,7 @@ def test_thresholds_are_of_pairs_that_count() -> None:
         minimum_errors=1,
         maximum_queries=100,
         bins=20,
-        draws=50,
-        confidence=0.9,
-        seed=0,
+        bootstrap=BootstrapSettings(draws=50, confidence=0.9, seed=0),
     )
     found = similarity_thresholds(retrieval, np.arange(60), settings=settings)
     asking = [query for query in range(60) if retrieval.query_groups[query] != -1]

@@ -20,7 +20,7 @@ from simtrain.evaluation.paired_tests import (
     resolvable_share,
     sign_flip_p_values,
 )
-from simtrain.evaluation.statistics import cluster_bootstrap_differences, cluster_bootstrap_interval
+from simtrain.evaluation.statistics import BootstrapSettings, cluster_bootstrap_differences, cluster_bootstrap_interval
 
 Split = tuple[NDArray[np.float64], NDArray[np.int64]]
 
@@ -114,8 +114,10 @@ def test_exchanges_are_fair_coins_whatever_the_blocks(clusters: int) -> None:
 
 def test_paired_differences_are_the_interval_and_the_test() -> None:
     differences, clusters = split_of_differences(np.random.default_rng(2), 50, truth=0.1)
-    found = paired_differences({"a": differences, "b": -differences}, clusters, draws=400, confidence=0.9, seed=6)
-    drawn = {"draws": 400, "confidence": 0.9, "seed": 6}
+    found = paired_differences(
+        {"a": differences, "b": -differences}, clusters, bootstrap=BootstrapSettings(draws=400, confidence=0.9, seed=6)
+    )
+    drawn = {"bootstrap": BootstrapSettings(draws=400, confidence=0.9, seed=6)}
     assert found["a"].interval == cluster_bootstrap_differences({"a": differences}, clusters, **drawn)["a"]
     assert found["a"].p_value == found["b"].p_value == p_value(differences, clusters, draws=400, seed=6)
     assert found["b"].interval.mean == pytest.approx(-differences.mean())
@@ -257,10 +259,14 @@ def test_95_percent_intervals_of_500_splits_hold_the_truth(kind: str, products: 
     for seed in range(500):
         if kind == "share":
             split = split_of_hits(generator, products)
-            interval = cluster_bootstrap_interval(*split, draws=1000, confidence=0.95, seed=seed)
+            interval = cluster_bootstrap_interval(
+                *split, bootstrap=BootstrapSettings(draws=1000, confidence=0.95, seed=seed)
+            )
         else:
             values, clusters = split_of_differences(generator, products, truth=truth)
-            found = paired_differences({"a": values}, clusters, draws=1000, confidence=0.95, seed=seed)
+            found = paired_differences(
+                {"a": values}, clusters, bootstrap=BootstrapSettings(draws=1000, confidence=0.95, seed=seed)
+            )
             interval = found["a"].interval
         held += interval.low <= truth <= interval.high
     print(f"{kind}, {products} products: {held / 500:.3f}")

@@ -2,6 +2,7 @@
 
 # Shapes: S queries, P clusters, T draws.
 
+import json
 import math
 import re
 
@@ -10,6 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from simtrain.evaluation.statistics import (
+    BootstrapSettings,
     Interval,
     cluster_bootstrap_differences,
     cluster_bootstrap_interval,
@@ -56,7 +58,9 @@ def test_equals_a_plain_loop_over_the_same_draws(metric: str) -> None:
         values = (clusters != 4).astype(float)  # many draws are without the one cluster that is wrong
     labels = np.array([50, -3, 7, 8, 1000, 2, 90, 91, 92, 93, 94, 95])[clusters]  # any integers, in any order
     error, away = plain_loop(values, labels, draws=200, seed=5)
-    interval = cluster_bootstrap_interval(values, labels, draws=200, confidence=0.9, seed=5)
+    interval = cluster_bootstrap_interval(
+        values, labels, bootstrap=BootstrapSettings(draws=200, confidence=0.9, seed=5)
+    )
     assert interval.mean == pytest.approx(values.mean())
     assert interval.low == pytest.approx(max(0.0, values.mean() - error * np.percentile(away, 95)))
     assert interval.high == pytest.approx(min(1.0, values.mean() - error * np.percentile(away, 5)))
@@ -65,14 +69,18 @@ def test_equals_a_plain_loop_over_the_same_draws(metric: str) -> None:
 def test_differences_equal_a_plain_loop_over_the_same_draws() -> None:
     values, clusters = clustered_values(clusters=15, seed=1)
     error, away = plain_loop(values - 0.5, clusters, draws=200, seed=2)
-    interval = cluster_bootstrap_differences({"mrr": values - 0.5}, clusters, draws=200, confidence=0.9, seed=2)["mrr"]
+    interval = cluster_bootstrap_differences(
+        {"mrr": values - 0.5}, clusters, bootstrap=BootstrapSettings(draws=200, confidence=0.9, seed=2)
+    )["mrr"]
     reach = error * np.percentile(np.abs(away), 90)
     assert (interval.low, interval.high) == pytest.approx((interval.mean - reach, interval.mean + reach))
 
 
 def test_many_clusters_give_the_interval_of_the_normal_distribution() -> None:
     values, clusters = np.random.default_rng(0).random(3000), np.arange(3000)
-    found = cluster_bootstrap_interval(values, clusters, draws=4000, confidence=0.95, seed=0)
+    found = cluster_bootstrap_interval(
+        values, clusters, bootstrap=BootstrapSettings(draws=4000, confidence=0.95, seed=0)
+    )
     half = 1.96 * values.std(ddof=1) / math.sqrt(3000)
     assert (found.low, found.high) == pytest.approx((values.mean() - half, values.mean() + half), abs=0.06 * half)
 
@@ -80,8 +88,12 @@ def test_many_clusters_give_the_interval_of_the_normal_distribution() -> None:
 def test_interval_of_values_in_0_to_1_stays_there() -> None:
     clusters = np.repeat(np.arange(6), 3)
     values = np.array([1.0] * 16 + [0.0, 0.5])
-    interval = cluster_bootstrap_interval(values, clusters, draws=500, confidence=0.95, seed=0)
-    beyond = cluster_bootstrap_interval(values + 1, clusters, draws=500, confidence=0.95, seed=0)
+    interval = cluster_bootstrap_interval(
+        values, clusters, bootstrap=BootstrapSettings(draws=500, confidence=0.95, seed=0)
+    )
+    beyond = cluster_bootstrap_interval(
+        values + 1, clusters, bootstrap=BootstrapSettings(draws=500, confidence=0.95, seed=0)
+    )
     assert beyond.high > 2  # nothing is cut where the values are of another range
     assert (interval.low, interval.high) == (pytest.approx(beyond.low - 1), 1.0)
 
@@ -89,7 +101,7 @@ def test_interval_of_values_in_0_to_1_stays_there() -> None:
 def test_swapping_the_encoders_turns_the_interval_around() -> None:
     differences, clusters = clustered_values(clusters=10, seed=6)  # nearly all of one sign
     found = cluster_bootstrap_differences(
-        {"a": differences, "b": -differences}, clusters, draws=200, confidence=0.95, seed=0
+        {"a": differences, "b": -differences}, clusters, bootstrap=BootstrapSettings(draws=200, confidence=0.95, seed=0)
     )
     assert (found["b"].low, found["b"].high) == (pytest.approx(-found["a"].high), pytest.approx(-found["a"].low))
 
@@ -97,7 +109,9 @@ def test_swapping_the_encoders_turns_the_interval_around() -> None:
 def test_interval_of_differences_stays_in_minus_1_to_1() -> None:
     clusters = np.arange(4)
     differences = np.array([-1.0, 1.0, -1.0, 1.0])
-    found = cluster_bootstrap_differences({"a": differences}, clusters, draws=500, confidence=0.95, seed=0)["a"]
+    found = cluster_bootstrap_differences(
+        {"a": differences}, clusters, bootstrap=BootstrapSettings(draws=500, confidence=0.95, seed=0)
+    )["a"]
     assert found == Interval(mean=0.0, low=-1.0, high=1.0)
 
 
@@ -105,8 +119,11 @@ def test_interval_of_differences_stays_in_minus_1_to_1() -> None:
 def test_queries_that_are_all_alike_give_the_value_itself(value: float) -> None:
     values, clusters = np.full(20, value), np.repeat(np.arange(5), 4)
     expected = Interval(mean=value, low=value, high=value)
-    assert cluster_bootstrap_interval(values, clusters, draws=100, confidence=0.95, seed=0) == expected
-    drawn = {"draws": 100, "confidence": 0.95, "seed": 0}
+    assert (
+        cluster_bootstrap_interval(values, clusters, bootstrap=BootstrapSettings(draws=100, confidence=0.95, seed=0))
+        == expected
+    )
+    drawn = {"bootstrap": BootstrapSettings(draws=100, confidence=0.95, seed=0)}
     assert cluster_bootstrap_differences({"a": values}, clusters, **drawn)["a"] == expected
 
 
@@ -146,7 +163,9 @@ def test_95_percent_intervals_of_500_splits_hold_the_truth(products: int) -> Non
     generator, truth, held = np.random.default_rng(products), values.mean(), 0
     for seed in range(500):
         split = split_like_map_at_r(generator, products)
-        interval = cluster_bootstrap_interval(*split, draws=2000, confidence=0.95, seed=seed)
+        interval = cluster_bootstrap_interval(
+            *split, bootstrap=BootstrapSettings(draws=2000, confidence=0.95, seed=seed)
+        )
         held += interval.low <= truth <= interval.high
     print(f"{products} products: {held / 500:.3f}")
     assert 0.93 <= held / 500 <= 0.97
@@ -154,8 +173,12 @@ def test_95_percent_intervals_of_500_splits_hold_the_truth(products: int) -> Non
 
 def test_clusters_widen_the_interval() -> None:
     values, clusters = clustered_values(clusters=80, seed=3)
-    by_product = cluster_bootstrap_interval(values, clusters, draws=1000, confidence=0.95, seed=0)
-    by_query = cluster_bootstrap_interval(values, np.arange(len(values)), draws=1000, confidence=0.95, seed=0)
+    by_product = cluster_bootstrap_interval(
+        values, clusters, bootstrap=BootstrapSettings(draws=1000, confidence=0.95, seed=0)
+    )
+    by_query = cluster_bootstrap_interval(
+        values, np.arange(len(values)), bootstrap=BootstrapSettings(draws=1000, confidence=0.95, seed=0)
+    )
     # Clusters of 1 to 8 that agree almost wholly: the variance is about mean(n²) / mean(n) = 5.7 times that of single
     # queries, so the interval is about 2.4 times as wide.
     assert 1.8 < (by_product.high - by_product.low) / (by_query.high - by_query.low) < 3.0
@@ -164,9 +187,13 @@ def test_clusters_widen_the_interval() -> None:
 def test_metrics_share_the_draws() -> None:
     values, clusters = clustered_values(clusters=30, seed=4)
     together = cluster_bootstrap_intervals(
-        {"first": values, "second": 2 * values + 1}, clusters, draws=300, confidence=0.8, seed=7
+        {"first": values, "second": 2 * values + 1},
+        clusters,
+        bootstrap=BootstrapSettings(draws=300, confidence=0.8, seed=7),
     )
-    assert together["first"] == cluster_bootstrap_interval(values, clusters, draws=300, confidence=0.8, seed=7)
+    assert together["first"] == cluster_bootstrap_interval(
+        values, clusters, bootstrap=BootstrapSettings(draws=300, confidence=0.8, seed=7)
+    )
     assert together["second"].mean == pytest.approx(2 * together["first"].mean + 1)
     assert together["second"].low == pytest.approx(2 * together["first"].low + 1)
     assert together["second"].high == pytest.approx(2 * together["first"].high + 1)
@@ -175,7 +202,8 @@ def test_metrics_share_the_draws() -> None:
 def test_seed_decides_the_interval() -> None:
     values, clusters = clustered_values(clusters=30, seed=5)
     first, again, other = (
-        cluster_bootstrap_interval(values, clusters, draws=200, confidence=0.95, seed=seed) for seed in (1, 1, 2)
+        cluster_bootstrap_interval(values, clusters, bootstrap=BootstrapSettings(draws=200, confidence=0.95, seed=seed))
+        for seed in (1, 1, 2)
     )
     assert first == again
     assert first.mean == other.mean
@@ -183,7 +211,9 @@ def test_seed_decides_the_interval() -> None:
 
 
 def test_one_cluster_has_no_interval() -> None:
-    interval = cluster_bootstrap_interval(np.array([0.0, 1.0]), np.array([3, 3]), draws=10, confidence=0.95, seed=0)
+    interval = cluster_bootstrap_interval(
+        np.array([0.0, 1.0]), np.array([3, 3]), bootstrap=BootstrapSettings(draws=10, confidence=0.95, seed=0)
+    )
     assert interval.mean == 0.5
     assert np.isnan([interval.low, interval.high]).all()
 
@@ -206,7 +236,26 @@ def test_wrong_input_is_named(
         cluster_bootstrap_intervals(
             {"recall": np.array(values)},
             np.array(clusters, dtype=np.int64),
-            draws=draws,
-            confidence=confidence,
-            seed=0,
+            bootstrap=BootstrapSettings(draws=draws, confidence=confidence, seed=0),
         )
+
+
+@pytest.mark.parametrize(
+    ("interval", "plain"),
+    [
+        (Interval(mean=0.5, low=0.25, high=0.75), {"mean": 0.5, "low": 0.25, "high": 0.75}),
+        (Interval(mean=0.0, low=-1.0, high=0.0), {"mean": 0.0, "low": -1.0, "high": 0.0}),
+        (Interval(mean=0.5, low=math.nan, high=math.nan), {"mean": 0.5, "low": None, "high": None}),
+    ],
+)
+def test_an_interval_goes_to_json_and_comes_back(interval: Interval, plain: dict[str, float | None]) -> None:
+    assert json.loads(json.dumps(interval.to_dict(), allow_nan=False)) == plain
+    back = Interval.from_dict(plain)
+    assert [back.mean, back.low, back.high] == pytest.approx(
+        [interval.mean, interval.low, interval.high], abs=0, rel=0, nan_ok=True
+    )
+
+
+def test_what_is_no_interval_is_refused() -> None:
+    with pytest.raises(KeyError, match="high"):
+        Interval.from_dict({"mean": 0.5, "low": 0.25})

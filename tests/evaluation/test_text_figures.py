@@ -9,7 +9,7 @@ import torch
 from small_texts import EAST, FOLDER, NORTH, SOUTH, Dictionary, caption_scores, judged, random_units
 from tiny_training import catalog_of
 
-from simtrain.evaluation.statistics import cluster_bootstrap_interval
+from simtrain.evaluation.statistics import BootstrapSettings, cluster_bootstrap_interval
 
 
 class ShortDictionary(Dictionary):
@@ -36,7 +36,9 @@ def test_intervals_draw_products_and_a_text_of_one_product_with_it() -> None:
         (found.text_to_image, words.text_to_image, [3, 0, 1, 0]),  # both, one, three, two
     ):
         for name, values in scores.values.items():
-            expected = cluster_bootstrap_interval(values, np.array(clusters), draws=200, confidence=0.9, seed=3)
+            expected = cluster_bootstrap_interval(
+                values, np.array(clusters), bootstrap=BootstrapSettings(draws=200, confidence=0.9, seed=3)
+            )
             assert direction.metrics[name] == expected
 
 

@@ -14,6 +14,7 @@ from scipy import stats
 
 from simtrain.evaluation import thresholds
 from simtrain.evaluation.metrics import RetrievalSet
+from simtrain.evaluation.statistics import BootstrapSettings
 from simtrain.evaluation.thresholds import (
     SimilarityThresholds,
     Threshold,
@@ -21,15 +22,14 @@ from simtrain.evaluation.thresholds import (
     similarity_thresholds,
 )
 
+DRAWN = BootstrapSettings(draws=200, confidence=0.95, seed=0)
 SETTINGS = ThresholdSettings(
     precisions=(0.9,),
     neighbours=10,
     minimum_errors=1,
     maximum_queries=10_000,
     bins=20,
-    draws=200,
-    confidence=0.95,
-    seed=0,
+    bootstrap=DRAWN,
 )
 
 
@@ -184,7 +184,9 @@ def test_queries_without_a_group_do_not_ask_and_lone_ones_do() -> None:
 def test_drawn_queries_keep_the_share_of_relevant_pairs() -> None:
     retrieval = blobs(products=700, noise=0.5, seed=2)
     whole = calibrate(retrieval)
-    drawn, again, other = (calibrate(retrieval, maximum_queries=800, seed=seed) for seed in (3, 3, 4))
+    drawn, again, other = (
+        calibrate(retrieval, maximum_queries=800, bootstrap=replace(DRAWN, seed=seed)) for seed in (3, 3, 4)
+    )
     assert drawn == again != other
     assert (drawn.queries, drawn.queries_drawn_from, drawn.gallery) == (800, whole.queries, whole.gallery)
 
@@ -263,7 +265,12 @@ def test_precision_comes_with_its_interval_over_products() -> None:
     shown_as = of_picture.copy()
     for first in range(0, 20, 4):
         shown_as[[first + 1, first + 2]] = shown_as[[first + 2, first + 1]]
-    found = only(leave_one_out(np.eye(50)[shown_as], of_picture), neighbours=1, precisions=(0.7,), draws=4000)
+    found = only(
+        leave_one_out(np.eye(50)[shown_as], of_picture),
+        neighbours=1,
+        precisions=(0.7,),
+        bootstrap=replace(DRAWN, draws=4000),
+    )
     assert (found.positives, found.negatives, found.precision) == (80, 20, pytest.approx(0.8))
     # Products are right or wrong as a whole: 40 of 50, not 80 of 100.
     exact = stats.binomtest(40, 50).proportion_ci(0.95)

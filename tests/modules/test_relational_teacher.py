@@ -1,7 +1,5 @@
 """What a training step takes from a teacher: vectors by catalogue row, and which pairs are left out."""
 
-# Shapes: N embeddings of a batch, R catalogue rows.
-
 import pytest
 import torch
 from tiny_training import TinyEncoder, noise_batch, training_settings
@@ -9,7 +7,6 @@ from torch import Tensor
 
 from simtrain.losses.metric_learning import triplet_loss
 from simtrain.losses.relational_distillation import relational_distillation_loss
-from simtrain.modules.distill import DistillModule
 from simtrain.modules.global_batch import AuxiliaryLosses
 from simtrain.modules.metric_learning import MetricLearningModule
 from simtrain.modules.relational_teacher import RelationalTeacher
@@ -48,28 +45,6 @@ def test_half_of_the_digits_are_enough() -> None:
     groups = torch.full((10,), -1)
     whole, half = (teacher(kept).loss(embeddings, rows=rows, groups=groups) for kept in (vectors, vectors.half()))
     torch.testing.assert_close(half, whole, rtol=1e-2, atol=0)
-
-
-def test_a_module_of_its_own_learns_the_similarities_of_the_batch() -> None:
-    known = teacher(random(8, 5))
-    module = DistillModule(
-        teacher=known,
-        encoder=TinyEncoder(),
-        settings=training_settings(freeze_batch_norm=True),
-        validation=None,
-        auxiliary=AuxiliaryLosses(teacher=known),
-    ).train()
-    batch = noise_batch(samples=8, views=1)
-    optimizer = torch.optim.AdamW(module.parameters(), lr=0.003)
-    losses = []
-    for _ in range(40):
-        optimizer.zero_grad()
-        value = module.value(module.gather_batch(batch))
-        value.total.backward()
-        optimizer.step()
-        losses.append(value.total.item())
-    assert losses[-1] < 0.7 * losses[0]
-    assert value.parts["relations"].item() == losses[-1]
 
 
 @pytest.mark.parametrize("weight", [0.15, 2.0])

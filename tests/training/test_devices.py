@@ -1,0 +1,85 @@
+"""Devices, precision and strategies, with and without GPUs that are only claimed."""
+
+import pytest
+import torch
+
+from simtrain.errors import ConfigError
+from simtrain.training.devices import (
+    check_strategy,
+    chosen_precision,
+    data_parallel_names,
+    device_count,
+    trainer_placement,
+)
+from simtrain.training.ranks import ALONE, Ranks
+
+
+@pytest.fixture
+def two_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+
+
+@pytest.fixture
+def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+
+
+@pytest.mark.usefixtures("two_gpus")
+def test_auto_is_every_gpu_and_more_are_refused() -> None:
+    assert device_count("auto", accelerator="auto") == 2
+    assert device_count("auto", accelerator="cpu") == 1
+    assert device_count(1, accelerator="gpu") == 1
+    assert device_count(3, accelerator="cpu") == 3
+    with pytest.raises(ConfigError, match=r"got 3, but there are 2 GPUs; allowed: 1 to 2, auto$"):
+        device_count(3, accelerator="gpu")
+
+
+@pytest.mark.usefixtures("no_gpu")
+def test_without_a_gpu_there_is_one_process_unless_told() -> None:
+    assert device_count("auto", accelerator="auto") == 1
+    assert device_count(4, accelerator="auto") == 4
+
+
+def test_precision_on_a_cpu() -> None:
+    cpu = torch.device("cpu")
+    assert [chosen_precision(name, device=cpu) for name in ("auto", "32-true", "bf16-mixed")] == [
+        "32-true",
+        "32-true",
+        "bf16-mixed",
+    ]
+    with pytest.raises(ConfigError, match=r"16-mixed needs a GPU; allowed without: auto, 32-true, bf16-mixed$"):
+        chosen_precision("16-mixed", device=cpu)
+
+
+@pytest.mark.parametrize(("supported", "expected"), [(True, "bf16-mixed"), (False, "32-true")])
+def test_auto_on_a_gpu_is_what_it_can(monkeypatch: pytest.MonkeyPatch, supported: bool, expected: str) -> None:
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: supported)
+    assert chosen_precision("auto", device=torch.device("cuda")) == expected
+    assert chosen_precision("16-mixed", device=torch.device("cuda")) == "16-mixed"
+
+
+def test_strategies_are_those_that_launch_nothing() -> None:
+    names = data_parallel_names()
+    assert "ddp" in names
+    assert not [name for name in names if "spawn" in name or "fork" in name or "notebook" in name]
+    for name in names:
+        check_strategy(name)
+    with pytest.raises(ConfigError, match="'dpp' is no data-parallel strategy that simtrain knows; did you mean 'ddp'"):
+        check_strategy("dpp")
+
+
+def test_one_process_has_one_device_and_no_strategy() -> None:
+    placed = trainer_placement(ALONE, device=torch.device("cpu"), strategy="ddp", timeout=5)
+    assert (placed["accelerator"], placed["devices"], "strategy" in placed) == ("cpu", 1, False)
+
+
+def test_several_processes_keep_the_ranks_that_they_were_given() -> None:
+    ranks = Ranks(rank=5, size=8, local_rank=1, local_size=4)
+    placed = trainer_placement(ranks, device=torch.device("cpu"), strategy="ddp", timeout=7)
+    (environment,) = placed["plugins"]
+    assert (placed["devices"], placed["num_nodes"]) == (4, 2)
+    assert (environment.global_rank(), environment.world_size()) == (5, 8)
+    assert (environment.local_rank(), environment.node_rank()) == (1, 1)
+    assert environment.creates_processes_externally
+    assert placed["strategy"]._timeout.total_seconds() == 7

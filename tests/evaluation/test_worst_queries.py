@@ -6,6 +6,7 @@ import torch
 from tiny_training import catalog_of
 
 from simtrain.evaluation.protocol import RetrievalTask, retrieval_task
+from simtrain.evaluation.relevance import same
 from simtrain.evaluation.worst_queries import worst_queries
 
 PRODUCTS = ["a", "a", "b", "b", "c", "c", "d", "d"]
@@ -14,7 +15,7 @@ DEGREES = [0, 1, 40, 44, 80, 160, 42, 100]
 
 def task() -> RetrievalTask:
     catalog = catalog_of(Path("shop"), product=["x", *PRODUCTS], split=["train"] + ["val"] * 8)
-    return retrieval_task(catalog, split="val", gallery_splits=None, relevance=["product"])
+    return retrieval_task(catalog, split="val", gallery_splits=None, relevance=same(["product"]))
 
 
 def embeddings() -> torch.Tensor:

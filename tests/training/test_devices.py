@@ -11,7 +11,7 @@ from simtrain.training.devices import (
     device_count,
     trainer_placement,
 )
-from simtrain.training.ranks import ALONE, Ranks
+from simtrain.training.ranks import SINGLE_PROCESS, Ranks
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ def test_strategies_are_those_that_launch_nothing() -> None:
 
 
 def test_one_process_has_one_device_and_no_strategy() -> None:
-    placed = trainer_placement(ALONE, device=torch.device("cpu"), strategy="ddp", timeout=5)
+    placed = trainer_placement(SINGLE_PROCESS, device=torch.device("cpu"), strategy="ddp", timeout=5)
     assert (placed["accelerator"], placed["devices"], "strategy" in placed) == ("cpu", 1, False)
 
 

@@ -128,7 +128,7 @@ def test_fine_tune_and_compare_tells_the_verdict_and_searches(tmp_path, monkeypa
     words = {one["relevance"]: one["word"] for one in report["verdicts"] if one["encoder"] == "tuned"}
     printed = re.findall(r"^verdict, by (\w+): (better|not shown to be better|worse)$", told, flags=re.MULTILINE)
     assert dict(printed) == words
-    assert words.keys() == {"product", "label"}
+    assert words.keys() == {"product", "label", "kind"}
     assert "the test figures of this run were read so many times: 1" in told
     from_python = re.findall(r"^[123]\. (\d\.\d{3}) (\S+\.jpg)", told, flags=re.MULTILINE)
     by_command = re.findall(r"^ +[123] +(\d\.\d{3}) .*?(\w+/\S+\.jpg)", told, flags=re.MULTILINE)
@@ -151,8 +151,9 @@ def test_text_search_learns_words_and_finds_by_them(tmp_path, monkeypatch):
         FOLDER="made",
     )
     told = texts(notebook)
-    before, after = re.findall(r"text_to_image_map_at_r on val (\d\.\d{3}) -> (\d\.\d{3})", told)[0]
+    best = r"best text_to_image_map_at_r on val: (\d\.\d{3}) in epoch [12], zero-shot (\d\.\d{3})"
+    after, before = re.findall(best, told)[0]
     assert float(after) > float(before)
-    assert "150 items in made/bundle" in told
+    assert "bundle: made/bundle (150 items)" in told
     assert pictures(notebook) == 1 + 2  # captions, two texts
     assert len(re.findall(r"^ +[123] +-?\d\.\d{3} .*\.jpg", told, flags=re.MULTILINE)) == 3

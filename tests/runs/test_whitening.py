@@ -28,6 +28,7 @@ from simtrain.config import RunConfig, dump_yaml
 from simtrain.console import SILENT
 from simtrain.errors import BundleError, ConfigError
 from simtrain.evaluation.protocol import retrieval_task
+from simtrain.evaluation.relevance import same
 from simtrain.files import sha256_of_file
 from simtrain.runs.loaded_encoder import load_encoder
 from simtrain.runs.run import Run, open_run
@@ -92,7 +93,7 @@ def whitened(vectors: NDArray[np.float64], train: NDArray[np.float64], *, power:
 
 
 def expected_metrics(run: Run, catalog: Catalog, *, split: str, power: float = POWER) -> dict[str, float]:
-    task = retrieval_task(catalog, split=split, gallery_splits=None, relevance=["product"])
+    task = retrieval_task(catalog, split=split, gallery_splits=None, relevance=same(["product"]))
     train = plain_vectors(run, catalog, catalog.rows_of(["train"]).tolist())
     vectors = whitened(plain_vectors(run, catalog, task.rows.tolist()), train, power=power)
     return task.means(torch.from_numpy(vectors).float())
@@ -151,7 +152,7 @@ def test_the_user_is_told_what_it_gives(make_config: MakeConfig) -> None:
 def test_an_untouched_encoder_is_whitened_on_the_training_images(make_config: MakeConfig, catalog: Catalog) -> None:
     config = make_config(encoder={"kind": "histogram", "bins": 4, "image_size": 24, "whitening": {}})
     found = means(evaluate(config, run=None, split="test", alpha=None, console=SILENT))
-    task = retrieval_task(catalog, split="test", gallery_splits=None, relevance=["product"])
+    task = retrieval_task(catalog, split="test", gallery_splits=None, relevance=same(["product"]))
     plain = build_encoder(config.encoder, load=True)
 
     def histograms(rows: list[int]) -> NDArray[np.float64]:

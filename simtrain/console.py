@@ -150,6 +150,10 @@ class TerminalConsole(Console):
                 self.aside(f"{description}: {done}/{total}")
 
 
+TERMINAL = TerminalConsole()
+"""The terminal of this process: one, so that a line takes away the training bar whoever shows it."""
+
+
 def _epoch_bar() -> "Progress":
     from rich.console import Console as RichConsole
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from simtrain.config import RunConfig, apply_overrides, load_run_config, parse_run_config
 from simtrain.config.overrides import Overrides, override_lines
-from simtrain.console import Console, TerminalConsole
+from simtrain.console import TERMINAL, Console
 
 if TYPE_CHECKING:
     from simtrain.catalog.table import Catalog
@@ -22,8 +22,6 @@ RunSource: TypeAlias = "str | Path | Run"
 
 RunConfigSource: TypeAlias = "str | Path | Mapping[str, Any] | RunConfig"
 """A YAML file, its content as a mapping, or a checked configuration."""
-
-TERMINAL = TerminalConsole()
 
 
 def catalog_folder(catalog: CatalogSource) -> Path:

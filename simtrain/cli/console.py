@@ -4,10 +4,8 @@ import re
 import sys
 from typing import NoReturn
 
-from simtrain.console import TerminalConsole
+from simtrain.console import TERMINAL as TERMINAL
 from simtrain.errors import SimtrainError
-
-TERMINAL = TerminalConsole()
 
 
 def fail(message: str) -> NoReturn:

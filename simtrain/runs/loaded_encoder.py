@@ -15,7 +15,7 @@ from torch import nn
 from simtrain.builders import build_encoder, encoder_without_weights, whitening_of
 from simtrain.builders.encoder_names import named_encoder
 from simtrain.config import EncoderConfig, parse_encoder
-from simtrain.console import SILENT, Console, TerminalConsole
+from simtrain.console import SILENT, TERMINAL, Console
 from simtrain.data.embedding import embed_images, inference_device
 from simtrain.data.given_images import GivenImage, GivenImages
 from simtrain.encoders.base import Encoder
@@ -87,7 +87,7 @@ class LoadedEncoder:
             batch_size=batch_size,
             workers=0,
             device=inference_device("auto"),
-            console=console or TerminalConsole(),
+            console=TERMINAL if console is None else console,
         )
         return embeddings.numpy()
 

@@ -8,7 +8,13 @@ import numpy as np
 import pandas as pd
 
 from simtrain.catalog.inspection.caption_findings import caption_findings
-from simtrain.catalog.inspection.duplicates import Pair, clusters_of_copies, duplicate_groups, pairs_to_tell
+from simtrain.catalog.inspection.duplicates import (
+    Belonging,
+    Pair,
+    clusters_of_copies,
+    duplicate_groups,
+    pairs_to_tell,
+)
 from simtrain.catalog.inspection.facts import ImageFacts
 from simtrain.catalog.inspection.findings import (
     duplicate_findings,
@@ -62,7 +68,9 @@ def assemble(images: ReadableImages, *, near: Sequence[Pair], config: PrepareCon
     """
     rows, contents, ids = images.rows, images.contents, images.rows["id"].tolist()
     products, labels, given = (_values(rows[name]) for name in ("product", "label", "split"))
-    clusters = clusters_of_copies(ids, contents, [(contents[one], contents[other]) for one, other, _, _ in near])
+    keeps = config.near_duplicates.across_products == "keep"
+    apart = Belonging(products=products, labels=labels) if keeps else None
+    clusters = clusters_of_copies(ids, contents, near, apart=apart)
     open_set = config.split.protocol == "open_set"
     groups = group_keys(products=products, labels=labels if open_set else None, clusters=clusters, given=given)
     split = assign_splits(groups, given=given, val=config.split.val, test=config.split.test, seed=config.seed)
@@ -70,13 +78,13 @@ def assemble(images: ReadableImages, *, near: Sequence[Pair], config: PrepareCon
     kept_sides = [None if out else side for side, out in zip(split.sides, aside, strict=True)]
     exact = duplicate_groups(ids, contents)
     grouped = fix or config.split.folds is not None  # a fold sets the other folds' copies aside by these groups
-    told = pairs_to_tell(near, clusters)
+    told = pairs_to_tell(near, clusters_of_copies(ids, contents, near, apart=None))
     findings = [
         *images.findings,
         *groups_across_splits(split, groups=groups, ids=ids),
-        *copies_set_aside(ids, aside, clusters=clusters, sides=split.sides),
+        *copies_set_aside(ids, aside, clusters=clusters, sides=split.sides, products=products),
         *duplicate_findings(ids, exact, products=products, labels=labels),
-        *near_duplicate_findings(ids, told, products=products, labels=labels, splits=kept_sides),
+        *near_duplicate_findings(ids, told, products=products, labels=labels, splits=kept_sides, kept=keeps),
         *picture_findings(
             ids,
             images.facts,
@@ -109,9 +117,9 @@ def assemble(images: ReadableImages, *, near: Sequence[Pair], config: PrepareCon
     unreadable = [finding["id"] for finding in images.findings if finding["kind"] == "unreadable"]
     left_out = [ids[row] for row in np.flatnonzero(aside)]
     fixes = remedies(unreadable, set_aside=left_out, copies=copies, near=near, fix=grouped)
-    return Assembled(
-        rows=table, findings=findings, fixes=fixes, counts=_counts(table, unreadable=len(unreadable), images=len(ids))
-    )
+    counts = _counts(table, unreadable=len(unreadable), images=len(ids))
+    counts["products_set_aside"] = len({product for product in products if product is not None}) - counts["products"]
+    return Assembled(rows=table, findings=findings, fixes=fixes, counts=counts)
 
 
 def _table(
@@ -141,7 +149,7 @@ def _refuse_nothing_to_train_on(sides: list[str], table: pd.DataFrame) -> None:
     if "train" in sides and not (table["split"] == "train").any():
         raise CatalogError(
             f"nothing is left to train on: all {sides.count('train')} images in train are copies of images in val "
-            "or test"
+            "or test; --set near_duplicates.find=false lets only equal pixels count as copies"
         )
 
 

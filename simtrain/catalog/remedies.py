@@ -33,7 +33,12 @@ def groups_across_splits(split: Split, *, groups: list[str], ids: list[str]) -> 
 
 
 def copies_set_aside(
-    ids: list[str], aside: NDArray[np.bool_], *, clusters: list[str], sides: list[str]
+    ids: list[str],
+    aside: NDArray[np.bool_],
+    *,
+    clusters: list[str],
+    sides: list[str],
+    products: list[str | None],
 ) -> list[dict[str, Any]]:
     """The copies that are left out, if any, each with the copy that is kept.
 
@@ -42,6 +47,7 @@ def copies_set_aside(
         aside: (N,) whether an image is left out.
         clusters: Key of each image, equal for copies of one image.
         sides: Split that each image would have been in.
+        products: Product of each image, or None.
     """
     if not aside.any():
         return []
@@ -50,12 +56,16 @@ def copies_set_aside(
         if not out:
             kept_copy.setdefault(cluster, identifier)
     rows = np.flatnonzero(aside)
+    kept_products = {product for product, out in zip(products, aside, strict=True) if not out}
+    gone = sorted({product for product in products if product is not None} - kept_products)
+    vanished = f"; {counted(len(gone), 'product loses', 'products lose')} all images" if gone else ""
     return [
         {
             "kind": "set_aside",
             "ids": [ids[row] for row in rows],
             "message": f"{counted(len(rows), 'image is a copy', 'images are copies')} of images in a stricter split; "
-            "left out of the catalogue",
+            f"left out of the catalogue{vanished}",
+            "products_gone": gone,
             "copies_of": [kept_copy[clusters[row]] for row in rows],
             "splits": [sides[row] for row in rows],
             "reason": "a copy of each is in a stricter split (test before val before train), and training or choosing "

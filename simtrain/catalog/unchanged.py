@@ -16,7 +16,7 @@ from simtrain.config import PrepareConfig
 from simtrain.errors import CatalogError
 from simtrain.files import sha256_if_readable
 
-RULES = 1
+RULES = 2
 """Raised where the same source and settings make another catalogue than before."""
 
 _COLUMNS = ["path", "size", "mtime_ns", "shard", "offset", "length", "crc32"]

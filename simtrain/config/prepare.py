@@ -89,6 +89,11 @@ class NearDuplicatesConfig(Section):
     find: bool = True
     """Whether near duplicates are searched for."""
 
+    across_products: Literal["keep", "set_aside"] = "keep"
+    """Near duplicates that the source gives to different products (where one has none: to different labels): `keep`
+    tells of them and takes them for what the source says, `set_aside` takes them for copies. Images of equal pixels are
+    copies in any case."""
+
     mirrored: bool = False
     """Whether mirrored copies count too."""
 

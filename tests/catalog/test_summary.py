@@ -54,6 +54,7 @@ def counts(**changed: Any) -> dict[str, Any]:
         "found": 1240,
         "unreadable": 4,
         "set_aside": 2,
+        "products_set_aside": 0,
         "images": 1234,
         "products": 300,
         "labels": 2,
@@ -225,7 +226,7 @@ def test_thumbnail_of_another_kind_is_refused(tmp_path: Path) -> None:
 
 
 def test_near_duplicates_stand_side_by_side_with_what_differs(tmp_path: Path) -> None:
-    columns = {"products": ["p", None], "labels": ["x", "x"], "splits": ["train", "train"]}
+    columns = {"products": ["p", None], "labels": ["x", "x"], "splits": ["train", "train"], "kept": True}
     page = Page(written(tmp_path, near_duplicate_findings(["a", "b"], [(0, 1, 0.987, True)], **columns)))
     assert page.texts_of("bdi")[-4:] == ["a", "p", "b", "none"]
     assert "similarity 0.987, mirrored; different product" in page.texts_of("p")

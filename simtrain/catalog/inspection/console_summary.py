@@ -88,7 +88,11 @@ def _line_of_names(kind: str, found: Sequence[_Finding]) -> str:
             return f"{what}: {counted(number, 'file')}, such as {first['path']}: {first['reason']}"
         case "set_aside":
             example = f"{quoted(first['ids'][0])} of {quoted(first['copies_of'][0])}"
-            return f"set aside, for a copy is in a stricter split: {counted(images, 'image')}, such as {example}"
+            gone = first["products_gone"]
+            vanished = f" ({counted(len(gone), 'product loses', 'products lose')} all images)" if gone else ""
+            return (
+                f"set aside, for a copy is in a stricter split: {counted(images, 'image')}{vanished}, such as {example}"
+            )
         case "labels_only_outside_train":
             names = listed([label for finding in found for label in finding["labels"]], at_most=1)
             return f"labels that are not in train: {names}; if that is meant: --set split.protocol=open_set"
@@ -123,6 +127,9 @@ def _near_duplicates(found: Sequence[_Finding]) -> str:
         told.append(f"{between} in different splits")
     if conflicting:
         told.append(f"{conflicting} with different products or labels")
+    kept = sum(finding["kept_apart"] for finding in found)
+    if kept:
+        told.append(f"{kept} kept as different things: --set near_duplicates.across_products=set_aside makes them copies")
     return " (".join([told[0], ", ".join(told[1:]) + ")"]) if len(told) > 1 else told[0]
 
 

@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 Pair = tuple[int, int, float, bool]
 """Two rows that show the same, how alike they are (0 to 1), and whether one is mirrored."""
@@ -17,32 +18,74 @@ def duplicate_groups(ids: Sequence[str], clusters: Sequence[str]) -> list[str | 
     return [min(members[cluster]) if len(members[cluster]) > 1 else None for cluster in clusters]
 
 
-def clusters_of_copies(ids: Sequence[str], contents: Sequence[str], near: Sequence[tuple[str, str]]) -> list[str]:
+@dataclass(frozen=True, kw_only=True)
+class Belonging:
+    """What the source says each image shows.
+
+    Attributes:
+        products: Product of each image, or None.
+        labels: Class of each image, or None; it tells images apart where one of them has no product.
+    """
+
+    products: Sequence[str | None]
+    labels: Sequence[str | None]
+
+
+def clusters_of_copies(
+    ids: Sequence[str], contents: Sequence[str], near: Sequence[Pair], *, apart: Belonging | None
+) -> list[str]:
     """A key for each image, equal for copies of one picture, also by way of others.
+
+    Images of equal pixels are copies whatever the source says of them. Near duplicates are joined in the order of their
+    similarity, and, with `apart`, only as long as no cluster holds what the source tells apart: a picture without a
+    product goes with the most similar one, and joins no two products.
 
     Args:
         ids: Unique id of each image, N of them.
         contents: Hash of each image's decoded pixels.
-        near: Pairs of such hashes whose images are near duplicates.
+        near: Near duplicates.
+        apart: What tells near duplicates apart; None: nothing does.
 
     Returns:
         The content of the member with the smallest id, so that a copy with a later id changes no key.
     """
-    root_of = {content: content for content in contents}
+    joined = _Joined(contents, apart)
+    for first, second, _, _ in sorted(near, key=lambda pair: (-pair[2], pair[0], pair[1])):
+        joined.join(contents[first], contents[second])
+    first_of: dict[str, tuple[str, str]] = {}
+    for identifier, content in zip(ids, contents, strict=True):
+        root = joined.root(content)
+        first_of[root] = min(first_of.get(root, (identifier, content)), (identifier, content))
+    return [first_of[joined.root(content)][1] for content in contents]
 
-    def find(content: str) -> str:
+
+class _Joined:
+    """Sets of contents, each with the products and the labels that stand in it."""
+
+    def __init__(self, contents: Sequence[str], apart: Belonging | None) -> None:
+        self._root_of = {content: content for content in contents}
+        self._products: dict[str, set[str]] = defaultdict(set)
+        self._labels: dict[str, set[str]] = defaultdict(set)
+        if apart is not None:
+            for content, product, label in zip(contents, apart.products, apart.labels, strict=True):
+                self._products[content] |= {product} if product is not None else set()
+                self._labels[content] |= {label} if label is not None else set()
+
+    def root(self, content: str) -> str:
+        root_of = self._root_of
         while root_of[content] != content:
             root_of[content] = root_of[root_of[content]]
             content = root_of[content]
         return content
 
-    for one, other in near:
-        root_of[find(one)] = find(other)
-    first: dict[str, tuple[str, str]] = {}
-    for identifier, content in zip(ids, contents, strict=True):
-        root = find(content)
-        first[root] = min(first.get(root, (identifier, content)), (identifier, content))
-    return [first[find(content)][1] for content in contents]
+    def join(self, one: str, other: str) -> None:
+        first, second = self.root(one), self.root(other)
+        products = self._products[first] | self._products[second]
+        same = len(self._products[first]) == len(self._products[second]) == len(products) == 1
+        labels = self._labels[first] | self._labels[second]
+        if first != second and len(products) <= 1 and (same or len(labels) <= 1):
+            self._root_of[first] = second
+            self._products[second], self._labels[second] = products, labels
 
 
 def pairs_to_tell(pairs: Sequence[Pair], clusters: Sequence[str]) -> list[Pair]:

@@ -89,6 +89,7 @@ def near_duplicate_findings(
     products: Sequence[str | None],
     labels: Sequence[str | None],
     splits: Sequence[str | None],
+    kept: bool,
 ) -> list[_Finding]:
     """A finding for each pair of pictures that are nearly the same.
 
@@ -101,6 +102,7 @@ def near_duplicate_findings(
         products: Product of each image, or None.
         labels: Class of each image, or None.
         splits: `train`, `val` or `test` for each image; None for one that is set aside, which leaks into no split.
+        kept: Whether pairs of different products or labels are no copies.
     """
     columns = {"product": products, "label": labels, "split": splits}
     return [
@@ -109,6 +111,7 @@ def near_duplicate_findings(
             {column: [values[first], values[second]] for column, values in columns.items()},
             similarity=similarity,
             mirrored=mirrored,
+            kept=kept,
         )
         for first, second, similarity, mirrored in pairs
     ]
@@ -191,7 +194,7 @@ def _noted(notes: Sequence[tuple[str, str]]) -> list[_Finding]:
 
 
 def _near_duplicate(
-    names: list[str], values: dict[str, list[str | None]], *, similarity: float, mirrored: bool
+    names: list[str], values: dict[str, list[str | None]], *, similarity: float, mirrored: bool, kept: bool
 ) -> _Finding:
     out = None in values["split"]
     differ = [column for column, (one, other) in values.items() if one != other and not (column == "split" and out)]
@@ -203,9 +206,16 @@ def _near_duplicate(
         "similarity": similarity,
         "mirrored": mirrored,
         "differ": differ,
+        "kept_apart": kept and _are_apart(values),
         **{f"{column}s": told for column, told in values.items()},
         "message": f"{listed(names)} show nearly the same picture ({seen}){', but ' if differ else ''}{apart}",
     }
+
+
+def _are_apart(values: dict[str, list[str | None]]) -> bool:
+    """Whether the source gives a pair to different products, or labels where one has no product."""
+    column = "label" if None in values["product"] else "product"
+    return None not in values[column] and len(set(values[column])) > 1
 
 
 def _imbalance(ids: Sequence[str], rows_of: dict[str, list[int]], *, largest_imbalance: float) -> list[_Finding]:

@@ -1,6 +1,12 @@
 """Copies of one picture and the names of their clusters."""
 
-from simtrain.catalog.inspection.duplicates import clusters_of_copies, duplicate_groups, pairs_to_tell, representatives
+from simtrain.catalog.inspection.duplicates import (
+    Belonging,
+    clusters_of_copies,
+    duplicate_groups,
+    pairs_to_tell,
+    representatives,
+)
 
 
 def test_duplicates_are_named_by_the_smallest_id() -> None:
@@ -9,12 +15,30 @@ def test_duplicates_are_named_by_the_smallest_id() -> None:
 
 def test_near_duplicates_join_clusters_also_by_way_of_others() -> None:
     ids, contents = ["a", "b", "c", "d", "e"], ["1", "2", "3", "4", "2"]
-    assert clusters_of_copies(ids, contents, [("2", "3"), ("3", "1")]) == ["1", "1", "1", "4", "1"]
+    near = [(1, 2, 0.9, False), (2, 0, 0.9, False)]
+    assert clusters_of_copies(ids, contents, near, apart=None) == ["1", "1", "1", "4", "1"]
+
+
+def test_near_duplicates_of_different_products_are_no_copies() -> None:
+    near = [(0, 1, 0.9, False), (1, 2, 0.9, False), (3, 4, 0.9, False)]
+    apart = Belonging(products=["p", "q", "q", None, None], labels=["mug", "mug", "hat", "mug", "hat"])
+    assert clusters_of_copies("abcde", "12345", near, apart=apart) == ["1", "2", "2", "4", "5"]
+
+
+def test_a_picture_without_a_product_joins_the_most_similar_and_no_two_products() -> None:
+    near = [(0, 2, 0.7, False), (1, 2, 0.8, False)]
+    apart = Belonging(products=["p", "q", None], labels=[None] * 3)
+    assert clusters_of_copies("abc", "123", near, apart=apart) == ["1", "2", "2"]
+
+
+def test_equal_pixels_are_copies_whatever_their_products() -> None:
+    apart = Belonging(products=["p", "q"], labels=[None, None])
+    assert clusters_of_copies("ab", "11", [], apart=apart) == ["1", "1"]
 
 
 def test_a_copy_that_comes_later_changes_no_key() -> None:
-    before = clusters_of_copies(["b", "c"], ["9", "7"], [])
-    after = clusters_of_copies(["b", "c", "d"], ["9", "7", "1"], [("1", "9")])
+    before = clusters_of_copies(["b", "c"], ["9", "7"], [], apart=None)
+    after = clusters_of_copies(["b", "c", "d"], ["9", "7", "1"], [(2, 0, 0.9, False)], apart=None)
     assert (before, after) == (["9", "7"], ["9", "7", "9"])
 
 

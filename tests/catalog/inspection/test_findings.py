@@ -150,6 +150,7 @@ def test_near_duplicates_say_what_tells_them_apart() -> None:
         products=["p", "p", "q"],
         labels=["x", "x", "x"],
         splits=["train", "train", "test"],
+        kept=True,
     )
     assert found[0] == {
         "kind": "near_duplicates",
@@ -157,6 +158,7 @@ def test_near_duplicates_say_what_tells_them_apart() -> None:
         "similarity": 0.98765,
         "mirrored": True,
         "differ": ["product", "split"],
+        "kept_apart": True,
         "products": ["p", "q"],
         "labels": ["x", "x"],
         "splits": ["train", "test"],
@@ -168,7 +170,7 @@ def test_near_duplicates_say_what_tells_them_apart() -> None:
 
 def test_an_image_that_is_set_aside_is_in_no_other_split() -> None:
     (finding,) = near_duplicate_findings(
-        "ab", [(0, 1, 0.9, False)], products=[None] * 2, labels=[None] * 2, splits=[None, "test"]
+        "ab", [(0, 1, 0.9, False)], products=[None] * 2, labels=[None] * 2, splits=[None, "test"], kept=True
     )
     assert (finding["differ"], finding["splits"]) == ([], [None, "test"])
 

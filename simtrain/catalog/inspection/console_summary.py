@@ -129,7 +129,8 @@ def _near_duplicates(found: Sequence[_Finding]) -> str:
         told.append(f"{conflicting} with different products or labels")
     kept = sum(finding["kept_apart"] for finding in found)
     if kept:
-        told.append(f"{kept} kept as different things: --set near_duplicates.across_products=set_aside makes them copies")
+        setting = "--set near_duplicates.across_products=set_aside makes them copies"
+        told.append(f"{kept} kept as different things: {setting}")
     return " (".join([told[0], ", ".join(told[1:]) + ")"]) if len(told) > 1 else told[0]
 
 

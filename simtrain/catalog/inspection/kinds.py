@@ -69,8 +69,8 @@ KINDS: dict[str, Kind] = {
         "of the source; in two splits it makes figures look better than they are.",
         remedy="Look at the pairs below: give copies the same product, or remove one. Pairs that the source gives to "
         "different products (volumes of a series, a pattern in two colours) stay in the catalogue; with "
-        "--set near_duplicates.across_products=set_aside they count as copies too, and the one in the less strict split "
-        "is left out.",
+        "--set near_duplicates.across_products=set_aside they count as copies, and the one in the less strict split is "
+        "left out.",
     ),
     "images_outside_split_folders": Kind(
         severity="warning",

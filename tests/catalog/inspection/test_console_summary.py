@@ -38,12 +38,13 @@ def test_lines_have_count_and_example_and_the_worst_come_first() -> None:
 
 
 def test_near_duplicates_across_splits_are_the_example() -> None:
-    columns: dict[str, Any] = {"products": [None] * 4, "labels": ["x", "x", "y", "x"], "splits": ["train", "train", "train", "test"]}
-    columns["kept"] = True
-    found = near_duplicate_findings("abcd", [(0, 1, 0.9, False), (0, 2, 0.9, False), (0, 3, 0.9, False)], **columns)
+    pairs = [(0, 1, 0.9, False), (0, 2, 0.9, False), (0, 3, 0.9, False)]
+    labels, splits = ["x", "x", "y", "x"], ["train", "train", "train", "test"]
+    found = near_duplicate_findings("abcd", pairs, products=[None] * 4, labels=labels, splits=splits, kept=True)
     assert lines_of(found, {"labels": 2}) == [
-        "pictures that are nearly the same: 3 pairs (1 in different splits, 1 with different products or labels, 1 kept "
-        "as different things: --set near_duplicates.across_products=set_aside makes them copies), such as 'a' and 'd'"
+        "pictures that are nearly the same: 3 pairs (1 in different splits, 1 with different products or labels, 1 "
+        "kept as different things: --set near_duplicates.across_products=set_aside makes them copies), "
+        "such as 'a' and 'd'"
     ]
 
 

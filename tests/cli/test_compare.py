@@ -1,38 +1,18 @@
 """`simtrain compare` on the command line."""
 
 import json
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
+from small_commands import Command, last_line
 
-from simtrain import cli
 from simtrain.catalog.table import Catalog
 
-Command = Callable[..., tuple[int, str, str]]
 QUICK = (
     "--set", "draws=1000", "--set", "workers=0", "--set", "robustness_images=4", "--set", "pictures.queries=2",
     "--set", "pictures.map_method=pca", "--set", "whitening=null",
 )  # fmt: skip
-
-
-@pytest.fixture
-def simtrain(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Command:
-    """Runs the command in an empty folder and returns exit status, standard output and standard error."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["simtrain", *arguments])
-        status = 0
-        try:
-            cli.main()
-        except SystemExit as leaving:
-            status = int(leaving.code or 0)
-        shown = capsys.readouterr()
-        return status, shown.out, shown.err
-
-    return run
 
 
 def test_command_shows_figures_and_writes_them_with_a_page(catalog: Catalog, simtrain: Command, tmp_path: Path):
@@ -98,3 +78,28 @@ def test_a_folder_without_a_catalogue_is_told(simtrain: Command, tmp_path: Path)
     status, _, aside = simtrain("compare", str(tmp_path))
     assert status == 2
     assert aside.startswith(f"error: {tmp_path}/catalog.parquet: no catalogue here; make one with: simtrain prepare")
+
+
+def test_compare_names_the_encoder_as_typed(simtrain: Command, catalog: Catalog):
+    status, _, told = simtrain("compare", str(catalog.folder), "--encoders", "pixels,resnet:resnet51")
+    assert status == 2
+    assert last_line(told).startswith(
+        "error: resnet:resnet51: model: torchvision has no 'resnet51'; allowed: resnet101, "
+    )
+
+
+def test_compare_names_file_and_key_of_a_configuration(simtrain: Command, catalog: Catalog, run_yaml: Path):
+    status, _, told = simtrain("compare", str(catalog.folder), "--encoders", f"pixels,{run_yaml}")
+    assert status == 2
+    assert last_line(told).startswith(
+        f"error: {run_yaml}: encoder.model: torchvision has no 'resnet51'; allowed: resnet101, "
+    )
+
+
+def test_compare_names_its_own_key_of_the_accelerator(
+    simtrain: Command, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    status, _, told = simtrain("compare", str(catalog.folder), "--encoders", "pixels", "--set", "accelerator=gpu")
+    assert status == 2
+    assert last_line(told) == "error: accelerator: got 'gpu', but torch sees none here; allowed: auto, cpu"

@@ -1,36 +1,13 @@
 """`simtrain interpolate`, and what other commands say of its choice."""
 
 import json
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from small_commands import Command
 from small_runs import choose, sweep
 
-from simtrain import cli
 from simtrain.runs.run import Run
-
-Command = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def simtrain(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Callable[..., tuple[int, str, str]]:
-    """Runs the command and returns exit status, standard output and standard error."""
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["simtrain", *arguments])
-        status = 0
-        try:
-            cli.main()
-        except SystemExit as leaving:
-            status = int(leaving.code or 0)
-        shown = capsys.readouterr()
-        return status, shown.out, shown.err
-
-    return run
 
 
 def test_command_shows_every_mix_and_writes_its_figures(clip_run: Run, simtrain: Command, tmp_path: Path):

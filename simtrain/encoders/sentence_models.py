@@ -11,6 +11,13 @@ from typing import Any
 import huggingface_hub
 import torch
 
+from simtrain.encoders.sentence_folder import (
+    MODULES_FILE,
+    RefusedModelError,
+    check_hub_model,
+    check_model_folder,
+    check_opened_model,
+)
 from simtrain.encoders.weights import PACKAGE_PREFIX, locate_folder
 from simtrain.errors import CheckpointError, error_path, first_line
 
@@ -20,7 +27,6 @@ with redirect_stdout(io.StringIO()):  # transformers prints a line of its own wh
 
 _REACH_SECONDS = 2.0
 _TRANSFORMER_FILE = "sentence_bert_config.json"
-_MODULES_FILE = "modules.json"
 _OLD_KIND = "CLIPModel"  # what models of before sentence-transformers 5.4 name, deprecated since
 
 
@@ -38,7 +44,8 @@ def open_sentence_model(name: str, *, processor: Mapping[str, str]) -> SentenceT
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     folder = _local_folder(name)
     if folder is not None:
-        model = _opened(str(folder), name=name, processor=processor, local_only=True)
+        modules = check_model_folder(folder, name=name)
+        model = _opened(str(folder), modules, name=name, processor=processor, local_only=True)
     else:
         model = _from_hub(name, processor=processor)
     return model.float()
@@ -63,9 +70,9 @@ def save_sentence_model(model: SentenceTransformer, folder: Path, *, processor: 
     kind = type(model[0])
     if kind.__name__ == _OLD_KIND:
         current = f"{kind.__bases__[0].__module__}.{kind.__bases__[0].__name__}"
-        _rewrite(folder / _MODULES_FILE, lambda modules: [{**modules[0], "type": current}, *modules[1:]])
+        _rewrite(folder / MODULES_FILE, lambda modules: [{**modules[0], "type": current}, *modules[1:]])
     for file in folder.rglob("*.safetensors"):  # safetensors makes files that nobody but their owner can read
-        file.chmod((folder / _MODULES_FILE).stat().st_mode)
+        file.chmod((folder / MODULES_FILE).stat().st_mode)
 
 
 def _local_folder(name: str) -> Path | None:
@@ -89,7 +96,10 @@ def _rewrite(path: Path, change: Callable[[Any], Any]) -> None:
 def _from_hub(name: str, *, processor: Mapping[str, str]) -> SentenceTransformer:
     """From the cache, where it is; the hub is asked only when it can be reached, as its client tries for minutes."""
     try:
-        return _opened(name, name=name, processor=processor, local_only=True)
+        modules = check_hub_model(name, local_only=True)
+        return _opened(name, modules, name=name, processor=processor, local_only=True)
+    except RefusedModelError:
+        raise
     except CheckpointError:
         reason = _out_of_reach()
         if reason is not None:
@@ -98,22 +108,30 @@ def _from_hub(name: str, *, processor: Mapping[str, str]) -> SentenceTransformer
                 f"({reason}); give a local folder, or try again with a network",
                 argument="name",
             ) from None
-    return _opened(name, name=name, processor=processor, local_only=False)
+    modules = check_hub_model(name, local_only=False)
+    return _opened(name, modules, name=name, processor=processor, local_only=False)
 
 
-def _opened(path: str, *, name: str, processor: Mapping[str, str], local_only: bool) -> SentenceTransformer:
+def _opened(
+    path: str, modules: Path | None, *, name: str, processor: Mapping[str, str], local_only: bool
+) -> SentenceTransformer:
     with _quiet() if local_only else nullcontext():  # a download of minutes shows its bars
         try:
-            return SentenceTransformer(
+            model = SentenceTransformer(
                 path,
                 device="cpu",
                 local_files_only=local_only,
                 model_kwargs={"dtype": torch.float32},
                 processor_kwargs=dict(processor),
             )
+            with _quiet():
+                check_opened_model(model, path, modules, name=name)
+        except RefusedModelError:
+            raise
         except Exception as error:  # each of the libraries below raises its own kinds
             reason = first_line(error)[:200]
             raise CheckpointError(f"'{name}' cannot be opened: {reason}", argument="name") from error
+    return model
 
 
 def _out_of_reach() -> str | None:

@@ -25,7 +25,7 @@ from simtrain.errors import CheckpointError, error_path
 from simtrain.evaluation.drift import Kept, closeness
 from simtrain.evaluation.protocol import RetrievalTask
 from simtrain.evaluation.text_task import TextScores, TextTask
-from simtrain.runs.evaluation import embed_rows, judge_embeddings, judge_texts, score_texts, unjudged_texts
+from simtrain.runs.evaluation import embed_rows, evaluate_embeddings, evaluate_texts, missing_texts, score_texts
 from simtrain.runs.evaluation_report import EvaluationReport
 from simtrain.runs.interpolation_record import chosen_alpha
 from simtrain.runs.loaded_encoder import LoadedEncoder
@@ -66,7 +66,7 @@ def evaluate(
     images = open_images(catalog, smallest=encoder.preprocessing.image_size)
     embeddings = embed_rows(encoder, images.reader, task.rows.tolist(), config=config, console=console)
     scores = score_texts(texts, embeddings, encoder)
-    kept, unjudged = None, unjudged_texts(config, texts)
+    kept, unjudged = None, missing_texts(config, texts)
     if run is not None and isinstance(config.encoder, ClipConfig):
         try:
             kept = _kept(run, config, task, texts, images.reader, embeddings, scores, console=console)
@@ -81,8 +81,8 @@ def evaluate(
         alpha=share,
         data=data_fingerprint(catalog),
         images=images.told,
-        evaluation=judge_embeddings(embeddings, task, config=config),
-        text=judge_texts(texts, scores, encoder, config=config),
+        evaluation=evaluate_embeddings(embeddings, task, config=config),
+        text=evaluate_texts(texts, scores, encoder, config=config),
         kept=kept,
         unjudged=unjudged,
         weights=inspect_weights_file(config.encoder) if run is None and loaded is None else None,

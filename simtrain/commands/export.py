@@ -15,7 +15,7 @@ from simtrain.config import RunConfig
 from simtrain.console import SILENT, Console
 from simtrain.encoders.base import Encoder
 from simtrain.errors import BundleError, CatalogError
-from simtrain.runs.evaluation import embed_rows, judge_embeddings, judge_texts, score_texts
+from simtrain.runs.evaluation import embed_rows, evaluate_embeddings, evaluate_texts, score_texts
 from simtrain.runs.interpolation_record import chosen_alpha
 from simtrain.runs.run import Run, data_fingerprint, read_run_catalog
 from simtrain.runs.threshold_calibration import Calibration, calibrate
@@ -167,9 +167,9 @@ def _metrics(run: Run, catalog: Catalog, encoder: Encoder, embeddings: Tensor) -
         return {}
     own = embeddings[torch.from_numpy(task.rows)]
     texts = build_text_validation(run.config, catalog, task)
-    words = judge_texts(texts, score_texts(texts, own, encoder), encoder, config=run.config)
+    words = evaluate_texts(texts, score_texts(texts, own, encoder), encoder, config=run.config)
     tuned = {
-        **judge_embeddings(own, task, config=run.config).to_dict(),
+        **evaluate_embeddings(own, task, config=run.config).to_dict(),
         "text": None if words is None else words.to_dict(),
     }
     return {"split": "val", "tuned": tuned, "zero_shot": run.record.get("zero_shot")}

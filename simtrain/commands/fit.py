@@ -1,54 +1,47 @@
-"""`simtrain fit`: judge the untouched encoder, train it, keep the best; in one process or in many."""
+"""`simtrain fit`: zero-shot evaluation, training and the best epoch, in one process or in many.
 
-import copy
+The steps are functions, and each takes what the one before it returns: `prepare_run` -> `RunSession`,
+`before_training` -> `TrainingStart`, `train_run` -> `TrainingEnd`, `conclude` -> `FitResult`.
+"""
+
 import signal
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import pytorch_lightning as pl
 import torch
 
 from simtrain.builders import (
     TrainingInputs,
-    build_data,
     build_module,
-    build_text_validation,
-    build_texts,
-    build_validation,
     load_initial_encoder,
     needs_initial_encoder,
     save_initial_encoder,
 )
 from simtrain.builders.devices import run_precision, run_process_count
-from simtrain.catalog.store.reader import open_images
 from simtrain.config import RunConfig
 from simtrain.console import SILENT, Console
 from simtrain.encoders.base import Encoder
 from simtrain.errors import ConfigError, SimtrainError
 from simtrain.launch.processes import process_group, run_on_each
-from simtrain.modules.base import RetrievalModule, catalogue_ids
-from simtrain.runs.folder import (
-    begun_record,
-    check_run_folder,
-    ended_record,
-    goes_on,
-    make_run_folder,
-    resumed_record,
-)
-from simtrain.runs.frozen_features import alone, frozen_data, with_last_layer
-from simtrain.runs.initial_encoder import build_initial_encoder, settle_normalisation
-from simtrain.runs.preflight_report import tell_before_training
-from simtrain.runs.run import configured_catalog, write_run_record
-from simtrain.runs.teacher import check_teacher, relational_teacher
+from simtrain.modules.base import catalogue_ids
+from simtrain.runs.folder import check_run_folder, ended_record, make_run_folder
+from simtrain.runs.frozen_features import frozen_data, refuse_several_processes
+from simtrain.runs.preflight_report import report_preflight
+from simtrain.runs.preparation import prepare_run
+from simtrain.runs.run import write_run_record
+from simtrain.runs.session import RunSession
+from simtrain.runs.teacher import relational_teacher
 from simtrain.runs.text_embeddings import text_embeddings
-from simtrain.runs.trainer import Watchers, check_trackers, make_trainer, train
+from simtrain.runs.trainer import build_callbacks, check_trackers, train_module
 from simtrain.runs.whitening import whiten_run
-from simtrain.runs.zero_shot import keep_reference, reference_embeddings, zero_shot_figures
-from simtrain.training.checkpoints import LAST
+from simtrain.runs.zero_shot import reference_embeddings, save_reference, zero_shot_metrics
+from simtrain.training.checkpoints import BestAndLast
 from simtrain.training.interruption import requeue_in_slurm
-from simtrain.training.ranks import SINGLE_PROCESS, Ranks, broadcast_from_rank_zero, launched_ranks, on_rank_zero, rank
+from simtrain.training.ranks import SINGLE_PROCESS, Ranks, launched_ranks, on_rank_zero, rank
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,12 +49,12 @@ class FitResult:
     """How a run ended.
 
     Attributes:
-        folder: The run's.
-        ended_by: The signal that ended it early, `last.ckpt` then holds where to go on; None: it ran through.
-        monitor: The validation figure that chose the best epoch; None without validation.
-        zero_shot: That figure before training.
-        best: Its best value.
-        best_epoch: The epoch of that value; 0 is the untouched encoder.
+        folder: Folder of the run.
+        ended_by: Signal that ended it early, and `last.ckpt` holds where to go on; None: it ran through.
+        monitor: Validation metric that chose the best epoch; None without validation.
+        zero_shot: Value of that metric before training, 0 to 1; None without validation.
+        best: Best value of that metric, 0 to 1; None without validation.
+        best_epoch: Epoch of the best value, from 1; 0 is the initial encoder.
     """
 
     folder: Path
@@ -72,6 +65,40 @@ class FitResult:
     best_epoch: int
 
 
+@dataclass(frozen=True, kw_only=True)
+class TrainingStart:
+    """What is known of a run before its first step.
+
+    Attributes:
+        session: Session of the run.
+        zero_shot: Validation metrics of the initial encoder: name -> mean, 0 to 1; empty without validation.
+        inputs: Inputs of the objective, all of them embedded.
+        data: Training views and validation images, or the features of a frozen network.
+    """
+
+    session: RunSession
+    zero_shot: dict[str, float]
+    inputs: TrainingInputs
+    data: pl.LightningDataModule
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingEnd:
+    """How the training of a run ended.
+
+    Attributes:
+        start: What was known before its first step.
+        began: `time.perf_counter()` at its first step.
+        ended_by: Signal that ended it early; None: it ran through.
+        checkpoints: Callback that saved the best and the last state.
+    """
+
+    start: TrainingStart
+    began: float
+    ended_by: signal.Signals | None
+    checkpoints: BestAndLast
+
+
 def fit(config: RunConfig, *, resume: bool, console: Console) -> FitResult:
     """Train as configured; everything is written to the folder `config.checkpoints`/`config.run`.
 
@@ -79,192 +106,153 @@ def fit(config: RunConfig, *, resume: bool, console: Console) -> FitResult:
     each of `trainer.devices`, if those are several.
 
     Args:
-        config: The whole run.
-        resume: Go on with an interrupted run instead of beginning one.
-        console: Takes each line, and shows how far the zero-shot evaluation and each epoch of training are.
+        config: Configuration of the run.
+        resume: Whether to go on with an interrupted run instead of starting one.
+        console: Shows each line, and the progress of the zero-shot evaluation and of each epoch.
 
     Raises:
         SimtrainError: for anything that the user can mend; nothing is left half-written.
     """
     if not config.trains:
         kind = config.encoder.kind
-        raise ConfigError(f"encoder.kind: '{kind}' has nothing to train; judge it with simtrain evaluate")
+        raise ConfigError(
+            f"encoder.kind: '{kind}' has no weights to train; evaluate it with simtrain evaluate CONFIG.yaml"
+        )
     count = run_process_count(config)
     check_trackers(config)
     run_precision(config)
     ranks = launched_ranks()
     if config.trainer.freeze_encoder:
-        count = alone(ranks)
+        refuse_several_processes(ranks)
+        count = 1
     if ranks is None and count > 1:
         check_run_folder(config, resume=resume)
-        result: FitResult = run_on_each(count, _fit_among, config, resume, console=console)
+        result: FitResult = run_on_each(count, _fit_launched, config, resume, console=console)
         return result
-    return _fit(config, ranks or SINGLE_PROCESS, resume=resume, console=console, watched=False)
+    return _fit(config, ranks or SINGLE_PROCESS, resume=resume, console=console, launched=False)
 
 
-def _fit_among(config: RunConfig, resume: bool, *, console: Console) -> FitResult:
+def _fit_launched(config: RunConfig, resume: bool, *, console: Console) -> FitResult:
     """The part of one process that `fit` has launched."""
     ranks = launched_ranks()
     assert ranks is not None
-    return _fit(config, ranks, resume=resume, console=console, watched=True)
+    return _fit(config, ranks, resume=resume, console=console, launched=True)
 
 
-def _fit(
-    config: RunConfig,
-    ranks: Ranks,
-    *,
-    resume: bool,
-    console: Console,
-    watched: bool,
-) -> FitResult:
+def _fit(config: RunConfig, ranks: Ranks, *, resume: bool, console: Console, launched: bool) -> FitResult:
+    shown_on = console if ranks.rank == 0 else SILENT
     with process_group(ranks, accelerator=config.trainer.accelerator, timeout=config.trainer.rank_timeout):
-        first = ranks.rank == 0
-        return _run(
-            config,
-            ranks,
-            resume=resume,
-            console=console if first else SILENT,
-            watched=watched,
-        )
+        session = prepare_run(config, ranks, resume=resume, console=shown_on)
+        start = before_training(session)
+        end = train_run(start, launched=launched)
+        return conclude(end)
 
 
-def _run(
-    config: RunConfig,
-    ranks: Ranks,
-    *,
-    resume: bool,
-    console: Console,
-    watched: bool,
-) -> FitResult:
-    resume = resume or broadcast_from_rank_zero(goes_on(config))
-    folder = on_rank_zero(lambda: check_run_folder(config, resume=resume))
-    config, weights = on_rank_zero(lambda: settle_normalisation(config, folder, resume=resume, console=console))
-    catalog = configured_catalog(config)
-    record = on_rank_zero(
-        lambda: (
-            resumed_record(config, catalog, folder, ranks, console=console)
-            if resume
-            else begun_record(config, catalog, ranks, weights=weights)
-        )
+def before_training(session: RunSession) -> TrainingStart:
+    """Warn, evaluate the initial encoder, and embed what the objective needs; nothing is written to the run's folder.
+
+    Raises:
+        SimtrainError: for images or initial weights that cannot be read.
+    """
+    on_rank_zero(lambda: report_preflight(session))
+    data = frozen_data(session) if session.config.trainer.freeze_encoder else session.data
+    zero_shot = zero_shot_metrics(session)
+    inputs = replace(
+        session.inputs,
+        reference=reference_embeddings(session),
+        teacher=relational_teacher(session),
+        start=_regularisation_target(session),
+        text_embeddings=text_embeddings(session.config, session.encoder, session.inputs.texts, console=session.console),
     )
-    pl.seed_everything(config.seed, workers=True, verbose=False)
-    last = folder / LAST
-    begins = not (resume and broadcast_from_rank_zero(last.exists()))
-    encoder = build_initial_encoder(config, folder, begins=begins, console=console)
-    config = with_last_layer(config, encoder)
-    task = build_validation(config, catalog)
-    images = open_images(catalog, smallest=max(encoder.training_image_size, encoder.preprocessing.image_size))
-    texts = build_texts(config, catalog)
-    data: pl.LightningDataModule
-    data, groups = build_data(config, catalog, images=images.reader, encoder=encoder, validation=task, texts=texts)
-    inputs = TrainingInputs(
-        groups=groups,
-        duplicate_groups=torch.from_numpy(catalog.groups(["duplicate_group"])),
-        reference=torch.zeros(1, 1),
-        teacher=torch.zeros(1, 1),
-        texts=texts,
-        validation_texts=build_text_validation(config, catalog, task),
-    )
-    _try_out(config, encoder, inputs)
-    on_rank_zero(lambda: check_teacher(config, catalog, encoder))
-    on_rank_zero(lambda: tell_before_training(config, catalog, images, encoder, task, texts, record, console=console))
-    if config.trainer.freeze_encoder:
-        data = frozen_data(config, catalog, encoder, folder, task=task, texts=texts, begins=begins, console=console)
-    zero_shot = zero_shot_figures(
-        config, images.reader, encoder, task, record, texts=inputs.validation_texts, console=console
-    )
-    reference = reference_embeddings(config, catalog, images.reader, encoder, folder, begins=begins, console=console)
-    known = replace(
-        inputs,
-        reference=reference,
-        teacher=relational_teacher(config, catalog, encoder, folder, begins=begins, console=console),
-        start=_start(config, encoder, folder, begins=begins),
-        text_embeddings=text_embeddings(config, encoder, texts, console=console),
-    )
-    module = build_module(config, encoder=encoder, inputs=known, validation=task)
-    module.item_id = catalogue_ids([str(name) for name in catalog.rows["id"]])
-    watchers = Watchers.of(
-        config,
-        folder,
-        record,
-        images.reader,
-        module.item_id,
-        zero_shot,
-        validate=task is not None,
-        console=console,
-        watched=watched,
-    )
-    trainer = make_trainer(config, ranks, watchers, validate=task is not None)
-
-    def keep(staging: Path) -> None:
-        save_initial_encoder(encoder, staging)
-        if reference is not None:
-            keep_reference(reference, staging)
-
-    if not resume:
-        on_rank_zero(lambda: make_run_folder(folder, config, record, keep=keep))
-    torch.manual_seed(config.seed + ranks.rank)  # dropout differs from process to process
-    return _trained(config, folder, record, trainer, module, data, watchers, zero_shot, resume=resume, console=console)
+    return TrainingStart(session=session, zero_shot=zero_shot, inputs=inputs, data=data)
 
 
-def _trained(
-    config: RunConfig,
-    folder: Path,
-    record: dict[str, Any],
-    trainer: pl.Trainer,
-    module: RetrievalModule,
-    data: pl.LightningDataModule,
-    watchers: Watchers,
-    zero_shot: dict[str, float],
-    *,
-    resume: bool,
-    console: Console,
-) -> FitResult:
-    """Train, and write down how it ended."""
-    if resume:
-        on_rank_zero(lambda: write_run_record(folder, record))
+def train_run(start: TrainingStart, *, launched: bool) -> TrainingEnd:
+    """Make the run's folder, or take up its record, and train.
+
+    Args:
+        start: What `before_training` found.
+        launched: Whether another process of `fit` launched this one, and passes signals on to it.
+
+    Raises:
+        SimtrainError: for a run that failed, with the reason in its record, or a folder that cannot be written.
+    """
+    session = start.session
+    module = build_module(session.config, encoder=session.encoder, inputs=start.inputs, validation=session.validation)
+    module.item_id = catalogue_ids([str(name) for name in session.catalog.rows["id"]])
+    callbacks = build_callbacks(session, zero_shot=start.zero_shot, item_id=module.item_id, launched=launched)
+    on_rank_zero(lambda: _write_start(start))
+    torch.manual_seed(session.config.seed + session.ranks.rank)  # dropout differs from process to process
     began = time.perf_counter()
-    try:
-        ended_by = train(trainer, module, data, watchers, config=config, resume_from=folder / LAST if resume else None)
-        whitening = None if ended_by is not None else whiten_run(config, folder, alpha=1.0, console=console)
-    except SimtrainError as error:
-        if rank() == 0:
-            failed = {"status": "failed", "reason": str(error)}
-            write_run_record(folder, {**record, **failed})
-        raise
-    monitor, keeper = config.evaluation.monitor, watchers.keeper
-    seconds = time.perf_counter() - began
+    with _failure_on_record(session):
+        ended_by = train_module(module, start.data, session=session, callbacks=callbacks)
+    return TrainingEnd(start=start, began=began, ended_by=ended_by, checkpoints=callbacks.checkpoints)
+
+
+def conclude(end: TrainingEnd) -> FitResult:
+    """Whiten the best weights if the configuration says so, and complete the run's record.
+
+    Raises:
+        SimtrainError: if the whitening cannot be learned, or the record cannot be written.
+    """
+    session, zero_shot, best = end.start.session, end.start.zero_shot, end.checkpoints
+    config, monitor = session.config, session.config.evaluation.monitor
+    with _failure_on_record(session):
+        completed = end.ended_by is None
+        whitening = whiten_run(config, session.folder, alpha=1.0, console=session.console) if completed else None
+    seconds = time.perf_counter() - end.began
     if rank() == 0:
-        ended = ended_record(record, seconds=seconds, ended_by=ended_by)
-        best = {
-            "epoch": keeper.best_epoch,
+        record = ended_record(session.record, seconds=seconds, ended_by=end.ended_by)
+        record["best"] = {
+            "epoch": best.best_epoch,
             "monitor": monitor,
-            "value": keeper.best_value,
+            "value": best.best_value,
             "zero_shot": zero_shot.get(monitor),
         }
-        found = {} if whitening is None else {"whitening": whitening}
-        write_run_record(folder, {**ended, "best": best, **found})
-        requeued = requeue_in_slurm(ended_by) if ended_by is not None else None
+        if whitening is not None:
+            record["whitening"] = whitening
+        write_run_record(session.folder, record)
+        requeued = requeue_in_slurm(end.ended_by) if end.ended_by is not None else None
         if requeued is not None:
-            console.line(requeued)
+            session.console.line(requeued)
     return FitResult(
-        folder=folder,
-        ended_by=ended_by,
+        folder=session.folder,
+        ended_by=end.ended_by,
         monitor=monitor if zero_shot else None,
         zero_shot=zero_shot.get(monitor),
-        best=keeper.best_value,
-        best_epoch=keeper.best_epoch,
+        best=best.best_value,
+        best_epoch=best.best_epoch,
     )
 
 
-def _try_out(config: RunConfig, encoder: Encoder, inputs: TrainingInputs) -> None:
-    """Find what objective and network refuse before anything that takes long; leaves random numbers as they were."""
-    with torch.random.fork_rng(devices=[]):
-        build_module(config, encoder=copy.deepcopy(encoder), inputs=inputs, validation=None)
-
-
-def _start(config: RunConfig, encoder: Encoder, folder: Path, *, begins: bool) -> Encoder | None:
-    """What the run's encoder is held to: itself before the first step."""
-    if not needs_initial_encoder(config):
+def _regularisation_target(session: RunSession) -> Encoder | None:
+    """The encoder with its initial weights, for an objective that holds it near to them; None for any other."""
+    if not needs_initial_encoder(session.config):
         return None
-    return encoder if begins else load_initial_encoder(config.encoder, folder)
+    return session.encoder if session.begins else load_initial_encoder(session.config.encoder, session.folder)
+
+
+def _write_start(start: TrainingStart) -> None:
+    """Make the folder of a new run, complete from the moment that it exists; write the record of a resumed one."""
+    session = start.session
+    if session.resumed:
+        write_run_record(session.folder, session.record)
+        return
+
+    def add_files(staging: Path) -> None:
+        save_initial_encoder(session.encoder, staging)
+        if start.inputs.reference is not None:
+            save_reference(start.inputs.reference, staging)
+
+    make_run_folder(session.folder, session.config, session.record, add_files=add_files)
+
+
+@contextmanager
+def _failure_on_record(session: RunSession) -> Iterator[None]:
+    """Write to the run's record why it failed."""
+    try:
+        yield
+    except SimtrainError as error:
+        if rank() == 0:
+            write_run_record(session.folder, {**session.record, "status": "failed", "reason": str(error)})
+        raise

@@ -39,7 +39,7 @@ def embed_rows(
         )
 
 
-def judge_embeddings(embeddings: torch.Tensor, task: RetrievalTask, *, config: RunConfig) -> Evaluation:
+def evaluate_embeddings(embeddings: torch.Tensor, task: RetrievalTask, *, config: RunConfig) -> Evaluation:
     """Metrics of (N, D) embeddings of the task's rows, with the run's bootstrap settings."""
     return judge(
         task,
@@ -59,7 +59,7 @@ def score_texts(texts: TextTask | None, embeddings: torch.Tensor, encoder: Encod
     return {} if texts is None else texts.every_score(embeddings, cast(TextEncoder, encoder))
 
 
-def judge_texts(
+def evaluate_texts(
     texts: TextTask | None, scores: Mapping[str, TextScores], encoder: Encoder, *, config: RunConfig
 ) -> TextEvaluation | None:
     """The figures of what `score_texts` found, with the run's intervals; None where there are no texts."""
@@ -73,7 +73,7 @@ def judge_texts(
     )
 
 
-def unjudged_texts(config: RunConfig, texts: TextTask | None) -> list[str]:
+def missing_texts(config: RunConfig, texts: TextTask | None) -> list[str]:
     """Which texts that the configuration asks for no image of a task has, for the user."""
     if not config.reads_texts:
         return []

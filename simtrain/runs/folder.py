@@ -45,10 +45,10 @@ _FREE_TO_CHANGE = (
 
 
 def check_run_folder(config: RunConfig, *, resume: bool) -> Path:
-    """The run's folder, which must exist to resume a run, and must not exist to start one.
+    """The run's folder, which must exist to resume a run, and must not exist to start one; it can be written to.
 
     Raises:
-        SimtrainError: if the folder is missing, or exists already.
+        SimtrainError: if the folder is missing, exists already, or cannot be made or written to.
     """
     if config.run is None:
         raise ConfigError("run: missing; name the run with --set run=NAME")
@@ -56,16 +56,27 @@ def check_run_folder(config: RunConfig, *, resume: bool) -> Path:
     folder = checkpoints / config.run
     if resume:
         if find_run(config.run, checkpoints=checkpoints) is None:
-            open_run(config.run, checkpoints=checkpoints)  # says what is there instead
+            open_run(config.run, checkpoints=checkpoints)  # raises, with the runs that exist
+        _check_writable(folder)
         return folder
     if folder.exists():
         raise CheckpointError(
             f"{folder}: this run exists; continue it with --resume {config.run}, or name another with --set run=NAME"
         )
+    _check_writable(folder)
     return folder
 
 
-def goes_on(config: RunConfig) -> bool:
+def _check_writable(folder: Path) -> None:
+    """Refuse a folder that cannot be made or written to, before anything is embedded."""
+    existing = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    if not existing.is_dir():
+        raise CheckpointError(f"{folder}: cannot be made: {existing} is a file; set checkpoints=FOLDER")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise CheckpointError(f"{folder}: {existing} cannot be written to; set checkpoints=FOLDER")
+
+
+def is_requeued(config: RunConfig) -> bool:
     """Whether SLURM has requeued this job: the command that started the run then resumes it."""
     if not requeued_in_slurm() or config.run is None:
         return False
@@ -133,20 +144,22 @@ def ended_record(record: dict[str, Any], *, seconds: float, ended_by: signal.Sig
     }
 
 
-def make_run_folder(folder: Path, config: RunConfig, record: dict[str, Any], *, keep: Callable[[Path], None]) -> None:
+def make_run_folder(
+    folder: Path, config: RunConfig, record: dict[str, Any], *, add_files: Callable[[Path], None]
+) -> None:
     """Create the run folder with configuration and record, complete from the moment that it exists.
 
     Args:
         folder: Folder to create; it must not exist.
         config: The run's configuration.
         record: The run's record.
-        keep: Writes the initial encoder and other files into the folder that it is given.
+        add_files: Writes the initial encoder and other files into the folder that it is given.
     """
     try:
         with staging_folder(folder) as staging:
             (staging / CONFIG_FILE).write_text(dump_yaml(config), encoding="utf-8")
             write_run_record(staging, record)
-            keep(staging)
+            add_files(staging)
             staging.rename(folder)
     except OSError as error:
         raise CheckpointError(f"{folder}: cannot be made: {error.strerror}") from None

@@ -6,7 +6,6 @@ import json
 import time
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -22,29 +21,27 @@ from simtrain.data.altered_images import MirroredImages
 from simtrain.data.cached_features import AugmentedImages, CachedData, CachedImages, CachedViews
 from simtrain.data.embedding import device_words, inference_device
 from simtrain.data.embedding_cache import FOLDER, EmbeddingCache, encoder_fingerprint, variant_fingerprint
-from simtrain.data.texts import CatalogTexts
 from simtrain.encoders.base import Encoder
 from simtrain.errors import ConfigError
-from simtrain.evaluation.protocol import RetrievalTask
 from simtrain.runs.evaluation import embed_rows
 from simtrain.runs.run import data_fingerprint
+from simtrain.runs.session import RunSession
 from simtrain.training.ranks import Ranks
 
 _MIRRORED = "mirrored"
 
 
-def alone(ranks: Ranks | None) -> int:
-    """The one process that trains on features.
+def refuse_several_processes(ranks: Ranks | None) -> None:
+    """Refuse a last layer that several processes would train together.
 
     Raises:
         ConfigError: if torchrun or SLURM has launched this process among others.
     """
     if ranks is not None and ranks.size > 1:
         raise ConfigError(
-            f"trainer.freeze_encoder: one process trains on what a frozen network computed, and {ranks.size} were "
-            "launched; launch one"
+            f"trainer.freeze_encoder: a frozen network is trained by one process, and {ranks.size} were launched; "
+            "launch one"
         )
-    return 1
 
 
 def with_last_layer(config: RunConfig, encoder: Encoder) -> RunConfig:
@@ -67,38 +64,22 @@ def with_last_layer(config: RunConfig, encoder: Encoder) -> RunConfig:
     return config.model_copy(update={"encoder": settled})
 
 
-def frozen_data(
-    config: RunConfig,
-    catalog: Catalog,
-    encoder: Encoder,
-    folder: Path,
-    *,
-    task: RetrievalTask | None,
-    texts: CatalogTexts | None,
-    begins: bool,
-    console: Console,
-) -> CachedData:
+def frozen_data(session: RunSession) -> CachedData:
     """Features of the training and validation images, from the cache in the catalogue's folder or computed now.
 
     The last layer of a run that begins is set to its start; what another run has trained is left as it is.
 
     Args:
-        config: Configuration of the run, as `with_last_layer` returns it.
-        catalog: Catalogue of the run.
-        encoder: Encoder of the run; with its initial weights, if the run begins.
-        folder: Folder of the run, where the initial encoder of a run that goes on is.
-        task: Retrieval task of validation, or None.
-        texts: Texts of the training images; None where the objective uses none.
-        begins: Whether the run has no checkpoint yet.
-        console: Shows how far the embedding is, and how long it took.
+        session: Session of the run, whose encoder `with_last_layer` has given its layer.
 
     Raises:
         SimtrainError: if images or the initial encoder cannot be read, or the catalogue cannot fill the batches.
     """
-    start = encoder if begins else load_initial_encoder(config.encoder, folder)
+    config, catalog, encoder, task = session.config, session.catalog, session.encoder, session.validation
+    start = encoder if session.begins else load_initial_encoder(config.encoder, session.folder)
     network = start.pretrained_encoder().eval()
     plain = network.with_preprocessing(replace(network.preprocessing, flip_averaging=False))
-    embedding = _Embedding(config=config, catalog=catalog, network=plain, console=console)
+    embedding = _Embedding(config=config, catalog=catalog, network=plain, console=session.console)
     began = time.perf_counter()
     rows = catalog.rows_of(["train"])
     versions = [embedding.augmented(rows, version=version) for version in range(1, config.trainer.frozen_views)]
@@ -108,10 +89,10 @@ def frozen_data(
         mirrored = [embedding.mirrored(task.rows)] if network.preprocessing.flip_averaging else []
         validation = torch.stack([embedding.plain(task.rows), *mirrored], dim=1)
     seconds, images = time.perf_counter() - began, len(rows) * features.shape[1]
-    console.line(f"frozen network: {images} features of {len(rows)} training images in {seconds:.0f} s")
-    if begins and not encoder.last_layer_is_new and config.init_from is None:
+    session.console.line(f"frozen network: {images} features of {len(rows)} training images in {seconds:.0f} s")
+    if session.begins and not encoder.last_layer_is_new and config.init_from is None:
         start_last_layer(encoder.last_layer, features[:, 0])
-    batches, labels, views = build_batches(config, catalog, texts)
+    batches, labels, views = build_batches(config, catalog, session.inputs.texts)
     return CachedData(
         training=CachedViews(features=features, rows=rows, labels=labels, views=views, seed=config.seed),
         batches=batches,

@@ -6,7 +6,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -28,6 +27,7 @@ from simtrain.encoders.relational_teacher import TeacherSpace, mirror_average, t
 from simtrain.errors import ConfigError, error_path, first_line, nearest
 from simtrain.runs.evaluation import embed_rows
 from simtrain.runs.run import data_fingerprint
+from simtrain.runs.session import RunSession
 from simtrain.training.ranks import on_rank_zero
 
 START = "start"
@@ -61,40 +61,25 @@ def check_teacher(config: RunConfig, catalog: Catalog, encoder: Encoder) -> None
         _named(needs)
 
 
-def relational_teacher(
-    config: RunConfig,
-    catalog: Catalog,
-    encoder: Encoder,
-    folder: Path,
-    *,
-    begins: bool,
-    console: Console,
-) -> Tensor | None:
+def relational_teacher(session: RunSession) -> Tensor | None:
     """(R, C) float16 teacher vectors by catalogue row, zeros outside the training split; None without a teacher.
 
     All processes embed together. The embeddings are kept in the catalogue's folder: a run that goes on, another run and
     a comparison with the same encoder find them there.
 
-    Args:
-        config: Configuration of the run.
-        catalog: Catalogue whose training images are embedded.
-        encoder: Encoder of the run; with its initial weights, if the run begins.
-        folder: Folder of the run.
-        begins: Whether the run has no checkpoint yet; else its initial encoder is read from its folder.
-        console: Shows a line, and the progress of the embedding.
-
     Raises:
-        SimtrainError: if the teacher cannot be had, or has no use for an image size; for a column that is not there.
+        SimtrainError: if the teacher cannot be loaded, or cannot read an image size; for a column that does not exist.
     """
+    config, catalog = session.config, session.catalog
     needs = config.objective.needs.relations
     if needs is None:
         return None
     settings, rows = needs.settings, catalog.rows_of(["train"])
     apart = _neighbour_columns(needs, catalog)
-    teacher = _teacher(config, needs, encoder, folder, begins=begins)
+    teacher = _teacher(needs, session)
     sizes = _image_sizes(needs, teacher)
-    embedding = _Embedding(config=config, catalog=catalog, rows=rows, console=console)
-    seen = [embedding.embed(size, teacher) for size in sizes]
+    embedding = _Embedding(config=config, catalog=catalog, rows=rows, console=session.console)
+    keys = [embedding.embed(size, teacher) for size in sizes]
     space = TeacherSpace(
         whitening_power=settings.whitening_power,
         dimensions=settings.teacher_dimensions,
@@ -102,14 +87,15 @@ def relational_teacher(
     )
 
     def vectors() -> Tensor:
-        parts = [embedding.kept(size) for size in seen]
+        parts = [embedding.vectors(key) for key in keys]
         made = teacher_vectors(parts, space=space, apart=[torch.from_numpy(codes[rows]) for codes in apart])
         found = torch.zeros(len(catalog.rows), made.shape[1], dtype=torch.float16)
         found[torch.from_numpy(rows)] = made.half()
         return found
 
     found = on_rank_zero(vectors)
-    console.line(f"teacher {settings.teacher} at {', '.join(map(str, sizes))} px: {embedding.told()}")
+    pixels = ", ".join(map(str, sizes))
+    session.console.line(f"teacher {settings.teacher} at {pixels} px: {embedding.summary()}")
     return found
 
 
@@ -143,12 +129,13 @@ def _named(needs: RelationNeeds) -> EncoderConfig:
         raise ConfigError(f"{needs.key}.teacher: {reason}") from None
 
 
-def _teacher(config: RunConfig, needs: RelationNeeds, encoder: Encoder, folder: Path, *, begins: bool) -> Encoder:
+def _teacher(needs: RelationNeeds, session: RunSession) -> Encoder:
     if needs.settings.teacher != START:
         name = needs.settings.teacher
         with torch.random.fork_rng(devices=[]), error_path(f"{needs.key}.teacher", whole=True), encoder_name_path(name):
             return build_encoder(_named(needs), load=True).eval()
-    start = encoder.merged() if begins else load_initial_encoder(config.encoder, folder)
+    config = session.config
+    start = session.encoder.merged() if session.begins else load_initial_encoder(config.encoder, session.folder)
     # A layer that is new has nothing to teach; what another run has trained, has.
     return (start if config.init_from is not None else start.pretrained_encoder()).eval()
 
@@ -185,7 +172,7 @@ def _at_size(teacher: Encoder, size: int) -> Encoder:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Seen:
+class _CacheKeys:
     """Fingerprints in the cache of a teacher at one image size, for images and for mirror images."""
 
     plain: str
@@ -210,22 +197,22 @@ class _Embedding:
     _seconds: float = 0.0
     _made: int = 0
 
-    def embed(self, size: int, teacher: Encoder) -> _Seen:
+    def embed(self, size: int, teacher: Encoder) -> _CacheKeys:
         """Embed images and mirror images at a size where the cache lacks them; every process calls it alike."""
         encoder, images = _at_size(teacher, size), open_images(self.catalog, smallest=size)
         plain = encoder_fingerprint(encoder, images=images.told)
-        seen = _Seen(plain=plain, mirrored=variant_fingerprint(plain, _MIRRORED))
-        self._embed_missing(encoder, seen.plain, images.reader)
-        self._embed_missing(encoder, seen.mirrored, MirroredImages(images=images.reader))
-        return seen
+        keys = _CacheKeys(plain=plain, mirrored=variant_fingerprint(plain, _MIRRORED))
+        self._embed_missing(encoder, keys.plain, images.reader)
+        self._embed_missing(encoder, keys.mirrored, MirroredImages(images=images.reader))
+        return keys
 
-    def kept(self, seen: _Seen) -> Tensor:
+    def vectors(self, keys: _CacheKeys) -> Tensor:
         """(N, D) unit vectors at an image size, averaged over mirror images; for the first process alone."""
-        plain, mirrored = (self._cache.kept(name, self.rows).vectors for name in (seen.plain, seen.mirrored))
+        plain, mirrored = (self._cache.kept(name, self.rows).vectors for name in (keys.plain, keys.mirrored))
         return mirror_average(plain, mirrored)
 
-    def told(self) -> str:
-        """Sentence part about images and seconds, for the user."""
+    def summary(self) -> str:
+        """Number of embedded images, the seconds that it took and where they are stored, for a console line."""
         count = f"{len(self.rows)} training images and their mirror images"
         if not self._made:
             return f"{count} were embedded before"

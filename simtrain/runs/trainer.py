@@ -6,7 +6,6 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytorch_lightning as pl
 import torch
@@ -14,16 +13,16 @@ from pytorch_lightning.callbacks import EarlyStopping
 
 from simtrain.builders.devices import run_device, run_precision
 from simtrain.builders.objective import SETTING_NAMES
-from simtrain.catalog.store.reader import ImageReader
 from simtrain.config import RunConfig
 from simtrain.console import Console
 from simtrain.errors import ConfigError, error_path
-from simtrain.training.checkpoints import BestAndLast, ValidateLastSteps, WholeFileIO
+from simtrain.runs.session import RunSession
+from simtrain.training.checkpoints import LAST, BestAndLast, ValidateLastSteps, WholeFileIO
 from simtrain.training.devices import trainer_placement
 from simtrain.training.epoch_table import EpochLog
 from simtrain.training.guards import CollapseGuard, NonFiniteGuard
 from simtrain.training.interruption import Interruption
-from simtrain.training.ranks import LostRankError, Ranks, rank, rank_count
+from simtrain.training.ranks import LostRankError, rank, rank_count
 from simtrain.training.tracking.run_tracking import CatalogueImages, RunTracking
 from simtrain.training.tracking.step_log import StepLog
 from simtrain.training.tracking.tensorboard import TensorBoardTracker
@@ -35,73 +34,60 @@ _SHOWN_SIDE = 128  # pixels that a picture in a table needs
 
 
 @dataclass(frozen=True, kw_only=True)
-class Watchers:
-    """The callbacks of a run.
+class RunCallbacks:
+    """Lightning callbacks of a run.
 
     Attributes:
-        keeper: Callback that saves the best and the last state.
+        checkpoints: Callback that saves the best and the last state.
         interruption: Callback that stops the run on a signal.
-        callbacks: All callbacks, in their order.
+        in_order: All callbacks, in the order in which Lightning calls them.
     """
 
-    keeper: BestAndLast
+    checkpoints: BestAndLast
     interruption: Interruption
-    callbacks: list[pl.Callback]
+    in_order: list[pl.Callback]
 
-    @classmethod
-    def of(
-        cls,
-        config: RunConfig,
-        folder: Path,
-        record: dict[str, Any],
-        images: ImageReader,
-        item_id: Callable[[int], str],
-        zero_shot: dict[str, float],
-        *,
-        validate: bool,
-        console: Console,
-        watched: bool,
-    ) -> "Watchers":
-        """The callbacks that a configuration asks for.
 
-        Args:
-            config: The run's configuration.
-            folder: The run's folder.
-            record: The run's record before its first step.
-            images: Reader of the catalogue's images.
-            item_id: Catalogue row -> image id.
-            zero_shot: Validation metrics of the initial encoder.
-            validate: Whether the run has a validation task.
-            console: Shows each line, and the progress of long work.
-            watched: Whether a process that launched this one passes signals on.
-        """
-        monitor = f"val_{config.evaluation.monitor}" if validate else None
-        keeper = BestAndLast(
-            folder=folder,
-            monitor=monitor,
-            first_value=zero_shot.get(config.evaluation.monitor),
-            every_steps=config.trainer.save_every_steps,
-        )
-        interruption = Interruption(watched=watched)
-        trackers = make_trackers(config, folder, record, console=console)
-        tracking = RunTracking(
-            trackers=trackers,
-            monitor=monitor,
-            first=zero_shot,
-            images=CatalogueImages(picture=lambda row: images.read(row, at_least=_SHOWN_SIDE), ids=item_id),
-        )
-        callbacks = [
-            *([ValidateLastSteps()] if validate else []),
-            EpochLog(folder=folder, monitor=monitor, first=zero_shot, console=console),
-            NonFiniteGuard(item_id=item_id, names=SETTING_NAMES),
-            *_collapse_guard(config, console=console),
-            *_early_stopping(config, monitor),
-            keeper,
-            interruption,
-            StepLog(folder=folder, every_steps=config.tracking.every_steps, trackers=trackers),
-            tracking,  # the last: W&B's end may take half a minute
-        ]
-        return cls(keeper=keeper, interruption=interruption, callbacks=callbacks)
+def build_callbacks(
+    session: RunSession, *, zero_shot: dict[str, float], item_id: Callable[[int], str], launched: bool
+) -> RunCallbacks:
+    """The callbacks that a configuration asks for.
+
+    Args:
+        session: Session of the run, with its record before the first step.
+        zero_shot: Validation metrics of the initial encoder.
+        item_id: Catalogue row -> image id.
+        launched: Whether another process of `fit` launched this one, and passes signals on to it.
+    """
+    config, folder, console = session.config, session.folder, session.console
+    monitor = None if session.validation is None else f"val_{config.evaluation.monitor}"
+    checkpoints = BestAndLast(
+        folder=folder,
+        monitor=monitor,
+        first_value=zero_shot.get(config.evaluation.monitor),
+        every_steps=config.trainer.save_every_steps,
+    )
+    interruption = Interruption(watched=launched)
+    trackers = build_trackers(session)
+    images = session.images.reader
+    tracking = RunTracking(
+        trackers=trackers,
+        monitor=monitor,
+        first=zero_shot,
+        images=CatalogueImages(picture=lambda row: images.read(row, at_least=_SHOWN_SIDE), ids=item_id),
+    )
+    in_order = [
+        *([] if session.validation is None else [ValidateLastSteps()]),
+        EpochLog(folder=folder, monitor=monitor, first=zero_shot, console=console),
+        NonFiniteGuard(item_id=item_id, names=SETTING_NAMES),
+        *_collapse_guard(config, console=console),
+        *_early_stopping(config, monitor),
+        checkpoints,
+        interruption,
+        StepLog(folder=folder, every_steps=config.tracking.every_steps, trackers=trackers),
+        tracking,  # the last: W&B's end may take half a minute
+    ]
+    return RunCallbacks(checkpoints=checkpoints, interruption=interruption, in_order=in_order)
 
 
 def check_trackers(config: RunConfig) -> None:
@@ -115,8 +101,9 @@ def check_trackers(config: RunConfig) -> None:
             TensorBoardTracker(folder=Path())
 
 
-def make_trackers(config: RunConfig, folder: Path, record: dict[str, Any], *, console: Console) -> list[Tracker]:
+def build_trackers(session: RunSession) -> list[Tracker]:
     """Trackers of this process; empty on other ranks than 0."""
+    config, folder = session.config, session.folder
     trackers: list[Tracker] = []
     if rank() > 0:
         return trackers
@@ -125,17 +112,20 @@ def make_trackers(config: RunConfig, folder: Path, record: dict[str, Any], *, co
     wandb = config.tracking.wandb
     if wandb is not None:
         settings = WandbSettings(**{**wandb.model_dump(), "tags": tuple(wandb.tags)})
-        shown = {**config.model_dump(mode="json"), "data": record["data"]}
-        trackers.append(WandbTracker(settings=settings, folder=folder, name=folder.name, config=shown, console=console))
+        shown = {**config.model_dump(mode="json"), "data": session.record["data"]}
+        trackers.append(
+            WandbTracker(settings=settings, folder=folder, name=folder.name, config=shown, console=session.console)
+        )
     return trackers
 
 
-def make_trainer(config: RunConfig, ranks: Ranks, watchers: Watchers, *, validate: bool) -> pl.Trainer:
-    """A trainer on the run's devices, without Lightning's own decorations.
+def build_trainer(session: RunSession, callbacks: RunCallbacks) -> pl.Trainer:
+    """A trainer on the run's devices, without Lightning's own log lines and progress bars.
 
     Raises:
-        ConfigError: for arithmetic that the device does not have.
+        ConfigError: for a precision that the device does not have.
     """
+    config = session.config
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)  # its import sets INFO: devices, adverts
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
     warnings.filterwarnings("ignore", message=".*LeafSpec.*")
@@ -144,7 +134,7 @@ def make_trainer(config: RunConfig, ranks: Ranks, watchers: Watchers, *, validat
     warnings.filterwarnings("ignore", message=".*sync_dist=True.*")  # every process logs the same figure
     device = run_device(config)
     placement = trainer_placement(
-        ranks,
+        session.ranks,
         device=device,
         strategy=config.trainer.strategy,
         timeout=config.trainer.rank_timeout,
@@ -155,35 +145,31 @@ def make_trainer(config: RunConfig, ranks: Ranks, watchers: Watchers, *, validat
         max_epochs=config.trainer.epochs,
         max_steps=config.trainer.max_steps or -1,
         gradient_clip_val=config.optimizer.gradient_clip_norm,
-        callbacks=watchers.callbacks,
+        callbacks=callbacks.in_order,
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
-        limit_val_batches=None if validate else 0,
+        limit_val_batches=0 if session.validation is None else None,
         num_sanity_val_steps=0,  # the zero-shot evaluation has been through every validation image already
         use_distributed_sampler=False,
     )
 
 
-def train(
-    trainer: pl.Trainer,
-    module: pl.LightningModule,
-    data: pl.LightningDataModule,
-    watchers: Watchers,
-    *,
-    config: RunConfig,
-    resume_from: Path | None,
+def train_module(
+    module: pl.LightningModule, data: pl.LightningDataModule, *, session: RunSession, callbacks: RunCallbacks
 ) -> signal.Signals | None:
-    """Run Lightning's fit; the signal that ended it, if one did.
+    """Train with Lightning, from the run's last checkpoint if it is resumed; the signal that ended it, if one did.
 
     Raises:
         ConfigError: if the images of a step do not fit the GPU's memory.
         LostRankError: if another process of the run has ended or does not answer.
     """
+    config, last = session.config, session.folder / LAST
+    trainer = build_trainer(session, callbacks)
     # A run that was killed before its first step has no checkpoint: it begins again.
-    checkpoint = resume_from if resume_from is not None and resume_from.exists() else None
-    interruption = watchers.interruption
+    checkpoint = last if session.resumed and last.exists() else None
+    interruption = callbacks.interruption
     interruption.listen()
     try:
         trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
@@ -232,9 +218,10 @@ def _out_of_memory(error: RuntimeError, config: RunConfig) -> str:
 
 
 def _between_processes(error: RuntimeError) -> bool:
-    told = str(error)
+    message = str(error)
     return isinstance(error, torch.distributed.DistError) or any(
-        word in told for word in ("gloo", "Gloo", "NCCL", "Connection closed by peer", "Timed out waiting", "TCPStore")
+        word in message
+        for word in ("gloo", "Gloo", "NCCL", "Connection closed by peer", "Timed out waiting", "TCPStore")
     )
 
 

@@ -15,7 +15,7 @@ from simtrain.encoders.base import Encoder
 from simtrain.encoders.whitening import Whitening, fit_whitening, load_whitening
 from simtrain.errors import CheckpointError
 from simtrain.files import sha256_of_file, whole_file
-from simtrain.runs.evaluation import embed_rows, judge_embeddings
+from simtrain.runs.evaluation import embed_rows, evaluate_embeddings
 from simtrain.runs.interpolation_record import chosen_alpha
 from simtrain.runs.run import Run, configured_catalog, read_run_catalog
 from simtrain.runs.tuned_encoder import tuned_encoder
@@ -107,7 +107,7 @@ def whiten_run(config: RunConfig, folder: Path, *, alpha: float, console: Consol
     if task is not None:
         images = open_images(catalog, smallest=encoder.preprocessing.image_size)
         embeddings = embed_rows(encoder, images.reader, task.rows.tolist(), config=config, console=console)
-        record["val"] = on_rank_zero(lambda: judge_embeddings(embeddings, task, config=config).to_dict())
+        record["val"] = on_rank_zero(lambda: evaluate_embeddings(embeddings, task, config=config).to_dict())
     console.line(_line(record))
     return record
 

@@ -8,84 +8,68 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from simtrain.builders import needs_reference
-from simtrain.catalog.store.reader import ImageReader
-from simtrain.catalog.table import Catalog
 from simtrain.config import RunConfig
-from simtrain.console import Console
-from simtrain.encoders.base import Encoder
 from simtrain.errors import CheckpointError, first_line
-from simtrain.evaluation.protocol import RetrievalTask
 from simtrain.evaluation.statistics import Interval
 from simtrain.evaluation.text_figures import means_by_name
-from simtrain.evaluation.text_task import TextTask
-from simtrain.runs.evaluation import embed_rows, judge_embeddings, judge_texts, score_texts
+from simtrain.runs.evaluation import embed_rows, evaluate_embeddings, evaluate_texts, score_texts
+from simtrain.runs.session import RunSession
 from simtrain.training.ranks import on_rank_zero
 
 REFERENCE_FILE = "untouched_embeddings.safetensors"
 _TENSOR = "embeddings"
 
 
-def zero_shot_figures(
-    config: RunConfig,
-    images: ImageReader,
-    encoder: Encoder,
-    task: RetrievalTask | None,
-    record: dict[str, Any],
-    *,
-    texts: TextTask | None,
-    console: Console,
-) -> dict[str, float]:
-    """Validation metrics of the initial encoder, which are added to the record; a resumed run has them there.
+def zero_shot_metrics(session: RunSession) -> dict[str, float]:
+    """Validation metrics of the initial encoder: name as in `evaluation.monitor` -> mean, 0 to 1; empty without a task.
 
-    Args:
-        config: The run's configuration.
-        images: Reader of the catalogue's images.
-        encoder: The initial encoder.
-        task: Retrieval task of validation; None: no validation.
-        record: The run's record.
-        texts: Text retrieval task of its images; None: there are no texts, or the encoder embeds none.
-        console: Shows each line, and the progress of long work.
+    They are added to the session's record; a resumed run has them there.
     """
+    record, task, config = session.record, session.validation, session.config
     if task is None:
-        console.line(
-            "no product or label in the catalogue: nothing to validate on; the last epoch will count as the best"
+        session.console.line(
+            "no validation: the catalogue has neither products nor labels; the last epoch will count as the best"
         )
         return {}
     if "zero_shot" not in record:
-        embeddings = embed_rows(encoder, images, task.rows.tolist(), config=config, console=console)
-        found = judge_embeddings(embeddings, task, config=config)
-        words = on_rank_zero(lambda: _of_texts(texts, embeddings, encoder, config=config))
-        record["zero_shot"] = {"split": "val", **found.to_dict(), "text": words}
-        console.line(_zero_shot_line(record["zero_shot"], config))
+        embeddings = embed_rows(
+            session.encoder, session.images.reader, task.rows.tolist(), config=config, console=session.console
+        )
+        images = evaluate_embeddings(embeddings, task, config=config)
+        texts = on_rank_zero(lambda: _text_metrics(session, embeddings))
+        record["zero_shot"] = {"split": "val", **images.to_dict(), "text": texts}
+        session.console.line(_zero_shot_line(record["zero_shot"], config))
     return _means(record["zero_shot"])
 
 
-def reference_embeddings(
-    config: RunConfig,
-    catalog: Catalog,
-    images: ImageReader,
-    encoder: Encoder,
-    folder: Path,
-    *,
-    begins: bool,
-    console: Console,
-) -> torch.Tensor | None:
-    """(catalogue rows, D) unit embeddings of the training images by the initial encoder, zeros elsewhere."""
-    if not needs_reference(config):
+def reference_embeddings(session: RunSession) -> torch.Tensor | None:
+    """(catalogue rows, D) float16 unit embeddings of the training images by the initial encoder, zeros elsewhere.
+
+    None where the objective needs none. A run that has a checkpoint reads them from its folder.
+
+    Raises:
+        CheckpointError: if they cannot be read there.
+    """
+    if not needs_reference(session.config):
         return None
-    if not begins:
+    if not session.begins:
+        path = session.folder / REFERENCE_FILE
         try:
-            return load_file(folder / REFERENCE_FILE)[_TENSOR]
+            return load_file(path)[_TENSOR]
         except (OSError, SafetensorError, KeyError) as error:
-            raise CheckpointError(f"{folder / REFERENCE_FILE}: cannot be read: {first_line(error)}") from None
+            raise CheckpointError(f"{path}: cannot be read: {first_line(error)}") from None
+    catalog, encoder = session.catalog, session.encoder
     rows = catalog.rows_of(["train"])
     vectors = torch.zeros(len(catalog.rows), encoder.embedding_size, dtype=torch.float16)
-    vectors[torch.from_numpy(rows)] = embed_rows(encoder, images, rows.tolist(), config=config, console=console).half()
+    embeddings = embed_rows(
+        encoder, session.images.reader, rows.tolist(), config=session.config, console=session.console
+    )
+    vectors[torch.from_numpy(rows)] = embeddings.half()
     return vectors
 
 
-def keep_reference(reference: torch.Tensor, folder: Path) -> None:
-    """Put reference embeddings into a run's folder, for when it goes on.
+def save_reference(reference: torch.Tensor, folder: Path) -> None:
+    """Write reference embeddings to a run's folder, where a resumed run reads them.
 
     Raises:
         CheckpointError: if they cannot be written.
@@ -96,18 +80,17 @@ def keep_reference(reference: torch.Tensor, folder: Path) -> None:
         raise CheckpointError(f"{folder / REFERENCE_FILE}: cannot be written: {first_line(error)}") from None
 
 
-def _of_texts(
-    texts: TextTask | None, embeddings: torch.Tensor, encoder: Encoder, *, config: RunConfig
-) -> dict[str, Any] | None:
-    found = judge_texts(texts, score_texts(texts, embeddings, encoder), encoder, config=config)
+def _text_metrics(session: RunSession, embeddings: torch.Tensor) -> dict[str, Any] | None:
+    texts, encoder = session.inputs.validation_texts, session.encoder
+    found = evaluate_texts(texts, score_texts(texts, embeddings, encoder), encoder, config=session.config)
     return None if found is None else found.to_dict()
 
 
 def _means(zero_shot: dict[str, Any]) -> dict[str, float]:
     """Name as in `evaluation.monitor` -> mean of the recorded metric; older records have no text metrics."""
     images = {name: Interval.from_dict(found).mean for name, found in zero_shot["metrics"].items()}
-    words = zero_shot.get("text")
-    return images if words is None else images | means_by_name(words)
+    texts = zero_shot.get("text")
+    return images if texts is None else images | means_by_name(texts)
 
 
 def _zero_shot_line(zero_shot: dict[str, Any], config: RunConfig) -> str:

@@ -213,7 +213,7 @@ def test_flat_images_without_any_label_train_label_free(
     assert result.best is None
     assert lines[:2] == [
         "images: from the source's files (the catalogue has no image store)",
-        "no product or label in the catalogue: nothing to validate on; the last epoch will count as the best",
+        "no validation: the catalogue has neither products nor labels; the last epoch will count as the best",
     ]
     assert equal_states(result.folder / "best.ckpt", result.folder / "last.ckpt")
 
@@ -281,7 +281,8 @@ def test_a_resumed_run_needs_no_pretrained_weights(make_config: MakeConfig, tmp_
 
 def test_an_encoder_without_weights_has_nothing_to_train(make_config: MakeConfig) -> None:
     with pytest.raises(
-        ConfigError, match=r"^encoder.kind: 'pixels' has nothing to train; judge it with simtrain evaluate$"
+        ConfigError,
+        match=r"^encoder.kind: 'pixels' has no weights to train; evaluate it with simtrain evaluate CONFIG.yaml$",
     ):
         run(make_config(encoder={"kind": "pixels"}))
 

@@ -26,7 +26,7 @@ from simtrain.console import SILENT, Console
 from simtrain.encoders.base import Encoder
 from simtrain.errors import ConfigError
 from simtrain.runs.evaluation import embed_rows
-from simtrain.runs.frozen_features import alone
+from simtrain.runs.frozen_features import refuse_several_processes
 from simtrain.runs.run import open_run
 from simtrain.runs.tuned_encoder import tuned_encoder
 from simtrain.training.checkpoints import read_module_state
@@ -173,12 +173,11 @@ def test_a_run_is_exported_and_searched_like_any_other(
 
 
 def test_several_launched_processes_are_refused() -> None:
-    told = (
-        "trainer.freeze_encoder: one process trains on what a frozen network computed, and 2 were launched; launch one"
-    )
-    with pytest.raises(ConfigError, match=f"^{re.escape(told)}$"):
-        alone(Ranks(rank=0, size=2, local_rank=0, local_size=2))
-    assert alone(None) == alone(Ranks(rank=0, size=1, local_rank=0, local_size=1)) == 1
+    message = "trainer.freeze_encoder: a frozen network is trained by one process, and 2 were launched; launch one"
+    with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
+        refuse_several_processes(Ranks(rank=0, size=2, local_rank=0, local_size=2))
+    refuse_several_processes(None)
+    refuse_several_processes(Ranks(rank=0, size=1, local_rank=0, local_size=1))
 
 
 @pytest.mark.parametrize("flip_averaging", [False, True])

@@ -1,5 +1,6 @@
 """Figures of the encoder before training, on record."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -7,11 +8,11 @@ import pytest
 from recording_console import RecordingConsole
 from small_clip_runs import MakeConfig, clip_config, zero_shot
 
-from simtrain.builders import build_encoder, build_text_validation, build_validation
-from simtrain.catalog.store.reader import open_images
 from simtrain.catalog.table import Catalog
 from simtrain.config import RunConfig
-from simtrain.runs.zero_shot import zero_shot_figures
+from simtrain.runs.preparation import prepare_run
+from simtrain.runs.zero_shot import zero_shot_metrics
+from simtrain.training.ranks import SINGLE_PROCESS
 
 
 @pytest.fixture
@@ -20,18 +21,11 @@ def config(make_config: MakeConfig, clip_model: Path) -> RunConfig:
 
 
 def first_figures(config: RunConfig, catalog: Catalog, record: dict[str, Any]) -> tuple[dict[str, float], list[str]]:
-    encoder, said = build_encoder(config.encoder, load=True), list[str]()
-    task = build_validation(config, catalog)
-    figures = zero_shot_figures(
-        config,
-        open_images(catalog, smallest=encoder.preprocessing.image_size).reader,
-        encoder,
-        task,
-        record,
-        texts=build_text_validation(config, catalog, task),
-        console=RecordingConsole(on_line=said.append),
-    )
-    return figures, said
+    said = list[str]()
+    console = RecordingConsole(on_line=said.append)
+    session = prepare_run(config, SINGLE_PROCESS, resume=False, console=console)
+    assert session.catalog.folder == catalog.folder
+    return zero_shot_metrics(replace(session, record=record)), said
 
 
 def test_the_untouched_encoders_texts_go_on_record(config: RunConfig, catalog: Catalog) -> None:

@@ -1,0 +1,94 @@
+"""Preparation of a training run: folder, record, encoder, data and objective, checked before any embedding."""
+
+import copy
+
+import pytorch_lightning as pl
+import torch
+
+from simtrain.builders import (
+    TrainingInputs,
+    build_data,
+    build_module,
+    build_text_validation,
+    build_texts,
+    build_validation,
+)
+from simtrain.catalog.store.reader import open_images
+from simtrain.config import RunConfig
+from simtrain.console import Console
+from simtrain.runs.folder import begun_record, check_run_folder, is_requeued, resumed_record
+from simtrain.runs.frozen_features import with_last_layer
+from simtrain.runs.initial_encoder import build_initial_encoder, settle_normalisation
+from simtrain.runs.run import configured_catalog
+from simtrain.runs.session import RunSession
+from simtrain.runs.teacher import check_teacher
+from simtrain.training.checkpoints import LAST
+from simtrain.training.ranks import Ranks, broadcast_from_rank_zero, on_rank_zero
+
+
+def prepare_run(config: RunConfig, ranks: Ranks, *, resume: bool, console: Console) -> RunSession:
+    """Settle and check everything that needs no embedding; nothing is written.
+
+    Args:
+        config: Configuration of the run.
+        ranks: Number of this process, and how many there are.
+        resume: Whether to go on with an interrupted run.
+        console: Shows each line.
+
+    Raises:
+        SimtrainError: for a folder that cannot be written to, settings that do not suit catalogue or encoder, or
+            weights that cannot be loaded.
+    """
+    resume = resume or broadcast_from_rank_zero(is_requeued(config))
+    folder = on_rank_zero(lambda: check_run_folder(config, resume=resume))
+    config, weights = on_rank_zero(lambda: settle_normalisation(config, folder, resume=resume, console=console))
+    catalog = configured_catalog(config)
+    record = on_rank_zero(
+        lambda: (
+            resumed_record(config, catalog, folder, ranks, console=console)
+            if resume
+            else begun_record(config, catalog, ranks, weights=weights)
+        )
+    )
+    pl.seed_everything(config.seed, workers=True, verbose=False)
+    begins = not (resume and broadcast_from_rank_zero((folder / LAST).exists()))
+    encoder = build_initial_encoder(config, folder, begins=begins, console=console)
+    config = with_last_layer(config, encoder)
+    validation = build_validation(config, catalog)
+    images = open_images(catalog, smallest=max(encoder.training_image_size, encoder.preprocessing.image_size))
+    texts = build_texts(config, catalog)
+    data, groups = build_data(
+        config, catalog, images=images.reader, encoder=encoder, validation=validation, texts=texts
+    )
+    inputs = TrainingInputs(
+        groups=groups,
+        duplicate_groups=torch.from_numpy(catalog.groups(["duplicate_group"])),
+        reference=torch.zeros(1, 1),
+        teacher=torch.zeros(1, 1),
+        texts=texts,
+        validation_texts=build_text_validation(config, catalog, validation),
+    )
+    session = RunSession(
+        config=config,
+        ranks=ranks,
+        folder=folder,
+        record=record,
+        resumed=resume,
+        begins=begins,
+        catalog=catalog,
+        images=images,
+        encoder=encoder,
+        validation=validation,
+        inputs=inputs,
+        data=data,
+        console=console,
+    )
+    _check_objective(session)
+    return session
+
+
+def _check_objective(session: RunSession) -> None:
+    """Build the objective on a copy of the encoder, to find early what it refuses; random numbers stay as they were."""
+    with torch.random.fork_rng(devices=[]):
+        build_module(session.config, encoder=copy.deepcopy(session.encoder), inputs=session.inputs, validation=None)
+    on_rank_zero(lambda: check_teacher(session.config, session.catalog, session.encoder))

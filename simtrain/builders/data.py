@@ -43,7 +43,7 @@ def split_task(config: RunConfig, catalog: Catalog, *, split: str) -> RetrievalT
             catalog,
             split=split,
             gallery_splits=config.evaluation.gallery_splits,
-            relevance=build_relevance(config.relevance, catalog),
+            relevance=build_relevance(config.relevance, catalog, exclude=config.evaluation.exclude),
         )
 
 

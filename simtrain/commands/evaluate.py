@@ -57,7 +57,8 @@ def evaluate(
         SimtrainError: for anything that the user can fix.
     """
     catalog = configured_catalog(config) if run is None else read_run_catalog(run)
-    task, relevance = split_task(config, catalog, split=split), build_relevance(config.relevance, catalog)
+    task = split_task(config, catalog, split=split)
+    relevance = build_relevance(config.relevance, catalog, exclude=config.evaluation.exclude)
     texts = build_text_validation(config, catalog, task)  # a misspelt template is told before anything is embedded
     if loaded is None:
         encoder, share = _encoder(config, run, alpha, catalog, console=console)

@@ -135,9 +135,11 @@ def _relevance(
     config: CompareConfig, catalog: Catalog, runs: Sequence[Run], *, folds: Sequence[int]
 ) -> list[Relevance]:
     """Those asked for; else those of the runs and of the catalogue that its split can answer."""
+    exclude = _excluded(config, runs)
     if config.relevance is not None:
-        return [build_relevance(one, catalog) for one in config.relevance]
-    wanted = [build_relevance(run.config.relevance, catalog) for run in runs] + usual_relevances(catalog)
+        return [build_relevance(one, catalog, exclude=exclude) for one in config.relevance]
+    usual = [replace(one, excluded=tuple(exclude)) for one in usual_relevances(catalog)]
+    wanted = [build_relevance(run.config.relevance, catalog, exclude=exclude) for run in runs] + usual
     distinct = [one for place, one in enumerate(wanted) if one not in wanted[:place]]
     answered = []
     reason = CatalogError(f"{catalog.folder}: neither products nor labels in it; there is nothing to judge by")
@@ -152,6 +154,13 @@ def _relevance(
     if not answered or (answered[0] != distinct[0] and runs):
         raise reason
     return answered
+
+
+def _excluded(config: CompareConfig, runs: Sequence[Run]) -> list[str]:
+    """Columns that leave gallery images out: those asked for, else those of the runs, each once."""
+    if config.exclude is not None:
+        return config.exclude
+    return list(dict.fromkeys(column for run in runs for column in run.config.evaluation.exclude))
 
 
 def _part(config: CompareConfig, catalog: Catalog, relevance: Sequence[Relevance], *, fold: int | None) -> Part:

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from simtrain.config.evaluation import SplitName, ThresholdsConfig
+from simtrain.config.evaluation import ExcludedColumns, SplitName, ThresholdsConfig
 from simtrain.config.relevance import Columns, RelevanceSetting, named_twice
 from simtrain.config.section import Section
 
@@ -89,6 +89,10 @@ class CompareConfig(Section):
     """Definitions of relevance, the main one first: columns, or lists of columns, whose equal values make images
     relevant, or `kind` (the same label among other products; `{same: category, other: product}` over other columns);
     null: what the runs were trained for, then `product`, `label` and `kind` where product and label are filled."""
+
+    exclude: ExcludedColumns | None = None
+    """Columns, such as `vendor` or `session`: a gallery image that has the query's value in one of them counts neither
+    as a find nor as a miss; null: those of the runs (`evaluation.exclude`)."""
 
     metric: ComparedMetric = "map_at_r"
     """Metric that verdicts are based on."""

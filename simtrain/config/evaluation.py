@@ -7,6 +7,8 @@ from pydantic import Field
 from simtrain.config.section import Section
 
 SplitName = Literal["train", "val", "test"]
+ExcludedColumns = Annotated[list[str], Field(max_length=4)]
+"""Columns whose equal values leave a gallery image out for a query."""
 Monitor = Literal[
     "map_at_r", "r_precision", "mrr", "recall_at_1", "recall_at_5", "recall_at_10",
     "text_to_image_map_at_r", "text_to_image_recall_at_1", "text_to_image_recall_at_5", "text_to_image_recall_at_10",
@@ -31,6 +33,10 @@ class EvaluationConfig(Section):
 
     gallery_splits: list[SplitName] | None = None
     """Splits whose `gallery` images are searched; null: the evaluated split itself."""
+
+    exclude: ExcludedColumns = Field(default_factory=list)
+    """Columns, such as `vendor` or `session`: a gallery image that has the query's value in one of them counts neither
+    as a find nor as a miss. Name what makes images alike that shows nothing of the product. At most 4."""
 
     batch_size: int = Field(default=128, ge=1, le=65536)
     """Number of images embedded at once, 1 to 65536."""

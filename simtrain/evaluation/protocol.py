@@ -176,9 +176,11 @@ def retrieval_task(
     can_be_found = found_in & catalog.rows["gallery"].to_numpy(dtype=bool)
     _check_there(catalog, groups, asks, split=split, relevance=relevance)
     copied_queries, asking = _copied_queries(catalog, asks, can_be_found), int(asks.sum())
-    rows, asks, can_be_found = _without_copies(catalog, groups, asks, can_be_found)
+    apart = [catalog.groups([column]) for column in relevance.excluded]
+    rows, asks, can_be_found = _without_copies(catalog, [groups, *apart], asks, can_be_found)
     copies = catalog.groups(["duplicate_group"])[rows]
-    columns = [copies, *([catalog.groups(relevance.other)[rows]] if relevance.other else [])]
+    others = [catalog.groups(relevance.other)] if relevance.other else []
+    columns = [copies, *(codes[rows] for codes in (*others, *apart))]
     products = catalog.groups(["product"])[rows]
     task = RetrievalTask(
         rows=rows,
@@ -229,6 +231,7 @@ def _check_answerable(catalog: Catalog, task: RetrievalTask, *, asking: int, spl
     what = f"'{' + '.join(relevance.columns)}'"
     if relevance.other:
         what += f" and another '{' + '.join(relevance.other)}'"
+    what += "".join(f" and another '{column}'" for column in relevance.excluded)
     raise CatalogError(
         f"{catalog.folder}: none of {asking} queries of split '{split}' has another image of its own {what} to find; "
         f"{with_larger_share(catalog.folder, split)}"
@@ -249,11 +252,11 @@ def _copied_queries(catalog: Catalog, asks: NDArray[np.bool_], can_be_found: NDA
 
 
 def _without_copies(
-    catalog: Catalog, groups: NDArray[np.int64], asks: NDArray[np.bool_], can_be_found: NDArray[np.bool_]
+    catalog: Catalog, groups: Sequence[NDArray[np.int64]], asks: NDArray[np.bool_], can_be_found: NDArray[np.bool_]
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.bool_]]:
-    """Rows that take part, one for all exact copies of a group, and by row whether it, or a copy, asks or is found."""
+    """Rows that take part, one for all copies of the same groups; by row whether it or an exact copy asks, is found."""
     taking_part = np.flatnonzero(asks | can_be_found)
-    kinds = np.stack([_pictures(catalog)[taking_part], groups[taking_part]], axis=1)
+    kinds = np.stack([codes[taking_part] for codes in (_pictures(catalog), *groups)], axis=1)
     _, first, place = np.unique(kinds, axis=0, return_index=True, return_inverse=True)
     of_all = taking_part[first][place]
     one_asks, one_found = np.zeros_like(asks), np.zeros_like(can_be_found)

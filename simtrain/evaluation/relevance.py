@@ -21,17 +21,20 @@ class Relevance:
         name: In figures, files and sentences; definitions of one evaluation have different names.
         columns: Whose equal values make images relevant.
         other: Columns whose equal values leave an image out, as neither a find nor a miss; none: there are none such.
+        excluded: Columns, in each of which an equal value leaves an image out as well, such as the vendor.
     """
 
     name: str
     columns: tuple[str, ...]
     other: tuple[str, ...]
+    excluded: tuple[str, ...] = ()
 
     @property
     def words(self) -> str:
         """What is relevant, for a sentence that begins with "relevant ="."""
         same = f"same {' + '.join(self.columns)}"
-        return f"{same}, other {' + '.join(self.other)} only" if self.other else same
+        apart = [*([" + ".join(self.other)] if self.other else []), *self.excluded]
+        return f"{same}, other {' and other '.join(apart)} only" if apart else same
 
     def told(self) -> list[str]:
         """The columns, as files list them; the name where columns are not the whole of it."""

@@ -92,7 +92,8 @@ def calibrate(config: RunConfig, catalog: Catalog, embeddings: Tensor, *, judged
         embeddings: (N, D) unit embeddings in the catalogue's order.
         judged: Whether the catalogue has products or labels to score results by, as `build_validation` finds.
     """
-    relevance, settings = build_relevance(config.relevance, catalog), config.export.thresholds
+    relevance = build_relevance(config.relevance, catalog, exclude=config.evaluation.exclude)
+    settings = config.export.thresholds
     found, reason = None, None
     if judged:
         task = retrieval_task(catalog, split=_SPLIT, gallery_splits=get_args(SplitName), relevance=relevance)

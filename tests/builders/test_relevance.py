@@ -42,3 +42,8 @@ def test_an_idea_named_twice_is_refused():
 def test_a_misspelt_key_names_the_right_one():
     with pytest.raises(ConfigError, match=r"^--set: relevance\.0\.sam: unknown key; did you mean 'same'\?$"):
         load_compare_config(None, ["relevance=[{sam: label}]"])
+
+
+def test_excluded_columns_come_from_the_evaluation():
+    found = build_relevance("product", SHOP, exclude=["vendor", "session"])
+    assert (found.name, found.excluded) == ("product", ("vendor", "session"))

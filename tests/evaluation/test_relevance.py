@@ -1,6 +1,7 @@
 """Ideas of relevance over a catalogue, against pairs that are judged one by one."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,68 @@ def first_hits(catalog: Catalog, vectors: torch.Tensor) -> list[float]:
         nearest = max(others, key=lambda other: float(vector @ vectors[other].double()))
         hits.append(float(labels[nearest] == labels[row]))
     return hits
+
+
+def excluding(catalog: Catalog, *columns: str) -> Relevance:
+    return replace(same(["product"]), excluded=columns)
+
+
+def first_hits_among_other_vendors(catalog: Catalog, vectors: torch.Tensor) -> dict[int, float]:
+    """Of each picture with a picture of its product by another vendor: whether the nearest of the others is one."""
+    rows = catalog.rows[["product", "vendor"]].to_dict("records")
+    hits = {}
+    for row, own in enumerate(rows):
+        others = [
+            other
+            for other, its in enumerate(rows)
+            if other != row and (own["vendor"] is None or its["vendor"] != own["vendor"])
+        ]
+        if any(rows[other]["product"] == own["product"] for other in others):
+            nearest = max(others, key=lambda other: float(vectors[row].double() @ vectors[other].double()))
+            hits[row] = float(rows[nearest]["product"] == own["product"])
+    return hits
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2, 3])
+def test_images_of_the_querys_vendor_do_not_count(seed: int):
+    vendors = ["a", "b", "a", "a", "b", None, "a", "b", None, None, "b", "a"]
+    catalog, vectors = shop(vendor=vendors), embeddings_of(12, seed=seed)
+    task = task_of(catalog, excluding(catalog, "vendor"))
+    scores = task.score(vectors)
+    scored = task.rows[task.queries[scores.query_rows]].tolist()
+    expected = first_hits_among_other_vendors(catalog, vectors)
+    assert dict(zip(scored, scores.values["recall_at_1"].tolist(), strict=True)) == expected
+    assert scores.lone_queries == 12 - len(expected)
+
+
+def test_each_excluded_column_leaves_out_by_itself():
+    catalog = shop(product=["p"] * 12, vendor=["a", "a"] + ["b"] * 10, day=["m", "n", "m"] + ["n"] * 9)
+    task = task_of(catalog, excluding(catalog, "vendor", "day"))
+    # Row 0 (a, m) counts (b, n) alone: rows 3 to 11. Row 1 (a, n): row 2. Row 2 (b, m): row 1. The rest (b, n): row 0.
+    assert task.answers().tolist() == [9, 1, 1] + [1] * 9
+
+
+def test_copies_of_two_vendors_stay_apart_where_vendors_matter():
+    catalog = shop(product=["p"] * 12, vendor=["a", "b", "c"] + ["d"] * 9, sha256=["x", "x", *list("cdefghijkl")])
+    assert len(task_of(catalog, same(["product"])).gallery) == 11
+    assert len(task_of(catalog, excluding(catalog, "vendor")).gallery) == 12
+
+
+def test_nothing_to_find_among_other_vendors():
+    catalog = shop(vendor=["a"] * 12)
+    with pytest.raises(CatalogError) as raised:
+        task_of(catalog, excluding(catalog, "vendor"))
+    assert str(raised.value).startswith(
+        "shop: none of 12 queries of split 'test' has another image of its own 'product' and another 'vendor' to find"
+    )
+
+
+def test_words_name_what_is_left_out():
+    catalog = shop()
+    assert excluding(catalog, "vendor").words == "same product, other vendor only"
+    assert replace(kind(catalog), excluded=("vendor", "day")).words == (
+        "same label, other product and other vendor and other day only"
+    )
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])

@@ -1,5 +1,6 @@
 """Console output of long work: lines, progress bars and training progress; silent unless a terminal is given."""
 
+import re
 import sys
 import time
 from collections.abc import Iterable
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
 Item = TypeVar("Item")
 
+_STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 _SECONDS_BETWEEN_LINES = 10.0  # of a bar where there is no terminal
 
 
@@ -61,6 +63,11 @@ class Console:
         """Show how far training is; called after each training batch."""
 
 
+def visible(text: str) -> str:
+    """The text with what would steer a terminal or turn the writing around as escapes; line breaks and tabs stay."""
+    return _STEERING.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
 SILENT = Console()
 """Shows nothing."""
 
@@ -107,12 +114,12 @@ class TerminalConsole(Console):
     @override
     def line(self, text: str) -> None:
         self.close()
-        print(text, flush=True)
+        print(visible(text), flush=True)
 
     @override
     def aside(self, text: str) -> None:
         self.close()
-        print(text, file=sys.stderr, flush=True)
+        print(visible(text), file=sys.stderr, flush=True)
 
     @override
     def bar(self, items: Iterable[Item], total: int, description: str) -> Iterable[Item]:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import os
 import shutil
 from collections.abc import Iterator, Mapping
@@ -68,13 +69,44 @@ def write_whole(path: Path, content: bytes, *, error: type[SimtrainError] | None
 
 
 def write_json(path: Path, content: Mapping[str, Any], *, error: type[SimtrainError] | None = None) -> None:
-    """Write a JSON file with an indent of 2 and a line break at the end, whole or not at all; see `whole_file`.
+    """Write a JSON file of `json_text`, with a line break at its end, whole or not at all; see `whole_file`.
 
     Raises:
         TypeError: for a value that JSON cannot hold; the file stays as it was.
     """
-    text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
-    write_whole(path, text.encode(), error=error)
+    text = json_text(content) + "\n"
+    write_whole(path, text.encode(errors="backslashreplace"), error=error)  # half a surrogate pair: as JSON escapes it
+
+
+def json_text(content: Any, *, ascii_only: bool = False) -> str:
+    """JSON with an indent of 2 that every reader takes: NaN and infinity, which JSON does not have, are null.
+
+    Args:
+        content: Plain values.
+        ascii_only: Write every other character as an escape.
+
+    Raises:
+        TypeError: for a value that JSON cannot hold.
+    """
+    return json.dumps(_finite(content), indent=2, ensure_ascii=ascii_only, allow_nan=False)
+
+
+def read_json(path: Path, *, error: type[SimtrainError]) -> dict[str, Any]:
+    """A JSON file that holds an object.
+
+    Args:
+        path: The file.
+        error: Raised with the path and the reason for one that cannot be read, is no JSON, or is no object.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as failure:
+        raise error(f"{path}: cannot be read: {failure.strerror or first_line(failure)}") from None
+    except (ValueError, RecursionError) as failure:
+        raise error(f"{path}: not JSON, or damaged: {first_line(failure).partition('; use sys.')[0][:160]}") from None
+    if not isinstance(content, dict):
+        raise error(f"{path}: damaged: holds {type(content).__name__} where an object should be")
+    return content
 
 
 def sha256_of_bytes(content: bytes) -> str:
@@ -98,6 +130,16 @@ def sha256_if_readable(path: Path) -> str:
         return sha256_of_file(path)
     except OSError:
         return ""
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, Mapping):
+        return {name: _finite(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inner) for inner in value]
+    return value
 
 
 def _beside(path: Path) -> Path:

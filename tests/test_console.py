@@ -132,3 +132,19 @@ def test_a_named_console_names_its_bars_alone() -> None:
 def test_nothing_heavy_is_imported() -> None:
     code = "import sys, simtrain.console; print([name for name in ('rich', 'torch', 'numpy') if name in sys.modules])"
     assert subprocess.check_output([sys.executable, "-c", code], text=True) == "[]\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("a\x1b[31mred", "a\\x1b[31mred"),
+        ("\u202egpj.exe", "\\u202egpj.exe"),
+        ("back\rover", "back\\rover"),
+        ("\x9b2J", "\\x9b2J"),
+        ("two\nlines\tand a tab, کفش", "two\nlines\tand a tab, کفش"),
+    ],
+)
+def test_names_do_not_steer_the_terminal(capsys: pytest.CaptureFixture[str], name: str, shown: str) -> None:
+    TerminalConsole().line(name)
+    TerminalConsole().aside(name)
+    assert tuple(capsys.readouterr()) == (f"{shown}\n", f"{shown}\n")

@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from simtrain.errors import BundleError, CatalogError, SimtrainError
+from simtrain.errors import BundleError, CatalogError, CheckpointError, SimtrainError
 from simtrain.files import (
+    json_text,
+    read_json,
     sha256_if_readable,
     sha256_of_bytes,
     sha256_of_file,
@@ -172,3 +174,53 @@ def test_the_hash_of_nothing_to_read(tmp_path: Path) -> None:
     assert sha256_if_readable(tmp_path / "a.bin") == sha256_of_bytes(b"abc")
     with pytest.raises(FileNotFoundError):
         sha256_of_file(tmp_path / "missing")
+
+
+def test_json_has_no_infinity(tmp_path: Path) -> None:
+    content = {"price": float("inf"), "rows": [float("-inf"), {"x": float("nan")}, (1.5, "∞")], "name": "کفش"}
+    write_json(tmp_path / "x.json", content)
+
+    def refuse(name: str) -> None:
+        raise AssertionError(name)
+
+    read = json.loads((tmp_path / "x.json").read_text(encoding="utf-8"), parse_constant=refuse)
+    assert read == {"price": None, "rows": [None, {"x": None}, [1.5, "∞"]], "name": "کفش"}
+
+
+def test_json_of_a_name_that_is_no_text(tmp_path: Path) -> None:
+    write_json(tmp_path / "x.json", {"path": "a\udcffb"})
+    assert json.loads((tmp_path / "x.json").read_bytes()) == {"path": "a\udcffb"}
+
+
+def test_json_for_ascii_is_json() -> None:
+    text = json_text({"é": "😀"}, ascii_only=True)
+    assert text.isascii()
+    assert json.loads(text) == {"é": "😀"}
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ("", "not JSON, or damaged: Expecting value: line 1 column 1 (char 0)"),
+        (
+            "[" * 100_000,
+            "not JSON, or damaged: maximum recursion depth exceeded",
+        ),
+        ("[1]", "damaged: holds list where an object should be"),
+        (
+            "9" * 5000,
+            "not JSON, or damaged: Exceeds the limit (4300 digits) for integer string conversion",
+        ),
+    ],
+)
+def test_json_that_is_damaged_is_named(tmp_path: Path, content: str, reason: str) -> None:
+    path = tmp_path / "x.json"
+    path.write_text(content, encoding="utf-8")
+    with pytest.raises(CheckpointError) as caught:
+        read_json(path, error=CheckpointError)
+    assert str(caught.value).startswith(f"{path}: {reason}")
+
+
+def test_json_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="x: cannot be read: No such file or directory"):
+        read_json(tmp_path / "x", error=CheckpointError)

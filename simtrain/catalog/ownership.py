@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from simtrain.catalog.staging import PLAN_FILE, SHARDS_FOLDER, WORK_FOLDER
 from simtrain.errors import CatalogError
+from simtrain.parquet import read_schema
 
 STORE_FOLDERS = ("images.raw", "images.jpeg")
 _OWN_TABLES = ("catalog.parquet", "images.parquet")
@@ -54,6 +54,6 @@ def _is_ours(out: Path) -> bool:
 
 def _has_our_mark(path: Path) -> bool:
     try:
-        return _METADATA_KEY in (pq.read_schema(path).metadata or {})
+        return _METADATA_KEY in (read_schema(path).metadata or {})
     except (OSError, pa.ArrowException):
         return False

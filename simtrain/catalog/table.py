@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from simtrain.catalog.split import copies_to_set_aside
 from simtrain.errors import CatalogError
 from simtrain.files import whole_file
+from simtrain.parquet import read_table, write_table
 
 CATALOG_FILE = "catalog.parquet"
 FOLD_COLUMN = "fold"
@@ -115,7 +115,7 @@ def stage_catalog(catalog: Catalog, path: Path) -> None:
     stored = root.relative_to(folder).as_posix() if root.is_relative_to(folder) else root.as_posix()
     note = json.dumps({"format_version": _FORMAT_VERSION, "root": stored}, sort_keys=True)
     table = table.replace_schema_metadata({**(table.schema.metadata or {}), _METADATA_KEY: note.encode()})
-    pq.write_table(table, path)
+    write_table(table, path)
 
 
 def with_larger_share(folder: Path, split: str) -> str:
@@ -137,7 +137,7 @@ def read_catalog(folder: Path) -> Catalog:
     if not path.is_file():
         raise CatalogError(f"{path}: no catalogue here; make one with: simtrain prepare SOURCE --out {path.parent}")
     try:
-        table = pq.read_table(path)
+        table = read_table(path)
     except (pa.ArrowInvalid, OSError) as error:
         raise CatalogError(f"{path}: not a Parquet file: {str(error).splitlines()[0]}") from None
     note = (table.schema.metadata or {}).get(_METADATA_KEY)

@@ -1,14 +1,13 @@
 """The command line: one file for each verb. Everything heavier than the configuration is imported inside the verb."""
 
-import errno
 import sys
 
 import typer
 from typer.exceptions import TyperException
 
 from simtrain.cli import compare, config, doctor, evaluate, export, fit, interpolate, prepare, search
-from simtrain.cli.console import TERMINAL, fail, message_of
-from simtrain.errors import SimtrainError
+from simtrain.cli.console import TERMINAL, fail, set_up_output
+from simtrain.cli.wall import CLOSED_PIPE, end_with
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -28,15 +27,13 @@ app.command("search")(search.search)
 app.command("doctor")(doctor.doctor)
 app.command("config")(config.show_config)
 
-_MENDABLE = {errno.ENOSPC, errno.EACCES, errno.EPERM, errno.EROFS, errno.EDQUOT, errno.ENAMETOOLONG}
-
 
 def main() -> None:
     """Run the command line; an error that the user can fix is one or two lines, with exit status 2."""
+    set_up_output()
     try:
         status = app(standalone_mode=False)
-    except SimtrainError as error:
-        fail(message_of(error))
+        sys.stdout.flush()
     except TyperException as error:
         misuse = " ".join(error.format_message().split())
         if not misuse:  # a bare `simtrain` has shown its help
@@ -45,8 +42,8 @@ def main() -> None:
     except (typer.Abort, KeyboardInterrupt):
         TERMINAL.aside("interrupted")
         sys.exit(130)
-    except OSError as error:
-        if error.errno not in _MENDABLE:
-            raise
-        fail(f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror))
+    except SystemExit as leaving:  # with 1 typer leaves where nobody reads the output any more
+        sys.exit(CLOSED_PIPE if leaving.code == 1 else leaving.code)
+    except Exception as error:  # the wall: whatever the world or a library did
+        end_with(error)
     sys.exit(status if isinstance(status, int) else 0)

@@ -1,11 +1,29 @@
-"""Output of the command line: its terminal and its errors."""
+"""Output of the command line: its terminal, its errors, and what may not be on it."""
 
+import io
+import os
 import re
 import sys
+import warnings
 from typing import NoReturn
 
 from simtrain.console import TERMINAL as TERMINAL
 from simtrain.errors import SimtrainError
+
+
+def set_up_output() -> None:
+    """Characters that the terminal does not know become escapes; warnings of libraries stay off it."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    if not sys.warnoptions:  # python -W shows them
+        warnings.simplefilter("ignore")
+        os.environ.setdefault("PYTHONWARNINGS", "ignore")  # of the processes that are started
+
+
+def writes_unicode() -> bool:
+    """Whether standard output takes every character: an escape of Python's would break JSON."""
+    return (sys.stdout.encoding or "").lower().replace("-", "").startswith("utf")
 
 
 def fail(message: str) -> NoReturn:

@@ -1,12 +1,12 @@
 """`simtrain search`: arguments and output."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from simtrain.cli.console import TERMINAL
+from simtrain.cli.console import TERMINAL, writes_unicode
+from simtrain.files import json_text
 
 
 def search(
@@ -22,7 +22,7 @@ def search(
 
     result = run_search(bundle, image=image, text=text, k=k, plot=plot)
     if as_json:
-        print(json.dumps(result.to_dict(), indent=2, ensure_ascii=False))
+        print(json_text(result.to_dict(), ascii_only=not writes_unicode()))
     else:
         TERMINAL.line(str(result))
         if plot is not None:

@@ -15,6 +15,7 @@ from torch.multiprocessing.spawn import ProcessContext, ProcessException, Proces
 from simtrain.console import SILENT, Console
 from simtrain.data.embedding import inference_device
 from simtrain.errors import SimtrainError
+from simtrain.failures import mendable
 from simtrain.launch.forwarded_console import ConsoleReceiver, ForwardedConsole
 from simtrain.training.ranks import LostRankError, Ranks, free_port, join, leave, rank_environment
 
@@ -144,11 +145,14 @@ def _work(
     console = ForwardedConsole(sender.send) if rank == 0 else SILENT
     try:
         sender.send(("result", workflow(*arguments, console=console)))
-    except SimtrainError as error:
-        sender.send(("error", type(error)(str(error))))
-        raise SystemExit(2) from None
     except KeyboardInterrupt:
         raise SystemExit(128 + signal.SIGINT) from None
+    except Exception as error:
+        found = mendable(error)
+        if found is None:
+            raise  # a bug: its traceback reaches the process that launched this one
+        sender.send(("error", type(found)(str(found))))
+        raise SystemExit(2) from None
 
 
 def _forward(processes: ProcessContext, number: int, passed_on: list[int]) -> Callable[[int, FrameType | None], None]:

@@ -10,7 +10,6 @@ from typing import Any
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
@@ -19,6 +18,7 @@ from simtrain.encoders.base import Encoder
 from simtrain.encoders.preprocessing import Preprocessing
 from simtrain.encoders.whitening import load_whitening
 from simtrain.errors import BundleError, CheckpointError, first_line
+from simtrain.parquet import read_table
 from simtrain.serving.golden import check_golden, space_fingerprint
 from simtrain.serving.index import ItemIndex
 from simtrain.serving.manifest import MANIFEST_FILE, check_files, read_manifest
@@ -211,7 +211,7 @@ def _whiten(encoder: Encoder, path: Path) -> None:
 
 def _read_items(path: Path) -> tuple[pd.DataFrame, str | None]:
     try:
-        table = pq.read_table(path)
+        table = read_table(path)
     except (pa.ArrowInvalid, OSError) as error:
         raise BundleError(f"{path}: not a Parquet file: {str(error).splitlines()[0]}") from None
     note = (table.schema.metadata or {}).get(ITEMS_METADATA_KEY, b"{}")

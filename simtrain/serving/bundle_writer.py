@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from simtrain.encoders.base import Encoder
 from simtrain.encoders.text import FolderEncoder, TextFolderEncoder
 from simtrain.errors import BundleError
 from simtrain.files import staging_folder
+from simtrain.parquet import write_table
 from simtrain.serving.bundle import (
     ENCODER_FILE,
     ENCODER_FOLDER,
@@ -199,7 +199,7 @@ def _write_index_and_items(folder: Path, content: BundleContent, *, fingerprint:
     table = pa.Table.from_pandas(content.items.iloc[order].reset_index(drop=True), preserve_index=False)
     note = json.dumps({"fingerprint": fingerprint}).encode()
     table = table.replace_schema_metadata({**(table.schema.metadata or {}), ITEMS_METADATA_KEY: note})
-    pq.write_table(table, folder / ITEMS_FILE)
+    write_table(table, folder / ITEMS_FILE)
     return {
         "factory": content.index_factory,
         "metric": "cosine",

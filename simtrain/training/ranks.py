@@ -20,6 +20,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from simtrain.errors import SimtrainError
+from simtrain.failures import mendable
 
 Value = TypeVar("Value")
 _ROWS_AT_ONCE = 65536  # of embeddings that are added up, so that a GPU need not hold all of them
@@ -205,16 +206,17 @@ def on_rank_zero(act: Callable[[], Value]) -> Value:
     """Call `act` on rank 0 alone and broadcast what it returns.
 
     Raises:
-        SimtrainError: the one that `act` raises, on every process.
+        SimtrainError: the one that `act` raises, on every process; also for a full disk and the like.
     """
     result: tuple[Value | None, SimtrainError | None] = (None, None)
     if rank() == 0:
         try:
             result = (act(), None)
-        except SimtrainError as error:
-            if rank_count() == 1:
+        except Exception as error:
+            found = mendable(error)
+            if rank_count() == 1 or found is None:
                 raise
-            result = (None, error)
+            result = (None, found)
     value, failure = broadcast_from_rank_zero(result)
     if failure is not None:
         raise failure

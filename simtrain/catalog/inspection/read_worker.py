@@ -16,7 +16,6 @@ from typing import Any
 import cv2
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from simtrain.catalog.images import decode_image
@@ -27,6 +26,7 @@ from simtrain.catalog.store.reduction import reduced
 from simtrain.catalog.store.shards import SHARD_SUFFIX, ShardWriter
 from simtrain.errors import CatalogError
 from simtrain.files import sha256_of_bytes, whole_file
+from simtrain.parquet import write_table
 
 FACTS_SUFFIX = ".facts"
 NOT_THERE = -1
@@ -94,7 +94,7 @@ def read_chunk(chunk: Chunk) -> Path:
     else:
         rows = _rows(chunk, shard=shard, writer=None)
     with whole_file(chunk.facts_path) as temporary:
-        pq.write_table(pa.Table.from_pylist(rows, schema=FACTS), temporary)
+        write_table(pa.Table.from_pylist(rows, schema=FACTS), temporary)
     return chunk.facts_path
 
 

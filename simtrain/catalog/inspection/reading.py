@@ -14,12 +14,12 @@ from threading import Thread
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from simtrain.catalog.inspection.read_worker import FACTS_SUFFIX, NOT_THERE, UNOPENED, Chunk, SourceFile, read_chunk
 from simtrain.catalog.staging import UnfinishedError
 from simtrain.catalog.store.layout import FACTS, Record, StoreSettings
 from simtrain.console import Console
+from simtrain.parquet import read_table
 
 CHUNK_FILES = 256
 """Files of a chunk: what a kill can lose for each process, and about 80 MB of raw pixels."""
@@ -94,7 +94,7 @@ def read_files(
     with closing(done) as counted:
         new = sorted(set(console.bar(counted, len(missing), "reading images")))
     if new:
-        facts = pa.concat_tables([facts, *(pq.read_table(path) for path in new)])
+        facts = pa.concat_tables([facts, *(read_table(path) for path in new)])
         place = _places(facts)
     order = pa.array([_place_of(file, place) for file in files], type=pa.int64())
     return Reading(table=facts.take(order).combine_chunks(), fresh=len(missing))
@@ -119,7 +119,7 @@ def facts_agree(table: pa.Table, files: Sequence[SourceFile]) -> bool:
 def _facts_of(path: Path) -> pa.Table | None:
     """The facts of a chunk; None if the file is not whole, as after a power cut, or of another version."""
     try:
-        table = pq.read_table(path)
+        table = read_table(path)
     except (OSError, pa.ArrowException):
         return None
     return table if table.schema.equals(FACTS) else None

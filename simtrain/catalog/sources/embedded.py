@@ -92,7 +92,7 @@ def extract_embedded(files: Sequence[Path], folder: Path, *, image_column: str |
     table = folder / ROWS_FILE
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with whole_file(table) as temporary, pq.ParquetWriter(temporary, layout.schema) as writer:
+        with whole_file(table) as temporary, pq.ParquetWriter(temporary.absolute(), layout.schema) as writer:
             rows = _extract(files, folder, layout=layout, writer=writer)
             for _ in console.bar(rows, layout.rows, "extracting images"):
                 pass
@@ -121,7 +121,8 @@ def _told(path: Path) -> Iterator[None]:
 
 
 def _opened(path: Path) -> pq.ParquetFile:
-    return pq.ParquetFile(path, buffer_size=_READ_BYTES, pre_buffer=False)  # else whole row groups fill the memory
+    # Without a buffer whole row groups fill the memory; a relative `shop:v2/x` is an address to pyarrow.
+    return pq.ParquetFile(path.absolute(), buffer_size=_READ_BYTES, pre_buffer=False)
 
 
 def _features(schema: pa.Schema) -> dict[str, dict[str, Any]]:

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from simtrain.catalog.sources.source import text_column
 from simtrain.errors import CatalogError
+from simtrain.parquet import read_table
 
 TABLE_SUFFIXES = (".csv", ".parquet")
 _INTEGER = re.compile(r"[+-]?(0|[1-9][0-9]*)")
@@ -49,7 +49,7 @@ def read_table_file(path: Path, *, text_columns: Collection[str]) -> pd.DataFram
 
 def _read_parquet(path: Path) -> pd.DataFrame:
     try:
-        table = pq.read_table(path)
+        table = read_table(path)
     except (pa.ArrowException, OSError) as error:
         raise CatalogError(f"{path}: not a Parquet file: {str(error).splitlines()[0]}") from None
     _refuse_repeated_columns(path, table.column_names)

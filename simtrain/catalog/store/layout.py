@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pyarrow as pa
-import pyarrow.parquet as pq
+
+from simtrain.parquet import read_schema, read_table, write_table
 
 RECORD_FILE = "images.parquet"
 FORMAT_VERSION = 1
@@ -84,7 +85,7 @@ def write_record(record: Record, path: Path) -> None:
     """Write `images.parquet` under any name; equal records give equal bytes."""
     note = {"format_version": FORMAT_VERSION, "store": asdict(record.settings), "origin": record.origin}
     metadata = {_METADATA_KEY: json.dumps(note, sort_keys=True).encode()}
-    pq.write_table(record.table.replace_schema_metadata(metadata), path)
+    write_table(record.table.replace_schema_metadata(metadata), path)
 
 
 def read_record(folder: Path, *, columns: list[str] | None) -> Record | None:
@@ -96,12 +97,12 @@ def read_record(folder: Path, *, columns: list[str] | None) -> Record | None:
     """
     path = folder / RECORD_FILE
     try:
-        note = json.loads((pq.read_schema(path).metadata or {})[_METADATA_KEY])
+        note = json.loads((read_schema(path).metadata or {})[_METADATA_KEY])
         if note["format_version"] != FORMAT_VERSION:
             return None
         settings = StoreSettings(**note["store"])
         origin: dict[str, Any] = dict(note["origin"])
-        table = pq.read_table(path, columns=columns).replace_schema_metadata(None)
+        table = read_table(path, columns=columns).replace_schema_metadata(None)
     except (OSError, pa.ArrowException, ValueError, KeyError, TypeError):
         return None  # unreadable, foreign or of another version: made anew from the source
     return Record(table=table, settings=settings, origin=origin)

@@ -1,0 +1,95 @@
+"""Errors of the operating system and of libraries, told as errors that a user can mend."""
+
+import errno
+import json
+import lzma
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+
+import yaml
+
+from simtrain.errors import SimtrainError, first_line
+
+_INPUT_LIBRARIES = {
+    "pyarrow", "PIL", "safetensors", "safetensors_rust", "yaml", "zipfile", "lzma", "huggingface_hub", "httpx",
+    "requests", "urllib3", "onnx", "onnxruntime", "kaggle", "openpyxl",
+}  # fmt: skip
+"""Libraries that read what others wrote, or talk to the network: what they raise is about that."""
+
+_INPUT_ERRORS = (UnicodeError, json.JSONDecodeError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, yaml.YAMLError)
+_OWN = "simtrain"
+_ABOUT_THE_MACHINE = {
+    "DataLoader worker": "a process that loads images ended; out of memory perhaps: try --set data.workers=0",
+    "unable to open shared memory": "shared memory is full or forbidden; try --set data.workers=0",
+    "unable to mmap": "memory is full; try smaller batches or fewer processes",
+    "CUDA error": "the GPU failed",
+    "CUDA driver": "the GPU's driver does not fit",
+    "NCCL": "the GPUs could not talk to each other",
+    "[enforce fail at alloc_cpu": "out of memory; try --set data.batch_size with less, or fewer processes",
+}
+"""How torch's messages about the machine begin -> what they mean."""
+
+
+def mendable(error: BaseException) -> SimtrainError | None:
+    """What a user can do about an error: one line that names what it is about; None: it is a bug.
+
+    Args:
+        error: As it was caught, with its traceback.
+    """
+    if isinstance(error, SimtrainError):
+        return error
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return SimtrainError(f"out of memory{_reason(error)}; try smaller batches, or a smaller image size")
+    if isinstance(error, OSError):
+        return SimtrainError(_told(error))
+    library = type(error).__module__.partition(".")[0]
+    if isinstance(error, _INPUT_ERRORS) or library in _INPUT_LIBRARIES:
+        return SimtrainError(f"{_place(error)}{type(error).__name__}: {own_line(error)}")
+    if isinstance(error, RuntimeError):
+        for beginning, meaning in _ABOUT_THE_MACHINE.items():
+            if beginning in str(error):
+                return SimtrainError(f"{meaning} ({own_line(error)})")
+    return None
+
+
+def own_line(error: BaseException) -> str:
+    """The line of an exception's message that says what happened: the last one where it carries a traceback along."""
+    text = str(error).strip()
+    if "Traceback (most recent call last)" in text:
+        return text.splitlines()[-1].strip()
+    return first_line(error) if isinstance(error, Exception) else type(error).__name__
+
+
+def _told(error: OSError) -> str:
+    name = error.filename if error.filename is not None else error.filename2
+    if isinstance(name, bytes):
+        name = name.decode(errors="backslashreplace")
+    reason = error.strerror or own_line(error)
+    where = f"{name}: " if isinstance(name, str) and name else _place(error)
+    more = "; there is no space left" if error.errno == errno.EDQUOT else ""
+    return f"{where}{reason}{more}"
+
+
+def _reason(error: BaseException) -> str:
+    line = own_line(error)
+    return f" ({line[:160]})" if line and line != type(error).__name__ else ""
+
+
+def _place(error: BaseException) -> str:
+    """`PATH: ` for what our code was about, innermost first; empty where it held no path."""
+    for frame in reversed(list(_own_frames(error))):
+        for value in frame.f_locals.values():
+            if isinstance(value, Path):
+                return f"{value}: "
+    return ""
+
+
+def _own_frames(error: BaseException) -> Iterator[FrameType]:
+    traceback = error.__traceback__
+    while traceback is not None:
+        if str(traceback.tb_frame.f_globals.get("__name__", "")).partition(".")[0] == _OWN:
+            yield traceback.tb_frame
+        traceback = traceback.tb_next

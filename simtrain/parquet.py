@@ -1,0 +1,42 @@
+"""Parquet files by their path alone: pyarrow takes `shop:v2/x.parquet` for an address and `a=b/` for a column."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+
+def read_table(path: Path, *, columns: Sequence[str] | None = None) -> Any:
+    """The table of a Parquet file.
+
+    Args:
+        path: The file.
+        columns: Columns to read; None: all.
+
+    Raises:
+        OSError: if it cannot be read.
+        pa.ArrowException: if it is no whole Parquet file.
+    """
+    with pa.OSFile(str(path), "rb") as file, pq.ParquetFile(file) as opened:
+        missing = [name for name in columns or () if name not in opened.schema_arrow.names]
+        if missing:
+            raise pa.ArrowInvalid(f"no column '{missing[0]}'")
+        return opened.read(columns=None if columns is None else list(columns))
+
+
+def read_schema(path: Path) -> Any:
+    """The schema of a Parquet file; raises as `read_table` does."""
+    with pa.OSFile(str(path), "rb") as file:
+        return pq.read_schema(file)
+
+
+def write_table(table: Any, path: Path) -> None:
+    """Write a Parquet file under exactly this path.
+
+    Raises:
+        OSError: if it cannot be written.
+    """
+    with pa.OSFile(str(path), "wb") as file:
+        pq.write_table(table, file)

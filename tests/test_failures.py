@@ -1,0 +1,93 @@
+"""Errors of the system and of libraries: which of them a user can mend, and what is said of them."""
+
+import errno
+import json
+import zipfile
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+import torch
+import yaml
+from safetensors import SafetensorError
+
+from simtrain.errors import CatalogError
+from simtrain.failures import mendable, own_line
+
+
+def told(error: Exception) -> str:
+    found = mendable(error)
+    assert found is not None
+    return str(found)
+
+
+def test_error_of_ours_stays_what_it_is() -> None:
+    error = CatalogError("no images")
+    assert mendable(error) is error
+
+
+@pytest.mark.parametrize(
+    ("number", "reason"),
+    [
+        (errno.ENOLCK, "No locks available"),
+        (errno.EIO, "Input/output error"),
+        (errno.ENOSPC, "No space left on device"),
+        (errno.ESTALE, "Stale file handle"),
+        (errno.ELOOP, "Too many levels of symbolic links"),
+    ],
+)
+def test_error_of_the_system_names_its_file(number: int, reason: str) -> None:
+    assert told(OSError(number, reason, "shop/x")) == f"shop/x: {reason}"
+
+
+def test_error_of_the_system_without_a_file() -> None:
+    assert told(OSError(errno.EMFILE, "Too many open files")) == "Too many open files"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        pa.ArrowInvalid("magic bytes"),
+        SafetensorError("header too large"),
+        yaml.YAMLError("tab"),
+        json.JSONDecodeError("Expecting value", "x", 0),
+        zipfile.BadZipFile("no zip"),
+        UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte"),
+    ],
+)
+def test_error_about_a_file_of_others_is_told(error: Exception) -> None:
+    assert told(error) == f"{type(error).__name__}: {error}"
+
+
+@pytest.mark.parametrize(
+    ("error", "beginning"),
+    [
+        (MemoryError(), "out of memory; try smaller batches"),
+        (torch.OutOfMemoryError("CUDA out of memory. Tried"), "out of memory (CUDA out of memory. Tried); try"),
+        (RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed. "), "a process that loads images ended"),
+        (RuntimeError("CUDA error: device-side assert triggered"), "the GPU failed (CUDA error: "),
+        (RuntimeError("unable to open shared memory object </torch_7>"), "shared memory is full or forbidden"),
+    ],
+)
+def test_error_about_the_machine_is_told(error: Exception, beginning: str) -> None:
+    assert told(error).startswith(beginning)
+
+
+@pytest.mark.parametrize("error", [ValueError("k is 0"), KeyError("x"), RuntimeError("shape"), TypeError("None")])
+def test_anything_else_is_a_bug(error: Exception) -> None:
+    assert mendable(error) is None
+
+
+def test_path_that_our_code_held_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from simtrain.parquet import read_table
+
+    path = tmp_path / "x.parquet"
+    path.write_bytes(b"no parquet at all")
+    with pytest.raises(pa.ArrowInvalid) as caught:
+        read_table(path)
+    assert told(caught.value).startswith(f"{path}: ArrowInvalid: ")
+
+
+def test_message_of_a_loading_process_is_its_last_line() -> None:
+    error = ValueError("Caught ValueError in process 0.\nTraceback (most recent call last):\n  File\nValueError: why\n")
+    assert own_line(error) == "ValueError: why"

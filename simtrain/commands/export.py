@@ -22,7 +22,8 @@ from simtrain.runs.threshold_calibration import Calibration, calibrate
 from simtrain.runs.whitening import run_encoder
 from simtrain.serving.bundle import Bundle
 from simtrain.serving.bundle_writer import BundleContent, check_target, write_bundle
-from simtrain.serving.onnx_export import onnx_available
+from simtrain.serving.export_format import ExportFormat
+from simtrain.serving.export_formats import FORMATS
 from simtrain.serving.verification import verify_bundle
 
 CHECKED_IMAGES = 64
@@ -37,7 +38,7 @@ class ExportResult:
         folder: The bundle's folder.
         items: Number of images in its index.
         checked: Number of images that were embedded again and found themselves first.
-        onnx: Whether it holds `encoder.onnx`.
+        formats: Names of the formats that the encoder was exported to besides its own weights.
         images: Where the images were read from, as a phrase.
         agreement: The lowest cosine, among those checked, between an item and a query with its own file; NaN where
             the source's files are missing.
@@ -47,7 +48,7 @@ class ExportResult:
     folder: Path
     items: int
     checked: int
-    onnx: bool
+    formats: tuple[str, ...]
     images: str
     agreement: float
     calibration: Calibration
@@ -63,8 +64,11 @@ class ExportResult:
                 f"a query with an item's own file has a similarity of {self.agreement:.4f} or more to it "
                 "(the store keeps the image smaller)"
             )
-        if not self.onnx:
-            lines.append("encoder.onnx: left out; it needs pip install 'simtrain[export]' and export.onnx not false")
+        lines += [
+            f"{each.file}: left out; it needs pip install 'simtrain[{each.extra}]' and export.{each.name} not false"
+            for each in FORMATS
+            if each.name not in self.formats
+        ]
         next_command = f"next: simtrain search {shlex.quote(str(self.folder))} --image PATH"
         return "\n".join([*lines, *self.calibration.lines(), next_command])
 
@@ -83,7 +87,7 @@ def export(run: Run, *, out: Path, alpha: float | None, console: Console) -> Exp
         SimtrainError: for anything that the user can fix; the folder is then unchanged.
     """
     check_target(out)
-    onnx = _wants_onnx(run.config)
+    formats = _wanted_formats(run.config)
     catalog = read_run_catalog(run)
     share = chosen_alpha(run.folder) if alpha is None else alpha
     encoder = run_encoder(run, alpha=share, console=console)
@@ -93,13 +97,13 @@ def export(run: Run, *, out: Path, alpha: float | None, console: Console) -> Exp
     calibration = calibrate(run.config, catalog, embeddings, judged=build_validation(run.config, catalog) is not None)
     content = _content(run, catalog, encoder, embeddings, alpha=share, calibration=calibration)
     agreement = _agreement(run.config, catalog, encoder, embeddings)
-    write_bundle(content, out, onnx=onnx, check=lambda folder: _check(folder, run.config, catalog, images.reader))
+    write_bundle(content, out, formats=formats, check=lambda folder: _check(folder, run.config, catalog, images.reader))
     items = len(content.items)
     return ExportResult(
         folder=out,
         items=items,
         checked=min(CHECKED_IMAGES, items),
-        onnx=onnx,
+        formats=tuple(each.name for each in formats),
         images=images.told,
         agreement=agreement,
         calibration=calibration,
@@ -154,10 +158,15 @@ def _check(folder: Path, config: RunConfig, catalog: Catalog, images: ImageReade
     )
 
 
-def _wants_onnx(config: RunConfig) -> bool:
-    if config.export.onnx and not onnx_available():
-        raise BundleError("export.onnx: needs the extra: pip install 'simtrain[export]'")
-    return onnx_available() if config.export.onnx is None else config.export.onnx
+def _wanted_formats(config: RunConfig) -> list[ExportFormat]:
+    wanted = []
+    for each in FORMATS:
+        chosen: bool | None = getattr(config.export, each.name)
+        if chosen and not each.available():
+            raise BundleError(f"export.{each.name}: needs the extra: pip install 'simtrain[{each.extra}]'")
+        if each.available() if chosen is None else chosen:
+            wanted.append(each)
+    return wanted
 
 
 def _metrics(run: Run, catalog: Catalog, encoder: Encoder, embeddings: Tensor) -> dict[str, object]:

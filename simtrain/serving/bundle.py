@@ -19,9 +19,11 @@ from simtrain.encoders.preprocessing import Preprocessing
 from simtrain.encoders.whitening import load_whitening
 from simtrain.errors import BundleError, CheckpointError, first_line
 from simtrain.parquet import read_table
+from simtrain.serving.export_formats import FORMATS
 from simtrain.serving.golden import check_golden, space_fingerprint
 from simtrain.serving.index import ItemIndex
 from simtrain.serving.manifest import MANIFEST_FILE, check_files, read_manifest
+from simtrain.serving.onnx_export import ONNX_FILE
 
 ENCODER_FOLDER = "encoder"
 TEXT_FOLDER = "encoder/text_tower"
@@ -29,7 +31,6 @@ WEIGHTS_FILE = "encoder/model.safetensors"
 WHITENING_FILE = "encoder/whitening.safetensors"
 ENCODER_FILE = "encoder/encoder.json"
 GOLDEN_FILE = "encoder/golden.safetensors"
-ONNX_FILE = "encoder.onnx"
 INDEX_FILE = "index.faiss"
 ITEMS_FILE = "items.parquet"
 ITEMS_METADATA_KEY = b"simtrain"
@@ -76,7 +77,8 @@ class Bundle:
         """
         manifest = read_manifest(folder)
         required = (WEIGHTS_FILE, ENCODER_FILE, GOLDEN_FILE, INDEX_FILE, ITEMS_FILE)
-        optional = (ONNX_FILE, *_encoder_files(folder))  # a library opens that folder, and takes what lies in it
+        exported = [each.file for each in FORMATS]
+        optional = (*exported, *_encoder_files(folder))  # a library opens that folder, and takes what lies in it
         check_files(folder, manifest["files"], required=required, optional=optional)
         index = ItemIndex.read(folder / INDEX_FILE, factory=str(manifest["index"]["factory"]))
         items, items_fingerprint = _read_items(folder / ITEMS_FILE)

@@ -4,7 +4,7 @@
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,15 +26,14 @@ from simtrain.serving.bundle import (
     INDEX_FILE,
     ITEMS_FILE,
     ITEMS_METADATA_KEY,
-    ONNX_FILE,
     TEXT_FOLDER,
     WEIGHTS_FILE,
     WHITENING_FILE,
 )
+from simtrain.serving.export_format import ExportFormat
 from simtrain.serving.golden import reference_copy, space_fingerprint, write_golden, write_tensors
 from simtrain.serving.index import ItemIndex, recall_against_exact
 from simtrain.serving.manifest import hashes_of, is_bundle, library_versions, write_manifest
-from simtrain.serving.onnx_export import export_onnx
 from simtrain.version import VERSION
 
 RECALL_DEPTH = 10
@@ -89,7 +88,11 @@ def check_target(folder: Path) -> None:
 
 
 def write_bundle(
-    content: BundleContent, folder: Path, *, onnx: bool, check: Callable[[Path], None] | None = None
+    content: BundleContent,
+    folder: Path,
+    *,
+    formats: Sequence[ExportFormat],
+    check: Callable[[Path], None] | None = None,
 ) -> Path:
     """Write the whole bundle beside its place, then put it there; a bundle that is there already is replaced.
 
@@ -99,7 +102,7 @@ def write_bundle(
     Args:
         content: What the bundle is written from.
         folder: The bundle's folder; missing parents are made.
-        onnx: Write `encoder.onnx` too; needs the packages that `onnx_available` looks for.
+        formats: Formats that the encoder is exported to besides its own weights; their packages are installed.
         check: Looks at the complete bundle before it takes its place, and raises if it must not.
 
     Returns:
@@ -115,7 +118,7 @@ def write_bundle(
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with staging_folder(target) as work:
-            _fill(work, content, onnx=onnx)
+            _fill(work, content, formats=formats)
             if check is not None:
                 check(work)
             _put(work, target)
@@ -137,13 +140,13 @@ def _check_content(content: BundleContent) -> None:
         raise ValueError("give either thresholds, or no_thresholds: why there are none")
 
 
-def _fill(folder: Path, content: BundleContent, *, onnx: bool) -> None:
+def _fill(folder: Path, content: BundleContent, *, formats: Sequence[ExportFormat]) -> None:
     encoder = reference_copy(content.encoder)
     preprocessing = encoder.preprocessing
     description = _write_encoder(folder, encoder, config=content.encoder_config)
     write_golden(folder / GOLDEN_FILE, encoder)
-    if onnx:
-        export_onnx(encoder, folder / ONNX_FILE)
+    for each in formats:
+        each.write(encoder, folder / each.file)
     hashes = hashes_of(folder)
     fingerprint = space_fingerprint(
         preprocessing,

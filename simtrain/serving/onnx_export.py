@@ -18,12 +18,13 @@ from typing_extensions import override
 from simtrain.encoders.base import Encoder
 from simtrain.errors import BundleError, first_line
 from simtrain.files import whole_file
+from simtrain.serving.export_format import ExportFormat, check_equal
 
+ONNX_FILE = "encoder.onnx"
 INPUT_NAME = "pixel_values"
 OUTPUT_NAME = "embeddings"
-TOLERANCE = 1e-4
-"""Largest difference between a number of an embedding under onnxruntime and under torch."""
 
+_RUNTIME = "onnxruntime"
 _PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 _CHATTY_LOGGERS = ("torch.onnx", "torch.export", "torch._dynamo", "onnxscript", "onnx_ir")
 
@@ -56,7 +57,7 @@ def export_onnx(encoder: Encoder, path: Path) -> None:
         for count in (1, 2, 3):
             with torch.inference_mode():
                 expected = encoder.embed(images[:count]).numpy()
-            check_equal(expected, exported.embed(images[:count].numpy()), name=path.name)
+            check_equal(expected, exported.embed(images[:count].numpy()), name=path.name, runtime=_RUNTIME)
 
 
 class OnnxEncoder:
@@ -85,17 +86,15 @@ class OnnxEncoder:
         return result
 
 
-def check_equal(expected: NDArray[np.float32], found: NDArray[np.float32], *, name: str) -> None:
-    """See that onnxruntime gave what torch gave.
-
-    Raises:
-        BundleError: if a number differs by more than `TOLERANCE`.
-    """
-    if found.shape != expected.shape:
-        raise BundleError(f"{name}: onnxruntime gives {found.shape}, torch {expected.shape}")
-    difference = float(np.abs(found - expected).max())
-    if not difference <= TOLERANCE:  # so that NaN fails
-        raise BundleError(f"{name}: onnxruntime's embeddings differ by {difference:.2g}; allowed: {TOLERANCE:g}")
+ONNX = ExportFormat(
+    name="onnx",
+    file=ONNX_FILE,
+    runtime=_RUNTIME,
+    extra="export",
+    available=onnx_available,
+    write=export_onnx,
+    open=lambda path: OnnxEncoder(path=path),
+)
 
 
 class _Embedding(nn.Module):

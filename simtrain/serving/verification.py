@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from simtrain.encoders.base import Encoder
 from simtrain.errors import BundleError
-from simtrain.serving.bundle import ONNX_FILE, Bundle, NetworkFactory
-from simtrain.serving.onnx_export import OnnxEncoder, check_equal, onnx_available
+from simtrain.serving.bundle import Bundle, NetworkFactory
+from simtrain.serving.export_format import ExportedEncoder, ExportFormat, check_equal
+from simtrain.serving.export_formats import FORMATS
 from simtrain.serving.searcher import embed_decoded_images
 
 _VECTOR_TOLERANCE = 1e-5
@@ -29,7 +30,7 @@ def verify_bundle(
     rows: int,
     device: torch.device,
 ) -> None:
-    """Open a bundle again, embed some of its items again, and find them in its index and its ONNX file.
+    """Open a bundle again, embed some of its items again, and find them in its index and its exported files.
 
     Of an exact index every stored vector must be what the re-created encoder gives (within 1e-5), and every item must
     find itself, or an equal one, first. Of an approximate index, whose recall the manifest states, most items must find
@@ -50,7 +51,11 @@ def verify_bundle(
         raise ValueError(f"rows is {rows}; allowed: 1 or more")
     bundle = Bundle.open(folder)
     encoder = bundle.load_encoder(network_factory).to(device)
-    exported = OnnxEncoder(path=bundle.onnx_path) if bundle.onnx_path is not None and onnx_available() else None
+    exported = [
+        (each, each.open(folder / each.file))
+        for each in FORMATS
+        if each.file in bundle.manifest["files"] and each.available()
+    ]
     chosen = np.unique(np.linspace(0, bundle.index.count - 1, rows).astype(np.int64))
     found_themselves = 0
     for start in range(0, len(chosen), _BATCH_SIZE):
@@ -63,8 +68,8 @@ def verify_bundle(
         else:
             answers = bundle.index.search(embeddings, k=_APPROXIMATE_DEPTH)
             found_themselves += sum(int(row in near) for row, (near, _) in zip(batch, answers, strict=True))
-        if exported is not None:
-            _check_onnx(exported, encoder, pictures, embeddings)
+        for form, opened in exported:
+            _check_exported(form, opened, encoder, pictures=pictures, embeddings=embeddings)
     if not bundle.index.is_exact and 2 * found_themselves < len(chosen):
         raise BundleError(
             f"{folder}: only {found_themselves} of {len(chosen)} items find themselves among the {_APPROXIMATE_DEPTH} "
@@ -93,11 +98,17 @@ def _check_first(bundle: Bundle, rows: NDArray[np.int64], embeddings: NDArray[np
             )
 
 
-def _check_onnx(
-    exported: OnnxEncoder, encoder: Encoder, pictures: list[NDArray[np.uint8]], embeddings: NDArray[np.float32]
+def _check_exported(
+    form: ExportFormat,
+    opened: ExportedEncoder,
+    encoder: Encoder,
+    *,
+    pictures: list[NDArray[np.uint8]],
+    embeddings: NDArray[np.float32],
 ) -> None:
     pixels = torch.from_numpy(np.stack([encoder.preprocessing.pixels(picture) for picture in pictures]))
-    check_equal(embeddings, exported.embed(encoder.preprocessing.normalise(pixels).numpy()), name=ONNX_FILE)
+    found = opened.embed(encoder.preprocessing.normalise(pixels).numpy())
+    check_equal(embeddings, found, name=form.file, runtime=form.runtime)
 
 
 def _id(bundle: Bundle, row: int | np.int64) -> str:

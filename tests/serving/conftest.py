@@ -138,12 +138,12 @@ def other_content(content: BundleContent, shop: Shop) -> BundleContent:
 @pytest.fixture
 def folder(content: BundleContent, tmp_path: Path) -> Path:
     """A bundle that the test may spoil."""
-    return write_bundle(content, tmp_path / "bundle", onnx=False)
+    return write_bundle(content, tmp_path / "bundle", formats=())
 
 
 @pytest.fixture
 def other_folder(other_content: BundleContent, tmp_path: Path) -> Path:
-    return write_bundle(other_content, tmp_path / "other", onnx=False)
+    return write_bundle(other_content, tmp_path / "other", formats=())
 
 
 @pytest.fixture

@@ -52,7 +52,7 @@ def level(wanted: float, similarity: float | None, *, positives: int = 0, negati
 def test_thresholds_come_back_the_strictest_first(content: BundleContent, tmp_path: Path) -> None:
     levels = [level(0.9, 0.5, positives=19, negatives=1), level(0.95, 0.75, positives=12), level(0.99, None)]
     measured = {"relevance": ["product"], "levels": levels}
-    folder = write_bundle(replace(content, thresholds=measured, no_thresholds=None), tmp_path / "bundle", onnx=False)
+    folder = write_bundle(replace(content, thresholds=measured, no_thresholds=None), tmp_path / "bundle", formats=())
     opened = Bundle.open(folder)
     assert opened.manifest["thresholds"] == measured
     assert opened.promises == [
@@ -85,7 +85,7 @@ def test_encoder_comes_back_with_its_preprocessing(bundle: Bundle, content: Bund
 def test_an_encoder_without_weights_round_trips(encoder: Encoder, content: BundleContent, tmp_path: Path) -> None:
     embeddings = encoder.embed_pixels(torch.from_numpy(golden_images(8))).numpy()
     small = replace(content, encoder=encoder, embeddings=embeddings, items=content.items.iloc[:4])
-    bundle = Bundle.open(write_bundle(small, tmp_path / "bundle", onnx=False))
+    bundle = Bundle.open(write_bundle(small, tmp_path / "bundle", formats=()))
     assert bundle.load_encoder(lambda config, prepared: encoder) is encoder
 
 

@@ -24,6 +24,7 @@ from simtrain.errors import BundleError
 from simtrain.serving import golden
 from simtrain.serving.bundle import Bundle
 from simtrain.serving.bundle_writer import BundleContent, write_bundle
+from simtrain.serving.onnx_export import ONNX
 from simtrain.serving.searcher import Searcher
 from simtrain.serving.verification import verify_bundle
 
@@ -67,7 +68,7 @@ def clip_shop(tmp_path_factory: pytest.TempPathFactory) -> ClipShop:
 
 @pytest.fixture(scope="module")
 def whole(clip_shop: ClipShop, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_bundle(clip_shop.content, tmp_path_factory.mktemp("bundles") / "bundle", onnx=False)
+    return write_bundle(clip_shop.content, tmp_path_factory.mktemp("bundles") / "bundle", formats=())
 
 
 @pytest.fixture
@@ -161,7 +162,7 @@ def test_another_text_tower_is_another_space(clip_shop: ClipShop, whole: Path, t
     try:
         weight.data.mul_(1.5)
         weight.data[0] += 0.1
-        other = write_bundle(clip_shop.content, tmp_path / "other", onnx=False)
+        other = write_bundle(clip_shop.content, tmp_path / "other", formats=())
     finally:
         weight.data.copy_(before)
     assert Bundle.open(other).fingerprint != Bundle.open(whole).fingerprint
@@ -175,7 +176,7 @@ def test_golden_texts_are_longer_than_any_tower_reads(clip_shop: ClipShop):
 
 @pytest.mark.slow
 def test_onnx_gives_the_vectors_of_the_index(clip_shop: ClipShop, tmp_path: Path):
-    folder = write_bundle(clip_shop.content, tmp_path / "bundle", onnx=True)
+    folder = write_bundle(clip_shop.content, tmp_path / "bundle", formats=[ONNX])
     verify_bundle(
         folder,
         images=clip_shop.pictures.__getitem__,

@@ -31,6 +31,7 @@ from simtrain.encoders.text_tower import TextTower
 from simtrain.errors import BundleError
 from simtrain.serving.bundle import Bundle
 from simtrain.serving.bundle_writer import BundleContent, write_bundle
+from simtrain.serving.onnx_export import ONNX
 from simtrain.serving.verification import verify_bundle
 
 COUNT = 8
@@ -98,7 +99,7 @@ def shops(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], TextShop]
                 values = {"kind": kind, "model": str(model), "text_model": str(words)}
             texts, pictures = encoded(words), drawn()
             content = content_of(values, pictures, root)
-            bundle = write_bundle(content, root / "written", onnx=False)
+            bundle = write_bundle(content, root / "written", formats=())
             shutil.rmtree(root / "models")
             made[kind] = TextShop(content=content, pictures=pictures, texts=texts, bundle=bundle)
         return made[kind]
@@ -197,7 +198,7 @@ def test_other_vectors_of_texts_are_refused(moved: Path, monkeypatch: pytest.Mon
 def test_another_text_tower_is_another_space(shop: TextShop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     features = TextTower.text_features
     monkeypatch.setattr(TextTower, "text_features", lambda self, tokens: features(self, tokens).flip(1))
-    other = write_bundle(shop.content, tmp_path / "other", onnx=False)
+    other = write_bundle(shop.content, tmp_path / "other", formats=())
     assert Bundle.open(other).fingerprint != Bundle.open(shop.bundle).fingerprint
 
 
@@ -226,7 +227,7 @@ def test_plain_sentence_transformers_opens_the_image_text_model_with_its_own_tex
 
 @pytest.mark.slow
 def test_onnx_gives_the_vectors_of_the_index(shop: TextShop, tmp_path: Path):
-    folder = write_bundle(shop.content, tmp_path / "bundle", onnx=True)
+    folder = write_bundle(shop.content, tmp_path / "bundle", formats=[ONNX])
     verify_bundle(
         folder,
         images=shop.pictures.__getitem__,

@@ -22,21 +22,21 @@ def test_whoever_may_read_one_file_may_read_all(folder: Path) -> None:
 def test_thresholds_or_the_reason_for_none_are_given(content: BundleContent, tmp_path: Path) -> None:
     for changes in ({"no_thresholds": None}, {"thresholds": {"levels": []}}):
         with pytest.raises(ValueError, match=r"^give either thresholds, or no_thresholds: why there are none$"):
-            write_bundle(replace(content, **changes), tmp_path / "bundle", onnx=False)
+            write_bundle(replace(content, **changes), tmp_path / "bundle", formats=())
 
 
 def test_an_encoder_in_training_is_stored_evaluating_and_left_as_it_was(
     content: BundleContent, make_encoder: Callable[..., Encoder], factory: Factory, tmp_path: Path
 ) -> None:
     encoder = make_encoder(seed=1).train()
-    write_bundle(replace(content, encoder=encoder), tmp_path / "bundle", onnx=False)
+    write_bundle(replace(content, encoder=encoder), tmp_path / "bundle", formats=())
     assert encoder.training
     Bundle.open(tmp_path / "bundle").load_encoder(factory)
 
 
 def test_a_bundle_replaces_a_bundle(folder: Path, other_content: BundleContent) -> None:
     before = Bundle.open(folder).fingerprint
-    write_bundle(other_content, folder, onnx=False)
+    write_bundle(other_content, folder, formats=())
     assert Bundle.open(folder).fingerprint != before
     assert [path.name for path in folder.parent.iterdir()] == [folder.name]
 
@@ -55,7 +55,7 @@ def test_what_is_not_a_bundle_is_left_alone(kind: str, content: BundleContent, t
     with pytest.raises(BundleError, match=message):
         check_target(target)
     with pytest.raises(BundleError, match=message):
-        write_bundle(content, target, onnx=False)
+        write_bundle(content, target, formats=())
     assert files_of(tmp_path) == before
 
 
@@ -70,10 +70,10 @@ def test_a_failure_in_the_middle_leaves_the_target_as_it_was(
 
     monkeypatch.setattr(bundle_writer, "write_manifest", fail)
     with pytest.raises(type(error)):
-        write_bundle(other_content, folder, onnx=False)
+        write_bundle(other_content, folder, formats=())
     assert files_of(folder.parent) == before
     with pytest.raises(type(error)):
-        write_bundle(other_content, folder.parent / "fresh", onnx=False)
+        write_bundle(other_content, folder.parent / "fresh", formats=())
     assert not (folder.parent / "fresh").exists()
 
 
@@ -90,7 +90,7 @@ def test_a_failing_last_rename_puts_the_old_bundle_back(
 
     monkeypatch.setattr(Path, "rename", fail_for_the_new_one)
     with pytest.raises(BundleError, match=r"bundle: cannot be written: No space left on device$"):
-        write_bundle(other_content, folder, onnx=False)
+        write_bundle(other_content, folder, formats=())
     assert files_of(folder.parent) == before
 
 
@@ -101,26 +101,26 @@ def test_what_a_killed_process_left_is_in_nobodys_way(
         patched.setattr(bundle_writer.shutil, "rmtree", lambda *_, **__: None)  # killed: nothing is cleaned up
         patched.setattr(bundle_writer, "write_manifest", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
-            write_bundle(content, tmp_path / "bundle", onnx=False)
+            write_bundle(content, tmp_path / "bundle", formats=())
     assert len(list(tmp_path.iterdir())) == 1
-    Bundle.open(write_bundle(content, tmp_path / "bundle", onnx=False))
+    Bundle.open(write_bundle(content, tmp_path / "bundle", formats=()))
 
 
 def test_a_place_that_cannot_be_written_is_the_users_to_mend(content: BundleContent, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(BundleError, match=r"file/bundle: cannot be written: File exists$"):
-        write_bundle(content, tmp_path / "file" / "bundle", onnx=False)
+        write_bundle(content, tmp_path / "file" / "bundle", formats=())
 
 
 def test_missing_parents_are_made(content: BundleContent, tmp_path: Path) -> None:
-    Bundle.open(write_bundle(content, tmp_path / "a" / "b" / "bundle", onnx=False))
+    Bundle.open(write_bundle(content, tmp_path / "a" / "b" / "bundle", formats=()))
 
 
 def test_content_that_does_not_go_together_is_the_callers_mistake(content: BundleContent, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"^embeddings has shape \(39, 16\); items and encoder need \(40, 16\)$"):
-        write_bundle(replace(content, embeddings=content.embeddings[1:]), tmp_path / "bundle", onnx=False)
+        write_bundle(replace(content, embeddings=content.embeddings[1:]), tmp_path / "bundle", formats=())
     twice = content.items.assign(id="same")
     with pytest.raises(ValueError, match=r"^items has an id more than once; allowed: unique ids$"):
-        write_bundle(replace(content, items=twice), tmp_path / "bundle", onnx=False)
+        write_bundle(replace(content, items=twice), tmp_path / "bundle", formats=())
     with pytest.raises(ValueError, match=r"^items needs the column 'path' without gaps$"):
-        write_bundle(replace(content, items=content.items.drop(columns="path")), tmp_path / "bundle", onnx=False)
+        write_bundle(replace(content, items=content.items.drop(columns="path")), tmp_path / "bundle", formats=())

@@ -21,7 +21,7 @@ from simtrain.errors import BundleError
 from simtrain.serving.bundle import Bundle
 from simtrain.serving.bundle_writer import BundleContent, write_bundle
 from simtrain.serving.golden import golden_images
-from simtrain.serving.onnx_export import OnnxEncoder, export_onnx, onnx_available
+from simtrain.serving.onnx_export import ONNX, OnnxEncoder, export_onnx, onnx_available
 from simtrain.serving.verification import verify_bundle
 
 needs_onnx = pytest.mark.skipif(not onnx_available(), reason="needs the extra 'export'")
@@ -45,7 +45,7 @@ def test_a_bundle_with_onnx_gives_torchs_embeddings_for_any_batch_and_says_nothi
     capfd: pytest.CaptureFixture[str],
     recwarn: pytest.WarningsRecorder,
 ) -> None:
-    bundle = Bundle.open(write_bundle(content, tmp_path / "bundle", onnx=True))
+    bundle = Bundle.open(write_bundle(content, tmp_path / "bundle", formats=[ONNX]))
     assert capfd.readouterr() == ("", "")
     assert not recwarn.list
     assert bundle.onnx_path == tmp_path / "bundle" / "encoder.onnx"
@@ -74,12 +74,9 @@ def test_onnx_of_another_encoder_is_found_out(
     shop: Any,
     factory: Callable[..., Encoder],
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(
-        "simtrain.serving.bundle_writer.export_onnx", lambda encoder, path: export_onnx(other_content.encoder, path)
-    )
-    folder = write_bundle(replace(content), tmp_path / "bundle", onnx=True)
+    other = replace(ONNX, write=lambda encoder, path: export_onnx(other_content.encoder, path))
+    folder = write_bundle(content, tmp_path / "bundle", formats=[other])
     names = sorted(shop.items["id"])
     with pytest.raises(BundleError, match=r"^encoder\.onnx: onnxruntime's embeddings differ by .+; allowed: 0\.0001$"):
         verify_bundle(

@@ -58,7 +58,7 @@ def test_neighbours_carry_the_highest_precision_that_they_are_similar_enough_for
     ]
     thresholds = {"relevance": ["product"], "levels": levels}
     folder = write_bundle(
-        replace(content, thresholds=thresholds, no_thresholds=None), tmp_path / "promising", onnx=False
+        replace(content, thresholds=thresholds, no_thresholds=None), tmp_path / "promising", formats=()
     )
     bundle = Bundle.open(folder)
     promising = Searcher(bundle=bundle, encoder=bundle.load_encoder(factory), device=torch.device("cpu"))

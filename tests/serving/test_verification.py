@@ -52,7 +52,7 @@ def test_a_sound_bundle_passes_its_identical_pictures_included(verify: Check, fo
 def test_a_sound_approximate_bundle_passes(
     factory_string: str, verify: Check, content: BundleContent, tmp_path: Path
 ) -> None:
-    verify(write_bundle(replace(content, index_factory=factory_string), tmp_path / "bundle", onnx=False))
+    verify(write_bundle(replace(content, index_factory=factory_string), tmp_path / "bundle", formats=()))
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_a_sound_approximate_bundle_passes(
 def test_embeddings_of_another_encoder_or_preprocessing_are_found_out(
     seed: int, changes: dict[str, Any], verify: Check, mixed: Callable[..., BundleContent], tmp_path: Path
 ) -> None:
-    folder = write_bundle(mixed(seed=seed, **changes), tmp_path / "bundle", onnx=False)
+    folder = write_bundle(mixed(seed=seed, **changes), tmp_path / "bundle", formats=())
     start = f"^{re.escape(str(folder))}: the index's vector of 'p[0-9]+' is not what the encoder makes of its image: "
     with pytest.raises(BundleError, match=start):
         verify(folder)
@@ -72,7 +72,7 @@ def test_embeddings_of_another_encoder_or_preprocessing_are_found_out(
 def test_an_approximate_index_of_another_encoder_is_found_out(
     verify: Check, mixed: Callable[..., BundleContent], tmp_path: Path
 ) -> None:
-    folder = write_bundle(replace(mixed(seed=5), index_factory="HNSW32"), tmp_path / "bundle", onnx=False)
+    folder = write_bundle(replace(mixed(seed=5), index_factory="HNSW32"), tmp_path / "bundle", formats=())
     with pytest.raises(BundleError, match="of 40 items find themselves among the 10 nearest; the index 'HNSW32' loses"):
         verify(folder)
 
@@ -82,7 +82,7 @@ def test_items_in_another_order_than_embeddings_are_found_out(
 ) -> None:
     shifted = replace(content, embeddings=np.roll(content.embeddings, 1, axis=0))
     with pytest.raises(BundleError, match="is not what the encoder makes of its image: they differ by "):
-        verify(write_bundle(shifted, tmp_path / "bundle", onnx=False))
+        verify(write_bundle(shifted, tmp_path / "bundle", formats=()))
 
 
 def test_it_looks_at_evenly_spread_rows_once_each(folder: Path, shop: Any, factory: Callable[..., Encoder]) -> None:

@@ -81,7 +81,7 @@ def _embedding_preprocessing(training: Preprocessing, config: EncoderConfig) -> 
     """How images are prepared to be embedded, where training views are prepared as `training` says."""
     if isinstance(config, TwoTowersConfig):  # its image encoder's own settings are in `training` already
         return training
-    size = None if isinstance(config, PixelsConfig | HistogramConfig) else config.evaluation_image_size
+    size: int | None = getattr(config, "evaluation_image_size", None)  # some kinds embed at the size they train at
     return replace(training, image_size=size or training.image_size, flip_averaging=config.flip_averaging)
 
 

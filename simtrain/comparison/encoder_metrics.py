@@ -12,6 +12,7 @@ from torch import Tensor
 
 from simtrain.comparison.fold_scores import CURVE_KS, PooledScores
 from simtrain.comparison.result import RelevanceFigures
+from simtrain.config.metrics import METRIC_WORDS
 from simtrain.evaluation.breakdown import (
     CategoryFigures,
     ConfusedPair,
@@ -23,10 +24,6 @@ from simtrain.evaluation.metrics import NO_GROUP
 from simtrain.evaluation.protocol import RetrievalTask
 from simtrain.evaluation.statistics import BootstrapSettings
 
-SHOWN = (
-    "recall_at_1", "recall_at_5", "recall_at_10", "precision_at_5", "precision_at_10", "r_precision", "map_at_r", "mrr",
-)  # fmt: skip
-"""Metrics of a comparison, for each definition of relevance."""
 _OF_CATEGORIES = ("recall_at_1", "map_at_r")
 _MOST_CONFUSED = 15
 _LEAST_PRODUCTS = 10  # of a category, for an interval
@@ -64,7 +61,7 @@ def relevance_figures(
         relevance=relevance,
         queries=len(scores.places),
         lone_queries=scores.lone_queries,
-        metrics=scores.intervals(SHOWN, bootstrap=bootstrap),
+        metrics=scores.intervals(tuple(METRIC_WORDS), bootstrap=bootstrap),
         macro=macro,
         verdict=None,
     )

@@ -5,13 +5,9 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from simtrain.config.evaluation import ExcludedColumns, SplitName, ThresholdsConfig
+from simtrain.config.metrics import ComparedMetric
 from simtrain.config.relevance import Columns, RelevanceSetting, named_twice
 from simtrain.config.section import Section
-
-ComparedMetric = Literal[
-    "map_at_r", "r_precision", "mrr", "recall_at_1", "recall_at_5", "recall_at_10", "precision_at_5", "precision_at_10"
-]  # fmt: skip
-
 
 _Power = Annotated[float, Field(ge=0, le=0.5)]
 

@@ -3,6 +3,7 @@
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
+from typing_extensions import override
 
 from simtrain.config.section import Section
 
@@ -56,6 +57,18 @@ class _EmbeddingConfig(Section):
     whitening: EncoderWhiteningConfig | None = None
     """Makes the axes of the embeddings vary alike, and them one long again; null: not. Not for encoders that read
     texts, which would be left behind."""
+
+    @property
+    def trains(self) -> bool:
+        """Whether there are weights to train."""
+        return True
+
+
+class _BaselineConfig(_EmbeddingConfig):
+    @property
+    @override
+    def trains(self) -> bool:
+        return False
 
 
 class _NetworkConfig(_EmbeddingConfig):
@@ -126,7 +139,7 @@ class TimmConfig(_NetworkConfig):
     """`hub` (timm's own weights for the model, downloaded once), a file, `package:MODULE/FILE`, or `none` (random)."""
 
 
-class PixelsConfig(_EmbeddingConfig):
+class PixelsConfig(_BaselineConfig):
     """Baseline without weights: the image's pixels themselves, centred."""
 
     kind: Literal["pixels"]
@@ -139,7 +152,7 @@ class PixelsConfig(_EmbeddingConfig):
     """How an image becomes a square: `pad` with white, centre `crop`, or `squash`."""
 
 
-class HistogramConfig(_EmbeddingConfig):
+class HistogramConfig(_BaselineConfig):
     """Baseline without weights: a joint colour histogram, square-rooted (Hellinger kernel)."""
 
     kind: Literal["histogram"]
@@ -222,6 +235,11 @@ class TwoTowersConfig(Section):
 
     scale: float = Field(default=20.0, ge=1, le=100)
     """Initial factor of the cosine similarities (the inverse temperature), 1 to 100."""
+
+    @property
+    def trains(self) -> bool:
+        """Whether there are weights to train."""
+        return True
 
     @field_validator("image")
     @classmethod

@@ -4,13 +4,14 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from simtrain.config.metrics import MonitoredMetric
 from simtrain.config.section import Section
 
 SplitName = Literal["train", "val", "test"]
 ExcludedColumns = Annotated[list[str], Field(max_length=4)]
 """Columns whose equal values leave a gallery image out for a query."""
 Monitor = Literal[
-    "map_at_r", "r_precision", "mrr", "recall_at_1", "recall_at_5", "recall_at_10",
+    MonitoredMetric,
     "text_to_image_map_at_r", "text_to_image_recall_at_1", "text_to_image_recall_at_5", "text_to_image_recall_at_10",
     "image_to_text_recall_at_1", "image_to_text_recall_at_5", "image_to_text_recall_at_10",
 ]  # fmt: skip

@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from simtrain.config.augmentation import AugmentationConfig
-from simtrain.config.encoder import ClipConfig, EncoderConfig, HistogramConfig, PixelsConfig, TwoTowersConfig
+from simtrain.config.encoder import ClipConfig, EncoderConfig, TwoTowersConfig
 from simtrain.config.evaluation import EvaluationConfig, ExportConfig
 from simtrain.config.objective import ObjectiveConfig
 from simtrain.config.relevance import RelevanceSetting, columns_of
@@ -79,7 +79,7 @@ class RunConfig(Section):
     @property
     def trains(self) -> bool:
         """Whether the encoder has weights to train."""
-        return not isinstance(self.encoder, PixelsConfig | HistogramConfig)
+        return self.encoder.trains
 
     @property
     def texts(self) -> TextsConfig | None:

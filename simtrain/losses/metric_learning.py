@@ -23,11 +23,11 @@ class MinedLoss(nn.Module):
     """A loss on the tuples that a miner picks, in float32 on unit vectors.
 
     Args:
-        criterion: Loss of anchors and references, its own mining included.
+        criterion: Loss of `AnchorsAndReferences`, its own mining included, that gives a `LossValue`.
         memory: Embeddings of earlier batches as further references, which the batch enters afterwards; None: none.
     """
 
-    def __init__(self, *, criterion: TripletLoss | LibraryLoss, memory: CrossBatchMemory | None) -> None:
+    def __init__(self, *, criterion: nn.Module, memory: CrossBatchMemory | None) -> None:
         super().__init__()
         self.criterion = criterion
         self.memory = memory

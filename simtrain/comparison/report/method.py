@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from simtrain.comparison.report.encoder_selection import LONGEST_NAME, Cast
-from simtrain.comparison.report.wording import METRIC_WORDS, named, spoken
+from simtrain.comparison.report.wording import named, spoken
+from simtrain.config.metrics import METRIC_WORDS
 from simtrain.phrases import counted
 
 _TEXT = 600

@@ -6,18 +6,6 @@ import unicodedata
 
 from simtrain.phrases import shortened
 
-METRIC_WORDS = {
-    "map_at_r": "how many of the right images stand at the top of the list, the first places counting more (MAP@R)",
-    "r_precision": "the share of right images among as many first places as there are right images (R-precision)",
-    "mrr": "one divided by the place of the first right image (mean reciprocal rank)",
-    "recall_at_1": "the share of searches whose first image is a right one",
-    "recall_at_5": "the share of searches with a right image among the first 5",
-    "recall_at_10": "the share of searches with a right image among the first 10",
-    "precision_at_5": "the share of right images among the first 5",
-    "precision_at_10": "the share of right images among the first 10",
-}
-"""Metric of `ComparisonReport.metric` -> its meaning in words."""
-
 _DIRECTIONS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f")
 _RIGHT_TO_LEFT = frozenset({"R", "AL", "AN"})
 

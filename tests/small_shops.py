@@ -7,7 +7,8 @@ import numpy as np
 from PIL import Image
 from recording_console import RecordingConsole
 
-from simtrain.commands.prepare import PrepareReport, prepare
+from simtrain.catalog.prepare_report import PrepareReport
+from simtrain.commands.prepare import prepare
 from simtrain.config import load_prepare_config
 
 

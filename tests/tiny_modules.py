@@ -14,7 +14,7 @@ from simtrain.data.batch import Batch
 from simtrain.losses.metric_learning import triplet_loss
 from simtrain.modules.base import RetrievalModule
 from simtrain.modules.heads import projection_head
-from simtrain.modules.metric_learning import MetricLearningModule
+from simtrain.modules.metric_learning import MetricLearningModule, MetricLearningSettings
 from simtrain.modules.simclr import SimCLRModule
 
 
@@ -39,8 +39,10 @@ def simclr(*, encoder: TinyEncoder | None = None, head: nn.Module | None = None,
 
 def triplet(**settings: Any) -> MetricLearningModule:
     return MetricLearningModule(
-        mined_loss=triplet_loss(margin=0.2, distance="cosine", miner="hard_negatives", memory=None),
-        false_negatives=None,
+        objective=MetricLearningSettings(
+            mined_loss=triplet_loss(margin=0.2, distance="cosine", miner="hard_negatives", memory=None),
+            false_negatives=None,
+        ),
         encoder=TinyEncoder(),
         head=None,
         settings=training_settings(**settings),

@@ -19,7 +19,7 @@ from simtrain.builders.objective import SETTING_NAMES
 from simtrain.catalog.store.reader import SourceImages
 from simtrain.catalog.table import Catalog
 from simtrain.data.batch import Batch
-from simtrain.data.datamodule import CatalogData
+from simtrain.data.datamodule import CatalogData, LoaderSettings
 from simtrain.data.datasets import CatalogImages, TrainingViews
 from simtrain.data.presets import PRESETS
 from simtrain.data.samplers import WHOLE, EpochBatches, Share, shuffled_plan
@@ -196,10 +196,7 @@ class Shop:
                 plan=shuffled_plan(self.catalog.rows_of(["train"]), batch_size=batch_size, seed=3), share=share
             ),
             validation=images if validate else None,
-            evaluation_batch_size=4,
-            workers=0,
-            pin_memory=False,
-            share=share,
+            loading=LoaderSettings(evaluation_batch_size=4, workers=0, pin_memory=False, share=share),
         )
 
     def module(self, *, encoder: TinyEncoder | None = None, validate: bool = True, **settings: Any) -> SimCLRModule:

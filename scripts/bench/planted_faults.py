@@ -23,7 +23,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from simtrain.commands.prepare import FINDINGS_FILE, prepare
+from simtrain.catalog.prepare_report import FINDINGS_FILE
+from simtrain.commands.prepare import prepare
 from simtrain.config import PrepareConfig
 
 COLUMNS = ("path", "product", "label", "caption", "split")

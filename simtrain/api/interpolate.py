@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from simtrain.api.inputs import RunSource, opened_run, or_terminal
-from simtrain.config.overrides import Overrides
 from simtrain.console import Console
 
 if TYPE_CHECKING:
@@ -19,18 +18,17 @@ def interpolate(
     steps: int = 11,
     metric: str | None = None,
     text_metric: str | None = None,
-    overrides: Overrides = (),
     console: Console | None = None,
 ) -> Interpolation:
     """Mix a run's initial and fine-tuned weights; keep the best mix on val that does not lose its texts (WiSE-FT).
 
     Args:
-        run: A finished run, by name, folder or as an object.
+        run: A finished run, by name, folder or as an object; with other settings: `simtrain.open_run(run,
+            overrides=…)`.
         bound: Text retrieval that may be lost, in points, 0 to 100.
         steps: Mixes to try, alpha 0 and 1 among them; 2 or more.
         metric: Image metric that chooses; None: `evaluation.monitor`, or `map_at_r`.
         text_metric: Text metric that is guarded; None: `text_to_image_recall_at_5`.
-        overrides: Settings that replace the run's.
         console: Shows progress; None: the terminal.
 
     Returns:
@@ -39,7 +37,7 @@ def interpolate(
     Raises:
         SimtrainError: for anything that the user can mend.
     """
-    opened = opened_run(run, overrides)
+    opened = opened_run(run)
     from simtrain.commands.interpolate import interpolate
 
     return interpolate(

@@ -11,8 +11,8 @@ from simtrain.config.overrides import Overrides, override_lines
 from simtrain.console import Console
 
 if TYPE_CHECKING:
+    from simtrain.catalog.prepare_report import PreparedCatalog
     from simtrain.catalog.table import Catalog
-    from simtrain.commands.prepare import PreparedCatalog
 
 
 def prepare(
@@ -43,7 +43,8 @@ def prepare(
         ConfigError: for a setting that does not exist, with the nearest that does.
     """
     settings = load_prepare_config(None if config is None else Path(config).expanduser(), override_lines(overrides))
-    from simtrain.commands.prepare import PreparedCatalog, prepare
+    from simtrain.catalog.prepare_report import PreparedCatalog
+    from simtrain.commands.prepare import prepare
 
     report = prepare(str(source), out=Path(out), config=settings, fix=fix, console=or_terminal(console))
     return PreparedCatalog.of(report)

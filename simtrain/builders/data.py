@@ -12,7 +12,7 @@ from simtrain.builders.relevance import build_relevance
 from simtrain.catalog.store.reader import ImageReader
 from simtrain.catalog.table import Catalog
 from simtrain.config import AugmentationConfig, GroupNeeds, RunConfig
-from simtrain.data.datamodule import CatalogData
+from simtrain.data.datamodule import CatalogData, LoaderSettings
 from simtrain.data.datasets import CatalogImages, TrainingViews, worker_count
 from simtrain.data.presets import PRESETS
 from simtrain.data.samplers import EpochBatches, EpochPlan, Share, grouped_plan, paired_plan, shuffled_plan
@@ -86,10 +86,12 @@ def build_data(
         training=training,
         batches=batches,
         validation=validated,
-        evaluation_batch_size=config.evaluation.batch_size,
-        workers=worker_count(config.data.workers, sharing=local_count()),
-        pin_memory=config.trainer.accelerator != "cpu" and torch.cuda.is_available(),
-        share=Share(index=rank(), of=rank_count()),
+        loading=LoaderSettings(
+            evaluation_batch_size=config.evaluation.batch_size,
+            workers=worker_count(config.data.workers, sharing=local_count()),
+            pin_memory=config.trainer.accelerator != "cpu" and torch.cuda.is_available(),
+            share=Share(index=rank(), of=rank_count()),
+        ),
     )
     return data, int(labels.max(initial=-1)) + 1
 

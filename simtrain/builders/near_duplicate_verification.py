@@ -9,7 +9,7 @@ from simtrain.catalog.store.reader import SourceImages
 from simtrain.config import EncoderConfig
 from simtrain.console import Console
 from simtrain.data.datasets import worker_count
-from simtrain.data.embedding import embed_images, inference_device
+from simtrain.data.embedding import EmbeddingSettings, embed_images, inference_device
 from simtrain.errors import error_path
 
 _BATCH_SIZE = 64
@@ -40,9 +40,9 @@ def confirmed_pairs(
         confirming,
         SourceImages(paths=list(paths)),
         rows,
-        batch_size=_BATCH_SIZE,
-        workers=worker_count(None, sharing=1),
-        device=inference_device("auto"),
+        settings=EmbeddingSettings(
+            batch_size=_BATCH_SIZE, workers=worker_count(None, sharing=1), device=inference_device("auto")
+        ),
         console=console,
     )
     confirmed = []

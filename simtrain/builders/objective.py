@@ -24,13 +24,13 @@ from simtrain.errors import ConfigError, error_path
 from simtrain.evaluation.protocol import RetrievalTask
 from simtrain.losses.false_negatives import FalseNegatives
 from simtrain.losses.memory import CrossBatchMemory
-from simtrain.losses.metric_learning import MinedLoss, named_loss, triplet_loss
+from simtrain.losses.metric_learning import LibraryClass, MinedLoss, named_loss, triplet_loss
 from simtrain.modules.base import RetrievalModule
 from simtrain.modules.distill import DistillModule
 from simtrain.modules.global_batch import AuxiliaryLosses, TrainingSettings
 from simtrain.modules.heads import projection_head
 from simtrain.modules.image_text import ImageTextModule
-from simtrain.modules.metric_learning import MetricLearningModule
+from simtrain.modules.metric_learning import MetricLearningModule, MetricLearningSettings
 from simtrain.modules.simclr import SimCLRModule, SimCLRSettings
 from simtrain.training.optim import OptimizerSettings
 from simtrain.training.ranks import rank_count
@@ -156,10 +156,8 @@ def _named_loss(objective: MetricLearningConfig, around: _Around) -> MinedLoss:
     head, miner = objective.projection_head, objective.miner
     size = head.output_size if head is not None else around.encoder.embedding_size
     return named_loss(
-        loss=objective.loss.name,
-        loss_parameters=objective.loss.parameters,
-        miner=miner.name if miner is not None else None,
-        miner_parameters=miner.parameters if miner is not None else {},
+        loss=LibraryClass(name=objective.loss.name, parameters=objective.loss.parameters),
+        miner=LibraryClass(name=miner.name, parameters=miner.parameters) if miner is not None else None,
         classes=around.inputs.groups,
         embedding_size=size,
         memory=_memory(objective.memory, size=size),
@@ -170,8 +168,7 @@ def _metric_learning(
     loss: MinedLoss, pairs: FalseNegativesConfig, head: torch.nn.Module | None, around: _Around
 ) -> MetricLearningModule:
     return MetricLearningModule(
-        mined_loss=loss,
-        false_negatives=_false_negatives(pairs, around.inputs),
+        objective=MetricLearningSettings(mined_loss=loss, false_negatives=_false_negatives(pairs, around.inputs)),
         encoder=around.encoder,
         head=head,
         settings=around.settings,

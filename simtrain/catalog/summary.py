@@ -24,35 +24,42 @@ class _Bar:
     percent: str
 
 
-def write_summary(
-    path: Path,
-    *,
-    source: str,
-    counts: Mapping[str, Any],
-    findings: Sequence[Mapping[str, Any]],
-    fixes: Sequence[Mapping[str, Any]],
-    store: str,
-    thumbnail: Callable[[str], bytes | None],
-) -> None:
-    """Write one HTML file that needs no network and no scripts; the same arguments give the same bytes.
+@dataclass(frozen=True, kw_only=True)
+class SummaryContent:
+    """What the page shows.
 
-    Args:
-        path: The file.
-        source: As it was given to `prepare`.
+    Attributes:
+        source: Source of the images, as it was given to `prepare`.
         counts: `found`, `unreadable`, `set_aside`, `images`, `products`, `labels`; `images_per_split`,
             `products_per_split`, `labels_per_split` by `SPLITS`; `images_per_label`.
         findings: Each with a `kind`; see `simtrain.catalog.inspection.kinds`.
         fixes: What was done about the findings, each with a `message`.
         store: A sentence about the image store.
+    """
+
+    source: str
+    counts: Mapping[str, Any]
+    findings: Sequence[Mapping[str, Any]]
+    fixes: Sequence[Mapping[str, Any]]
+    store: str
+
+
+def write_summary(path: Path, content: SummaryContent, *, thumbnail: Callable[[str], bytes | None]) -> None:
+    """Write one HTML file that needs no network and no scripts; the same arguments give the same bytes.
+
+    Args:
+        path: The file.
+        content: Counts, findings and fixes.
         thumbnail: JPEG or PNG bytes for an image's id; None where there is no picture. Asked only for what is shown;
             what would make the file larger than about 3 MB is left out.
 
     Raises:
         ValueError: for a finding of an unknown kind, or a thumbnail that is neither JPEG nor PNG.
     """
-    sections = sections_of(by_harm(findings), thumbnail=thumbnail)
+    counts, fixes = content.counts, content.fixes
+    sections = sections_of(by_harm(content.findings), thumbnail=thumbnail)
     text = _template().render(
-        source=source,
+        source=content.source,
         counts=counts,
         splits=SPLITS,
         bars=_bars(counts["images_per_label"]),
@@ -61,7 +68,7 @@ def write_summary(
         sections=sections,
         fixes=[shortened(str(fix["message"]), to=_CHARACTERS) for fix in fixes[:MOST_EXAMPLES]],
         more_fixes=max(0, len(fixes) - MOST_EXAMPLES),
-        store=store,
+        store=content.store,
     )
     path.write_text(text, encoding="utf-8", newline="\n")
 

@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -31,6 +32,39 @@ from simtrain.runs.interpolation_record import chosen_alpha
 from simtrain.runs.loaded_encoder import LoadedEncoder
 from simtrain.runs.run import Run, configured_catalog, count_test_reading, data_fingerprint, read_run_catalog
 from simtrain.runs.whitening import run_encoder, whiten_untouched
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Embedded:
+    """(N, D) unit embeddings of a split's images, and the scores of text retrieval among them by kind of text."""
+
+    embeddings: Tensor
+    text_scores: Mapping[str, TextScores]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Subject:
+    """Images and texts of a split, which one encoder or another embeds.
+
+    Attributes:
+        config: Configuration, for batch size and device.
+        task: Retrieval task of N images.
+        texts: Text retrieval task of the same images; None: there are no texts, or the encoder embeds none.
+        images: Reader of the catalogue's images.
+        console: Shows how many batches are embedded.
+    """
+
+    config: RunConfig
+    task: RetrievalTask
+    texts: TextTask | None
+    images: ImageReader
+    console: Console
+
+    def embed(self, encoder: Encoder) -> _Embedded:
+        """Embed the images and score the texts."""
+        rows = self.task.rows.tolist()
+        embeddings = embed_rows(encoder, self.images, rows, config=self.config, console=self.console)
+        return _Embedded(embeddings=embeddings, text_scores=score_texts(self.texts, embeddings, encoder))
 
 
 def evaluate(
@@ -65,14 +99,14 @@ def evaluate(
     else:
         encoder, share = _of_memory(loaded.network, config, catalog, console=console), None
     images = open_images(catalog, smallest=encoder.preprocessing.image_size)
-    embeddings = embed_rows(encoder, images.reader, task.rows.tolist(), config=config, console=console)
-    scores = score_texts(texts, embeddings, encoder)
-    kept, unjudged = None, missing_texts(config, texts)
+    subject = _Subject(config=config, task=task, texts=texts, images=images.reader, console=console)
+    own = subject.embed(encoder)
+    drift, not_evaluated = None, missing_texts(config, texts)
     if run is not None and isinstance(config.encoder, ClipConfig):
         try:
-            kept = _kept(run, config, task, texts, images.reader, embeddings, scores, console=console)
+            drift = _drift(run, subject, own)
         except CheckpointError as error:
-            unjudged.append(f"how far the images have moved is not known: {error}")
+            not_evaluated.append(f"embedding drift from the initial weights: unavailable: {error}")
     return EvaluationReport(
         name=_name(run, loaded),
         split=split,
@@ -82,10 +116,10 @@ def evaluate(
         alpha=share,
         data=data_fingerprint(catalog),
         images=images.told,
-        evaluation=evaluate_embeddings(embeddings, task, config=config),
-        text=evaluate_texts(texts, scores, encoder, config=config),
-        kept=kept,
-        unjudged=unjudged,
+        evaluation=evaluate_embeddings(own.embeddings, task, config=config),
+        text=evaluate_texts(texts, own.text_scores, encoder, config=config),
+        drift=drift,
+        not_evaluated=not_evaluated,
         weights=inspect_weights_file(config.encoder) if run is None and loaded is None else None,
         test_readings=count_test_reading(run) if run is not None and split == "test" else None,
     )
@@ -120,24 +154,13 @@ def _of_memory(network: Encoder, config: RunConfig, catalog: Catalog, *, console
     return encoder
 
 
-def _kept(
-    run: Run,
-    config: RunConfig,
-    task: RetrievalTask,
-    texts: TextTask | None,
-    images: ImageReader,
-    tuned: Tensor,
-    scores: Mapping[str, TextScores],
-    *,
-    console: Console,
-) -> Kept:
+def _drift(run: Run, subject: _Subject, tuned: _Embedded) -> Kept:
     """Embedding drift of the run from its initial encoder, which embeds the same images here."""
-    start = load_initial_encoder(config.encoder, run.folder)
-    embeddings = embed_rows(start, images, task.rows.tolist(), config=config, console=console)
+    initial = subject.embed(load_initial_encoder(subject.config.encoder, run.folder))
     return closeness(
-        tuned,
-        embeddings,
-        tuned_scores=scores,
-        start_scores=score_texts(texts, embeddings, start),
-        bootstrap=build_bootstrap(config),
+        tuned.embeddings,
+        initial.embeddings,
+        tuned_scores=tuned.text_scores,
+        start_scores=initial.text_scores,
+        bootstrap=build_bootstrap(subject.config),
     )

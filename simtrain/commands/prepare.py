@@ -2,21 +2,23 @@
 
 import json
 import os
-import shlex
 import shutil
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-from typing_extensions import override
 
 from simtrain.catalog.assembly import Assembled, assemble
-from simtrain.catalog.inspection.console_summary import lines_of
 from simtrain.catalog.inspection.duplicates import Pair
 from simtrain.catalog.inspection.near_duplicates import near_duplicates
-from simtrain.catalog.inspection.reading import Reading, list_files, read_files
+from simtrain.catalog.inspection.reading import Reading, ReadingSettings, list_files, read_files
 from simtrain.catalog.ownership import refuse_to_replace
+from simtrain.catalog.prepare_report import (
+    FINDINGS_FILE,
+    SUMMARY_FILE,
+    PrepareReport,
+    read_report,
+    write_findings,
+)
 from simtrain.catalog.readable import ReadableImages, readable_images, unique_images
 from simtrain.catalog.sources.generated import made_from_what
 from simtrain.catalog.sources.opening import OpenedSource, Opening, expanded, open_source
@@ -25,78 +27,15 @@ from simtrain.catalog.store.checking import usable_rows
 from simtrain.catalog.store.layout import RECORD_FILE, Record, StoreSettings, read_record, write_record
 from simtrain.catalog.store.moving import move_shards, remove_unused, size_of_stores
 from simtrain.catalog.store.planning import StorePlan, free_disk, plan_store
-from simtrain.catalog.summary import write_summary
-from simtrain.catalog.table import CATALOG_FILE, FOLD_COLUMN, SPLITS, Catalog, read_catalog, stage_catalog
+from simtrain.catalog.summary import SummaryContent, write_summary
+from simtrain.catalog.table import CATALOG_FILE, FOLD_COLUMN, Catalog, stage_catalog
 from simtrain.catalog.thumbnails import Thumbnails
 from simtrain.catalog.unchanged import RULES, Request, is_of_root, unchanged_record
 from simtrain.config import PrepareConfig
 from simtrain.console import SILENT, Console
 from simtrain.errors import CatalogError
-from simtrain.files import write_json
-from simtrain.phrases import counted
 
-FINDINGS_FILE = "findings.json"
-SUMMARY_FILE = "summary.html"
 _RESULTS = [RECORD_FILE, FINDINGS_FILE, SUMMARY_FILE, CATALOG_FILE]
-_FORMAT_VERSION = 2
-
-
-@dataclass(frozen=True, kw_only=True)
-class PrepareReport:
-    """Result of `prepare`.
-
-    Attributes:
-        catalog: The catalogue that was written.
-        counts: The counts of `findings.json`.
-        findings: Problems found, as dictionaries with a `kind`, the `ids` and a `message`.
-        fixes: What was done about the findings, as dictionaries with a `kind` and a `message`.
-        store: How the images are stored, as a phrase.
-        files: Number of files of the source.
-        fresh: Number of files that were decoded now; the others were known. None: nothing had changed at all.
-    """
-
-    catalog: Catalog
-    counts: dict[str, Any]
-    findings: list[dict[str, Any]]
-    fixes: list[dict[str, Any]]
-    store: str
-    files: int
-    fresh: int | None
-
-    def lines(self) -> list[str]:
-        """Lines of a summary for the user, without markup."""
-        folder = self.catalog.folder
-        known = "" if self.fresh is None or self.fresh == self.files else f" ({self.files - self.fresh} known already)"
-        unchanged = [f"nothing has changed since the last time: {self.files} files, none of them read again"]
-        return [
-            *(unchanged if self.fresh is None else []),
-            *_content_lines(self.counts),
-            *lines_of(self.findings, self.counts),
-            f"images: {self.store}{known}",
-            f"catalogue: {folder / CATALOG_FILE}; what was found: {folder / SUMMARY_FILE}",
-            f"next: simtrain fit CONFIG.yaml --set catalog={shlex.quote(str(folder))}",
-        ]
-
-
-@dataclass(frozen=True, kw_only=True)
-class PreparedCatalog(Catalog):
-    """A catalogue that was just prepared; `print` shows what was read and what was found.
-
-    Attributes:
-        report: The same as data.
-    """
-
-    report: PrepareReport
-
-    @staticmethod
-    def of(report: PrepareReport) -> "PreparedCatalog":
-        """The catalogue of a report."""
-        made = report.catalog
-        return PreparedCatalog(rows=made.rows, root=made.root, folder=made.folder, report=report)
-
-    @override
-    def __str__(self) -> str:
-        return "\n".join(self.report.lines())
 
 
 def prepare(
@@ -127,24 +66,37 @@ def prepare(
         unchanged = unchanged_record(request)
         if unchanged is not None:
             remove_unused(out, settings=unchanged.settings, table=unchanged.table)  # of a run killed at its very end
-            return _report(out, fresh=None)
+            return read_report(out, fresh=None)
         opening = Opening(work=work, output=out, fetch_fashion_mnist=_fetch_fashion_mnist, console=console)
         opened = open_source(source, config=config, opening=opening)
         _refuse_own_folds(opened, config)
         try:
-            settings, plan, reading = _read(opened, request, work=work, console=console)
-            images = readable_images(opened.source, reading.table, name=source)
+            read = _read(opened, request, work=work, console=console)
+            images = readable_images(opened.source, read.reading.table, name=source)
             near = _near_duplicates(images, opened, config=config, console=console)
             assembled = assemble(images, near=near, config=config, fix=fix)
-            _write(assembled, reading, opened, request, settings=settings, reason=plan.reason, work=work)
+            _write(assembled, read, opened, request, work=work)
         except OSError as error:
             raise cannot_write(out, error) from None
-    return _report(out, fresh=reading.fresh)
+    return read_report(out, fresh=read.reading.fresh)
 
 
-def _read(
-    opened: OpenedSource, request: Request, *, work: Path, console: Console
-) -> tuple[StoreSettings, StorePlan, Reading]:
+@dataclass(frozen=True, kw_only=True)
+class _ReadSource:
+    """Every different file of a source, read into the image store.
+
+    Attributes:
+        reading: Facts of every file.
+        store: How the image store keeps the images.
+        reason: Why it keeps them so, for the user.
+    """
+
+    reading: Reading
+    store: StoreSettings
+    reason: str
+
+
+def _read(opened: OpenedSource, request: Request, *, work: Path, console: Console) -> _ReadSource:
     """Read every different file: its facts, and its image into the store."""
     root, config = opened.source.root, request.config
     paths = list(dict.fromkeys(opened.source.rows["path"]))
@@ -161,14 +113,16 @@ def _read(
     reading = read_files(
         root,
         files,
-        origin=json.dumps(made_from_what(root), sort_keys=True) if made_from_what(root) is not None else str(root),
         known=known,
-        settings=settings,
-        work=work / SHARDS_FOLDER,
-        workers=config.workers or os.cpu_count() or 1,
+        settings=ReadingSettings(
+            origin=json.dumps(made_from_what(root), sort_keys=True) if made_from_what(root) is not None else str(root),
+            store=settings,
+            work=work / SHARDS_FOLDER,
+            workers=config.workers or os.cpu_count() or 1,
+        ),
         console=console,
     )
-    return settings, plan, reading
+    return _ReadSource(reading=reading, store=settings, reason=plan.reason)
 
 
 def _plan(opened: OpenedSource, config: PrepareConfig, *, paths: list[str], work: Path, out: Path) -> StorePlan:
@@ -209,61 +163,28 @@ def _near_duplicates(
     return confirmed_pairs(pairs, paths, encoder=settings.encoder, similarity=settings.similarity, console=console)
 
 
-def _write(
-    assembled: Assembled,
-    reading: Reading,
-    opened: OpenedSource,
-    request: Request,
-    *,
-    settings: StoreSettings,
-    reason: str,
-    work: Path,
-) -> None:
+def _write(assembled: Assembled, read: _ReadSource, opened: OpenedSource, request: Request, *, work: Path) -> None:
     """Write everything to the work folder, then move it to the catalogue's folder."""
-    out, root = request.out, opened.source.root
+    out, root, settings, table = request.out, opened.source.root, read.store, read.reading.table
     made = root.is_relative_to(work.resolve())
     final_root = out / MADE_FOLDER if made else root
     stage_catalog(Catalog(rows=assembled.rows, root=final_root, folder=out), work / CATALOG_FILE)
-    store = f"{settings.told()} ({reason})"
-    told = {
-        "format_version": _FORMAT_VERSION,
-        "source": request.source,
-        "counts": assembled.counts,
-        "store": store,
-        "fixes": assembled.fixes,
-        "findings": assembled.findings,
-    }
-    write_json(work / FINDINGS_FILE, told)
-    write_summary(
-        work / SUMMARY_FILE,
+    content = SummaryContent(
         source=request.source,
         counts=assembled.counts,
         findings=assembled.findings,
         fixes=assembled.fixes,
-        store=store,
-        thumbnail=Thumbnails(root=root, rows=opened.source.rows),
+        store=f"{settings.told()} ({read.reason})",
     )
+    write_findings(work / FINDINGS_FILE, content)
+    write_summary(work / SUMMARY_FILE, content, thumbnail=Thumbnails(root=root, rows=opened.source.rows))
     results = [work / name for name in (FINDINGS_FILE, SUMMARY_FILE, CATALOG_FILE)]
     origin = request.origin(opened, root=final_root, results=results)
-    write_record(Record(table=reading.table, settings=settings, origin=origin), work / RECORD_FILE)
-    with move_shards(work / SHARDS_FOLDER, out, settings=settings, table=reading.table):
+    write_record(Record(table=table, settings=settings, origin=origin), work / RECORD_FILE)
+    with move_shards(work / SHARDS_FOLDER, out, settings=settings, table=table):
         publish(work, out, names=[MADE_FOLDER, *_RESULTS])
-    remove_unused(out, settings=settings, table=reading.table)
+    remove_unused(out, settings=settings, table=table)
     _remove_made_before(out / MADE_FOLDER, used=[final_root, *(Path(str(path)) for path, _, _ in opened.inputs)])
-
-
-def _report(out: Path, *, fresh: int | None) -> PrepareReport:
-    told = json.loads((out / FINDINGS_FILE).read_text(encoding="utf-8"))
-    record = read_record(out, columns=["path"])
-    return PrepareReport(
-        catalog=read_catalog(out),
-        counts=told["counts"],
-        findings=told["findings"],
-        fixes=told["fixes"],
-        store=told["store"],
-        files=record.table.num_rows if record is not None else 0,
-        fresh=fresh,
-    )
 
 
 def _remove_made_before(folder: Path, *, used: list[Path]) -> None:
@@ -295,14 +216,3 @@ def _fetch_fashion_mnist(folder: Path) -> Path:
     from simtrain.data.fashion_mnist_download import fetch_fashion_mnist  # torchvision
 
     return fetch_fashion_mnist(folder)
-
-
-def _content_lines(counts: dict[str, Any]) -> list[str]:
-    products = f" of {counted(counts['products'], 'product')}" if counts["products"] else ", no products named"
-    labels = f", {counted(counts['labels'], 'label')}" if counts["labels"] else ", no labels"
-    lines = [f"{counted(counts['images'], 'image')}{products}{labels}"]
-    for split in SPLITS:
-        of_products = counts["products_per_split"][split]
-        line = f"  {split:5} {counted(counts['images_per_split'][split], 'image')}"
-        lines.append(line + (f" of {counted(of_products, 'product')}" if of_products else ""))
-    return lines

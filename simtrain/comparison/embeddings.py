@@ -20,7 +20,7 @@ from simtrain.config import CompareConfig
 from simtrain.console import Console
 from simtrain.data.altered_images import VariedImages
 from simtrain.data.datasets import worker_count
-from simtrain.data.embedding import device_words, embed_images
+from simtrain.data.embedding import EmbeddingSettings, device_words, embed_images
 from simtrain.data.embedding_cache import Embedded, EmbeddingCache, encoder_fingerprint, variant_fingerprint
 from simtrain.data.robustness import QueryVariant
 from simtrain.encoders.base import Encoder
@@ -114,9 +114,11 @@ class Embedder:
                 encoder,
                 images,
                 missing.tolist(),
-                batch_size=self.config.batch_size,
-                workers=worker_count(self.config.workers, sharing=1),
-                device=self.device,
+                settings=EmbeddingSettings(
+                    batch_size=self.config.batch_size,
+                    workers=worker_count(self.config.workers, sharing=1),
+                    device=self.device,
+                ),
                 console=self.console,
             )
 

@@ -1,5 +1,6 @@
 """Lightning DataModule of a run: its loaders, and their position in the epoch for resuming."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import pytorch_lightning as pl
@@ -10,6 +11,23 @@ from simtrain.data.datasets import CatalogImages, TrainingViews, image_loader, t
 from simtrain.data.samplers import EpochBatches, Share
 
 
+@dataclass(frozen=True, kw_only=True)
+class LoaderSettings:
+    """How images are loaded; no setting changes which images are in a batch.
+
+    Attributes:
+        evaluation_batch_size: Number of validation images embedded at once, 1 or more.
+        workers: Number of loading processes; 0 loads in this process.
+        pin_memory: Whether batches are put in page-locked memory, for a GPU.
+        share: Share of the validation batches that this process embeds.
+    """
+
+    evaluation_batch_size: int
+    workers: int
+    pin_memory: bool
+    share: Share
+
+
 class CatalogData(pl.LightningDataModule):
     """Training views and validation images.
 
@@ -17,10 +35,7 @@ class CatalogData(pl.LightningDataModule):
         training: Dataset of training views.
         batches: Batches of each epoch.
         validation: Images of the validation task in the order of its rows; None where there is none.
-        evaluation_batch_size: Number of images embedded at once.
-        workers: Number of loading processes.
-        pin_memory: Whether batches are put in page-locked memory, for a GPU.
-        share: Share of the validation batches that this process embeds.
+        loading: Batch size of validation, loading processes and this process's share.
     """
 
     def __init__(
@@ -29,24 +44,21 @@ class CatalogData(pl.LightningDataModule):
         training: TrainingViews,
         batches: EpochBatches,
         validation: CatalogImages | None,
-        evaluation_batch_size: int,
-        workers: int,
-        pin_memory: bool,
-        share: Share,
+        loading: LoaderSettings,
     ) -> None:
         super().__init__()
         self._training = training
         self._batches = batches
         self._validation = validation
-        self._evaluation_batch_size = evaluation_batch_size
-        self._workers = workers
-        self._pin_memory = pin_memory
-        self._share = share
+        self._loading = loading
 
     @override
     def train_dataloader(self) -> DataLoader[Any]:
         return training_loader(
-            self._training, batches=self._batches, workers=self._workers, pin_memory=self._pin_memory
+            self._training,
+            batches=self._batches,
+            workers=self._loading.workers,
+            pin_memory=self._loading.pin_memory,
         )
 
     @override
@@ -55,10 +67,10 @@ class CatalogData(pl.LightningDataModule):
             return []
         return image_loader(
             self._validation,
-            batch_size=self._evaluation_batch_size,
-            workers=self._workers,
-            pin_memory=self._pin_memory,
-            share=self._share,
+            batch_size=self._loading.evaluation_batch_size,
+            workers=self._loading.workers,
+            pin_memory=self._loading.pin_memory,
+            share=self._loading.share,
         )
 
     @override

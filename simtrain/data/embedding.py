@@ -3,6 +3,7 @@
 # Shapes: N images, D features.
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -16,25 +17,31 @@ from simtrain.errors import ConfigError
 from simtrain.training.ranks import rank, rank_count, sum_over_ranks
 
 
+@dataclass(frozen=True, kw_only=True)
+class EmbeddingSettings:
+    """How images are loaded and embedded; no setting changes which images are embedded.
+
+    Attributes:
+        batch_size: Number of images embedded at once, 1 or more.
+        workers: Number of loading processes; 0 loads in this process.
+        device: Device that the encoder runs on.
+    """
+
+    batch_size: int
+    workers: int
+    device: torch.device
+
+
 def embed_images(
-    encoder: Encoder,
-    images: ImageReader,
-    rows: Sequence[int],
-    *,
-    batch_size: int,
-    workers: int,
-    device: torch.device,
-    console: Console,
+    encoder: Encoder, images: ImageReader, rows: Sequence[int], *, settings: EmbeddingSettings, console: Console
 ) -> Tensor:
-    """Embed the pictures of catalogue rows in their order; several processes share them and all get the result.
+    """Embed the images of catalogue rows in their order; several processes share them and all get the result.
 
     Args:
         encoder: Encoder; it is moved to the device and put in evaluation mode.
         images: Reader of the catalogue's images.
         rows: N catalogue rows to embed.
-        batch_size: Number of images embedded at once.
-        workers: Number of loading processes; 0 loads in this process.
-        device: Device that the encoder runs on.
+        settings: Batch size, loading processes and device.
         console: Shows how many batches are done.
 
     Returns:
@@ -44,12 +51,17 @@ def embed_images(
         CatalogError: for an image that cannot be read.
         ConfigError: if the batches do not fit the GPU's memory.
     """
+    device = settings.device
     encoder = encoder.to(device).eval()
     dataset = CatalogImages(images=images, rows=rows, preprocessing=encoder.preprocessing)
     embeddings = torch.zeros(len(rows), encoder.embedding_size)
     share = Share(index=rank(), of=rank_count())
     loader = image_loader(
-        dataset, batch_size=batch_size, workers=workers, pin_memory=device.type == "cuda", share=share
+        dataset,
+        batch_size=settings.batch_size,
+        workers=settings.workers,
+        pin_memory=device.type == "cuda",
+        share=share,
     )
     try:
         for batch in console.bar(loader, len(loader), "embedding images"):

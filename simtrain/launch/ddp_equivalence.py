@@ -17,7 +17,7 @@ from simtrain.builders import TrainingInputs, build_module
 from simtrain.config import parse_run_config
 from simtrain.console import SILENT, Console
 from simtrain.data.batch import Batch
-from simtrain.data.embedding import embed_images, inference_device
+from simtrain.data.embedding import EmbeddingSettings, embed_images, inference_device
 from simtrain.data.texts import CatalogTexts
 from simtrain.encoders.base import Encoder
 from simtrain.encoders.preprocessing import Preprocessing
@@ -218,7 +218,13 @@ def _share_of_noise(samples: int, *, views: int, seed: int) -> Batch:
 def _metrics(encoder: Encoder, device: torch.device) -> dict[str, float]:
     """Leave-one-out retrieval among noise, embedded in shares."""
     images, ids = _Noise(), [f"{row:03d}" for row in range(101)]
-    vectors = embed_images(encoder, images, range(len(ids)), batch_size=8, workers=0, device=device, console=SILENT)
+    vectors = embed_images(
+        encoder,
+        images,
+        range(len(ids)),
+        settings=EmbeddingSettings(batch_size=8, workers=0, device=device),
+        console=SILENT,
+    )
     groups = np.arange(len(ids)) // 3
     return score_queries(
         RetrievalSet(

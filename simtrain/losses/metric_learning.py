@@ -4,6 +4,7 @@
 
 import copy
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -76,12 +77,23 @@ def triplet_loss(
     return MinedLoss(criterion=TripletLoss(margin=margin, distance=distance, miner=miner), memory=memory)
 
 
+@dataclass(frozen=True, kw_only=True)
+class LibraryClass:
+    """A class of pytorch-metric-learning and the arguments of its constructor.
+
+    Attributes:
+        name: Name of the class.
+        parameters: Name of an argument -> value.
+    """
+
+    name: str
+    parameters: Mapping[str, Any]
+
+
 def named_loss(
     *,
-    loss: str,
-    loss_parameters: Mapping[str, Any],
-    miner: str | None,
-    miner_parameters: Mapping[str, Any],
+    loss: LibraryClass,
+    miner: LibraryClass | None,
     classes: int,
     embedding_size: int,
     memory: CrossBatchMemory | None,
@@ -89,10 +101,8 @@ def named_loss(
     """Any loss and miner of pytorch-metric-learning.
 
     Args:
-        loss: Name of a class in `pytorch_metric_learning.losses`.
-        loss_parameters: Arguments of the loss's constructor.
-        miner: Name of a class in `pytorch_metric_learning.miners`, or None.
-        miner_parameters: Arguments of the miner's constructor.
+        loss: Class in `pytorch_metric_learning.losses`.
+        miner: Class in `pytorch_metric_learning.miners`, or None.
         classes: Number of training groups, for losses with proxies.
         embedding_size: Length of the embeddings that the loss receives, D, for losses with proxies.
         memory: Embeddings of earlier batches as further references, or None.
@@ -102,12 +112,12 @@ def named_loss(
             miner that does not work on labelled embeddings, or not with a memory.
     """
     sizes = {"num_classes": classes, "embedding_size": embedding_size}
-    made_miner = library_miner(miner, miner_parameters) if miner is not None else None
-    made_loss = library_loss(loss, loss_parameters, sizes=sizes)
+    made_miner = library_miner(miner.name, miner.parameters) if miner is not None else None
+    made_loss = library_loss(loss.name, loss.parameters, sizes=sizes)
     if memory is not None:
-        check_memory(loss)
+        check_memory(loss.name)
     criterion = LibraryLoss(loss=made_loss, miner=made_miner)
-    name = loss if miner is None else f"{loss} with {miner}"
+    name = loss.name if miner is None else f"{loss.name} with {miner.name}"
     _try_out(criterion, embedding_size=embedding_size, name=name, with_memory=memory is not None)
     return MinedLoss(criterion=criterion, memory=memory)
 

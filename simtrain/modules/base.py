@@ -26,7 +26,7 @@ from simtrain.modules.image_text_pairs import PairedEmbeddings, largest_scale
 from simtrain.modules.validation import EpochValidation
 from simtrain.training.ema import WeightAverage
 from simtrain.training.freezing import freeze_matching, hold_batch_norm, hold_frozen_norms, set_trainable
-from simtrain.training.guards import NonFiniteError, non_finite_message
+from simtrain.training.non_finite_guard import FailedStep, NonFiniteError, non_finite_message
 from simtrain.training.optim import adamw_with_cosine, parameter_groups
 from simtrain.training.random_state import common_random_numbers
 from simtrain.training.ranks import gather, gather_with_gradient, rank, rank_count
@@ -256,15 +256,14 @@ class RetrievalModule(pl.LightningModule, ABC):
         )
 
     def _not_finite_message(self, batch: GlobalBatch, loss: Tensor) -> str:
-        return non_finite_message(
+        failed = FailedStep(
             loss=float(loss.detach()),
             embeddings=batch.embeddings.detach(),
             rows=batch.flat_rows.tolist(),
-            item_id=self.item_id,
             step=self.global_step + 1,
             epoch=self.current_epoch + 1,
-            names=self._settings.names,
         )
+        return non_finite_message(failed, item_id=self.item_id, names=self._settings.names)
 
     @property
     def _in_head_only_epoch(self) -> bool:

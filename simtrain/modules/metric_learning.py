@@ -1,5 +1,7 @@
 """Metric-learning objective: triplets and every other loss on labels within a P×K batch."""
 
+from dataclasses import dataclass
+
 from torch import Tensor, nn
 from typing_extensions import override
 
@@ -12,12 +14,24 @@ from simtrain.modules.base import RetrievalModule
 from simtrain.modules.global_batch import NO_AUXILIARY_LOSSES, AuxiliaryLosses, GlobalBatch, TrainingSettings
 
 
+@dataclass(frozen=True, kw_only=True)
+class MetricLearningSettings:
+    """Settings of a loss on labels.
+
+    Attributes:
+        mined_loss: Loss and miner; its own weights (proxies) are trained too.
+        false_negatives: Pairs excluded from the negatives; None: all pairs of different labels are negatives.
+    """
+
+    mined_loss: MinedLoss
+    false_negatives: FalseNegatives | None
+
+
 class MetricLearningModule(RetrievalModule):
     """A loss of pytorch-metric-learning on what its miner picks from the batch.
 
     Args:
-        mined_loss: Loss and miner; its own weights (proxies) are trained too.
-        false_negatives: Pairs excluded from the negatives; None: all pairs of different labels are negatives.
+        objective: Settings of the loss.
         encoder: Encoder to fine-tune.
         head: Projection head that export drops, or None.
         settings: Settings of optimizer, freezing, weight averaging and memory.
@@ -28,8 +42,7 @@ class MetricLearningModule(RetrievalModule):
     def __init__(
         self,
         *,
-        mined_loss: MinedLoss,
-        false_negatives: FalseNegatives | None,
+        objective: MetricLearningSettings,
         encoder: Encoder,
         head: nn.Module | None,
         settings: TrainingSettings,
@@ -37,11 +50,11 @@ class MetricLearningModule(RetrievalModule):
         auxiliary: AuxiliaryLosses = NO_AUXILIARY_LOSSES,
     ) -> None:
         super().__init__(encoder=encoder, head=head, settings=settings, validation=validation, auxiliary=auxiliary)
-        self.mined_loss = mined_loss
-        self._false_negatives = false_negatives
-        if mined_loss.memory is not None:
+        self.mined_loss = objective.mined_loss
+        self._false_negatives = objective.false_negatives
+        if self.mined_loss.memory is not None:
             # Every process fills it alike; data-parallel training would send all of it around in each step.
-            names = [f"mined_loss.memory.{name}" for name, _ in mined_loss.memory.named_buffers()]
+            names = [f"mined_loss.memory.{name}" for name, _ in self.mined_loss.memory.named_buffers()]
             self._ddp_params_and_buffers_to_ignore = names
 
     @override

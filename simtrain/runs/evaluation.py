@@ -11,7 +11,7 @@ from simtrain.catalog.store.reader import ImageReader
 from simtrain.config import RunConfig
 from simtrain.console import Console
 from simtrain.data.datasets import worker_count
-from simtrain.data.embedding import embed_images
+from simtrain.data.embedding import EmbeddingSettings, embed_images
 from simtrain.encoders.base import Encoder
 from simtrain.encoders.text import TextEncoder
 from simtrain.errors import error_path
@@ -26,17 +26,13 @@ def embed_rows(
     encoder: Encoder, images: ImageReader, rows: list[int], *, config: RunConfig, console: Console
 ) -> torch.Tensor:
     """(N, D) embeddings of these catalogue rows, with the run's batch size, loading processes and device."""
-    device = run_device(config)
+    settings = EmbeddingSettings(
+        batch_size=config.evaluation.batch_size,
+        workers=worker_count(config.data.workers, sharing=local_count()),
+        device=run_device(config),
+    )
     with error_path("evaluation"):
-        return embed_images(
-            encoder,
-            images,
-            rows,
-            batch_size=config.evaluation.batch_size,
-            workers=worker_count(config.data.workers, sharing=local_count()),
-            device=device,
-            console=console,
-        )
+        return embed_images(encoder, images, rows, settings=settings, console=console)
 
 
 def evaluate_embeddings(embeddings: torch.Tensor, task: RetrievalTask, *, config: RunConfig) -> Evaluation:

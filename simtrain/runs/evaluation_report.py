@@ -26,8 +26,8 @@ class EvaluationReport:
         evaluation: The figures of images that search images.
         text: Those of texts that search images and images that search texts; None where nothing reads texts, or there
             are none.
-        kept: How near a `clip` has stayed to the start of its run; None for what has no such start.
-        unjudged: For the user: what of this could not be judged.
+        drift: Embedding drift of a `clip` from the initial weights of its run; None for any other encoder.
+        not_evaluated: What could not be evaluated, one line each, with the reason.
         weights: The weights file of an encoder as it comes; None: a run's, or weights that are in no file.
         test_readings: How often the run's test figures have been read, this time included; None: these are of another
             split, or of no run.
@@ -43,16 +43,16 @@ class EvaluationReport:
     images: str
     evaluation: Evaluation
     text: TextEvaluation | None
-    kept: Kept | None
-    unjudged: list[str]
+    drift: Kept | None
+    not_evaluated: list[str]
     weights: WeightsFile | None
     test_readings: int | None
 
     def outgrown(self) -> str | None:
         """Why a text model that was made for the start no longer fits the images; None: there is none, or it fits."""
-        if self.kept is None or self.encoder.get("text_model") is None:
+        if self.drift is None or self.encoder.get("text_model") is None:
             return None
-        return self.kept.why_left()
+        return self.drift.why_left()
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -69,7 +69,7 @@ class EvaluationReport:
             "test_readings": self.test_readings,
             **self.evaluation.to_dict(),
             "text": None if self.text is None else self.text.to_dict(),
-            "kept": None if self.kept is None else self.kept.to_dict(),
+            "kept": None if self.drift is None else self.drift.to_dict(),
         }
 
     def __str__(self) -> str:

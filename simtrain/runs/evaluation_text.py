@@ -37,9 +37,9 @@ def report_lines(report: "EvaluationReport") -> Iterator[str]:
         yield f"the test figures of this run have been read {report.test_readings} times; choose nothing by them"
     if report.text is not None:
         yield from _text_lines(report.text)
-    yield from report.unjudged
-    if report.kept is not None:
-        yield from _drift_lines(report.kept)
+    yield from report.not_evaluated
+    if report.drift is not None:
+        yield from _drift_lines(report.drift)
     outgrown = report.outgrown()
     if outgrown is not None:
         yield (

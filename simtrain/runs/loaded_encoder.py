@@ -16,7 +16,7 @@ from simtrain.builders import build_encoder, encoder_without_weights, whitening_
 from simtrain.builders.encoder_names import named_encoder
 from simtrain.config import EncoderConfig, parse_encoder
 from simtrain.console import SILENT, TERMINAL, Console
-from simtrain.data.embedding import embed_images, inference_device
+from simtrain.data.embedding import EmbeddingSettings, embed_images, inference_device
 from simtrain.data.given_images import GivenImage, GivenImages
 from simtrain.encoders.base import Encoder
 from simtrain.encoders.module_encoder import ModuleEncoder
@@ -84,9 +84,7 @@ class LoadedEncoder:
             self.network,
             reader,
             range(len(reader.images)),
-            batch_size=batch_size,
-            workers=0,
-            device=inference_device("auto"),
+            settings=EmbeddingSettings(batch_size=batch_size, workers=0, device=inference_device("auto")),
             console=TERMINAL if console is None else console,
         )
         return embeddings.numpy()

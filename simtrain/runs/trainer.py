@@ -18,10 +18,11 @@ from simtrain.console import Console
 from simtrain.errors import ConfigError, error_path
 from simtrain.runs.session import RunSession
 from simtrain.training.checkpoints import LAST, BestAndLast, ValidateLastSteps, WholeFileIO
+from simtrain.training.collapse_guard import CollapseGuard
 from simtrain.training.devices import trainer_placement
 from simtrain.training.epoch_table import EpochLog
-from simtrain.training.guards import CollapseGuard, NonFiniteGuard
 from simtrain.training.interruption import Interruption
+from simtrain.training.non_finite_guard import NonFiniteGuard
 from simtrain.training.ranks import LostRankError, rank, rank_count
 from simtrain.training.tracking.run_tracking import CatalogueImages, RunTracking
 from simtrain.training.tracking.step_log import StepLog

@@ -33,8 +33,10 @@ def _cushion(outline: Array, *, height: float, thickness: float, softness: float
 
 
 def _four_legs(
-    *, width: float, depth: float, height: float, splay: float, thickness: float, tip: float, square: bool
+    *, size: tuple[float, float, float], splay: float, thickness: float, tip: float, square: bool
 ) -> list[Array]:
+    """Legs below a top of (width, height, depth)."""
+    width, height, depth = size
     legs = []
     for x, z in ((-1, -1), (1, -1), (-1, 1), (1, 1)):
         top = (x * (width / 2 - thickness), height, z * (depth / 2 - thickness))
@@ -82,7 +84,7 @@ def chair(*, style: str, paint: Paint, rng: np.random.Generator) -> list[Surface
     thickness = rng.uniform(0.05, 0.15)
     seat = _cushion(outline, height=height, thickness=thickness, softness=rng.uniform(0.3, 1.0))
     legs = _four_legs(
-        width=width * 0.9, depth=depth * 0.9, height=height - thickness, splay=rng.uniform(0.0, 0.12),
+        size=(width * 0.9, height - thickness, depth * 0.9), splay=rng.uniform(0.0, 0.12),
         thickness=rng.uniform(0.03, 0.055), tip=rng.uniform(0.018, 0.04), square=bool(rng.random() < 0.5),
     )  # fmt: skip
     parts = [Surface(grid=leg, color=paint.accent) for leg in legs]
@@ -119,7 +121,7 @@ def table(*, style: str, paint: Paint, rng: np.random.Generator) -> list[Surface
         return [*parts, Surface(grid=_pedestal(height=height - thickness, rng=rng), color=paint.accent)]
     shrink = 0.9 if style == "rectangular" else 0.68
     legs = _four_legs(
-        width=width * shrink, depth=depth * shrink, height=height - thickness, splay=rng.uniform(-0.02, 0.12),
+        size=(width * shrink, height - thickness, depth * shrink), splay=rng.uniform(-0.02, 0.12),
         thickness=rng.uniform(0.03, 0.065), tip=rng.uniform(0.015, 0.06), square=bool(rng.random() < 0.6),
     )  # fmt: skip
     parts += [Surface(grid=leg, color=paint.accent) for leg in legs]
@@ -160,8 +162,10 @@ def stool(*, style: str, paint: Paint, rng: np.random.Generator) -> list[Surface
 
 
 def _books(
-    *, left: float, right: float, floor: float, room: float, depth: float, paint: Paint, rng: np.random.Generator
+    *, across: tuple[float, float], floor: float, room: float, depth: float, paint: Paint, rng: np.random.Generator
 ) -> list[Surface]:
+    """Books from the left to the right end of a shelf, part of which stays empty."""
+    left, right = across
     colors: tuple[Rgb, ...] = (paint.accent, PAPER, DARK, (158, 60, 52), (64, 96, 130), (196, 168, 110), (86, 116, 86))
     books, x = [], left + rng.uniform(0.0, 0.25) * (right - left)
     end = right - rng.uniform(0.0, 0.4) * (right - left)
@@ -199,7 +203,7 @@ def bookshelf(*, style: str, paint: Paint, rng: np.random.Generator) -> list[Sur
         for left, right in pairwise(sides):
             if rng.random() < 0.75:
                 parts += _books(
-                    left=left + board / 2, right=right - board / 2, floor=float(floor), room=float(ceiling - floor),
+                    across=(left + board / 2, right - board / 2), floor=float(floor), room=float(ceiling - floor),
                     depth=depth * 0.6, paint=paint, rng=rng,
                 )  # fmt: skip
     return parts

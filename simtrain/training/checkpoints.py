@@ -12,7 +12,8 @@ from typing_extensions import override
 
 from simtrain.errors import CheckpointError
 from simtrain.files import whole_file
-from simtrain.training.guards import CollapsedError, NonFiniteError
+from simtrain.training.collapse_guard import CollapsedError
+from simtrain.training.non_finite_guard import NonFiniteError
 from simtrain.training.random_state import random_state, set_random_state
 from simtrain.training.ranks import broadcast_from_rank_zero, gather_objects, rank
 

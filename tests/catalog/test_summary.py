@@ -11,7 +11,7 @@ from PIL import Image
 
 from simtrain.catalog.inspection.findings import duplicate_findings, near_duplicate_findings
 from simtrain.catalog.inspection.kinds import KINDS
-from simtrain.catalog.summary import write_summary
+from simtrain.catalog.summary import SummaryContent, write_summary
 
 VOID = {"meta", "img", "br", "hr", "link", "input"}
 
@@ -84,11 +84,7 @@ def written(
     path = folder / "summary.html"
     write_summary(
         path,
-        source=source,
-        counts=told or counts(),
-        findings=findings,
-        fixes=fixes,
-        store="raw, 12 MB",
+        SummaryContent(source=source, counts=told or counts(), findings=findings, fixes=fixes, store="raw, 12 MB"),
         thumbnail=thumbnail,
     )
     return path.read_text(encoding="utf-8")

@@ -24,7 +24,7 @@ from simtrain.comparison import embeddings as comparison_embeddings
 from simtrain.comparison.result import ComparisonReport
 from simtrain.config import CompareConfig, PrepareConfig, load_compare_config
 from simtrain.console import SILENT
-from simtrain.data.embedding import embed_images
+from simtrain.data.embedding import EmbeddingSettings, embed_images
 from simtrain.encoders.baseline import HistogramEncoder
 from simtrain.errors import CheckpointError, ConfigError
 from simtrain.evaluation.protocol import retrieval_task
@@ -70,7 +70,9 @@ def vectors(catalog: Catalog, name: str, rows: list[int]) -> torch.Tensor:
     encoder = build_encoder(named_encoder(name), load=True)
     images = open_images(catalog, smallest=encoder.preprocessing.image_size).reader
     device = torch.device("cpu")
-    return embed_images(encoder, images, rows, batch_size=64, workers=0, device=device, console=SILENT)
+    return embed_images(
+        encoder, images, rows, settings=EmbeddingSettings(batch_size=64, workers=0, device=device), console=SILENT
+    )
 
 
 def figure(report: ComparisonReport, name: str, metric: str, relevance: str = "product") -> float:

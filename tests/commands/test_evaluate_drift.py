@@ -61,13 +61,13 @@ def embedded(encoder: Encoder, catalog: Catalog, config: RunConfig) -> NDArray[n
 def test_a_run_is_compared_with_its_start(trained: Run, catalog: Catalog, capsys: pytest.CaptureFixture[str]) -> None:
     config = trained.config
     report = evaluate(config, run=trained, split="test", alpha=1.0, console=SILENT)
-    assert report.kept is not None
+    assert report.drift is not None
     encoders = tuned_encoder(config, trained.folder, alpha=1.0), load_initial_encoder(config.encoder, trained.folder)
     now, before = (embedded(encoder, catalog, config) for encoder in encoders)
     cosines = (now * before).sum(axis=1)
     assert cosines.mean() < 0.9999
-    assert report.kept.images == len(cosines)
-    found = [report.kept.mean, report.kept.low, report.kept.lowest]
+    assert report.drift.images == len(cosines)
+    found = [report.drift.mean, report.drift.low, report.drift.lowest]
     assert found == pytest.approx([cosines.mean(), np.quantile(cosines, 0.05), cosines.min()], abs=1e-5)
     untouched = evaluate(config, run=None, split="test", alpha=None, console=SILENT).text
     assert untouched is not None
@@ -76,8 +76,8 @@ def test_a_run_is_compared_with_its_start(trained: Run, catalog: Catalog, capsys
     assert report.text.captions is not None
     name = "text_to_image_recall_at_5"
     first, last = (of.text_to_image.metrics["recall_at_5"].mean for of in (untouched.captions, report.text.captions))
-    assert report.kept.start["captions"][name] == pytest.approx(first)
-    assert report.kept.lost["captions"][name].mean == pytest.approx(first - last)
+    assert report.drift.start["captions"][name] == pytest.approx(first)
+    assert report.drift.lost["captions"][name].mean == pytest.approx(first - last)
     print(report)
     expected = f"{name} of captions: {100 * first:.1f} at the start, {100 * (last - first):+.1f} points since ("
     assert expected in capsys.readouterr().out
@@ -85,25 +85,25 @@ def test_a_run_is_compared_with_its_start(trained: Run, catalog: Catalog, capsys
 
 def test_a_share_of_nothing_is_the_start(trained: Run) -> None:
     report = evaluate(trained.config, run=trained, split="test", alpha=0.0, console=SILENT)
-    assert report.kept is not None
+    assert report.drift is not None
     assert report.alpha == 0
-    assert report.kept.lowest == pytest.approx(1, abs=1e-5)
-    assert {found.mean for of_words in report.kept.lost.values() for found in of_words.values()} == {0}
+    assert report.drift.lowest == pytest.approx(1, abs=1e-5)
+    assert {found.mean for of_words in report.drift.lost.values() for found in of_words.values()} == {0}
 
 
 def test_a_run_whose_start_is_gone_is_judged_without_it(trained: Run) -> None:
     shutil.rmtree(trained.folder / "encoder")
     report = evaluate(trained.config, run=trained, split="test", alpha=1.0, console=SILENT)
-    assert report.kept is None
-    assert report.unjudged == [
-        f"how far the images have moved is not known: {trained.folder / 'encoder' / 'modules.json'}: missing: this "
-        "run has no copy of its initial weights; train it again"
+    assert report.drift is None
+    assert report.not_evaluated == [
+        f"embedding drift from the initial weights: unavailable: {trained.folder / 'encoder' / 'modules.json'}: "
+        "missing: this run has no copy of its initial weights; train it again"
     ]
 
 
 def report_of(config: RunConfig, kept: Kept, *, text_model: str | None) -> EvaluationReport:
     report = evaluate(config, run=None, split="test", alpha=None, console=SILENT)
-    return replace(report, kept=kept, encoder={**report.encoder, "text_model": text_model})
+    return replace(report, drift=kept, encoder={**report.encoder, "text_model": text_model})
 
 
 @pytest.mark.parametrize(("cosine", "text_model", "warned"), [(0.8, "m", True), (0.95, "m", False), (0.8, None, False)])
@@ -135,8 +135,8 @@ def test_tuning_that_goes_too_far_for_another_text_model_is_noticed(
         optimizer={"learning_rate": 1e-3},
     )
     report = evaluate(config, run=fitted(config), split="test", alpha=1.0, console=SILENT)
-    assert report.kept is not None
-    assert report.kept.mean < 0.999
+    assert report.drift is not None
+    assert report.drift.mean < 0.999
     assert report.outgrown() is not None
 
 
@@ -149,4 +149,4 @@ def test_an_assembly_of_two_towers_has_no_start_to_stay_near_to(make_config: Mak
     )
     report = evaluate(config, run=fitted(config), split="test", alpha=None, console=SILENT)
     assert report.text is not None
-    assert (report.kept, report.alpha) == (None, 1)
+    assert (report.drift, report.alpha) == (None, 1)

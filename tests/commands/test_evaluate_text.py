@@ -91,7 +91,7 @@ def test_images_are_embedded_once_for_images_and_texts(config: RunConfig) -> Non
 
 def test_an_encoder_without_words_has_no_figures_of_texts(make_config: MakeConfig) -> None:
     report = zero_shot(make_config(encoder={"kind": "pixels"}, evaluation={"bootstrap_draws": 100}))
-    assert (report.to_dict()["text"], report.to_dict()["kept"], report.unjudged) == (None, None, [])
+    assert (report.to_dict()["text"], report.to_dict()["kept"], report.not_evaluated) == (None, None, [])
 
 
 def test_a_column_without_values_is_skipped_and_told(
@@ -115,7 +115,7 @@ def test_without_any_text_both_are_told(
     judged = {"bootstrap_draws": 100, "label_templates": ["a {caption} {label}"]}
     report = zero_shot(clip_config(make_config, clip_model, catalog=shop, evaluation=judged))
     assert report.text is None
-    assert report.unjudged == [
+    assert report.not_evaluated == [
         "captions: no image has a value of caption",
         "classes: no image has a value of caption + label",
     ]
@@ -124,7 +124,7 @@ def test_without_any_text_both_are_told(
 def test_what_is_not_asked_for_is_not_missed(make_config: MakeConfig, clip_model: Path) -> None:
     judged = {"bootstrap_draws": 100, "label_templates": [], "captions": None}
     report = zero_shot(clip_config(make_config, clip_model, evaluation=judged))
-    assert (report.text, report.unjudged) == (None, [])
+    assert (report.text, report.not_evaluated) == (None, [])
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from simtrain.catalog.table import Catalog, read_catalog, write_catalog
 from simtrain.commands.fit import fit
 from simtrain.config import RunConfig, dump_yaml, parse_run_config
 from simtrain.console import SILENT, Console
-from simtrain.data.embedding import embed_images
+from simtrain.data.embedding import EmbeddingSettings, embed_images
 from simtrain.errors import CatalogError, CheckpointError, ConfigError, SimtrainError
 from simtrain.losses.loss_value import LossValue
 from simtrain.modules.metric_learning import MetricLearningModule
@@ -301,7 +301,13 @@ def test_the_last_steps_are_validated_even_within_an_epoch(make_config: MakeConf
     encoder.load_state_dict({name.removeprefix("encoder."): tensor for name, tensor in state.items()})
     assert task is not None
     rows, cpu = task.rows.tolist(), torch.device("cpu")
-    vectors = embed_images(encoder, source_images(catalog), rows, batch_size=64, workers=0, device=cpu, console=SILENT)
+    vectors = embed_images(
+        encoder,
+        source_images(catalog),
+        rows,
+        settings=EmbeddingSettings(batch_size=64, workers=0, device=cpu),
+        console=SILENT,
+    )
     row = read_metrics(folder / "metrics.csv")[-1]
     assert float(row["val_map_at_r"]) == pytest.approx(task.means(vectors)["map_at_r"], rel=1e-5)
     assert float(row["val_mrr"]) == pytest.approx(task.means(vectors)["mrr"], rel=1e-5)

@@ -19,7 +19,7 @@ from simtrain.commands.export import export
 from simtrain.commands.fit import fit
 from simtrain.config import RunConfig
 from simtrain.console import SILENT, Console
-from simtrain.data.embedding import embed_images
+from simtrain.data.embedding import EmbeddingSettings, embed_images
 from simtrain.errors import CatalogError, CheckpointError, ConfigError
 from simtrain.runs.run import open_run
 from simtrain.runs.tuned_encoder import tuned_encoder
@@ -148,7 +148,13 @@ def test_likely_copies_are_compared_under_the_untouched_encoder(make_config: Mak
     encoder = tuned_shape(config)
     encoder.load_state_dict(untouched(config))
     cpu, images = torch.device("cpu"), source_images(catalog)
-    found = embed_images(encoder, images, train.tolist(), batch_size=64, workers=0, device=cpu, console=SILENT)
+    found = embed_images(
+        encoder,
+        images,
+        train.tolist(),
+        settings=EmbeddingSettings(batch_size=64, workers=0, device=cpu),
+        console=SILENT,
+    )
     torch.testing.assert_close(kept[torch.from_numpy(train)], found, atol=1e-3, rtol=0)
     others = np.setdiff1d(np.arange(len(catalog.rows)), train)
     assert not kept[torch.from_numpy(others)].any()

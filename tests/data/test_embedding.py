@@ -15,7 +15,7 @@ from torch import Tensor
 from simtrain.catalog.images import read_image
 from simtrain.catalog.store.reader import SourceImages
 from simtrain.console import SILENT
-from simtrain.data.embedding import embed_images, inference_device
+from simtrain.data.embedding import EmbeddingSettings, embed_images, inference_device
 from simtrain.errors import CatalogError, ConfigError
 
 CPU = torch.device("cpu")
@@ -31,9 +31,7 @@ def embed(encoder: TinyEncoder, paths: list[Path], *, batch_size: int = 4, worke
         encoder,
         SourceImages(paths=paths),
         range(len(paths)),
-        batch_size=batch_size,
-        workers=workers,
-        device=CPU,
+        settings=EmbeddingSettings(batch_size=batch_size, workers=workers, device=CPU),
         console=SILENT,
     )
 
@@ -93,9 +91,7 @@ def test_progress_is_told_the_number_of_batches(paths: list[Path]) -> None:
         TinyEncoder(),
         SourceImages(paths=paths),
         range(len(paths)),
-        batch_size=4,
-        workers=0,
-        device=CPU,
+        settings=EmbeddingSettings(batch_size=4, workers=0, device=CPU),
         console=console,
     )
     assert console.bars == [("embedding images", 3, 3)]

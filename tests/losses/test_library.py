@@ -12,7 +12,7 @@ from torch import Tensor
 from simtrain.errors import ConfigError
 from simtrain.losses.false_negatives import FalseNegatives, PairMask
 from simtrain.losses.memory import CrossBatchMemory
-from simtrain.losses.metric_learning import MinedLoss, named_loss
+from simtrain.losses.metric_learning import LibraryClass, MinedLoss, named_loss
 
 LABELS = torch.tensor([0, 0, 1, 1, 2, 2, 2, 3, 3])
 # Rows 0, 2 and 5 show one picture, as do 1 and 7, and 3 and 6.
@@ -41,10 +41,8 @@ def loss_named(
     name: str, *, miner: str | None = None, memory: CrossBatchMemory | None = None, **parameters: Any
 ) -> MinedLoss:
     return named_loss(
-        loss=name,
-        loss_parameters=parameters,
-        miner=miner,
-        miner_parameters={},
+        loss=LibraryClass(name=name, parameters=parameters),
+        miner=None if miner is None else LibraryClass(name=miner, parameters={}),
         classes=4,
         embedding_size=8,
         memory=memory,

@@ -15,8 +15,8 @@ from tiny_training import TinyEncoder, optimizer_settings, training_settings
 from torch import Tensor, nn
 
 from simtrain.errors import ConfigError
-from simtrain.losses.metric_learning import MinedLoss, named_loss, triplet_loss
-from simtrain.modules.metric_learning import MetricLearningModule
+from simtrain.losses.metric_learning import LibraryClass, MinedLoss, named_loss, triplet_loss
+from simtrain.modules.metric_learning import MetricLearningModule, MetricLearningSettings
 from simtrain.training.optim import parameter_groups
 
 SIZES: dict[str, Any] = {"classes": 4, "embedding_size": 8, "memory": None}
@@ -65,7 +65,7 @@ def test_a_batch_without_a_positive_pair_is_an_error() -> None:
 
 
 def test_a_batch_without_a_positive_pair_is_an_error_for_named_losses_too() -> None:
-    loss = named_loss(loss="ArcFaceLoss", loss_parameters={}, miner=None, miner_parameters={}, **SIZES)
+    loss = named_loss(loss=LibraryClass(name="ArcFaceLoss", parameters={}), miner=None, **SIZES)
     with pytest.raises(ValueError, match=r"^labels: 4 images without one positive pair in the batch$"):
         loss(random_embeddings(range(4)), torch.arange(4), excluded=None)
 
@@ -83,7 +83,7 @@ def test_every_loss_gives_what_the_library_gives(name: str) -> None:
     direct = constructed(getattr(losses, name), {"num_classes": 4, "embedding_size": 8})
     expected = direct(embeddings / embeddings.norm(dim=1, keepdim=True), labels)
     torch.manual_seed(0)
-    loss = named_loss(loss=name, loss_parameters={}, miner=None, miner_parameters={}, **SIZES)
+    loss = named_loss(loss=LibraryClass(name=name, parameters={}), miner=None, **SIZES)
     torch.testing.assert_close(loss(embeddings, labels, excluded=None).total, expected, rtol=1e-4, atol=1e-5)
 
 
@@ -94,7 +94,11 @@ def test_every_miner_gives_what_the_library_gives(name: str) -> None:
     unit = embeddings / embeddings.norm(dim=1, keepdim=True)
     torch.manual_seed(1)
     expected = losses.MultiSimilarityLoss()(unit, labels, getattr(miners, name)()(unit, labels))
-    loss = named_loss(loss="MultiSimilarityLoss", loss_parameters={}, miner=name, miner_parameters={}, **SIZES)
+    loss = named_loss(
+        loss=LibraryClass(name="MultiSimilarityLoss", parameters={}),
+        miner=LibraryClass(name=name, parameters={}),
+        **SIZES,
+    )
     torch.manual_seed(1)
     torch.testing.assert_close(loss(embeddings, labels, excluded=None).total, expected, rtol=1e-4, atol=1e-5)
 
@@ -119,7 +123,7 @@ def test_parameters_reach_the_loss(name: str, parameters: dict[str, Any]) -> Non
     torch.manual_seed(2)
     expected = direct(embeddings / embeddings.norm(dim=1, keepdim=True), labels)
     torch.manual_seed(0)
-    loss = named_loss(loss=name, loss_parameters=parameters, miner=None, miner_parameters={}, **SIZES)
+    loss = named_loss(loss=LibraryClass(name=name, parameters=parameters), miner=None, **SIZES)
     torch.manual_seed(2)
     torch.testing.assert_close(loss(embeddings, labels, excluded=None).total, expected, rtol=1e-4, atol=1e-5)
 
@@ -129,10 +133,8 @@ def test_trying_a_loss_out_leaves_the_random_state_alone() -> None:
     expected = torch.rand(1)
     torch.manual_seed(7)
     named_loss(
-        loss="TripletMarginLoss",
-        loss_parameters={},
-        miner="DistanceWeightedMiner",
-        miner_parameters={},
+        loss=LibraryClass(name="TripletMarginLoss", parameters={}),
+        miner=LibraryClass(name="DistanceWeightedMiner", parameters={}),
         **SIZES,
     )
     assert torch.equal(torch.rand(1), expected)
@@ -185,36 +187,36 @@ def test_trying_a_loss_out_leaves_the_random_state_alone() -> None:
     ],
 )
 def test_a_name_or_parameter_that_does_not_work_is_told(changes: dict[str, Any], message: str) -> None:
-    usual = {"loss": "TripletMarginLoss", "loss_parameters": {}, "miner": None, "miner_parameters": {}}
+    loss = LibraryClass(name=changes.get("loss", "TripletMarginLoss"), parameters=changes.get("loss_parameters", {}))
+    miner = None
+    if "miner" in changes:
+        miner = LibraryClass(name=changes["miner"], parameters=changes.get("miner_parameters", {}))
     with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
-        named_loss(**{**usual, **changes}, **SIZES)
+        named_loss(loss=loss, miner=miner, **SIZES)
 
 
 @pytest.mark.parametrize("name", ["BaseMetricLossFunction", "EmbeddingRegularizerMixin", "torch"])
 def test_what_is_no_loss_is_not_offered(name: str) -> None:
     with pytest.raises(ConfigError, match=f"^loss.name: pytorch-metric-learning has no '{name}'"):
-        named_loss(loss=name, loss_parameters={}, miner=None, miner_parameters={}, **SIZES)
+        named_loss(loss=LibraryClass(name=name, parameters={}), miner=None, **SIZES)
 
 
 @pytest.mark.parametrize("name", sorted(REFUSED_LOSSES))
 def test_a_loss_that_cannot_be_used_is_an_error_before_training(name: str) -> None:
     with pytest.raises(ConfigError, match=name):
-        named_loss(loss=name, loss_parameters={}, miner=None, miner_parameters={}, **SIZES)
+        named_loss(loss=LibraryClass(name=name, parameters={}), miner=None, **SIZES)
 
 
 def proxy_module() -> tuple[MetricLearningModule, nn.Parameter]:
     loss: MinedLoss = named_loss(
-        loss="ProxyAnchorLoss",
-        loss_parameters={},
+        loss=LibraryClass(name="ProxyAnchorLoss", parameters={}),
         miner=None,
-        miner_parameters={},
         classes=3,
         embedding_size=12,
         memory=None,
     )
     module = MetricLearningModule(
-        mined_loss=loss,
-        false_negatives=None,
+        objective=MetricLearningSettings(mined_loss=loss, false_negatives=None),
         encoder=TinyEncoder(),
         head=None,
         settings=training_settings(),

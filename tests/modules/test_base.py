@@ -25,9 +25,9 @@ from torch import Tensor, nn
 
 from simtrain.data.batch import Batch
 from simtrain.data.samplers import shuffled_plan
-from simtrain.losses.metric_learning import named_loss
+from simtrain.losses.metric_learning import LibraryClass, named_loss
 from simtrain.modules.base import RetrievalModule
-from simtrain.modules.metric_learning import MetricLearningModule
+from simtrain.modules.metric_learning import MetricLearningModule, MetricLearningSettings
 from simtrain.modules.simclr import SimCLRModule
 from simtrain.training.optim import parameter_groups
 
@@ -40,17 +40,14 @@ pytestmark = [
 def proxies(**settings: Any) -> MetricLearningModule:
     torch.manual_seed(3)
     loss = named_loss(
-        loss="ProxyAnchorLoss",
-        loss_parameters={},
+        loss=LibraryClass(name="ProxyAnchorLoss", parameters={}),
         miner=None,
-        miner_parameters={},
         classes=4,
         embedding_size=6,
         memory=None,
     )
     return MetricLearningModule(
-        mined_loss=loss,
-        false_negatives=None,
+        objective=MetricLearningSettings(mined_loss=loss, false_negatives=None),
         encoder=TinyEncoder(),
         head=head(),
         settings=training_settings(**settings),

@@ -8,7 +8,7 @@ from torch import Tensor
 from simtrain.losses.metric_learning import triplet_loss
 from simtrain.losses.relational_distillation import relational_distillation_loss
 from simtrain.modules.global_batch import AuxiliaryLosses
-from simtrain.modules.metric_learning import MetricLearningModule
+from simtrain.modules.metric_learning import MetricLearningModule, MetricLearningSettings
 from simtrain.modules.relational_teacher import RelationalTeacher
 
 
@@ -51,8 +51,10 @@ def test_half_of_the_digits_are_enough() -> None:
 def test_beside_another_loss_it_is_added_times_its_weight(weight: float) -> None:
     known = teacher(random(8, 5), other_groups=True)
     module = MetricLearningModule(
-        mined_loss=triplet_loss(margin=0.2, distance="cosine", miner="batch_hard", memory=None),
-        false_negatives=None,
+        objective=MetricLearningSettings(
+            mined_loss=triplet_loss(margin=0.2, distance="cosine", miner="batch_hard", memory=None),
+            false_negatives=None,
+        ),
         encoder=TinyEncoder(),
         head=None,
         settings=training_settings(),

@@ -18,7 +18,7 @@ from tiny_training import (
 from simtrain.catalog.store.reader import SourceImages
 from simtrain.console import SILENT
 from simtrain.data.batch import ImageBatch
-from simtrain.data.embedding import embed_images
+from simtrain.data.embedding import EmbeddingSettings, embed_images
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*LeafSpec"),
@@ -56,9 +56,7 @@ def test_validation_is_retrieval_with_the_embeddings(shop: Shop, tmp_path: Path)
         module.encoder,
         SourceImages(paths=shop.paths),
         range(16, 24),
-        batch_size=8,
-        workers=0,
-        device=torch.device("cpu"),
+        settings=EmbeddingSettings(batch_size=8, workers=0, device=torch.device("cpu")),
         console=SILENT,
     )
     expected = library_figures(embeddings.numpy(), np.arange(8) // 2)

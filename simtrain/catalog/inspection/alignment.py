@@ -167,7 +167,7 @@ def _misfits(
     variance, border = _COPY_VARIANCE + treatment.blur**2, treatment.border
     copies = np.stack([blurred(grey_copies(prints), deviation=treatment.blur) for prints in (inner, outer)])
     colours = np.stack([colour_copies(prints) for prints in (inner, outer)])
-    first = _laid(copies[0], copies[1], places, steps=1, variance=variance, border=border, slight=False)
+    first = _best_overlay(copies, places, steps=1, variance=variance, border=border, slight=False)
     result = np.full(len(places), np.inf, dtype=np.float32)
     near = np.flatnonzero(np.sqrt(first.mean_square) < _FAR * _bound_of_all(first, shortest, treatment))
     if len(near) == 0:
@@ -176,7 +176,7 @@ def _misfits(
     reverse = found[:, 0] * found[:, 2] > 1
     copies[:, reverse], colours[:, reverse] = copies[::-1, reverse], colours[::-1, reverse]
     found = np.where(reverse[:, None], _reversed(found), found)
-    overlay = _laid(copies[0], copies[1], found, steps=2, variance=variance, border=border, slight=True)
+    overlay = _best_overlay(copies, found, steps=2, variance=variance, border=border, slight=True)
     spots = np.abs(blurred(overlay.difference, deviation=_SPOT)).max(axis=(1, 2))
     ratios = (
         np.sqrt(overlay.mean_square) / _bound_of_all(overlay, shortest[near], treatment),
@@ -237,10 +237,9 @@ def _reversed(place: Floats) -> Floats:
     return turned
 
 
-def _laid(
-    inner: Floats, outer: Floats, place: Floats, *, steps: int, variance: float, border: int, slight: bool
-) -> _Overlay:
+def _best_overlay(copies: Floats, place: Floats, *, steps: int, variance: float, border: int, slight: bool) -> _Overlay:
     """The best of the start and what each of some steps leads to, within a slight crop or somewhat beyond."""
+    inner, outer = copies[0], copies[1]
     best = overlay = _overlay(inner, outer, place, variance=variance, border=border)
     for _ in range(steps):
         step, _ = _step(overlay)

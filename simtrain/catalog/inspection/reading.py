@@ -54,43 +54,62 @@ def list_files(root: Path, paths: Sequence[str]) -> list[SourceFile]:
     return files
 
 
+@dataclass(frozen=True, kw_only=True)
+class ReadingSettings:
+    """How the files of a source are read.
+
+    Attributes:
+        origin: What the files belong to: the root, or a description of what they were generated from.
+        store: How the image store keeps the images.
+        work: Folder for chunks; those in it from an interrupted run are used.
+        workers: Number of processes; 1 reads in this one.
+    """
+
+    origin: str
+    store: StoreSettings
+    work: Path
+    workers: int
+
+
 def read_files(
     root: Path,
     files: Sequence[SourceFile],
     *,
-    origin: str,
     known: Record | None,
-    settings: StoreSettings,
-    work: Path,
-    workers: int,
+    settings: ReadingSettings,
     console: Console,
 ) -> Reading:
-    """Facts of all files, reading those that neither `known` nor finished chunks in `work` tell of.
+    """Facts of all files; reads those that neither `known` nor an interrupted run has.
 
     Args:
         root: Folder that the paths start from.
         files: No path twice.
-        origin: What the files belong to: the root, or a description of what they were generated from.
-        known: Record of an earlier run over the same root with the same settings.
-        settings: How the image store keeps the images.
-        work: Folder for chunks; those in it from an interrupted run are used.
-        workers: Processes; 1 reads in this one.
+        known: Record of an earlier run over the same root with the same image store.
+        settings: Folder for chunks, number of processes, image store.
         console: Shows how many of the files to be read are done.
 
     Raises:
         CatalogError: if a reading process dies; a file that cannot be read is a fact, not an error.
     """
     tables = [known.table] if known is not None else []
-    tables += [table for path in sorted(work.glob(f"*{FACTS_SUFFIX}")) if (table := _facts_of(path)) is not None]
+    tables += [
+        table for path in sorted(settings.work.glob(f"*{FACTS_SUFFIX}")) if (table := _facts_of(path)) is not None
+    ]
     facts = pa.concat_tables(tables) if tables else FACTS.empty_table()
     place = _places(facts)
     missing = [file for file in files if (file.path, file.size, file.mtime_ns) not in place]
     chunks = [
-        Chunk(root=root, origin=origin, files=missing[start : start + CHUNK_FILES], settings=settings, folder=work)
+        Chunk(
+            root=root,
+            origin=settings.origin,
+            files=missing[start : start + CHUNK_FILES],
+            settings=settings.store,
+            folder=settings.work,
+        )
         for start in range(0, len(missing), CHUNK_FILES)
     ]
-    alone = workers == 1 or len(missing) <= _FEW
-    done = _one_by_one(chunks) if alone else _in_processes(chunks, workers=workers)
+    alone = settings.workers == 1 or len(missing) <= _FEW
+    done = _one_by_one(chunks) if alone else _in_processes(chunks, workers=settings.workers)
     with closing(done) as counted:
         new = sorted(set(console.bar(counted, len(missing), "reading images")))
     if new:

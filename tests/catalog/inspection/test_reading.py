@@ -9,7 +9,7 @@ from recording_console import RecordingConsole
 
 from simtrain.catalog.inspection import reading
 from simtrain.catalog.inspection.read_worker import Chunk, read_chunk
-from simtrain.catalog.inspection.reading import Reading, facts_agree, list_files, read_files
+from simtrain.catalog.inspection.reading import Reading, ReadingSettings, facts_agree, list_files, read_files
 from simtrain.catalog.store.layout import Record, StoreSettings
 from simtrain.console import SILENT, Console
 
@@ -40,11 +40,8 @@ def read(
     return read_files(
         root,
         list_files(root, paths),
-        origin=str(root),
         known=record,
-        settings=RAW,
-        work=work,
-        workers=workers,
+        settings=ReadingSettings(origin=str(root), store=RAW, work=work, workers=workers),
         console=console,
     )
 

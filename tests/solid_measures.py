@@ -2,6 +2,8 @@
 
 # Shapes: R rows, S columns, the last joined to the first.
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -30,3 +32,16 @@ def extent(parts: list[Surface]) -> NDArray[np.float64]:
 def painted(parts: list[Surface], color: tuple[float, float, float]) -> int:
     """Number of parts of this colour."""
     return sum(part.color == color for part in parts)
+
+
+def check_style(build: Callable[..., list[Surface]], style: str) -> None:
+    """Check that a style of a product is finite, about a unit large, in both colours, and the same for one seed."""
+    for seed in range(5):
+        parts = build(style=style, paint=PAINT, rng=np.random.default_rng(seed))
+        assert all(np.isfinite(part.grid).all() for part in parts)
+        low, high = extent(parts)
+        assert 0.4 < (high - low).max() < 3.0
+        assert painted(parts, PAINT.primary) >= 1
+        assert painted(parts, PAINT.accent) >= 1
+        again = build(style=style, paint=PAINT, rng=np.random.default_rng(seed))
+        assert all(np.array_equal(one.grid, other.grid) for one, other in zip(parts, again, strict=True))

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from simtrain.api.inputs import CatalogSource, catalog_folder, or_terminal
-from simtrain.config import load_compare_config
+from simtrain.config import CompareConfig, load_compare_config
 from simtrain.config.overrides import Overrides, override_lines
 from simtrain.console import Console
 from simtrain.errors import ConfigError
@@ -24,7 +24,7 @@ def compare(
     encoders: Sequence[EncoderSource] | None = None,
     *,
     out: str | Path | None = None,
-    config: str | Path | None = None,
+    config: str | Path | CompareConfig | None = None,
     overrides: Overrides = (),
     console: Console | None = None,
 ) -> ComparisonReport:
@@ -35,7 +35,7 @@ def compare(
         encoders: Runs, names and encoders in any mixture, as `simtrain.load_encoder` takes them; None: every encoder
             that `simtrain` knows by name.
         out: Folder for `comparison.json` and the page `comparison.html`; None: nothing is written.
-        config: YAML file with settings; None: the defaults.
+        config: YAML file with settings, or checked settings; None: the defaults.
         overrides: Settings that replace the file's, such as `{"split": "val"}`.
         console: Shows lines and progress; None: the terminal.
 
@@ -46,8 +46,8 @@ def compare(
         SimtrainError: for anything that the user can mend.
     """
     folder = None if out is None else Path(out)
-    lines = override_lines(overrides)
-    settings = load_compare_config(None if config is None else Path(config).expanduser(), lines)
+    base = Path(config).expanduser() if isinstance(config, str | Path) else config
+    settings = load_compare_config(base, override_lines(overrides))
     from simtrain.commands.compare import compare
     from simtrain.comparison.files import check_output_folder, write_comparison
     from simtrain.runs.loaded_encoder import sorted_sources

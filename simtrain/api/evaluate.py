@@ -9,11 +9,10 @@ from simtrain.api.inputs import (
     catalog_folder,
     catalog_override,
     checked_config,
-    is_config_file,
     opened_run,
     or_terminal,
 )
-from simtrain.config import RunConfig, apply_overrides, parse_run_config
+from simtrain.config import RunConfig, apply_overrides, is_config_file, parse_run_config
 from simtrain.config.overrides import Overrides, override_lines
 from simtrain.console import Console
 from simtrain.errors import ConfigError
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def evaluate(
-    encoder: EncoderSource,
+    encoder: EncoderSource | RunConfig,
     catalog: CatalogSource | None = None,
     *,
     split: str = "test",
@@ -35,8 +34,8 @@ def evaluate(
     """Retrieval metrics with confidence intervals; `print` shows what `simtrain evaluate` prints.
 
     Args:
-        encoder: A run, by name, folder or as an object; a YAML file, whose encoder is evaluated as it comes; or
-            whatever `simtrain.load_encoder` takes or gave.
+        encoder: A run, by name, folder or as an object; a YAML file or a checked configuration, whose encoder is
+            evaluated without training; or whatever `simtrain.load_encoder` takes or gave.
         catalog: The catalogue; None: the one that the run or the YAML file names.
         split: `train`, `val` or `test`. A run counts how often its test figures are read.
         alpha: Share of a run's fine-tuned weights in a mix with its initial ones, 0 to 1; None: what `interpolate`
@@ -47,9 +46,10 @@ def evaluate(
     Raises:
         SimtrainError: for anything that the user can mend.
     """
-    if is_config_file(encoder):
-        refuse_alpha(alpha, encoder)
-        config = checked_config(str(encoder), catalog=catalog, overrides=overrides)
+    if isinstance(encoder, RunConfig) or is_config_file(encoder):
+        refuse_alpha(alpha, "a configuration" if isinstance(encoder, RunConfig) else encoder)
+        source = encoder if isinstance(encoder, RunConfig) else str(encoder)
+        config = checked_config(source, catalog=catalog, overrides=overrides)
         from simtrain.commands.evaluate import evaluate
 
         return evaluate(config, run=None, split=split, alpha=None, console=or_terminal(console))

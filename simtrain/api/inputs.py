@@ -56,15 +56,12 @@ def checked_config(config: RunConfigSource, *, catalog: CatalogSource | None, ov
         ConfigError: naming the key, what was found and what is allowed.
     """
     lines = [*catalog_override(catalog), *override_lines(overrides)]
+    if isinstance(config, RunConfig) and not lines:
+        return config
     if isinstance(config, str | Path):
         return load_run_config(Path(config).expanduser(), lines)
     tree = config.model_dump(mode="json") if isinstance(config, RunConfig) else dict(config)
     return parse_run_config(apply_overrides(tree, lines), where="config")
-
-
-def is_config_file(name: object) -> bool:
-    """Whether this is the name of a YAML file."""
-    return isinstance(name, str | Path) and Path(name).suffix.lower() in (".yaml", ".yml")
 
 
 def or_terminal(console: Console | None) -> Console:

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from simtrain.config import EncoderConfig, load_run_config, parse_encoder
+from simtrain.config import EncoderConfig, is_config_file, load_run_config, parse_encoder
 from simtrain.errors import ConfigError, error_path, nearest
 
 OFF_THE_SHELF: Mapping[str, Mapping[str, Any]] = {
@@ -45,7 +45,7 @@ def named_encoder(name: str) -> EncoderConfig:
     if model and kind in _WEIGHTS:
         model, _, weights = model.partition("=")
         return parse_encoder({"kind": kind, "model": model, "weights": weights or _WEIGHTS[kind]}, where=name)
-    if is_configuration(name):
+    if is_config_file(name):
         return load_run_config(Path(name), []).encoder
     raise ConfigError(
         f"encoders: no encoder '{name}'{nearest(name, OFF_THE_SHELF)}; allowed: {', '.join(OFF_THE_SHELF)}, "
@@ -61,13 +61,8 @@ def encoder_name_path(name: str) -> Iterator[None]:
         name: As `named_encoder` takes it; of a configuration file the key in it is named.
     """
     try:
-        with error_path("encoder" if is_configuration(name) else ""):
+        with error_path("encoder" if is_config_file(name) else ""):
             yield
     except ConfigError as error:  # of weights that cannot be had the comparison says whose they are
         error.argument = name if error.argument is None else f"{name}: {error.argument}"
         raise
-
-
-def is_configuration(name: str) -> bool:
-    """Whether the name is that of a run's configuration file."""
-    return ":" not in name and Path(name).suffix.lower() in (".yaml", ".yml")

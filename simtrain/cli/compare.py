@@ -43,9 +43,9 @@ def compare(
         chosen.append(f"encoders={json.dumps(names)}")
     if baseline is not None:
         chosen.append(f"baseline={json.dumps(baseline)}")
-    named = load_compare_config(config, chosen).encoders
+    settings = load_compare_config(config, chosen)
     runs = [open_named_run(name, []) for name in run or []]
-    report = compare(catalog, [*named, *runs], out=out, config=config, overrides=chosen, console=TERMINAL)
+    report = compare(catalog, [*settings.encoders, *runs], out=out, config=settings, console=TERMINAL)
     TERMINAL.line(str(report))
     for one in report.unavailable:
         TERMINAL.aside(f"unavailable: {one.name}: {one.reason}")

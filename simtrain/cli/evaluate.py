@@ -19,26 +19,20 @@ def evaluate(
     overrides: SetOption = None,
 ) -> None:
     """Retrieval metrics with confidence intervals."""
-    from simtrain.api.evaluate import evaluate
-    from simtrain.api.inputs import is_config_file
+    from simtrain.api.evaluate import evaluate, refuse_alpha
+    from simtrain.config import is_config_file, load_run_config
 
-    run = None if is_config_file(target) else open_named_run(target, overrides or [])
-    to = json_file or (Path() if run is None else run.folder) / "evaluation.json"
-    if run is None:
-        from simtrain.api.evaluate import refuse_alpha
-        from simtrain.config import load_run_config
-
+    if is_config_file(target):
         refuse_alpha(alpha, target)
-        load_run_config(Path(target), overrides or [])  # what is wrong there is told before where the figures go
-    check_json_folder(to)
-    share = alpha if run is None else alpha_of(run, alpha)
-    report = evaluate(
-        target if run is None else run,
-        split=split.value,
-        alpha=share,
-        overrides=(overrides or []) if run is None else (),
-        console=TERMINAL,
-    )
+        config = load_run_config(Path(target), overrides or [])
+        to = json_file or Path("evaluation.json")
+        check_json_folder(to)
+        report = evaluate(config, split=split.value, console=TERMINAL)
+    else:
+        run = open_named_run(target, overrides or [])
+        to = json_file or run.folder / "evaluation.json"
+        check_json_folder(to)
+        report = evaluate(run, split=split.value, alpha=alpha_of(run, alpha), console=TERMINAL)
     TERMINAL.line(str(report))
     write_json(to, report.to_dict(), error=SimtrainError)
     TERMINAL.line(f"written: {to}")

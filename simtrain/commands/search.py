@@ -5,9 +5,8 @@ from pathlib import Path
 import torch
 
 from simtrain.builders import encoder_without_weights
-from simtrain.catalog.images import read_image
 from simtrain.serving.bundle import Bundle
-from simtrain.serving.opened_bundle import OpenedBundle, SearchResult, check_query
+from simtrain.serving.opened_bundle import OpenedBundle, SearchResult, read_query
 from simtrain.serving.searcher import Searcher
 
 
@@ -33,8 +32,6 @@ def open_bundle(folder: str | Path, *, exported: str | None = None) -> OpenedBun
 
 
 def search(folder: Path, *, image: Path | None, text: str | None, k: int, plot: Path | None) -> SearchResult:
-    """Open a bundle for one search; see `OpenedBundle.search`. What is wrong with the query is told first."""
-    check_query(image, text, plot)
-    if image is not None:
-        read_image(image)
-    return open_bundle(folder).search(image, text=text, k=k, plot=plot)
+    """Open a bundle for one search; see `OpenedBundle.search`. The query is read and checked before the bundle."""
+    query = read_query(image, text=text, plot=plot)
+    return open_bundle(folder).answer(query, k=k)

@@ -10,9 +10,9 @@ from typing import Any
 import torch
 
 from simtrain.builders import build_encoder, inspect_weights_file, load_initial_encoder, whitening_of
-from simtrain.builders.encoder_names import encoder_name_path, is_configuration, named_encoder
+from simtrain.builders.encoder_names import encoder_name_path, named_encoder
 from simtrain.comparison.result import EncoderKind
-from simtrain.config import CompareConfig, EncoderConfig, TwoTowersConfig, differences
+from simtrain.config import CompareConfig, EncoderConfig, TwoTowersConfig, differences, is_config_file
 from simtrain.console import SILENT
 from simtrain.encoders.base import Encoder
 from simtrain.encoders.weights import names_a_file
@@ -131,7 +131,7 @@ def _off_the_shelf(name: str, encoder: EncoderConfig, *, seed: int) -> Contender
     if whitening_of(encoder) is not None:
         words += ", without its encoder.whitening, which its whitened variants are for"
     member = Member(fold=None, build=build, details=details)
-    shown = Path(name).name if is_configuration(name) else name
+    shown = Path(name).name if is_config_file(name) else name
     return Contender(name=shown, kind="off_the_shelf", words=words, required=False, seeds=((member,),), whitened=False)
 
 

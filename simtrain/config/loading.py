@@ -25,6 +25,13 @@ class _OneEncoder(Section):
     """An encoder without a run's configuration around it."""
 
 
+def is_config_file(name: object) -> bool:
+    """Whether this is the name of a YAML file; a name with a colon is an encoder's, unless there is such a file."""
+    if not isinstance(name, str | Path) or Path(name).suffix.lower() not in (".yaml", ".yml"):
+        return False
+    return ":" not in str(name) or Path(name).is_file()
+
+
 def load_run_config(path: Path, overrides: Sequence[str]) -> RunConfig:
     """Read a run's YAML, apply `key=value` overrides and check it.
 
@@ -49,10 +56,14 @@ def load_prepare_config(path: Path | None, overrides: Sequence[str]) -> PrepareC
     return _validated(PrepareConfig, apply_overrides(tree, overrides), where=str(path) if path else "--set")
 
 
-def load_compare_config(path: Path | None, overrides: Sequence[str]) -> CompareConfig:
-    """Like `load_prepare_config`, for `simtrain compare`."""
-    tree = _read_yaml(path) if path is not None else {}
-    return _validated(CompareConfig, apply_overrides(tree, overrides), where=str(path) if path else "--set")
+def load_compare_config(base: Path | CompareConfig | None, overrides: Sequence[str]) -> CompareConfig:
+    """Like `load_prepare_config`, for `simtrain compare`; `base` may be checked settings too."""
+    if isinstance(base, CompareConfig):
+        tree = base.model_dump(mode="json")
+    else:
+        tree = _read_yaml(base) if base is not None else {}
+    where = str(base) if isinstance(base, Path) else "--set"
+    return _validated(CompareConfig, apply_overrides(tree, overrides), where=where)
 
 
 def parse_encoder(tree: Mapping[str, Any], *, where: str) -> EncoderConfig:

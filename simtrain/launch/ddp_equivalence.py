@@ -1,8 +1,8 @@
 """Equivalence check of data-parallel training: several processes give the loss, gradients and metrics of one."""
 
-# Shapes: B samples of the whole batch, V views, S = 24 pixels.
+# Shapes: B samples of the whole batch, V views, S = IMAGE_SIZE.
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,9 +20,9 @@ from simtrain.data.batch import Batch
 from simtrain.data.embedding import EmbeddingSettings, embed_images, inference_device
 from simtrain.data.texts import CatalogTexts
 from simtrain.encoders.base import Encoder
-from simtrain.encoders.preprocessing import Preprocessing
 from simtrain.evaluation.metrics import RetrievalSet, score_queries
 from simtrain.launch.processes import process_group, run_on_each
+from simtrain.launch.small_encoders import IMAGE_SIZE, NoiseImages, SmallAlignedEncoder, SmallEncoder
 from simtrain.modules.base import RetrievalModule
 from simtrain.training.ranks import SINGLE_PROCESS, launched_ranks
 
@@ -32,7 +32,7 @@ LOSS_BOUND = 1e-6
 GRADIENT_BOUND = 1e-5
 """Largest difference of gradients over the gradient's length."""
 
-_SIDE, _CLASSES, _STEPS = 24, 8, 2
+_CLASSES, _STEPS = 8, 2
 _PRODUCTS: dict[str, Any] = {"positive": "product"}
 CASES: Mapping[str, dict[str, Any]] = {
     "SimCLR": {"kind": "simclr"},
@@ -163,7 +163,7 @@ def _measured(objective: dict[str, Any], samples: int, device: torch.device) -> 
         where="doctor",
     )
     torch.manual_seed(0)
-    encoder = _SmallAlignedEncoder() if _reads_texts(objective) else _SmallEncoder()
+    encoder = SmallAlignedEncoder() if _reads_texts(objective) else SmallEncoder()
     inputs = _training_inputs(samples, encoder)
     module = build_module(config, encoder=encoder, inputs=inputs, validation=None).to(device).train()
     with torch.no_grad():  # away from its start, where what holds it there has no gradient
@@ -205,7 +205,7 @@ def _training_inputs(samples: int, encoder: Encoder) -> TrainingInputs:
 def _share_of_noise(samples: int, *, views: int, seed: int) -> Batch:
     """This process's rows of a batch that all would make alike; pairs of neighbours are positives."""
     generator = torch.Generator().manual_seed(seed)
-    shape = (samples, views, _SIDE, _SIDE, 3)
+    shape = (samples, views, IMAGE_SIZE, IMAGE_SIZE, 3)
     images = torch.randint(0, 256, shape, generator=generator, dtype=torch.uint8)
     ranks = launched_ranks() if torch.distributed.is_initialized() else SINGLE_PROCESS
     assert ranks is not None
@@ -217,7 +217,7 @@ def _share_of_noise(samples: int, *, views: int, seed: int) -> Batch:
 
 def _metrics(encoder: Encoder, device: torch.device) -> dict[str, float]:
     """Leave-one-out retrieval among noise, embedded in shares."""
-    images, ids = _Noise(), [f"{row:03d}" for row in range(101)]
+    images, ids = NoiseImages(), [f"{row:03d}" for row in range(101)]
     vectors = embed_images(
         encoder,
         images,
@@ -236,71 +236,6 @@ def _metrics(encoder: Encoder, device: torch.device) -> dict[str, float]:
             gallery_groups=groups,
         )
     ).means()
-
-
-class _Noise:
-    """Pictures of noise that lean to their group's colour."""
-
-    def read(self, row: int, *, at_least: int | None) -> NDArray[np.uint8]:
-        """The picture of a row, (S, S, 3)."""
-        del at_least
-        of_group, of_row = (np.random.default_rng(seed) for seed in (row // 3, 1000 + row))
-        tint = of_group.integers(0, 160, size=3)
-        noise = of_row.integers(0, 96, size=(_SIDE, _SIDE, 3))
-        picture: NDArray[np.uint8] = (tint + noise).astype(np.uint8)
-        return picture
-
-
-class _SmallEncoder(Encoder):
-    def __init__(self) -> None:
-        super().__init__(
-            preprocessing=Preprocessing(
-                image_size=_SIDE,
-                resize="pad",
-                interpolation="bilinear",
-                mean=(0.5, 0.5, 0.5),
-                std=(0.25, 0.25, 0.25),
-                flip_averaging=False,
-            ),
-            feature_size=24,
-            embedding_size=None,
-        )
-        self.network = nn.Sequential(
-            nn.Conv2d(3, 12, kernel_size=3, stride=2),
-            nn.BatchNorm2d(12),
-            nn.ReLU(),
-            nn.Conv2d(12, 24, kernel_size=3, stride=2),
-            nn.AdaptiveAvgPool2d(1),
-            nn.Flatten(),
-        )
-
-    @override
-    def features(self, images: Tensor) -> Tensor:
-        found: Tensor = self.network(images)
-        return found
-
-
-class _SmallAlignedEncoder(_SmallEncoder):
-    """Texts are five vectors that learn."""
-
-    trains_text = True
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.words = nn.Embedding(5, self.embedding_size)
-        self.logit_scale = nn.Parameter(torch.tensor(2.0))
-        self.logit_bias = nn.Parameter(torch.tensor(-2.0))
-
-    def embed_texts(self, texts: Sequence[str]) -> Tensor:
-        return nn.functional.normalize(self.text_features(self.tokenize(texts)).detach(), dim=1)
-
-    def tokenize(self, texts: Sequence[str]) -> dict[str, Tensor]:
-        places = torch.tensor([int(text.split()[1]) for text in texts])
-        return {"places": places.to(self.logit_scale.device)}
-
-    def text_features(self, tokens: Mapping[str, Tensor]) -> Tensor:
-        found: Tensor = self.words(tokens["places"])
-        return found
 
 
 class _Step(nn.Module):

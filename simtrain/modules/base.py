@@ -21,7 +21,14 @@ from simtrain.encoders.text import AlignedEncoder
 from simtrain.evaluation.protocol import RetrievalTask
 from simtrain.losses.loss_value import LossValue
 from simtrain.losses.start_regularisation import distillation_loss
-from simtrain.modules.global_batch import NO_AUXILIARY_LOSSES, AuxiliaryLosses, GlobalBatch, TrainingSettings
+from simtrain.modules.global_batch import (
+    NO_AUXILIARY_LOSSES,
+    AuxiliaryLosses,
+    GlobalBatch,
+    TrainingSettings,
+    gather_views,
+    view_pixels,
+)
 from simtrain.modules.image_text_pairs import PairedEmbeddings, largest_scale
 from simtrain.modules.validation import EpochValidation
 from simtrain.training.ema import WeightAverage
@@ -29,7 +36,7 @@ from simtrain.training.freezing import freeze_matching, hold_batch_norm, hold_fr
 from simtrain.training.non_finite_guard import FailedStep, NonFiniteError, non_finite_message
 from simtrain.training.optim import adamw_with_cosine, parameter_groups
 from simtrain.training.random_state import common_random_numbers
-from simtrain.training.ranks import gather, gather_with_gradient, rank, rank_count
+from simtrain.training.ranks import gather, rank, rank_count
 from simtrain.training.step_record import StepRecord
 from simtrain.training.tracking.worst_queries import WorstQuery
 
@@ -91,7 +98,7 @@ class RetrievalModule(pl.LightningModule, ABC):
 
     def project(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """(b, V, …) views of this process -> (V·b, D) embeddings and (V·b, O) of them after the head, view by view."""
-        pixels = _pixels(batch)
+        pixels = view_pixels(batch)
         size = self._settings.micro_batch_size
         if size is None or len(pixels) <= size:
             return self._projected(pixels)
@@ -104,7 +111,7 @@ class RetrievalModule(pl.LightningModule, ABC):
     def gather_batch(self, batch: Batch) -> GlobalBatch:
         """The batches of all processes as one."""
         views, regulariser = batch.views.shape[1], self._auxiliary.regulariser
-        whole = partial(_whole, views=views)
+        whole = partial(gather_views, views=views)
         embedded, projected = self.project(batch)
         embeddings, rows = whole(projected), gather(batch.rows)
         drift = None
@@ -112,7 +119,7 @@ class RetrievalModule(pl.LightningModule, ABC):
             return GlobalBatch(embeddings=embeddings, labels=gather(batch.labels), rows=rows)
         joint = embeddings if isinstance(self.head, nn.Identity) else whole(embedded)
         if regulariser is not None and regulariser.distillation:
-            start = regulariser.embed(_pixels(batch), at_once=self._settings.micro_batch_size)
+            start = regulariser.embed(view_pixels(batch), at_once=self._settings.micro_batch_size)
             drift = distillation_loss(joint, whole(start))
         return GlobalBatch(
             embeddings=embeddings,
@@ -284,17 +291,6 @@ class RetrievalModule(pl.LightningModule, ABC):
             set_trainable(self._pretrained(), trainable=not self._in_head_only_epoch)
         if self._in_head_only_epoch:
             hold_batch_norm(self.encoder)  # its running statistics are no less pretrained than its weights
-
-
-def _pixels(batch: Batch) -> Tensor:
-    """(b, V, S, S, 3) views -> (V·b, S, S, 3), view by view."""
-    return batch.views.transpose(0, 1).flatten(0, 1)
-
-
-def _whole(mine: Tensor, *, views: int) -> Tensor:
-    """(V·b, …) of this process -> (V·B, …) of all, with gradients, view by view."""
-    by_sample = torch.unflatten(mine, 0, (views, -1)).transpose(0, 1)
-    return gather_with_gradient(by_sample.contiguous()).transpose(0, 1).flatten(0, 1)
 
 
 def catalogue_ids(ids: Sequence[str]) -> Callable[[int], str]:

@@ -1,17 +1,21 @@
 """Training settings of a module, its auxiliary losses, and the global batch that a loss receives."""
 
-# Shapes: B samples of the whole batch, V views, D features of the encoder, O dimensions that the loss sees.
+# Shapes: B samples of the whole batch, b of this process, V views of S × S pixels, D features of the encoder, O
+# dimensions that the loss sees.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
+from simtrain.data.batch import Batch
 from simtrain.evaluation.text_task import TextTask
 from simtrain.modules.image_text_pairs import ImageTextPairs, PairedEmbeddings
 from simtrain.modules.relational_teacher import RelationalTeacher
 from simtrain.modules.start_regulariser import StartRegulariser
 from simtrain.training.optim import OptimizerSettings
+from simtrain.training.ranks import gather_with_gradient
 from simtrain.training.setting_names import SettingNames
 
 
@@ -91,3 +95,14 @@ class GlobalBatch:
     def flat_rows(self) -> Tensor:
         """(V·B,) catalogue rows of the embeddings."""
         return self.rows.T.flatten()
+
+
+def view_pixels(batch: Batch) -> Tensor:
+    """(b, V, S, S, 3) views of this process -> (V·b, S, S, 3), view by view."""
+    return batch.views.transpose(0, 1).flatten(0, 1)
+
+
+def gather_views(own: Tensor, *, views: int) -> Tensor:
+    """(V·b, …) of this process -> (V·B, …) of all processes, with gradients, view by view."""
+    by_sample = torch.unflatten(own, 0, (views, -1)).transpose(0, 1)
+    return gather_with_gradient(by_sample.contiguous()).transpose(0, 1).flatten(0, 1)

@@ -103,6 +103,46 @@ def _plain(found: Neighbour) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SearchQuery:
+    """A query of a search, read and checked.
+
+    Attributes:
+        name: Path of the image, or the text.
+        pixels: (H, W, 3) uint8 RGB of the image; None for a text.
+        text: The text; None for an image.
+        plot: File for a picture of query and neighbours; None: no picture.
+    """
+
+    name: str
+    pixels: NDArray[np.uint8] | None
+    text: str | None
+    plot: Path | None
+
+
+def read_query(image: GivenImage | None, *, text: str | None, plot: str | Path | None) -> SearchQuery:
+    """Check a query and read its image.
+
+    Args:
+        image: Query image: a file, an (H, W, 3) uint8 RGB array or a PIL image; give either this or `text`.
+        text: Query text.
+        plot: File for a picture of query and neighbours (.png); None: no picture.
+
+    Raises:
+        SimtrainError: for a query that is neither, both or empty, an image that cannot be read, or a plot that cannot
+            be drawn.
+    """
+    if (image is None) == (text is None):
+        raise SimtrainError('search: give either --image PATH or --text "..."')
+    if text is not None and not text.strip():
+        raise SimtrainError("search: --text is empty; write what to look for")
+    if plot is not None:
+        check_plot_path(Path(plot))
+    pixels = GivenImages(images=[image]).read(0, at_least=None) if image is not None else None
+    name = str(image) if isinstance(image, str | Path) else text or "an image in memory"
+    return SearchQuery(name=name, pixels=pixels, text=text, plot=None if plot is None else Path(plot))
+
+
+@dataclass(frozen=True, kw_only=True)
 class OpenedBundle:
     """A bundle with its encoder in memory, ready for any number of searches. `print` shows what is in it.
 
@@ -167,31 +207,29 @@ class OpenedBundle:
         Raises:
             SimtrainError: for anything that the user can mend.
         """
-        check_query(image, text, plot)
-        picture = None if plot is None else Path(plot)
-        pixels = GivenImages(images=[image]).read(0, at_least=None) if image is not None else None
-        if pixels is not None:
-            neighbours = self.searcher.by_image(pixels, k=k)
+        return self.answer(read_query(image, text=text, plot=plot), k=k)
+
+    def answer(self, query: SearchQuery, *, k: int) -> SearchResult:
+        """The k items that are nearest to a query that was read; see `search`."""
+        if query.pixels is not None:
+            neighbours = self.searcher.by_image(query.pixels, k=k)
         else:
-            neighbours = self.searcher.by_text(str(text), k=k)
-        query = str(image) if isinstance(image, str | Path) else text or "an image in memory"
-        if picture is not None:
-            self._draw(picture, pixels, query if pixels is None else Path(query).name, neighbours)
+            neighbours = self.searcher.by_text(str(query.text), k=k)
+        if query.plot is not None:
+            self._draw(query.plot, query, neighbours)
         return SearchResult(
-            query=query,
+            query=query.name,
             bundle=self.bundle.folder,
             fingerprint=self.bundle.fingerprint,
             neighbours=neighbours,
             promises=self.bundle.promises,
             relevance=list((self.bundle.manifest.get("thresholds") or {}).get("relevance", [])),
-            by_text=text is not None,
-            tokens_read=self.searcher.tokens_read(text) if text is not None else None,
+            by_text=query.text is not None,
+            tokens_read=self.searcher.tokens_read(query.text) if query.text is not None else None,
             missing_pictures=sum(not self.bundle.image_path(found.row).is_file() for found in neighbours),
         )
 
-    def _draw(
-        self, path: Path, pixels: NDArray[np.uint8] | None, caption: str, neighbours: Sequence[Neighbour]
-    ) -> None:
+    def _draw(self, path: Path, query: SearchQuery, neighbours: Sequence[Neighbour]) -> None:
         tiles = [
             NeighbourTile(
                 path=self.bundle.image_path(found.row),
@@ -202,19 +240,5 @@ class OpenedBundle:
             for found in neighbours
         ]
         blank = np.full((1, 1, 3), _WHITE, dtype=np.uint8)
-        image = pixels if pixels is not None else blank
+        image, caption = (blank, query.name) if query.pixels is None else (query.pixels, Path(query.name).name)
         neighbour_strip(path, [QueryStrip(image=image, caption=caption, neighbours=tiles)])
-
-
-def check_query(image: GivenImage | None, text: str | None, plot: str | Path | None) -> None:
-    """Refuse a query that is none, and a picture that cannot be drawn.
-
-    Raises:
-        SimtrainError: for these.
-    """
-    if (image is None) == (text is None):
-        raise SimtrainError('search: give either --image PATH or --text "..."')
-    if text is not None and not text.strip():
-        raise SimtrainError("search: --text is empty; write what to look for")
-    if plot is not None:
-        check_plot_path(Path(plot))

@@ -5,15 +5,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 from sentence_transformers import SentenceTransformer
 from tiny_clip import make_tiny_clip
 
+from simtrain.catalog.images import read_image
 from simtrain.commands.export import export
 from simtrain.commands.fit import fit
 from simtrain.commands.search import search
 from simtrain.config import RunConfig
 from simtrain.console import SILENT
+from simtrain.data import given_images
 from simtrain.errors import BundleError, SimtrainError
 from simtrain.runs.run import open_run
 from simtrain.serving.bundle import Bundle
@@ -91,3 +94,18 @@ def test_bundle_without_text_tower_says_so(make_config: MakeConfig, tmp_path: Pa
 def test_empty_text_is_refused(tmp_path: Path):
     with pytest.raises(SimtrainError, match=r"^search: --text is empty; write what to look for$"):
         search(tmp_path, image=None, text=" ", k=1, plot=None)
+
+
+def test_a_query_image_is_decoded_once(make_config: MakeConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    config = make_config(trainer={"epochs": 1, "accelerator": "cpu"}, export={"onnx": False})
+    bundle, decoded = exported(config, tmp_path / "bundle"), list[Path]()
+
+    def counting(path: Path, *, at_least: int | None) -> NDArray[np.uint8]:
+        decoded.append(path)
+        return read_image(path, at_least=at_least)
+
+    monkeypatch.setattr(given_images, "read_image", counting)
+    Image.new("RGB", (40, 30), "red").save(tmp_path / "query.png")
+    found = search(bundle, image=tmp_path / "query.png", text=None, k=2, plot=tmp_path / "strip.png")
+    assert decoded == [tmp_path / "query.png"]
+    assert found.query == str(tmp_path / "query.png")

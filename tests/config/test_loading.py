@@ -16,6 +16,8 @@ from simtrain.config import (
     apply_overrides,
     differences,
     dump_yaml,
+    is_config_file,
+    load_compare_config,
     load_prepare_config,
     load_run_config,
     parse_run_config,
@@ -206,3 +208,29 @@ def test_differences_follow_another_kind(write: Write):
 def test_same_configuration_has_no_differences(write: Write):
     config = load_run_config(write(RUNS["histogram_metric_learning"]), [])
     assert differences(config, config.model_copy()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("shop.yaml", True),
+        (Path("configs") / "shop.YML", True),
+        ("shop", False),
+        ("timm:resnet18=shop.yaml", False),
+        ("2026:05.yaml", True),
+        ({"kind": "pixels"}, False),
+    ],
+)
+def test_a_yaml_file_is_told_from_the_name_of_an_encoder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: object, expected: bool
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("2026:05.yaml").write_text("")
+    assert is_config_file(name) is expected
+
+
+def test_checked_settings_of_a_comparison_take_overrides(tmp_path: Path) -> None:
+    (tmp_path / "compare.yaml").write_text("encoders: [pixels]\ndraws: 2000\n")
+    checked = load_compare_config(tmp_path / "compare.yaml", ["split=val"])
+    assert load_compare_config(checked, []) == checked
+    assert load_compare_config(checked, ["draws=3000"]) == checked.model_copy(update={"draws": 3000})

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from solid_measures import PAINT, extent, painted
+from solid_measures import PAINT, check_style
 
 from simtrain.synthetic.accessories import handbag, hat, headphones, suitcase
 from simtrain.synthetic.palette import DARK
@@ -30,15 +30,7 @@ from simtrain.synthetic.solids import Surface
     ],
 )
 def test_every_style_is_about_a_unit_large_and_in_both_colours(build: Callable[..., list[Surface]], style: str) -> None:
-    for seed in range(5):
-        parts = build(style=style, paint=PAINT, rng=np.random.default_rng(seed))
-        assert all(np.isfinite(part.grid).all() for part in parts)
-        low, high = extent(parts)
-        assert 0.4 < (high - low).max() < 3.0
-        assert painted(parts, PAINT.primary) >= 1
-        assert painted(parts, PAINT.accent) >= 1
-        again = build(style=style, paint=PAINT, rng=np.random.default_rng(seed))
-        assert all(np.array_equal(one.grid, other.grid) for one, other in zip(parts, again, strict=True))
+    check_style(build, style)
 
 
 def test_a_tote_has_two_handles_and_others_one() -> None:

@@ -21,7 +21,8 @@ from simtrain.catalog.prepare_report import (
 )
 from simtrain.catalog.readable import ReadableImages, readable_images, unique_images
 from simtrain.catalog.sources.generated import made_from_what
-from simtrain.catalog.sources.opening import OpenedSource, Opening, expanded, open_source
+from simtrain.catalog.sources.opened import OpenedSource, expanded
+from simtrain.catalog.sources.opening import Opening, open_source
 from simtrain.catalog.staging import MADE_FOLDER, PLAN_FILE, SHARDS_FOLDER, cannot_write, publish, work_folder
 from simtrain.catalog.store.checking import usable_rows
 from simtrain.catalog.store.layout import RECORD_FILE, Record, StoreSettings, read_record, write_record
@@ -117,6 +118,7 @@ def _read(opened: OpenedSource, request: Request, *, work: Path, console: Consol
         settings=ReadingSettings(
             origin=json.dumps(made_from_what(root), sort_keys=True) if made_from_what(root) is not None else str(root),
             store=settings,
+            largest_pixels=round(config.inspection.largest_megapixels * 1e6),
             work=work / SHARDS_FOLDER,
             workers=config.workers or os.cpu_count() or 1,
         ),

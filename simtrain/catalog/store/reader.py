@@ -57,7 +57,7 @@ class SourceImages:
 
     def read(self, row: int, *, at_least: int | None) -> NDArray[np.uint8]:
         """Decode the file of a row."""
-        return read_image(self.paths[row], at_least=at_least)
+        return read_image(self.paths[row], at_least=at_least, largest_pixels=None)  # `prepare` has read it
 
 
 @dataclass(frozen=True, kw_only=True)

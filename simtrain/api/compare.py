@@ -56,7 +56,7 @@ def compare(
         check_output_folder(folder)
     chosen = sorted_sources(settings.encoders if encoders is None else encoders)
     if not (chosen.names or chosen.runs or chosen.loaded):
-        raise ConfigError("compare: neither encoders nor runs to compare; name some with --encoders or --run")
+        raise ConfigError("compare: nothing to compare; name encoders with --encoders or runs with --run")
     report = compare(
         catalog_folder(catalog),
         chosen.runs,

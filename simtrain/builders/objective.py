@@ -233,7 +233,7 @@ def _check_recomputation(config: RunConfig, encoder: Encoder) -> None:
     for name in (name for name, wanted in twice.items() if wanted):
         if not config.trainer.freeze_batch_norm and _has_batch_norm(encoder):
             raise ConfigError(
-                f"{name}: passes images through the network twice, which BatchNorm's statistics do not bear; "
+                f"{name}: passes images through the network twice, and BatchNorm's statistics would count twice; "
                 "set trainer.freeze_batch_norm=true"
             )
         if config.trainer.compile and any(_drops(part) for part in encoder.modules()):

@@ -166,7 +166,7 @@ def _disk(folder: Path) -> MachineCheck:
     state: Literal["good", "note", "bad"] = "good" if free >= _LITTLE_DISK else "note"
     told = f"{_gigabytes(free)} free at {there}"
     return MachineCheck(
-        name="disk", told=told if writable else f"{told}, which cannot be written", state=state if writable else "bad"
+        name="disk", told=told if writable else f"{told}, no write access", state=state if writable else "bad"
     )
 
 

@@ -57,15 +57,15 @@ class ExportResult:
         lines = [
             f"bundle: {self.folder} ({self.items} items)",
             self.images,
-            f"checked: opened again, {self.checked} images embedded equal and each found itself first",
+            f"verified: reopened; {self.checked} images give the same embeddings, and each finds itself first",
         ]
         if self.agreement < 0.99999:
             lines.append(
-                f"a query with an item's own file has a similarity of {self.agreement:.4f} or more to it "
-                "(the store keeps the image smaller)"
+                f"a query with an item's original file has a similarity of {self.agreement:.4f} or more to it "
+                "(the image store holds it smaller)"
             )
         lines += [
-            f"{each.file}: left out; it needs pip install 'simtrain[{each.extra}]' and export.{each.name} not false"
+            f"{each.file}: not written; it needs pip install 'simtrain[{each.extra}]' and export.{each.name} not false"
             for each in FORMATS
             if each.name not in self.formats
         ]
@@ -115,7 +115,7 @@ def _content(
 ) -> BundleContent:
     found = catalog.rows["gallery"].to_numpy(dtype=bool)
     if not found.any():
-        raise CatalogError(f"{catalog.folder}: no image has gallery = true; nothing could be found")
+        raise CatalogError(f"{catalog.folder}: no image has gallery = true; the index would be empty")
     return BundleContent(
         encoder=encoder,
         encoder_config=plain_config(run.config.encoder).model_dump(mode="json"),

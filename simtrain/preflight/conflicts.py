@@ -89,9 +89,9 @@ def _colours(
         if _told_by_colour(probe, images=len(rows)) and probe.lost >= _MATERIAL_LOSS:
             yield Conflict(
                 kind="colours",
-                message=f"colours alone tell '{column}' of {100 * probe.originals:.0f} % of the images, but of "
+                message=f"colours alone predict '{column}' of {100 * probe.originals:.0f} % of the images, but of "
                 f"{100 * probe.views:.0f} % of their augmented views ({100 * probe.changed:.0f} % come to look like "
-                f"another value): training would unlearn it; {_keep_colours(config)}",
+                f"another value): training would make the encoder ignore it; {_keep_colours(config)}",
                 figures={"column": column, "images": len(rows), **vars(probe)},
             )
 
@@ -141,7 +141,8 @@ def _sides(config: RunConfig, train: pd.DataFrame, *, preprocessing: Preprocessi
         if preprocessing.flip_averaging:
             yield Conflict(
                 kind="sides",
-                message=f"'{column}' tells left from right ('{pair[0]}', '{pair[1]}'), but with flip averaging an image"
+                message=f"'{column}' separates left from right ('{pair[0]}', '{pair[1]}'), but with flip "
+                f"averaging an image"
                 " and its mirror image have one embedding; add --set encoder.flip_averaging=false",
                 figures={"column": column, "values": list(pair), "mirrored": 1.0},
             )
@@ -155,8 +156,9 @@ def _sides(config: RunConfig, train: pd.DataFrame, *, preprocessing: Preprocessi
             )
             yield Conflict(
                 kind="sides",
-                message=f"'{column}' tells left from right ('{pair[0]}', '{pair[1]}'), but the augmentation mirrors "
-                f"{100 * mirrored:.0f} % of the views: training would unlearn it; {instead}",
+                message=f"'{column}' separates left from right ('{pair[0]}', '{pair[1]}'), but the augmentation "
+                f"mirrors "
+                f"{100 * mirrored:.0f} % of the views: training would make the encoder ignore it; {instead}",
                 figures={"column": column, "values": list(pair), "mirrored": mirrored},
             )
         return

@@ -87,7 +87,7 @@ def build_initial_encoder(config: RunConfig, folder: Path, *, begins: bool, cons
         source = open_run(config.init_from, checkpoints=Path(config.checkpoints).expanduser())
         alpha = chosen_alpha(source.folder)
         if alpha != 1:
-            console.line(f"init_from: {source.folder}: the mix that interpolate chose, alpha {alpha:g}")
+            console.line(f"init_from: {source.folder}: alpha {alpha:g}, chosen by simtrain interpolate")
         try:
             encoder.load_plain(tuned_encoder(source.config, source.folder, alpha=None).state_dict())
         except RuntimeError as error:

@@ -76,7 +76,7 @@ def kept_statistics(run_folder: Path, *, alpha: float) -> dict[str, Tensor]:
     record = _record(run_folder)
     if record is None or record["statistics"] is None:
         raise CheckpointError(
-            f"{run_folder}: BatchNorm learned in this run, and a mix needs statistics of its own; run simtrain "
+            f"{run_folder}: this run trained BatchNorm, so a mix needs its own statistics; run simtrain "
             f"interpolate {run_folder}, which estimates them, or take --alpha 0 or 1"
         )
     path = run_folder / str(record["statistics"])
@@ -89,7 +89,7 @@ def kept_statistics(run_folder: Path, *, alpha: float) -> dict[str, Tensor]:
     if not found:
         known = ", ".join(f"{value:g}" for value in sorted({float(key.partition("/")[0]) for key in kept}))
         raise CheckpointError(
-            f"{run_folder}: BatchNorm learned in this run, and alpha {alpha:g} was not tried; take one of 0, {known}, "
+            f"{run_folder}: this run trained BatchNorm, and alpha {alpha:g} was not tried; take one of 0, {known}, "
             f"1, or run simtrain interpolate {run_folder} with other --steps"
         )
     return found
@@ -104,18 +104,18 @@ def _record(run_folder: Path) -> dict[str, Any] | None:
         record = json.loads(path.read_text(encoding="utf-8"))
         alpha, sha256, _ = float(record["alpha"]), record["checkpoint"]["sha256"], record["statistics"]
     except (OSError, ValueError, TypeError, KeyError):
-        raise CheckpointError(f"{path}: not what simtrain interpolate writes; {_again(run_folder)}") from None
+        raise CheckpointError(f"{path}: not a file of simtrain interpolate; {_again(run_folder)}") from None
     if not 0 <= alpha <= 1:
         raise CheckpointError(f"{path}: alpha is {alpha:g}; allowed: 0 to 1; {_again(run_folder)}")
     if not (run_folder / BEST).is_file():
         raise CheckpointError(f"{run_folder / BEST}: no such checkpoint")
     if sha256_of_file(run_folder / BEST) != sha256:
-        raise CheckpointError(f"{path}: of another {BEST} than is there now; {_again(run_folder)}")
+        raise CheckpointError(f"{path}: belongs to another {BEST} than the present one; {_again(run_folder)}")
     return dict(record)
 
 
 def _again(run_folder: Path) -> str:
-    return f"run simtrain interpolate {run_folder} again, or take the tuned weights alone with --alpha 1"
+    return f"run simtrain interpolate {run_folder} again, or use the fine-tuned weights alone with --alpha 1"
 
 
 def _remove_others(run_folder: Path) -> None:

@@ -96,7 +96,9 @@ class LoadedEncoder:
             ConfigError: if this encoder reads no texts.
         """
         if not self.reads_texts:
-            raise ConfigError(f"{self.name}: reads no texts; load clip, or a bundle or run of an encoder that does")
+            raise ConfigError(
+                f"{self.name}: does not embed texts; load clip, or a bundle or run of an encoder that does"
+            )
         embeddings: NDArray[np.float32] = cast(TextEncoder, self.network.eval()).embed_texts(list(texts)).cpu().numpy()
         return embeddings
 

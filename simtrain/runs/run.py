@@ -90,7 +90,7 @@ class Run:
 
     def __str__(self) -> str:
         if self.record.get("status") == "interrupted":
-            return f"interrupted; go on with: simtrain fit --resume {shlex.quote(self._argument)}"
+            return f"interrupted; resume with: simtrain fit --resume {shlex.quote(self._argument)}"
         lines, best = [], self.best
         if best is not None and best.value is not None and best.zero_shot is not None:
             kept = "" if best.epoch else "  (no epoch was better than the untouched encoder, which is kept)"

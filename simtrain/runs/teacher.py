@@ -215,9 +215,9 @@ class _Embedding:
         """Number of embedded images, the seconds that it took and where they are stored, for a console line."""
         count = f"{len(self.rows)} training images and their mirror images"
         if not self._made:
-            return f"{count} were embedded before"
+            return f"{count}: embeddings read from the cache"
         kept = on_rank_zero(lambda: self._cache.lasts)
-        where = f"kept in {self.catalog.folder / FOLDER}" if kept else "not kept: the catalogue cannot be written to"
+        where = f"kept in {self.catalog.folder / FOLDER}" if kept else "not cached: no write access to the catalogue"
         return f"{count} embedded in {self._seconds:.0f} s ({where})"
 
     def _embed_missing(self, encoder: Encoder, fingerprint: str, images: ImageReader) -> None:

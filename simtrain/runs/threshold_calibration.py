@@ -110,7 +110,7 @@ def calibrate(config: RunConfig, catalog: Catalog, embeddings: Tensor, *, judged
             ),
         )
     else:
-        reason = "the catalogue knows neither products nor labels, so nothing tells which results are right"
+        reason = "the catalogue has neither products nor labels, so no result is known to be right"
     return Calibration(
         found=found, reason=reason, split=_SPLIT, relevance=relevance.told(), confidence=config.evaluation.confidence
     )

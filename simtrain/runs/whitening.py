@@ -164,4 +164,4 @@ def _line(record: dict[str, Any]) -> str:
         return what
     means = {name: found["mean"] for name, found in record["val"]["metrics"].items()}
     shown = "  ".join(f"{name} {means[name]:.3f}" for name in ("map_at_r", "recall_at_1") if name in means)
-    return f"{what}: on val {shown}; the epoch was chosen without"
+    return f"{what}: on val {shown}; the epoch was chosen without whitening"

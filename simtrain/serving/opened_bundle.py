@@ -83,7 +83,7 @@ class SearchResult:
                 f"{table}\nprecision: share of results at least so similar that have the same {same}, on val: {levels}"
             )
         if self.promises:
-            return f"{table}\nprecision is told of image queries only; a text's similarities are others"
+            return f"{table}\nprecision is known for image queries only; similarities to texts are on another scale"
         return table
 
 

@@ -73,7 +73,7 @@ def verify_bundle(
     if not bundle.index.is_exact and 2 * found_themselves < len(chosen):
         raise BundleError(
             f"{folder}: only {found_themselves} of {len(chosen)} items find themselves among the {_APPROXIMATE_DEPTH} "
-            f"nearest; the index '{bundle.index.factory}' loses too much"
+            f"nearest; the index '{bundle.index.factory}' is too approximate; Flat is exact"
         )
 
 

@@ -112,7 +112,7 @@ class CollapseGuard(pl.Callback):
         self._every_steps = every_steps
         self._margin = margin
         self._names = names
-        self._go_on = f"{names.stop_on_collapse}: false goes on all the same"
+        self._go_on = f"{names.stop_on_collapse}: false switches this check off"
         self._console = console
         self._first: Spread | None = None
         self._suspicion = self._idle_checks = self._idle_since = 0
@@ -173,14 +173,14 @@ class CollapseGuard(pl.Callback):
         learned = gather_objects(record.mined != 0 or _are_apart(record))[0]
         margin, miner = self._names.margin, self._names.miner
         told = (
-            f"every triplet costs nothing: there is nothing left to learn with this {margin} and {miner}"
+            f"the loss of every triplet is 0: nothing is left to learn with this {margin} and {miner}"
             if learned
-            else f"the miner finds no triplet, though negatives lie among the positives: set {miner}: batch_hard"
+            else f"the miner finds no triplet, although negatives are nearer than positives: set {miner}: batch_hard"
         )
         if not self._warned:
             self._warned = True
             if trainer.is_global_zero:
-                more = "; a larger margin or a harder miner would give it more" if learned else ""
+                more = "; a larger margin or a harder miner finds more to learn" if learned else ""
                 self._console.line(
                     f"warning: for {_CHECKS_IN_A_ROW} checks up to step {trainer.global_step}, {told}{more}"
                 )

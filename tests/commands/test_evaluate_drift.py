@@ -114,11 +114,12 @@ def test_a_text_model_that_no_longer_fits_is_warned_of(
     print(report_of(config, kept, text_model=text_model))
     lines = capsys.readouterr().out.splitlines()
     assert (
-        f"against the start of the run: cosine of 24 images {cosine:.3f} on average, 5 % of them below {cosine:.3f}, "
-        f"the lowest {cosine:.3f}" in lines
+        f"embedding drift from the initial weights: cosine of 24 images {cosine:.3f} on average, 5 % below "
+        f"{cosine:.3f}, lowest {cosine:.3f}" in lines
     )
     warning = (
-        "warning: encoder.text_model was made for the start, which the images have left (their cosine is below 0.9 on "
+        "warning: encoder.text_model fits the initial image embeddings, and these have drifted (their cosine is "
+        "below 0.9 on "
         "average); find a smaller alpha with simtrain interpolate, or train with a larger objective.keep.distillation"
     )
     assert (warning in lines) is warned

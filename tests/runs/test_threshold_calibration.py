@@ -126,7 +126,7 @@ def test_a_text_is_promised_nothing(bundle: Path, capsys: pytest.CaptureFixture[
     print(asked)
     lines = capsys.readouterr().out.splitlines()
     assert lines[1].split() == ["rank", "similarity", "id", "what"]
-    assert lines[-1] == "precision is told of image queries only; a text's similarities are others"
+    assert lines[-1] == "precision is known for image queries only; similarities to texts are on another scale"
 
 
 def test_without_products_and_labels_there_is_a_reason_and_no_threshold(
@@ -134,7 +134,7 @@ def test_without_products_and_labels_there_is_a_reason_and_no_threshold(
 ) -> None:
     found = calibrate(make_config(), catalog, torch.zeros(len(catalog.rows), 2), judged=False)
     assert found.to_dict() is None
-    assert found.reason == "the catalogue knows neither products nor labels, so nothing tells which results are right"
+    assert found.reason == "the catalogue has neither products nor labels, so no result is known to be right"
 
 
 def test_training_images_ask_nothing_and_are_found(make_config: MakeConfig, catalog: Catalog) -> None:

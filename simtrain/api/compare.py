@@ -1,4 +1,4 @@
-"""`simtrain.compare`: encoders beside each other on the same queries, with verdicts."""
+"""`simtrain.compare`: comparison of encoders on the same queries, with verdicts."""
 
 from __future__ import annotations
 

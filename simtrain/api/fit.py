@@ -1,4 +1,4 @@
-"""`simtrain.fit`: train, and the run that comes of it."""
+"""`simtrain.fit` and `simtrain.open_run`: training of an encoder, and the run."""
 
 from __future__ import annotations
 

@@ -78,7 +78,7 @@ def compare(
         entries,
         unavailable,
         catalog=settled.catalog,
-        images=settled.embedder.images(SMALLEST).told,
+        images=settled.embedder.images(SMALLEST).description,
         resolvable=settled.resolvable,
         resolvable_words=settled.words,
         test_readings=readings,
@@ -100,7 +100,7 @@ def _settled(
     for sentence in words:
         console.line(sentence)
     cache = EmbeddingCache(catalog.folder / FOLDER, data=str(data_fingerprint(catalog)["sha256"]))
-    if not cache.lasts:
+    if not cache.lasting:
         console.line(f"{catalog.folder}: no write access, so new embeddings are not cached")
     embedder = Embedder(config=config, catalog=catalog, cache=cache, device=device, console=console)
     question = changed_rows(question, embedder.images(SMALLEST).reader, console=console)

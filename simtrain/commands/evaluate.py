@@ -115,7 +115,7 @@ def evaluate(
         encoder=config.encoder.model_dump(mode="json") if loaded is None else loaded.section(),
         alpha=share,
         data=data_fingerprint(catalog),
-        images=images.told,
+        images=images.description,
         evaluation=evaluate_embeddings(own.embeddings, task, config=config),
         text=evaluate_texts(texts, own.text_scores, encoder, config=config),
         drift=drift,

@@ -66,7 +66,7 @@ def interpolate(
         config, encoder, start, catalog=catalog, task=task, texts=texts, images=images.reader, console=console
     )
     scores = {alpha: sweep.score(alpha) for alpha in (round(float(step), 6) for step in np.linspace(0, 1, steps))}
-    report = _report(run, scores, sweep, aim=aim, images=images.told)
+    report = _report(run, scores, sweep, aim=aim, images=images.description)
     write_interpolation(
         run.folder,
         {**report.to_dict(), "data": data_fingerprint(catalog), "simtrain": VERSION},

@@ -176,7 +176,7 @@ def _write(assembled: Assembled, read: _ReadSource, opened: OpenedSource, reques
         counts=assembled.counts,
         findings=assembled.findings,
         fixes=assembled.fixes,
-        store=f"{settings.told()} ({read.reason})",
+        store=f"{settings.description()} ({read.reason})",
     )
     write_findings(work / FINDINGS_FILE, content)
     write_summary(work / SUMMARY_FILE, content, thumbnail=Thumbnails(root=root, rows=opened.source.rows))

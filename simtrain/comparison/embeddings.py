@@ -81,10 +81,10 @@ class Embedder:
         """
         encoder = member.build().eval()
         images = self.images(encoder.preprocessing.image_size)
-        fingerprint = encoder_fingerprint(encoder, images=images.told)
+        fingerprint = encoder_fingerprint(encoder, images=images.description)
         embedded = self._get(encoder, fingerprint, images.reader, rows)
         return EmbeddedMember(
-            member=member, encoder=encoder, fingerprint=fingerprint, told=images.told, embedded=embedded
+            member=member, encoder=encoder, fingerprint=fingerprint, told=images.description, embedded=embedded
         )
 
     def again(self, member: Member, fingerprint: str, rows: NDArray[np.int64]) -> Embedded:
@@ -103,7 +103,7 @@ class Embedder:
         found = []
         for variant, rows in varied:
             changed = VariedImages(images=images.reader, variant=variant)
-            key = variant_fingerprint(of.fingerprint, f"{variant.name} {images.told}")
+            key = variant_fingerprint(of.fingerprint, f"{variant.name} {images.description}")
             vectors = self._get(of.encoder, key, changed, rows).vectors
             found.append(VariedQueries(name=variant.name, words=variant.words, rows=rows, vectors=vectors))
         return found

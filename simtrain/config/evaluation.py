@@ -65,7 +65,7 @@ class ThresholdsConfig(Section):
     500 for 0.99."""
 
     maximum_queries: int = Field(default=5000, ge=1, le=1_000_000)
-    """Largest number of queries, 1 to 1000000; of more, so many are drawn."""
+    """Largest number of queries, 1 to 1000000; larger sets are sampled."""
 
 
 class ExportConfig(Section):

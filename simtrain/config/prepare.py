@@ -86,17 +86,17 @@ class InspectionConfig(Section):
     """Limits beyond which images and labels are reported."""
 
     smallest_side: int = Field(default=64, ge=1, le=4096)
-    """Images with a side below so many pixels are reported as tiny, 1 to 4096."""
+    """Images with a side below this many pixels are reported as tiny, 1 to 4096."""
 
     largest_megapixels: float = Field(default=300.0, gt=0)
     """Images of more pixels are not read, in millions, above 0. Cameras have up to 200; 300 take 1 to 2 GB of memory in
     each process that reads (`workers`), and a small hostile file can claim to be a million times as large."""
 
     largest_aspect: float = Field(default=4.0, gt=1)
-    """Images whose long side is so many times the short one, or more, are reported as extreme, above 1."""
+    """Images whose long side is at least this many times the short one are reported as extreme, above 1."""
 
     largest_imbalance: float = Field(default=10.0, gt=1)
-    """Labels are reported as imbalanced where the largest has more than so many times the images of the smallest."""
+    """Labels are reported as imbalanced where the largest has more than this many times the images of the smallest."""
 
 
 class NearDuplicatesConfig(Section):

@@ -1,4 +1,4 @@
-"""In which order groups take their turns, so that over epochs each has as many of them."""
+"""Order of groups over epochs, in which each group comes equally often."""
 
 # Shapes: G groups, S turns in an epoch = q·G + R with R < G.
 

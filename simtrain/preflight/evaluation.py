@@ -19,7 +19,7 @@ _MANY = 0.1  # share of queries without an answer that is worth a word
 _LARGEST_SHARE = 0.4
 
 
-def judgement_conflicts(config: RunConfig, catalog: Catalog, task: RetrievalTask | None) -> Iterator[Conflict]:
+def validation_conflicts(config: RunConfig, catalog: Catalog, task: RetrievalTask | None) -> Iterator[Conflict]:
     """Warn about too few queries, too few answers, or a single group of them.
 
     Args:

@@ -1,4 +1,4 @@
-"""The figures of an encoder on a split, with what they belong to."""
+"""Evaluation report: metrics of an encoder on a split, with its run, data and settings."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -176,7 +176,7 @@ class _Embedding:
 
     @cached_property
     def _fingerprint(self) -> str:
-        return encoder_fingerprint(self.network, images=self._images.told)
+        return encoder_fingerprint(self.network, images=self._images.description)
 
     @cached_property
     def _cache(self) -> EmbeddingCache:

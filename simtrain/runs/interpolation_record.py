@@ -67,7 +67,7 @@ def chosen_alpha(run_folder: Path) -> float:
     return _TUNED_ALONE if record is None else float(record["alpha"])
 
 
-def kept_statistics(run_folder: Path, *, alpha: float) -> dict[str, Tensor]:
+def stored_statistics(run_folder: Path, *, alpha: float) -> dict[str, Tensor]:
     """The BatchNorm statistics that `interpolate` estimated for one of its mixes.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Opening of runs by name or folder: configuration, record, catalogue, test readings."""
+"""Runs opened by name or folder: configuration, record, catalogue, count of test readings."""
 
 import importlib.metadata
 import json

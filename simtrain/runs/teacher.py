@@ -200,7 +200,7 @@ class _Embedding:
     def embed(self, size: int, teacher: Encoder) -> _CacheKeys:
         """Embed images and mirror images at a size where the cache lacks them; every process calls it alike."""
         encoder, images = _at_size(teacher, size), open_images(self.catalog, smallest=size)
-        plain = encoder_fingerprint(encoder, images=images.told)
+        plain = encoder_fingerprint(encoder, images=images.description)
         keys = _CacheKeys(plain=plain, mirrored=variant_fingerprint(plain, _MIRRORED))
         self._embed_missing(encoder, keys.plain, images.reader)
         self._embed_missing(encoder, keys.mirrored, MirroredImages(images=images.reader))
@@ -208,7 +208,7 @@ class _Embedding:
 
     def vectors(self, keys: _CacheKeys) -> Tensor:
         """(N, D) unit vectors at an image size, averaged over mirror images; for the first process alone."""
-        plain, mirrored = (self._cache.kept(name, self.rows).vectors for name in (keys.plain, keys.mirrored))
+        plain, mirrored = (self._cache.load(name, self.rows).vectors for name in (keys.plain, keys.mirrored))
         return mirror_average(plain, mirrored)
 
     def summary(self) -> str:
@@ -216,7 +216,7 @@ class _Embedding:
         count = f"{len(self.rows)} training images and their mirror images"
         if not self._made:
             return f"{count}: embeddings read from the cache"
-        kept = on_rank_zero(lambda: self._cache.lasts)
+        kept = on_rank_zero(lambda: self._cache.lasting)
         where = f"kept in {self.catalog.folder / FOLDER}" if kept else "not cached: no write access to the catalogue"
         return f"{count} embedded in {self._seconds:.0f} s ({where})"
 

@@ -1,4 +1,4 @@
-"""A bundle with its encoder in memory, and what it answers to a search."""
+"""Opened bundle: encoder in memory, search queries and search results."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass

@@ -1,4 +1,4 @@
-"""Draws one view of a product: perspective, painter's algorithm, soft light, shadow and camera flaws."""
+"""Rendering of one view of a product: perspective, painter's algorithm, soft light, shadow and camera flaws."""
 
 # Shapes: F faces, S pixels along one side of the square image.
 

@@ -224,7 +224,7 @@ def test_a_comparison_shares_the_embeddings_of_the_teacher(make_config: MakeConf
     run(config)
     torch.manual_seed(config.seed)
     encoder = build_encoder(config.encoder, load=True)
-    told = open_images(catalog, smallest=32).told
+    told = open_images(catalog, smallest=32).description
     name = encoder_fingerprint(encoder, images=told)[:24]
     kept = [path.name for path in (catalog.folder / FOLDER).iterdir()]
     assert json.dumps(kept).count(name) == 1

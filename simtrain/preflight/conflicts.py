@@ -18,7 +18,7 @@ from simtrain.preflight.batches import batch_conflicts, batch_shape, few_classes
 from simtrain.preflight.colour_probe import ColourProbe, probe_colours
 from simtrain.preflight.conflict import Conflict
 from simtrain.preflight.evaluation import validation_conflicts
-from simtrain.preflight.left_right import pairs_of_sides
+from simtrain.preflight.left_right import left_right_pairs
 from simtrain.preflight.mirror_probe import mirroring_share
 from simtrain.preflight.texts import text_conflicts
 
@@ -169,7 +169,7 @@ def _pair_told_apart(train: pd.DataFrame, column: str, mattering: list[str]) -> 
     if column not in train.columns:
         return None
     values = train[column].astype(str).where(train[column].notna())
-    for left, right in pairs_of_sides(values.dropna().unique()):
+    for left, right in left_right_pairs(values.dropna().unique()):
         shared = [
             set(train.loc[values == left, name].dropna()) & set(train.loc[values == right, name].dropna())
             for name in mattering

@@ -48,7 +48,7 @@ class EvaluationReport:
     weights: WeightsFile | None
     test_readings: int | None
 
-    def outgrown(self) -> str | None:
+    def text_model_drift(self) -> str | None:
         """Why a text model that was made for the start no longer fits the images; None: there is none, or it fits."""
         if self.drift is None or self.encoder.get("text_model") is None:
             return None

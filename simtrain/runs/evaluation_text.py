@@ -44,11 +44,11 @@ def report_lines(report: "EvaluationReport") -> Iterator[str]:
     yield from report.not_evaluated
     if report.drift is not None:
         yield from _drift_lines(report.drift)
-    outgrown = report.outgrown()
-    if outgrown is not None:
+    text_model_drift = report.text_model_drift()
+    if text_model_drift is not None:
         yield (
             f"warning: encoder.text_model fits the initial image embeddings, and these have drifted "
-            f"({outgrown}); find a "
+            f"({text_model_drift}); find a "
             "smaller alpha with simtrain interpolate, or train with a larger objective.keep.distillation"
         )
 

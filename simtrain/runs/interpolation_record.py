@@ -83,7 +83,7 @@ def stored_statistics(run_folder: Path, *, alpha: float) -> dict[str, Tensor]:
     try:
         kept = load_file(path)
     except (OSError, SafetensorError) as error:
-        raise CheckpointError(f"{path}: cannot be read: {first_line(error)}; {_again(run_folder)}") from None
+        raise CheckpointError(f"{path}: cannot be read: {first_line(error)}; {_remedy(run_folder)}") from None
     prefix = _key(alpha, "")
     found = {key.removeprefix(prefix): value for key, value in kept.items() if key.startswith(prefix)}
     if not found:
@@ -104,17 +104,17 @@ def _record(run_folder: Path) -> dict[str, Any] | None:
         record = json.loads(path.read_text(encoding="utf-8"))
         alpha, sha256, _ = float(record["alpha"]), record["checkpoint"]["sha256"], record["statistics"]
     except (OSError, ValueError, TypeError, KeyError):
-        raise CheckpointError(f"{path}: not a file of simtrain interpolate; {_again(run_folder)}") from None
+        raise CheckpointError(f"{path}: not a file of simtrain interpolate; {_remedy(run_folder)}") from None
     if not 0 <= alpha <= 1:
-        raise CheckpointError(f"{path}: alpha is {alpha:g}; allowed: 0 to 1; {_again(run_folder)}")
+        raise CheckpointError(f"{path}: alpha is {alpha:g}; allowed: 0 to 1; {_remedy(run_folder)}")
     if not (run_folder / BEST).is_file():
         raise CheckpointError(f"{run_folder / BEST}: no such checkpoint")
     if sha256_of_file(run_folder / BEST) != sha256:
-        raise CheckpointError(f"{path}: belongs to another {BEST} than the present one; {_again(run_folder)}")
+        raise CheckpointError(f"{path}: belongs to another {BEST} than the present one; {_remedy(run_folder)}")
     return dict(record)
 
 
-def _again(run_folder: Path) -> str:
+def _remedy(run_folder: Path) -> str:
     return f"run simtrain interpolate {run_folder} again, or use the fine-tuned weights alone with --alpha 1"
 
 

@@ -20,7 +20,7 @@ from simtrain.catalog.table import Catalog
 from simtrain.config import EncoderConfig, RelationNeeds, RunConfig
 from simtrain.console import Console
 from simtrain.data.altered_images import MirroredImages
-from simtrain.data.embedding import device_words
+from simtrain.data.embedding import device_name
 from simtrain.data.embedding_cache import FOLDER, Embedded, EmbeddingCache, encoder_fingerprint, variant_fingerprint
 from simtrain.encoders.base import Encoder
 from simtrain.encoders.relational_teacher import TeacherSpace, mirror_average, teacher_vectors
@@ -227,7 +227,7 @@ class _Embedding:
         began = time.perf_counter()
         vectors = embed_rows(encoder, images, missing.tolist(), config=self.config, console=self.console)
         seconds = time.perf_counter() - began
-        device = device_words(run_device(self.config))
+        device = device_name(run_device(self.config))
         made = Embedded(rows=missing, vectors=vectors, seconds=seconds, images=len(missing), device=device)
         on_rank_zero(lambda: self._cache.add(fingerprint, made))
         self._seconds += seconds

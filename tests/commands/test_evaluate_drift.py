@@ -138,7 +138,7 @@ def test_tuning_that_goes_too_far_for_another_text_model_is_noticed(
     report = evaluate(config, run=fitted(config), split="test", alpha=1.0, console=SILENT)
     assert report.drift is not None
     assert report.drift.mean < 0.999
-    assert report.outgrown() is not None
+    assert report.text_model_drift() is not None
 
 
 def test_an_assembly_of_two_towers_has_no_start_to_stay_near_to(make_config: MakeConfig, tmp_path: Path) -> None:

@@ -79,7 +79,9 @@ def test_a_run_is_compared_with_its_start(trained: Run, catalog: Catalog, capsys
     assert report.drift.start["captions"][name] == pytest.approx(first)
     assert report.drift.lost["captions"][name].mean == pytest.approx(first - last)
     print(report)
-    expected = f"{name} of captions: {100 * first:.1f} at the start, {100 * (last - first):+.1f} points since ("
+    expected = (
+        f"{name} of captions: {100 * first:.1f} with the initial weights, {100 * (last - first):+.1f} points since ("
+    )
     assert expected in capsys.readouterr().out
 
 

@@ -55,8 +55,8 @@ def test_a_second_sweep_replaces_the_first(norms_run: Run):
 @pytest.mark.parametrize(
     ("settings", "expected"),
     [
-        ({"metric": "map_at_t"}, "--metric: no figure 'map_at_t' here; did you mean 'map_at_r'?; allowed: map_at_r, "),
-        ({"text_metric": "map_at_r"}, "--text-metric: no figure 'map_at_r' here"),
+        ({"metric": "map_at_t"}, "--metric: no metric 'map_at_t' here; did you mean 'map_at_r'?; allowed: map_at_r, "),
+        ({"text_metric": "map_at_r"}, "--text-metric: no metric 'map_at_r' here"),
         ({"bound": float("nan")}, "--bound nan: allowed: 0 or more points"),
         ({"bound": -1.0}, "--bound -1: allowed: 0 or more points"),
     ],

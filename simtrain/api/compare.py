@@ -31,7 +31,7 @@ def compare(
     """Set encoders beside each other: figures with intervals, paired tests, a verdict for each.
 
     Args:
-        catalog: Of `prepare`; embeddings are kept in it for the next time.
+        catalog: Catalogue of `prepare`; it caches the embeddings for the next comparison.
         encoders: Runs, names and encoders in any mixture, as `simtrain.load_encoder` takes them; None: every encoder
             that `simtrain` knows by name.
         out: Folder for `comparison.json` and the page `comparison.html`; None: nothing is written.

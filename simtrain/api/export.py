@@ -48,8 +48,8 @@ def open_bundle(folder: str | Path, *, exported: str | None = None) -> OpenedBun
     """Open a bundle, checking every file and that its encoder gives the bundle's embeddings on this machine.
 
     Args:
-        folder: Of `export`.
-        exported: What `print` shows of a bundle that was just written; None: what is in it.
+        folder: Folder of the bundle.
+        exported: Text that `print` shows of a bundle that was just written; None: a summary of its content.
 
     Raises:
         BundleError: naming the first file that is missing, altered or of another bundle.

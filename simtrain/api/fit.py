@@ -52,7 +52,7 @@ def open_run(run: str | Path, *, overrides: Overrides = ()) -> OpenedRun:
     """Open a run; `print` says how it ended.
 
     Args:
-        run: Its name below `checkpoints`, or its folder.
+        run: Name of the run below `checkpoints`, or its folder.
         overrides: Settings that replace those it was trained with, such as `{"evaluation.batch_size": 32}`.
 
     Raises:

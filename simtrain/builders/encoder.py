@@ -33,7 +33,7 @@ def build_encoder(config: EncoderConfig, *, load: bool) -> Encoder:
     """The encoder, with its pretrained weights, or with random ones where a checkpoint will follow.
 
     Args:
-        config: Which encoder.
+        config: Configuration of the encoder.
         load: Whether `weights` are fetched.
 
     Raises:

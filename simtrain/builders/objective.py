@@ -53,10 +53,10 @@ def build_module(
     """The objective around an encoder.
 
     Args:
-        config: Which objective.
-        encoder: What is fine-tuned.
+        config: Configuration of the run.
+        encoder: Encoder to fine-tune.
         inputs: Inputs of the objective besides images.
-        validation: What each epoch is scored on, or None.
+        validation: Retrieval task of validation, or None.
 
     Raises:
         ConfigError: for a loss that does not exist, epochs for new layers only where there are none, or settings that

@@ -39,7 +39,7 @@ class ExportResult:
         items: Number of images in its index.
         checked: Number of images that were embedded again and found themselves first.
         formats: Names of the formats that the encoder was exported to besides its own weights.
-        images: Where the images were read from, as a phrase.
+        images: Source of the images, as a phrase.
         agreement: The lowest cosine, among those checked, between an item and a query with its own file; NaN where
             the source's files are missing.
         calibration: Calibrated similarity thresholds, or why there are none.

@@ -88,7 +88,7 @@ class _ReadSource:
 
     Attributes:
         reading: Facts of every file.
-        store: How the image store keeps the images.
+        store: Settings of the image store.
         reason: Why it keeps them so, for the user.
     """
 

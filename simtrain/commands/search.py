@@ -14,7 +14,7 @@ def open_bundle(folder: str | Path, *, exported: str | None = None) -> OpenedBun
     """Open a bundle, checking every file and that its encoder gives the bundle's embeddings on this machine.
 
     Args:
-        folder: Of `export`.
+        folder: Folder of the bundle.
         exported: The lines of `export`, where it was just written.
 
     Raises:

@@ -191,7 +191,7 @@ def encoder_fingerprint(encoder: Encoder, *, images: str) -> str:
 
     Args:
         encoder: Encoder with its weights.
-        images: Where its images are read from, as a phrase.
+        images: Source of the images, as a phrase.
     """
     about = {
         "network": f"{type(encoder).__name__} {encoder}",

@@ -37,9 +37,9 @@ class LoadedEncoder:
     """An encoder in memory. `print` shows what it is.
 
     Attributes:
-        name: What it was loaded by.
+        name: Name, path or class that it was loaded from.
         network: The encoder itself, a `torch.nn.Module`.
-        config: Its section of a configuration; None for a module of one's own.
+        config: Configuration of the encoder; None for a module of one's own.
         run: The run whose best weights it has; None: it is not of a run.
     """
 
@@ -197,7 +197,7 @@ def load_encoder(
         image_size: S, side of the square in pixels; of an `nn.Module` alone.
         mean: Subtracted from each channel scaled to 0..1; of an `nn.Module` alone. Default: ImageNet's.
         std: Divides each channel after that; of an `nn.Module` alone. Default: ImageNet's.
-        name: What tables call it; None: the source's own name.
+        name: Name in tables; None: the source's own name.
 
     Raises:
         ConfigError: for a name that stands for nothing, with the nearest that does.

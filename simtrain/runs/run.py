@@ -36,10 +36,10 @@ class BestEpoch:
     """The epoch whose weights a run's encoder has.
 
     Attributes:
-        epoch: From 1; 0 is the untouched encoder.
+        epoch: Number of the epoch, from 1; 0 is the untouched encoder.
         metric: The validation metric that chose it.
-        value: Of that metric, 0..1; None: the run had no validation.
-        zero_shot: Of the untouched encoder; None where it was not measured.
+        value: Value of the metric, 0 to 1; None: the run had no validation.
+        zero_shot: Value of the metric for the untouched encoder, 0 to 1; None: it was not measured.
     """
 
     epoch: int
@@ -53,9 +53,9 @@ class Run:
     """A run of `simtrain fit`.
 
     Attributes:
-        folder: Its folder.
-        config: Its configuration, every default filled in.
-        record: Its `run.json`.
+        folder: Folder of the run.
+        config: Configuration of the run, every default filled in.
+        record: Content of `run.json`.
         own_catalog: The catalogue that it was trained on, as its configuration names it.
     """
 

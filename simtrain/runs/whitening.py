@@ -31,7 +31,7 @@ def whiten_untouched(encoder: Encoder, catalog: Catalog, *, config: RunConfig, c
 
     Args:
         encoder: Built as `config.encoder` says.
-        catalog: Its training images are embedded.
+        catalog: Catalogue whose training images are embedded.
         config: Encoder, batch size, device.
         console: Shows how many batches are embedded.
 

@@ -104,7 +104,7 @@ class CollapseGuard(pl.Callback):
     Args:
         every_steps: Steps between two checks; the first 50 steps are spared.
         margin: Margin of a triplet loss; None for other losses.
-        names: What the user calls the settings that messages propose to change.
+        names: Names of the settings that messages propose to change, as the user writes them.
         console: Shows the warning, on rank 0.
     """
 

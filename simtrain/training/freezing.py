@@ -15,7 +15,7 @@ def freeze_matching(encoder: nn.Module, patterns: Sequence[str]) -> set[str]:
     """Freeze the parameters whose name fits one of the patterns, for good.
 
     Args:
-        encoder: Its parameters lose their gradient.
+        encoder: Encoder whose matching parameters lose their gradient.
         patterns: Names of parameters, `*` for any part of them: `network.layer1.*`.
 
     Returns:

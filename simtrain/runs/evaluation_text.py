@@ -37,8 +37,10 @@ def report_lines(report: "EvaluationReport") -> Iterator[str]:
             "a find nor as a miss"
         )
     if report.test_readings is not None and report.test_readings > 1:
-        yield f"the test metrics of this run have been read {report.test_readings} times; choose no model or "
-        "setting by them"
+        yield (
+            f"the test metrics of this run have been read {report.test_readings} times; choose no model or setting by "
+            "them"
+        )
     if report.text is not None:
         yield from _text_lines(report.text)
     yield from report.not_evaluated
@@ -47,9 +49,9 @@ def report_lines(report: "EvaluationReport") -> Iterator[str]:
     text_model_drift = report.text_model_drift()
     if text_model_drift is not None:
         yield (
-            f"warning: encoder.text_model fits the initial image embeddings, and these have drifted "
-            f"({text_model_drift}); find a "
-            "smaller alpha with simtrain interpolate, or train with a larger objective.keep.distillation"
+            "warning: encoder.text_model fits the initial image embeddings, and these have drifted "
+            f"({text_model_drift}); find a smaller alpha with simtrain interpolate, or train with a larger "
+            "objective.keep.distillation"
         )
 
 

@@ -29,8 +29,10 @@ def test_commands_say_which_alpha_they_take(clip_run: Run, simtrain: Command, tm
     sweep(clip_run, steps=3)
     choose(clip_run, 0.5)
     run = str(clip_run.folder)
-    own = "weights: alpha 0.5 (0 = initial, 1 = fine-tuned); chosen by simtrain interpolate, --alpha 1 uses "
-    "fine-tuned weights alone"
+    own = (
+        "weights: alpha 0.5 (0 = initial, 1 = fine-tuned); chosen by simtrain interpolate, --alpha 1 uses fine-tuned "
+        "weights alone"
+    )
     asked = "weights: alpha 0.25 (0 = initial, 1 = fine-tuned)"
     for verb in (("evaluate", run, "--split", "val"), ("export", run, "--out", str(tmp_path / "bundle"))):
         for more, expected in (((), own), (("--alpha", "0.25"), asked), (("--alpha", "1"), None)):

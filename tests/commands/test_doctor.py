@@ -48,7 +48,7 @@ def test_little_shared_memory_is_told_with_the_remedy(monkeypatch: pytest.Monkey
 
 
 def test_a_bad_finding_is_not_healthy() -> None:
-    bad = MachineCheck(name="disk", told="full", state="bad")
+    bad = MachineCheck(name="disk", result="full", state="bad")
     assert not Diagnosis(checks=[bad], processes=1, comparisons=[]).healthy
 
 

@@ -114,5 +114,5 @@ def test_two_views_of_one_product_are_not_told_apart() -> None:
     assert conflict.message.startswith(
         "'caption' separates left from right ('chair, left arm', 'chair, right arm'), but"
     )
-    assert conflict.message.endswith("training would unlearn it; keep the sides with --set augmentation.flip=false")
+    assert conflict.message.endswith("make the encoder ignore it; keep the sides with --set augmentation.flip=false")
     assert found(config_of(SIMCLR, augmentation={"flip": False}), products(60, caption=by_product)) == []

@@ -93,7 +93,7 @@ def evaluate(
     catalog = configured_catalog(config) if run is None else read_run_catalog(run)
     task = split_task(config, catalog, split=split)
     relevance = build_relevance(config.relevance, catalog, exclude=config.evaluation.exclude)
-    texts = build_text_validation(config, catalog, task)  # a misspelt template is told before anything is embedded
+    texts = build_text_validation(config, catalog, task)  # refuses a misspelt template before anything is embedded
     if loaded is None:
         encoder, share = _encoder(config, run, alpha, catalog, console=console)
     else:

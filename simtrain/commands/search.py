@@ -27,7 +27,7 @@ def open_bundle(folder: str | Path, *, exported: str | None = None) -> OpenedBun
 
     opened = OpenedBundle(bundle=bundle, load_searcher=load_searcher, exported=exported)
     if exported is None:  # of one that was just written, `export` has checked the encoder
-        opened.searcher  # noqa: B018 - loaded now, so that what is wrong with it is told now
+        opened.searcher  # noqa: B018 - loaded now, so that its errors are raised now
     return opened
 
 

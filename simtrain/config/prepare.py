@@ -42,7 +42,7 @@ class DialectConfig(Section):
     """How text files (`.csv`, `.tsv`) stand for tables; found where nothing is said."""
 
     encoding: str | None = None
-    """Encoding such as `cp1256`; null: UTF-8, by its mark UTF-16, else Windows' for Western Europe, which is told."""
+    """Encoding such as `cp1256`; null: UTF-8, by its mark UTF-16, else `cp1252` (Western Europe) with a message."""
 
     separator: Annotated[str, Field(min_length=1, max_length=1)] | None = None
     """One character between fields; null: the one of comma, semicolon, tab and bar that fits."""

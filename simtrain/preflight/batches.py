@@ -147,7 +147,7 @@ def _mixed_share(categories: "pd.Series[int]", groups: int) -> float:
 
 def _same_groups(shape: BatchShape, sizes: "pd.Series[int]") -> Iterator[Conflict]:
     if shape.column != "product" and len(sizes) < _FEW_CLASSES:
-        return  # told as few classes
+        return  # reported as few classes
     if shape.groups >= _NEARLY_ALL * len(sizes):
         half = len(sizes) // 2
         instead = f"--set data.batch_size={half * shape.counted} varies them" if half >= 2 else "add products"

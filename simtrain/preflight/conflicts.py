@@ -135,7 +135,7 @@ def _probed_rows(train: pd.DataFrame, column: str, *, seed: int) -> list[int]:
 def _sides(config: RunConfig, train: pd.DataFrame, *, preprocessing: Preprocessing) -> Iterator[Conflict]:
     mattering = [column for column in _mattering_columns(config) if column in train.columns]
     for column in dict.fromkeys([*mattering, "label", "caption"]):
-        pair = _pair_told_apart(train, column, mattering)
+        pair = _left_right_pair(train, column, mattering)
         if pair is None:
             continue
         if preprocessing.flip_averaging:
@@ -164,7 +164,7 @@ def _sides(config: RunConfig, train: pd.DataFrame, *, preprocessing: Preprocessi
         return
 
 
-def _pair_told_apart(train: pd.DataFrame, column: str, mattering: list[str]) -> tuple[str, str] | None:
+def _left_right_pair(train: pd.DataFrame, column: str, mattering: list[str]) -> tuple[str, str] | None:
     """A left and a right value whose images the encoder is to tell apart: two views of one product are none."""
     if column not in train.columns:
         return None

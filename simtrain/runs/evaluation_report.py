@@ -20,7 +20,7 @@ class EvaluationReport:
         relevance: Columns that tell what is relevant, or the name of another definition.
         relevance_words: Definition of relevance as a phrase, such as "same product".
         encoder: Configuration of the encoder.
-        alpha: Share of the run's tuned weights, 1: they alone; None for an encoder as it comes.
+        alpha: Share of the run's fine-tuned weights, 0 to 1; None for an encoder that no run has trained.
         data: Fingerprint of the catalogue.
         images: Source of the images, as a phrase.
         evaluation: The figures of images that search images.
@@ -28,7 +28,7 @@ class EvaluationReport:
             are none.
         drift: Embedding drift of a `clip` from the initial weights of its run; None for any other encoder.
         not_evaluated: What could not be evaluated, one line each, with the reason.
-        weights: The weights file of an encoder as it comes; None: a run's, or weights that are in no file.
+        weights: Weights file of an encoder that no run has trained; None: a run's encoder, or weights without a file.
         test_readings: Number of times that the run's test metrics have been read, now included; None: another split,
             or no run.
     """

@@ -76,7 +76,7 @@ def build_initial_encoder(config: RunConfig, folder: Path, *, begins: bool, cons
         console: Shows each line.
 
     Raises:
-        SimtrainError: for weights that cannot be had or do not fit.
+        SimtrainError: for weights that are not available or do not fit.
     """
     own = config.encoder if begins else saved_encoder_config(config.encoder, folder)
     with error_path("encoder"):

@@ -201,7 +201,7 @@ def load_encoder(
 
     Raises:
         ConfigError: for a name that stands for nothing, with the nearest that does.
-        SimtrainError: for weights that cannot be had here, or a bundle or run that cannot be opened.
+        SimtrainError: for weights that are not available here, or a bundle or run that cannot be opened.
     """
     if isinstance(source, LoadedEncoder):
         return source

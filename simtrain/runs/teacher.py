@@ -216,8 +216,10 @@ class _Embedding:
         count = f"{len(self.rows)} training images and their mirror images"
         if not self._made:
             return f"{count}: embeddings read from the cache"
-        kept = on_rank_zero(lambda: self._cache.lasting)
-        where = f"kept in {self.catalog.folder / FOLDER}" if kept else "not cached: no write access to the catalogue"
+        lasting = on_rank_zero(lambda: self._cache.lasting)
+        where = (
+            f"cached in {self.catalog.folder / FOLDER}" if lasting else "not cached: no write access to the catalogue"
+        )
         return f"{count} embedded in {self._seconds:.0f} s ({where})"
 
     def _embed_missing(self, encoder: Encoder, fingerprint: str, images: ImageReader) -> None:

@@ -333,7 +333,9 @@ def test_a_run_of_another_catalogue_is_refused(tmp_path: Path, run: Run):
 
 
 def test_a_baseline_that_takes_no_part_is_told_with_the_nearest(own_catalog: Catalog):
-    message = "baseline: 'pixel' takes no part; did you mean 'pixels'?; allowed: pixels, histogram_hsv, pixels_whitened"
+    message = (
+        "baseline: 'pixel' is not compared; did you mean 'pixels'?; allowed: pixels, histogram_hsv, pixels_whitened"
+    )
     with pytest.raises(ConfigError, match=rf"^{message.replace('?', r'.')}"):
         compared(own_catalog, config=settings("baseline=pixel"))
 

@@ -29,7 +29,7 @@ _LETTERS = str.maketrans(
 
 _NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
 _WHOLE = re.compile(r"([+-]?[0-9]+)\.0+")
-_RUINED = re.compile(r"[+-]?[0-9][.,]?[0-9]*[eE]\+?[0-9]{2,3}|#+|#(REF|VALUE|NAME|NUM|DIV/0|N/A)[!?]?", re.ASCII)
+_RUINED = re.compile(r"[+-]?[0-9][.,]?[0-9]*[eE]\+[0-9]{2,3}|#+|#(REF|VALUE|NAME|NUM|DIV/0|N/A)[!?]?", re.ASCII)
 _WORDS = frozenset({"unknown", "undefined", "missing"})
 _PRODUCT_WORDS = frozenset(
     {"0", "00", "000", "0000", "-1", "other", "default", "tbd", "na", "no", "x", "xxx", "misc", "empty"}
@@ -122,7 +122,12 @@ def _without_nothing(
 ) -> tuple[list[str | None], list[dict[str, Any]]]:
     words = {word.strip().casefold() for word in nothing}
     empty = [row for row, value in enumerate(values) if value is not None and _key(value).casefold() in words]
-    ruined = [row for row, value in enumerate(values) if value is not None and words and _RUINED.fullmatch(_key(value))]
+    gone = set(empty)
+    ruined = [
+        row
+        for row, value in enumerate(values)
+        if value is not None and words and row not in gone and _RUINED.fullmatch(_key(value))
+    ]
     found = []
     for rows, kind, what in (
         (empty, "words_for_nothing", "a word for no product"),
@@ -141,7 +146,7 @@ def _without_nothing(
             )
             named = [ids[row] for row in rows]
             found.append({"kind": kind, "values": dict(names), "ids": named, "message": message})
-    gone = {*empty, *ruined}
+    gone |= set(ruined)
     return [None if row in gone else value for row, value in enumerate(values)], found
 
 

@@ -15,7 +15,7 @@ _SEPARATORS = (",", ";", "\t", "|")
 _SAMPLE = 50
 _LARGEST_CELL = 2**31 - 1
 _NAMES = {"\t": "tabs"}
-_FOREIGN_LETTERS = re.compile(rb"[\x80-\xff]{2,}")
+_FOREIGN_LETTERS = re.compile(rb"[\x80-\xff]{3,}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -43,7 +43,7 @@ def read_folder(listing: Listing, *, levels: Sequence[str] | None, product_patte
         parts, told = conventional_parts(paths)
         findings += told
     else:
-        parts, further = _levels_as_columns(root, paths, levels=levels)
+        parts, further = _levels_as_columns(listing.folder, paths, levels=levels)
     if product_pattern is not None:
         if "product" in parts:
             raise CatalogError(f"{root}: both levels and product_pattern give the product; keep one of them")
@@ -53,7 +53,6 @@ def read_folder(listing: Listing, *, levels: Sequence[str] | None, product_patte
 
 
 def _nothing_found(listing: Listing) -> str:
-    root = listing.root
     looked_for = f"looked for {', '.join(sorted(IMAGE_SUFFIXES))}"
     account = [
         str(finding["message"]) for finding in listing.account() if finding["kind"] in ("pictures_not_read", "clutter")
@@ -61,7 +60,7 @@ def _nothing_found(listing: Listing) -> str:
     seen = f"found {listing.others.told()}" if listing.others.files else "it holds no other files"
     left_out = [f"{finding['path']}: {finding['reason']}" for finding in listing.findings]
     more = f"; left out {len(left_out)}, the first: {left_out[0]}" if left_out else ""
-    return f"{root}: no images in it or below it: {looked_for}; {'; '.join([seen, *account])}{more}"
+    return f"{listing.folder}: no images in it or below it: {looked_for}; {'; '.join([seen, *account])}{more}"
 
 
 def _levels_as_columns(

@@ -183,7 +183,7 @@ def _embedded(
 def _refuse(config: PrepareConfig, *, source: str, names: tuple[str, ...], kind: str) -> None:
     """Settings that would have no effect are mistakes."""
     for name in names:
-        if getattr(config, name) not in (None, False):
+        if getattr(config, name) not in (None, False, ColumnsConfig()):
             raise CatalogError(f"{source}: is {kind}; the setting '{name}' does not go with it")
 
 

@@ -86,7 +86,8 @@ class Listing:
     """What lies below a folder.
 
     Attributes:
-        root: The folder, resolved.
+        folder: The folder as it was named, for messages.
+        root: The same, resolved.
         images: Sorted POSIX paths of the images, relative to the root.
         findings: Files and folders that are left out, one by one (`left_out`).
         pictures: Pictures of kinds that are not read.
@@ -96,6 +97,7 @@ class Listing:
         sidecars: Paths of the texts and JSON files among them, sorted.
     """
 
+    folder: Path
     root: Path
     images: list[str] = field(default_factory=list)
     findings: list[dict[str, Any]] = field(default_factory=list)
@@ -145,7 +147,7 @@ def list_folder(root: Path, *, output: Path, follow_links: bool) -> Listing:
         follow_links: Take links to files and folders outside `root`; a link to a folder inside it, or around it, is
             left out in any case.
     """
-    walk = _Walk(listing=Listing(root=root.resolve()), output=output.resolve(), follow_links=follow_links)
+    walk = _Walk(listing=Listing(folder=root, root=root.resolve()), output=output.resolve(), follow_links=follow_links)
     walk.listing.images = sorted(walk.images_below(str(walk.listing.root), prefix=""))
     walk.listing.tables.sort()
     walk.listing.sidecars.sort()

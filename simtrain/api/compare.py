@@ -1,4 +1,4 @@
-"""`simtrain.compare`: comparison of encoders on the same queries, with verdicts."""
+"""`simtrain.compare`: encoders beside each other on the same queries, with verdicts."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from simtrain.config import CompareConfig, load_compare_config
 from simtrain.config.overrides import Overrides, override_lines
 from simtrain.console import Console
 from simtrain.errors import ConfigError
+from simtrain.own_code import code_allowed
 
 if TYPE_CHECKING:
     from simtrain.comparison.result import ComparisonReport
@@ -26,17 +27,19 @@ def compare(
     out: str | Path | None = None,
     config: str | Path | CompareConfig | None = None,
     overrides: Overrides = (),
+    allow_code: bool = False,
     console: Console | None = None,
 ) -> ComparisonReport:
     """Set encoders beside each other: figures with intervals, paired tests, a verdict for each.
 
     Args:
-        catalog: Catalogue of `prepare`; it caches the embeddings for the next comparison.
+        catalog: Of `prepare`; embeddings are kept in it for the next time.
         encoders: Runs, names and encoders in any mixture, as `simtrain.load_encoder` takes them; None: every encoder
             that `simtrain` knows by name.
         out: Folder for `comparison.json` and the page `comparison.html`; None: nothing is written.
         config: YAML file with settings, or checked settings; None: the defaults.
         overrides: Settings that replace the file's, such as `{"split": "val"}`.
+        allow_code: Whether code that a file names (`kind: python`) may be imported.
         console: Shows lines and progress; None: the terminal.
 
     Returns:
@@ -54,16 +57,17 @@ def compare(
 
     if folder is not None:
         check_output_folder(folder)
-    chosen = sorted_sources(settings.encoders if encoders is None else encoders)
-    if not (chosen.names or chosen.runs or chosen.loaded):
-        raise ConfigError("compare: nothing to compare; name encoders with --encoders or runs with --run")
-    report = compare(
-        catalog_folder(catalog),
-        chosen.runs,
-        config=settings.model_copy(update={"encoders": list(chosen.names)}),
-        loaded=chosen.loaded,
-        console=or_terminal(console),
-    )
+    with code_allowed(allow_code):
+        chosen = sorted_sources(settings.encoders if encoders is None else encoders)
+        if not (chosen.names or chosen.runs or chosen.loaded):
+            raise ConfigError("compare: neither encoders nor runs to compare; name some with --encoders or --run")
+        report = compare(
+            catalog_folder(catalog),
+            chosen.runs,
+            config=settings.model_copy(update={"encoders": list(chosen.names)}),
+            loaded=chosen.loaded,
+            console=or_terminal(console),
+        )
     if folder is not None:
         write_comparison(report, json_file=folder / JSON_FILE, page=folder / PAGE_FILE)
     return report

@@ -21,7 +21,7 @@ def doctor(
     Args:
         devices: Processes to compare with one; None: one for each GPU.
         accelerator: `auto`, `cpu` or `gpu`.
-        folder: Folder that runs will be written to.
+        folder: Where runs will be written.
         timeout: Seconds to wait for a process that does not answer.
 
     Returns:

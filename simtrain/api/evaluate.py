@@ -16,6 +16,7 @@ from simtrain.config import RunConfig, apply_overrides, is_config_file, parse_ru
 from simtrain.config.overrides import Overrides, override_lines
 from simtrain.console import Console
 from simtrain.errors import ConfigError
+from simtrain.own_code import code_allowed
 
 if TYPE_CHECKING:
     from simtrain.runs.evaluation_report import EvaluationReport
@@ -29,6 +30,7 @@ def evaluate(
     split: str = "test",
     alpha: float | None = None,
     overrides: Overrides = (),
+    allow_code: bool = False,
     console: Console | None = None,
 ) -> EvaluationReport:
     """Retrieval metrics with confidence intervals; `print` shows what `simtrain evaluate` prints.
@@ -41,11 +43,25 @@ def evaluate(
         alpha: Share of a run's fine-tuned weights in a mix with its initial ones, 0 to 1; None: what `interpolate`
             chose, or 1.
         overrides: Settings that replace the configuration's, such as `{"relevance": "label"}`.
+        allow_code: Whether code that a file names (`kind: python`) may be imported.
         console: Shows progress; None: the terminal.
 
     Raises:
         SimtrainError: for anything that the user can mend.
     """
+    with code_allowed(allow_code):
+        return _evaluated(encoder, catalog, split=split, alpha=alpha, overrides=overrides, console=console)
+
+
+def _evaluated(
+    encoder: EncoderSource | RunConfig,
+    catalog: CatalogSource | None,
+    *,
+    split: str,
+    alpha: float | None,
+    overrides: Overrides,
+    console: Console | None,
+) -> EvaluationReport:
     if isinstance(encoder, RunConfig) or is_config_file(encoder):
         refuse_alpha(alpha, "a configuration" if isinstance(encoder, RunConfig) else encoder)
         source = encoder if isinstance(encoder, RunConfig) else str(encoder)
@@ -63,7 +79,7 @@ def evaluate(
     loaded = load_encoder(encoder)
     refuse_alpha(alpha, loaded.name)
     if catalog is None:
-        raise ConfigError(f"evaluate: {loaded.name} has no catalogue of its own; give one: catalog='data/catalog'")
+        raise ConfigError(f"evaluate: {loaded.name} comes without a catalogue; give one, such as 'data/catalog'")
     config = _config_of(loaded, catalog, overrides)
     return evaluate(config, run=None, split=split, alpha=None, console=or_terminal(console), loaded=loaded)
 
@@ -84,4 +100,4 @@ def refuse_alpha(alpha: float | None, name: object) -> None:
         ConfigError: if there is an alpha.
     """
     if alpha is not None:
-        raise ConfigError(f"--alpha {alpha:g}: {name} is not a run; only runs have fine-tuned weights to mix")
+        raise ConfigError(f"--alpha {alpha:g}: {name} is no run; only a run has tuned weights to mix")

@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING
 from simtrain.api.inputs import RunSource, opened_run, or_terminal
 from simtrain.config.overrides import Overrides
 from simtrain.console import Console
+from simtrain.own_code import code_allowed
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from simtrain.serving.opened_bundle import OpenedBundle
 
 
@@ -19,6 +22,7 @@ def export(
     *,
     alpha: float | None = None,
     overrides: Overrides = (),
+    allow_code: bool = False,
     console: Console | None = None,
 ) -> OpenedBundle:
     """Write encoder, preprocessing, index and items of a run as one bundle, and check it.
@@ -29,6 +33,7 @@ def export(
         alpha: Share of the fine-tuned weights in a mix with the initial ones, 0 to 1; None: what `interpolate` chose,
             or 1.
         overrides: Settings that replace the run's, such as `{"export.onnx": False}`.
+        allow_code: Whether code that the run names (`kind: python`) may be imported.
         console: Shows progress; None: the terminal.
 
     Returns:
@@ -40,20 +45,26 @@ def export(
     opened = opened_run(run, overrides)
     from simtrain.commands.export import export
 
-    result = export(opened, out=Path(out).expanduser(), alpha=alpha, console=or_terminal(console))
-    return open_bundle(result.folder, exported=str(result))
+    with code_allowed(allow_code):
+        result = export(opened, out=Path(out).expanduser(), alpha=alpha, console=or_terminal(console))
+        from simtrain.commands.search import open_bundle
+
+        return open_bundle(result.folder, exported=str(result), like=opened.config.encoder)
 
 
-def open_bundle(folder: str | Path, *, exported: str | None = None) -> OpenedBundle:
+def open_bundle(folder: str | Path, *, encoder: nn.Module | None = None, allow_code: bool = False) -> OpenedBundle:
     """Open a bundle, checking every file and that its encoder gives the bundle's embeddings on this machine.
 
     Args:
-        folder: Folder of the bundle.
-        exported: Text that `print` shows of a bundle that was just written; None: a summary of its content.
+        folder: Of `export`.
+        encoder: The network again, where the run's was handed over as an object; its weights are the bundle's. None:
+            the bundle is opened by itself.
+        allow_code: Whether code that the bundle names (`kind: python`) may be imported.
 
     Raises:
         BundleError: naming the first file that is missing, altered or of another bundle.
     """
     from simtrain.commands.search import open_bundle
 
-    return open_bundle(folder, exported=exported)
+    with code_allowed(allow_code):
+        return open_bundle(folder, network=encoder)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from simtrain.api.inputs import RunSource, opened_run, or_terminal
 from simtrain.console import Console
+from simtrain.own_code import code_allowed
 
 if TYPE_CHECKING:
     from simtrain.interpolation.result import Interpolation
@@ -18,6 +19,7 @@ def interpolate(
     steps: int = 11,
     metric: str | None = None,
     text_metric: str | None = None,
+    allow_code: bool = False,
     console: Console | None = None,
 ) -> Interpolation:
     """Mix a run's initial and fine-tuned weights; keep the best mix on val that does not lose its texts (WiSE-FT).
@@ -29,6 +31,7 @@ def interpolate(
         steps: Mixes to try, alpha 0 and 1 among them; 2 or more.
         metric: Image metric that chooses; None: `evaluation.monitor`, or `map_at_r`.
         text_metric: Text metric that is guarded; None: `text_to_image_recall_at_5`.
+        allow_code: Whether code that the run names (`kind: python`) may be imported.
         console: Shows progress; None: the terminal.
 
     Returns:
@@ -40,6 +43,7 @@ def interpolate(
     opened = opened_run(run)
     from simtrain.commands.interpolate import interpolate
 
-    return interpolate(
-        opened, bound=bound, steps=steps, metric=metric, text_metric=text_metric, console=or_terminal(console)
-    )
+    with code_allowed(allow_code):
+        return interpolate(
+            opened, bound=bound, steps=steps, metric=metric, text_metric=text_metric, console=or_terminal(console)
+        )

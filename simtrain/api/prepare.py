@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from simtrain.api.inputs import or_terminal
 from simtrain.config import load_prepare_config
 from simtrain.config.overrides import Overrides, override_lines
 from simtrain.console import Console
+from simtrain.own_code import code_allowed
 
 if TYPE_CHECKING:
     from simtrain.catalog.prepare_report import PreparedCatalog
@@ -16,23 +18,27 @@ if TYPE_CHECKING:
 
 
 def prepare(
-    source: str | Path,
+    source: str | Path | Callable[[], Any],
     out: str | Path,
     *,
     config: str | Path | None = None,
     overrides: Overrides = (),
     fix: bool = False,
+    allow_code: bool = False,
     console: Console | None = None,
 ) -> PreparedCatalog:
     """Read, verify, deduplicate, split and store the images of a source, as `simtrain prepare` does.
 
     Args:
         source: A folder of images, a table (`.csv`, `.parquet`), `synthetic[:N]`, `kaggle:OWNER/NAME`, `digikala`,
-            `fashion-mnist[:FOLDER]`.
+            `fashion-mnist[:FOLDER]`, `python:MODULE:FUNCTION`; or a function of one's own, which is called without
+            arguments and gives rows: mappings with `path`, or `image` with the bytes of an image file, and any columns
+            (`product`, `label`, …), or a DataFrame of these.
         out: Folder of the catalogue; made if missing, replaced at the very end if there.
         config: YAML file with settings; None: the defaults.
         overrides: Settings that replace the file's, such as `{"columns.product": "sku"}`.
         fix: Apply the safe remedies: near duplicates join `duplicate_group`.
+        allow_code: Whether code that the settings name (`near_duplicates.encoder` of `kind: python`) may be imported.
         console: Shows progress; None: the terminal.
 
     Returns:
@@ -46,7 +52,9 @@ def prepare(
     from simtrain.catalog.prepare_report import PreparedCatalog
     from simtrain.commands.prepare import prepare
 
-    report = prepare(str(source), out=Path(out), config=settings, fix=fix, console=or_terminal(console))
+    named = str(source) if isinstance(source, str | Path) else source
+    with code_allowed(allow_code):
+        report = prepare(named, out=Path(out), config=settings, fix=fix, console=or_terminal(console))
     return PreparedCatalog.of(report)
 
 
@@ -54,7 +62,7 @@ def open_catalog(folder: str | Path) -> Catalog:
     """Open a catalogue that was prepared before; `print` shows how many images each split has.
 
     Args:
-        folder: Folder of the catalogue, or the `catalog.parquet` in it.
+        folder: Of `prepare`, or the `catalog.parquet` in it.
 
     Raises:
         CatalogError: if there is none, or its images have moved.

@@ -1,4 +1,4 @@
-"""Run of `simtrain.fit` and `simtrain.open_run`, with its encoder and its export."""
+"""A run with what can be done with it."""
 
 from __future__ import annotations
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, assert_never
 
+from simtrain.builders.named_code import build_own_encoder
 from simtrain.builders.weights_file import read_checkpoint
 from simtrain.config import (
     ClipConfig,
@@ -11,6 +12,7 @@ from simtrain.config import (
     EncoderWhiteningConfig,
     HistogramConfig,
     PixelsConfig,
+    PythonEncoderConfig,
     ResNetConfig,
     TimmConfig,
     TwoTowersConfig,
@@ -33,13 +35,13 @@ def build_encoder(config: EncoderConfig, *, load: bool) -> Encoder:
     """The encoder, with its pretrained weights, or with random ones where a checkpoint will follow.
 
     Args:
-        config: Configuration of the encoder.
+        config: Which encoder.
         load: Whether `weights` are fetched.
 
     Raises:
         ConfigError: for a model that does not exist, or has no place for low-rank factors; it names the key within
             `config`, and the caller's `error_path` says where that stands.
-        CheckpointError: for weights that are not available or do not fit; it names its argument too.
+        CheckpointError: for weights that cannot be had or do not fit; likewise.
     """
     encoder = _network(config, load=load)
     encoder.preprocessing = _embedding_preprocessing(encoder.preprocessing, config)
@@ -73,6 +75,8 @@ def _network(config: EncoderConfig, *, load: bool) -> Encoder:
             return HistogramEncoder(
                 space=config.space, bins=config.bins, image_size=config.image_size, resize=config.resize
             )
+        case PythonEncoderConfig():
+            return build_own_encoder(config)
         case _:
             assert_never(config)
 

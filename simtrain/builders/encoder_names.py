@@ -32,7 +32,8 @@ def named_encoder(name: str) -> EncoderConfig:
 
     Args:
         name: One of `OFF_THE_SHELF`; `timm:MODEL[=WEIGHTS]`, `resnet:MODEL[=WEIGHTS]` or `clip:MODEL`, weights as
-            `encoder.weights` takes them; or a run's configuration (a .yaml file), whose encoder it is.
+            `encoder.weights` takes them; `python:MODULE:NAME`, a network of the user's own; or a run's configuration
+            (a .yaml file), whose encoder it is.
 
     Raises:
         ConfigError: for any other name, with the nearest.
@@ -45,11 +46,13 @@ def named_encoder(name: str) -> EncoderConfig:
     if model and kind in _WEIGHTS:
         model, _, weights = model.partition("=")
         return parse_encoder({"kind": kind, "model": model, "weights": weights or _WEIGHTS[kind]}, where=name)
+    if model and kind == "python":
+        return parse_encoder({"kind": "python", "target": model}, where=name)
     if is_config_file(name):
         return load_run_config(Path(name), []).encoder
     raise ConfigError(
         f"encoders: no encoder '{name}'{nearest(name, OFF_THE_SHELF)}; allowed: {', '.join(OFF_THE_SHELF)}, "
-        "timm:MODEL[=WEIGHTS], resnet:MODEL[=WEIGHTS], clip:MODEL, a run's .yaml"
+        "timm:MODEL[=WEIGHTS], resnet:MODEL[=WEIGHTS], clip:MODEL, python:MODULE:NAME, a run's .yaml"
     )
 
 
@@ -58,7 +61,7 @@ def encoder_name_path(name: str) -> Iterator[None]:
     """Mistakes found within begin with the encoder's name as it was typed, then the setting at fault.
 
     Args:
-        name: Name of an encoder, as `named_encoder` takes it; for a configuration file the message names the key in it.
+        name: As `named_encoder` takes it; of a configuration file the key in it is named.
     """
     try:
         with error_path("encoder" if is_config_file(name) else ""):

@@ -8,6 +8,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
 
 from simtrain.builders.auxiliary_losses import build_auxiliary_losses
+from simtrain.builders.own_objective import build_own_loss
 from simtrain.builders.training_inputs import TrainingInputs
 from simtrain.config import RunConfig
 from simtrain.config.objective import (
@@ -15,11 +16,13 @@ from simtrain.config.objective import (
     ImageTextConfig,
     MetricLearningConfig,
     ObjectiveConfig,
+    PythonObjectiveConfig,
     SimCLRConfig,
     TripletConfig,
 )
 from simtrain.config.objective_parts import FalseNegativesConfig, MemoryConfig, ProjectionHeadConfig
 from simtrain.encoders.base import Encoder
+from simtrain.encoders.module_encoder import ModuleEncoder
 from simtrain.errors import ConfigError, error_path
 from simtrain.evaluation.protocol import RetrievalTask
 from simtrain.losses.false_negatives import FalseNegatives
@@ -31,6 +34,7 @@ from simtrain.modules.global_batch import AuxiliaryLosses, TrainingSettings
 from simtrain.modules.heads import projection_head
 from simtrain.modules.image_text import ImageTextModule
 from simtrain.modules.metric_learning import MetricLearningModule, MetricLearningSettings
+from simtrain.modules.own_objective import OwnObjectiveModule
 from simtrain.modules.simclr import SimCLRModule, SimCLRSettings
 from simtrain.training.optim import OptimizerSettings
 from simtrain.training.ranks import rank_count
@@ -53,10 +57,10 @@ def build_module(
     """The objective around an encoder.
 
     Args:
-        config: Configuration of the run.
-        encoder: Encoder to fine-tune.
+        config: Which objective.
+        encoder: What is fine-tuned.
         inputs: Inputs of the objective besides images.
-        validation: Retrieval task of validation, or None.
+        validation: What each epoch is scored on, or None.
 
     Raises:
         ConfigError: for a loss that does not exist, epochs for new layers only where there are none, or settings that
@@ -65,6 +69,9 @@ def build_module(
     trainer = config.trainer
     _check_batch_norm(config, encoder)
     _check_recomputation(config, encoder)
+    if isinstance(encoder, ModuleEncoder):
+        with error_path("encoder", names={"network": "target"}):
+            encoder.check_learns()
     settings = TrainingSettings(
         optimizer=OptimizerSettings(**config.optimizer.model_dump(exclude={"gradient_clip_norm"})),
         head_only_epochs=trainer.head_only_epochs,
@@ -132,6 +139,8 @@ def _objective(objective: ObjectiveConfig, around: _Around) -> RetrievalModule:
             return _distill(around)
         case ImageTextConfig():
             return _image_text(around)
+        case PythonObjectiveConfig():
+            return _own(objective, around)
         case _:
             assert_never(objective)
 
@@ -199,6 +208,22 @@ def _image_text(around: _Around) -> ImageTextModule:
     )
 
 
+def _own(objective: PythonObjectiveConfig, around: _Around) -> OwnObjectiveModule:
+    head, needs = _head(objective.projection_head, encoder=around.encoder), objective.needs
+    size = around.encoder.embedding_size if objective.projection_head is None else objective.projection_head.output_size
+    with error_path("objective"):
+        loss = build_own_loss(objective, needs, classes=around.inputs.groups, size=size)
+    return OwnObjectiveModule(
+        own_loss=loss,
+        labelled=needs.groups is not None or needs.label_column is not None,
+        encoder=around.encoder,
+        head=head,
+        settings=around.settings,
+        validation=around.validation,
+        auxiliary=around.auxiliary,
+    )
+
+
 def _false_negatives(config: FalseNegativesConfig, inputs: TrainingInputs) -> FalseNegatives | None:
     groups = inputs.duplicate_groups if config.duplicate_groups and bool((inputs.duplicate_groups >= 0).any()) else None
     if groups is None and config.max_similarity is None:
@@ -233,7 +258,7 @@ def _check_recomputation(config: RunConfig, encoder: Encoder) -> None:
     for name in (name for name, wanted in twice.items() if wanted):
         if not config.trainer.freeze_batch_norm and _has_batch_norm(encoder):
             raise ConfigError(
-                f"{name}: passes images through the network twice, and BatchNorm's statistics would count twice; "
+                f"{name}: passes images through the network twice, which BatchNorm's statistics do not bear; "
                 "set trainer.freeze_batch_norm=true"
             )
         if config.trainer.compile and any(_drops(part) for part in encoder.modules()):

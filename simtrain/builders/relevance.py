@@ -1,4 +1,4 @@
-"""Builder of the definition of relevance over a catalogue's columns."""
+"""From the configuration's relevance to its definition over a catalogue's columns."""
 
 from collections.abc import Sequence
 from dataclasses import replace

@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
 from simtrain.builders.encoder import build_encoder, plain_config
-from simtrain.config import ClipConfig, EncoderConfig, TwoTowersConfig
+from simtrain.config import ClipConfig, EncoderConfig, NamedCode, TwoTowersConfig
 from simtrain.encoders.base import Encoder
 from simtrain.encoders.preprocessing import Preprocessing
 from simtrain.encoders.text import FolderEncoder, TextFolderEncoder
@@ -87,11 +87,30 @@ def load_initial_encoder(config: EncoderConfig, run_folder: Path) -> Encoder:
     return encoder
 
 
-def encoder_without_weights(config: Mapping[str, Any], preprocessing: Preprocessing) -> Encoder:
-    """The encoder that a bundle's manifest describes, for weights that the bundle holds."""
+def encoder_without_weights(
+    config: Mapping[str, Any],
+    preprocessing: Preprocessing,
+    *,
+    file: str = "manifest.json",
+    like: EncoderConfig | None = None,
+) -> Encoder:
+    """The encoder that a bundle's manifest describes, for weights that the bundle holds.
+
+    Args:
+        config: The encoder's section.
+        preprocessing: Preparation of images that the bundle was made with.
+        file: The manifest, for messages.
+        like: A section in memory whose permission and object hold for the same code; None: none.
+
+    Raises:
+        CodeNotAllowedError: if the section names code, and the user has not said that it may be imported.
+    """
     schema: TypeAdapter[EncoderConfig] = TypeAdapter(EncoderConfig)
+    section = schema.validate_python(config, context={"file": file})
+    if isinstance(section, NamedCode):
+        section = section.like(like)
     with error_path("encoder"):
-        encoder = build_encoder(schema.validate_python(config), load=False)
+        encoder = build_encoder(section, load=False)
     encoder.preprocessing = preprocessing
     return encoder
 

@@ -24,8 +24,13 @@ AlphaOption = Annotated[
     typer.Option(
         min=0,
         max=1,
-        help="Share of the fine-tuned weights; the rest are initial weights. Default: what interpolate chose, or 1.",
+        help="Share of the tuned weights, the rest is of the start; default: what interpolate chose.",
     ),
+]
+
+
+AllowCodeOption = Annotated[
+    bool, typer.Option("--allow-code", help="Import code that an opened file names; only for files that you trust.")
 ]
 
 
@@ -38,7 +43,7 @@ class SplitChoice(StrEnum):
 
 
 def open_named_run(name: str, overrides: list[str], *, checkpoints: Path = DEFAULT_CHECKPOINTS) -> "Run":
-    """Open a run by its name below `checkpoints`, or by its folder."""
+    """Open a run by its name below `checkpoints`, or by its folder; code that it names is not imported by that."""
     from simtrain.runs.run import open_run
 
     return open_run(name, checkpoints=checkpoints, overrides=overrides)
@@ -55,10 +60,8 @@ def alpha_of(run: "Run", asked: float | None) -> float:
 
     share = chosen_alpha(run.folder) if asked is None else asked
     if share != 1:
-        chosen = (
-            "" if asked is not None else "; chosen by simtrain interpolate, --alpha 1 uses fine-tuned weights alone"
-        )
-        TERMINAL.line(f"weights: alpha {share:g} (0 = initial, 1 = fine-tuned){chosen}")
+        whose = "" if asked is not None else ", which simtrain interpolate chose; --alpha 1 takes the tuned ones alone"
+        TERMINAL.line(f"weights: alpha {share:g} between the start's (0) and the tuned ones (1){whose}")
     return share
 
 

@@ -5,27 +5,29 @@ from typing import Annotated
 
 import typer
 
-from simtrain.cli.arguments import AlphaOption, SetOption, SplitChoice, alpha_of, check_json_folder, open_named_run
+from simtrain.cli.arguments import (
+    AllowCodeOption,
+    AlphaOption,
+    SetOption,
+    SplitChoice,
+    alpha_of,
+    check_json_folder,
+    open_named_run,
+)
 from simtrain.cli.console import TERMINAL
 from simtrain.errors import SimtrainError
 from simtrain.files import write_json
 
 
 def evaluate(
-    target: Annotated[
-        str,
-        typer.Argument(
-            metavar="RUN_OR_CONFIG", help="A run, or a YAML file whose encoder is evaluated without training."
-        ),
-    ],
-    split: Annotated[SplitChoice, typer.Option(help="Split to evaluate.")] = SplitChoice.TEST,
+    target: Annotated[str, typer.Argument(metavar="RUN_OR_CONFIG", help="A run, or a YAML: its encoder untouched.")],
+    split: Annotated[SplitChoice, typer.Option(help="The split that is judged.")] = SplitChoice.TEST,
     alpha: AlphaOption = None,
-    json_file: Annotated[
-        Path | None, typer.Option("--json", metavar="FILE", help="File for the metrics; default: evaluation.json.")
-    ] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Where the figures go.")] = None,
     overrides: SetOption = None,
+    allow_code: AllowCodeOption = False,
 ) -> None:
-    """Evaluate a run or an encoder: retrieval metrics with confidence intervals."""
+    """Retrieval metrics with confidence intervals."""
     from simtrain.api.evaluate import evaluate, refuse_alpha
     from simtrain.config import is_config_file, load_run_config
 
@@ -34,12 +36,12 @@ def evaluate(
         config = load_run_config(Path(target), overrides or [])
         to = json_file or Path("evaluation.json")
         check_json_folder(to)
-        report = evaluate(config, split=split.value, console=TERMINAL)
+        report = evaluate(config, split=split.value, allow_code=allow_code, console=TERMINAL)
     else:
         run = open_named_run(target, overrides or [])
         to = json_file or run.folder / "evaluation.json"
         check_json_folder(to)
-        report = evaluate(run, split=split.value, alpha=alpha_of(run, alpha), console=TERMINAL)
+        report = evaluate(run, split=split.value, alpha=alpha_of(run, alpha), allow_code=allow_code, console=TERMINAL)
     TERMINAL.line(str(report))
     write_json(to, report.to_dict(), error=SimtrainError)
     TERMINAL.line(f"written: {to}")

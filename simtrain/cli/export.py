@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from simtrain.cli.arguments import AlphaOption, SetOption, alpha_of, open_named_run
+from simtrain.cli.arguments import AllowCodeOption, AlphaOption, SetOption, alpha_of, open_named_run
 from simtrain.cli.console import TERMINAL
 
 
@@ -14,10 +14,11 @@ def export(
     out: Annotated[Path, typer.Option(help="Folder for the bundle.")],
     alpha: AlphaOption = None,
     overrides: SetOption = None,
+    allow_code: AllowCodeOption = False,
 ) -> None:
     """Write encoder, preprocessing, index and items as one bundle, and check it."""
     opened = open_named_run(run, overrides or [])
     share = alpha_of(opened, alpha)
     from simtrain.api.export import export
 
-    TERMINAL.line(str(export(opened, out, alpha=share, console=TERMINAL)))
+    TERMINAL.line(str(export(opened, out, alpha=share, allow_code=allow_code, console=TERMINAL)))

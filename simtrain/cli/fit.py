@@ -6,23 +6,23 @@ from typing import Annotated
 
 import typer
 
-from simtrain.cli.arguments import SetOption
+from simtrain.cli.arguments import AllowCodeOption, SetOption
 from simtrain.cli.console import TERMINAL
 
 
 def fit(
     config: Annotated[
-        Path | None,
-        typer.Argument(metavar="CONFIG.yaml", help="YAML file of the run; simtrain config shows every setting."),
+        Path | None, typer.Argument(metavar="CONFIG.yaml", help="The run; see `simtrain config`.")
     ] = None,
     overrides: SetOption = None,
     resume: Annotated[str | None, typer.Option(metavar="RUN", help="Go on with an interrupted run.")] = None,
+    allow_code: AllowCodeOption = False,
 ) -> None:
     """Fine-tune an encoder; writes checkpoints/RUN."""
     from simtrain.api.fit import fit
 
     with closing(TERMINAL):
-        run = fit(config, resume=resume, overrides=overrides or [], console=TERMINAL)
+        run = fit(config, resume=resume, overrides=overrides or [], allow_code=allow_code, console=TERMINAL)
     TERMINAL.line(str(run))
     if run.ended_by is not None:
         raise typer.Exit(128 + run.ended_by)

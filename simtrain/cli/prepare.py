@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from simtrain.cli.arguments import SetOption
+from simtrain.cli.arguments import AllowCodeOption, SetOption
 from simtrain.cli.console import TERMINAL
 
 
@@ -14,15 +14,25 @@ def prepare(
         str,
         typer.Argument(
             help="Folder of images, .csv or .parquet table, synthetic[:PRODUCTS], kaggle:OWNER/NAME, digikala, "
-            "fashion-mnist[:FOLDER]."
+            "fashion-mnist[:FOLDER], python:MODULE:FUNCTION."
         ),
     ],
     out: Annotated[Path, typer.Option(help="Folder for the catalogue.")],
-    config: Annotated[Path | None, typer.Option(help="YAML file with settings; default: none.")] = None,
-    fix: Annotated[bool, typer.Option("--fix", help="Apply the safe fixes: near duplicates are grouped.")] = False,
+    config: Annotated[Path | None, typer.Option(help="YAML with settings; the defaults do without.")] = None,
+    fix: Annotated[bool, typer.Option("--fix", help="Apply the safe remedies, and record them.")] = False,
     overrides: SetOption = None,
+    allow_code: AllowCodeOption = False,
 ) -> None:
     """Read, verify, deduplicate, split and store images as a catalogue."""
     from simtrain.api.prepare import prepare
 
-    TERMINAL.line(str(prepare(source, out, config=config, overrides=overrides or [], fix=fix, console=TERMINAL)))
+    made = prepare(
+        source,
+        out,
+        config=config,
+        overrides=overrides or [],
+        fix=fix,
+        allow_code=allow_code,
+        console=TERMINAL,
+    )
+    TERMINAL.line(str(made))

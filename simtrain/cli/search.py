@@ -5,22 +5,26 @@ from typing import Annotated
 
 import typer
 
+from simtrain.cli.arguments import AllowCodeOption
 from simtrain.cli.console import TERMINAL, writes_unicode
 from simtrain.files import json_text
+from simtrain.own_code import code_allowed
 
 
 def search(
-    bundle: Annotated[Path, typer.Argument(help="Bundle folder, written by simtrain export.")],
+    bundle: Annotated[Path, typer.Argument(help="A bundle of simtrain export.")],
     image: Annotated[Path | None, typer.Option(help="Query image.")] = None,
     text: Annotated[str | None, typer.Option(help="Query text, for encoders that read text.")] = None,
-    k: Annotated[int, typer.Option("-k", min=1, help="Number of results.")] = 5,
-    plot: Annotated[Path | None, typer.Option(metavar="FILE.png", help="Picture of the query and its results.")] = None,
+    k: Annotated[int, typer.Option("-k", min=1, help="Neighbours.")] = 5,
+    plot: Annotated[Path | None, typer.Option(metavar="FILE.png", help="Draw query and neighbours.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    allow_code: AllowCodeOption = False,
 ) -> None:
-    """Search a bundle: the items nearest to an image or to a text."""
+    """The products nearest to an image or to a text."""
     from simtrain.commands.search import search as run_search
 
-    result = run_search(bundle, image=image, text=text, k=k, plot=plot)
+    with code_allowed(allow_code):
+        result = run_search(bundle, image=image, text=text, k=k, plot=plot)
     if as_json:
         print(json_text(result.to_dict(), ascii_only=not writes_unicode()))
     else:
@@ -28,9 +32,8 @@ def search(
         if plot is not None:
             TERMINAL.line(f"picture: {plot}")
     if result.tokens_read:
-        TERMINAL.aside(f"text truncated: the encoder reads its first {result.tokens_read} tokens")
+        TERMINAL.aside(f"the text is longer than the encoder reads: only its first {result.tokens_read} tokens count")
     if plot is not None and result.missing_pictures:
         TERMINAL.aside(
-            f"{result.missing_pictures} of {len(result.neighbours)} image files are missing; the picture shows "
-            f"grey tiles"
+            f"{result.missing_pictures} of {len(result.neighbours)} pictures are no longer where the bundle saw them"
         )

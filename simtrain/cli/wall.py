@@ -2,6 +2,7 @@
 
 import os
 import platform
+import shlex
 import sys
 import tempfile
 import traceback
@@ -10,6 +11,7 @@ from typing import NoReturn
 
 from simtrain.cli.console import TERMINAL, fail, message_of
 from simtrain.failures import mendable, own_line
+from simtrain.own_code import ALLOW, CodeNotAllowedError, own_failure
 from simtrain.version import VERSION
 
 BUG = 1
@@ -23,7 +25,9 @@ def end_with(error: Exception) -> NoReturn:
     """Tell an error and end the process: 2 for what the user can mend, 1 for a bug, 141 for a closed pipe."""
     if isinstance(error, BrokenPipeError) and error.filename is None:
         _leave_quietly()
-    found = mendable(error)
+    found = own_failure(error) or mendable(error)
+    if isinstance(found, CodeNotAllowedError):
+        fail(message_of(found).replace(ALLOW, shlex.join(["simtrain", *sys.argv[1:], "--allow-code"])))
     if found is not None:
         fail(message_of(found))
     TERMINAL.aside(f"error: this is a bug, please report it: {type(error).__name__}: {own_line(error)[:200]}")

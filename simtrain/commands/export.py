@@ -2,7 +2,9 @@
 
 import shlex
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -17,6 +19,7 @@ from simtrain.encoders.base import Encoder
 from simtrain.errors import BundleError, CatalogError
 from simtrain.runs.evaluation import embed_rows, evaluate_embeddings, evaluate_texts, score_texts
 from simtrain.runs.interpolation_record import chosen_alpha
+from simtrain.runs.own_code_record import code_of_section
 from simtrain.runs.run import Run, data_fingerprint, read_run_catalog
 from simtrain.runs.threshold_calibration import Calibration, calibrate
 from simtrain.runs.whitening import run_encoder
@@ -24,6 +27,7 @@ from simtrain.serving.bundle import Bundle
 from simtrain.serving.bundle_writer import BundleContent, check_target, write_bundle
 from simtrain.serving.export_format import ExportFormat
 from simtrain.serving.export_formats import FORMATS
+from simtrain.serving.manifest import MANIFEST_FILE
 from simtrain.serving.verification import verify_bundle
 
 CHECKED_IMAGES = 64
@@ -39,7 +43,7 @@ class ExportResult:
         items: Number of images in its index.
         checked: Number of images that were embedded again and found themselves first.
         formats: Names of the formats that the encoder was exported to besides its own weights.
-        images: Source of the images, as a phrase.
+        images: Where the images were read from, as a phrase.
         agreement: The lowest cosine, among those checked, between an item and a query with its own file; NaN where
             the source's files are missing.
         calibration: Calibrated similarity thresholds, or why there are none.
@@ -57,15 +61,15 @@ class ExportResult:
         lines = [
             f"bundle: {self.folder} ({self.items} items)",
             self.images,
-            f"verified: reopened; {self.checked} images give the same embeddings, and each finds itself first",
+            f"checked: opened again, {self.checked} images embedded equal and each found itself first",
         ]
         if self.agreement < 0.99999:
             lines.append(
-                f"a query with an item's original file has a similarity of {self.agreement:.4f} or more to it "
-                "(the image store holds it smaller)"
+                f"a query with an item's own file has a similarity of {self.agreement:.4f} or more to it "
+                "(the store keeps the image smaller)"
             )
         lines += [
-            f"{each.file}: not written; it needs pip install 'simtrain[{each.extra}]' and export.{each.name} not false"
+            f"{each.file}: left out; it needs pip install 'simtrain[{each.extra}]' and export.{each.name} not false"
             for each in FORMATS
             if each.name not in self.formats
         ]
@@ -94,7 +98,7 @@ def export(run: Run, *, out: Path, alpha: float | None, console: Console) -> Exp
     every_row = list(range(len(catalog.rows)))
     images = open_images(catalog, smallest=encoder.preprocessing.image_size)
     embeddings = embed_rows(encoder, images.reader, every_row, config=run.config, console=console)
-    calibration = calibrate(run.config, catalog, embeddings, scored=build_validation(run.config, catalog) is not None)
+    calibration = calibrate(run.config, catalog, embeddings, judged=build_validation(run.config, catalog) is not None)
     content = _content(run, catalog, encoder, embeddings, alpha=share, calibration=calibration)
     agreement = _agreement(run.config, catalog, encoder, embeddings)
     write_bundle(content, out, formats=formats, check=lambda folder: _check(folder, run.config, catalog, images.reader))
@@ -104,7 +108,7 @@ def export(run: Run, *, out: Path, alpha: float | None, console: Console) -> Exp
         items=items,
         checked=min(CHECKED_IMAGES, items),
         formats=tuple(each.name for each in formats),
-        images=images.description,
+        images=images.told,
         agreement=agreement,
         calibration=calibration,
     )
@@ -113,14 +117,14 @@ def export(run: Run, *, out: Path, alpha: float | None, console: Console) -> Exp
 def _content(
     run: Run, catalog: Catalog, encoder: Encoder, embeddings: Tensor, *, alpha: float, calibration: Calibration
 ) -> BundleContent:
-    in_gallery = catalog.rows["gallery"].to_numpy(dtype=bool)
-    if not in_gallery.any():
-        raise CatalogError(f"{catalog.folder}: no image has gallery = true; the index would be empty")
+    found = catalog.rows["gallery"].to_numpy(dtype=bool)
+    if not found.any():
+        raise CatalogError(f"{catalog.folder}: no image has gallery = true; nothing could be found")
     return BundleContent(
         encoder=encoder,
         encoder_config=plain_config(run.config.encoder).model_dump(mode="json"),
-        embeddings=embeddings.numpy()[in_gallery],
-        items=catalog.rows[in_gallery].drop(columns=list(_LEFT_OUT), errors="ignore").reset_index(drop=True),
+        embeddings=embeddings.numpy()[found],
+        items=catalog.rows[found].drop(columns=list(_LEFT_OUT), errors="ignore").reset_index(drop=True),
         root=catalog.root.resolve(),
         run={
             "name": run.folder.name,
@@ -128,11 +132,18 @@ def _content(
             "config": run.config.model_dump(mode="json"),
             "data": data_fingerprint(catalog),
         },
+        code=_code(run.config),
         metrics=_metrics(run, catalog, encoder, embeddings),
         thresholds=calibration.to_dict(),
         no_thresholds=calibration.reason,
         index_factory=run.config.export.index,
     )
+
+
+def _code(config: RunConfig) -> dict[str, Any] | None:
+    """What the manifest says of the user's own code; where it lies on this machine is nobody else's business."""
+    code = code_of_section(config.encoder)
+    return None if code is None else {**code, "file": None if code["file"] is None else Path(code["file"]).name}
 
 
 def _agreement(config: RunConfig, catalog: Catalog, encoder: Encoder, embeddings: Tensor) -> float:
@@ -152,7 +163,7 @@ def _check(folder: Path, config: RunConfig, catalog: Catalog, images: ImageReade
     verify_bundle(
         folder,
         images=lambda row: images.read(row_of[items.iat[row]], at_least=None),
-        network_factory=encoder_without_weights,
+        network_factory=partial(encoder_without_weights, file=str(folder / MANIFEST_FILE), like=config.encoder),
         rows=CHECKED_IMAGES,
         device=run_device(config),
     )
@@ -176,9 +187,9 @@ def _metrics(run: Run, catalog: Catalog, encoder: Encoder, embeddings: Tensor) -
         return {}
     own = embeddings[torch.from_numpy(task.rows)]
     texts = build_text_validation(run.config, catalog, task)
-    text = evaluate_texts(texts, score_texts(texts, own, encoder), encoder, config=run.config)
+    words = evaluate_texts(texts, score_texts(texts, own, encoder), encoder, config=run.config)
     tuned = {
         **evaluate_embeddings(own, task, config=run.config).to_dict(),
-        "text": None if text is None else text.to_dict(),
+        "text": None if words is None else words.to_dict(),
     }
     return {"split": "val", "tuned": tuned, "zero_shot": run.record.get("zero_shot")}

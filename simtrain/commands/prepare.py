@@ -21,8 +21,8 @@ from simtrain.catalog.prepare_report import (
 )
 from simtrain.catalog.readable import ReadableImages, readable_images, unique_images
 from simtrain.catalog.sources.generated import made_from_what
-from simtrain.catalog.sources.opened import OpenedSource, expanded
-from simtrain.catalog.sources.opening import Opening, open_source
+from simtrain.catalog.sources.opening import OpenedSource, Opening, expanded, open_source
+from simtrain.catalog.sources.own_rows import RowsFunction
 from simtrain.catalog.staging import MADE_FOLDER, PLAN_FILE, SHARDS_FOLDER, cannot_write, publish, work_folder
 from simtrain.catalog.store.checking import usable_rows
 from simtrain.catalog.store.layout import RECORD_FILE, Record, StoreSettings, read_record, write_record
@@ -35,12 +35,13 @@ from simtrain.catalog.unchanged import RULES, Request, is_of_root, unchanged_rec
 from simtrain.config import PrepareConfig
 from simtrain.console import SILENT, Console
 from simtrain.errors import CatalogError
+from simtrain.own_code import path_of
 
 _RESULTS = [RECORD_FILE, FINDINGS_FILE, SUMMARY_FILE, CATALOG_FILE]
 
 
 def prepare(
-    source: str, *, out: Path, config: PrepareConfig, fix: bool = False, console: Console = SILENT
+    source: str | RowsFunction, *, out: Path, config: PrepareConfig, fix: bool = False, console: Console = SILENT
 ) -> PrepareReport:
     """Read, verify, deduplicate, split and store the images of a source.
 
@@ -50,7 +51,7 @@ def prepare(
 
     Args:
         source: A folder of images, a `.csv` or `.parquet` table, `synthetic[:N]`, `kaggle:OWNER/NAME`, `digikala`,
-            `fashion-mnist[:PATH]`.
+            `fashion-mnist[:PATH]`, `python:MODULE:FUNCTION`; or that function itself.
         out: The catalogue's folder; made if missing. One that exists is replaced at the very end.
         config: The settings of `prepare`.
         fix: Apply the safe remedies: near duplicates join `duplicate_group`.
@@ -60,6 +61,8 @@ def prepare(
         CatalogError: if the source cannot be used as asked or none of its images can be read; nothing in `out` changes.
     """
     out = expanded(str(out))
+    rows = None if isinstance(source, str) else source
+    source = source if isinstance(source, str) else f"python:{path_of(source)}"
     _refuse_odd_names(source, out)
     refuse_to_replace(out, results=_RESULTS, inputs=[expanded(source)])
     request = Request(source=source, config=config, fix=fix, out=out)
@@ -68,7 +71,7 @@ def prepare(
         if unchanged is not None:
             remove_unused(out, settings=unchanged.settings, table=unchanged.table)  # of a run killed at its very end
             return read_report(out, fresh=None)
-        opening = Opening(work=work, output=out, fetch_fashion_mnist=_fetch_fashion_mnist, console=console)
+        opening = Opening(work=work, output=out, fetch_fashion_mnist=_fetch_fashion_mnist, console=console, rows=rows)
         opened = open_source(source, config=config, opening=opening)
         _refuse_own_folds(opened, config)
         try:
@@ -88,7 +91,7 @@ class _ReadSource:
 
     Attributes:
         reading: Facts of every file.
-        store: Settings of the image store.
+        store: How the image store keeps the images.
         reason: Why it keeps them so, for the user.
     """
 
@@ -118,7 +121,6 @@ def _read(opened: OpenedSource, request: Request, *, work: Path, console: Consol
         settings=ReadingSettings(
             origin=json.dumps(made_from_what(root), sort_keys=True) if made_from_what(root) is not None else str(root),
             store=settings,
-            largest_pixels=round(config.inspection.largest_megapixels * 1e6),
             work=work / SHARDS_FOLDER,
             workers=config.workers or os.cpu_count() or 1,
         ),
@@ -176,7 +178,7 @@ def _write(assembled: Assembled, read: _ReadSource, opened: OpenedSource, reques
         counts=assembled.counts,
         findings=assembled.findings,
         fixes=assembled.fixes,
-        store=f"{settings.description()} ({read.reason})",
+        store=f"{settings.told()} ({read.reason})",
     )
     write_findings(work / FINDINGS_FILE, content)
     write_summary(work / SUMMARY_FILE, content, thumbnail=Thumbnails(root=root, rows=opened.source.rows))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -12,11 +12,11 @@ import torch
 from simtrain.builders import build_encoder, inspect_weights_file, load_initial_encoder, whitening_of
 from simtrain.builders.encoder_names import encoder_name_path, named_encoder
 from simtrain.comparison.result import EncoderKind
-from simtrain.config import CompareConfig, EncoderConfig, TwoTowersConfig, differences, is_config_file
+from simtrain.config import CompareConfig, EncoderConfig, NamedCode, TwoTowersConfig, differences, is_config_file
 from simtrain.console import SILENT
 from simtrain.encoders.base import Encoder
 from simtrain.encoders.weights import names_a_file
-from simtrain.errors import CheckpointError
+from simtrain.errors import CheckpointError, error_path
 from simtrain.runs.interpolation_record import chosen_alpha
 from simtrain.runs.loaded_encoder import LoadedEncoder
 from simtrain.runs.run import Run
@@ -89,8 +89,11 @@ def contenders(config: CompareConfig, runs: Sequence[Run], loaded: Sequence[Load
     Raises:
         ConfigError: for a name that is none.
         CheckpointError: for runs of one training that are not the same folds with each seed.
+        CodeNotAllowedError: for code that a run or a configuration names, unless it may be imported.
     """
-    named = [_off_the_shelf(name, named_encoder(name), seed=config.seed) for name in config.encoders]
+    encoders = {name: named_encoder(name) for name in config.encoders}
+    _check_code(encoders, runs)
+    named = [_off_the_shelf(name, encoder, seed=config.seed) for name, encoder in encoders.items()]
     named += [_in_memory(encoder) for encoder in loaded]
     trainings = _trainings(runs)
     folds = sorted({run.config.fold for run in runs if run.config.fold is not None})
@@ -115,6 +118,18 @@ def folds_of(runs: Sequence[Run]) -> tuple[int, ...]:
             "splits; compare them one after the other"
         )
     return tuple(sorted(fold for fold in folds if fold is not None))
+
+
+def _check_code(encoders: Mapping[str, EncoderConfig], runs: Sequence[Run]) -> None:
+    """Refuse code that may not be imported before anything is evaluated."""
+    for name, encoder in encoders.items():
+        if isinstance(encoder, NamedCode):
+            with encoder_name_path(name):
+                encoder.check_allowed()
+    for section in (run.config.encoder for run in runs):
+        if isinstance(section, NamedCode):
+            with error_path("encoder"):
+                section.check_allowed()
 
 
 def _off_the_shelf(name: str, encoder: EncoderConfig, *, seed: int) -> Contender:
@@ -154,7 +169,7 @@ def _words(encoder: EncoderConfig) -> str:
     weights = plain.get("weights")
     if weights is not None:
         plain["weights"] = PurePosixPath(weights).name if names_a_file(weights) else f"weights {weights}"
-    shown = [str(plain[key]) for key in ("model", "space", "weights") if plain.get(key)]
+    shown = [str(plain[key]) for key in ("model", "target", "space", "weights") if plain.get(key)]
     pixels = plain.get("evaluation_image_size") or plain.get("image_size")
     size = f"{pixels} px" if pixels else ""
     pooling = plain["pooling"] if plain.get("pooling", "default") != "default" else ""

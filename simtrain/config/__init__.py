@@ -10,6 +10,7 @@ from simtrain.config.encoder import (
     HistogramConfig,
     LoraConfig,
     PixelsConfig,
+    PythonEncoderConfig,
     ResNetConfig,
     TimmConfig,
     TwoTowersConfig,
@@ -26,6 +27,7 @@ from simtrain.config.loading import (
     parse_encoder,
     parse_run_config,
 )
+from simtrain.config.named_code import NamedCode
 from simtrain.config.objective import ObjectiveConfig
 from simtrain.config.objective_needs import GroupNeeds, ObjectiveNeeds, RelationNeeds
 from simtrain.config.prepare import (
@@ -63,6 +65,7 @@ __all__ = [
     "LoraConfig",
     "MixedDistillationConfig",
     "MixedTextsConfig",
+    "NamedCode",
     "NearDuplicatesConfig",
     "ObjectiveConfig",
     "ObjectiveNeeds",
@@ -70,6 +73,7 @@ __all__ = [
     "PicturesConfig",
     "PixelsConfig",
     "PrepareConfig",
+    "PythonEncoderConfig",
     "RelationNeeds",
     "RelevanceSetting",
     "ResNetConfig",

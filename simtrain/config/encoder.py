@@ -5,11 +5,13 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 from typing_extensions import override
 
+from simtrain.config.named_code import NamedCode
 from simtrain.config.section import Section
 
 Resize = Literal["pad", "crop", "squash"]
 Normalisation = Literal["imagenet", "unit_range"]
-_TEXTS_STAY = "whitening moves images out of the space of their texts; set it to null"
+_Positive = Annotated[float, Field(gt=0)]
+_TEXTS_STAY = "texts are in the space of the images, which whitening leaves; set it to null"
 
 
 class LoraConfig(Section):
@@ -37,10 +39,11 @@ class EncoderWhiteningConfig(Section):
 
     power: float = Field(default=0.5, ge=0, le=0.5)
     """Each axis of the covariance is divided by its variance to this power, 0 to 0.5: 0.5 whitens fully, 0.25 half,
-    which finds the same product less well and the same kind better; 0 only subtracts the mean."""
+    which finds the same product less well and the same kind better; 0 takes out the mean alone."""
 
     shrinkage: float = Field(default=0.1, ge=0, le=1)
-    """Shrinkage of the variances towards their mean, 0 to 1; with few images 0 is worse than no whitening."""
+    """How far the variances are drawn towards their mean first, 0 to 1; with few images 0 is worse than no whitening.
+    """
 
     dimensions: Annotated[int, Field(ge=2, le=16384)] | None = None
     """Axes of largest variance that are kept, 2 to the embedding's own dimensions; null: all."""
@@ -50,12 +53,12 @@ class _EmbeddingConfig(Section):
     """What images go through to become embeddings in validation, evaluation, export and search, not in training."""
 
     flip_averaging: bool = False
-    """Average the embeddings of an image and its mirror image, normalised to length 1; embedding takes twice the time.
-    Leave it off where left and right distinguish products."""
+    """Whether an embedding is the mean, made one long again, of those of the image and of its mirror image; embedding
+    takes twice the time. Not where left and right tell products apart."""
 
     whitening: EncoderWhiteningConfig | None = None
-    """Whiten the embeddings and normalise them to length 1; null: no whitening. Not for encoders that embed texts: the
-    texts would not be whitened."""
+    """Makes the axes of the embeddings vary alike, and them one long again; null: not. Not for encoders that read
+    texts, which would be left behind."""
 
     @property
     def trains(self) -> bool:
@@ -184,7 +187,7 @@ class ClipConfig(_EmbeddingConfig):
     read."""
 
     evaluation_image_size: Annotated[int, Field(ge=32, le=1024)] | None = None
-    """Side of the square in pixels for evaluation, export and search; null, or the size that the model reads."""
+    """The same for evaluation, export and search; null or what the model reads."""
 
     pooling: Literal["default"] = "default"
     """How the tokens of an image become a vector: as the model does it."""
@@ -248,7 +251,42 @@ class TwoTowersConfig(Section):
         return value
 
 
+class PythonEncoderConfig(_EmbeddingConfig, NamedCode):
+    """A network of the user's own: a class or function that gives a `torch.nn.Module`.
+
+    The module maps (N, 3, S, S) normalised images to (N, D) vectors. How images are prepared for it: as is set here;
+    else as the module's attribute `preprocessing` says, a mapping with some of `image_size`, `resize`, `interpolation`,
+    `mean` and `std`; else 224 pixels, `pad`, `bicubic` and the mean and deviation of ImageNet.
+    """
+
+    kind: Literal["python"]
+    """`python`"""
+
+    image_size: Annotated[int, Field(ge=4, le=1024)] | None = None
+    """S, side of the square input in pixels, 4 to 1024; null: the module's own."""
+
+    evaluation_image_size: Annotated[int, Field(ge=4, le=1024)] | None = None
+    """Side of the square in pixels, 4 to 1024, at which images are embedded in validation, evaluation, export and
+    search; null: `image_size`."""
+
+    resize: Resize | None = None
+    """How an image becomes a square: `pad` with white, centre `crop`, or `squash`; null: the module's own."""
+
+    interpolation: Literal["bilinear", "bicubic"] | None = None
+    """Resampling filter; null: the module's own."""
+
+    mean: tuple[float, float, float] | None = None
+    """Subtracted from each channel scaled to 0..1; null: the module's own."""
+
+    std: tuple[_Positive, _Positive, _Positive] | None = None
+    """Divides each channel after that, above 0; null: the module's own."""
+
+    embedding_size: Annotated[int, Field(ge=2, le=8192)] | None = None
+    """Dimensions of the embedding, 2 to 8192, by a trained linear layer that is kept at export; null: the module's own
+    vectors."""
+
+
 EncoderConfig = Annotated[
-    ResNetConfig | TimmConfig | ClipConfig | TwoTowersConfig | PixelsConfig | HistogramConfig,
+    ResNetConfig | TimmConfig | ClipConfig | TwoTowersConfig | PixelsConfig | HistogramConfig | PythonEncoderConfig,
     Field(discriminator="kind"),
 ]

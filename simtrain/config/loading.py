@@ -3,7 +3,7 @@
 import copy
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_args, get_origin
 
@@ -32,13 +32,20 @@ def is_config_file(name: object) -> bool:
     return ":" not in str(name) or Path(name).is_file()
 
 
-def load_run_config(path: Path, overrides: Sequence[str]) -> RunConfig:
+def load_run_config(
+    path: Path, overrides: Sequence[str], *, change: Callable[[Mapping[str, Any]], dict[str, Any]] = dict
+) -> RunConfig:
     """Read a run's YAML, apply `key=value` overrides and check it.
+
+    Args:
+        path: The YAML file.
+        overrides: `key=value` texts.
+        change: Changes the file's content before the overrides.
 
     Raises:
         ConfigError: naming the file, the key, what was found and what is allowed.
     """
-    tree = apply_overrides(_read_yaml(path), overrides)
+    tree = apply_overrides(change(_read_yaml(path)), overrides)
     tree.setdefault("run", None)
     if tree["run"] is None:
         tree["run"] = "-".join(path.stem.split()) or None
@@ -122,7 +129,7 @@ class _StrictLoader(yaml.SafeLoader):
         seen = set()
         for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
             if (key.tag, key.value) in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"key '{key.value}' occurs twice", key.start_mark)
+                raise yaml.constructor.ConstructorError(None, None, f"key '{key.value}' stands twice", key.start_mark)
             seen.add((key.tag, key.value))
         return node
 
@@ -165,7 +172,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
 
 def _validated(schema: type[AnySection], tree: Mapping[str, Any], *, where: str) -> AnySection:
     try:
-        return schema.model_validate(tree)
+        return schema.model_validate(tree, context={"file": where})
     except ValidationError as error:
         raise ConfigError(_explain(error, schema=schema, where=where)) from None
 

@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 from typing_extensions import override
 
 from simtrain.config.distillation import DistillationConfig, MixedDistillationConfig
+from simtrain.config.named_code import NamedCode
 from simtrain.config.objective_needs import GroupNeeds, ObjectiveNeeds, ObjectiveSection, RelationNeeds
 from simtrain.config.objective_parts import ComponentConfig, FalseNegativesConfig, MemoryConfig, ProjectionHeadConfig
 from simtrain.config.texts import MixedTextsConfig, TextsConfig
@@ -193,6 +194,71 @@ class DistillConfig(ObjectiveSection, DistillationConfig):
         )
 
 
+class PythonObjectiveConfig(ObjectiveSection, NamedCode):
+    """A loss of the user's own: called with (N, D) embeddings, not of unit length, and (N,) labels, it gives a scalar.
+
+    `target` is a class, whose object of `parameters` is the loss (an `nn.Module` with weights is trained and kept in
+    checkpoints; `num_classes` and `embedding_size` are filled in where it wants them), or a function, called with
+    `parameters` as further arguments.
+    """
+
+    kind: Literal["python"]
+    """`python`"""
+
+    positive: str = "product"
+    """Catalogue column whose equal values make two images a positive pair: batches are whole groups of it, and labels
+    their numbers. `augmentation`: images in random order, and the views of one image have the same label."""
+
+    views: int = Field(default=1, ge=1, le=8)
+    """Number of augmentations of each image in a batch, 1 to 8; rows i and i + B of the embeddings are views of one
+    image of B. With `positive: augmentation` 2 or more, unless there is a `label_column`."""
+
+    images_per_group: int = Field(default=2, ge=2, le=64)
+    """K of a P by K batch, 2 to 64: images of each group in a batch; P = data.batch_size / K."""
+
+    single_image_groups: Literal["error", "drop"] = "error"
+    """Groups with one training image, which have no positive pair, are an `error`, or `drop` leaves them out."""
+
+    label_column: str | None = None
+    """Catalogue column whose numbered values are the labels instead, -1 where it is empty; null: those of `positive`.
+    """
+
+    projection_head: ProjectionHeadConfig | None = None
+    """The head that the loss sees and export drops; null: the loss sees the embedding itself."""
+
+    texts: MixedTextsConfig | None = None
+    """Add an image-text loss on the same batches, for encoders that embed texts; null: none."""
+
+    distill: MixedDistillationConfig | None = None
+    """Add relational distillation on the same batches, which keeps the category while products are learned; null:
+    none."""
+
+    @model_validator(mode="after")
+    def _something_is_positive(self) -> "PythonObjectiveConfig":
+        if self.positive == "augmentation" and self.label_column is None and self.views < 2:
+            raise ValueError("views: 1: with positive: augmentation the views of an image are its positives; set 2")
+        return self
+
+    @property
+    @override
+    def needs(self) -> ObjectiveNeeds:
+        grouped = self.positive != "augmentation"
+        groups = GroupNeeds(
+            column=self.positive,
+            images=self.images_per_group,
+            paired=False,
+            single_image_groups=self.single_image_groups,
+        )
+        return ObjectiveNeeds(
+            views=self.views,
+            groups=groups if grouped else None,
+            label_column=self.label_column,
+            texts=self.texts,
+            texts_weight=self.texts.weight if self.texts is not None else 0.0,
+            relations=_relations(self.distill),
+        )
+
+
 def _relations(settings: MixedDistillationConfig | None) -> RelationNeeds | None:
     if settings is None:
         return None
@@ -205,5 +271,6 @@ def _relations(settings: MixedDistillationConfig | None) -> RelationNeeds | None
 
 
 ObjectiveConfig = Annotated[
-    DistillConfig | SimCLRConfig | TripletConfig | MetricLearningConfig | ImageTextConfig, Field(discriminator="kind")
+    DistillConfig | SimCLRConfig | TripletConfig | MetricLearningConfig | ImageTextConfig | PythonObjectiveConfig,
+    Field(discriminator="kind"),
 ]

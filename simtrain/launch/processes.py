@@ -17,6 +17,7 @@ from simtrain.data.embedding import inference_device
 from simtrain.errors import SimtrainError
 from simtrain.failures import mendable
 from simtrain.launch.forwarded_console import ConsoleReceiver, ForwardedConsole
+from simtrain.own_code import code_allowed, is_code_allowed, own_failure
 from simtrain.training.ranks import LostRankError, Ranks, free_port, join, leave, rank_environment
 
 _START_METHOD = "spawn"  # a forked process cannot use the GPU of its parent
@@ -46,7 +47,7 @@ def run_on_each(count: int, workflow: Callable[..., Any], *arguments: Any, conso
     pipes = [context.Pipe(duplex=False) for _ in range(count)]
     processes: ProcessContext = start_processes(  # type: ignore[no-untyped-call]
         _work,
-        args=([sender for _, sender in pipes], free_port(), workflow, arguments),
+        args=([sender for _, sender in pipes], free_port(), workflow, arguments, is_code_allowed()),
         nprocs=count,
         join=False,
         start_method=_START_METHOD,
@@ -135,8 +136,9 @@ def _work(
     port: int,
     workflow: Callable[..., Any],
     arguments: tuple[Any, ...],
+    allowed: bool,
 ) -> None:
-    """One of the processes."""
+    """One of the processes, in which code is allowed as in the one that launched it."""
     sender = senders[rank]
     for other in senders:
         if other is not sender:
@@ -144,11 +146,12 @@ def _work(
     os.environ.update(rank_environment(rank, size=len(senders), port=port))
     console = ForwardedConsole(sender.send) if rank == 0 else SILENT
     try:
-        sender.send(("result", workflow(*arguments, console=console)))
+        with code_allowed(allowed):
+            sender.send(("result", workflow(*arguments, console=console)))
     except KeyboardInterrupt:
         raise SystemExit(128 + signal.SIGINT) from None
     except Exception as error:
-        found = mendable(error)
+        found = own_failure(error) or mendable(error)
         if found is None:
             raise  # a bug: its traceback reaches the process that launched this one
         sender.send(("error", type(found)(str(found))))
@@ -172,9 +175,9 @@ def _lost(error: ProcessException, count: int) -> Exception:
     if not isinstance(error, ProcessExitedException):
         return error  # a bug of ours: its traceback is in the message
     if error.signal_name is not None:
-        perhaps = ", possibly out of memory" if error.signal_name == "SIGKILL" else ""
-        return LostRankError(f"{place} was killed ({error.signal_name}{perhaps}); the others were stopped")
+        perhaps = ", out of memory perhaps" if error.signal_name == "SIGKILL" else ""
+        return LostRankError(f"{place} was killed ({error.signal_name}{perhaps}); the others were ended")
     return LostRankError(
-        f"{place} ended with status {error.exit_code}; the others were stopped (a script that calls this needs "
+        f"{place} ended with status {error.exit_code}; the others were ended (a script that calls this needs "
         'its code below `if __name__ == "__main__":`)'
     )

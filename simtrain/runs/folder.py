@@ -15,6 +15,7 @@ from simtrain.console import Console
 from simtrain.errors import CheckpointError, ConfigError
 from simtrain.files import staging_folder
 from simtrain.runs.initial_encoder import with_normalisation_of
+from simtrain.runs.own_code_record import changed_code, code_of_run
 from simtrain.runs.run import (
     CONFIG_FILE,
     data_fingerprint,
@@ -104,13 +105,15 @@ def resumed_record(
     ]
     if changed:
         shown = "; ".join(changed[:4]) + (f" (and {len(changed) - 4} more)" if len(changed) > 4 else "")
-        raise CheckpointError(f"{folder}: the configuration has changed since the run began: {shown}")
+        raise CheckpointError(f"{folder}: the configuration is not the one that the run began with: {shown}")
     if run.record["data"]["sha256"] != data_fingerprint(catalog)["sha256"]:
         raise CheckpointError(f"{folder}: the catalogue {catalog.folder} has changed since the run began")
+    for line in changed_code(run.record):
+        console.line(line)
     before = run.record.get("processes", 1)
     if before != ranks.size:
         console.line(
-            f"resumed in {ranks.size} processes instead of {before}: batches and losses stay the same, "
+            f"the run goes on in {ranks.size} processes instead of {before}: batches and losses stay the same, "
             "random numbers of dropout do not"
         )
     resumed = [*run.record.get("resumed", []), _now()]
@@ -152,9 +155,10 @@ def make_run_folder(
     Args:
         folder: Folder to create; it must not exist.
         config: The run's configuration.
-        record: The run's record.
+        record: The run's record; which code of the user's own it trained with is added.
         add_files: Writes the initial encoder and other files into the folder that it is given.
     """
+    record.update(code_of_run(config))  # now that it was imported
     try:
         with staging_folder(folder) as staging:
             (staging / CONFIG_FILE).write_text(dump_yaml(config), encoding="utf-8")

@@ -4,6 +4,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -23,6 +24,7 @@ from simtrain.encoders.module_encoder import ModuleEncoder
 from simtrain.encoders.preprocessing import Preprocessing
 from simtrain.encoders.text import TextEncoder
 from simtrain.errors import ConfigError, SimtrainError
+from simtrain.own_code import code_allowed, path_of
 from simtrain.runs.run import DEFAULT_CHECKPOINTS, Run, find_run, open_run
 from simtrain.runs.whitening import run_encoder
 from simtrain.serving.bundle import Bundle
@@ -37,9 +39,9 @@ class LoadedEncoder:
     """An encoder in memory. `print` shows what it is.
 
     Attributes:
-        name: Name, path or class that it was loaded from.
+        name: What it was loaded by.
         network: The encoder itself, a `torch.nn.Module`.
-        config: Configuration of the encoder; None for a module of one's own.
+        config: Its section of a configuration; None for a module of one's own.
         run: The run whose best weights it has; None: it is not of a run.
     """
 
@@ -96,9 +98,7 @@ class LoadedEncoder:
             ConfigError: if this encoder reads no texts.
         """
         if not self.reads_texts:
-            raise ConfigError(
-                f"{self.name}: does not embed texts; load clip, or a bundle or run of an encoder that does"
-            )
+            raise ConfigError(f"{self.name}: reads no texts; load clip, or a bundle or run of an encoder that does")
         embeddings: NDArray[np.float32] = cast(TextEncoder, self.network.eval()).embed_texts(list(texts)).cpu().numpy()
         return embeddings
 
@@ -114,8 +114,8 @@ class LoadedEncoder:
         """The `encoder` section of a configuration that describes it."""
         if self.config is not None:
             return self.config.model_dump(mode="json")
-        kind = type(self.network.network if isinstance(self.network, ModuleEncoder) else self.network)
-        return {"kind": "python", "target": f"{kind.__module__}:{kind.__qualname__}"}
+        own = self.network.network if isinstance(self.network, ModuleEncoder) else self.network
+        return {"kind": "python", "target": path_of(own)}
 
 
 EncoderSource = str | Path | Mapping[str, Any] | Run | nn.Module | LoadedEncoder
@@ -185,24 +185,38 @@ def load_encoder(
     mean: tuple[float, float, float] = _IMAGENET_MEAN,
     std: tuple[float, float, float] = _IMAGENET_STD,
     name: str | None = None,
+    allow_code: bool = False,
 ) -> LoadedEncoder:
     """Load an encoder.
 
     Args:
         source: A name of `simtrain compare` (`clip`, `resnet50`, `efficientnet_lite0`, `histogram_hsv`, …);
-            `timm:MODEL[=WEIGHTS]`, `resnet:MODEL[=WEIGHTS]` or `clip:MODEL`; a bundle's folder; a run's name below
-            `checkpoints`, its folder, or the run itself; a configuration (.yaml), whose encoder it is; its
-            `encoder` section as a mapping; or an `nn.Module` that maps (N, 3, S, S) normalised images to (N, D)
-            vectors.
+            `timm:MODEL[=WEIGHTS]`, `resnet:MODEL[=WEIGHTS]`, `clip:MODEL` or `python:MODULE:NAME`; a bundle's folder;
+            a run's name below `checkpoints`, its folder, or the run itself; a configuration (.yaml), whose encoder it
+            is; its `encoder` section as a mapping; or an `nn.Module` that maps (N, 3, S, S) normalised images to
+            (N, D) vectors.
         image_size: S, side of the square in pixels; of an `nn.Module` alone.
         mean: Subtracted from each channel scaled to 0..1; of an `nn.Module` alone. Default: ImageNet's.
         std: Divides each channel after that; of an `nn.Module` alone. Default: ImageNet's.
-        name: Name in tables; None: the source's own name.
+        name: What tables call it; None: the source's own name.
+        allow_code: Whether code that a run, bundle, file or section names (`kind: python`) may be imported.
 
     Raises:
         ConfigError: for a name that stands for nothing, with the nearest that does.
-        SimtrainError: for weights that are not available here, or a bundle or run that cannot be opened.
+        SimtrainError: for weights that cannot be had here, or a bundle or run that cannot be opened.
     """
+    with code_allowed(allow_code):
+        return _loaded(source, image_size=image_size, mean=mean, std=std, name=name)
+
+
+def _loaded(
+    source: EncoderSource,
+    *,
+    image_size: int,
+    mean: tuple[float, float, float],
+    std: tuple[float, float, float],
+    name: str | None,
+) -> LoadedEncoder:
     if isinstance(source, LoadedEncoder):
         return source
     run = run_of(source)
@@ -219,11 +233,11 @@ def load_encoder(
             std=std,
             flip_averaging=False,
         )
-        own = ModuleEncoder(network=source, preprocessing=preprocessing).eval()
+        own = ModuleEncoder(network=source, preprocessing=preprocessing, embedding_size=None).eval()
         return LoadedEncoder(name=name or type(source).__name__, network=own, config=None, run=None)
     if isinstance(source, Mapping):
         config = parse_encoder(source, where="encoder")
-        label = name or str(source.get("model", source["kind"]))
+        label = name or str(source.get("model") or source.get("target") or source["kind"])
         return _built(config, name=label)
     assert isinstance(source, str | Path)
     folder = Path(source).expanduser()
@@ -260,6 +274,5 @@ def _of_bundle(folder: Path, *, name: str | None) -> LoadedEncoder:
         config = parse_encoder(bundle.encoder_config, where=str(folder / MANIFEST_FILE))
     except SimtrainError:  # of a version that has other settings; the encoder itself was checked
         config = None
-    return LoadedEncoder(
-        name=name or folder.name, network=bundle.load_encoder(encoder_without_weights), config=config, run=None
-    )
+    factory = partial(encoder_without_weights, file=str(folder / MANIFEST_FILE))
+    return LoadedEncoder(name=name or folder.name, network=bundle.load_encoder(factory), config=config, run=None)

@@ -17,10 +17,10 @@ from simtrain.builders.devices import run_device
 from simtrain.builders.encoder_names import encoder_name_path, named_encoder
 from simtrain.catalog.store.reader import ImageReader, open_images
 from simtrain.catalog.table import Catalog
-from simtrain.config import EncoderConfig, RelationNeeds, RunConfig
+from simtrain.config import EncoderConfig, NamedCode, RelationNeeds, RunConfig
 from simtrain.console import Console
 from simtrain.data.altered_images import MirroredImages
-from simtrain.data.embedding import device_name
+from simtrain.data.embedding import device_words
 from simtrain.data.embedding_cache import FOLDER, Embedded, EmbeddingCache, encoder_fingerprint, variant_fingerprint
 from simtrain.encoders.base import Encoder
 from simtrain.encoders.relational_teacher import TeacherSpace, mirror_average, teacher_vectors
@@ -50,6 +50,7 @@ def check_teacher(config: RunConfig, catalog: Catalog, encoder: Encoder) -> None
     Raises:
         ConfigError: for a column that the catalogue does not have, a teacher of no known name, or an image size that
             the run's own network cannot read.
+        CodeNotAllowedError: for a teacher of the user's own code, unless it may be imported.
     """
     needs = config.objective.needs.relations
     if needs is None:
@@ -57,8 +58,9 @@ def check_teacher(config: RunConfig, catalog: Catalog, encoder: Encoder) -> None
     _neighbour_columns(needs, catalog)
     if needs.settings.teacher == START:
         _image_sizes(needs, encoder.pretrained_encoder().eval())
-    else:
-        _named(needs)
+    elif isinstance(named := _named(needs), NamedCode):
+        with error_path(f"{needs.key}.teacher", whole=True), encoder_name_path(needs.settings.teacher):
+            named.check_allowed()
 
 
 def relational_teacher(session: RunSession) -> Tensor | None:
@@ -200,7 +202,7 @@ class _Embedding:
     def embed(self, size: int, teacher: Encoder) -> _CacheKeys:
         """Embed images and mirror images at a size where the cache lacks them; every process calls it alike."""
         encoder, images = _at_size(teacher, size), open_images(self.catalog, smallest=size)
-        plain = encoder_fingerprint(encoder, images=images.description)
+        plain = encoder_fingerprint(encoder, images=images.told)
         keys = _CacheKeys(plain=plain, mirrored=variant_fingerprint(plain, _MIRRORED))
         self._embed_missing(encoder, keys.plain, images.reader)
         self._embed_missing(encoder, keys.mirrored, MirroredImages(images=images.reader))
@@ -208,18 +210,16 @@ class _Embedding:
 
     def vectors(self, keys: _CacheKeys) -> Tensor:
         """(N, D) unit vectors at an image size, averaged over mirror images; for the first process alone."""
-        plain, mirrored = (self._cache.load(name, self.rows).vectors for name in (keys.plain, keys.mirrored))
+        plain, mirrored = (self._cache.kept(name, self.rows).vectors for name in (keys.plain, keys.mirrored))
         return mirror_average(plain, mirrored)
 
     def summary(self) -> str:
         """Number of embedded images, the seconds that it took and where they are stored, for a console line."""
         count = f"{len(self.rows)} training images and their mirror images"
         if not self._made:
-            return f"{count}: embeddings read from the cache"
-        lasting = on_rank_zero(lambda: self._cache.lasting)
-        where = (
-            f"cached in {self.catalog.folder / FOLDER}" if lasting else "not cached: no write access to the catalogue"
-        )
+            return f"{count} were embedded before"
+        kept = on_rank_zero(lambda: self._cache.lasts)
+        where = f"kept in {self.catalog.folder / FOLDER}" if kept else "not kept: the catalogue cannot be written to"
         return f"{count} embedded in {self._seconds:.0f} s ({where})"
 
     def _embed_missing(self, encoder: Encoder, fingerprint: str, images: ImageReader) -> None:
@@ -229,7 +229,7 @@ class _Embedding:
         began = time.perf_counter()
         vectors = embed_rows(encoder, images, missing.tolist(), config=self.config, console=self.console)
         seconds = time.perf_counter() - began
-        device = device_name(run_device(self.config))
+        device = device_words(run_device(self.config))
         made = Embedded(rows=missing, vectors=vectors, seconds=seconds, images=len(missing), device=device)
         on_rank_zero(lambda: self._cache.add(fingerprint, made))
         self._seconds += seconds

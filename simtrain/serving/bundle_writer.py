@@ -50,6 +50,10 @@ class BundleContent:
     encoder_config: dict[str, Any]
     """The encoder's section of the run's configuration as plain values, `kind` among them."""
 
+    code: dict[str, Any] | None
+    """What must be importable to re-create the encoder with torch: the path of a class or function, its arguments, the
+    SHA-256 of its file, package and version. None: nothing besides simtrain. `encoder.onnx` needs nothing."""
+
     embeddings: NDArray[np.float32]
     """(N, D) rows of length 1, made by this encoder."""
 
@@ -100,7 +104,7 @@ def write_bundle(
     moment between two renames, the old bundle is the hidden folder that ends in `.old`).
 
     Args:
-        content: Encoder, embeddings, items and figures of the bundle.
+        content: What the bundle is written from.
         folder: The bundle's folder; missing parents are made.
         formats: Formats that the encoder is exported to besides its own weights; their packages are installed.
         check: Looks at the complete bundle before it takes its place, and raises if it must not.
@@ -157,7 +161,7 @@ def _fill(folder: Path, content: BundleContent, *, formats: Sequence[ExportForma
     index = _write_index_and_items(folder, content, fingerprint=fingerprint)
     manifest = {
         "created_by": f"simtrain {VERSION}",
-        "encoder": description,
+        "encoder": description if content.code is None else {**description, "code": content.code},
         "preprocessing": preprocessing.to_dict(),
         "index": {**index, "fingerprint": fingerprint},
         "metrics": content.metrics,

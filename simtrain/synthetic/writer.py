@@ -1,4 +1,4 @@
-"""Writer of a synthetic catalogue: class folders of JPEGs and a manifest."""
+"""Writes a synthetic catalogue as class folders of JPEGs and a manifest."""
 
 import csv
 from collections.abc import Callable, Iterator

@@ -29,6 +29,8 @@ SECTIONS_OF_A_RUN = {
     "OptimizerConfig",
     "PixelsConfig",
     "ProjectionHeadConfig",
+    "PythonEncoderConfig",
+    "PythonObjectiveConfig",
     "ResNetConfig",
     "SimCLRConfig",
     "ThresholdsConfig",
@@ -58,10 +60,10 @@ ALL_FIELDS = [
 
 def test_sections_are_those_of_runs_of_prepare_and_of_compare():
     names = {section.__name__ for section in ALL_SECTIONS if not section.__name__.startswith("_")}
-    of_prepare = {"PrepareConfig", "ColumnsConfig", "DialectConfig", "SplitConfig", "SyntheticConfig"}
+    of_prepare = {"PrepareConfig", "ColumnsConfig", "SplitConfig", "SyntheticConfig"}
     of_prepare |= {"InspectionConfig", "NearDuplicatesConfig", "StoreConfig"}
     of_compare = {"CompareConfig", "PicturesConfig", "WhiteningConfig"}
-    bases = {"RunConfig", "TextsConfig", "DistillationConfig", "ObjectiveSection"}
+    bases = {"RunConfig", "NamedCode", "TextsConfig", "DistillationConfig", "ObjectiveSection"}
     assert names == SECTIONS_OF_A_RUN | of_prepare | of_compare | bases
 
 

@@ -6,6 +6,7 @@ from tiny_training import PREPROCESSING
 from torch import nn
 
 from simtrain.encoders.module_encoder import ModuleEncoder
+from simtrain.errors import ConfigError
 
 
 class Means(nn.Module):
@@ -20,7 +21,7 @@ class Means(nn.Module):
 
 
 def test_its_embeddings_are_the_networks_of_unit_length():
-    encoder = ModuleEncoder(network=Means(), preprocessing=PREPROCESSING).eval()
+    encoder = ModuleEncoder(network=Means(), preprocessing=PREPROCESSING, embedding_size=None).eval()
     pixels = torch.randint(0, 256, (5, 16, 16, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     plain = (pixels.float() / 255 - 0.5) / 0.5
     expected = plain.mean(dim=(1, 2)) / (1 + 1e-5) ** 0.5
@@ -30,11 +31,11 @@ def test_its_embeddings_are_the_networks_of_unit_length():
 
 def test_the_trial_leaves_mode_and_statistics_as_they_were():
     network = Means().train()
-    ModuleEncoder(network=network, preprocessing=PREPROCESSING)
+    ModuleEncoder(network=network, preprocessing=PREPROCESSING, embedding_size=None)
     assert network.training
     assert int(network.norm.num_batches_tracked) == 0
 
 
 def test_a_network_that_gives_no_vectors_is_refused():
-    with pytest.raises(ValueError, match=r"network: \(2, 3, 16, 16\) images gave \(2, 3, 16, 16\); allowed: \(2, D\)"):
-        ModuleEncoder(network=nn.Identity(), preprocessing=PREPROCESSING)
+    with pytest.raises(ConfigError, match=r"network: \(2, 3, 16, 16\) images gave \(2, 3, 16, 16\); allowed: \(2, D\)"):
+        ModuleEncoder(network=nn.Identity(), preprocessing=PREPROCESSING, embedding_size=None)

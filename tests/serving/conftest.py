@@ -115,6 +115,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
 def content(shop: Shop) -> BundleContent:
     return BundleContent(
         encoder=shop.encoder,
+        code=None,
         encoder_config={"kind": "conv", "model": "tiny"},
         embeddings=shop.embeddings,
         items=shop.items,

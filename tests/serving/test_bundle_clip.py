@@ -53,6 +53,7 @@ def clip_shop(tmp_path_factory: pytest.TempPathFactory) -> ClipShop:
     names = [f"p{number}" for number in range(COUNT)]
     content = BundleContent(
         encoder=encoder,
+        code=None,
         encoder_config=config.model_dump(mode="json"),
         embeddings=encoder.embed_pixels(pixels).numpy(),
         items=pd.DataFrame({"id": names, "path": [f"{name}.png" for name in names]}),

@@ -70,6 +70,7 @@ def content_of(values: dict[str, Any], pictures: list[NDArray[np.uint8]], root: 
     names = [f"p{number}" for number in range(COUNT)]
     return BundleContent(
         encoder=encoder,
+        code=None,
         encoder_config=config.model_dump(mode="json"),
         embeddings=encoder.embed_pixels(pixels).numpy(),
         items=pd.DataFrame({"id": names, "path": [f"{name}.png" for name in names]}),

@@ -23,10 +23,10 @@ class Step:
     """How far a run is after a training batch.
 
     Attributes:
-        epoch: From 1.
-        epochs: That the run will have; None: not known.
-        batch: Of the epoch, from 1.
-        batches: That the epoch has.
+        epoch: Number of the epoch, from 1.
+        epochs: Number of epochs of the run; None: not known.
+        batch: Number of the batch within the epoch, from 1.
+        batches: Number of batches of an epoch.
         images_per_second: Training speed in this epoch, validation left out.
     """
 
@@ -51,8 +51,8 @@ class Console:
 
         Args:
             items: Passed on unchanged, in their order.
-            total: How many there are.
-            description: What is done with them, such as "reading images".
+            total: Number of items.
+            description: Work in progress, such as "reading images".
 
         Returns:
             The same items.

@@ -1,4 +1,4 @@
-"""`simtrain.compare`: encoders beside each other on the same queries, with verdicts."""
+"""`simtrain.compare`: comparison of encoders on the same queries, with verdicts."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def compare(
     """Set encoders beside each other: figures with intervals, paired tests, a verdict for each.
 
     Args:
-        catalog: Of `prepare`; embeddings are kept in it for the next time.
+        catalog: Catalogue of `prepare`; it caches the embeddings for the next comparison.
         encoders: Runs, names and encoders in any mixture, as `simtrain.load_encoder` takes them; None: every encoder
             that `simtrain` knows by name.
         out: Folder for `comparison.json` and the page `comparison.html`; None: nothing is written.
@@ -60,7 +60,7 @@ def compare(
     with code_allowed(allow_code):
         chosen = sorted_sources(settings.encoders if encoders is None else encoders)
         if not (chosen.names or chosen.runs or chosen.loaded):
-            raise ConfigError("compare: neither encoders nor runs to compare; name some with --encoders or --run")
+            raise ConfigError("compare: nothing to compare; name encoders with --encoders or runs with --run")
         report = compare(
             catalog_folder(catalog),
             chosen.runs,

@@ -21,7 +21,7 @@ def doctor(
     Args:
         devices: Processes to compare with one; None: one for each GPU.
         accelerator: `auto`, `cpu` or `gpu`.
-        folder: Where runs will be written.
+        folder: Folder that runs will be written to.
         timeout: Seconds to wait for a process that does not answer.
 
     Returns:

@@ -79,7 +79,7 @@ def _evaluated(
     loaded = load_encoder(encoder)
     refuse_alpha(alpha, loaded.name)
     if catalog is None:
-        raise ConfigError(f"evaluate: {loaded.name} comes without a catalogue; give one, such as 'data/catalog'")
+        raise ConfigError(f"evaluate: {loaded.name} has no catalogue of its own; give one: catalog='data/catalog'")
     config = _config_of(loaded, catalog, overrides)
     return evaluate(config, run=None, split=split, alpha=None, console=or_terminal(console), loaded=loaded)
 
@@ -100,4 +100,4 @@ def refuse_alpha(alpha: float | None, name: object) -> None:
         ConfigError: if there is an alpha.
     """
     if alpha is not None:
-        raise ConfigError(f"--alpha {alpha:g}: {name} is no run; only a run has tuned weights to mix")
+        raise ConfigError(f"--alpha {alpha:g}: {name} is not a run; only runs have fine-tuned weights to mix")

@@ -56,7 +56,8 @@ def open_bundle(folder: str | Path, *, encoder: nn.Module | None = None, allow_c
     """Open a bundle, checking every file and that its encoder gives the bundle's embeddings on this machine.
 
     Args:
-        folder: Of `export`.
+        folder: Folder of the bundle.
+        exported: Text that `print` shows of a bundle that was just written; None: a summary of its content.
         encoder: The network again, where the run's was handed over as an object; its weights are the bundle's. None:
             the bundle is opened by itself.
         allow_code: Whether code that the bundle names (`kind: python`) may be imported.

@@ -1,4 +1,4 @@
-"""`simtrain.fit`: train, and the run that comes of it."""
+"""`simtrain.fit` and `simtrain.open_run`: training of an encoder, and the run."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def open_run(
     """Open a run; `print` says how it ended.
 
     Args:
-        run: Its name below `checkpoints`, or its folder.
+        run: Name of the run below `checkpoints`, or its folder.
         encoder: The network again, where it was handed over to `fit` as an object; its weights are the run's. None: the
             run is opened by itself.
         objective: The loss again, likewise; only `resume` needs it.

@@ -1,4 +1,4 @@
-"""What callers may hand over: catalogues, runs and configurations, by name, path or object."""
+"""Argument types of the public functions: catalogues, runs and configurations by name, path or object."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ def open_catalog(folder: str | Path) -> Catalog:
     """Open a catalogue that was prepared before; `print` shows how many images each split has.
 
     Args:
-        folder: Of `prepare`, or the `catalog.parquet` in it.
+        folder: Folder of the catalogue, or the `catalog.parquet` in it.
 
     Raises:
         CatalogError: if there is none, or its images have moved.

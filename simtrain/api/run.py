@@ -1,4 +1,4 @@
-"""A run with what can be done with it."""
+"""Run of `simtrain.fit` and `simtrain.open_run`, with its encoder and its export."""
 
 from __future__ import annotations
 

@@ -124,7 +124,7 @@ def build_transform(config: AugmentationConfig, *, image_size: int) -> ViewTrans
     parts = replace(PRESETS[config.preset], **config.changed_parts)
     if config.border is not None and not (parts.rotation or parts.zoom or parts.shift):
         raise ConfigError(
-            f"augmentation.border: '{config.border}' never comes into view, because no view is moved; set "
+            f"augmentation.border: '{config.border}' has no effect, because views are not moved; set "
             "augmentation.border=null, or augmentation.rotation, zoom or shift above 0"
         )
     return parts_transform(parts, image_size=image_size)

@@ -35,13 +35,13 @@ def build_encoder(config: EncoderConfig, *, load: bool) -> Encoder:
     """The encoder, with its pretrained weights, or with random ones where a checkpoint will follow.
 
     Args:
-        config: Which encoder.
+        config: Configuration of the encoder.
         load: Whether `weights` are fetched.
 
     Raises:
         ConfigError: for a model that does not exist, or has no place for low-rank factors; it names the key within
             `config`, and the caller's `error_path` says where that stands.
-        CheckpointError: for weights that cannot be had or do not fit; likewise.
+        CheckpointError: for weights that are not available or do not fit; it names its argument too.
     """
     encoder = _network(config, load=load)
     encoder.preprocessing = _embedding_preprocessing(encoder.preprocessing, config)

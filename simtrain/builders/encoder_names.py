@@ -61,7 +61,7 @@ def encoder_name_path(name: str) -> Iterator[None]:
     """Mistakes found within begin with the encoder's name as it was typed, then the setting at fault.
 
     Args:
-        name: As `named_encoder` takes it; of a configuration file the key in it is named.
+        name: Name of an encoder, as `named_encoder` takes it; for a configuration file the message names the key in it.
     """
     try:
         with error_path("encoder" if is_config_file(name) else ""):

@@ -57,10 +57,10 @@ def build_module(
     """The objective around an encoder.
 
     Args:
-        config: Which objective.
-        encoder: What is fine-tuned.
+        config: Configuration of the run.
+        encoder: Encoder to fine-tune.
         inputs: Inputs of the objective besides images.
-        validation: What each epoch is scored on, or None.
+        validation: Retrieval task of validation, or None.
 
     Raises:
         ConfigError: for a loss that does not exist, epochs for new layers only where there are none, or settings that
@@ -258,7 +258,7 @@ def _check_recomputation(config: RunConfig, encoder: Encoder) -> None:
     for name in (name for name, wanted in twice.items() if wanted):
         if not config.trainer.freeze_batch_norm and _has_batch_norm(encoder):
             raise ConfigError(
-                f"{name}: passes images through the network twice, which BatchNorm's statistics do not bear; "
+                f"{name}: passes images through the network twice, and BatchNorm's statistics would count twice; "
                 "set trainer.freeze_batch_norm=true"
             )
         if config.trainer.compile and any(_drops(part) for part in encoder.modules()):

@@ -1,4 +1,4 @@
-"""From the configuration's relevance to its definition over a catalogue's columns."""
+"""Builder of the definition of relevance over a catalogue's columns."""
 
 from collections.abc import Sequence
 from dataclasses import replace

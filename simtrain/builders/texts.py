@@ -18,10 +18,10 @@ SAME_TEXT = "text"
 
 
 def build_texts(config: RunConfig, catalog: Catalog) -> CatalogTexts | None:
-    """The texts of the training images; None where the objective reads none.
+    """The texts of the training images; None where the objective uses none.
 
     Raises:
-        ConfigError: for a template that is none.
+        ConfigError: for an invalid template.
         CatalogError: for a column that the catalogue does not have, or if no training image has a text.
     """
     settings = config.texts
@@ -29,10 +29,10 @@ def build_texts(config: RunConfig, catalog: Catalog) -> CatalogTexts | None:
         return None
     rows = catalog.rows_of(["train"])
     with error_path(f"{config.texts_key}.templates", whole=True):
-        written = [texts_of(catalog, rows, template) for template in settings.templates]
-    texts, places = distinct([text for column in written for text in column])
-    ids = np.full((len(catalog.rows), len(written)), -1, dtype=np.int64)
-    ids[rows] = places.reshape(len(written), -1).T
+        by_template = [texts_of(catalog, rows, template) for template in settings.templates]
+    texts, numbers = distinct([text for column in by_template for text in column])
+    ids = np.full((len(catalog.rows), len(by_template)), -1, dtype=np.int64)
+    ids[rows] = numbers.reshape(len(by_template), -1).T
     return CatalogTexts(
         texts=texts, ids=torch.from_numpy(ids), criteria=_criteria(settings, catalog, ids, key=config.texts_key)
     )
@@ -42,17 +42,17 @@ def build_text_validation(config: RunConfig, catalog: Catalog, task: RetrievalTa
     """Texts of a task's images, for encoders that read texts; None where there are none.
 
     Raises:
-        ConfigError: for a template that is none, or a monitor of texts where there are none.
+        ConfigError: for an invalid template, or a monitor of texts where there are none.
         CatalogError: for a column that the catalogue does not have.
     """
     if task is None or not config.reads_texts:
         return None
-    judged = config.evaluation
+    evaluation = config.evaluation
     with error_path("evaluation"):
-        found = text_task(catalog, task.rows, captions=judged.captions, templates=judged.label_templates)
-    if found is None and judged.monitor.startswith(("text_to", "image_to")):
+        found = text_task(catalog, task.rows, captions=evaluation.captions, templates=evaluation.label_templates)
+    if found is None and evaluation.monitor.startswith(("text_to", "image_to")):
         raise ConfigError(
-            f"evaluation.monitor: {judged.monitor}, but no validation image has a text: set evaluation.captions or "
+            f"evaluation.monitor: {evaluation.monitor}, but no validation image has a text: set evaluation.captions or "
             "evaluation.label_templates, or take a monitor of images such as map_at_r"
         )
     return found

@@ -158,5 +158,5 @@ def _recorded_around(path: Path) -> Normalisation | None:
             named = image.get("normalisation") or _UNTOLD
             return next((name for name in NORMALISATIONS if image["kind"] == "resnet" and name == named), None)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError):
-        pass  # some other program's files: the normalisation is then assumed, and that is told
+        pass  # some other program's files: the normalisation is then assumed, and a line says so
     return None

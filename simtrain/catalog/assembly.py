@@ -118,6 +118,7 @@ def assemble(images: ReadableImages, *, near: Sequence[Pair], config: PrepareCon
     left_out = [ids[row] for row in np.flatnonzero(aside)]
     fixes = remedies(unreadable, set_aside=left_out, copies=copies, near=near, fix=grouped)
     counts = _counts(table, unreadable=len(unreadable), images=len(ids))
+    counts["not_looked_at"] = sum(_files_beside(finding) for finding in images.findings)
     counts["products_set_aside"] = len({product for product in products if product is not None}) - counts["products"]
     return Assembled(rows=table, findings=findings, fixes=fixes, counts=counts)
 
@@ -137,6 +138,11 @@ def _table(
     further = [name for name in rows.columns if name not in PARTS]
     order = [*COLUMNS, "pixel_sha256", *further]
     return pd.DataFrame({name: computed[name] if name in computed else rows[name] for name in order})
+
+
+def _files_beside(finding: dict[str, Any]) -> int:
+    """How many files of the source a finding says were not looked at."""
+    return 1 if finding["kind"] == "left_out" else int(finding.get("files", 0))
 
 
 def _refuse_empty_folds(folds: list[int], *, count: int) -> None:

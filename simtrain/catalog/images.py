@@ -2,7 +2,6 @@
 
 import warnings
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 
 import cv2
@@ -12,11 +11,12 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from simtrain.catalog.icc import NO_PROFILE, Conversion, conversion_to_srgb
+from simtrain.catalog.image_opening import LARGEST_PIXELS, open_image
+from simtrain.catalog.picture_kinds import IMAGE_SUFFIXES, accident_of
 from simtrain.errors import CatalogError, first_line
 
-IMAGE_SUFFIXES = frozenset(
-    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".avif", ".bmp", ".gif", ".tif", ".tiff"}
-)
+__all__ = ["IMAGE_SUFFIXES", "LARGEST_PIXELS", "DecodedImage", "decode_image", "opaque_srgb", "read_image"]
+
 _UNREADABLE = "cannot be read as an image"
 _SIXTEEN_BITS_IN_32 = frozenset({"PNG", "PPM"})  # what these call mode "I" has 16 bits
 _PARTS = (8, 4, 2, 1)  # of a JPEG's size that Pillow decodes
@@ -37,19 +37,22 @@ class DecodedImage:
     note: str | None
 
 
-def read_image(path: Path, *, at_least: int | None = None) -> NDArray[np.uint8]:
+def read_image(
+    path: Path, *, at_least: int | None = None, largest_pixels: int | None = LARGEST_PIXELS
+) -> NDArray[np.uint8]:
     """Decode a file completely, as `decode_image` does: (H, W, 3) sRGB, turned as EXIF says, transparency on white.
 
     Args:
         path: The file; of an animation the first picture counts.
         at_least: A JPEG may be decoded at a fraction of its size, as long as both sides keep so many pixels, 1 or
             more; None: whole.
+        largest_pixels: As in `decode_image`.
 
     Raises:
         CatalogError: if the file is missing, truncated, not an image, or unreasonably large.
     """
     try:
-        return decode_image(path.read_bytes(), at_least=at_least).pixels
+        return decode_image(path.read_bytes(), at_least=at_least, largest_pixels=largest_pixels).pixels
     except FileNotFoundError:
         raise CatalogError(f"{path}: no such image") from None
     except OSError as error:
@@ -58,7 +61,7 @@ def read_image(path: Path, *, at_least: int | None = None) -> NDArray[np.uint8]:
         raise CatalogError(f"{path}: {error}") from None
 
 
-def decode_image(data: bytes, *, at_least: int | None) -> DecodedImage:
+def decode_image(data: bytes, *, at_least: int | None, largest_pixels: int | None = LARGEST_PIXELS) -> DecodedImage:
     """Decode a file's content completely: turned as EXIF says, colours in sRGB, transparency laid on white.
 
     Colours follow an embedded ICC profile. What is not looked at: a PNG's gAMA, cHRM and cICP chunks, which browsers
@@ -68,24 +71,26 @@ def decode_image(data: bytes, *, at_least: int | None) -> DecodedImage:
     Args:
         data: The file's bytes; of an animation the first picture counts.
         at_least: As in `read_image`.
+        largest_pixels: An image of more pixels is refused before they are decoded; None: none is, for files that were
+            read before.
 
     Raises:
         CatalogError: if it is truncated, not an image, or unreasonably large; the message names no file.
     """
     try:
         with warnings.catch_warnings():
-            # Pillow's other remarks on files are not the user's to mend; filters that a thread may find still set
-            # after another one left are ones that every thread sets.
+            # Pillow's remarks on files are not the user's to mend; filters that a thread may find still set after
+            # another one left are ones that every thread sets.
             warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(BytesIO(data)) as image:  # reads the header and refuses unreasonable sizes
-                return _decoded(image, data, at_least=at_least)
+            image, note = open_image(data, largest_pixels=largest_pixels)
+            with image:
+                return _decoded(image, data, at_least=at_least, note=note)
     except CatalogError:
         raise
     except UnidentifiedImageError:
-        raise CatalogError("not an image, or of a kind that Pillow does not know") from None
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise CatalogError(f"too many pixels: {error}") from None
+        accident = accident_of(data[:4096])
+        told = f": it {accident}" if accident is not None else ""
+        raise CatalogError(f"not an image, or of a kind that Pillow does not know{told}") from None
     except Exception as error:  # Pillow's plugins raise whatever their parsers trip over
         raise CatalogError(f"{_UNREADABLE}: {first_line(error)}") from None
 
@@ -98,7 +103,7 @@ def opaque_srgb(image: Image.Image) -> NDArray[np.uint8]:
     return _turned(pixels, orientation)
 
 
-def _decoded(image: Image.Image, data: bytes, *, at_least: int | None) -> DecodedImage:
+def _decoded(image: Image.Image, data: bytes, *, at_least: int | None, note: str | None) -> DecodedImage:
     pixels, damage = _jpeg(image, data, at_least=at_least)
     if pixels is None:
         if at_least is not None:
@@ -108,7 +113,7 @@ def _decoded(image: Image.Image, data: bytes, *, at_least: int | None) -> Decode
     else:
         pixels, colour_note = _managed(pixels, image)
     orientation, exif_note = _orientation(image)
-    notes = [note for note in (damage, colour_note, exif_note) if note is not None]
+    notes = [told for told in (note, damage, colour_note, exif_note) if told is not None]
     return DecodedImage(pixels=_turned(pixels, orientation), note="; ".join(notes) or None)
 
 

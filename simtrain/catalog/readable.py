@@ -67,7 +67,8 @@ def readable_images(source: Source, table: pa.Table, *, name: str) -> ReadableIm
     if not kept.any():
         first = unreadable[0]
         raise CatalogError(
-            f"{name}: none of its {len(kept)} images can be read; the first: {first['path']}: {first['reason']}"
+            f"{name}: none of its {len(kept)} images can be read; the first: '{first['path']}' in {source.root}: "
+            f"{first['reason']}"
         )
     return ReadableImages(
         rows=source.rows[kept].reset_index(drop=True),

@@ -33,7 +33,7 @@ class SummaryContent:
         counts: `found`, `unreadable`, `set_aside`, `images`, `products`, `labels`; `images_per_split`,
             `products_per_split`, `labels_per_split` by `SPLITS`; `images_per_label`.
         findings: Each with a `kind`; see `simtrain.catalog.inspection.kinds`.
-        fixes: What was done about the findings, each with a `message`.
+        fixes: Remedies that were applied, each with a `message`.
         store: A sentence about the image store.
     """
 

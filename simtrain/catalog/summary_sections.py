@@ -210,11 +210,23 @@ def _number(kind: str, findings: Sequence[_Finding], *, examples: int) -> str:
             return counted(sum(finding["groups"] for finding in findings), "group")
         case "label_imbalance" | "labels_only_outside_train":
             return counted(sum(len(finding["labels"]) for finding in findings), "label")
-        case "images_outside_split_folders":
+        case "images_outside_split_folders" | "split_inside_label" | "sidecars" | "one_label":
             return counted(sum(finding["images"] for finding in findings), "image")
+        case "pictures_not_read" | "other_files" | "clutter":
+            return counted(sum(finding["files"] for finding in findings), "file")
+        case "values_united" | "values_alike" | "values_differ_in_case":
+            return counted(sum(len(finding["values"]) for finding in findings), "value")
+        case "rows_left_out" | "paths_mended":
+            return counted(sum(len(finding["rows"]) for finding in findings), "row")
+        case "images_not_in_table" | "paths_not_found":
+            return counted(sum(len(finding["paths"]) for finding in findings), "image")
+        case "product_pattern_missed":
+            return counted(sum(len(finding["ids"]) for finding in findings), "image")
     units = {"near_duplicates": "pair", "unreadable": "file", "left_out": "file", "renamed_column": "column"}
     units |= {"exact_duplicates": "group", "duplicates_differ": "case", "captions_repeated": "text"}
-    units |= {"set_aside": "pair", "label_with_one_image": "label"}
+    units |= {"set_aside": "pair", "label_with_one_image": "label", "value_of_many_images": "value"}
+    units |= {"side_table": "table", "table_dialect": "table", "columns_matched": "column", "column_set_free": "column"}
+    units |= {"splits_found": "case"}
     return counted(examples, units.get(kind, "image"))
 
 

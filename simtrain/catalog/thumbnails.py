@@ -28,7 +28,7 @@ class Thumbnails:
     def __call__(self, identifier: str) -> bytes | None:
         """The thumbnail of an image; None if it cannot be read."""
         try:
-            picture = read_image(self._root / self._paths[identifier], at_least=_SIDE)
+            picture = read_image(self._root / self._paths[identifier], at_least=_SIDE, largest_pixels=None)
         except (CatalogError, KeyError):
             return None
         return bytes(simplejpeg.encode_jpeg(reduced(picture, side=_SIDE), quality=_QUALITY))

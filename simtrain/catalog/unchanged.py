@@ -6,14 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from simtrain.catalog.inspection.reading import facts_agree, list_files
-from simtrain.catalog.sources.embedded import embedded_files
-from simtrain.catalog.sources.folder import list_images
+from simtrain.catalog.picture_kinds import reads_heif
 from simtrain.catalog.sources.generated import made_from_what
-from simtrain.catalog.sources.opening import OpenedSource, expanded
+from simtrain.catalog.sources.opened import OpenedSource, expanded
+from simtrain.catalog.sources.walk import list_folder
 from simtrain.catalog.store.checking import damaged_shards
 from simtrain.catalog.store.layout import Record, read_record
 from simtrain.config import PrepareConfig
-from simtrain.errors import CatalogError
 from simtrain.files import sha256_if_readable
 
 RULES = 2
@@ -50,7 +49,7 @@ class Request:
         return {
             "rules": RULES,
             "source": place,
-            "tables": [path.name for path in embedded_files(Path(place))] if Path(place).is_dir() else [],
+            "reads_heif": reads_heif(),
             "settings": self.config.model_dump(mode="json", exclude={"workers", "root"}),
             "root_setting": str(expanded(root).resolve()) if root is not None else None,
             "fix": self.fix,
@@ -64,14 +63,12 @@ class Request:
             root: Folder that its images will be in.
             results: The finished files, except the record itself.
         """
-        left_out = [finding["path"] for finding in opened.source.findings if finding["kind"] == "left_out"]
         return {
             **self.described(),
             "root": _relative_to(self.out, root),
             "made_from": made_from_what(opened.source.root),
             "inputs": opened.inputs,
-            "walked": opened.walked,
-            "left_out": left_out,
+            "listing": opened.listing.described() if opened.listing is not None else None,
             "results": {path.name: sha256_if_readable(path) for path in results},
         }
 
@@ -94,7 +91,7 @@ def _is_unchanged(request: Request, record: Record) -> bool:
         return False
     root = source_root(record, out)
     paths = record.table["path"].to_pylist()
-    if record.origin["walked"] and not _walk_agrees(root, paths, record, out=out):
+    if record.origin["listing"] is not None and not _listing_agrees(record, request):
         return False
     return facts_agree(record.table, list_files(root, paths)) and not damaged_shards(out, record)
 
@@ -112,12 +109,12 @@ def source_root(record: Record, out: Path) -> Path:
     return (out / str(record.origin["root"])).resolve()
 
 
-def _walk_agrees(root: Path, paths: list[str], record: Record, *, out: Path) -> bool:
-    try:
-        found, left_out = list_images(root, output=out)
-    except CatalogError:
+def _listing_agrees(record: Record, request: Request) -> bool:
+    folder = expanded(request.source)
+    if not folder.is_dir():
         return False
-    return sorted(paths) == found and [finding["path"] for finding in left_out] == record.origin["left_out"]
+    listing = list_folder(folder, output=request.out, follow_links=request.config.follow_links)
+    return bool(listing.described() == record.origin["listing"])
 
 
 def _inputs_agree(record: Record) -> bool:

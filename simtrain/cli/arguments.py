@@ -24,7 +24,7 @@ AlphaOption = Annotated[
     typer.Option(
         min=0,
         max=1,
-        help="Share of the tuned weights, the rest is of the start; default: what interpolate chose.",
+        help="Share of the fine-tuned weights; the rest are initial weights. Default: what interpolate chose, or 1.",
     ),
 ]
 
@@ -60,8 +60,10 @@ def alpha_of(run: "Run", asked: float | None) -> float:
 
     share = chosen_alpha(run.folder) if asked is None else asked
     if share != 1:
-        whose = "" if asked is not None else ", which simtrain interpolate chose; --alpha 1 takes the tuned ones alone"
-        TERMINAL.line(f"weights: alpha {share:g} between the start's (0) and the tuned ones (1){whose}")
+        chosen = (
+            "" if asked is not None else "; chosen by simtrain interpolate, --alpha 1 uses fine-tuned weights alone"
+        )
+        TERMINAL.line(f"weights: alpha {share:g} (0 = initial, 1 = fine-tuned){chosen}")
     return share
 
 

@@ -13,26 +13,29 @@ _JSON, _PAGE = "comparison.json", "comparison.html"
 
 
 def compare(
-    catalog: Annotated[Path, typer.Argument(metavar="CATALOG", help="A folder of simtrain prepare.")],
+    catalog: Annotated[Path, typer.Argument(metavar="CATALOG", help="Catalogue folder, written by simtrain prepare.")],
     encoders: Annotated[
         str | None,
         typer.Option(
             metavar="A,B,...",
-            help="Encoders as they come, by name, timm:MODEL[=WEIGHTS], resnet:MODEL[=WEIGHTS], clip:MODEL, "
-            "python:MODULE:NAME or a .yaml; none: runs alone. Default: all that simtrain knows.",
+            help="Off-the-shelf encoders: names, timm:MODEL[=WEIGHTS], resnet:MODEL[=WEIGHTS], clip:MODEL, "
+            "python:MODULE:NAME or a .yaml; none: only runs. Default: all that simtrain knows.",
         ),
     ] = None,
-    run: Annotated[list[str] | None, typer.Option("--run", metavar="RUN", help="A run; repeatable.")] = None,
-    split: Annotated[SplitChoice | None, typer.Option(help="The split that is judged; default: test.")] = None,
-    baseline: Annotated[
-        str | None, typer.Option(metavar="NAME", help="What the others are judged against; default: the best on val.")
+    run: Annotated[
+        list[str] | None, typer.Option("--run", metavar="RUN", help="Run to compare: its name or folder; repeatable.")
     ] = None,
-    out: Annotated[Path, typer.Option(metavar="FOLDER", help=f"Where {_JSON} and {_PAGE} go.")] = Path(),
-    config: Annotated[Path | None, typer.Option(help="YAML with settings; the defaults do without.")] = None,
+    split: Annotated[SplitChoice | None, typer.Option(help="Split to evaluate; default: test.")] = None,
+    baseline: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Encoder that the others are compared with; default: the best on val."),
+    ] = None,
+    out: Annotated[Path, typer.Option(metavar="FOLDER", help=f"Folder for {_JSON} and {_PAGE}.")] = Path(),
+    config: Annotated[Path | None, typer.Option(help="YAML file with settings; default: none.")] = None,
     overrides: SetOption = None,
     allow_code: AllowCodeOption = False,
 ) -> None:
-    """Off-the-shelf encoders beside runs: figures, verdicts, and a page to look at."""
+    """Compare off-the-shelf encoders and runs: metrics, verdicts and an HTML page."""
     from simtrain.api.compare import compare
     from simtrain.config import load_compare_config
 

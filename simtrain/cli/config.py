@@ -11,7 +11,7 @@ from simtrain.errors import SimtrainError
 
 
 def show_config(
-    config: Annotated[Path | None, typer.Argument(metavar="CONFIG.yaml", help="The run's YAML.")] = None,
+    config: Annotated[Path | None, typer.Argument(metavar="CONFIG.yaml", help="YAML file of a run.")] = None,
     overrides: SetOption = None,
     schema: Annotated[bool, typer.Option("--schema", help="Print the JSON schema, for editors.")] = False,
 ) -> None:

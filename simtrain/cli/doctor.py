@@ -20,12 +20,12 @@ class AcceleratorChoice(StrEnum):
 
 def doctor(
     devices: Annotated[
-        int | None, typer.Option(min=1, max=1024, help="Processes to compare with one; none named: one per GPU.")
+        int | None, typer.Option(min=1, max=1024, help="Number of processes to compare with one; default: one per GPU.")
     ] = None,
-    accelerator: Annotated[AcceleratorChoice, typer.Option(help="What they run on.")] = AcceleratorChoice.AUTO,
+    accelerator: Annotated[AcceleratorChoice, typer.Option(help="Device of the processes.")] = AcceleratorChoice.AUTO,
     timeout: Annotated[int, typer.Option(min=5, help="Seconds to wait for a process that does not answer.")] = 120,
 ) -> None:
-    """What this machine can do; whether N processes give the loss, gradients and metrics of one."""
+    """Report what this machine can do, and check that N processes give the loss, gradients and metrics of one."""
     from simtrain.commands.doctor import doctor as run_doctor
 
     with error_path("", names={"accelerator": "--accelerator", "devices": "--devices"}):

@@ -20,14 +20,21 @@ from simtrain.files import write_json
 
 
 def evaluate(
-    target: Annotated[str, typer.Argument(metavar="RUN_OR_CONFIG", help="A run, or a YAML: its encoder untouched.")],
-    split: Annotated[SplitChoice, typer.Option(help="The split that is judged.")] = SplitChoice.TEST,
+    target: Annotated[
+        str,
+        typer.Argument(
+            metavar="RUN_OR_CONFIG", help="A run, or a YAML file whose encoder is evaluated without training."
+        ),
+    ],
+    split: Annotated[SplitChoice, typer.Option(help="Split to evaluate.")] = SplitChoice.TEST,
     alpha: AlphaOption = None,
-    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Where the figures go.")] = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="File for the metrics; default: evaluation.json.")
+    ] = None,
     overrides: SetOption = None,
     allow_code: AllowCodeOption = False,
 ) -> None:
-    """Retrieval metrics with confidence intervals."""
+    """Evaluate a run or an encoder: retrieval metrics with confidence intervals."""
     from simtrain.api.evaluate import evaluate, refuse_alpha
     from simtrain.config import is_config_file, load_run_config
 

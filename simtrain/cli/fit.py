@@ -12,7 +12,8 @@ from simtrain.cli.console import TERMINAL
 
 def fit(
     config: Annotated[
-        Path | None, typer.Argument(metavar="CONFIG.yaml", help="The run; see `simtrain config`.")
+        Path | None,
+        typer.Argument(metavar="CONFIG.yaml", help="YAML file of the run; simtrain config shows every setting."),
     ] = None,
     overrides: SetOption = None,
     resume: Annotated[str | None, typer.Option(metavar="RUN", help="Go on with an interrupted run.")] = None,

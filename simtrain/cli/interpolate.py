@@ -14,22 +14,24 @@ from simtrain.files import write_json
 def interpolate(
     run: Annotated[str, typer.Argument(metavar="RUN", help="A finished run of simtrain fit.")],
     bound: Annotated[
-        float, typer.Option(min=0, max=100, metavar="POINTS", help="Text retrieval that may be lost, in points.")
+        float, typer.Option(min=0, max=100, metavar="POINTS", help="Largest loss of text retrieval, in points.")
     ] = 1.0,
-    steps: Annotated[int, typer.Option(min=2, max=1001, help="Mixes to try, alpha 0 and 1 among them.")] = 11,
+    steps: Annotated[int, typer.Option(min=2, max=1001, help="Number of mixes to try, alpha 0 and 1 included.")] = 11,
     metric: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Image figure; default: evaluation.monitor, or map_at_r.")
+        str | None,
+        typer.Option(metavar="NAME", help="Image metric to maximise; default: evaluation.monitor, or map_at_r."),
     ] = None,
     text_metric: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Text figure; default: text_to_image_recall_at_5.")
+        str | None, typer.Option(metavar="NAME", help="Text metric to protect; default: text_to_image_recall_at_5.")
     ] = None,
     json_file: Annotated[
-        Path | None, typer.Option("--json", metavar="FILE", help="Where the figures go besides the run's folder.")
+        Path | None,
+        typer.Option("--json", metavar="FILE", help="Second file for the metrics, besides the run's folder."),
     ] = None,
     overrides: SetOption = None,
     allow_code: AllowCodeOption = False,
 ) -> None:
-    """Mix tuned and untouched weights; keep the best mix on val that does not lose its texts."""
+    """Mix initial and fine-tuned weights; choose the best mix on val that keeps text retrieval."""
     opened = open_named_run(run, overrides or [])
     if json_file is not None:
         check_json_folder(json_file)
@@ -49,7 +51,5 @@ def interpolate(
         write_json(json_file, found.to_dict(), error=SimtrainError)
         TERMINAL.line(f"written: {json_file}")
     TERMINAL.line(f"picture: {found.picture}")
-    TERMINAL.line(
-        f"from now on evaluate, export and init_from take alpha {found.alpha:g} of this run unless --alpha is given"
-    )
+    TERMINAL.line(f"evaluate, export and init_from now use alpha {found.alpha:g} of this run; --alpha overrides it")
     TERMINAL.line(f"next: simtrain evaluate {shown(opened.folder)}")

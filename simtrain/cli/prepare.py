@@ -18,8 +18,8 @@ def prepare(
         ),
     ],
     out: Annotated[Path, typer.Option(help="Folder for the catalogue.")],
-    config: Annotated[Path | None, typer.Option(help="YAML with settings; the defaults do without.")] = None,
-    fix: Annotated[bool, typer.Option("--fix", help="Apply the safe remedies, and record them.")] = False,
+    config: Annotated[Path | None, typer.Option(help="YAML file with settings; default: none.")] = None,
+    fix: Annotated[bool, typer.Option("--fix", help="Apply the safe fixes: near duplicates are grouped.")] = False,
     overrides: SetOption = None,
     allow_code: AllowCodeOption = False,
 ) -> None:

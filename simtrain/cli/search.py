@@ -12,15 +12,15 @@ from simtrain.own_code import code_allowed
 
 
 def search(
-    bundle: Annotated[Path, typer.Argument(help="A bundle of simtrain export.")],
+    bundle: Annotated[Path, typer.Argument(help="Bundle folder, written by simtrain export.")],
     image: Annotated[Path | None, typer.Option(help="Query image.")] = None,
     text: Annotated[str | None, typer.Option(help="Query text, for encoders that read text.")] = None,
-    k: Annotated[int, typer.Option("-k", min=1, help="Neighbours.")] = 5,
-    plot: Annotated[Path | None, typer.Option(metavar="FILE.png", help="Draw query and neighbours.")] = None,
+    k: Annotated[int, typer.Option("-k", min=1, help="Number of results.")] = 5,
+    plot: Annotated[Path | None, typer.Option(metavar="FILE.png", help="Picture of the query and its results.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
     allow_code: AllowCodeOption = False,
 ) -> None:
-    """The products nearest to an image or to a text."""
+    """Search a bundle: the items nearest to an image or to a text."""
     from simtrain.commands.search import search as run_search
 
     with code_allowed(allow_code):
@@ -32,8 +32,9 @@ def search(
         if plot is not None:
             TERMINAL.line(f"picture: {plot}")
     if result.tokens_read:
-        TERMINAL.aside(f"the text is longer than the encoder reads: only its first {result.tokens_read} tokens count")
+        TERMINAL.aside(f"text truncated: the encoder reads its first {result.tokens_read} tokens")
     if plot is not None and result.missing_pictures:
         TERMINAL.aside(
-            f"{result.missing_pictures} of {len(result.neighbours)} pictures are no longer where the bundle saw them"
+            f"{result.missing_pictures} of {len(result.neighbours)} image files are missing; the picture shows "
+            f"grey tiles"
         )

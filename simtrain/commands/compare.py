@@ -78,7 +78,7 @@ def compare(
         entries,
         unavailable,
         catalog=settled.catalog,
-        images=settled.embedder.images(SMALLEST).told,
+        images=settled.embedder.images(SMALLEST).description,
         resolvable=settled.resolvable,
         resolvable_words=settled.words,
         test_readings=readings,
@@ -100,8 +100,8 @@ def _settled(
     for sentence in words:
         console.line(sentence)
     cache = EmbeddingCache(catalog.folder / FOLDER, data=str(data_fingerprint(catalog)["sha256"]))
-    if not cache.lasts:
-        console.line(f"{catalog.folder}: cannot be written to, so new embeddings are not kept for the next time")
+    if not cache.lasting:
+        console.line(f"{catalog.folder}: no write access, so new embeddings are not cached")
     embedder = Embedder(config=config, catalog=catalog, cache=cache, device=device, console=console)
     question = changed_rows(question, embedder.images(SMALLEST).reader, console=console)
     return _Settled(
@@ -113,11 +113,12 @@ def _check_baseline(config: CompareConfig, invited: Sequence[Contender]) -> None
     names = [one.name for one in invited]
     for place, name in enumerate(names):
         if name in names[:place]:
-            raise ConfigError(f"{name}: two of this name; rename the run's folder, or leave the encoder out")
+            raise ConfigError(f"{name}: two encoders have this name; rename the run's folder, or leave one of them out")
     known = [*names, *(variant.name for one in invited for variant in whitened_variants(one, config))]
     if config.baseline is not None and config.baseline not in known:
         raise ConfigError(
-            f"baseline: '{config.baseline}' takes no part{nearest(config.baseline, known)}; allowed: {', '.join(known)}"
+            f"baseline: '{config.baseline}' is not compared{nearest(config.baseline, known)}; allowed: "
+            f"{', '.join(known)}"
         )
 
 
@@ -161,7 +162,7 @@ def _asked(settled: _Settled, *, console: Console) -> tuple[list[ScoredEncoder],
             entries += found
             console.line(_entry_line(found[0], question))
     if not entries:
-        raise ConfigError(f"encoders: none of {', '.join(one.name for one in unavailable)} can be had here")
+        raise ConfigError(f"encoders: none of {', '.join(one.name for one in unavailable)} is available here")
     return sorted(entries, key=lambda entry: _ORDER.index(entry.figures.kind)), unavailable
 
 
@@ -171,7 +172,7 @@ def _check_not_the_baseline(lacking: Unavailable, contender: Contender, config: 
         [variant.name for variant in whitened_variants(contender, config)] if lacking.name == contender.name else []
     )
     if config.baseline is not None and config.baseline in (lacking.name, *without):
-        raise ConfigError(f"baseline: '{config.baseline}' cannot be had here: {lacking.reason}")
+        raise ConfigError(f"baseline: '{config.baseline}' is unavailable: {lacking.reason}")
 
 
 def _entry_line(entry: ScoredEncoder, question: Question) -> str:

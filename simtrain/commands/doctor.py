@@ -38,12 +38,12 @@ class MachineCheck:
 
     Attributes:
         name: Name of the check, such as `disk`.
-        told: Result in words and, for a problem, its remedy.
+        result: Result in words and, for a problem, its remedy.
         state: `good`, `note` (works, but look at it) or `bad` (does not work).
     """
 
     name: str
-    told: str
+    result: str
     state: Literal["good", "note", "bad"]
 
 
@@ -52,23 +52,23 @@ class Diagnosis:
     """Results of all checks.
 
     Attributes:
-        findings: Results of the checks, in the order in which they are shown.
+        checks: Checks of the machine, in the order in which they are shown.
         processes: Number of processes that were compared with one; 1: nothing was compared.
         comparisons: Differences between the processes, one for each objective.
     """
 
-    findings: list[MachineCheck]
+    checks: list[MachineCheck]
     processes: int
     comparisons: list[ProcessEquivalence]
 
     @property
     def healthy(self) -> bool:
         """Whether nothing is bad and all objectives are equal."""
-        return all(found.state != "bad" for found in self.findings) and all(found.equal for found in self.comparisons)
+        return all(check.state != "bad" for check in self.checks) and all(case.equal for case in self.comparisons)
 
     def __str__(self) -> str:
         """The machine, one line each, and the comparison of several processes with one."""
-        lines = [f"{finding.name}: {_MARKS[finding.state]}{finding.told}" for finding in self.findings]
+        lines = [f"{check.name}: {_MARKS[check.state]}{check.result}" for check in self.checks]
         if self.processes == 1:
             return "\n".join([*lines, "one process here; compare several with one: simtrain doctor --devices 2"])
         rows = [
@@ -100,7 +100,7 @@ def doctor(*, devices: int | None, accelerator: str, folder: Path, timeout: int)
     """
     inference_device(accelerator)
     count = device_count(devices if devices is not None else "auto", accelerator=accelerator)
-    findings = [
+    checks = [
         _versions(),
         *_devices(accelerator),
         _loading(count),
@@ -111,32 +111,32 @@ def doctor(*, devices: int | None, accelerator: str, folder: Path, timeout: int)
         _kaggle(),
     ]
     comparisons = compare_processes(count, accelerator=accelerator, timeout=timeout) if count > 1 else []
-    return Diagnosis(findings=findings, processes=count, comparisons=comparisons)
+    return Diagnosis(checks=checks, processes=count, comparisons=comparisons)
 
 
 def _versions() -> MachineCheck:
     known = environment()
     libraries = "  ".join(f"{name} {version}" for name, version in known["libraries"].items())
-    told = f"simtrain {known['simtrain']}  python {known['python']}  {platform.system()}  {libraries}"
-    return MachineCheck(name="versions", told=told, state="good")
+    result = f"simtrain {known['simtrain']}  python {known['python']}  {platform.system()}  {libraries}"
+    return MachineCheck(name="versions", result=result, state="good")
 
 
 def _devices(accelerator: str) -> list[MachineCheck]:
     if accelerator == "cpu" or not torch.cuda.is_available():
-        told = f"no GPU in use; {torch.get_num_threads()} threads, precision auto = 32-true"
-        return [MachineCheck(name="devices", told=told, state="good" if accelerator == "cpu" else "note")]
+        result = f"no GPU in use; {torch.get_num_threads()} threads, precision auto = 32-true"
+        return [MachineCheck(name="devices", result=result, state="good" if accelerator == "cpu" else "note")]
     found = []
     for number in range(torch.cuda.device_count()):
         facts = torch.cuda.get_device_properties(number)
         precision = chosen_precision("auto", device=torch.device("cuda", number))
-        told = (
+        result = (
             f"{facts.name}, {facts.total_memory / 2**30:.0f} GB, compute {facts.major}.{facts.minor}, "
             f"precision auto = {precision}, CUDA {torch.version.cuda}"
         )
-        found.append(MachineCheck(name=f"GPU {number}", told=told, state="good"))
+        found.append(MachineCheck(name=f"GPU {number}", result=result, state="good"))
     if torch.cuda.device_count() > 1 and not torch.distributed.is_nccl_available():
         found.append(
-            MachineCheck(name="nccl", told="torch has no nccl: several GPUs cannot train together", state="bad")
+            MachineCheck(name="nccl", result="torch has no nccl: several GPUs cannot train together", state="bad")
         )
     return found
 
@@ -144,19 +144,19 @@ def _devices(accelerator: str) -> list[MachineCheck]:
 def _loading(count: int) -> MachineCheck:
     workers = worker_count(None, sharing=count)
     each = "" if count == 1 else f" for each of {count} processes"
-    told = f"{os.cpu_count()} cores, {workers} loading processes by default{each}"
-    return MachineCheck(name="cores", told=told, state="good" if workers > 1 else "note")
+    result = f"{os.cpu_count()} cores, {workers} loading processes by default{each}"
+    return MachineCheck(name="cores", result=result, state="good" if workers > 1 else "note")
 
 
 def _shared_memory() -> MachineCheck:
-    place = Path("/dev/shm")
-    if not place.is_dir():
-        return MachineCheck(name="shared memory", told="no /dev/shm on this system", state="note")
-    free = shutil.disk_usage(place).free
+    folder = Path("/dev/shm")
+    if not folder.is_dir():
+        return MachineCheck(name="shared memory", result="no /dev/shm on this system", state="note")
+    free = shutil.disk_usage(folder).free
     if free >= _LITTLE_SHARED_MEMORY:
-        return MachineCheck(name="shared memory", told=f"{_gigabytes(free)} free", state="good")
-    told = f"{_gigabytes(free)} free in /dev/shm: give the container more (--shm-size=8g), or set data.workers=0"
-    return MachineCheck(name="shared memory", told=told, state="note")
+        return MachineCheck(name="shared memory", result=f"{_gigabytes(free)} free", state="good")
+    result = f"{_gigabytes(free)} free in /dev/shm: give the container more (--shm-size=8g), or set data.workers=0"
+    return MachineCheck(name="shared memory", result=result, state="note")
 
 
 def _disk(folder: Path) -> MachineCheck:
@@ -164,34 +164,34 @@ def _disk(folder: Path) -> MachineCheck:
     free = shutil.disk_usage(there).free
     writable = os.access(there, os.W_OK)
     state: Literal["good", "note", "bad"] = "good" if free >= _LITTLE_DISK else "note"
-    told = f"{_gigabytes(free)} free at {there}"
+    result = f"{_gigabytes(free)} free at {there}"
     return MachineCheck(
-        name="disk", told=told if writable else f"{told}, which cannot be written", state=state if writable else "bad"
+        name="disk", result=result if writable else f"{result}, no write access", state=state if writable else "bad"
     )
 
 
 def _extras() -> MachineCheck:
     missing = [extra for extra, module in _EXTRAS.items() if importlib.util.find_spec(module) is None]
     if not missing:
-        return MachineCheck(name="extras", told="all installed", state="good")
+        return MachineCheck(name="extras", result="all installed", state="good")
     return MachineCheck(
-        name="extras", told=f"not installed: {', '.join(missing)} (pip install 'simtrain[NAME]')", state="good"
+        name="extras", result=f"not installed: {', '.join(missing)} (pip install 'simtrain[NAME]')", state="good"
     )
 
 
 def _wandb() -> MachineCheck:
     version = importlib.metadata.version("wandb")
     known = has_credentials(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai"))
-    told = "signed in" if known else "no account: runs can be tracked offline and sent later (wandb sync)"
-    return MachineCheck(name="Weights & Biases", told=f"{version}, {told}", state="good")
+    result = "signed in" if known else "no account: runs can be tracked offline and sent later (wandb sync)"
+    return MachineCheck(name="Weights & Biases", result=f"{version}, {result}", state="good")
 
 
 def _kaggle() -> MachineCheck:
     home = Path(os.environ.get("KAGGLE_CONFIG_DIR", Path.home() / ".kaggle"))
     named = "KAGGLE_API_TOKEN" in os.environ or {"KAGGLE_USERNAME", "KAGGLE_KEY"} <= set(os.environ)
     known = named or any((home / name).is_file() for name in ("access_token", "kaggle.json"))
-    told = "credentials found" if known else "no credentials: sources kaggle: and digikala cannot be downloaded"
-    return MachineCheck(name="Kaggle", told=told, state="good")
+    result = "credentials found" if known else "no credentials: sources kaggle: and digikala cannot be downloaded"
+    return MachineCheck(name="Kaggle", result=result, state="good")
 
 
 def _gigabytes(count: int) -> str:

@@ -93,7 +93,7 @@ def evaluate(
     catalog = configured_catalog(config) if run is None else read_run_catalog(run)
     task = split_task(config, catalog, split=split)
     relevance = build_relevance(config.relevance, catalog, exclude=config.evaluation.exclude)
-    texts = build_text_validation(config, catalog, task)  # a misspelt template is told before anything is embedded
+    texts = build_text_validation(config, catalog, task)  # refuses a misspelt template before anything is embedded
     if loaded is None:
         encoder, share = _encoder(config, run, alpha, catalog, console=console)
     else:
@@ -115,7 +115,7 @@ def evaluate(
         encoder=config.encoder.model_dump(mode="json") if loaded is None else loaded.section(),
         alpha=share,
         data=data_fingerprint(catalog),
-        images=images.told,
+        images=images.description,
         evaluation=evaluate_embeddings(own.embeddings, task, config=config),
         text=evaluate_texts(texts, own.text_scores, encoder, config=config),
         drift=drift,

@@ -43,7 +43,7 @@ class ExportResult:
         items: Number of images in its index.
         checked: Number of images that were embedded again and found themselves first.
         formats: Names of the formats that the encoder was exported to besides its own weights.
-        images: Where the images were read from, as a phrase.
+        images: Source of the images, as a phrase.
         agreement: The lowest cosine, among those checked, between an item and a query with its own file; NaN where
             the source's files are missing.
         calibration: Calibrated similarity thresholds, or why there are none.
@@ -61,15 +61,15 @@ class ExportResult:
         lines = [
             f"bundle: {self.folder} ({self.items} items)",
             self.images,
-            f"checked: opened again, {self.checked} images embedded equal and each found itself first",
+            f"verified: reopened; {self.checked} images give the same embeddings, and each finds itself first",
         ]
         if self.agreement < 0.99999:
             lines.append(
-                f"a query with an item's own file has a similarity of {self.agreement:.4f} or more to it "
-                "(the store keeps the image smaller)"
+                f"a query with an item's original file has a similarity of {self.agreement:.4f} or more to it "
+                "(the image store holds it smaller)"
             )
         lines += [
-            f"{each.file}: left out; it needs pip install 'simtrain[{each.extra}]' and export.{each.name} not false"
+            f"{each.file}: not written; it needs pip install 'simtrain[{each.extra}]' and export.{each.name} not false"
             for each in FORMATS
             if each.name not in self.formats
         ]
@@ -98,7 +98,7 @@ def export(run: Run, *, out: Path, alpha: float | None, console: Console) -> Exp
     every_row = list(range(len(catalog.rows)))
     images = open_images(catalog, smallest=encoder.preprocessing.image_size)
     embeddings = embed_rows(encoder, images.reader, every_row, config=run.config, console=console)
-    calibration = calibrate(run.config, catalog, embeddings, judged=build_validation(run.config, catalog) is not None)
+    calibration = calibrate(run.config, catalog, embeddings, scored=build_validation(run.config, catalog) is not None)
     content = _content(run, catalog, encoder, embeddings, alpha=share, calibration=calibration)
     agreement = _agreement(run.config, catalog, encoder, embeddings)
     write_bundle(content, out, formats=formats, check=lambda folder: _check(folder, run.config, catalog, images.reader))
@@ -108,7 +108,7 @@ def export(run: Run, *, out: Path, alpha: float | None, console: Console) -> Exp
         items=items,
         checked=min(CHECKED_IMAGES, items),
         formats=tuple(each.name for each in formats),
-        images=images.told,
+        images=images.description,
         agreement=agreement,
         calibration=calibration,
     )
@@ -117,14 +117,14 @@ def export(run: Run, *, out: Path, alpha: float | None, console: Console) -> Exp
 def _content(
     run: Run, catalog: Catalog, encoder: Encoder, embeddings: Tensor, *, alpha: float, calibration: Calibration
 ) -> BundleContent:
-    found = catalog.rows["gallery"].to_numpy(dtype=bool)
-    if not found.any():
-        raise CatalogError(f"{catalog.folder}: no image has gallery = true; nothing could be found")
+    in_gallery = catalog.rows["gallery"].to_numpy(dtype=bool)
+    if not in_gallery.any():
+        raise CatalogError(f"{catalog.folder}: no image has gallery = true; the index would be empty")
     return BundleContent(
         encoder=encoder,
         encoder_config=plain_config(run.config.encoder).model_dump(mode="json"),
-        embeddings=embeddings.numpy()[found],
-        items=catalog.rows[found].drop(columns=list(_LEFT_OUT), errors="ignore").reset_index(drop=True),
+        embeddings=embeddings.numpy()[in_gallery],
+        items=catalog.rows[in_gallery].drop(columns=list(_LEFT_OUT), errors="ignore").reset_index(drop=True),
         root=catalog.root.resolve(),
         run={
             "name": run.folder.name,
@@ -187,9 +187,9 @@ def _metrics(run: Run, catalog: Catalog, encoder: Encoder, embeddings: Tensor) -
         return {}
     own = embeddings[torch.from_numpy(task.rows)]
     texts = build_text_validation(run.config, catalog, task)
-    words = evaluate_texts(texts, score_texts(texts, own, encoder), encoder, config=run.config)
+    text = evaluate_texts(texts, score_texts(texts, own, encoder), encoder, config=run.config)
     tuned = {
         **evaluate_embeddings(own, task, config=run.config).to_dict(),
-        "text": None if words is None else words.to_dict(),
+        "text": None if text is None else text.to_dict(),
     }
     return {"split": "val", "tuned": tuned, "zero_shot": run.record.get("zero_shot")}

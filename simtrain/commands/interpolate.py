@@ -56,7 +56,7 @@ def interpolate(
     catalog = read_run_catalog(run)
     task = build_validation(config, catalog)
     if task is None:
-        raise CatalogError(f"{catalog.folder}: neither products nor labels in it; there is nothing to choose alpha by")
+        raise CatalogError(f"{catalog.folder}: neither products nor labels, so there is no metric to choose alpha by")
     texts = build_text_validation(config, catalog, task)
     aim = _aim(config, texts, metric=metric, text_metric=text_metric, bound=bound)
     start = load_initial_encoder(config.encoder, run.folder).state_dict()
@@ -66,7 +66,7 @@ def interpolate(
         config, encoder, start, catalog=catalog, task=task, texts=texts, images=images.reader, console=console
     )
     scores = {alpha: sweep.score(alpha) for alpha in (round(float(step), 6) for step in np.linspace(0, 1, steps))}
-    report = _report(run, scores, sweep, aim=aim, images=images.told)
+    report = _report(run, scores, sweep, aim=aim, images=images.description)
     write_interpolation(
         run.folder,
         {**report.to_dict(), "data": data_fingerprint(catalog), "simtrain": VERSION},
@@ -107,9 +107,9 @@ def _aim(
     own = config.evaluation.monitor if config.evaluation.monitor in _IMAGE_METRICS else _USUAL_IMAGE_METRIC
     if texts is not None:
         return _Aim(metric=metric or own, text_metric=text_metric or _USUAL_TEXT_METRIC, no_texts=None, bound=bound)
-    reason = f"an encoder of kind {config.encoder.kind} reads no texts"
+    reason = f"an encoder of kind {config.encoder.kind} does not embed texts"
     if config.reads_texts:
-        reason = "no image of split 'val' has what evaluation.captions or evaluation.label_templates are made of"
+        reason = "no image of split 'val' has the columns of evaluation.captions or evaluation.label_templates"
     if text_metric is not None:
         raise SimtrainError(f"--text-metric {text_metric}: {reason}")
     return _Aim(metric=metric or own, text_metric=None, no_texts=reason, bound=bound)
@@ -121,15 +121,15 @@ def _check_run(run: Run) -> None:
         raise CheckpointError(f"{run.folder / BEST}: no such checkpoint")
     if status != "finished":
         raise CheckpointError(
-            f"{run.folder}: this run is {status}, not finished; go on with it first: simtrain fit --resume {run.folder}"
+            f"{run.folder}: this run is {status}, not finished; resume it first: simtrain fit --resume {run.folder}"
         )
     if not os.access(run.folder, os.W_OK):
-        raise CheckpointError(f"{run.folder}: cannot be written to, and what is found goes there")
+        raise CheckpointError(f"{run.folder}: no write access, and the result is written there")
 
 
 def _check_name(option: str, name: str | None, *, known: Sequence[str]) -> None:
     if name is not None and name not in known:
-        raise SimtrainError(f"{option}: no figure '{name}' here{nearest(name, known)}; allowed: {', '.join(known)}")
+        raise SimtrainError(f"{option}: no metric '{name}' here{nearest(name, known)}; allowed: {', '.join(known)}")
 
 
 def _report(run: Run, scores: Mapping[float, MixScores], sweep: MixSweep, *, aim: _Aim, images: str) -> Interpolation:

@@ -21,7 +21,8 @@ from simtrain.catalog.prepare_report import (
 )
 from simtrain.catalog.readable import ReadableImages, readable_images, unique_images
 from simtrain.catalog.sources.generated import made_from_what
-from simtrain.catalog.sources.opening import OpenedSource, Opening, expanded, open_source
+from simtrain.catalog.sources.opened import OpenedSource, expanded
+from simtrain.catalog.sources.opening import Opening, open_source
 from simtrain.catalog.sources.own_rows import RowsFunction
 from simtrain.catalog.staging import MADE_FOLDER, PLAN_FILE, SHARDS_FOLDER, cannot_write, publish, work_folder
 from simtrain.catalog.store.checking import usable_rows
@@ -91,7 +92,7 @@ class _ReadSource:
 
     Attributes:
         reading: Facts of every file.
-        store: How the image store keeps the images.
+        store: Settings of the image store.
         reason: Why it keeps them so, for the user.
     """
 
@@ -121,6 +122,7 @@ def _read(opened: OpenedSource, request: Request, *, work: Path, console: Consol
         settings=ReadingSettings(
             origin=json.dumps(made_from_what(root), sort_keys=True) if made_from_what(root) is not None else str(root),
             store=settings,
+            largest_pixels=round(config.inspection.largest_megapixels * 1e6),
             work=work / SHARDS_FOLDER,
             workers=config.workers or os.cpu_count() or 1,
         ),
@@ -178,7 +180,7 @@ def _write(assembled: Assembled, read: _ReadSource, opened: OpenedSource, reques
         counts=assembled.counts,
         findings=assembled.findings,
         fixes=assembled.fixes,
-        store=f"{settings.told()} ({read.reason})",
+        store=f"{settings.description()} ({read.reason})",
     )
     write_findings(work / FINDINGS_FILE, content)
     write_summary(work / SUMMARY_FILE, content, thumbnail=Thumbnails(root=root, rows=opened.source.rows))

@@ -26,7 +26,7 @@ def open_bundle(
     """Open a bundle, checking every file and that its encoder gives the bundle's embeddings on this machine.
 
     Args:
-        folder: Of `export`.
+        folder: Folder of the bundle.
         exported: The lines of `export`, where it was just written.
         network: A network in memory, for a bundle whose encoder was handed over as an object; None: none.
         like: The section of the run's configuration, whose permission and object hold for the bundle too; None: none.
@@ -49,7 +49,7 @@ def open_bundle(
 
     opened = OpenedBundle(bundle=bundle, load_searcher=load_searcher, exported=exported)
     if exported is None:  # of one that was just written, `export` has checked the encoder
-        opened.searcher  # noqa: B018 - loaded now, so that what is wrong with it is told now
+        opened.searcher  # noqa: B018 - loaded now, so that its errors are raised now
     return opened
 
 

@@ -18,9 +18,9 @@ from simtrain.comparison.candidates import Member
 from simtrain.comparison.neighbours import VariedQueries
 from simtrain.config import CompareConfig
 from simtrain.console import Console
-from simtrain.data.altered_images import VariedImages
+from simtrain.data.altered_images import AlteredImages
 from simtrain.data.datasets import worker_count
-from simtrain.data.embedding import EmbeddingSettings, device_words, embed_images
+from simtrain.data.embedding import EmbeddingSettings, device_name, embed_images
 from simtrain.data.embedding_cache import Embedded, EmbeddingCache, encoder_fingerprint, variant_fingerprint
 from simtrain.data.robustness import QueryVariant
 from simtrain.encoders.base import Encoder
@@ -81,10 +81,10 @@ class Embedder:
         """
         encoder = member.build().eval()
         images = self.images(encoder.preprocessing.image_size)
-        fingerprint = encoder_fingerprint(encoder, images=images.told)
+        fingerprint = encoder_fingerprint(encoder, images=images.description)
         embedded = self._get(encoder, fingerprint, images.reader, rows)
         return EmbeddedMember(
-            member=member, encoder=encoder, fingerprint=fingerprint, told=images.told, embedded=embedded
+            member=member, encoder=encoder, fingerprint=fingerprint, told=images.description, embedded=embedded
         )
 
     def again(self, member: Member, fingerprint: str, rows: NDArray[np.int64]) -> Embedded:
@@ -93,7 +93,7 @@ class Embedder:
         def embed(missing: NDArray[np.int64]) -> Tensor:
             return self.embed(member, missing).embedded.vectors
 
-        return self.cache.get(fingerprint, rows, embed, device=device_words(self.device))
+        return self.cache.get(fingerprint, rows, embed, device=device_name(self.device))
 
     def embed_varied(
         self, of: EmbeddedMember, varied: Sequence[tuple[QueryVariant, NDArray[np.int64]]]
@@ -102,8 +102,8 @@ class Embedder:
         images = self.images(SMALLEST)
         found = []
         for variant, rows in varied:
-            changed = VariedImages(images=images.reader, variant=variant)
-            key = variant_fingerprint(of.fingerprint, f"{variant.name} {images.told}")
+            changed = AlteredImages(images=images.reader, variant=variant)
+            key = variant_fingerprint(of.fingerprint, f"{variant.name} {images.description}")
             vectors = self._get(of.encoder, key, changed, rows).vectors
             found.append(VariedQueries(name=variant.name, words=variant.words, rows=rows, vectors=vectors))
         return found
@@ -122,4 +122,4 @@ class Embedder:
                 console=self.console,
             )
 
-        return self.cache.get(fingerprint, rows, embed, device=device_words(self.device))
+        return self.cache.get(fingerprint, rows, embed, device=device_name(self.device))

@@ -19,7 +19,7 @@ from simtrain.comparison.folds import Part, apart, part_of
 from simtrain.comparison.scoring import Question
 from simtrain.config import CompareConfig
 from simtrain.console import Console
-from simtrain.data.altered_images import varied_rows
+from simtrain.data.altered_images import altered_rows
 from simtrain.errors import CatalogError, CheckpointError
 from simtrain.evaluation.paired_tests import resolvable_share
 from simtrain.evaluation.relevance import Relevance, usual_relevances
@@ -68,7 +68,7 @@ def changed_rows(question: Question, images: ImageReader, *, console: Console) -
     gallery = part.task_places(part.main)[part.main.gallery]
     most = min(question.config.robustness_images, len(gallery))
     drawn = np.random.default_rng(question.config.seed).choice(gallery, most, replace=False)
-    varied = varied_rows(images, np.sort(drawn), console=console) if most else []
+    varied = altered_rows(images, np.sort(drawn), console=console) if most else []
     return replace(question, varied=varied)
 
 

@@ -29,7 +29,7 @@ class AugmentationConfig(Section):
     """Mirror half of the views, left for right; null: as the preset does (all do)."""
 
     rotation: float | None = Field(default=None, ge=0, le=180)
-    """Largest turn in degrees, either way, 0 to 180; null: as the preset does (15; simclr 0)."""
+    """Largest rotation in degrees, in both directions, 0 to 180; null: as the preset does (15; simclr 0)."""
 
     zoom: float | None = Field(default=None, ge=0, lt=1)
     """Largest change of width and height as a share, 0 to below 1; null: as the preset does (0.15; simclr 0)."""
@@ -38,8 +38,8 @@ class AugmentationConfig(Section):
     """Largest move as a share of the side, 0 to below 1; null: as the preset does (0.1; simclr 0)."""
 
     border: Literal["white", "own_color", "replicate", "reflect"] | None = None
-    """What comes into view beside a picture that was moved: `white`, the median colour of its own border, its outermost
-    pixels over and over, or its mirror image; null: as the preset does (affine `own_color`, others `replicate`)."""
+    """Filling beside a picture that was moved: `white`, the median colour of its own border, its outermost pixels
+    repeated, or its mirror image; null: as the preset does (affine `own_color`, others `replicate`)."""
 
     crop: float | None = Field(default=None, gt=0, le=1)
     """Smallest share of the area that a view shows, above 0 to 1; 1: all of it; null: as the preset does (affine 1,
@@ -54,7 +54,7 @@ class AugmentationConfig(Section):
     `color_invariant`, none of the others)."""
 
     transforms: list[TransformConfig] | None = None
-    """Your own list in place of the preset; it ends with a resize to the encoder's square in any case."""
+    """Transforms instead of the preset; a resize to the encoder's square is always added at the end."""
 
     @property
     def changed_parts(self) -> dict[str, Any]:

@@ -16,18 +16,17 @@ class WhiteningConfig(Section):
     """Whitening of embeddings, a baseline that is learned without labels: axes are made to vary more alike."""
 
     power: list[_Power] = Field(default_factory=lambda: [0.5, 0.25], min_length=1)
-    """What each axis' variance is taken to before the axis is divided by it, 0 to 0.5; one or several, of which each is
-    a variant of the encoder: 0.5 is `NAME_whitened`, 0.25 `NAME_half_whitened`, another p `NAME_whitened_p`."""
+    """Exponent of the variance that divides each principal axis, 0 to 0.5; each of several makes a variant of the
+    encoder: 0.5 is `NAME_whitened`, 0.25 `NAME_half_whitened`, another p `NAME_whitened_p`."""
 
     runs: bool = False
-    """Whether runs take part whitened too, unless they are by their own `encoder.whitening`."""
+    """Whether runs are compared with whitening too, unless their own `encoder.whitening` is set."""
 
     shrinkage: float = Field(default=0.1, ge=0, le=1)
-    """How far the variances are drawn towards their mean first, 0 to 1; with few images 0 is worse than no whitening.
-    """
+    """Shrinkage of the variances towards their mean, 0 to 1; with few images 0 is worse than no whitening."""
 
     images: int = Field(default=10_000, ge=2, le=10_000_000)
-    """Largest number of training images that it is learned from, 2 to 10000000; of more, so many are drawn."""
+    """Largest number of training images to learn the whitening from, 2 to 10000000; larger sets are sampled."""
 
     @field_validator("power", mode="before")
     @classmethod
@@ -101,8 +100,8 @@ class CompareConfig(Section):
     """Column for metrics by category; null: `category` if there is one, else `label`."""
 
     levels: list[Columns] | None = None
-    """Levels of relevance of ndcg_at_10, the most alike first; null: product, then category and colour, then category,
-    of the columns that there are."""
+    """Levels of relevance for ndcg_at_10, most similar first; null: product, then category and colour, then category,
+    where these columns exist."""
 
     whitening: WhiteningConfig | None = WhiteningConfig()
     """Compare each encoder that no run has trained with whitening too; null: without whitening."""

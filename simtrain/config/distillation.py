@@ -1,4 +1,4 @@
-"""Relational distillation: what a teacher is, and which of its similarities are taught."""
+"""Configuration of relational distillation: the teacher, and the similarities that it teaches."""
 
 from typing import Annotated, Literal
 
@@ -13,7 +13,8 @@ class DistillationConfig(Section):
     """The similarities within a batch follow those of a teacher, which sees the clean images at larger sizes."""
 
     temperature: float = Field(default=0.1, gt=0, le=10)
-    """Divides the cosine similarities of teacher and student, above 0 to 10: the lower, the more the nearest count."""
+    """Divides the cosine similarities of teacher and student, above 0 to 10: lower values weigh the nearest images
+    more."""
 
     teacher: str = "start"
     """`start`: the encoder of this run before its first step, up to its pretrained features; or any encoder by name, as
@@ -33,19 +34,20 @@ class DistillationConfig(Section):
     """Principal axes that are kept, 2 to 8192; fewer where there are no more training images than that. null: all."""
 
     teacher_neighbours: int = Field(default=6, ge=1, le=1000)
-    """Each of the teacher's vectors becomes the mean of so many nearest ones, itself among them, weighted by
-    similarity³; 1 to 1000, 1: none but itself. Where products have one image each, try 1."""
+    """Average each teacher vector over this many nearest vectors, itself included, weighted by similarity³; 1 to 1000;
+    1: no averaging. Where products have one image each, try 1."""
 
     neighbours_across: list[str] = Field(default_factory=list)
-    """Columns, such as `vendor` or `session`, in each of which a neighbour must differ from the image. Name what makes
-    images alike that shows nothing of the product: the maker, the shop, the photographer."""
+    """Columns, such as `vendor` or `session`, in each of which a neighbour must differ from the image. Name columns
+    that make images similar for other reasons than the product: the maker, the shop, the photographer."""
 
 
 class MixedDistillationConfig(DistillationConfig):
     """Relational distillation beside another loss: it keeps what that loss does not speak of, such as the category."""
 
     weight: float = Field(default=0.15, gt=0, le=1000)
-    """It is added times this, above 0 to 1000. More keeps more of the category, and learns less of the product."""
+    """Weight of the distillation loss, above 0 to 1000. Higher values keep more of the category and learn less of the
+    product."""
 
     pairs: Literal["all", "other_groups"] = "other_groups"
     """Which similarities are taught: `all`, or those of `other_groups`, without the positive pairs of the other

@@ -11,7 +11,7 @@ from simtrain.config.section import Section
 Resize = Literal["pad", "crop", "squash"]
 Normalisation = Literal["imagenet", "unit_range"]
 _Positive = Annotated[float, Field(gt=0)]
-_TEXTS_STAY = "texts are in the space of the images, which whitening leaves; set it to null"
+_TEXTS_STAY = "whitening moves images out of the space of their texts; set it to null"
 
 
 class LoraConfig(Section):
@@ -39,11 +39,10 @@ class EncoderWhiteningConfig(Section):
 
     power: float = Field(default=0.5, ge=0, le=0.5)
     """Each axis of the covariance is divided by its variance to this power, 0 to 0.5: 0.5 whitens fully, 0.25 half,
-    which finds the same product less well and the same kind better; 0 takes out the mean alone."""
+    which finds the same product less well and the same kind better; 0 only subtracts the mean."""
 
     shrinkage: float = Field(default=0.1, ge=0, le=1)
-    """How far the variances are drawn towards their mean first, 0 to 1; with few images 0 is worse than no whitening.
-    """
+    """Shrinkage of the variances towards their mean, 0 to 1; with few images 0 is worse than no whitening."""
 
     dimensions: Annotated[int, Field(ge=2, le=16384)] | None = None
     """Axes of largest variance that are kept, 2 to the embedding's own dimensions; null: all."""
@@ -53,12 +52,12 @@ class _EmbeddingConfig(Section):
     """What images go through to become embeddings in validation, evaluation, export and search, not in training."""
 
     flip_averaging: bool = False
-    """Whether an embedding is the mean, made one long again, of those of the image and of its mirror image; embedding
-    takes twice the time. Not where left and right tell products apart."""
+    """Average the embeddings of an image and its mirror image, normalised to length 1; embedding takes twice the time.
+    Leave it off where left and right distinguish products."""
 
     whitening: EncoderWhiteningConfig | None = None
-    """Makes the axes of the embeddings vary alike, and them one long again; null: not. Not for encoders that read
-    texts, which would be left behind."""
+    """Whiten the embeddings and normalise them to length 1; null: no whitening. Not for encoders that embed texts: the
+    texts would not be whitened."""
 
     @property
     def trains(self) -> bool:
@@ -187,7 +186,7 @@ class ClipConfig(_EmbeddingConfig):
     read."""
 
     evaluation_image_size: Annotated[int, Field(ge=32, le=1024)] | None = None
-    """The same for evaluation, export and search; null or what the model reads."""
+    """Side of the square in pixels for evaluation, export and search; null, or the size that the model reads."""
 
     pooling: Literal["default"] = "default"
     """How the tokens of an image become a vector: as the model does it."""

@@ -37,7 +37,7 @@ class EvaluationConfig(Section):
 
     exclude: ExcludedColumns = Field(default_factory=list)
     """Columns, such as `vendor` or `session`: a gallery image that has the query's value in one of them counts neither
-    as a find nor as a miss. Name what makes images alike that shows nothing of the product. At most 4."""
+    as a find nor as a miss. Name columns that make images similar for other reasons than the product. At most 4."""
 
     batch_size: int = Field(default=128, ge=1, le=65536)
     """Number of images embedded at once, 1 to 65536."""
@@ -65,7 +65,7 @@ class ThresholdsConfig(Section):
     500 for 0.99."""
 
     maximum_queries: int = Field(default=5000, ge=1, le=1_000_000)
-    """Largest number of queries, 1 to 1000000; of more, so many are drawn."""
+    """Largest number of queries, 1 to 1000000; larger sets are sampled."""
 
 
 class ExportConfig(Section):

@@ -7,33 +7,45 @@ from pydantic import Field, field_validator, model_validator
 from simtrain.config.encoder import EncoderConfig
 from simtrain.config.section import Section
 
+_NOTHING = ("nan", "none", "null", "<na>", "nat", "n/a", "#n/a", "-", "--", "?")
+
 
 class ColumnsConfig(Section):
-    """Names of a table's columns; null: the column of the field's own name, if the table has one."""
+    """Names of a table's columns; null: the column of the field's own name, if the table has it; false: none."""
 
     path: str = "path"
     """Image file, relative to the table's folder (or to `root`)."""
 
-    id: str | None = None
+    id: str | Literal[False] | None = None
     """Unique name of the image; without one, its path."""
 
-    product: str | None = None
+    product: str | Literal[False] | None = None
     """Product, equal for images of one product."""
 
-    label: str | None = None
+    label: str | Literal[False] | None = None
     """Class."""
 
-    caption: str | None = None
+    caption: str | Literal[False] | None = None
     """Title or description."""
 
-    split: str | None = None
+    split: str | Literal[False] | None = None
     """`train`, `val` or `test`; a split that the column lacks is drawn from `train`."""
 
-    query: str | None = None
+    query: str | Literal[False] | None = None
     """Whether the image is a query in evaluations (true or false)."""
 
-    gallery: str | None = None
+    gallery: str | Literal[False] | None = None
     """Whether the image is in the gallery in evaluations (true or false)."""
+
+
+class DialectConfig(Section):
+    """How text files (`.csv`, `.tsv`) stand for tables; found where nothing is said."""
+
+    encoding: str | None = None
+    """Encoding such as `cp1256`; null: UTF-8, by its mark UTF-16, else `cp1252` (Western Europe) with a message."""
+
+    separator: Annotated[str, Field(min_length=1, max_length=1)] | None = None
+    """One character between fields; null: the one of comma, semicolon, tab and bar that fits."""
 
 
 class SplitConfig(Section):
@@ -74,13 +86,17 @@ class InspectionConfig(Section):
     """Limits beyond which images and labels are reported."""
 
     smallest_side: int = Field(default=64, ge=1, le=4096)
-    """Images with a side below so many pixels are reported as tiny, 1 to 4096."""
+    """Images with a side below this many pixels are reported as tiny, 1 to 4096."""
+
+    largest_megapixels: float = Field(default=300.0, gt=0)
+    """Images of more pixels are not read, in millions, above 0. Cameras have up to 200; 300 take 1 to 2 GB of memory in
+    each process that reads (`workers`), and a small hostile file can claim to be a million times as large."""
 
     largest_aspect: float = Field(default=4.0, gt=1)
-    """Images whose long side is so many times the short one, or more, are reported as extreme, above 1."""
+    """Images whose long side is at least this many times the short one are reported as extreme, above 1."""
 
     largest_imbalance: float = Field(default=10.0, gt=1)
-    """Labels are reported as imbalanced where the largest has more than so many times the images of the smallest."""
+    """Labels are reported as imbalanced where the largest has more than this many times the images of the smallest."""
 
 
 class NearDuplicatesConfig(Section):
@@ -136,6 +152,23 @@ class PrepareConfig(Section):
 
     root: str | None = None
     """Folder that a table's paths start from; null: the table's own folder."""
+
+    table: str | None = None
+    """Table inside a folder (or a downloaded data set) that describes its images, relative to it, such as
+    `metadata.csv`; null: none, or with `columns` the only one that names images."""
+
+    dialect: DialectConfig = DialectConfig()
+    """Encoding and separator of text tables."""
+
+    nothing: list[str] = Field(default_factory=lambda: list(_NOTHING))
+    """Words that stand for no product, in any case; with `[]` they are products, as are ruins such as `4.00E+12`."""
+
+    sidecars: bool = False
+    """Whether files of an image's own name beside it are read: `NAME.txt` (or `.caption`) as its caption, the fields of
+    `NAME.json` as columns, as img2dataset writes them."""
+
+    follow_links: bool = True
+    """Whether links out of the source are followed, as DVC, git-annex and hub caches make them."""
 
     levels: list[str] | None = None
     """Meaning of the nested folders of a folder source, outermost first, such as `[split, label, product]`;

@@ -1,4 +1,4 @@
-"""Which images count as relevant to each other: columns, or the same kind among other products."""
+"""Definition of relevance between images: equal columns, or the same kind among other products."""
 
 from collections.abc import Sequence
 from typing import Annotated

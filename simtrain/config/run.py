@@ -124,10 +124,7 @@ class RunConfig(Section):
     def _images_have_relations(self) -> "RunConfig":
         needs, size = self.objective.needs, self.data.batch_size
         if needs.relations is not None and size * needs.views < 3:
-            raise ValueError(
-                f"data.batch_size {size}: relational distillation compares an image's similarities to the others of a "
-                "batch, and one other has nothing to compare with; take 3 or more"
-            )
+            raise ValueError(f"data.batch_size {size}: relational distillation needs 3 or more images in a batch")
         return self
 
     @model_validator(mode="after")

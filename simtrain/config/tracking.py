@@ -31,7 +31,7 @@ class TrackingConfig(Section):
     """Experiment tracking; `metrics.csv` and `steps.csv` in the run's folder are always written."""
 
     wandb: WandbConfig | None = None
-    """`true`, or settings of your own: give the run's figures to Weights & Biases; null: nothing is given to it."""
+    """Log the run to Weights & Biases: `true`, or settings; null: off."""
 
     tensorboard: bool = False
     """Write TensorBoard's event files to the run's folder `tensorboard`."""

@@ -21,9 +21,9 @@ class DataConfig(Section):
     caching), so that memory grows with this number and a step takes a third longer. null: the device's whole share."""
 
     limit_batch_to: str | None = None
-    """A column, such as `category` or `label`: a batch takes its groups from one value of it as far as they go, which
-    makes its negatives harder; what fills no batch of its own is mixed. Over epochs each group is seen equally often,
-    up to one. null: from everywhere."""
+    """A column, such as `category` or `label`: a batch takes its groups from one value of it where possible, which
+    makes its negatives harder; groups that fill no batch of their own are mixed. Over epochs each group is seen equally
+    often, up to one. null: from all values."""
 
     workers: Annotated[int, Field(ge=0, le=128)] | None = None
     """Number of processes that load images, 0 (in the training process) to 128; null: one per core, at most 8."""
@@ -62,7 +62,7 @@ class TrainerConfig(Section):
     """Passes over the training images, 1 to 100000."""
 
     max_steps: Annotated[int, Field(ge=1)] | None = None
-    """Stop after so many steps, even within an epoch; null: after the epochs."""
+    """Stop after this many steps, even within an epoch; null: after the epochs."""
 
     head_only_epochs: int = Field(default=0, ge=0)
     """First epochs in which only new layers learn; 0: none."""
@@ -83,26 +83,26 @@ class TrainerConfig(Section):
     augmented views of it."""
 
     ema_decay: Annotated[float, Field(gt=0, lt=1)] | None = None
-    """Keep a running average of the weights, which is what is validated and exported: this share of it stays at each
-    step, above 0 to below 1 (0.99 to 0.9999; less in the first steps); null: none."""
+    """Decay of a running average of the weights, which is then validated and exported, above 0 to below 1 (0.99 to
+    0.9999; less in the first steps); null: no average."""
 
     early_stopping_patience: Annotated[int, Field(ge=1)] | None = None
-    """Stop after so many epochs without a better `evaluation.monitor`; null: never."""
+    """Stop after this many epochs without a better `evaluation.monitor`; null: never."""
 
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
     """`auto` takes the GPU if there is one."""
 
     devices: Literal["auto"] | Annotated[int, Field(ge=1, le=1024)] = "auto"
-    """Processes on this machine, a GPU each, 1 to 1024; `auto`: every visible GPU, or one process without a GPU. Under
-    torchrun or SLURM it is they who say how many."""
+    """Processes on this machine, a GPU each, 1 to 1024; `auto`: every visible GPU, or one process without a GPU.
+    torchrun and SLURM set the number themselves."""
 
     strategy: str = "ddp"
     """How several devices train together: a name of Lightning's for data parallel, `ddp` or, where not every weight
     takes part in the loss, `ddp_find_unused_parameters_true`."""
 
     save_every_steps: Annotated[int, Field(ge=1)] | None = None
-    """Save the run's state within an epoch too, every so many steps: what a crash may cost at most; null: at the end of
-    each epoch, and when the run is asked to end."""
+    """Also save the run's state within an epoch, every this many steps, which a crash can cost at most; null: at the
+    end of each epoch and on interruption only."""
 
     rank_timeout: int = Field(default=600, ge=5, le=86400)
     """Seconds after which a process that does not answer the others ends the run with an error, 5 to 86400."""
@@ -149,7 +149,7 @@ def frozen_encoder_fault(
     for key in (key for key, is_set in excluded.items() if is_set):
         return f"{key} is for a network that learns; leave it out with trainer.freeze_encoder: true"
     if trainer.devices not in ("auto", 1):
-        return f"trainer.devices: {trainer.devices}: what a frozen network computed is trained on in one process; set 1"
+        return f"trainer.devices: {trainer.devices}: a frozen network is trained by one process; set 1"
     needs = objective.needs
     if needs.groups is None and needs.views > trainer.frozen_views:
         return (

@@ -14,7 +14,7 @@ from simtrain.data.robustness import VARIANTS, QueryVariant
 
 
 @dataclass(frozen=True, kw_only=True)
-class VariedImages:
+class AlteredImages:
     """Image reader that alters each image of another reader by one variant.
 
     Attributes:
@@ -52,7 +52,7 @@ class MirroredImages:
         return np.ascontiguousarray(self.images.read(row, at_least=at_least)[:, ::-1])
 
 
-def varied_rows(
+def altered_rows(
     images: ImageReader, rows: NDArray[np.int64], *, console: Console
 ) -> list[tuple[QueryVariant, NDArray[np.int64]]]:
     """Each variant with those of the rows whose pictures it makes sense for; variants without any are left out.

@@ -15,7 +15,7 @@ from typing_extensions import override
 
 from simtrain.catalog.store.reader import ImageReader
 from simtrain.data.batch import Batch, Draw, ImageBatch
-from simtrain.data.datamodule import place_in_epoch
+from simtrain.data.datamodule import position_in_epoch
 from simtrain.data.samplers import WHOLE, EpochBatches, EvaluationBatches
 from simtrain.data.transforms import ViewTransform, view_seed
 from simtrain.encoders.preprocessing import Preprocessing
@@ -163,7 +163,7 @@ class CachedData(pl.LightningDataModule):
 
     @override
     def state_dict(self) -> dict[str, Any]:
-        return place_in_epoch(self.trainer)
+        return position_in_epoch(self.trainer)
 
     @override
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:

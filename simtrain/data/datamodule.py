@@ -75,7 +75,7 @@ class CatalogData(pl.LightningDataModule):
 
     @override
     def state_dict(self) -> dict[str, Any]:
-        return place_in_epoch(self.trainer)
+        return position_in_epoch(self.trainer)
 
     @override
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -83,7 +83,7 @@ class CatalogData(pl.LightningDataModule):
             self._batches.start_at(epoch=state_dict["epoch"], batch=state_dict["batch"])
 
 
-def place_in_epoch(trainer: pl.Trainer | None) -> dict[str, Any]:
+def position_in_epoch(trainer: pl.Trainer | None) -> dict[str, Any]:
     """Epoch and batch, from 0, that a run goes on with; empty without a trainer.
 
     What the trainer has used counts: the workers have fetched further.

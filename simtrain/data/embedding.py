@@ -84,7 +84,7 @@ def inference_device(accelerator: str) -> torch.device:
     return torch.device("cpu" if accelerator == "cpu" or not torch.cuda.is_available() else "cuda")
 
 
-def device_words(device: torch.device) -> str:
+def device_name(device: torch.device) -> str:
     """Description of a device for people."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)

@@ -81,7 +81,7 @@ class EmbeddingCache:
     def __init__(self, folder: Path, *, data: str) -> None:
         self._data = data[:12]
         self._unwritten: dict[str, Embedded] = {}
-        self._kept = folder
+        self._permanent = folder
         self._temporary: tempfile.TemporaryDirectory[str] | None = None
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -97,7 +97,7 @@ class EmbeddingCache:
                 path.unlink(missing_ok=True)
 
     @property
-    def lasts(self) -> bool:
+    def lasting(self) -> bool:
         """Whether the cache remains for later commands; False for a temporary folder."""
         return self._temporary is None
 
@@ -126,31 +126,31 @@ class EmbeddingCache:
                 fingerprint,
                 Embedded(rows=missing, vectors=vectors, seconds=seconds, images=len(missing), device=device),
             )
-        return self.kept(fingerprint, rows)
+        return self.load(fingerprint, rows)
 
     def missing(self, fingerprint: str, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Those of the rows, (N,) ascending, of which nothing is kept by an encoder of this fingerprint."""
-        kept = self._read(fingerprint)
-        return rows if kept is None else np.setdiff1d(rows, kept.rows)
+        """Those of the rows, (N,) ascending, that the cache does not hold for an encoder of this fingerprint."""
+        stored = self._read(fingerprint)
+        return rows if stored is None else np.setdiff1d(rows, stored.rows)
 
     def add(self, fingerprint: str, made: Embedded) -> None:
-        """Keep embeddings by an encoder of this fingerprint, beside those that are there."""
-        kept = self._read(fingerprint)  # as it is now: another command may have added to it meanwhile
-        self._write(fingerprint, made if kept is None else _joined(kept, made))
+        """Add embeddings by an encoder of this fingerprint to the cache."""
+        stored = self._read(fingerprint)  # as it is now: another command may have added to it meanwhile
+        self._write(fingerprint, made if stored is None else _joined(stored, made))
 
-    def kept(self, fingerprint: str, rows: NDArray[np.int64]) -> Embedded:
+    def load(self, fingerprint: str, rows: NDArray[np.int64]) -> Embedded:
         """The embeddings of these rows, (N,) ascending.
 
         Raises:
-            KeyError: for a row that is not kept.
+            KeyError: for a row that the cache does not hold.
             ValueError: if there are none.
         """
         if len(rows) == 0:
             raise ValueError("rows is empty; allowed: one or more")
-        kept = self._read(fingerprint)
-        if kept is None:
+        stored = self._read(fingerprint)
+        if stored is None:
             raise KeyError("a row that was not embedded")
-        return replace(kept, rows=rows, vectors=kept.of(rows))
+        return replace(stored, rows=rows, vectors=stored.of(rows))
 
     def _name(self, fingerprint: str) -> str:
         return f"{self._data}-{fingerprint[:24]}.safetensors"
@@ -159,7 +159,7 @@ class EmbeddingCache:
         """The cached embeddings; None where there are none, or the file cannot be read."""
         if fingerprint in self._unwritten:
             return self._unwritten[fingerprint]
-        for folder in (self._folder, self._kept):
+        for folder in (self._folder, self._permanent):
             try:
                 with safe_open(folder / self._name(fingerprint), framework="pt") as file:
                     note = json.loads(file.metadata()["simtrain"])
@@ -191,7 +191,7 @@ def encoder_fingerprint(encoder: Encoder, *, images: str) -> str:
 
     Args:
         encoder: Encoder with its weights.
-        images: Where its images are read from, as a phrase.
+        images: Source of the images, as a phrase.
     """
     about = {
         "network": f"{type(encoder).__name__} {encoder}",
@@ -219,12 +219,12 @@ def _umask() -> int:
     return current
 
 
-def _joined(kept: Embedded, made: Embedded) -> Embedded:
-    rows, places = np.unique(np.concatenate([kept.rows, made.rows]), return_index=True)
+def _joined(stored: Embedded, made: Embedded) -> Embedded:
+    rows, places = np.unique(np.concatenate([stored.rows, made.rows]), return_index=True)
     return Embedded(
         rows=rows,
-        vectors=torch.cat([kept.vectors, made.vectors])[torch.from_numpy(places)],
-        seconds=made.seconds + (kept.seconds if kept.device == made.device else 0),
-        images=made.images + (kept.images if kept.device == made.device else 0),
+        vectors=torch.cat([stored.vectors, made.vectors])[torch.from_numpy(places)],
+        seconds=made.seconds + (stored.seconds if stored.device == made.device else 0),
+        images=made.images + (stored.images if stored.device == made.device else 0),
         device=made.device,
     )

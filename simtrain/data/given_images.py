@@ -1,4 +1,4 @@
-"""Images handed over by a caller: paths, arrays or PIL images, read like those of a catalogue."""
+"""Images given as paths, arrays or PIL images, read like those of a catalogue."""
 
 # Shapes: H × W pixels.
 

@@ -1,4 +1,4 @@
-"""In which order groups take their turns, so that over epochs each has as many of them."""
+"""Order of groups over epochs, in which each group comes equally often."""
 
 # Shapes: G groups, S turns in an epoch = q·G + R with R < G.
 
@@ -15,7 +15,7 @@ def random_rounds(groups: Sequence[int], generator: np.random.Generator) -> Iter
 
     Args:
         groups: Their numbers.
-        generator: Where the orders come from, one as it is asked for.
+        generator: Source of the random orders, drawn one after the other.
     """
     while True:
         yield [int(group) for group in generator.permutation(groups)]
@@ -31,7 +31,7 @@ class EqualRounds:
         categories: Group number -> category, of all G groups.
         per_batch: Groups of a batch.
         turns: S, 1 or more.
-        seed: Of the order in which the R more go through all groups.
+        seed: Seed of the order in which the R additional ones go through all groups.
     """
 
     def __init__(self, *, categories: Mapping[int, int], per_batch: int, turns: int, seed: int) -> None:
@@ -47,8 +47,8 @@ class EqualRounds:
         """One round of R groups, then q of all groups, each in random order.
 
         Args:
-            epoch: From 0; which the R groups are is a function of it and the seed alone.
-            generator: Where the order within a round comes from.
+            epoch: Number of the epoch, from 0; it and the seed alone decide which the R groups are.
+            generator: Source of the random order within a round.
         """
         if self._more:
             taken = self._next_places(epoch)

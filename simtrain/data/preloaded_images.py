@@ -17,7 +17,7 @@ MOST_BYTES = 2**30
 _BATCH = 64
 
 
-class PreparedImages:
+class PreloadedImages:
     """An `ImageReader` of images in memory that are preprocessed already; preprocessing again changes nothing.
 
     Args:
@@ -27,15 +27,15 @@ class PreparedImages:
 
     def __init__(self, pixels: NDArray[np.uint8], rows: Sequence[int]) -> None:
         self._pixels = pixels
-        self._place = {row: place for place, row in enumerate(rows)}
+        self._index = {row: index for index, row in enumerate(rows)}
 
     def read(self, row: int, *, at_least: int | None) -> NDArray[np.uint8]:
         """The picture of a row, (S, S, 3)."""
-        picture: NDArray[np.uint8] = self._pixels[self._place[row]]
+        picture: NDArray[np.uint8] = self._pixels[self._index[row]]
         return picture
 
 
-def prepare_images(
+def preload_images(
     images: ImageReader,
     rows: Sequence[int],
     *,
@@ -43,7 +43,7 @@ def prepare_images(
     workers: int,
     most_bytes: int,
     console: Console,
-) -> PreparedImages | None:
+) -> PreloadedImages | None:
     """Read and resize the pictures of catalogue rows; None where they would take too much memory.
 
     Args:
@@ -62,4 +62,4 @@ def prepare_images(
     loader = image_loader(dataset, batch_size=_BATCH, workers=workers, pin_memory=False, share=Share(index=0, of=1))
     for batch in console.bar(loader, len(loader), "reading images"):
         pixels[batch.positions.numpy()] = batch.pixels.numpy()
-    return PreparedImages(pixels, rows)
+    return PreloadedImages(pixels, rows)

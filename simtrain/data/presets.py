@@ -20,10 +20,10 @@ class AugmentationParts:
         rotation: Largest turn in degrees, either way, 0 to 180; 0: none.
         zoom: Largest change of width and height, each by itself, as a share, 0 to below 1; 0: none.
         shift: Largest move as a share of the side, 0 to below 1; 0: none.
-        border: What comes into view beside a picture that was turned, zoomed out or shifted.
+        border: Filling beside a picture that was rotated, zoomed out or shifted.
         crop: Smallest share of the area that a view shows, above 0 to 1, of an aspect of 0.8 to 1.25 (SimCLR: 0.75 to
             1.33); 1: all of it.
-        color: How far light and colour change.
+        color: Strength of the changes of light and colour.
         cutout: Share of the views with a black rectangle of 0.1 to 0.35 of each side, 0 to 1.
     """
 

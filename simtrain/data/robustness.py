@@ -123,7 +123,7 @@ def white_background(image: Picture) -> NDArray[np.bool_] | None:
     """Where the picture shows nothing but white, (H, W); None if less than half of its border is white.
 
     White pixels count if other white pixels lead from them to the border: a white product stays whole as long as its
-    outline is closed, and so does the white seen through a chair's back, which cannot be told from a white part. Specks
+    outline is closed, and so does the white seen through a chair's back, which looks like a white part. Specks
     on the white count too if nothing of them is dark or coloured.
     """
     _check(image)

@@ -15,7 +15,7 @@ from simtrain.catalog.table import Catalog
 from simtrain.config import RunConfig
 from simtrain.console import Console, NamedConsole
 from simtrain.data.datasets import CatalogImages, image_loader, worker_count
-from simtrain.data.preloaded_images import MOST_BYTES, prepare_images
+from simtrain.data.preloaded_images import MOST_BYTES, preload_images
 from simtrain.data.samplers import Share
 from simtrain.encoders.base import Encoder
 from simtrain.encoders.text import TextEncoder
@@ -105,7 +105,7 @@ def open_sweep(
     norms = moved_norms(encoder, start, tuned)
     sample = _sample(config, catalog) if norms else np.empty((0, 0), dtype=np.int64)
     workers = worker_count(config.data.workers, sharing=1)
-    prepared = prepare_images(
+    prepared = preload_images(
         images,
         list(dict.fromkeys([*task.rows.tolist(), *sample.ravel().tolist()])),
         preprocessing=encoder.preprocessing,

@@ -175,9 +175,9 @@ def _lost(error: ProcessException, count: int) -> Exception:
     if not isinstance(error, ProcessExitedException):
         return error  # a bug of ours: its traceback is in the message
     if error.signal_name is not None:
-        perhaps = ", out of memory perhaps" if error.signal_name == "SIGKILL" else ""
-        return LostRankError(f"{place} was killed ({error.signal_name}{perhaps}); the others were ended")
+        perhaps = ", possibly out of memory" if error.signal_name == "SIGKILL" else ""
+        return LostRankError(f"{place} was killed ({error.signal_name}{perhaps}); the others were stopped")
     return LostRankError(
-        f"{place} ended with status {error.exit_code}; the others were ended (a script that calls this needs "
+        f"{place} ended with status {error.exit_code}; the others were stopped (a script that calls this needs "
         'its code below `if __name__ == "__main__":`)'
     )

@@ -32,7 +32,7 @@ class TrainingSettings:
         micro_batch_size: Number of images that pass through the network at once; None: all of a process's.
         seed: Seed of the random choices within a loss.
         worst_queries: Number of worst validation queries that are kept to be shown.
-        names: What the user calls the settings that messages propose to change.
+        names: Names of the settings that messages propose to change, as the user writes them.
     """
 
     optimizer: OptimizerSettings

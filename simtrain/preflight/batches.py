@@ -61,8 +61,9 @@ def few_classes(config: RunConfig, train: pd.DataFrame) -> Iterator[Conflict]:
         instead = "objective.positive=product" if products >= shape.groups else "objective={kind: simclr}"
         yield Conflict(
             kind="few classes",
-            message=f"'{shape.column}' has {classes} values: as positives they make a classifier of {classes} classes, "
-            f"not a similarity of products; for that, --set '{instead}'",
+            message=f"'{shape.column}' has {classes} values: with these positives the encoder learns to "
+            f"separate {classes} "
+            f"classes, not products; for products: --set '{instead}'",
             figures={"column": shape.column, "classes": classes, "products": products},
         )
 
@@ -146,13 +147,13 @@ def _mixed_share(categories: "pd.Series[int]", groups: int) -> float:
 
 def _same_groups(shape: BatchShape, sizes: "pd.Series[int]") -> Iterator[Conflict]:
     if shape.column != "product" and len(sizes) < _FEW_CLASSES:
-        return  # told as few classes
+        return  # reported as few classes
     if shape.groups >= _NEARLY_ALL * len(sizes):
         half = len(sizes) // 2
         instead = f"--set data.batch_size={half * shape.counted} varies them" if half >= 2 else "add products"
         yield Conflict(
             kind="few groups",
-            message=f"a batch takes {shape.groups} of {len(sizes)} training groups of '{shape.column}': every batch "
-            f"meets nearly the same ones; {instead}",
+            message=f"a batch takes {shape.groups} of {len(sizes)} training groups of '{shape.column}': all batches "
+            f"are nearly the same; {instead}",
             figures={"column": shape.column, "groups": len(sizes), "groups_per_batch": shape.groups},
         )

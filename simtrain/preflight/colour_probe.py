@@ -37,15 +37,15 @@ class ColourProbe:
     changed: float
 
     @property
-    def told(self) -> float:
+    def predicted(self) -> float:
         """How well colours predict the label beyond chance: 0 not at all, 1 always."""
         return (self.originals - self.chance) / (1 - self.chance) if self.chance < 1 else 0.0
 
     @property
     def lost(self) -> float:
         """Share of this prediction beyond chance that the augmented views lose."""
-        told = self.originals - self.chance
-        return (self.originals - self.views) / told if told > 0 else 0.0
+        predicted = self.originals - self.chance
+        return (self.originals - self.views) / predicted if predicted > 0 else 0.0
 
 
 def probe_colours(
@@ -69,17 +69,17 @@ def probe_colours(
     names = np.array(labels)
     originals = np.stack([colour_histogram(image) for image in images])
     own = _neighbour_labels(originals, originals, names)
-    kept, changed = [], []
+    same, changed = [], []
     for view in range(views):
         made = [transform(image, seed=seed + view * len(images) + place) for place, image in enumerate(images)]
         found = _neighbour_labels(np.stack([colour_histogram(image) for image in made]), originals, names)
-        kept.append(found == names)
+        same.append(found == names)
         changed.append(found != own)
     counts = np.array(list(Counter(labels).values()))
     return ColourProbe(
         chance=float((counts * (counts - 1)).sum() / (len(labels) * (len(labels) - 1))),
         originals=float((own == names).mean()),
-        views=float(np.mean(kept)),
+        views=float(np.mean(same)),
         changed=float(np.mean(changed)),
     )
 

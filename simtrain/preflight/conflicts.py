@@ -17,8 +17,8 @@ from simtrain.evaluation.text_prompts import template_columns
 from simtrain.preflight.batches import batch_conflicts, batch_shape, few_classes
 from simtrain.preflight.colour_probe import ColourProbe, probe_colours
 from simtrain.preflight.conflict import Conflict
-from simtrain.preflight.evaluation import judgement_conflicts
-from simtrain.preflight.left_right import pairs_of_sides
+from simtrain.preflight.evaluation import validation_conflicts
+from simtrain.preflight.left_right import left_right_pairs
 from simtrain.preflight.mirror_probe import mirroring_share
 from simtrain.preflight.texts import text_conflicts
 
@@ -29,7 +29,7 @@ _LEAST_PROBED = 30
 _MOST_PROBED_VALUES = 64  # of a column; beyond, its values name things rather than properties
 # Measured beyond chance: 0.42 to 0.47 for the colours of rendered products, at most 0.17 for anything else; of that,
 # the views of color_sensitive lose at most 0.25 and those of the two other presets at least 0.65.
-_TOLD_BY_COLOUR = 0.3
+_PREDICTED_BY_COLOUR = 0.3
 _MATERIAL_LOSS = 0.4
 _DESTROY_COLOURS = ("color_invariant", "simclr")
 Images = Callable[[int], NDArray[np.uint8]]
@@ -61,7 +61,7 @@ def conflict_warnings(
         *few_classes(config, train),
         *batch_conflicts(config, train),
         *text_conflicts(config, texts, images=len(train)),
-        *judgement_conflicts(config, catalog, validation),
+        *validation_conflicts(config, catalog, validation),
     ]
 
 
@@ -86,20 +86,20 @@ def _colours(
         pictures = [_source(images(row), side=_HEADROOM * side, preprocessing=preprocessing) for row in rows]
         labels = [str(value) for value in train.loc[rows, column]]
         probe = probe_colours(pictures, labels, transform=transform, views=_PROBED_VIEWS, seed=config.seed)
-        if _told_by_colour(probe, images=len(rows)) and probe.lost >= _MATERIAL_LOSS:
+        if _predicted_by_colour(probe, images=len(rows)) and probe.lost >= _MATERIAL_LOSS:
             yield Conflict(
                 kind="colours",
-                message=f"colours alone tell '{column}' of {100 * probe.originals:.0f} % of the images, but of "
-                f"{100 * probe.views:.0f} % of their augmented views ({100 * probe.changed:.0f} % come to look like "
-                f"another value): training would unlearn it; {_keep_colours(config)}",
+                message=f"colours alone predict '{column}' of {100 * probe.originals:.0f} % of the images, but of "
+                f"{100 * probe.views:.0f} % of their augmented views ({100 * probe.changed:.0f} % then look "
+                f"like another value): training would make the encoder ignore it; {_keep_colours(config)}",
                 figures={"column": column, "images": len(rows), **vars(probe)},
             )
 
 
-def _told_by_colour(probe: ColourProbe, *, images: int) -> bool:
+def _predicted_by_colour(probe: ColourProbe, *, images: int) -> bool:
     """Whether so much more than chance that neither other labels nor a few lucky neighbours reach it."""
     luck = 3 * np.sqrt(probe.chance * (1 - probe.chance) / images)
-    return probe.told >= _TOLD_BY_COLOUR and probe.originals - probe.chance > luck
+    return probe.predicted >= _PREDICTED_BY_COLOUR and probe.originals - probe.chance > luck
 
 
 def _keep_colours(config: RunConfig) -> str:
@@ -135,13 +135,14 @@ def _probed_rows(train: pd.DataFrame, column: str, *, seed: int) -> list[int]:
 def _sides(config: RunConfig, train: pd.DataFrame, *, preprocessing: Preprocessing) -> Iterator[Conflict]:
     mattering = [column for column in _mattering_columns(config) if column in train.columns]
     for column in dict.fromkeys([*mattering, "label", "caption"]):
-        pair = _pair_told_apart(train, column, mattering)
+        pair = _left_right_pair(train, column, mattering)
         if pair is None:
             continue
         if preprocessing.flip_averaging:
             yield Conflict(
                 kind="sides",
-                message=f"'{column}' tells left from right ('{pair[0]}', '{pair[1]}'), but with flip averaging an image"
+                message=f"'{column}' separates left from right ('{pair[0]}', '{pair[1]}'), but with flip "
+                f"averaging an image"
                 " and its mirror image have one embedding; add --set encoder.flip_averaging=false",
                 figures={"column": column, "values": list(pair), "mirrored": 1.0},
             )
@@ -155,19 +156,20 @@ def _sides(config: RunConfig, train: pd.DataFrame, *, preprocessing: Preprocessi
             )
             yield Conflict(
                 kind="sides",
-                message=f"'{column}' tells left from right ('{pair[0]}', '{pair[1]}'), but the augmentation mirrors "
-                f"{100 * mirrored:.0f} % of the views: training would unlearn it; {instead}",
+                message=f"'{column}' separates left from right ('{pair[0]}', '{pair[1]}'), but the augmentation "
+                f"mirrors "
+                f"{100 * mirrored:.0f} % of the views: training would make the encoder ignore it; {instead}",
                 figures={"column": column, "values": list(pair), "mirrored": mirrored},
             )
         return
 
 
-def _pair_told_apart(train: pd.DataFrame, column: str, mattering: list[str]) -> tuple[str, str] | None:
+def _left_right_pair(train: pd.DataFrame, column: str, mattering: list[str]) -> tuple[str, str] | None:
     """A left and a right value whose images the encoder is to tell apart: two views of one product are none."""
     if column not in train.columns:
         return None
     values = train[column].astype(str).where(train[column].notna())
-    for left, right in pairs_of_sides(values.dropna().unique()):
+    for left, right in left_right_pairs(values.dropna().unique()):
         shared = [
             set(train.loc[values == left, name].dropna()) & set(train.loc[values == right, name].dropna())
             for name in mattering

@@ -19,7 +19,7 @@ _MANY = 0.1  # share of queries without an answer that is worth a word
 _LARGEST_SHARE = 0.4
 
 
-def judgement_conflicts(config: RunConfig, catalog: Catalog, task: RetrievalTask | None) -> Iterator[Conflict]:
+def validation_conflicts(config: RunConfig, catalog: Catalog, task: RetrievalTask | None) -> Iterator[Conflict]:
     """Warn about too few queries, too few answers, or a single group of them.
 
     Args:
@@ -56,8 +56,8 @@ def _single_group(config: RunConfig, catalog: Catalog, *, queries: int) -> Confl
     instead = f"--set relevance={varied[0]}" if varied else _prepare(catalog, "--set split.val=0.2")
     return Conflict(
         kind="single group",
-        message=f"all {queries} validation queries with something to find have the same '{name}': their figures cannot "
-        f"tell one epoch from another; {instead}",
+        message=f"all {queries} validation queries with a relevant image have the same '{name}': their metrics cannot "
+        f"rank epochs; {instead}",
         figures={"queries": queries, "groups": 1},
     )
 
@@ -73,8 +73,8 @@ def _few_queries(config: RunConfig, catalog: Catalog, *, queries: int, answered:
         instead = "add pictures"
     return Conflict(
         kind="few queries",
-        message=f"only {answered} validation queries have something to find: one of them is "
-        f"{100 / answered:.0f} points, too coarse to tell one epoch from another; {instead}",
+        message=f"only {answered} validation queries have a relevant image: each counts "
+        f"{100 / answered:.0f} points, too coarse to compare epochs; {instead}",
         figures={"queries": queries, "answered": answered},
     )
 
@@ -84,7 +84,8 @@ def _lone_queries(config: RunConfig, answered: NDArray[np.bool_]) -> Conflict:
     return Conflict(
         kind="lone queries",
         message=f"{lone} of {len(answered)} validation queries have no other image of their '{name}' to find: the "
-        f"figures speak of the other {len(answered) - lone} only; they need a second gallery image of their '{name}' "
+        f"metrics are of the other {len(answered) - lone} only; the queries need a second gallery image of "
+        f"their '{name}' "
         "in val",
         figures={"queries": len(answered), "answered": len(answered) - lone},
     )
@@ -99,8 +100,8 @@ def _few_answers(task: RetrievalTask, answered: NDArray[np.bool_]) -> Iterator[C
         return
     yield Conflict(
         kind="few relevant",
-        message=f"{len(asking)} validation queries share {answers} relevant gallery images: the figures rest on these "
-        f"{answers}, each asked for several times; mark more images as 'gallery' and prepare again",
+        message=f"{len(asking)} validation queries share {answers} relevant gallery images: the metrics count these "
+        f"{answers} several times; mark more images as 'gallery' and prepare again",
         figures={"queries": len(task.queries), "answered": len(asking), "relevant": answers},
     )
 

@@ -10,7 +10,7 @@ _SIDE = {**dict.fromkeys(_LEFT, "left"), **dict.fromkeys(_RIGHT, "right")}
 _WORD = re.compile(r"[^\W_]+")
 
 
-def pairs_of_sides(values: Iterable[str]) -> Iterator[tuple[str, str]]:
+def left_right_pairs(values: Iterable[str]) -> Iterator[tuple[str, str]]:
     """Left and right values that are equal but for that word (`glove left`, `glove_right`), each pair once.
 
     English, German, French, Spanish and Persian; whole words, in any case.

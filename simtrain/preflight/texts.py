@@ -30,7 +30,8 @@ def text_conflicts(config: RunConfig, texts: CatalogTexts | None, *, images: int
         templates = ", ".join(map(quoted, settings.templates))
         yield Conflict(
             kind="untold images",
-            message=f"{images - len(ids)} of {images} training images have no text of {templates}; they teach no words",
+            message=f"{images - len(ids)} of {images} training images have no text of {templates}; the image-text loss "
+            "leaves them out",
             figures={"images": images, "told": len(ids)},
         )
     repeats = _false_negatives(ids, batch_size=config.data.batch_size)
@@ -40,7 +41,7 @@ def text_conflicts(config: RunConfig, texts: CatalogTexts | None, *, images: int
         yield Conflict(
             kind="repeated texts",
             message=f"{len(texts.texts)} different texts among {len(ids)} images: on average {repeats:.1f} others of a "
-            "batch are called the same and count as wrong answers; add 'text' to positives",
+            "batch have the same text and count as wrong answers; add 'text' to positives",
             figures={"texts": len(texts.texts), "images": len(ids), "false_negatives": repeats},
         )
 

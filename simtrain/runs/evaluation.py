@@ -74,9 +74,9 @@ def missing_texts(config: RunConfig, texts: TextTask | None) -> list[str]:
     if not config.reads_texts:
         return []
     captions, templates = config.evaluation.captions, config.evaluation.label_templates
-    untold = []
+    missing = []
     if captions is not None and (texts is None or texts.captions is None):
-        untold.append(("captions", captions))
+        missing.append(("captions", captions))
     if templates and (texts is None or texts.labels is None):
-        untold.append(("classes", templates[0]))
-    return [f"{name}: no image has a value of {' + '.join(template_columns(first))}" for name, first in untold]
+        missing.append(("classes", templates[0]))
+    return [f"{name}: no image has a value of {' + '.join(template_columns(first))}" for name, first in missing]

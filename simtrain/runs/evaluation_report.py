@@ -1,4 +1,4 @@
-"""The figures of an encoder on a split, with what they belong to."""
+"""Evaluation report: metrics of an encoder on a split, with its run, data and settings."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -18,19 +18,19 @@ class EvaluationReport:
         name: The run's, or `zero-shot`.
         split: The evaluated one.
         relevance: Columns that tell what is relevant, or the name of another definition.
-        relevance_words: The same as a phrase, such as "same product".
+        relevance_words: Definition of relevance as a phrase, such as "same product".
         encoder: Configuration of the encoder.
-        alpha: Share of the run's tuned weights, 1: they alone; None for an encoder as it comes.
+        alpha: Share of the run's fine-tuned weights, 0 to 1; None for an encoder that no run has trained.
         data: Fingerprint of the catalogue.
-        images: Where its pictures were read from.
+        images: Source of the images, as a phrase.
         evaluation: The figures of images that search images.
         text: Those of texts that search images and images that search texts; None where nothing reads texts, or there
             are none.
         drift: Embedding drift of a `clip` from the initial weights of its run; None for any other encoder.
         not_evaluated: What could not be evaluated, one line each, with the reason.
-        weights: The weights file of an encoder as it comes; None: a run's, or weights that are in no file.
-        test_readings: How often the run's test figures have been read, this time included; None: these are of another
-            split, or of no run.
+        weights: Weights file of an encoder that no run has trained; None: a run's encoder, or weights without a file.
+        test_readings: Number of times that the run's test metrics have been read, now included; None: another split,
+            or no run.
     """
 
     name: str
@@ -48,7 +48,7 @@ class EvaluationReport:
     weights: WeightsFile | None
     test_readings: int | None
 
-    def outgrown(self) -> str | None:
+    def text_model_drift(self) -> str | None:
         """Why a text model that was made for the start no longer fits the images; None: there is none, or it fits."""
         if self.drift is None or self.encoder.get("text_model") is None:
             return None

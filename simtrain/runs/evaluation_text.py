@@ -1,4 +1,4 @@
-"""The figures of an evaluation as lines of text."""
+"""Console lines of an evaluation: tables of metrics, warnings and embedding drift."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -14,8 +14,11 @@ if TYPE_CHECKING:
     from simtrain.runs.evaluation_report import EvaluationReport
 
 
+_KIND = {"captions": "a caption", "classes": "a class"}
+
+
 def report_lines(report: "EvaluationReport") -> Iterator[str]:
-    """Each metric with its interval, in percent: of images, then of texts; then how near a run is to its start."""
+    """Each metric with its interval, in percent: of images, then of texts; then the embedding drift."""
     found = report.evaluation
     yield (
         f"{report.name}, split {report.split}: {found.queries} queries among {found.gallery} images, "
@@ -25,26 +28,30 @@ def report_lines(report: "EvaluationReport") -> Iterator[str]:
     yield from [] if report.weights is None else report.weights.lines()
     yield metric_table(found.metrics, confidence=found.confidence)
     if found.lone_queries:
-        yield f"{found.lone_queries} queries had nothing to find and were left out"
+        yield f"{found.lone_queries} queries have no relevant image and are left out"
     if found.copied_queries:
-        yield f"{found.copied_queries} queries have an exact copy of themselves in the gallery; copies take no part"
+        yield f"{found.copied_queries} queries have an exact copy of themselves in the gallery; copies are left out"
     if found.near_copied_queries:
         yield (
             f"{found.near_copied_queries} queries have a near copy of themselves in the gallery; it counts neither as "
             "a find nor as a miss"
         )
     if report.test_readings is not None and report.test_readings > 1:
-        yield f"the test figures of this run have been read {report.test_readings} times; choose nothing by them"
+        yield (
+            f"the test metrics of this run have been read {report.test_readings} times; choose no model or setting by "
+            "them"
+        )
     if report.text is not None:
         yield from _text_lines(report.text)
     yield from report.not_evaluated
     if report.drift is not None:
         yield from _drift_lines(report.drift)
-    outgrown = report.outgrown()
-    if outgrown is not None:
+    text_model_drift = report.text_model_drift()
+    if text_model_drift is not None:
         yield (
-            f"warning: encoder.text_model was made for the start, which the images have left ({outgrown}); find a "
-            "smaller alpha with simtrain interpolate, or train with a larger objective.keep.distillation"
+            "warning: encoder.text_model fits the initial image embeddings, and these have drifted "
+            f"({text_model_drift}); find a smaller alpha with simtrain interpolate, or train with a larger "
+            "objective.keep.distillation"
         )
 
 
@@ -57,28 +64,28 @@ def metric_table(metrics: Mapping[str, Interval], *, confidence: float) -> str:
 
 
 def _text_lines(found: TextEvaluation) -> Iterator[str]:
-    judged = {"captions": found.captions, "classes": found.labels}
-    there = {name: figures for name, figures in judged.items() if figures is not None}
+    by_kind = {"captions": found.captions, "classes": found.labels}
+    evaluated = {name: figures for name, figures in by_kind.items() if figures is not None}
     rows = []
-    for name, figures in there.items():
-        told = figures.text_to_image
-        written = ", ".join(map(quoted, figures.templates))
-        yield f"{name}: {told.queries} among {told.gallery} images, as {written}"
+    for name, figures in evaluated.items():
+        by_text = figures.text_to_image
+        templates = ", ".join(map(quoted, figures.templates))
+        yield f"{name}: {by_text.queries} queries among {by_text.gallery} images, texts: {templates}"
         rows += [
-            [name if place == 0 else "", metric, percent(of.mean), _interval(of)]
-            for place, (metric, of) in enumerate(_text_metrics(figures).items())
+            [name if row == 0 else "", metric, percent(of.mean), _interval(of)]
+            for row, (metric, of) in enumerate(_text_metrics(figures).items())
         ]
     level = f"{100 * found.confidence:.0f} % interval"
     yield text_table([("texts", "left"), ("metric", "left"), ("%", "right"), (level, "right")], rows)
-    for name, figures in there.items():
+    for name, figures in evaluated.items():
         if figures.truncated:
             yield (
                 f"{name}: {figures.truncated} texts are longer than the {found.longest_text} tokens that the encoder "
-                "reads; their ends do not count"
+                "reads and are truncated"
             )
         without = figures.image_to_text.lone_queries
         if without:
-            yield f"{name}: {without} gallery images without one count as irrelevant"
+            yield f"{name}: {without} gallery images without {_KIND[name]} count as irrelevant"
 
 
 def _text_metrics(figures: WordFigures) -> dict[str, Interval]:
@@ -91,18 +98,18 @@ def _text_metrics(figures: WordFigures) -> dict[str, Interval]:
     return found | {f"zero_shot_{name}": metric for name, metric in figures.zero_shot.items()}
 
 
-def _drift_lines(kept: Kept) -> Iterator[str]:
+def _drift_lines(drift: Kept) -> Iterator[str]:
     yield (
-        f"against the start of the run: cosine of {kept.images} images {kept.mean:.3f} on average, 5 % of them below "
-        f"{kept.low:.3f}, the lowest {kept.lowest:.3f}"
+        f"embedding drift from the initial weights: cosine of {drift.images} images {drift.mean:.3f} on average, 5 % "
+        f"below {drift.low:.3f}, lowest {drift.lowest:.3f}"
     )
-    for words, of_words in kept.lost.items():
-        lost, before = of_words[GUARDED], kept.start[words][GUARDED]
+    for kind, losses in drift.lost.items():
+        lost, before = losses[GUARDED], drift.start[kind][GUARDED]
         change = signed_points(-100 * lost.mean)
-        sure = between(-100 * lost.high, -100 * lost.low, write=signed_points, unknown="one product only")
+        interval = between(-100 * lost.high, -100 * lost.low, write=signed_points, unknown="one product only")
         yield (
-            f"{GUARDED} of {SHOWN_AS[words]}: {percent(before)} at the start, {change} points since "
-            f"({100 * kept.confidence:.0f} % interval {sure})"
+            f"{GUARDED} of {SHOWN_AS[kind]}: {percent(before)} with the initial weights, {change} points since "
+            f"({100 * drift.confidence:.0f} % interval {interval})"
         )
 
 

@@ -105,7 +105,7 @@ def resumed_record(
     ]
     if changed:
         shown = "; ".join(changed[:4]) + (f" (and {len(changed) - 4} more)" if len(changed) > 4 else "")
-        raise CheckpointError(f"{folder}: the configuration is not the one that the run began with: {shown}")
+        raise CheckpointError(f"{folder}: the configuration has changed since the run began: {shown}")
     if run.record["data"]["sha256"] != data_fingerprint(catalog)["sha256"]:
         raise CheckpointError(f"{folder}: the catalogue {catalog.folder} has changed since the run began")
     for line in changed_code(run.record):
@@ -113,7 +113,7 @@ def resumed_record(
     before = run.record.get("processes", 1)
     if before != ranks.size:
         console.line(
-            f"the run goes on in {ranks.size} processes instead of {before}: batches and losses stay the same, "
+            f"resumed in {ranks.size} processes instead of {before}: batches and losses stay the same, "
             "random numbers of dropout do not"
         )
     resumed = [*run.record.get("resumed", []), _now()]

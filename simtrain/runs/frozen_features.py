@@ -19,7 +19,7 @@ from simtrain.config import RunConfig, TwoTowersConfig
 from simtrain.console import Console
 from simtrain.data.altered_images import MirroredImages
 from simtrain.data.cached_features import AugmentedImages, CachedData, CachedImages, CachedViews
-from simtrain.data.embedding import device_words, inference_device
+from simtrain.data.embedding import device_name, inference_device
 from simtrain.data.embedding_cache import FOLDER, EmbeddingCache, encoder_fingerprint, variant_fingerprint
 from simtrain.encoders.base import Encoder
 from simtrain.errors import ConfigError
@@ -166,7 +166,7 @@ class _Embedding:
         def embed(missing: NDArray[np.int64]) -> Tensor:
             return embed_rows(self.network, images, missing.tolist(), config=self.config, console=self.console)
 
-        device = device_words(inference_device(self.config.trainer.accelerator))
+        device = device_name(inference_device(self.config.trainer.accelerator))
         wanted = np.unique(rows)
         return self._cache.get(fingerprint, wanted, embed, device=device).of(rows)
 
@@ -176,7 +176,7 @@ class _Embedding:
 
     @cached_property
     def _fingerprint(self) -> str:
-        return encoder_fingerprint(self.network, images=self._images.told)
+        return encoder_fingerprint(self.network, images=self._images.description)
 
     @cached_property
     def _cache(self) -> EmbeddingCache:

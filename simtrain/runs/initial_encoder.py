@@ -76,7 +76,7 @@ def build_initial_encoder(config: RunConfig, folder: Path, *, begins: bool, cons
         console: Shows each line.
 
     Raises:
-        SimtrainError: for weights that cannot be had or do not fit.
+        SimtrainError: for weights that are not available or do not fit.
     """
     own = config.encoder if begins else saved_encoder_config(config.encoder, folder)
     with error_path("encoder"):
@@ -87,7 +87,7 @@ def build_initial_encoder(config: RunConfig, folder: Path, *, begins: bool, cons
         source = open_run(config.init_from, checkpoints=Path(config.checkpoints).expanduser())
         alpha = chosen_alpha(source.folder)
         if alpha != 1:
-            console.line(f"init_from: {source.folder}: the mix that interpolate chose, alpha {alpha:g}")
+            console.line(f"init_from: {source.folder}: alpha {alpha:g}, chosen by simtrain interpolate")
         try:
             encoder.load_plain(tuned_encoder(source.config, source.folder, alpha=None).state_dict())
         except RuntimeError as error:

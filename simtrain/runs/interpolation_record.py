@@ -67,7 +67,7 @@ def chosen_alpha(run_folder: Path) -> float:
     return _TUNED_ALONE if record is None else float(record["alpha"])
 
 
-def kept_statistics(run_folder: Path, *, alpha: float) -> dict[str, Tensor]:
+def stored_statistics(run_folder: Path, *, alpha: float) -> dict[str, Tensor]:
     """The BatchNorm statistics that `interpolate` estimated for one of its mixes.
 
     Raises:
@@ -76,20 +76,20 @@ def kept_statistics(run_folder: Path, *, alpha: float) -> dict[str, Tensor]:
     record = _record(run_folder)
     if record is None or record["statistics"] is None:
         raise CheckpointError(
-            f"{run_folder}: BatchNorm learned in this run, and a mix needs statistics of its own; run simtrain "
+            f"{run_folder}: this run trained BatchNorm, so a mix needs its own statistics; run simtrain "
             f"interpolate {run_folder}, which estimates them, or take --alpha 0 or 1"
         )
     path = run_folder / str(record["statistics"])
     try:
         kept = load_file(path)
     except (OSError, SafetensorError) as error:
-        raise CheckpointError(f"{path}: cannot be read: {first_line(error)}; {_again(run_folder)}") from None
+        raise CheckpointError(f"{path}: cannot be read: {first_line(error)}; {_remedy(run_folder)}") from None
     prefix = _key(alpha, "")
     found = {key.removeprefix(prefix): value for key, value in kept.items() if key.startswith(prefix)}
     if not found:
         known = ", ".join(f"{value:g}" for value in sorted({float(key.partition("/")[0]) for key in kept}))
         raise CheckpointError(
-            f"{run_folder}: BatchNorm learned in this run, and alpha {alpha:g} was not tried; take one of 0, {known}, "
+            f"{run_folder}: this run trained BatchNorm, and alpha {alpha:g} was not tried; take one of 0, {known}, "
             f"1, or run simtrain interpolate {run_folder} with other --steps"
         )
     return found
@@ -104,18 +104,18 @@ def _record(run_folder: Path) -> dict[str, Any] | None:
         record = json.loads(path.read_text(encoding="utf-8"))
         alpha, sha256, _ = float(record["alpha"]), record["checkpoint"]["sha256"], record["statistics"]
     except (OSError, ValueError, TypeError, KeyError):
-        raise CheckpointError(f"{path}: not what simtrain interpolate writes; {_again(run_folder)}") from None
+        raise CheckpointError(f"{path}: not a file of simtrain interpolate; {_remedy(run_folder)}") from None
     if not 0 <= alpha <= 1:
-        raise CheckpointError(f"{path}: alpha is {alpha:g}; allowed: 0 to 1; {_again(run_folder)}")
+        raise CheckpointError(f"{path}: alpha is {alpha:g}; allowed: 0 to 1; {_remedy(run_folder)}")
     if not (run_folder / BEST).is_file():
         raise CheckpointError(f"{run_folder / BEST}: no such checkpoint")
     if sha256_of_file(run_folder / BEST) != sha256:
-        raise CheckpointError(f"{path}: of another {BEST} than is there now; {_again(run_folder)}")
+        raise CheckpointError(f"{path}: belongs to another {BEST} than the present one; {_remedy(run_folder)}")
     return dict(record)
 
 
-def _again(run_folder: Path) -> str:
-    return f"run simtrain interpolate {run_folder} again, or take the tuned weights alone with --alpha 1"
+def _remedy(run_folder: Path) -> str:
+    return f"run simtrain interpolate {run_folder} again, or use the fine-tuned weights alone with --alpha 1"
 
 
 def _remove_others(run_folder: Path) -> None:

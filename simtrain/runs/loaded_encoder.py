@@ -39,9 +39,9 @@ class LoadedEncoder:
     """An encoder in memory. `print` shows what it is.
 
     Attributes:
-        name: What it was loaded by.
+        name: Name, path or class that it was loaded from.
         network: The encoder itself, a `torch.nn.Module`.
-        config: Its section of a configuration; None for a module of one's own.
+        config: Configuration of the encoder; None for a module of one's own.
         run: The run whose best weights it has; None: it is not of a run.
     """
 
@@ -98,7 +98,9 @@ class LoadedEncoder:
             ConfigError: if this encoder reads no texts.
         """
         if not self.reads_texts:
-            raise ConfigError(f"{self.name}: reads no texts; load clip, or a bundle or run of an encoder that does")
+            raise ConfigError(
+                f"{self.name}: does not embed texts; load clip, or a bundle or run of an encoder that does"
+            )
         embeddings: NDArray[np.float32] = cast(TextEncoder, self.network.eval()).embed_texts(list(texts)).cpu().numpy()
         return embeddings
 
@@ -198,12 +200,12 @@ def load_encoder(
         image_size: S, side of the square in pixels; of an `nn.Module` alone.
         mean: Subtracted from each channel scaled to 0..1; of an `nn.Module` alone. Default: ImageNet's.
         std: Divides each channel after that; of an `nn.Module` alone. Default: ImageNet's.
-        name: What tables call it; None: the source's own name.
+        name: Name in tables; None: the source's own name.
         allow_code: Whether code that a run, bundle, file or section names (`kind: python`) may be imported.
 
     Raises:
         ConfigError: for a name that stands for nothing, with the nearest that does.
-        SimtrainError: for weights that cannot be had here, or a bundle or run that cannot be opened.
+        SimtrainError: for weights that are not available here, or a bundle or run that cannot be opened.
     """
     with code_allowed(allow_code):
         return _loaded(source, image_size=image_size, mean=mean, std=std, name=name)

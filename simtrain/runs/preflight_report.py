@@ -12,11 +12,11 @@ def report_preflight(session: RunSession) -> None:
     """
     images, encoder, texts = session.images, session.encoder, session.inputs.texts
     record, console = session.record, session.console
-    console.line(images.told)
-    before = record.get("images", images.told)
-    if before != images.told:
+    console.line(images.description)
+    before = record.get("images", images.description)
+    if before != images.description:
         console.line(f"warning: image source changed since the start ({before}); results will differ")
-    record["images"] = images.told
+    record["images"] = images.description
     cut = truncation_line(encoder, texts)
     if cut is not None:
         console.line(cut)

@@ -1,4 +1,4 @@
-"""Opening of runs by name or folder: configuration, record, catalogue, test readings."""
+"""Runs opened by name or folder: configuration, record, catalogue, count of test readings."""
 
 import importlib.metadata
 import json
@@ -36,10 +36,10 @@ class BestEpoch:
     """The epoch whose weights a run's encoder has.
 
     Attributes:
-        epoch: From 1; 0 is the untouched encoder.
+        epoch: Number of the epoch, from 1; 0 is the untouched encoder.
         metric: The validation metric that chose it.
-        value: Of that metric, 0..1; None: the run had no validation.
-        zero_shot: Of the untouched encoder; None where it was not measured.
+        value: Value of the metric, 0 to 1; None: the run had no validation.
+        zero_shot: Value of the metric for the untouched encoder, 0 to 1; None: it was not measured.
     """
 
     epoch: int
@@ -53,9 +53,9 @@ class Run:
     """A run of `simtrain fit`.
 
     Attributes:
-        folder: Its folder.
-        config: Its configuration, every default filled in.
-        record: Its `run.json`.
+        folder: Folder of the run.
+        config: Configuration of the run, every default filled in.
+        record: Content of `run.json`.
         own_catalog: The catalogue that it was trained on, as its configuration names it.
     """
 
@@ -90,7 +90,7 @@ class Run:
 
     def __str__(self) -> str:
         if self.record.get("status") == "interrupted":
-            return f"interrupted; go on with: simtrain fit --resume {shlex.quote(self._argument)}"
+            return f"interrupted; resume with: simtrain fit --resume {shlex.quote(self._argument)}"
         lines, best = [], self.best
         if best is not None and best.value is not None and best.zero_shot is not None:
             kept = "" if best.epoch else "  (no epoch was better than the untouched encoder, which is kept)"

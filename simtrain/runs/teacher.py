@@ -20,7 +20,7 @@ from simtrain.catalog.table import Catalog
 from simtrain.config import EncoderConfig, NamedCode, RelationNeeds, RunConfig
 from simtrain.console import Console
 from simtrain.data.altered_images import MirroredImages
-from simtrain.data.embedding import device_words
+from simtrain.data.embedding import device_name
 from simtrain.data.embedding_cache import FOLDER, Embedded, EmbeddingCache, encoder_fingerprint, variant_fingerprint
 from simtrain.encoders.base import Encoder
 from simtrain.encoders.relational_teacher import TeacherSpace, mirror_average, teacher_vectors
@@ -202,7 +202,7 @@ class _Embedding:
     def embed(self, size: int, teacher: Encoder) -> _CacheKeys:
         """Embed images and mirror images at a size where the cache lacks them; every process calls it alike."""
         encoder, images = _at_size(teacher, size), open_images(self.catalog, smallest=size)
-        plain = encoder_fingerprint(encoder, images=images.told)
+        plain = encoder_fingerprint(encoder, images=images.description)
         keys = _CacheKeys(plain=plain, mirrored=variant_fingerprint(plain, _MIRRORED))
         self._embed_missing(encoder, keys.plain, images.reader)
         self._embed_missing(encoder, keys.mirrored, MirroredImages(images=images.reader))
@@ -210,16 +210,18 @@ class _Embedding:
 
     def vectors(self, keys: _CacheKeys) -> Tensor:
         """(N, D) unit vectors at an image size, averaged over mirror images; for the first process alone."""
-        plain, mirrored = (self._cache.kept(name, self.rows).vectors for name in (keys.plain, keys.mirrored))
+        plain, mirrored = (self._cache.load(name, self.rows).vectors for name in (keys.plain, keys.mirrored))
         return mirror_average(plain, mirrored)
 
     def summary(self) -> str:
         """Number of embedded images, the seconds that it took and where they are stored, for a console line."""
         count = f"{len(self.rows)} training images and their mirror images"
         if not self._made:
-            return f"{count} were embedded before"
-        kept = on_rank_zero(lambda: self._cache.lasts)
-        where = f"kept in {self.catalog.folder / FOLDER}" if kept else "not kept: the catalogue cannot be written to"
+            return f"{count}: embeddings read from the cache"
+        lasting = on_rank_zero(lambda: self._cache.lasting)
+        where = (
+            f"cached in {self.catalog.folder / FOLDER}" if lasting else "not cached: no write access to the catalogue"
+        )
         return f"{count} embedded in {self._seconds:.0f} s ({where})"
 
     def _embed_missing(self, encoder: Encoder, fingerprint: str, images: ImageReader) -> None:
@@ -229,7 +231,7 @@ class _Embedding:
         began = time.perf_counter()
         vectors = embed_rows(encoder, images, missing.tolist(), config=self.config, console=self.console)
         seconds = time.perf_counter() - began
-        device = device_words(run_device(self.config))
+        device = device_name(run_device(self.config))
         made = Embedded(rows=missing, vectors=vectors, seconds=seconds, images=len(missing), device=device)
         on_rank_zero(lambda: self._cache.add(fingerprint, made))
         self._seconds += seconds

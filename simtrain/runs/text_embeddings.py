@@ -40,5 +40,5 @@ def truncation_line(encoder: Encoder, texts: CatalogTexts | None) -> str | None:
     longest = texts.texts[cut[0]]
     return (
         f"warning: {len(cut)} of {len(texts.texts)} different texts are longer than the {encoder.longest_text} tokens "
-        f"that the encoder reads; their ends do not count ('{longest[:40]} ...')"
+        f"that the encoder reads and are truncated ('{longest[:40]} ...')"
     )

@@ -83,19 +83,19 @@ class Calibration:
         }
 
 
-def calibrate(config: RunConfig, catalog: Catalog, embeddings: Tensor, *, judged: bool) -> Calibration:
+def calibrate(config: RunConfig, catalog: Catalog, embeddings: Tensor, *, scored: bool) -> Calibration:
     """Thresholds of unit embeddings of every image of a catalogue, for image queries.
 
     Args:
         config: The run's configuration: precisions, neighbours and relevance.
         catalog: Catalogue of N images.
         embeddings: (N, D) unit embeddings in the catalogue's order.
-        judged: Whether the catalogue has products or labels to score results by, as `build_validation` finds.
+        scored: Whether the catalogue has products or labels to score results by.
     """
     relevance = build_relevance(config.relevance, catalog, exclude=config.evaluation.exclude)
     settings = config.export.thresholds
     found, reason = None, None
-    if judged:
+    if scored:
         task = retrieval_task(catalog, split=_SPLIT, gallery_splits=get_args(SplitName), relevance=relevance)
         found = similarity_thresholds(
             task.retrieval_set(embeddings[torch.from_numpy(task.rows)]),
@@ -110,7 +110,7 @@ def calibrate(config: RunConfig, catalog: Catalog, embeddings: Tensor, *, judged
             ),
         )
     else:
-        reason = "the catalogue knows neither products nor labels, so nothing tells which results are right"
+        reason = "the catalogue has neither products nor labels, so no result is known to be right"
     return Calibration(
         found=found, reason=reason, split=_SPLIT, relevance=relevance.told(), confidence=config.evaluation.confidence
     )

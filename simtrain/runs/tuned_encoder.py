@@ -6,7 +6,7 @@ from simtrain.builders import build_encoder, load_initial_encoder, saved_encoder
 from simtrain.config import RunConfig
 from simtrain.encoders.base import Encoder
 from simtrain.errors import CheckpointError, error_path
-from simtrain.runs.interpolation_record import chosen_alpha, kept_statistics
+from simtrain.runs.interpolation_record import chosen_alpha, stored_statistics
 from simtrain.training.checkpoints import take_encoder_weights
 from simtrain.training.weight_interpolation import mixed_weights, moved_norms
 
@@ -40,6 +40,6 @@ def tuned_encoder(config: RunConfig, run_folder: Path, *, alpha: float | None) -
     except CheckpointError as error:
         raise CheckpointError(f"{run_folder}: {error}") from None
     if share > 0 and moved_norms(encoder, start, tuned):
-        weights.update(kept_statistics(run_folder, alpha=share))
+        weights.update(stored_statistics(run_folder, alpha=share))
     encoder.load_state_dict(weights)
     return encoder

@@ -31,7 +31,7 @@ def whiten_untouched(encoder: Encoder, catalog: Catalog, *, config: RunConfig, c
 
     Args:
         encoder: Built as `config.encoder` says.
-        catalog: Its training images are embedded.
+        catalog: Catalogue whose training images are embedded.
         config: Encoder, batch size, device.
         console: Shows how many batches are embedded.
 
@@ -164,4 +164,4 @@ def _line(record: dict[str, Any]) -> str:
         return what
     means = {name: found["mean"] for name, found in record["val"]["metrics"].items()}
     shown = "  ".join(f"{name} {means[name]:.3f}" for name in ("map_at_r", "recall_at_1") if name in means)
-    return f"{what}: on val {shown}; the epoch was chosen without"
+    return f"{what}: on val {shown}; the epoch was chosen without whitening"

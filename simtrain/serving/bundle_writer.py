@@ -104,7 +104,7 @@ def write_bundle(
     moment between two renames, the old bundle is the hidden folder that ends in `.old`).
 
     Args:
-        content: What the bundle is written from.
+        content: Encoder, embeddings, items and figures of the bundle.
         folder: The bundle's folder; missing parents are made.
         formats: Formats that the encoder is exported to besides its own weights; their packages are installed.
         check: Looks at the complete bundle before it takes its place, and raises if it must not.

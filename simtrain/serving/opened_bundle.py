@@ -1,4 +1,4 @@
-"""A bundle with its encoder in memory, and what it answers to a search."""
+"""Opened bundle: encoder in memory, search queries and search results."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -83,7 +83,7 @@ class SearchResult:
                 f"{table}\nprecision: share of results at least so similar that have the same {same}, on val: {levels}"
             )
         if self.promises:
-            return f"{table}\nprecision is told of image queries only; a text's similarities are others"
+            return f"{table}\nprecision is known for image queries only; similarities to texts are on another scale"
         return table
 
 
@@ -147,7 +147,7 @@ class OpenedBundle:
     """A bundle with its encoder in memory, ready for any number of searches. `print` shows what is in it.
 
     Attributes:
-        bundle: Its manifest, items and index.
+        bundle: Manifest, items and index of the bundle.
         load_searcher: Gives its encoder and index, ready to answer; called once, when they are first needed.
         exported: The lines of `export`, where it was just written; None: it was there before.
     """
@@ -199,7 +199,7 @@ class OpenedBundle:
             image: Query image: a file, an (H, W, 3) uint8 RGB array or a PIL image; give either this or `text`.
             text: Query text, for bundles whose encoder reads text.
             k: Neighbours, 1 or more; all items if there are fewer.
-            plot: Where to draw the query and its neighbours as a strip of thumbnails (.png); None: nowhere.
+            plot: File for a strip of thumbnails of query and neighbours (.png); None: no picture.
 
         Returns:
             The hits, nearest first, each with `rank`, `similarity`, `id`, `product`, `label`, `caption` and `path`.

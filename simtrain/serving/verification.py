@@ -38,8 +38,8 @@ def verify_bundle(
 
     Args:
         folder: The bundle's folder.
-        images: From a row of the bundle's items to the decoded picture, (H, W, 3) RGB.
-        network_factory: As for `Bundle.load_encoder`.
+        images: Row of the bundle's items -> decoded image, (H, W, 3) RGB.
+        network_factory: Builder of the network without weights, as `Bundle.load_encoder` takes it.
         rows: Number of items to check, evenly spread, all of them if there are fewer; >= 1.
         device: Device to embed on.
 
@@ -73,7 +73,7 @@ def verify_bundle(
     if not bundle.index.is_exact and 2 * found_themselves < len(chosen):
         raise BundleError(
             f"{folder}: only {found_themselves} of {len(chosen)} items find themselves among the {_APPROXIMATE_DEPTH} "
-            f"nearest; the index '{bundle.index.factory}' loses too much"
+            f"nearest; the index '{bundle.index.factory}' is too approximate; Flat is exact"
         )
 
 

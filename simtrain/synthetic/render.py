@@ -1,4 +1,4 @@
-"""Draws one view of a product: perspective, painter's algorithm, soft light, shadow and camera flaws."""
+"""Rendering of one view of a product: perspective, painter's algorithm, soft light, shadow and camera flaws."""
 
 # Shapes: F faces, S pixels along one side of the square image.
 
@@ -24,7 +24,7 @@ def render_view(product: SyntheticProduct, *, view: int, size: int, seed: int) -
     """A picture (S, S, 3) of a product, RGB.
 
     Args:
-        product: What to draw.
+        product: Product to draw.
         view: 0 is the catalogue shot on white; 1 and up are snapshots. >= 0.
         size: S, 32..1024.
         seed: Together with the product and the view decides pose, light and backdrop; >= 0.

@@ -1,4 +1,4 @@
-"""Writes a synthetic catalogue as class folders of JPEGs and a manifest."""
+"""Writer of a synthetic catalogue: class folders of JPEGs and a manifest."""
 
 import csv
 from collections.abc import Callable, Iterator

@@ -88,7 +88,7 @@ def collapse_sign(now: Spread, first: Spread, *, at_margin: bool) -> CollapseSig
         return CollapseSign(reason=alike, weight=ENOUGH // _CHECKS_IN_A_ROW)
     if at_margin and left < 0.05:
         return CollapseSign(reason=f"{alike}, and the loss stands at the margin", weight=1)
-    # C kinds of images that are told apart perfectly have a rank of C - 1.
+    # C kinds of images that are separated perfectly have a rank of C - 1.
     if now.effective_rank < min(2.0, first.effective_rank / 2) and now.groups >= 4:
         rank = f"effective rank {now.effective_rank:.2f}, {first.effective_rank:.1f} in the first step"
         return CollapseSign(reason=f"the embeddings lie on a line ({rank})", weight=1)
@@ -104,7 +104,7 @@ class CollapseGuard(pl.Callback):
     Args:
         every_steps: Steps between two checks; the first 50 steps are spared.
         margin: Margin of a triplet loss; None for other losses.
-        names: What the user calls the settings that messages propose to change.
+        names: Names of the settings that messages propose to change, as the user writes them.
         console: Shows the warning, on rank 0.
     """
 
@@ -112,7 +112,7 @@ class CollapseGuard(pl.Callback):
         self._every_steps = every_steps
         self._margin = margin
         self._names = names
-        self._go_on = f"{names.stop_on_collapse}: false goes on all the same"
+        self._go_on = f"{names.stop_on_collapse}: false switches this check off"
         self._console = console
         self._first: Spread | None = None
         self._suspicion = self._idle_checks = self._idle_since = 0
@@ -172,28 +172,28 @@ class CollapseGuard(pl.Callback):
             return
         learned = gather_objects(record.mined != 0 or _are_apart(record))[0]
         margin, miner = self._names.margin, self._names.miner
-        told = (
-            f"every triplet costs nothing: there is nothing left to learn with this {margin} and {miner}"
+        finding = (
+            f"the loss of every triplet is 0: nothing is left to learn with this {margin} and {miner}"
             if learned
-            else f"the miner finds no triplet, though negatives lie among the positives: set {miner}: batch_hard"
+            else f"the miner finds no triplet, although negatives are nearer than positives: set {miner}: batch_hard"
         )
         if not self._warned:
             self._warned = True
             if trainer.is_global_zero:
-                more = "; a larger margin or a harder miner would give it more" if learned else ""
+                more = "; a larger margin or a harder miner finds more to learn" if learned else ""
                 self._console.line(
-                    f"warning: for {_CHECKS_IN_A_ROW} checks up to step {trainer.global_step}, {told}{more}"
+                    f"warning: for {_CHECKS_IN_A_ROW} checks up to step {trainer.global_step}, {finding}{more}"
                 )
         whole_epoch = trainer.global_step - self._idle_since >= trainer.num_training_batches
         if whole_epoch and self._idle_checks >= 2 * _CHECKS_IN_A_ROW:
-            self._end_idle_run(trainer, told, learned=learned)
+            self._end_idle_run(trainer, finding, learned=learned)
 
-    def _end_idle_run(self, trainer: pl.Trainer, told: str, *, learned: bool) -> None:
+    def _end_idle_run(self, trainer: pl.Trainer, finding: str, *, learned: bool) -> None:
         where = f"in step {trainer.global_step} of epoch {trainer.current_epoch + 1}"
         if not learned:
-            raise CollapsedError(f"training stands still {where}: {told}; {self._go_on}")
+            raise CollapsedError(f"training stands still {where}: {finding}; {self._go_on}")
         if trainer.is_global_zero and not trainer.should_stop:
-            self._console.line(f"training ends {where}: since step {self._idle_since} {told}; {self._go_on}")
+            self._console.line(f"training ends {where}: since step {self._idle_since} {finding}; {self._go_on}")
         trainer.should_stop = True
 
 

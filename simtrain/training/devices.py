@@ -67,7 +67,7 @@ def check_strategy(name: str) -> None:
     known = data_parallel_names()
     if name not in known:
         hint = nearest(name, known) or f"; allowed: {', '.join(known)}"
-        raise ConfigError(f"'{name}' is no data-parallel strategy that simtrain knows{hint}", argument="strategy")
+        raise ConfigError(f"'{name}' is not a data-parallel strategy that simtrain knows{hint}", argument="strategy")
 
 
 def trainer_placement(ranks: Ranks, *, device: torch.device, strategy: str, timeout: int) -> dict[str, Any]:

@@ -15,7 +15,7 @@ def freeze_matching(encoder: nn.Module, patterns: Sequence[str]) -> set[str]:
     """Freeze the parameters whose name fits one of the patterns, for good.
 
     Args:
-        encoder: Its parameters lose their gradient.
+        encoder: Encoder whose matching parameters lose their gradient.
         patterns: Names of parameters, `*` for any part of them: `network.layer1.*`.
 
     Returns:
@@ -33,7 +33,7 @@ def freeze_matching(encoder: nn.Module, patterns: Sequence[str]) -> set[str]:
     fitting = {name for name in names if any(fnmatchcase(name, pattern) for pattern in patterns)}
     before = {name for name, parameter in encoder.named_parameters() if not parameter.requires_grad}
     if fitting and len(fitting | before) == len(names):
-        problem = "nothing of the encoder is left to learn; freeze fewer of its layers"
+        problem = "every layer of the encoder is frozen; freeze fewer"
         raise ConfigError(problem, argument="freeze")
     set_trainable((parameter for name, parameter in encoder.named_parameters() if name in fitting), trainable=False)
     return fitting | before

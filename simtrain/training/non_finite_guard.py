@@ -30,7 +30,7 @@ class NonFiniteGuard(pl.Callback):
 
     Args:
         item_id: Catalogue row -> image id.
-        names: What the user calls the settings that the message proposes to change.
+        names: Names of the settings that the message proposes to change, as the user writes them.
     """
 
     def __init__(self, *, item_id: Callable[[int], str], names: SettingNames) -> None:

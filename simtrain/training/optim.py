@@ -51,7 +51,7 @@ def parameter_groups(
 
     Args:
         module: Everything that is trained. What has no gradient now (frozen, averaged) is in no group.
-        encoder: Its pretrained part, which knows its layers; not asked with a `layer_decay` of 1.
+        encoder: Pretrained part of the module, which knows its layers; not asked with a `layer_decay` of 1.
         new: Parameters of the module that start untrained, such as heads.
         settings: Learning rates and weight decay.
 

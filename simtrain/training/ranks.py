@@ -124,7 +124,7 @@ def join(ranks: Ranks, *, device: torch.device, timeout: int) -> None:
         )
     except (RuntimeError, ValueError) as error:
         raise LostRankError(
-            f"process {ranks.rank} of {ranks.size} could not meet the others: {str(error).splitlines()[0]}"
+            f"process {ranks.rank} of {ranks.size} could not connect to the others: {str(error).splitlines()[0]}"
         ) from error
 
 

@@ -10,7 +10,7 @@ class SettingNames:
     Attributes:
         learning_rate: Peak rate of the encoder.
         precision: Arithmetic of the network.
-        temperature: What divides the similarities of a loss.
+        temperature: Setting that divides the similarities of a loss.
         margin: Margin of a triplet loss.
         miner: Choice of its triplets.
         stop_on_collapse: Whether a collapsed run ends.

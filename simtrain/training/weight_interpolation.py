@@ -108,19 +108,19 @@ def _check_one_make(start: Mapping[str, Tensor], tuned: Mapping[str, Tensor]) ->
         lone = [name for name in one if name not in other]
         if lone:
             raise CheckpointError(
-                f"start and tuned encoder are not of one make: only the {whose} has '{lone[0]}'"
+                f"initial and fine-tuned encoder differ: only the {whose} has '{lone[0]}'"
                 + (f" (and {len(lone) - 1} more)" if len(lone) > 1 else "")
             )
     for name, value in tuned.items():
         before = start[name]
         if before.shape != value.shape:
             raise CheckpointError(
-                f"start and tuned encoder are not of one make: '{name}' has shape {tuple(before.shape)} in the start "
+                f"initial and fine-tuned encoder differ: '{name}' has shape {tuple(before.shape)} in the start "
                 f"and {tuple(value.shape)} in the tuned one"
             )
         if before.is_floating_point() != value.is_floating_point():
             raise CheckpointError(
-                f"start and tuned encoder are not of one make: '{name}' is {before.dtype} in the start and "
+                f"initial and fine-tuned encoder differ: '{name}' is {before.dtype} in the start and "
                 f"{value.dtype} in the tuned one"
             )
 

@@ -126,6 +126,6 @@ def test_an_export_format_is_three_files(catalog: Catalog, tmp_path: Path) -> No
         "bundle = run.export('bundle', console=quiet)\n"
         "print('encoder.pt2' in json.loads(open('bundle/manifest.json').read())['files'])\n"
         "from simtrain.serving import verification\n"
-        "print('left out' in str(bundle), 'encoder.pt2: left out' in str(bundle))\n"
+        "print('not written' in str(bundle), 'encoder.pt2: not written' in str(bundle))\n"
     )
     assert printed_with(tmp_path, code) == ["True", "True False"]

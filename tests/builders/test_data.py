@@ -274,7 +274,7 @@ def test_parts_of_a_preset_are_changed_one_by_one() -> None:
 
 
 def test_a_border_that_never_comes_into_view_is_refused() -> None:
-    told = "augmentation.border: 'white' never comes into view, because no view is moved; set augmentation.border=null"
+    told = "augmentation.border: 'white' has no effect, because views are not moved; set augmentation.border=null"
     with pytest.raises(ConfigError, match=f"^{re.escape(told)}"):
         build_transform(AugmentationConfig(preset="simclr", border="white"), image_size=SIZE)
     build_transform(AugmentationConfig(preset="simclr", border="white", shift=0.1), image_size=SIZE)

@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 import simplejpeg
 from numpy.typing import NDArray
-from PIL import Image, ImageFile
+from PIL import Image, ImageCms, ImageFile
+from PIL.PngImagePlugin import PngInfo
 
-from simtrain.catalog.images import IMAGE_SUFFIXES, decode_image, read_image
+from simtrain.catalog.images import IMAGE_SUFFIXES, LARGEST_PIXELS, decode_image, read_image
+from simtrain.config.prepare import InspectionConfig
 from simtrain.errors import CatalogError
 
 RED_LEFT = np.zeros((20, 30, 3), dtype=np.uint8)
@@ -104,17 +106,54 @@ def test_missing_file_and_folder_are_refused(tmp_path: Path) -> None:
         read_image(tmp_path)
 
 
-@pytest.mark.parametrize("limit", [50, 99])  # 100 pixels: beyond twice the limit Pillow raises, below it only warns
-def test_decompression_bomb_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: int) -> None:
+@pytest.mark.parametrize("limit", [50, 99])
+def test_decompression_bomb_is_refused(tmp_path: Path, limit: int) -> None:
     Image.new("RGB", (10, 10)).save(tmp_path / "a.png")
+    with pytest.raises(CatalogError, match=r"a\.png: too many pixels: Image size \(100 pixels\) exceeds limit of \d+"):
+        read_image(tmp_path / "a.png", largest_pixels=limit)
+    assert read_image(tmp_path / "a.png", largest_pixels=100).shape == (10, 10, 3)
+
+
+@pytest.mark.parametrize("limit", [50, 99])  # 100 pixels: beyond twice its limit Pillow raises, below it warns
+def test_pillows_own_bound_is_neither_used_nor_changed(monkeypatch: pytest.MonkeyPatch, limit: int) -> None:
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
-    with pytest.raises(CatalogError, match=r"a\.png: too many pixels: Image size \(100 pixels\)"):
-        read_image(tmp_path / "a.png")
+    assert decode_image(saved(Image.new("RGB", (10, 10)), "PNG"), at_least=None).pixels.shape == (10, 10, 3)
+    assert limit == Image.MAX_IMAGE_PIXELS
+
+
+def test_the_bound_is_the_settings_default() -> None:
+    assert InspectionConfig().largest_megapixels * 1e6 == LARGEST_PIXELS
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_a_png_with_large_texts_keeps_picture_and_colours(zipped: bool) -> None:
+    texts = PngInfo()
+    texts.add_itxt("XML:com.adobe.xmp", "<x/>" * 700_000, zip=zipped)
+    for number in range(40 if zipped else 0):  # more than Pillow reads of all texts together
+        texts.add_text(f"comment {number}", "x" * 1_000_000, zip=True)
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    image = decode_image(saved(Image.fromarray(NOISE), "PNG", pnginfo=texts, icc_profile=profile), at_least=None)
+    np.testing.assert_array_equal(image.pixels, NOISE)
+    if zipped:
+        assert image.note is not None
+        assert image.note.startswith("it carries more than 1 MB of texts (XMP, comments)")
+
+
+def test_a_large_profile_of_a_png_is_used() -> None:
+    """The profile of a picture whose red and green are exchanged, made large by bytes that nobody reads."""
+    plain = Image.fromarray(NOISE)
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    padded = (len(profile) + 1_200_000).to_bytes(4, "big") + profile[4:] + bytes(1_200_000)
+    image = decode_image(saved(plain, "PNG", icc_profile=padded), at_least=None)
+    assert image.note is not None
+    assert "colour profile" in image.note
+    assert np.abs(image.pixels.astype(int) - NOISE).max() <= 1
 
 
 @pytest.mark.parametrize("suffix", sorted(IMAGE_SUFFIXES))
 def test_every_listed_kind_is_read(tmp_path: Path, suffix: str) -> None:
-    Image.fromarray(RED_LEFT).save(tmp_path / f"a{suffix}")
+    kind = {".pjpeg": "JPEG", ".mpo": "MPO", ".jp2": "JPEG2000"}.get(suffix)
+    Image.fromarray(RED_LEFT).save(tmp_path / f"a{suffix}", kind)
     assert np.abs(read_image(tmp_path / f"a{suffix}").astype(int) - RED_LEFT).mean() < 8
 
 

@@ -54,6 +54,7 @@ def counts(**changed: Any) -> dict[str, Any]:
         "found": 1240,
         "unreadable": 4,
         "set_aside": 2,
+        "not_looked_at": 0,
         "products_set_aside": 0,
         "images": 1234,
         "products": 300,
@@ -162,6 +163,7 @@ def test_every_kind_has_a_section_the_most_harmful_first(tmp_path: Path) -> None
             "moved_images": 1,
             "similarity": 0.9,
             "mirrored": False,
+            **{"paths": ["p"], "rows": [1, 2], "files": 3},
         },
     }
     page = Page(written(tmp_path, [{"kind": kind, **rest} for kind in reversed(KINDS)]))
@@ -170,7 +172,7 @@ def test_every_kind_has_a_section_the_most_harmful_first(tmp_path: Path) -> None
     assert page.texts_of("a") == titles
     assert [link["href"] for link in page.all("a")] == [f"#{kind}" for kind in KINDS]
     assert {f"{heading['id']}" for heading in page.all("h2")} >= set(KINDS)
-    assert "4 errors , 11 warnings , 5 notes" in page.text()
+    assert "5 errors , 21 warnings , 16 notes" in page.text()
 
 
 def test_names_are_text_and_never_markup(tmp_path: Path) -> None:

@@ -30,10 +30,10 @@ def test_commands_say_which_alpha_they_take(clip_run: Run, simtrain: Command, tm
     choose(clip_run, 0.5)
     run = str(clip_run.folder)
     own = (
-        "weights: alpha 0.5 between the start's (0) and the tuned ones (1), which simtrain interpolate chose; "
-        "--alpha 1 takes the tuned ones alone"
+        "weights: alpha 0.5 (0 = initial, 1 = fine-tuned); chosen by simtrain interpolate, --alpha 1 uses fine-tuned "
+        "weights alone"
     )
-    asked = "weights: alpha 0.25 between the start's (0) and the tuned ones (1)"
+    asked = "weights: alpha 0.25 (0 = initial, 1 = fine-tuned)"
     for verb in (("evaluate", run, "--split", "val"), ("export", run, "--out", str(tmp_path / "bundle"))):
         for more, expected in (((), own), (("--alpha", "0.25"), asked), (("--alpha", "1"), None)):
             status, shown, error = simtrain(*verb, *more)
@@ -47,7 +47,7 @@ def test_commands_say_which_alpha_they_take(clip_run: Run, simtrain: Command, tm
     [
         (
             ["evaluate", "shop.yaml", "--alpha", "0.5"],
-            "--alpha 0.5: shop.yaml is no run; only a run has tuned",
+            "--alpha 0.5: shop.yaml is not a run; only runs have fine-tuned",
         ),
         (["evaluate", "RUN", "--alpha", "nan"], "Invalid value for '--alpha': "),
         (["export", "RUN", "--out", "b", "--alpha", "1.5"], "Invalid value for '--alpha': "),

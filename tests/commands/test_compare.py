@@ -215,7 +215,10 @@ def test_readings_of_the_test_split_are_counted_whoever_reads(own_catalog: Catal
     assert compared(own_catalog, run).test_readings == {"small": 1}
     evaluate(run.config, run=run, split="val", alpha=None, console=SILENT)
     compared(own_catalog, run, config=settings("split=val"))
-    assert evaluate(run.config, run=run, split="test", alpha=None, console=SILENT).test_readings == 2
+    evaluated = evaluate(run.config, run=run, split="test", alpha=None, console=SILENT)
+    assert evaluated.test_readings == 2
+    warning = "the test metrics of this run have been read 2 times; choose no model or setting by them"
+    assert warning in str(evaluated).splitlines()
     assert compared(own_catalog, run).test_readings == {"small": 3}
     assert json.loads((run.folder / "run.json").read_text())["test_readings"] == 3
 
@@ -330,7 +333,9 @@ def test_a_run_of_another_catalogue_is_refused(tmp_path: Path, run: Run):
 
 
 def test_a_baseline_that_takes_no_part_is_told_with_the_nearest(own_catalog: Catalog):
-    message = "baseline: 'pixel' takes no part; did you mean 'pixels'?; allowed: pixels, histogram_hsv, pixels_whitened"
+    message = (
+        "baseline: 'pixel' is not compared; did you mean 'pixels'?; allowed: pixels, histogram_hsv, pixels_whitened"
+    )
     with pytest.raises(ConfigError, match=rf"^{message.replace('?', r'.')}"):
         compared(own_catalog, config=settings("baseline=pixel"))
 

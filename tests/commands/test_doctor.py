@@ -41,23 +41,23 @@ def test_an_unequal_objective_is_exit_status_2(monkeypatch: pytest.MonkeyPatch) 
 def test_little_shared_memory_is_told_with_the_remedy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     usage = shutil.disk_usage(tmp_path)._replace(free=64 * 2**20)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
-    found = {one.name: one for one in doctor(devices=1, accelerator="cpu", folder=tmp_path, timeout=60).findings}
+    found = {one.name: one for one in doctor(devices=1, accelerator="cpu", folder=tmp_path, timeout=60).checks}
     expected = "0.1 GB free in /dev/shm: give the container more (--shm-size=8g), or set data.workers=0"
-    assert (found["shared memory"].told, found["shared memory"].state) == (expected, "note")
+    assert (found["shared memory"].result, found["shared memory"].state) == (expected, "note")
     assert found["disk"].state == "note"
 
 
 def test_a_bad_finding_is_not_healthy() -> None:
-    bad = MachineCheck(name="disk", told="full", state="bad")
-    assert not Diagnosis(findings=[bad], processes=1, comparisons=[]).healthy
+    bad = MachineCheck(name="disk", result="full", state="bad")
+    assert not Diagnosis(checks=[bad], processes=1, comparisons=[]).healthy
 
 
 def test_credentials_are_looked_for_where_the_clients_look(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("KAGGLE_CONFIG_DIR", str(tmp_path))
     monkeypatch.delenv("KAGGLE_API_TOKEN", raising=False)
     monkeypatch.delenv("KAGGLE_USERNAME", raising=False)
-    told = {one.name: one.told for one in doctor(devices=1, accelerator="cpu", folder=tmp_path, timeout=60).findings}
+    told = {one.name: one.result for one in doctor(devices=1, accelerator="cpu", folder=tmp_path, timeout=60).checks}
     assert told["Kaggle"] == "no credentials: sources kaggle: and digikala cannot be downloaded"
     (tmp_path / "kaggle.json").write_text("{}")
-    told = {one.name: one.told for one in doctor(devices=1, accelerator="cpu", folder=tmp_path, timeout=60).findings}
+    told = {one.name: one.result for one in doctor(devices=1, accelerator="cpu", folder=tmp_path, timeout=60).checks}
     assert told["Kaggle"] == "credentials found"

@@ -79,7 +79,9 @@ def test_a_run_is_compared_with_its_start(trained: Run, catalog: Catalog, capsys
     assert report.drift.start["captions"][name] == pytest.approx(first)
     assert report.drift.lost["captions"][name].mean == pytest.approx(first - last)
     print(report)
-    expected = f"{name} of captions: {100 * first:.1f} at the start, {100 * (last - first):+.1f} points since ("
+    expected = (
+        f"{name} of captions: {100 * first:.1f} with the initial weights, {100 * (last - first):+.1f} points since ("
+    )
     assert expected in capsys.readouterr().out
 
 
@@ -114,11 +116,12 @@ def test_a_text_model_that_no_longer_fits_is_warned_of(
     print(report_of(config, kept, text_model=text_model))
     lines = capsys.readouterr().out.splitlines()
     assert (
-        f"against the start of the run: cosine of 24 images {cosine:.3f} on average, 5 % of them below {cosine:.3f}, "
-        f"the lowest {cosine:.3f}" in lines
+        f"embedding drift from the initial weights: cosine of 24 images {cosine:.3f} on average, 5 % below "
+        f"{cosine:.3f}, lowest {cosine:.3f}" in lines
     )
     warning = (
-        "warning: encoder.text_model was made for the start, which the images have left (their cosine is below 0.9 on "
+        "warning: encoder.text_model fits the initial image embeddings, and these have drifted (their cosine is "
+        "below 0.9 on "
         "average); find a smaller alpha with simtrain interpolate, or train with a larger objective.keep.distillation"
     )
     assert (warning in lines) is warned
@@ -137,7 +140,7 @@ def test_tuning_that_goes_too_far_for_another_text_model_is_noticed(
     report = evaluate(config, run=fitted(config), split="test", alpha=1.0, console=SILENT)
     assert report.drift is not None
     assert report.drift.mean < 0.999
-    assert report.outgrown() is not None
+    assert report.text_model_drift() is not None
 
 
 def test_an_assembly_of_two_towers_has_no_start_to_stay_near_to(make_config: MakeConfig, tmp_path: Path) -> None:

@@ -160,5 +160,5 @@ def test_long_and_missing_captions_are_counted(
     print(zero_shot(clip_config(make_config, clip_model, catalog=shop)))
     without = catalog.rows_of(["test"]) % 3 == 2
     screen = capsys.readouterr().out.splitlines()
-    assert "captions: 1 texts are longer than the 77 tokens that the encoder reads; their ends do not count" in screen
-    assert f"captions: {without.sum()} gallery images without one count as irrelevant" in screen
+    assert "captions: 1 texts are longer than the 77 tokens that the encoder reads and are truncated" in screen
+    assert f"captions: {without.sum()} gallery images without a caption count as irrelevant" in screen

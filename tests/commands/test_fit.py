@@ -138,9 +138,7 @@ def test_an_existing_run_is_refused(make_config: MakeConfig) -> None:
 
 def test_resuming_with_another_configuration_shows_the_difference(make_config: MakeConfig) -> None:
     folder = run(make_config()).folder
-    expected = (
-        f"{folder}: the configuration is not the one that the run began with: optimizer.learning_rate: 0.0003 -> 0.001"
-    )
+    expected = f"{folder}: the configuration has changed since the run began: optimizer.learning_rate: 0.0003 -> 0.001"
     with pytest.raises(CheckpointError, match=f"^{re.escape(expected)}$"):
         run(make_config(optimizer={"learning_rate": 1e-3}), resume=True)
 
@@ -245,7 +243,7 @@ def test_ctrl_c_reaches_the_loading_processes_without_harm(make_config: MakeConf
     shown, told = process.communicate()
     assert process.status == 130
     assert "Traceback" not in told
-    assert "interrupted; go on with: simtrain fit --resume" in shown
+    assert "interrupted; resume with: simtrain fit --resume" in shown
     record = json.loads((Path(config.checkpoints) / "small" / "run.json").read_text())
     assert record["status"] == "interrupted"
 

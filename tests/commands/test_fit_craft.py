@@ -131,7 +131,8 @@ def test_another_encoder_cannot_be_begun_with(make_config: MakeConfig) -> None:
 
 def test_statistics_that_learn_refuse_to_pass_twice(make_config: MakeConfig) -> None:
     expected = (
-        r"^data\.micro_batch_size: passes images through the network twice, which BatchNorm's statistics do not bear; "
+        r"^data\.micro_batch_size: passes images through the network twice, and BatchNorm's statistics would "
+        r"count twice; "
         r"set trainer\.freeze_batch_norm=true$"
     )
     with pytest.raises(ConfigError, match=expected):

@@ -86,7 +86,7 @@ def test_an_interrupted_run_ends_as_a_whole_one_does(make_config: MakeConfig, ob
     config = make_config(objective=objective, run="parts")
     assert run(config, say=stop_after_first_epoch).ended_by == signal.SIGTERM
     told = lines_of(config, resume=True)
-    assert teacher_lines(told)[0].endswith("training images and their mirror images were embedded before")
+    assert teacher_lines(told)[0].endswith("training images and their mirror images: embeddings read from the cache")
     assert equal_states(whole, whole.with_name("parts"))
 
 
@@ -107,7 +107,9 @@ def test_another_run_finds_the_embeddings_of_the_first(make_config: MakeConfig) 
     first = teacher_lines(lines_of(make_config(objective=DISTILL, run="first")))
     again = teacher_lines(lines_of(make_config(objective=BESIDE_TRIPLET, run="second")))
     assert first[0].startswith("teacher start at 32, 48 px: 84 training images and their mirror images embedded in ")
-    assert again == ["teacher start at 32, 48 px: 84 training images and their mirror images were embedded before"]
+    assert again == [
+        "teacher start at 32, 48 px: 84 training images and their mirror images: embeddings read from the cache"
+    ]
 
 
 @pytest.mark.parametrize("objective", [DISTILL, BESIDE_TRIPLET])
@@ -175,7 +177,7 @@ def test_the_untouched_encoder_is_the_teacher_without_a_layer_that_is_new(make_c
     plain = {name: value for name, value in network.items() if name != "embedding_size"}
     run(make_config(objective=DISTILL, encoder=plain, run="plain"))
     told = lines_of(make_config(objective=DISTILL, encoder=network, run="reduced"))
-    assert teacher_lines(told)[0].endswith("were embedded before")
+    assert teacher_lines(told)[0].endswith(": embeddings read from the cache")
 
 
 @pytest.mark.parametrize(
@@ -222,7 +224,7 @@ def test_a_comparison_shares_the_embeddings_of_the_teacher(make_config: MakeConf
     run(config)
     torch.manual_seed(config.seed)
     encoder = build_encoder(config.encoder, load=True)
-    told = open_images(catalog, smallest=32).told
+    told = open_images(catalog, smallest=32).description
     name = encoder_fingerprint(encoder, images=told)[:24]
     kept = [path.name for path in (catalog.folder / FOLDER).iterdir()]
     assert json.dumps(kept).count(name) == 1

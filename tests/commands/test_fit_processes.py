@@ -167,6 +167,6 @@ def test_a_failed_meeting_is_told(make_config: MakeConfig, monkeypatch: pytest.M
         monkeypatch.setenv(name, str(value))
     monkeypatch.setenv("MASTER_PORT", "29477")
     began = time.monotonic()
-    with pytest.raises(SimtrainError, match=r"^process 0 of 2 could not meet the others: "):
+    with pytest.raises(SimtrainError, match=r"^process 0 of 2 could not connect to the others: "):
         run(make_config(trainer={**TWO, "rank_timeout": 5}))
     assert time.monotonic() - began < 60

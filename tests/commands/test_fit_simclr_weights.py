@@ -236,7 +236,7 @@ def test_a_resumed_run_refuses_another_normalisation(google_run: Run):
     with pytest.raises(CheckpointError) as caught:
         fit_saying(other.model_copy(update=settings), resume=True)
     assert str(caught.value) == (
-        f"{google_run.folder}: the configuration is not the one that the run began with: "
+        f"{google_run.folder}: the configuration has changed since the run began: "
         'encoder.normalisation: "unit_range" -> "imagenet"'
     )
 

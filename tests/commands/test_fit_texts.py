@@ -129,4 +129,4 @@ def test_texts_that_are_cut_are_told(make_words: MakeConfig) -> None:
         console=RecordingConsole(on_line=lines.append),
     )
     (told,) = [line for line in lines if "tokens" in line]
-    assert "different texts are longer than the 77 tokens that the encoder reads; their ends do not count" in told
+    assert "different texts are longer than the 77 tokens that the encoder reads and are truncated" in told

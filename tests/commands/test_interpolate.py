@@ -55,8 +55,8 @@ def test_a_second_sweep_replaces_the_first(norms_run: Run):
 @pytest.mark.parametrize(
     ("settings", "expected"),
     [
-        ({"metric": "map_at_t"}, "--metric: no figure 'map_at_t' here; did you mean 'map_at_r'?; allowed: map_at_r, "),
-        ({"text_metric": "map_at_r"}, "--text-metric: no figure 'map_at_r' here"),
+        ({"metric": "map_at_t"}, "--metric: no metric 'map_at_t' here; did you mean 'map_at_r'?; allowed: map_at_r, "),
+        ({"text_metric": "map_at_r"}, "--text-metric: no metric 'map_at_r' here"),
         ({"bound": float("nan")}, "--bound nan: allowed: 0 or more points"),
         ({"bound": -1.0}, "--bound -1: allowed: 0 or more points"),
     ],
@@ -79,8 +79,8 @@ def test_an_unfinished_run_is_told(clip_run: Run):
     with pytest.raises(CheckpointError) as caught:
         sweep(again(clip_run))
     assert str(caught.value) == (
-        f"{clip_run.folder}: this run is interrupted, not finished; go on with it first: "
-        f"simtrain fit --resume {clip_run.folder}"
+        f"{clip_run.folder}: this run is interrupted, not finished; resume it first: simtrain fit --resume "
+        f"{clip_run.folder}"
     )
 
 
@@ -94,7 +94,7 @@ def test_a_run_of_before_starts_were_kept_is_told(norms_run: Run):
 
 def test_a_catalogue_with_nothing_to_find_is_told(clip_run: Run, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("simtrain.commands.interpolate.build_validation", lambda config, catalog: None)
-    with pytest.raises(CatalogError, match=r": neither products nor labels in it; there is nothing to choose"):
+    with pytest.raises(CatalogError, match=r": neither products nor labels, so there is no metric to choose"):
         sweep(clip_run)
 
 

@@ -72,11 +72,11 @@ def test_set_to_what_is_not_yaml_is_an_error(override: str):
         ),
         (
             ["encoder={kind: clip, whitening: {}}"],
-            "encoder.whitening: texts are in the space of the images, which whitening leaves; set it to null",
+            "encoder.whitening: whitening moves images out of the space of their texts; set it to null",
         ),
         (
             ["encoder={kind: two_towers, image: {kind: resnet, whitening: {power: 0.25}}}"],
-            "encoder.image: whitening: texts are in the space of the images, which whitening leaves; set it to null",
+            "encoder.image: whitening: whitening moves images out of the space of their texts; set it to null",
         ),
         (["encoder={kind: clip, pooling: gem}"], "encoder.pooling: got 'gem'; input should be 'default'"),
         (
@@ -232,8 +232,8 @@ def test_splits_leave_something_to_train_on():
         (b"a\x00b: 1", "not YAML: unacceptable character #x0000: special characters are not allowed"),
         ("a: [1, 2", "not YAML: while parsing a flow sequence"),
         ("a: !!python/object/apply:os.getcwd []", "not YAML: could not determine a constructor for the tag"),
-        ("seed: 1\nseed: 2\n", "not YAML: key 'seed' stands twice in "),
-        ("encoder:\n  kind: pixels\n  'kind': timm\n", "not YAML: key 'kind' stands twice in "),
+        ("seed: 1\nseed: 2\n", "not YAML: key 'seed' occurs twice in "),
+        ("encoder:\n  kind: pixels\n  'kind': timm\n", "not YAML: key 'kind' occurs twice in "),
         ("? [a, b]\n: 1\n", "not YAML: while constructing a mapping"),
         ("[" * 1000, "not YAML: maximum recursion depth exceeded"),
         ("2024-05-01: 1\n", "holds more than text, numbers, lists and sections: keys must be "),

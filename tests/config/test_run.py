@@ -140,5 +140,7 @@ def test_relational_distillation_has_something_to_compare(size: int, views: int)
     if size * views > 2:
         assert parse_run_config(tree, where="test").data.batch_size == size
         return
-    with pytest.raises(ConfigError, match=r"^test: data.batch_size 2: relational distillation .*; take 3 or more$"):
+    with pytest.raises(
+        ConfigError, match=r"^test: data.batch_size 2: relational distillation needs 3 or more images in a batch$"
+    ):
         parse_run_config(tree, where="test")

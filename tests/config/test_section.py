@@ -60,7 +60,7 @@ ALL_FIELDS = [
 
 def test_sections_are_those_of_runs_of_prepare_and_of_compare():
     names = {section.__name__ for section in ALL_SECTIONS if not section.__name__.startswith("_")}
-    of_prepare = {"PrepareConfig", "ColumnsConfig", "SplitConfig", "SyntheticConfig"}
+    of_prepare = {"PrepareConfig", "ColumnsConfig", "DialectConfig", "SplitConfig", "SyntheticConfig"}
     of_prepare |= {"InspectionConfig", "NearDuplicatesConfig", "StoreConfig"}
     of_compare = {"CompareConfig", "PicturesConfig", "WhiteningConfig"}
     bases = {"RunConfig", "NamedCode", "TextsConfig", "DistillationConfig", "ObjectiveSection"}

@@ -49,7 +49,7 @@ LEARNS = "is for a network that learns; leave it out with trainer.freeze_encoder
         ({"data": {"micro_batch_size": 8}}, f"data.micro_batch_size {LEARNS}"),
         (
             {"trainer": {"devices": 2}},
-            "trainer.devices: 2: what a frozen network computed is trained on in one process; set 1",
+            "trainer.devices: 2: a frozen network is trained by one process; set 1",
         ),
         (
             {"objective": {"kind": "simclr"}},

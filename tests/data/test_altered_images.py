@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 from recording_console import RecordingConsole
 
-from simtrain.data.altered_images import MirroredImages, VariedImages, varied_rows
+from simtrain.data.altered_images import AlteredImages, MirroredImages, altered_rows
 from simtrain.data.robustness import VARIANTS
 
 
@@ -26,7 +26,7 @@ def test_each_picture_is_altered_by_the_variant() -> None:
     for variant in VARIANTS:
         expected = variant.apply(Drawn().read(0, at_least=None))
         assert expected is not None
-        np.testing.assert_array_equal(VariedImages(images=Drawn(), variant=variant).read(0, at_least=None), expected)
+        np.testing.assert_array_equal(AlteredImages(images=Drawn(), variant=variant).read(0, at_least=None), expected)
 
 
 def test_left_and_right_are_exchanged() -> None:
@@ -37,7 +37,7 @@ def test_left_and_right_are_exchanged() -> None:
 
 def test_variants_know_the_rows_that_they_make_sense_for() -> None:
     console = RecordingConsole()
-    found = {variant.name: rows.tolist() for variant, rows in varied_rows(Drawn(), np.array([0, 1]), console=console)}
+    found = {variant.name: rows.tolist() for variant, rows in altered_rows(Drawn(), np.array([0, 1]), console=console)}
     assert set(found) == {variant.name for variant in VARIANTS}
     of_background = {name for name, rows in found.items() if rows == [0]}
     assert of_background
@@ -46,9 +46,9 @@ def test_variants_know_the_rows_that_they_make_sense_for() -> None:
     name = sorted(of_background)[0]
     variant = next(variant for variant in VARIANTS if variant.name == name)
     with pytest.raises(ValueError, match=f"^row 1 cannot be {variant.words}$"):
-        VariedImages(images=Drawn(), variant=variant).read(1, at_least=None)
+        AlteredImages(images=Drawn(), variant=variant).read(1, at_least=None)
 
 
 def test_a_variant_without_a_row_is_left_out() -> None:
-    names = {variant.name for variant, _ in varied_rows(Drawn(), np.array([1]), console=RecordingConsole())}
+    names = {variant.name for variant, _ in altered_rows(Drawn(), np.array([1]), console=RecordingConsole())}
     assert 0 < len(names) < len(VARIANTS)

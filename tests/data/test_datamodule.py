@@ -6,7 +6,7 @@ from typing import Any, cast
 import pytest
 from tiny_training import Shop, draw_shop
 
-from simtrain.data.datamodule import place_in_epoch
+from simtrain.data.datamodule import position_in_epoch
 
 
 @pytest.fixture(scope="module")
@@ -32,12 +32,12 @@ def rows(loader: Any) -> list[list[int]]:
 def test_the_place_is_where_training_is_and_not_where_loading_is(
     ready: int, processed: int, batches: int, expected: tuple[int, int]
 ) -> None:
-    found = place_in_epoch(trainer(ready=ready, processed=processed, batches=batches))
+    found = position_in_epoch(trainer(ready=ready, processed=processed, batches=batches))
     assert (found["epoch"], found["batch"]) == expected
 
 
 def test_without_a_trainer_there_is_no_place(shop: Shop) -> None:
-    assert place_in_epoch(None) == {}
+    assert position_in_epoch(None) == {}
     data = shop.data()
     data.load_state_dict({})
     assert len(rows(data.train_dataloader())) == 4

@@ -70,9 +70,9 @@ def counted_reads(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Path, int | Non
     """The reads that happen from here on."""
     reads: list[tuple[Path, int | None]] = []
 
-    def counting(path: Path, *, at_least: int | None = None) -> NDArray[np.uint8]:
+    def counting(path: Path, *, at_least: int | None, largest_pixels: int | None) -> NDArray[np.uint8]:
         reads.append((path, at_least))
-        return read_image(path, at_least=at_least)
+        return read_image(path, at_least=at_least, largest_pixels=largest_pixels)
 
     monkeypatch.setattr(reader, "read_image", counting)
     return reads

@@ -90,7 +90,7 @@ def test_a_damaged_file_is_made_again(tmp_path: Path, content: bytes):
 def test_a_place_that_cannot_be_made_is_done_without(tmp_path: Path):
     (tmp_path / "file").write_text("")
     cache = EmbeddingCache(tmp_path / "file" / "below", data="d")
-    assert not cache.lasts
+    assert not cache.lasting
     assert get(cache, [3], Embedding()).vectors.tolist() == [[3, -3]]
 
 

@@ -5,7 +5,7 @@ import numpy as np
 from simtrain.catalog.store.reader import source_images
 from simtrain.catalog.table import Catalog
 from simtrain.console import SILENT
-from simtrain.data.preloaded_images import prepare_images
+from simtrain.data.preloaded_images import preload_images
 from simtrain.encoders.preprocessing import Preprocessing
 
 
@@ -15,9 +15,9 @@ def test_pictures_are_prepared_once_as_an_encoder_sees_them(catalog: Catalog):
     )
     reader = source_images(catalog)
     settings = {"preprocessing": preprocessing, "workers": 0, "console": SILENT}
-    found = prepare_images(reader, [7, 3], most_bytes=2 * 32 * 32 * 3, **settings)
+    found = preload_images(reader, [7, 3], most_bytes=2 * 32 * 32 * 3, **settings)
     assert found is not None
     for row in (3, 7):
         expected = preprocessing.pixels(reader.read(row, at_least=None))
         np.testing.assert_array_equal(preprocessing.pixels(found.read(row, at_least=None)), expected)
-    assert prepare_images(reader, [7, 3], most_bytes=2 * 32 * 32 * 3 - 1, **settings) is None
+    assert preload_images(reader, [7, 3], most_bytes=2 * 32 * 32 * 3 - 1, **settings) is None

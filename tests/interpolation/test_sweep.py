@@ -61,13 +61,13 @@ def test_progress_says_what_it_is_for(norms_run: Run):
 def test_a_run_without_texts_says_so(norms_run: Run):
     report = sweep(norms_run, steps=2)
     assert (report.text_metric, report.loss, report.no_texts) == (
-        None, None, "an encoder of kind timm reads no texts",
+        None, None, "an encoder of kind timm does not embed texts",
     )  # fmt: skip
 
 
 def test_images_without_words_say_so(clip_run: Run):
     run = again(clip_run, "evaluation.captions=null", "evaluation.label_templates=[]")
-    reason = "no image of split 'val' has what evaluation.captions or evaluation.label_templates are made of"
+    reason = "no image of split 'val' has the columns of evaluation.captions or evaluation.label_templates"
     assert sweep(run, steps=2).no_texts == reason
     with pytest.raises(SimtrainError, match=rf"^--text-metric text_to_image_map_at_r: {reason}$"):
         sweep(run, text_metric="text_to_image_map_at_r")

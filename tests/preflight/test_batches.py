@@ -8,8 +8,8 @@ def test_few_classes_make_a_classifier() -> None:
     (conflict,) = found(config_of({**TRIPLET, "positive": "label"}, relevance="label"), colour_shop())[:1]
     assert conflict.kind == "few classes"
     assert conflict.message == (
-        "'label' has 3 values: as positives they make a classifier of 3 classes, not a similarity of products; for "
-        "that, --set 'objective={kind: simclr}'"
+        "'label' has 3 values: with these positives the encoder learns to separate 3 classes, not products; for "
+        "products: --set 'objective={kind: simclr}'"
     )
     catalog = products(60, label=[list(COLOURS)[number % 3] for number in range(320)])
     conflict = found(config_of({**TRIPLET, "positive": "label"}), catalog)[0]
@@ -61,7 +61,7 @@ def test_batches_that_meet_nearly_all_groups(batch: int) -> None:
     (conflict,) = conflicts
     assert conflict.kind == "few groups"
     assert conflict.message == (
-        "a batch takes 48 of 60 training groups of 'product': every batch meets nearly the same ones; "
+        "a batch takes 48 of 60 training groups of 'product': all batches are nearly the same; "
         "--set data.batch_size=60 varies them"
     )
 

@@ -65,7 +65,7 @@ def test_labels_that_are_no_colours_are_not_told_by_colour() -> None:
     probe = probe_colours(
         pictures, labels, transform=parts_transform(PRESETS["color_sensitive"], image_size=SIDE), views=1, seed=0
     )
-    assert probe.told < 0.1
+    assert probe.predicted < 0.1
 
 
 def test_one_image_has_no_neighbour() -> None:

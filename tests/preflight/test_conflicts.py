@@ -31,7 +31,7 @@ def test_colours_that_training_would_unlearn(preset: str) -> None:
     config = config_of(SIMCLR, relevance="label", augmentation={"preset": preset})
     colours = [conflict for conflict in found(config, colour_shop()) if conflict.kind == "colours"]
     (conflict,) = colours
-    assert conflict.message.startswith("colours alone tell 'label' of 100 % of the images, but of ")
+    assert conflict.message.startswith("colours alone predict 'label' of 100 % of the images, but of ")
     assert conflict.message.endswith("keep the colour with --set augmentation.preset=color_sensitive")
     assert conflict.figures["originals"] == 1.0
 
@@ -81,7 +81,9 @@ def test_left_and_right_under_a_mirroring_augmentation() -> None:
     sides = ["glove left", "glove right"] * 30
     catalog = shop({"label": sides, "split": ["train"] * 20 + ["val"] * 40})
     (conflict,) = [one for one in found(config_of(SIMCLR, relevance="label"), catalog) if one.kind == "sides"]
-    assert conflict.message.startswith("'label' tells left from right ('glove left', 'glove right'), but the augment")
+    assert conflict.message.startswith(
+        "'label' separates left from right ('glove left', 'glove right'), but the augment"
+    )
     own = {"transforms": [{"name": "Rotate", "parameters": {"limit": 15}}]}
     assert "sides" not in kinds(found(config_of(SIMCLR, relevance="label", augmentation=own), catalog))
 
@@ -98,7 +100,8 @@ def test_left_and_right_under_flip_averaging() -> None:
         texts=None,
     )
     assert conflict.message == (
-        "'label' tells left from right ('glove left', 'glove right'), but with flip averaging an image and its mirror "
+        "'label' separates left from right ('glove left', 'glove right'), but with flip averaging an image and "
+        "its mirror "
         "image have one embedding; add --set encoder.flip_averaging=false"
     )
 
@@ -108,6 +111,8 @@ def test_two_views_of_one_product_are_not_told_apart() -> None:
     assert found(config_of(SIMCLR), products(60, caption=views * 160)) == []
     by_product = [f"chair, {side} arm" for _ in range(40) for side in ("left",) * 4 + ("right",) * 4]
     (conflict,) = found(config_of(SIMCLR), products(60, caption=by_product))
-    assert conflict.message.startswith("'caption' tells left from right ('chair, left arm', 'chair, right arm'), but")
-    assert conflict.message.endswith("training would unlearn it; keep the sides with --set augmentation.flip=false")
+    assert conflict.message.startswith(
+        "'caption' separates left from right ('chair, left arm', 'chair, right arm'), but"
+    )
+    assert conflict.message.endswith("make the encoder ignore it; keep the sides with --set augmentation.flip=false")
     assert found(config_of(SIMCLR, augmentation={"flip": False}), products(60, caption=by_product)) == []

@@ -7,8 +7,8 @@ def test_too_few_queries() -> None:
     few = shop({"product": ["a", "a", "b", "b"] + ["c"] * 8, "split": ["val"] * 4 + ["train"] * 8})
     (conflict,) = found(config_of(SIMCLR), few)
     assert conflict.message == (
-        "only 4 validation queries have something to find: one of them is 25 points, too coarse to tell one epoch from "
-        "another; add pictures"
+        "only 4 validation queries have a relevant image: each counts 25 points, too coarse to compare epochs; "
+        "add pictures"
     )
     more = shop({"product": ["a", "a", "b", "b"] * 5 + ["c"] * 280, "split": ["val"] * 20 + ["train"] * 280})
     (conflict,) = found(config_of(SIMCLR), more)  # 20 of 300 images answer 20 queries; 30 of 300 answer 30
@@ -19,8 +19,8 @@ def test_lone_queries() -> None:
     lone = shop({"product": [f"p{row}" for row in range(20)] + ["q", "r"] * 20, "split": ["val"] * 60})
     (conflict,) = found(config_of(SIMCLR), lone)
     assert conflict.message == (
-        "20 of 60 validation queries have no other image of their 'product' to find: the figures speak of the other 40 "
-        "only; they need a second gallery image of their 'product' in val"
+        "20 of 60 validation queries have no other image of their 'product' to find: the metrics are of the "
+        "other 40 only; the queries need a second gallery image of their 'product' in val"
     )
 
 
@@ -35,8 +35,8 @@ def test_validation_of_one_group() -> None:
     catalog = shop({"label": ["a", "b"] * 30 + ["a"] * 40, "split": split, "product": ["p", "p", "q", "q"] * 25})
     (conflict,) = found(config_of(SIMCLR, relevance="label"), catalog)
     assert conflict.message == (
-        "all 40 validation queries with something to find have the same 'label': their figures cannot tell one epoch "
-        "from another; --set relevance=product"
+        "all 40 validation queries with a relevant image have the same 'label': their metrics cannot rank "
+        "epochs; --set relevance=product"
     )
 
 
@@ -46,6 +46,6 @@ def test_more_queries_than_relevant_images() -> None:
     catalog.rows["query"] = [view > 0 for _ in range(20) for view in range(5)]
     (conflict,) = found(config_of(SIMCLR), catalog)
     assert conflict.message == (
-        "80 validation queries share 20 relevant gallery images: the figures rest on these 20, each asked for several "
-        "times; mark more images as 'gallery' and prepare again"
+        "80 validation queries share 20 relevant gallery images: the metrics count these 20 several times; mark "
+        "more images as 'gallery' and prepare again"
     )

@@ -2,7 +2,7 @@
 
 import pytest
 
-from simtrain.preflight.left_right import pairs_of_sides
+from simtrain.preflight.left_right import left_right_pairs
 
 
 @pytest.mark.parametrize(
@@ -20,4 +20,4 @@ from simtrain.preflight.left_right import pairs_of_sides
     ],
 )
 def test_values_that_differ_by_the_side_only(values: list[str], expected: tuple[str, str] | None) -> None:
-    assert next(pairs_of_sides(values), None) == expected
+    assert next(left_right_pairs(values), None) == expected

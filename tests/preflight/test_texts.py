@@ -23,7 +23,7 @@ def test_texts_that_repeat_are_false_negatives_of_a_plain_loss() -> None:
     # 45 images, 15 of each text: of 15 others in a batch, 14 of 44 have the same.
     assert conflict.figures == {"texts": 6, "images": 45, "false_negatives": pytest.approx(15 * 14 / 44)}
     assert conflict.message == (
-        "6 different texts among 45 images: on average 4.8 others of a batch are called the same and count as "
+        "6 different texts among 45 images: on average 4.8 others of a batch have the same text and count as "
         "wrong answers; add 'text' to positives"
     )
     assert told({"positives": [], "loss": "sigmoid"}, ["a mug", "a cup", "a lamp"] * 20)
@@ -34,4 +34,6 @@ def test_texts_that_repeat_are_false_negatives_of_a_plain_loss() -> None:
 
 def test_images_that_are_mostly_untold_are_reported() -> None:
     (conflict,) = told({}, [f"mug {row}" if row < 20 else None for row in range(60)])
-    assert conflict.message == "25 of 45 training images have no text of '{caption}'; they teach no words"
+    assert (
+        conflict.message == "25 of 45 training images have no text of '{caption}'; the image-text loss leaves them out"
+    )

@@ -23,7 +23,7 @@ def test_a_mix_without_statistics_is_told(norms_run: Run):
     with pytest.raises(CheckpointError) as caught:
         tuned_encoder(norms_run.config, norms_run.folder, alpha=0.5)
     assert str(caught.value) == (
-        f"{norms_run.folder}: BatchNorm learned in this run, and a mix needs statistics of its own; run simtrain "
+        f"{norms_run.folder}: this run trained BatchNorm, so a mix needs its own statistics; run simtrain "
         f"interpolate {norms_run.folder}, which estimates them, or take --alpha 0 or 1"
     )
 
@@ -33,7 +33,7 @@ def test_a_mix_that_was_not_tried_is_told(norms_run: Run):
     with pytest.raises(CheckpointError) as caught:
         tuned_encoder(norms_run.config, norms_run.folder, alpha=0.5)
     assert str(caught.value) == (
-        f"{norms_run.folder}: BatchNorm learned in this run, and alpha 0.5 was not tried; take one of 0, 0.333333, "
+        f"{norms_run.folder}: this run trained BatchNorm, and alpha 0.5 was not tried; take one of 0, 0.333333, "
         f"0.666667, 1, or run simtrain interpolate {norms_run.folder} with other --steps"
     )
 
@@ -45,8 +45,9 @@ def test_a_checkpoint_that_changed_is_told(clip_run: Run):
     with pytest.raises(CheckpointError) as caught:
         tuned_encoder(clip_run.config, clip_run.folder, alpha=None)
     assert str(caught.value) == (
-        f"{clip_run.folder}/interpolation.json: of another best.ckpt than is there now; run simtrain interpolate "
-        f"{clip_run.folder} again, or take the tuned weights alone with --alpha 1"
+        f"{clip_run.folder}/interpolation.json: belongs to another best.ckpt than the present one; run simtrain "
+        f"interpolate "
+        f"{clip_run.folder} again, or use the fine-tuned weights alone with --alpha 1"
     )
     tuned_encoder(clip_run.config, clip_run.folder, alpha=1.0)
 
@@ -57,6 +58,6 @@ def test_a_file_of_somebody_else_is_told(clip_run: Run, content: str):
     with pytest.raises(CheckpointError) as caught:
         chosen_alpha(clip_run.folder)
     assert str(caught.value) == (
-        f"{clip_run.folder}/interpolation.json: not what simtrain interpolate writes; run simtrain interpolate "
-        f"{clip_run.folder} again, or take the tuned weights alone with --alpha 1"
+        f"{clip_run.folder}/interpolation.json: not a file of simtrain interpolate; run simtrain interpolate "
+        f"{clip_run.folder} again, or use the fine-tuned weights alone with --alpha 1"
     )

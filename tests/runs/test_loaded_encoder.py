@@ -70,7 +70,9 @@ def test_texts_are_embedded_where_the_encoder_reads_them(tmp_path: Path):
 
 
 def test_texts_are_refused_where_it_does_not():
-    with pytest.raises(ConfigError, match=r"^pixels: reads no texts; load clip, or a bundle or run of an encoder"):
+    with pytest.raises(
+        ConfigError, match=r"^pixels: does not embed texts; load clip, or a bundle or run of an encoder"
+    ):
         load_encoder("pixels").encode_texts(["a chair"])
 
 

@@ -126,15 +126,15 @@ def test_a_text_is_promised_nothing(bundle: Path, capsys: pytest.CaptureFixture[
     print(asked)
     lines = capsys.readouterr().out.splitlines()
     assert lines[1].split() == ["rank", "similarity", "id", "what"]
-    assert lines[-1] == "precision is told of image queries only; a text's similarities are others"
+    assert lines[-1] == "precision is known for image queries only; similarities to texts are on another scale"
 
 
 def test_without_products_and_labels_there_is_a_reason_and_no_threshold(
     make_config: MakeConfig, catalog: Catalog
 ) -> None:
-    found = calibrate(make_config(), catalog, torch.zeros(len(catalog.rows), 2), judged=False)
+    found = calibrate(make_config(), catalog, torch.zeros(len(catalog.rows), 2), scored=False)
     assert found.to_dict() is None
-    assert found.reason == "the catalogue knows neither products nor labels, so nothing tells which results are right"
+    assert found.reason == "the catalogue has neither products nor labels, so no result is known to be right"
 
 
 def test_training_images_ask_nothing_and_are_found(make_config: MakeConfig, catalog: Catalog) -> None:
@@ -148,7 +148,7 @@ def test_training_images_ask_nothing_and_are_found(make_config: MakeConfig, cata
     noise = np.random.default_rng(0).normal(0, 1e-3, (len(rows), 64))
     embeddings = normalize(torch.from_numpy(np.eye(64)[places] + noise).float())
     asked = make_config(export={"thresholds": {"precisions": [0.7], "neighbours": 4, "minimum_errors": 1}})
-    found = calibrate(asked, catalog, embeddings, judged=True).found
+    found = calibrate(asked, catalog, embeddings, scored=True).found
     assert found is not None
     # 4 views of a product: 3 others, and the training image that lies there.
     assert (found.positives, found.negatives) == (3 * held_out.sum(), held_out.sum())

@@ -165,5 +165,5 @@ def test_a_start_of_another_make_is_told(first_clip_run: Run, norms_run: Run, mo
     monkeypatch.setattr("simtrain.runs.tuned_encoder.load_initial_encoder", lambda config, folder: other)
     with pytest.raises(CheckpointError) as caught:
         tuned_encoder(norms_run.config, norms_run.folder, alpha=0.5)
-    expected = f"{norms_run.folder}: start and tuned encoder are not of one make: only the start has 'network."
+    expected = f"{norms_run.folder}: initial and fine-tuned encoder differ: only the start has 'network."
     assert str(caught.value).startswith(expected)

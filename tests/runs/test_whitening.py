@@ -145,7 +145,7 @@ def test_the_user_is_told_what_it_gives(make_config: MakeConfig) -> None:
     assert console.lines[-1] == (
         f"whitened (power 0.25, learned from {images} training images): on val "
         f"map_at_r {metrics['map_at_r']['mean']:.3f}  recall_at_1 {metrics['recall_at_1']['mean']:.3f}; "
-        "the epoch was chosen without"
+        "the epoch was chosen without whitening"
     )
 
 

@@ -127,7 +127,7 @@ def test_batch_hard_on_groups_that_cannot_be_told_apart_is_ended(tmp_path: Path)
     assert first.startswith("training collapsed in step 100 of epoch 2: the embeddings have become alike (mean sim")
     assert second == (
         "set a smaller optimizer.learning_rate, or a milder miner (objective.miner: semi_hard); "
-        "trainer.stop_on_collapse: false goes on all the same"
+        "trainer.stop_on_collapse: false switches this check off"
     )
 
 
@@ -160,13 +160,11 @@ def test_three_classes_that_lie_together_for_long_and_part_later_are_let_be(tmp_
 def test_a_run_that_has_learned_everything_is_warned_and_ends_well(tmp_path: Path) -> None:
     said: list[str] = []
     trainer = train(tmp_path, batch_hard, guard(said=said), groups=8, blur=0.2)
-    nothing = (
-        "every triplet costs nothing: there is nothing left to learn with this objective.margin and objective.miner"
-    )
+    nothing = "the loss of every triplet is 0: nothing is left to learn with this objective.margin and objective.miner"
     assert said == [
-        f"warning: for 5 checks up to step 100, {nothing}; a larger margin or a harder miner would give it more",
+        f"warning: for 5 checks up to step 100, {nothing}; a larger margin or a harder miner finds more to learn",
         f"training ends in step 150 of epoch 3: since step 60 {nothing}; "
-        "trainer.stop_on_collapse: false goes on all the same",
+        "trainer.stop_on_collapse: false switches this check off",
     ]
     assert trainer.global_step == 150
 
@@ -175,10 +173,11 @@ def test_a_miner_that_finds_nothing_among_mixed_embeddings_ends_the_run(tmp_path
     said: list[str] = []
     with pytest.raises(CollapsedError) as raised:
         train(tmp_path, no_tuples, guard(said=said), groups=8, blur=0.95)
-    finds = "the miner finds no triplet, though negatives lie among the positives: set objective.miner: batch_hard"
+    finds = "the miner finds no triplet, although negatives are nearer than positives: set objective.miner: batch_hard"
     assert said == [f"warning: for 5 checks up to step 100, {finds}"]
     assert str(raised.value) == (
-        f"training stands still in step 150 of epoch 3: {finds}; trainer.stop_on_collapse: false goes on all the same"
+        f"training stands still in step 150 of epoch 3: {finds}; trainer.stop_on_collapse: false switches this "
+        f"check off"
     )
 
 

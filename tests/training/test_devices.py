@@ -65,7 +65,9 @@ def test_strategies_are_those_that_launch_nothing() -> None:
     assert not [name for name in names if "spawn" in name or "fork" in name or "notebook" in name]
     for name in names:
         check_strategy(name)
-    with pytest.raises(ConfigError, match="'dpp' is no data-parallel strategy that simtrain knows; did you mean 'ddp'"):
+    with pytest.raises(
+        ConfigError, match="'dpp' is not a data-parallel strategy that simtrain knows; did you mean 'ddp'"
+    ):
         check_strategy("dpp")
 
 

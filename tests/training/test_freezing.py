@@ -156,7 +156,7 @@ def test_misspelt_pattern_freezes_nothing() -> None:
 def test_freezing_everything_is_refused(patterns: list[str]) -> None:
     with pytest.raises(ConfigError) as caught:
         freeze_matching(Small(), patterns)
-    assert str(caught.value) == ("freeze: nothing of the encoder is left to learn; freeze fewer of its layers")
+    assert str(caught.value) == ("freeze: every layer of the encoder is frozen; freeze fewer")
 
 
 @pytest.mark.parametrize(

@@ -116,7 +116,7 @@ def test_two_networks_of_another_make_are_refused(start: dict[str, Tensor], tune
     for alpha in (0.0, 0.5, 1.0):
         with pytest.raises(CheckpointError) as caught:
             mixed_weights(start, tuned, alpha=alpha)
-        assert str(caught.value) == f"start and tuned encoder are not of one make: {reason}"
+        assert str(caught.value) == f"initial and fine-tuned encoder differ: {reason}"
 
 
 def test_moved_norms_are_those_whose_statistics_differ():

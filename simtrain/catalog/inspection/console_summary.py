@@ -6,14 +6,14 @@ from typing import Any
 from simtrain.catalog.inspection.kinds import KINDS
 from simtrain.phrases import counted, listed, quoted, shortened
 
-MOST_LINES = 14
+MOST_LINES = 20
 _CHARACTERS = 60  # of an example that is not ours to shorten otherwise
 
 _Finding = Mapping[str, Any]
 
 
 def lines_of(findings: Sequence[_Finding], counts: Mapping[str, Any]) -> list[str]:
-    """A line for each kind of finding with its count, an example and, where it helps, what to set; at most 14.
+    """A line for each kind of finding with its count, an example and, where it helps, what to set; at most 20.
 
     Args:
         findings: In any order; each `kind` is one of `KINDS`.
@@ -84,8 +84,8 @@ def _line_of_names(kind: str, found: Sequence[_Finding]) -> str:
     number, first, images = len(found), found[0], image_count(found)
     match kind:
         case "unreadable" | "left_out":
-            what = "cannot be read and left out" if kind == "unreadable" else "not looked at"
-            return f"{what}: {counted(number, 'file')}, such as {first['path']}: {first['reason']}"
+            what = "cannot be read and left out" if kind == "unreadable" else "left out"
+            return f"{what}: {counted(number, 'file')}, such as {quoted(first['path'])}: {first['reason']}"
         case "set_aside":
             example = f"{quoted(first['ids'][0])} of {quoted(first['copies_of'][0])}"
             gone = first["products_gone"]
@@ -116,7 +116,8 @@ def _line_of_names(kind: str, found: Sequence[_Finding]) -> str:
         case "notes_of_reading":
             return f"read with a remark: {counted(images, 'image')}{_such_as(first)}: {first['notes'][0]}"
         case _:
-            return str(first["message"])
+            more = f" (and {number - 1} more such findings)" if number > 1 else ""
+            return f"{first['message']}{more}"
 
 
 def _near_duplicates(found: Sequence[_Finding]) -> str:

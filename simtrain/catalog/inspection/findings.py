@@ -141,6 +141,10 @@ def label_findings(
             name = ids[rows[0]]
             message = f"label '{label}' has a single image, '{name}'"
             found.append({"kind": "label_with_one_image", "label": label, "ids": [name], "message": message})
+    if len(rows_of) == 1 and len(ids) > 1:
+        label, rows = next(iter(rows_of.items()))
+        message = f"all {counted(len(rows), 'image')} with a label have the same one, '{label}'"
+        found.append({"kind": "one_label", "label": label, "images": len(rows), "message": message})
     found += _imbalance(ids, rows_of, largest_imbalance=largest_imbalance)
     if protocol == "closed_set":
         found += _never_trained(ids, rows_of, splits)

@@ -7,6 +7,7 @@ place last, so a chunk whose facts are there is done, whatever was killed afterw
 # This module is what the reading processes import: no pandas here, so that they start fast.
 
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,9 +19,11 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from simtrain.catalog.image_opening import TOO_MANY_PIXELS
 from simtrain.catalog.images import decode_image
 from simtrain.catalog.inspection.facts import ImageFacts
 from simtrain.catalog.inspection.near_duplicates import fingerprint
+from simtrain.catalog.picture_kinds import HEIC_HINT
 from simtrain.catalog.store.layout import FACTS, FORMAT_VERSION, StoreSettings
 from simtrain.catalog.store.reduction import reduced
 from simtrain.catalog.store.shards import SHARD_SUFFIX, ShardWriter
@@ -60,6 +63,7 @@ class Chunk:
         origin: What the files belong to: their root, or a description of what they were generated from.
         files: The files, in the source's order.
         settings: How the image store keeps them.
+        largest_pixels: An image of more pixels is not read.
         folder: Folder that the shard and the facts are written to.
     """
 
@@ -67,6 +71,7 @@ class Chunk:
     origin: str
     files: Sequence[SourceFile]
     settings: StoreSettings
+    largest_pixels: int
     folder: Path
 
     @property
@@ -102,7 +107,9 @@ def _rows(chunk: Chunk, *, shard: str, writer: ShardWriter | None) -> list[dict[
     """Facts of every file of a chunk, whose pictures are written on the way."""
     rows = []
     for file in chunk.files:
-        facts, small = inspect_file(chunk.root / file.path, side=chunk.settings.side)
+        facts, small = inspect_file(
+            chunk.root / file.path, side=chunk.settings.side, largest_pixels=chunk.largest_pixels
+        )
         entry = writer.append(small) if writer is not None and small is not None else None
         rows.append(
             {
@@ -121,7 +128,7 @@ def _rows(chunk: Chunk, *, shard: str, writer: ShardWriter | None) -> list[dict[
     return rows
 
 
-def inspect_file(path: Path, *, side: int) -> tuple[ImageFacts, NDArray[np.uint8] | None]:
+def inspect_file(path: Path, *, side: int, largest_pixels: int) -> tuple[ImageFacts, NDArray[np.uint8] | None]:
     """Decode one file completely; its facts, and the picture reduced to a shorter side of `side` (None: unreadable)."""
     try:
         data = _content(path)
@@ -129,9 +136,9 @@ def inspect_file(path: Path, *, side: int) -> tuple[ImageFacts, NDArray[np.uint8
         return _unreadable(str(error), sha256=""), None
     sha256 = sha256_of_bytes(data)
     try:
-        decoded = decode_image(data, at_least=None)
+        decoded = decode_image(data, at_least=None, largest_pixels=largest_pixels)
     except CatalogError as error:
-        return _unreadable(str(error), sha256=sha256), None
+        return _unreadable(_with_setting(str(error)), sha256=sha256), None
     height, width, _ = decoded.pixels.shape
     digest = hashlib.sha256(f"{height}x{width}:".encode())
     digest.update(np.ascontiguousarray(decoded.pixels).data)
@@ -147,6 +154,18 @@ def inspect_file(path: Path, *, side: int) -> tuple[ImageFacts, NDArray[np.uint8
         problem=None,
     )
     return facts, small
+
+
+def _with_setting(problem: str) -> str:
+    if not problem.startswith(TOO_MANY_PIXELS):
+        return problem
+    pixels = int(re.findall(r"[0-9]+", problem)[0])
+    return f"{problem}; if it is what it should be: --set inspection.largest_megapixels={-(-pixels // 1_000_000)}"
+
+
+def depends_on_settings(problem: str | None) -> bool:
+    """Whether a file that was not read may be read with other settings, or with a package that is installed now."""
+    return problem is not None and (problem.startswith(TOO_MANY_PIXELS) or HEIC_HINT in problem)
 
 
 def _content(path: Path) -> bytes:

@@ -15,7 +15,15 @@ from threading import Thread
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from simtrain.catalog.inspection.read_worker import FACTS_SUFFIX, NOT_THERE, UNOPENED, Chunk, SourceFile, read_chunk
+from simtrain.catalog.inspection.read_worker import (
+    FACTS_SUFFIX,
+    NOT_THERE,
+    UNOPENED,
+    Chunk,
+    SourceFile,
+    depends_on_settings,
+    read_chunk,
+)
 from simtrain.catalog.staging import UnfinishedError
 from simtrain.catalog.store.layout import FACTS, Record, StoreSettings
 from simtrain.console import Console
@@ -61,12 +69,14 @@ class ReadingSettings:
     Attributes:
         origin: What the files belong to: the root, or a description of what they were generated from.
         store: How the image store keeps the images.
+        largest_pixels: An image of more pixels is not read.
         work: Folder for chunks; those in it from an interrupted run are used.
         workers: Number of processes; 1 reads in this one.
     """
 
     origin: str
     store: StoreSettings
+    largest_pixels: int
     work: Path
     workers: int
 
@@ -95,7 +105,7 @@ def read_files(
     tables += [
         table for path in sorted(settings.work.glob(f"*{FACTS_SUFFIX}")) if (table := _facts_of(path)) is not None
     ]
-    facts = pa.concat_tables(tables) if tables else FACTS.empty_table()
+    facts = _lasting(pa.concat_tables(tables)) if tables else FACTS.empty_table()
     place = _places(facts)
     missing = [file for file in files if (file.path, file.size, file.mtime_ns) not in place]
     chunks = [
@@ -104,6 +114,7 @@ def read_files(
             origin=settings.origin,
             files=missing[start : start + CHUNK_FILES],
             settings=settings.store,
+            largest_pixels=settings.largest_pixels,
             folder=settings.work,
         )
         for start in range(0, len(missing), CHUNK_FILES)
@@ -133,6 +144,12 @@ def facts_agree(table: pa.Table, files: Sequence[SourceFile]) -> bool:
     return all(
         bool(pc.all(pc.equal(table[name], listed[name]), min_count=0).as_py()) for name in ("path", "size", "mtime_ns")
     )
+
+
+def _lasting(facts: pa.Table) -> pa.Table:
+    """Without the files that were not read because of a setting, or for want of a package."""
+    lasting = [not depends_on_settings(problem) for problem in facts["problem"].to_pylist()]
+    return facts.filter(pa.array(lasting, type=pa.bool_()))
 
 
 def _facts_of(path: Path) -> pa.Table | None:

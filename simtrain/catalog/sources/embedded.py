@@ -1,99 +1,102 @@
 """Extraction of images embedded in Parquet files, as Hugging Face's `datasets` writes them, to files and a table."""
 
-import json
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from simtrain.catalog.picture_kinds import HEAD_BYTES, picture_suffix
+from simtrain.catalog.sources.embedded_columns import (
+    BATCH_ROWS,
+    embedded_columns,
+    features_of,
+    flat_batch,
+    flat_schema,
+    is_image_struct,
+    is_list,
+    opened,
+    told,
+)
+from simtrain.catalog.sources.folder_splits import folder_split
 from simtrain.catalog.sources.source import known_split
 from simtrain.console import Console
 from simtrain.errors import CatalogError, first_line
 from simtrain.files import whole_file
 
 ROWS_FILE = "rows.parquet"
-_BATCH_ROWS, _READ_BYTES = 32, 1 << 20
-_MAGIC = {
-    b"\xff\xd8\xff": ".jpg",
-    b"\x89PNG\r\n\x1a\n": ".png",
-    b"GIF8": ".gif",
-    b"II*\0": ".tif",
-    b"MM\0*": ".tif",
-}
 _UNKNOWN = ".bin"
 
 
-def embedded_columns(path: Path) -> list[str]:
-    """Columns of a Parquet file that hold pictures: structs of `bytes` and `path`, and bytes that begin like a picture.
+@dataclass(frozen=True, kw_only=True)
+class EmbeddedFiles:
+    """Parquet files with pictures inside.
 
-    Reads the schema and, of columns of bytes, the first value of the first row group.
-
-    Raises:
-        CatalogError: if it is no Parquet file.
+    Attributes:
+        files: In the order of their paths.
+        root: Folder that they lie in; names of folders below it can tell the split.
+        problems: Parquet files that cannot be read, each as path and reason.
     """
-    with _told(path), _opened(path) as file:
-        features = _features(file.schema_arrow)
-        return [
-            column.name
-            for column in file.schema_arrow
-            if (_is_image_struct(column.type) and features.get(column.name, {}).get("_type", "Image") == "Image")
-            or (_is_bytes(column.type) and _begins_like_a_picture(file, column.name))
-        ]
+
+    files: list[Path]
+    root: Path
+    problems: list[tuple[str, str]]
 
 
-def embedded_files(folder: Path) -> list[Path]:
-    """The Parquet files with pictures inside that lie in a folder or its `data`, sorted; [] if there are none.
+def embedded_files(root: Path, tables: Sequence[str]) -> EmbeddedFiles:
+    """The Parquet files with pictures inside, of those that lie below a folder.
 
-    Raises:
-        CatalogError: if there are some, and others that cannot be read.
+    Args:
+        root: The folder.
+        tables: POSIX paths of tables below it; those that are no `.parquet` are passed over.
     """
-    found, unreadable = [], []
-    for path in sorted([*folder.glob("*.parquet"), *folder.glob("data/*.parquet")]):
+    found, problems = [], []
+    for table in sorted(tables, key=lambda path: PurePosixPath(path).parts):
+        path = root / table
+        if path.suffix.lower() != ".parquet":
+            continue
         try:
-            if path.is_file() and not path.name.startswith(".") and embedded_columns(path):
+            if embedded_columns(path):
                 found.append(path)
         except CatalogError as error:
-            unreadable.append(error)
-    if found and unreadable:
-        raise unreadable[0]
-    return found
+            problems.append((table, str(error).removeprefix(f"{path}: ")))
+    return EmbeddedFiles(files=found, root=root, problems=problems)
 
 
-def extract_embedded(files: Sequence[Path], folder: Path, *, image_column: str | None, console: Console) -> Path:
-    """Write each row's picture, byte for byte, to `images/<split or all>/<row>.<suffix>`, and the rest to a table.
+def extract_embedded(embedded: EmbeddedFiles, folder: Path, *, image_column: str | None, console: Console) -> Path:
+    """Write each row's pictures, byte for byte, to `images/<split or all>/<number>.<suffix>`, the rest to a table.
 
     A row whose bytes are null takes the file that its stored path names, if that lies beside the Parquet file or
     below; otherwise it gets an empty file, so that whoever reads the pictures finds and tells it. Stored paths never
     decide where something is written. The same files give the same bytes; memory holds a few pages.
 
     Args:
-        files: Parquet files of one schema; one whose name begins with a split (`train-00000-of-00003.parquet`,
-            `validation.parquet`) tells it.
+        embedded: Parquet files whose columns can be united; one whose name begins with a split
+            (`train-00000-of-00003.parquet`, `validation.parquet`) tells it, or else a folder that it lies in.
         folder: Made if missing; files of these names are replaced. The table comes last.
         image_column: Column with the pictures; null: the only one.
         console: Shows how many rows have been written.
 
     Returns:
         `rows.parquet` in the folder: `path`; `split` where a file's name tells it and the rows don't; `source_path`,
-        the stored path; then all other columns but those with pictures, class numbers replaced by their names. A
-        column whose name is taken becomes `source_NAME`.
+        the stored path; `source_row`, the row's number from 0, where rows hold lists of pictures, each of which becomes
+        a row; then all other columns but those with pictures, class numbers replaced by their names. A column whose
+        name is taken becomes `source_NAME`.
 
     Raises:
-        CatalogError: for files that cannot be read or differ in their columns, for no or several columns of pictures
-            where none is named, and if `folder` cannot be written.
+        CatalogError: for files that cannot be read or united, for no or several columns of pictures where none is
+            named, and if `folder` cannot be written.
     """
-    layout = _layout(files, image_column=image_column)
+    layout = _layout(embedded, image_column=image_column)
     table = folder / ROWS_FILE
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with whole_file(table) as temporary, pq.ParquetWriter(temporary.absolute(), layout.schema) as writer:
-            rows = _extract(files, folder, layout=layout, writer=writer)
+            rows = _extract(embedded, folder, layout=layout, writer=writer)
             for _ in console.bar(rows, layout.rows, "extracting images"):
                 pass
     except OSError as error:
@@ -112,91 +115,66 @@ class _Layout:
     rows: int
 
 
-@contextmanager
-def _told(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except (pa.ArrowException, OSError) as error:
-        raise CatalogError(f"{path}: cannot be read as Parquet: {first_line(error)}") from None
+def _suffix(content: bytes) -> str:
+    return picture_suffix(content[:HEAD_BYTES]) or _UNKNOWN
 
 
-def _opened(path: Path) -> pq.ParquetFile:
-    # Without a buffer whole row groups fill the memory; a relative `shop:v2/x` is an address to pyarrow.
-    return pq.ParquetFile(path.absolute(), buffer_size=_READ_BYTES, pre_buffer=False)
-
-
-def _features(schema: pa.Schema) -> dict[str, dict[str, Any]]:
-    """What `datasets` says of the columns; empty where it says nothing."""
-    try:
-        features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
-        return {name: feature for name, feature in features.items() if isinstance(feature, dict)}
-    except (KeyError, ValueError, TypeError, AttributeError):
-        return {}
-
-
-def _is_bytes(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_binary_view(kind))
-
-
-def _is_image_struct(kind: pa.DataType) -> bool:
-    if not pa.types.is_struct(kind):
-        return False
-    types = {inner.name: inner.type for inner in kind}
-    return "path" in types and "bytes" in types and _is_bytes(types["bytes"])
-
-
-def _begins_like_a_picture(file: pq.ParquetFile, column: str) -> bool:
-    groups = range(min(1, file.num_row_groups))
-    for batch in file.iter_batches(batch_size=_BATCH_ROWS, row_groups=groups, columns=[column]):
-        for value in batch.column(0).drop_null().slice(0, 1).to_pylist():
-            return picture_suffix(value) != _UNKNOWN
-    return False
-
-
-def picture_suffix(content: bytes) -> str:
-    """The suffix of an image file by its first bytes; `.bin` for anything else."""
-    for magic, suffix in _MAGIC.items():
-        if content.startswith(magic):
-            return suffix
-    if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
-        return ".webp"
-    if content[:2] == b"BM" and content[6:10] == bytes(4):  # two letters are few; the next fields are reserved
-        return ".bmp"
-    return _UNKNOWN
-
-
-def _layout(files: Sequence[Path], *, image_column: str | None) -> _Layout:
+def _layout(embedded: EmbeddedFiles, *, image_column: str | None) -> _Layout:
+    files = embedded.files
     image = _image_column(files[0], image_column)
     schemas, rows = [], 0
+    features: dict[str, dict[str, Any]] = {}
+    pictures: set[str] = set()
     for path in files:
-        with _told(path), _opened(path) as file:
-            schemas.append(file.schema_arrow)
+        with told(path), opened(path) as file:
+            schemas.append(flat_schema(file.schema_arrow))
+            features = {**features_of(file.schema_arrow), **features}
             rows += file.metadata.num_rows
-    for path, schema in zip(files, schemas, strict=True):
-        if differing := {column.name for column in set(schema) ^ set(schemas[0])}:
-            raise CatalogError(f"{path}: other columns or types than in {files[0]}: {', '.join(sorted(differing))}")
-    schema, features = schemas[0], _features(schemas[0])
-    pictures = embedded_columns(files[0])
-    others = [column for column in schema if column.name not in pictures]
+        pictures |= set(embedded_columns(path))
+        if image not in schemas[-1].names:
+            raise CatalogError(f"{path}: no column '{image}' with pictures, as {files[0]} has it")
+    others = _united(files, schemas, without=pictures)
     added = ["path"]
-    if any(_told_split(path) for path in files) and "split" not in schema.names:
+    if any(_told_split(path, embedded.root) for path in files) and "split" not in others.names:
         added.append("split")
-    if _is_image_struct(schema.field(image).type):
+    kind = schemas[0].field(image).type
+    if is_image_struct(kind.value_type if is_list(kind) else kind):
         added.append("source_path")
-    kept = _kept_names([column.name for column in others], taken=added)
+    if is_list(kind):
+        added.append("source_row")
+    kept = _kept_names(others.names, taken=added)
     classes = {
-        column.name: _text(features[column.name]["names"])
-        for column in others
-        if features.get(column.name, {}).get("_type") == "ClassLabel" and features[column.name].get("names")
+        name: _text(features[name]["names"])
+        for name in others.names
+        if features.get(name, {}).get("_type") == "ClassLabel" and features[name].get("names")
     }
-    fields = [pa.field(name, pa.string()) for name in added]
+    fields = [pa.field(name, pa.int64() if name == "source_row" else pa.string()) for name in added]
     fields += [pa.field(kept[c.name], pa.string() if c.name in classes else c.type) for c in others]
     return _Layout(image=image, kept=kept, classes=classes, schema=pa.schema(fields), rows=rows)
 
 
+def _united(files: Sequence[Path], schemas: Sequence[pa.Schema], *, without: set[str]) -> pa.Schema:
+    """All columns but those with pictures, each of a type that holds the values of every file."""
+    united = pa.schema([])
+    for path, schema in zip(files, schemas, strict=True):
+        rest = pa.schema([pa.field(column.name, column.type) for column in schema if column.name not in without])
+        for column in rest:
+            try:
+                pa.unify_schemas([united, pa.schema([column])], promote_options="permissive")
+            except (pa.ArrowException, ValueError):
+                other = united.field(column.name).type
+                raise CatalogError(
+                    f"{path}: column '{column.name}' is {column.type}, but {other} in {files[0]} or another file "
+                    "before; "
+                    "give it one type"
+                ) from None
+        united = pa.unify_schemas([united, rest], promote_options="permissive")
+    return united
+
+
 def _image_column(path: Path, wanted: str | None) -> str:
     found = embedded_columns(path)
-    with _told(path), _opened(path) as file:
+    with told(path), opened(path) as file:
         names = file.schema_arrow.names
     if repeated := [name for name in names if names.count(name) > 1]:
         raise CatalogError(f"{path}: the column '{repeated[0]}' stands {len(repeated)} times; names must differ")
@@ -220,53 +198,71 @@ def _kept_names(names: Sequence[str], *, taken: Sequence[str]) -> dict[str, str]
     return kept
 
 
-def _told_split(path: Path) -> str | None:
-    return known_split(re.split(r"[-_.]", path.name)[0])
+def _told_split(path: Path, root: Path) -> str | None:
+    """By the file's name, else by the innermost folder below the root, whose own name counts for `0000.parquet`."""
+    split = known_split(re.split(r"[-_.]", path.name)[0])
+    if split is not None:
+        return split
+    folders = list(path.parent.relative_to(root).parts) if path.is_relative_to(root) else []
+    if path.stem.isdigit():
+        folders = [root.resolve().name, *folders]
+    return next((told for name in reversed(folders) if (told := folder_split(name)) is not None), None)
 
 
-def _extract(files: Sequence[Path], folder: Path, *, layout: _Layout, writer: pq.ParquetWriter) -> Iterator[int]:
-    """The rows' numbers, each after its picture is written; a file's table follows its last picture."""
-    row = 0
-    for source in files:
-        split = _told_split(source)
+def _extract(embedded: EmbeddedFiles, folder: Path, *, layout: _Layout, writer: pq.ParquetWriter) -> Iterator[int]:
+    """The rows' numbers, each after its pictures are written; a file's table follows its last picture."""
+    row = number = 0
+    for source in embedded.files:
+        split = _told_split(source, embedded.root)
         pictures = folder / "images" / (split or "all")
         pictures.mkdir(parents=True, exist_ok=True)
         batches = []
-        with _opened(source) as file:
+        with opened(source) as file:
             for batch in _batches(source, file):
-                contents, stored = _embedded(batch.column(layout.image))
+                contents, stored, rows = _embedded(batch.column(layout.image))
                 paths: list[str] = []
                 for content, stored_path in zip(contents, stored, strict=True):
-                    path = _write_picture(pictures / f"{row:08d}", content, stored_path, beside=source.parent)
+                    path = _write_picture(pictures / f"{number:08d}", content, stored_path, beside=source.parent)
                     paths.append(path.relative_to(folder).as_posix())
-                    yield row
-                    row += 1
-                added = {"path": _text(paths), "split": _text([split] * len(paths)), "source_path": _text(stored)}
-                batches.append(_rows(batch, added, layout=layout, source=source))
+                    number += 1
+                added = {
+                    "path": _text(paths),
+                    "split": _text([split] * len(paths)),
+                    "source_path": _text(stored),
+                    "source_row": pa.array([row + one for one in rows], type=pa.int64()),
+                }
+                batches.append(_rows(batch.take(pa.array(rows, type=pa.int64())), added, layout=layout, source=source))
+                yield from range(row, row + batch.num_rows)
+                row += batch.num_rows
         writer.write_table(pa.Table.from_batches(batches, schema=layout.schema))
 
 
 def _batches(path: Path, file: pq.ParquetFile) -> Iterator[pa.RecordBatch]:
-    batches = file.iter_batches(batch_size=_BATCH_ROWS)
+    batches = file.iter_batches(batch_size=BATCH_ROWS)
     while True:
-        with _told(path):
+        with told(path):
             batch = next(batches, None)
         if batch is None:
             return
-        yield batch
+        yield flat_batch(batch)
 
 
-def _embedded(column: pa.Array) -> tuple[list[bytes | None], list[str | None]]:
-    """Pictures and their stored paths."""
-    if not pa.types.is_struct(column.type):
-        return column.to_pylist(), [None] * len(column)
-    return pc.struct_field(column, "bytes").to_pylist(), pc.struct_field(column, "path").to_pylist()
+def _embedded(column: pa.Array) -> tuple[list[bytes | None], list[str | None], list[int]]:
+    """Pictures, their stored paths and the row of each; a row without any has one that is null."""
+    values: list[Any] = column.to_pylist()
+    cells = [(value, row) for row, value in enumerate(values)]
+    if is_list(column.type):
+        cells = [(one, row) for row, value in enumerate(values) for one in (value or [None])]
+    rows = [row for _, row in cells]
+    contents = [value["bytes"] if isinstance(value, dict) else value for value, _ in cells]
+    stored = [value["path"] if isinstance(value, dict) else None for value, _ in cells]
+    return contents, stored, rows
 
 
 def _write_picture(stem: Path, content: bytes | None, stored_path: str | None, *, beside: Path) -> Path:
     if content is None and (source := _file_beside(beside, stored_path)) is not None:
         content = source.read_bytes()
-    path = stem.with_suffix(picture_suffix(content or b""))
+    path = stem.with_suffix(_suffix(content or b""))
     path.write_bytes(content or b"")
     return path
 
@@ -286,9 +282,11 @@ def _text(values: Sequence[str | None]) -> pa.Array:
 def _rows(batch: pa.RecordBatch, added: dict[str, pa.Array], *, layout: _Layout, source: Path) -> pa.RecordBatch:
     columns = dict(added)
     for name, kept_as in layout.kept.items():
-        columns[kept_as] = batch.column(name)
-        if name in layout.classes:
-            columns[kept_as] = _class_names(source, name, columns[kept_as], layout.classes[name])
+        kind = layout.schema.field(kept_as).type
+        column = batch.column(name) if name in batch.schema.names else pa.nulls(batch.num_rows)
+        if name in layout.classes and pa.types.is_integer(column.type):
+            column = _class_names(source, name, column, layout.classes[name])
+        columns[kept_as] = column if column.type == kind else column.cast(kind)
     return pa.RecordBatch.from_arrays([columns[name] for name in layout.schema.names], schema=layout.schema)
 
 

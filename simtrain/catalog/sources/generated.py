@@ -11,7 +11,7 @@ from typing import Any
 from simtrain.catalog.staging import MADE_FOLDER
 from simtrain.errors import CatalogError
 
-_MARKER = ".made-from.json"
+MARKER_FILE = ".made-from.json"
 _TIME = 946_684_800  # 2000-01-01: equal files get equal stats, whenever they are made
 
 
@@ -43,14 +43,14 @@ class Making:
             folder.mkdir(parents=True)
             make(folder)
             _settle_times(folder)
-            (folder / _MARKER).write_text(json.dumps(made_from, sort_keys=True), encoding="utf-8")
+            (folder / MARKER_FILE).write_text(json.dumps(made_from, sort_keys=True), encoding="utf-8")
         return folder
 
 
 def made_from_what(folder: Path) -> dict[str, Any] | None:
     """What a folder was made from; None if it was not made here."""
     try:
-        note: dict[str, Any] = json.loads((folder / _MARKER).read_text(encoding="utf-8"))
+        note: dict[str, Any] = json.loads((folder / MARKER_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
     return note

@@ -3,31 +3,34 @@
 import os
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from simtrain.catalog.sources.alike import united
 from simtrain.catalog.sources.archive import unpack_archive
-from simtrain.catalog.sources.embedded import embedded_columns, embedded_files, extract_embedded
+from simtrain.catalog.sources.embedded import EmbeddedFiles, embedded_files, extract_embedded
+from simtrain.catalog.sources.embedded_columns import embedded_columns
 from simtrain.catalog.sources.fashion_mnist import write_fashion_mnist
-from simtrain.catalog.sources.folder import read_folder
 from simtrain.catalog.sources.generated import Making, stats_of
 from simtrain.catalog.sources.kaggle import DIGIKALA, download_kaggle
+from simtrain.catalog.sources.opened import OpenedSource, expanded, read_pictures, read_table, uses_embedded
 from simtrain.catalog.sources.own_rows import PATH, RowsFunction, write_own_rows
-from simtrain.catalog.sources.source import Source
-from simtrain.catalog.sources.table_file import TABLE_SUFFIXES
-from simtrain.catalog.sources.table_source import read_table_source
+from simtrain.catalog.sources.table_file import TABLE_SUFFIXES, is_table
+from simtrain.catalog.sources.walk import Listing, list_folder
 from simtrain.catalog.staging import DOWNLOAD_FOLDER
 from simtrain.config import ColumnsConfig, PrepareConfig
 from simtrain.console import Console
 from simtrain.errors import CatalogError, error_path, nearest
 from simtrain.own_code import check_arguments, import_target
+from simtrain.phrases import counted
 
 _SYNTHETIC_PRODUCTS = 240
 _ROWS_FOLDER = "rows"
 _WORDS = ("synthetic", "kaggle", "digikala", "fashion-mnist", "python")
+_OF_FOLDERS = ("levels", "table", "sidecars")
 _LARGEST_ARCHIVE = 500 * 2**30  # bytes, unpacked
 
 
@@ -55,35 +58,26 @@ class Opening:
         return Making(work=self.work, output=self.output)
 
 
-@dataclass(frozen=True, kw_only=True)
-class OpenedSource:
-    """A source, and the file stats that show whether it has changed.
-
-    Attributes:
-        source: The source with its rows.
-        inputs: Path, size and time of change of each file that it was read from, images aside.
-        walked: Whether its images are all those in its folder, found by listing it.
-    """
-
-    source: Source
-    inputs: list[list[str | int]]
-    walked: bool
-
-
 def open_source(name: str, *, config: PrepareConfig, opening: Opening) -> OpenedSource:
     """Read a folder, a table, or a source that is first made into files.
 
     The words `synthetic`, `kaggle`, `digikala`, `fashion-mnist` and `python` come before files of that name
     (`./synthetic`).
+    Products and labels that a person reads as equal are equal in what is returned.
 
     Raises:
         CatalogError: if there is no such source, or it cannot be read with these settings.
     """
+    opened = _opened(name, config=config, opening=opening)
+    return replace(opened, source=united(opened.source, nothing=config.nothing))
+
+
+def _opened(name: str, *, config: PrepareConfig, opening: Opening) -> OpenedSource:
     word, _, rest = name.partition(":")
     match word:
         case "synthetic":
-            _refuse(config, source=name, names=("root", "levels"), kind="a synthetic catalogue")
-            return _table(_draw_synthetic(name, config=config, opening=opening), config, inputs=[])
+            _refuse(config, source=name, names=(*_OF_FOLDERS, "root"), kind="a synthetic catalogue")
+            return read_table(_draw_synthetic(name, config=config, opening=opening), config, inputs=[])
         case "kaggle":
             return _kaggle(name, dataset=rest, config=config, opening=opening)
         case "digikala":
@@ -91,10 +85,10 @@ def open_source(name: str, *, config: PrepareConfig, opening: Opening) -> Opened
                 raise CatalogError(f"{name}: digikala takes nothing behind it; another dataset: kaggle:OWNER/NAME")
             return _kaggle(name, dataset=DIGIKALA, config=config, opening=opening)
         case "fashion-mnist":
-            _refuse(config, source=name, names=("root", "levels"), kind="Fashion-MNIST")
+            _refuse(config, source=name, names=(*_OF_FOLDERS, "root"), kind="Fashion-MNIST")
             return _fashion_mnist(name, place=rest, config=config, opening=opening)
         case "python":
-            _refuse(config, source=name, names=("levels",), kind="a function that gives rows")
+            _refuse(config, source=name, names=_OF_FOLDERS, kind="a function that gives rows")
             return _own(name, target=rest, config=config, opening=opening)
     return _local(name, config=config, opening=opening)
 
@@ -102,44 +96,65 @@ def open_source(name: str, *, config: PrepareConfig, opening: Opening) -> Opened
 def _local(name: str, *, config: PrepareConfig, opening: Opening) -> OpenedSource:
     path = expanded(name)
     if path.is_dir():
-        shards = embedded_files(path)
-        if shards:
-            return _embedded(name, shards, config=config, opening=opening)
-        _refuse(config, source=name, names=("root", "columns"), kind="a folder of images")
-        return _folder(path, config=config, output=opening.output)
+        listing = list_folder(path, output=opening.output, follow_links=config.follow_links)
+        embedded = embedded_files(listing.root, listing.tables)
+        if uses_embedded(listing, embedded):
+            shards = [path.relative_to(listing.root).as_posix() for path in embedded.files]
+            told = [*listing.without(shards).account(), *_beside(listing, embedded)]
+            opened = _embedded(name, embedded, config=config, opening=opening, told=told)
+            return replace(opened, listing=listing)
+        if embedded.problems and not listing.images:
+            first, reason = embedded.problems[0]
+            raise CatalogError(f"{path / first}: {reason}")
+        _refuse(config, source=name, names=("root",), kind="a folder of images")
+        return read_pictures(name, listing, embedded, config=config, output=opening.output)
     if not path.exists():
         raise CatalogError(_no_such_source(name))
-    if path.suffix.lower() not in TABLE_SUFFIXES:
+    if not is_table(path):
         raise CatalogError(
             f"{path}: not a source; expected a folder of images or a table ({', '.join(TABLE_SUFFIXES)})"
         )
     if path.suffix.lower() == ".parquet" and embedded_columns(path):
-        return _embedded(name, [path], config=config, opening=opening)
-    _refuse(config, source=name, names=("levels",), kind="a table")
-    return _table(path, config, inputs=stats_of([path]))
+        embedded = EmbeddedFiles(files=[path], root=path.parent, problems=[])
+        return _embedded(name, embedded, config=config, opening=opening, told=[])
+    _refuse(config, source=name, names=_OF_FOLDERS, kind="a table")
+    return read_table(path, config, inputs=stats_of([path]))
 
 
-def _folder(path: Path, *, config: PrepareConfig, output: Path) -> OpenedSource:
-    source = read_folder(path, levels=config.levels, product_pattern=config.product_pattern, output=output)
-    return OpenedSource(source=source, inputs=[], walked=True)
-
-
-def _table(path: Path, config: PrepareConfig, *, inputs: list[list[str | int]]) -> OpenedSource:
-    root = expanded(config.root) if config.root is not None else None
-    source = read_table_source(path, columns=config.columns, root=root, product_pattern=config.product_pattern)
-    return OpenedSource(source=source, inputs=inputs, walked=False)
+def _beside(listing: Listing, embedded: EmbeddedFiles) -> list[dict[str, Any]]:
+    """What lies beside Parquet files with pictures inside and is not read."""
+    found: list[dict[str, Any]] = [
+        {"kind": "left_out", "path": path, "reason": reason} for path, reason in embedded.problems
+    ]
+    if listing.images:
+        message = (
+            f"not looked at: {counted(len(listing.images), 'image file')} beside the Parquet files with pictures "
+            "inside, "
+            f"such as '{listing.images[0]}'"
+        )
+        files = {"files": len(listing.images), "suffixes": {}, "examples": listing.images[:1]}
+        found.append({"kind": "other_files", **files, "message": message})
+    return found
 
 
 def _kaggle(name: str, *, dataset: str, config: PrepareConfig, opening: Opening) -> OpenedSource:
-    _refuse(config, source=name, names=("root", "columns"), kind="a folder of images once it is downloaded")
+    _refuse(config, source=name, names=("root",), kind="a folder of images once it is downloaded")
 
     def make(folder: Path) -> None:
         download = opening.work / DOWNLOAD_FOLDER
         archive = download_kaggle(dataset, download)
         unpack_archive(archive, folder, largest_bytes=_LARGEST_ARCHIVE, console=opening.console)
 
-    opened = _folder(opening.making.folder({"kaggle": dataset}, make), config=config, output=opening.output)
-    return OpenedSource(source=opened.source, inputs=[], walked=False)
+    folder = opening.making.folder({"kaggle": dataset}, make)
+    listing = list_folder(folder, output=opening.output, follow_links=config.follow_links)
+    embedded = embedded_files(listing.root, listing.tables)
+    if uses_embedded(listing, embedded):
+        raise CatalogError(
+            f"{name}: its pictures lie inside Parquet files, such as {embedded.files[0].relative_to(listing.root)}; "
+            "download and unpack it yourself and give the folder"
+        )
+    opened = read_pictures(name, listing, embedded, config=config, output=opening.output)
+    return OpenedSource(source=opened.source, inputs=[], listing=None)
 
 
 def _fashion_mnist(name: str, *, place: str, config: PrepareConfig, opening: Opening) -> OpenedSource:
@@ -152,20 +167,28 @@ def _fashion_mnist(name: str, *, place: str, config: PrepareConfig, opening: Ope
         local = expanded(place) if place else opening.fetch_fashion_mnist(download)
         write_fashion_mnist(local, folder, console=opening.console)
 
-    return _table(opening.making.folder({"fashion-mnist": inputs}, make) / "manifest.csv", config, inputs=inputs)
+    return read_table(opening.making.folder({"fashion-mnist": inputs}, make) / "manifest.csv", config, inputs=inputs)
 
 
-def _embedded(name: str, files: list[Path], *, config: PrepareConfig, opening: Opening) -> OpenedSource:
-    _refuse(config, source=name, names=("root", "levels"), kind="a table with the images inside")
-    inputs = stats_of(files)
+def _embedded(
+    name: str,
+    embedded: EmbeddedFiles,
+    *,
+    config: PrepareConfig,
+    opening: Opening,
+    told: list[dict[str, Any]],
+) -> OpenedSource:
+    _refuse(config, source=name, names=(*_OF_FOLDERS, "root"), kind="a table with the images inside")
+    inputs = stats_of(embedded.files)
     chosen = None if config.columns.path == ColumnsConfig().path else config.columns.path
 
     def make(folder: Path) -> None:
-        extract_embedded(files, folder, image_column=chosen, console=opening.console)
+        extract_embedded(embedded, folder, image_column=chosen, console=opening.console)
 
     table = opening.making.folder({"embedded": inputs, "column": chosen}, make) / "rows.parquet"
     columns = config.columns.model_copy(update={"path": ColumnsConfig().path})
-    return _table(table, config.model_copy(update={"columns": columns}), inputs=inputs)
+    opened = read_table(table, config.model_copy(update={"columns": columns}), inputs=inputs)
+    return replace(opened, source=replace(opened.source, findings=[*told, *opened.source.findings]))
 
 
 def _own(name: str, *, target: str, config: PrepareConfig, opening: Opening) -> OpenedSource:
@@ -186,8 +209,8 @@ def _own(name: str, *, target: str, config: PrepareConfig, opening: Opening) -> 
 
         made = opening.making.folder({"python": target, "sha256": found.digest}, make)
         columns = config.columns.model_copy(update={"path": PATH})
-        return _table(made / found.table.name, config.model_copy(update={"columns": columns}), inputs=[])
-    return _table(found.table, _with_root(config, found.table), inputs=[])
+        return read_table(made / found.table.name, config.model_copy(update={"columns": columns}), inputs=[])
+    return read_table(found.table, _with_root(config, found.table), inputs=[])
 
 
 def _with_root(config: PrepareConfig, table: Path) -> PrepareConfig:
@@ -198,22 +221,10 @@ def _with_root(config: PrepareConfig, table: Path) -> PrepareConfig:
     return config.model_copy(update={"root": os.path.commonpath(folders)})
 
 
-def expanded(text: str) -> Path:
-    """A path with `~` resolved.
-
-    Raises:
-        CatalogError: for the home of a user who does not exist.
-    """
-    try:
-        return Path(text).expanduser()
-    except RuntimeError as error:
-        raise CatalogError(f"{text}: {error}") from None
-
-
 def _refuse(config: PrepareConfig, *, source: str, names: tuple[str, ...], kind: str) -> None:
     """Settings that would have no effect are mistakes."""
     for name in names:
-        if getattr(config, name) not in (None, ColumnsConfig()):
+        if getattr(config, name) not in (None, False, ColumnsConfig()):
             raise CatalogError(f"{source}: is {kind}; the setting '{name}' does not go with it")
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from simtrain.catalog.sources.embedded import picture_suffix
+from simtrain.catalog.picture_kinds import HEAD_BYTES, picture_suffix
 from simtrain.errors import CatalogError, first_line
 from simtrain.own_code import code_of
 
@@ -82,7 +82,7 @@ def write_own_rows(function: RowsFunction, folder: Path, *, name: str, path_colu
 
 def _with_image(values: dict[str, Any], content: bytes, folder: Path, *, number: int) -> dict[str, Any]:
     """A row whose image is written to a file; what was called `path` becomes `source_path`."""
-    path = folder / _FOLDER / f"{number - 1:08d}{picture_suffix(content)}"
+    path = folder / _FOLDER / f"{number - 1:08d}{picture_suffix(content[:HEAD_BYTES]) or _UNKNOWN}"
     path.write_bytes(content)
     others = {"source_path" if key == PATH else key: value for key, value in values.items() if key != IMAGE}
     return {PATH: path.relative_to(folder).as_posix(), **others}
@@ -107,6 +107,7 @@ def _rows(function: RowsFunction, *, name: str) -> Iterator[Any]:
         yield row
 
 
+_UNKNOWN = ".bin"
 _END = object()
 
 

@@ -2,7 +2,6 @@
 
 import math
 import numbers
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +25,7 @@ _SPLITS = {
     "validation": "val",
     "dev": "val",
     "test": "test",
+    "testing": "test",
 }
 _BOOLEANS = {"true": True, "yes": True, "t": True, "y": True, "1": True}
 _BOOLEANS |= {"false": False, "no": False, "f": False, "n": False, "0": False}
@@ -82,6 +82,11 @@ def boolean_of(value: object, *, where: str) -> bool:
     return _BOOLEANS[text.strip().lower()]
 
 
+def is_boolean(text: str) -> bool:
+    """Whether a text is one of the usual words for true or false."""
+    return text.strip().lower() in _BOOLEANS
+
+
 def text_of(value: object, *, where: str) -> str | None:
     """A single value as text; None for empty ones.
 
@@ -124,25 +129,3 @@ def source_rows(parts: dict[str, Sequence[Any]], further: dict[str, pd.Series]) 
         else:
             columns[name] = text_column(parts.get(name, parts["path"] if name == "id" else [None] * count))
     return pd.DataFrame(columns | further)
-
-
-def products_from_paths(paths: Sequence[str], *, pattern: str) -> list[str | None]:
-    """The product that a regular expression with one group finds in each path; null where it finds none.
-
-    Raises:
-        CatalogError: if the expression is invalid, has not exactly one group, or matches no path at all.
-    """
-    try:
-        expression = re.compile(pattern)
-    except re.error as error:
-        raise CatalogError(f"product_pattern '{pattern}': not a regular expression: {error}") from None
-    if expression.groups != 1:
-        raise CatalogError(
-            f"product_pattern '{pattern}': has {expression.groups} groups; put (round brackets) around the "
-            "product and use (?:…) for anything else"
-        )
-    matches = [expression.search(path) for path in paths]
-    products = [(match.group(1) or None) if match else None for match in matches]
-    if not any(products):
-        raise CatalogError(f"product_pattern '{pattern}': matches none of the {len(paths)} paths, such as '{paths[0]}'")
-    return products

@@ -1,20 +1,27 @@
-"""CSV and Parquet tables read without changing what their columns hold."""
+"""CSV, TSV, JSON Lines and Parquet tables read without changing what their columns hold."""
 
-import csv
+import json
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
 
+from simtrain.catalog.picture_kinds import accident_of
+from simtrain.catalog.sources.csv_dialect import DelimitedText, Dialect, read_delimited
 from simtrain.catalog.sources.source import text_column
 from simtrain.errors import CatalogError
 from simtrain.parquet import read_table
+from simtrain.phrases import counted, listed
 
-TABLE_SUFFIXES = (".csv", ".parquet")
+TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet")
+_MORE_SUFFIXES = (".tab", ".ndjson")
 _INTEGER = re.compile(r"[+-]?(0|[1-9][0-9]*)")
 _DECIMAL = re.compile(r"[+-]?(0|[1-9][0-9]*|(?=\.))(\.[0-9]*)?([eE][+-]?[0-9]+)?|[nN]a[nN]")
+_DECIMAL_COMMA = re.compile(r"[+-]?(0|[1-9][0-9]*|[1-9][0-9]{0,2}(\.[0-9]{3})+)(,[0-9]+)?")
 _LARGEST_INTEGER = 2**63 - 1
 _NULLABLE = {
     pa.int8(): pd.Int8Dtype(),
@@ -29,70 +36,158 @@ _NULLABLE = {
 }
 
 
-def read_table_file(path: Path, *, text_columns: Collection[str]) -> pd.DataFrame:
-    """The table with every column as it came, one row or more.
+@dataclass(kw_only=True)
+class TableFile:
+    """A table as it was read.
+
+    Attributes:
+        frame: Every column as it came, one row or more.
+        findings: What was left out, and what is worth telling of its dialect.
+    """
+
+    frame: pd.DataFrame
+    findings: list[dict[str, Any]] = field(default_factory=list)
+
+
+def is_table(path: Path) -> bool:
+    """Whether a file's name says that it is a table that can be read."""
+    return path.suffix.lower() in (*TABLE_SUFFIXES, *_MORE_SUFFIXES)
+
+
+def read_table_file(path: Path, *, text_columns: Collection[str], dialect: Dialect) -> TableFile:
+    """Read a table, one row or more.
 
     A column of a CSV becomes numbers where every value is one; a leading zero (`00123`) makes it text.
 
     Args:
-        path: A `.csv` (UTF-8, comma) or `.parquet` file.
-        text_columns: Columns of a CSV that stay text whatever they hold.
+        path: A `.csv`, `.tsv`, `.jsonl` or `.parquet` file.
+        text_columns: Columns of a CSV that stay text whatever they hold, in small letters.
+        dialect: How to read text files.
 
     Raises:
         CatalogError: if it cannot be read, has no rows, or two columns of one name.
     """
-    frame = _read_parquet(path) if path.suffix.lower() == ".parquet" else _read_csv(path, text_columns=text_columns)
-    if frame.empty:
+    suffix = path.suffix.lower()
+    if suffix == ".parquet":
+        table = TableFile(frame=_read_parquet(path))
+    elif suffix in (".jsonl", ".ndjson"):
+        table = _read_json_lines(path)
+    else:
+        table = _read_csv(path, text_columns=text_columns, dialect=dialect)
+    if table.frame.empty:
         raise CatalogError(f"{path}: has no rows")
-    return frame
+    return table
 
 
 def _read_parquet(path: Path) -> pd.DataFrame:
     try:
         table = read_table(path)
     except (pa.ArrowException, OSError) as error:
-        raise CatalogError(f"{path}: not a Parquet file: {str(error).splitlines()[0]}") from None
+        raise CatalogError(f"{path}: {_why_no_parquet(path, error)}") from None
     _refuse_repeated_columns(path, table.column_names)
     # Nullable types first: plain numpy would turn whole numbers beside a null into floats.
     frame: pd.DataFrame = table.to_pandas(types_mapper=_NULLABLE.get, ignore_metadata=True)
-    for name, field in zip(table.column_names, table.schema, strict=True):
-        if field.type in _NULLABLE and not frame[name].isna().any():
-            frame[name] = frame[name].astype(field.type.to_pandas_dtype())
-    return frame
+    for name, kind in zip(table.column_names, table.schema, strict=True):
+        if kind.type in _NULLABLE and not frame[name].isna().any():
+            frame[name] = frame[name].astype(kind.type.to_pandas_dtype())
+    return frame.rename(columns={name: str(name).strip() for name in frame.columns})
 
 
-def _read_csv(path: Path, *, text_columns: Collection[str]) -> pd.DataFrame:
-    header, records = _csv_records(path)
-    _refuse_repeated_columns(path, header)
-    columns = {}
-    for position, name in enumerate(header):
-        values = [record[position] for record in records]
-        columns[name] = text_column([v or None for v in values]) if name in text_columns else _typed_column(values)
-    return pd.DataFrame(columns)
+def _why_no_parquet(path: Path, error: Exception) -> str:
+    accident = None
+    if path.is_file():
+        with path.open("rb") as file:
+            accident = accident_of(file.read(4096))
+    return accident or f"not a Parquet file: {str(error).splitlines()[0]}"
 
 
-def _csv_records(path: Path) -> tuple[list[str], list[list[str]]]:
-    records = []
+def _read_csv(path: Path, *, text_columns: Collection[str], dialect: Dialect) -> TableFile:
+    text = read_delimited(path, dialect=dialect)
+    header, empty = _named_columns(text)
+    _refuse_repeated_columns(path, list(header.values()))
+    columns, with_commas = {}, []
+    for position, name in header.items():
+        values = [record[position].strip() for record in text.records]
+        if name.lower() in text_columns:
+            columns[name] = text_column([record[position] or None for record in text.records])
+        else:
+            comma = text.separator != "," and any(_with_comma(value) for value in values)
+            columns[name] = _typed_column([record[position] for record in text.records], values, comma=comma)
+            with_commas += [name] if comma and columns[name].dtype == "float64" else []
+    remarks = list(text.remarks)
+    if with_commas:
+        remarks.append(f"numbers with a decimal comma: {listed(with_commas)}")
+    if empty:
+        remarks.append(f"{counted(empty, 'column')} without a name and without a value passed over")
+    return TableFile(frame=pd.DataFrame(columns), findings=_findings(path, remarks, left_out=text.left_out))
+
+
+def _named_columns(text: DelimitedText) -> tuple[dict[int, str], int]:
+    """Position and name of each column, and how many without name and value there were."""
+    nameless = [position for position, name in enumerate(text.header) if not name]
+    empty = [at for at in nameless if not any(record[at].strip() for record in text.records)]
+    header = {position: name for position, name in enumerate(text.header) if position not in empty}
+    for position in nameless[1:] if len(set(nameless) - set(empty)) > 1 else []:
+        if position in header:
+            header[position] = f"column_{position + 1}"
+    return header, len(empty)
+
+
+def _read_json_lines(path: Path) -> TableFile:
+    rows: list[dict[str, Any]] = []
+    left_out: list[int] = []
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file, strict=True)
-            header = next(reader, [])
-            if not header:
-                raise CatalogError(f"{path}: is empty; expected a header line with the names of the columns")
-            for record in reader:
-                if record and len(record) != len(header):
-                    raise CatalogError(
-                        f"{path}: line {reader.line_num} has {len(record)} fields; the header has {len(header)}"
-                    )
-                if record:
-                    records.append(record)
+        with path.open(encoding="utf-8-sig") as file:
+            for number, line in enumerate(file, start=1):
+                if line.strip():
+                    try:
+                        row = json.loads(line)
+                    except ValueError:
+                        row = None
+                    if isinstance(row, dict):
+                        rows.append(row)
+                    else:
+                        left_out.append(number)
     except UnicodeDecodeError as error:
         raise CatalogError(f"{path}: not UTF-8 text ({error.reason}); save it as UTF-8") from None
-    except csv.Error as error:
-        raise CatalogError(f"{path}: line {reader.line_num}: not CSV: {error}") from None
     except OSError as error:
         raise CatalogError(f"{path}: cannot be read: {error.strerror}") from None
-    return header, records
+    if left_out and len(left_out) > len(rows) / 4:
+        raise CatalogError(f"{path}: line {left_out[0]} is no JSON object; expected one on each line")
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    frame = pd.DataFrame({name.strip(): _json_column([row.get(name) for row in rows]) for name in names})
+    return TableFile(frame=frame, findings=_findings(path, [], left_out=left_out))
+
+
+def _json_column(values: Sequence[Any]) -> pd.Series:
+    present = [value for value in values if value is not None]
+    if present and all(isinstance(value, bool) for value in present):
+        return pd.Series(list(values), dtype="bool" if len(present) == len(values) else "boolean")
+    if present and all(isinstance(value, int) and not isinstance(value, bool) for value in present):
+        if all(abs(value) <= _LARGEST_INTEGER for value in present):
+            return pd.Series(list(values), dtype="int64" if len(present) == len(values) else "Int64")
+    elif present and all(isinstance(value, int | float) and not isinstance(value, bool) for value in present):
+        return pd.Series([float("nan") if value is None else float(value) for value in values], dtype="float64")
+    return text_column(
+        [
+            None if value is None else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+            for value in values
+        ]
+    )
+
+
+def _findings(path: Path, remarks: list[str], *, left_out: list[int]) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    if remarks:
+        found.append({"kind": "table_dialect", "remarks": remarks, "message": f"{path.name}: {'; '.join(remarks)}"})
+    if left_out:
+        message = (
+            f"{path.name}: {counted(len(left_out), 'line')} of another number of fields, or no row at all, left out, "
+            "the "
+            f"first: line {left_out[0]}"
+        )
+        found.append({"kind": "rows_left_out", "rows": left_out, "message": message})
+    return found
 
 
 def _refuse_repeated_columns(path: Path, names: list[str]) -> None:
@@ -101,12 +196,20 @@ def _refuse_repeated_columns(path: Path, names: list[str]) -> None:
             raise CatalogError(f"{path}: the column '{name}' stands {names.count(name)} times; names must differ")
 
 
-def _typed_column(values: list[str]) -> pd.Series:
+def _with_comma(value: str) -> bool:
+    return "," in value and _DECIMAL_COMMA.fullmatch(value) is not None
+
+
+def _typed_column(raw: list[str], values: list[str], *, comma: bool) -> pd.Series:
+    """Numbers where every value is one, else the text as it came."""
     present = [value for value in values if value]
     if present and all(_INTEGER.fullmatch(value) for value in present):
         integers = [int(value) if value else None for value in values]
         if all(abs(integer) <= _LARGEST_INTEGER for integer in integers if integer is not None):
             return pd.Series(integers, dtype="int64" if len(present) == len(values) else "Int64")
+    elif comma and all(_DECIMAL_COMMA.fullmatch(value) for value in present):
+        plain = [value.replace(".", "").replace(",", ".") for value in values]
+        return pd.Series([float(value) if value else float("nan") for value in plain], dtype="float64")
     elif present and all(_DECIMAL.fullmatch(value) for value in present):
         return pd.Series([float(value) if value else float("nan") for value in values], dtype="float64")
-    return text_column([value or None for value in values])
+    return text_column([value or None for value in raw])

@@ -1,130 +1,195 @@
-"""Source of images that a CSV or Parquet table names and describes."""
+"""Source of images that a CSV, TSV, JSON Lines or Parquet table names and describes."""
 
-import posixpath
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from simtrain.catalog.images import IMAGE_SUFFIXES
+from simtrain.catalog.sources.csv_dialect import Dialect
+from simtrain.catalog.sources.path_lookup import PathLookup
+from simtrain.catalog.sources.product_pattern import products_from_paths
 from simtrain.catalog.sources.source import (
     COMPUTED,
     PARTS,
     Source,
     boolean_of,
-    products_from_paths,
+    is_boolean,
+    known_split,
     source_rows,
     split_of,
     text_of,
 )
-from simtrain.catalog.sources.table_file import read_table_file
+from simtrain.catalog.sources.table_file import TableFile, read_table_file
+from simtrain.catalog.sources.table_paths import paths_of
 from simtrain.config import ColumnsConfig
 from simtrain.errors import CatalogError, nearest
 
 _TAKEN = (*PARTS, *COMPUTED)
 
 
-def read_table_source(path: Path, *, columns: ColumnsConfig, root: Path | None, product_pattern: str | None) -> Source:
-    """Read a `.csv` or `.parquet` table with one row per image, in its own order.
+@dataclass(frozen=True, kw_only=True)
+class TableSettings:
+    """How a table is read as a source.
 
-    A column that plays a part by another name stays under its own name too, unless that is the name of a part. A column
-    that nothing uses, but whose name the catalogue needs for something else, is kept as `source_NAME`.
-    Rows are counted from 1 below the header.
-
-    Args:
-        path: The table.
+    Attributes:
         columns: Which column plays which part.
         root: Folder that the paths start from; null: the table's own.
         product_pattern: Regular expression whose one group gives the product from the path; null: none.
+        dialect: How to read text files.
+        follow_links: Take files that are links to somewhere outside the root.
+        anywhere: Take a file of a path's name that lies anywhere below the root, if there is one alone.
+    """
+
+    columns: ColumnsConfig
+    root: Path | None
+    product_pattern: str | None
+    dialect: Dialect
+    follow_links: bool
+    anywhere: bool
+
+
+def read_table_source(path: Path, *, settings: TableSettings) -> Source:
+    """Read a table with one row per image, in its own order.
+
+    A column plays a part if a setting says so, or by its name, whose blanks and capitals do not count. One that plays a
+    part by another name stays under its own name too, unless that is the name of a part. A column that nothing uses,
+    but whose name the catalogue needs, is kept as `source_NAME`; so is one of a part's name that holds something else,
+    such as search words in `query`. Rows are counted from 1 below the header; those without a path, and
+    few with one that cannot be, are left out and told.
+
+    Args:
+        path: The table.
+        settings: How it is read.
 
     Raises:
         CatalogError: for columns that are not there, paths outside the root, ids that are not unique, values that a
             part does not allow.
     """
-    wanted = {part: name for part, name in columns.model_dump().items() if name is not None}
-    frame = read_table_file(path, text_columns={*PARTS, *wanted.values()})
-    names = [str(name) for name in frame.columns]
-    used = _columns_in_use(path, names, wanted=wanted)
-    folder = (root if root is not None else path.parent).resolve()
+    wanted = {part: name for part, name in settings.columns.model_dump().items() if name not in (None, False)}
+    barred = {part for part, name in settings.columns.model_dump().items() if name is False}
+    text_columns = {name.lower() for name in (*PARTS, *wanted.values())}
+    table = read_table_file(path, text_columns=text_columns, dialect=settings.dialect)
+    used, findings = _columns_in_use(path, table, wanted=wanted, barred=barred)
+    folder = (settings.root if settings.root is not None else path.parent).resolve()
     if not folder.is_dir():
         raise CatalogError(f"{folder}: no such folder; the paths of {path} start from it (root)")
-    parts = _parts(path, frame, used=used, root=folder)
-    if product_pattern is not None:
+    lookup = PathLookup(root=folder, follow_links=settings.follow_links, anywhere=settings.anywhere)
+    paths, kept, told = paths_of(path, table.frame[used["path"]].tolist(), name=used["path"], lookup=lookup)
+    frame = table.frame.iloc[kept].reset_index(drop=True)
+    parts = {"path": paths, **_parts(path, frame, used=used, rows=[row + 1 for row in kept])}
+    _refuse_repeated_ids(path, parts.get("id", paths), rows=[row + 1 for row in kept], name=used.get("id"))
+    if settings.product_pattern is not None:
         if "product" in used:
             raise CatalogError(
                 f"{path}: both product_pattern and column '{used['product']}' give the product; keep one"
             )
-        parts["product"] = products_from_paths(parts["path"], pattern=product_pattern)
-    further, findings = _further(frame, used=used)
-    return Source(rows=source_rows(parts, further), root=folder, findings=findings)
+        ids = parts.get("id", paths)
+        parts["product"], missed = products_from_paths(paths, ids=ids, pattern=settings.product_pattern)
+        told += missed
+    further, renamed = _further(frame, used=used)
+    return Source(rows=source_rows(parts, further), root=folder, findings=[*table.findings, *findings, *told, *renamed])
 
 
-def _columns_in_use(table: Path, names: Sequence[str], *, wanted: Mapping[str, str]) -> dict[str, str]:
+def _columns_in_use(
+    path: Path, table: TableFile, *, wanted: Mapping[str, str], barred: set[str]
+) -> tuple[dict[str, str], list[dict[str, Any]]]:
     """The column of each part that the table gives: the named ones, else one of the part's own name that is free."""
-    if wanted["path"] not in names:
-        raise CatalogError(_no_path_column(table, names, wanted=wanted["path"]))
-    for part, name in wanted.items():
-        if name not in names:
-            hint = nearest(name, names) or f"; it has {', '.join(names)}"
-            raise CatalogError(f"{table}: columns.{part}: no column '{name}'{hint}")
-    free = set(names) - set(wanted.values())
-    return dict(wanted) | {part: part for part in PARTS if part not in wanted and part in free}
+    names = [str(name) for name in table.frame.columns]
+    by_small = {name.lower(): name for name in reversed(names)}
+    used = dict(wanted)
+    if used["path"] not in names and used["path"].lower() in by_small:
+        used["path"] = by_small[used["path"].lower()]
+    if used["path"] not in names:
+        raise CatalogError(_no_path_column(path, table.frame, wanted=wanted["path"]))
+    for part, column in used.items():
+        if column not in names:
+            hint = nearest(column, names) or f"; it has {', '.join(names)}"
+            raise CatalogError(f"{path}: columns.{part}: no column '{column}'{hint}")
+    free = {name for name in names if name not in used.values()}
+    findings = []
+    for part in PARTS:
+        name = part if part in free else by_small.get(part, "")
+        if part in used or part in barred or name not in free:
+            continue
+        problem = _unfit(table.frame[name], part)
+        if problem is None:
+            used[part] = name
+        else:
+            findings.append(_set_free(path, part, name, problem))
+    odd = {part: name for part, name in used.items() if part not in wanted and name != part}
+    odd |= {"path": used["path"]} if used["path"] != wanted["path"] else {}
+    if odd:
+        told = ", ".join(f"'{name}' as {part}" for part, name in odd.items())
+        message = f"{path.name}: columns read though their names differ in capitals: {told}"
+        findings.append({"kind": "columns_matched", "columns": odd, "message": message})
+    return used, findings
 
 
-def _no_path_column(table: Path, names: Sequence[str], *, wanted: str) -> str:
-    message = f"{table}: no column '{wanted}' with the image files; it has {', '.join(names)}"
+def _set_free(path: Path, part: str, name: str, problem: str) -> dict[str, Any]:
+    message = (
+        f"{path.name}: column '{name}' is not used as {part}, for it {problem}; to use it all the same: "
+        f"--set columns.{part}={name}; not to be told: --set columns.{part}=false"
+    )
+    return {"kind": "column_set_free", "column": name, "message": message}
+
+
+def _unfit(values: pd.Series, part: str) -> str | None:
+    """Why a column of a part's name is no such part, although nobody said that it is; None: it may be."""
+    present = [value for value in values.tolist() if not pd.api.types.is_scalar(value) or not pd.isna(value)]
+    if part != "path" and any(not pd.api.types.is_scalar(value) or isinstance(value, bytes) for value in present):
+        return "holds lists or the like"
+    texts = [text for value in present if (text := text_of(value, where=part)) is not None]
+    if part in ("query", "gallery") and 2 * sum(map(is_boolean, texts)) < len(texts):
+        return f"holds text, such as '{next(text for text in texts if not is_boolean(text))[:60]}'"
+    if part == "split" and texts and not any(known_split(text) or nearest(text.lower(), _SPLITS) for text in texts):
+        return f"names no split, such as '{texts[0][:60]}'"
+    return None
+
+
+_SPLITS = ("train", "training", "val", "valid", "validation", "dev", "test", "testing")
+
+
+def _no_path_column(path: Path, frame: pd.DataFrame, *, wanted: str) -> str:
+    names = [str(name) for name in frame.columns]
+    message = f"{path}: no column '{wanted}' with the image files; it has {', '.join(names)}"
     if len(names) == 1 and any(separator in names[0] for separator in ";\t|"):
-        return f"{message}; are its fields separated by something else than commas?"
-    for name, values in read_table_file(table, text_columns=names).items():
-        head = [str(value).lower() for value in values.dropna().head(20)]
+        return f"{message}; are its fields separated by something else? --set dialect.separator=';'"
+    for name, values in frame.items():
+        head = [str(value).strip().lower() for value in values.dropna().head(20)]
         if head and all(value.endswith(tuple(IMAGE_SUFFIXES)) for value in head):
             return f"{message}; '{name}' looks like image files: --set columns.path={name}"
     return message
 
 
-def _parts(table: Path, frame: pd.DataFrame, *, used: Mapping[str, str], root: Path) -> dict[str, Sequence[Any]]:
+def _parts(
+    path: Path, frame: pd.DataFrame, *, used: Mapping[str, str], rows: Sequence[int]
+) -> dict[str, Sequence[Any]]:
     parts: dict[str, Sequence[Any]] = {}
     for part, name in used.items():
-        places = [f"{table}: row {row}: {name}" for row in range(1, len(frame) + 1)]
+        places = [f"{path}: row {row}: {name}" for row in rows]
         cells = list(zip(frame[name].tolist(), places, strict=True))
         if part in ("query", "gallery"):
-            parts[part] = [boolean_of(value, where=place) for value, place in cells]
-            continue
-        texts = [text_of(value, where=place) for value, place in cells]
-        if part == "split":
-            parts[part] = [split_of(text, where=place) for text, place in zip(texts, places, strict=True)]
-        elif part == "path":
-            parts[part] = [_relative(text, root=root, where=place) for text, place in zip(texts, places, strict=True)]
-        else:
-            parts[part] = texts
-    _refuse_repeated_ids(table, parts.get("id", parts["path"]), name=used.get("id"))
+            parts[part] = [_boolean(value, part=part, where=place) for value, place in cells]
+        elif part == "split":
+            parts[part] = [split_of(text_of(value, where=place), where=place) for value, place in cells]
+        elif part != "path":
+            parts[part] = [text_of(value, where=place) for value, place in cells]
     return parts
 
 
-def _relative(text: str | None, *, root: Path, where: str) -> str:
-    """The path below the root, as POSIX; where it leads elsewhere, also by a symbolic link, it is refused."""
-    if text is None:
-        raise CatalogError(f"{where} is empty")
-    if "://" in text:
-        raise CatalogError(f"{where}: '{text}' is not a local file; download the images and give their paths")
+def _boolean(value: object, *, part: str, where: str) -> bool:
     try:
-        if "\\" in text and not (root / text).exists():
-            text = text.replace("\\", "/")  # tables written on Windows
-        given = Path(posixpath.normpath((root / text).as_posix()))
-        target = (root / text).resolve()
-    except (ValueError, OSError, RuntimeError) as error:  # a NUL character, a link to itself
-        raise CatalogError(f"{where}: '{text}' cannot be a path: {error}") from None
-    if not target.is_relative_to(root):
-        raise CatalogError(
-            f"{where}: '{text}' lies outside {root}; --set root=FOLDER names another folder to start from"
-        )
-    return (given if given.is_relative_to(root) else target).relative_to(root).as_posix()
+        return boolean_of(value, where=where)
+    except CatalogError as error:
+        raise CatalogError(f"{error}; not to use the column: --set columns.{part}=false") from None
 
 
-def _refuse_repeated_ids(table: Path, ids: Sequence[str | None], *, name: str | None) -> None:
+def _refuse_repeated_ids(table: Path, ids: Sequence[str | None], *, rows: Sequence[int], name: str | None) -> None:
     first: dict[str, int] = {}
-    for row, identifier in enumerate(ids, start=1):
+    for row, identifier in zip(rows, ids, strict=True):
         if identifier is None:
             raise CatalogError(f"{table}: row {row}: {name} is empty; every image needs an id of its own")
         if identifier in first:

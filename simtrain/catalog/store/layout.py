@@ -60,7 +60,7 @@ class StoreSettings:
         """Name of the folder of the shards."""
         return f"images.{self.kind}"
 
-    def told(self) -> str:
+    def description(self) -> str:
         """A description for people, such as `raw pixels, shorter side 256`."""
         how = {"raw": "raw pixels", "jpeg": f"JPEG of quality {self.quality}", "none": "no store"}[self.kind]
         return how if self.kind == "none" else f"{how}, shorter side up to {self.side}"

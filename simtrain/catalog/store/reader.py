@@ -38,11 +38,11 @@ class OpenedImages:
 
     Attributes:
         reader: Reads the image of any row of the catalogue.
-        told: Where the images come from, as a phrase for messages.
+        description: Where the images come from, as a phrase for messages.
     """
 
     reader: ImageReader
-    told: str
+    description: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +57,7 @@ class SourceImages:
 
     def read(self, row: int, *, at_least: int | None) -> NDArray[np.uint8]:
         """Decode the file of a row."""
-        return read_image(self.paths[row], at_least=at_least)
+        return read_image(self.paths[row], at_least=at_least, largest_pixels=None)  # `prepare` has read it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,24 +143,31 @@ def open_images(catalog: Catalog, *, smallest: int) -> OpenedImages:
     source = source_images(catalog)
     record = read_record(catalog.folder, columns=_COLUMNS)
     if record is None:
-        return OpenedImages(reader=source, told="images: from the source's files (the catalogue has no image store)")
+        return OpenedImages(
+            reader=source, description="images: from the source's files (the catalogue has no image store)"
+        )
     refuse_changed_files(catalog, record)
     settings = record.settings
     if settings.kind == "none":
-        return OpenedImages(reader=source, told="images: from the source's files (prepared with store.kind none)")
+        return OpenedImages(
+            reader=source, description="images: from the source's files (prepared with store.kind none)"
+        )
     if settings.side < smallest:
         return OpenedImages(
             reader=source,
-            told=f"images: from the source's files, which is slower: the store keeps {settings.side} pixels and the "
+            description=f"images: from the source's files, which is slower: the store keeps {settings.side} "
+            f"pixels and the "
             f"encoder takes {smallest}; prepare with --set store.side={smallest} or more",
         )
     places = _places(catalog, record.table)
     lacking = int((places.shard < 0).sum())
-    told = f"images: from the store ({settings.told()})"
+    description = f"images: from the store ({settings.description()})"
     if lacking:
-        told += f", but {lacking} of {len(places.shard)} from their files; run simtrain prepare again"
+        description += f", but {lacking} of {len(places.shard)} from their files; run simtrain prepare again"
     folder = catalog.folder / settings.folder_name
-    return OpenedImages(reader=StoredImages(folder=folder, kind=settings.kind, places=places, source=source), told=told)
+    return OpenedImages(
+        reader=StoredImages(folder=folder, kind=settings.kind, places=places, source=source), description=description
+    )
 
 
 def source_images(catalog: Catalog) -> SourceImages:

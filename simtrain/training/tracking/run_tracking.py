@@ -70,9 +70,11 @@ class RunTracking(pl.Callback):
         figures = {name: float(value) for name, value in trainer.callback_metrics.items()}  # may ask other processes
         if not trainer.is_global_zero:
             return
-        told = {name: value for name, value in figures.items() if name == "train_loss" or name.startswith("val_")}
+        logged = {name: value for name, value in figures.items() if name == "train_loss" or name.startswith("val_")}
         for tracker in self._trackers:
-            tracker.figures({"epoch": trainer.current_epoch + 1, **told, **self._zero_shot()}, step=trainer.global_step)
+            tracker.figures(
+                {"epoch": trainer.current_epoch + 1, **logged, **self._zero_shot()}, step=trainer.global_step
+            )
         self._worst = last_worst_queries(pl_module)
         value = figures.get(self._monitor) if self._monitor is not None else None
         if value is not None and (self._best is None or value > self._best):

@@ -37,7 +37,7 @@ class StepLog(pl.Callback):
     @override
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if trainer.is_global_zero:
-            self._table.go_on_from(trainer.global_step)
+            self._table.resume_from(trainer.global_step)
         self._images, self._seconds, self._mark = 0, 0.0, time.perf_counter()
 
     @override

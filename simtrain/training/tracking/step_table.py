@@ -21,7 +21,7 @@ class StepTable:
         self._path = path
         self._columns: list[str] = []
 
-    def go_on_from(self, step: int) -> None:
+    def resume_from(self, step: int) -> None:
         """Drop the rows of later steps: they are about to be written again."""
         rows = [row for row in read_steps(self._path) if int(row["step"]) <= step]
         self._columns = list(rows[0]) if rows else []

@@ -203,7 +203,7 @@ class WandbTracker:
             self._give_up(error)
 
     def _give_up(self, error: Exception) -> None:
-        where = f"; what it has is in {Path(self._run.dir).parent}" if self._run is not None else ""
+        where = f"; its files are in {Path(self._run.dir).parent}" if self._run is not None else ""
         self._run = None
         self._console.line(f"wandb: {first_line(error)}; the run goes on without it{where}")
 

@@ -55,7 +55,7 @@ class TrackedQuery:
     Attributes:
         average_precision: Average precision of the query, 0 to 1.
         image: The query's image.
-        neighbours: Its nearest gallery images, the nearest first.
+        neighbours: Nearest gallery images of the query, nearest first.
     """
 
     average_precision: float

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from simtrain.catalog.inspection.console_summary import by_harm, lines_of
+from simtrain.catalog.inspection.console_summary import MOST_LINES, by_harm, lines_of
 from simtrain.catalog.inspection.findings import duplicate_findings, near_duplicate_findings
 from simtrain.catalog.inspection.kinds import KINDS, SEVERITY
 
@@ -29,7 +29,7 @@ def test_lines_have_count_and_example_and_the_worst_come_first() -> None:
     assert lines_of(found, {"labels": 2}) == [
         "2 groups of one product or picture stood in several splits, such as 'q'; moved 3 images to the strictest "
         "(test, else val)",
-        "cannot be read and left out: 1 file, such as x.jpg: no such image",
+        "cannot be read and left out: 1 file, such as 'x.jpg': no such image",
         "equal pictures with different products or labels: 1 case, such as 'a' and 'b' with 'p' and none",
         "labels with a single image: 1 of 2, such as 'a'",
         "tiny pictures, a side below 64 pixels: 2, such as 'a'",
@@ -89,5 +89,5 @@ def test_every_kind_has_a_line(finding: dict[str, Any]) -> None:
 
 def test_lines_stay_few() -> None:
     lines = lines_of(every_kind(), {"labels": 3})
-    assert len(lines) == 14
-    assert lines[-1] == f"and {len(KINDS) - 13} other kinds of findings"
+    assert len(lines) == MOST_LINES == 20
+    assert lines[-1] == f"and {len(KINDS) - 19} other kinds of findings"

@@ -41,7 +41,7 @@ def read(
         root,
         list_files(root, paths),
         known=record,
-        settings=ReadingSettings(origin=str(root), store=RAW, work=work, workers=workers),
+        settings=ReadingSettings(origin=str(root), store=RAW, largest_pixels=10_000, work=work, workers=workers),
         console=console,
     )
 

@@ -12,10 +12,11 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 from recording_console import RecordingConsole
+from small_tables import table_settings
 
-from simtrain.catalog.sources.embedded import embedded_columns, embedded_files, extract_embedded
+from simtrain.catalog.sources.embedded import EmbeddedFiles, embedded_files, extract_embedded
+from simtrain.catalog.sources.embedded_columns import embedded_columns
 from simtrain.catalog.sources.table_source import read_table_source
-from simtrain.config import ColumnsConfig
 from simtrain.console import SILENT
 from simtrain.errors import CatalogError
 
@@ -52,7 +53,16 @@ def shard(path: Path, seeds: Iterable[int]) -> Path:
 
 def extract(*files: Path, image_column: str | None = None) -> pa.Table:
     folder = files[0].parent / "out"
-    return pq.read_table(extract_embedded(files, folder, image_column=image_column, console=SILENT))
+    return pq.read_table(extract_embedded(of(*files), folder, image_column=image_column, console=SILENT))
+
+
+def of(*files: Path) -> EmbeddedFiles:
+    return EmbeddedFiles(files=list(files), root=files[0].parent, problems=[])
+
+
+def found_in(folder: Path) -> list[Path]:
+    tables = [path.relative_to(folder).as_posix() for path in folder.rglob("*.parquet")]
+    return embedded_files(folder, tables).files
 
 
 def refused(*files: Path, image_column: str | None = None) -> str:
@@ -83,8 +93,10 @@ def test_shards_become_pictures_and_one_table(tmp_path: Path) -> None:
 
 def test_table_is_a_source(tmp_path: Path) -> None:
     folder = tmp_path / "out"
-    rows = extract_embedded([shard(tmp_path / "train-0.parquet", range(3))], folder, image_column=None, console=SILENT)
-    source = read_table_source(rows, columns=ColumnsConfig(), root=None, product_pattern=None)
+    files = of(shard(tmp_path / "train-0.parquet", range(3)))
+    source = read_table_source(
+        extract_embedded(files, folder, image_column=None, console=SILENT), settings=table_settings()
+    )
     assert source.root == folder.resolve()
     assert source.findings == []
     assert source.rows["label"].tolist() == ["mug", "کفش", "mug"]
@@ -96,7 +108,7 @@ def test_same_files_give_the_same_bytes(tmp_path: Path) -> None:
     file = shard(tmp_path / "train-0.parquet", range(50))
     written = []
     for out in (tmp_path / "one", tmp_path / "two"):
-        extract_embedded([file], out, image_column=None, console=SILENT)
+        extract_embedded(of(file), out, image_column=None, console=SILENT)
         written.append({path.relative_to(out): path.read_bytes() for path in out.rglob("*") if path.is_file()})
     assert written[0] == written[1]
     assert len(written[0]) == 51
@@ -105,7 +117,7 @@ def test_same_files_give_the_same_bytes(tmp_path: Path) -> None:
 def test_progress_hears_of_every_row(tmp_path: Path) -> None:
     console = RecordingConsole()
     files = [shard(tmp_path / f"{number}.parquet", range(40)) for number in range(2)]
-    extract_embedded(files, tmp_path / "out", image_column=None, console=console)
+    extract_embedded(of(*files), tmp_path / "out", image_column=None, console=console)
     assert console.bars == [("extracting images", 80, 80)]
 
 
@@ -198,25 +210,28 @@ def test_numbers_without_names_stay_numbers(tmp_path: Path) -> None:
 def test_shards_of_other_columns_are_refused(tmp_path: Path) -> None:
     one = write(tmp_path / "0.parquet", {"image": cells(picture(0)), "label": pa.array([1])})
     two = write(tmp_path / "1.parquet", {"image": cells(picture(0)), "label": pa.array(["x"]), "n": pa.array([1])})
-    assert refused(one, two) == f"{two}: other columns or types than in {one}: label, n"
+    told = f"{two}: column 'label' is string, but int64 in {one} or another file before; give it one type"
+    assert refused(one, two) == told
 
 
 def test_files_of_a_folder_are_found(tmp_path: Path) -> None:
-    assert embedded_files(tmp_path) == []
+    assert found_in(tmp_path) == []
     write(tmp_path / "plain.parquet", {"label": pa.array([1])})
     (tmp_path / "broken.parquet").write_bytes(b"PAR1")
-    assert embedded_files(tmp_path) == []
-    (tmp_path / "broken.parquet").unlink()
-    shard(tmp_path / "deep" / "er" / "train-0.parquet", [0])
-    files = [shard(tmp_path / name, [0]) for name in ("data/test-0.parquet", "data/train-0.parquet", "train.parquet")]
-    assert embedded_files(tmp_path) == files
+    assert found_in(tmp_path) == []
+    names = ("data/test-0.parquet", "data/train-0.parquet", "deep/er/train-0.parquet", "train.parquet")
+    files = [shard(tmp_path / name, [0]) for name in names]
+    assert found_in(tmp_path) == files
 
 
 def test_broken_shard_among_others_is_told(tmp_path: Path) -> None:
     whole = shard(tmp_path / "train-0.parquet", range(3))
     (tmp_path / "train-1.parquet").write_bytes(whole.read_bytes()[:-20])
-    with pytest.raises(CatalogError, match=r"train-1\.parquet: cannot be read as Parquet: "):
-        embedded_files(tmp_path)
+    found = embedded_files(tmp_path, ["train-0.parquet", "train-1.parquet"])
+    assert found.files == [whole]
+    ((path, reason),) = found.problems
+    assert path == "train-1.parquet"
+    assert reason.startswith("cannot be read as Parquet: ")
 
 
 def test_damage_inside_a_shard_is_told(tmp_path: Path) -> None:

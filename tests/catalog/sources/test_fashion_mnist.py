@@ -10,10 +10,10 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 from recording_console import RecordingConsole
+from small_tables import table_settings
 
 from simtrain.catalog.sources.fashion_mnist import write_fashion_mnist
 from simtrain.catalog.sources.table_source import read_table_source
-from simtrain.config import ColumnsConfig
 from simtrain.console import SILENT
 from simtrain.errors import CatalogError
 
@@ -91,7 +91,7 @@ def test_manifest_tells_class_caption_and_split(tmp_path: Path) -> None:
 
 def test_manifest_is_a_source(tmp_path: Path) -> None:
     manifest = write_fashion_mnist(write_files(tmp_path / "in"), tmp_path / "out", console=SILENT)
-    source = read_table_source(manifest, columns=ColumnsConfig(), root=None, product_pattern=None)
+    source = read_table_source(manifest, settings=table_settings())
     assert len(source.rows) == 14
     assert source.findings == []
     assert all((source.root / path).is_file() for path in source.rows["path"])

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from simtrain.catalog.sources import PARTS, Source, read_folder
+from simtrain.catalog.sources.walk import list_folder
 from simtrain.errors import CatalogError
 
 
@@ -18,7 +19,8 @@ def touch(root: Path, *paths: str) -> Path:
 
 
 def folder(root: Path, *, levels: list[str] | None = None, pattern: str | None = None, output: str = "out") -> Source:
-    return read_folder(root, levels=levels, product_pattern=pattern, output=root / output)
+    listing = list_folder(root, output=root / output, follow_links=False)
+    return read_folder(listing, levels=levels, product_pattern=pattern)
 
 
 def values(source: Source, column: str) -> list[Any]:
@@ -33,7 +35,12 @@ def test_class_folders_are_labels(tmp_path: Path) -> None:
     assert values(source, "split") == values(source, "product") == values(source, "caption") == [None] * 4
     assert values(source, "query") == values(source, "gallery") == [True] * 4
     assert list(source.rows.columns) == list(PARTS)
-    assert source.findings == []
+    (finding,) = source.findings
+    assert (finding["kind"], finding["suffixes"], finding["examples"]) == (
+        "other_files",
+        {".txt": 1},
+        ["mugs/notes.txt"],
+    )
 
 
 def test_flat_folder_has_no_labels(tmp_path: Path) -> None:
@@ -96,7 +103,7 @@ def test_levels_name_the_folders(tmp_path: Path) -> None:
         (["label", "label"], "levels [label, label]: 'label' stands twice"),
         (
             ["split"],
-            "DIR/mug/a.jpg: 'mug' is no split; allowed: train, training, val, valid, validation, dev, test",
+            "DIR/mug/a.jpg: 'mug' is no split; allowed: train, training, val, valid, validation, dev, test, testing",
         ),
         (["query"], "DIR/mug/a.jpg: 'mug' is neither true nor false; allowed: true, false, yes, no, 1, 0"),
     ],
@@ -108,10 +115,10 @@ def test_levels_that_do_not_fit(tmp_path: Path, levels: list[str], expected: str
 
 
 def test_product_from_the_path(tmp_path: Path) -> None:
-    root = touch(tmp_path, "mug/sku12_1.jpg", "mug/sku12_2.jpg", "mug/other.jpg")
+    root = touch(tmp_path, *(f"mug/sku12_{view}.jpg" for view in range(4)), "mug/other.jpg")
     source = folder(root, pattern=r"([^/]+)_\d+\.jpg$")
-    assert values(source, "product") == [None, "sku12", "sku12"]
-    assert values(source, "label") == ["mug", "mug", "mug"]
+    assert values(source, "product") == [None, "sku12", "sku12", "sku12", "sku12"]
+    assert values(source, "label") == ["mug"] * 5
 
 
 @pytest.mark.parametrize(
@@ -171,12 +178,21 @@ def test_name_that_is_not_utf8_is_a_finding(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("files", "expected"),
     [
-        ((), "; it holds no files"),
-        (("a.heic", "b/c.heic", "notes.txt", "LICENSE"), "; found 4 other files (.heic, without a suffix, .txt)"),
+        ((), "it holds no other files"),
+        (
+            ("a.psd", "b/c.psd", "notes.txt", "LICENSE"),
+            "found 2 files (1 without a suffix, 1 .txt), such as 'LICENSE'; pictures of kinds that are not read: 2 "
+            "files "
+            "(2 .psd), such as 'a.psd'; save them as JPEG or PNG",
+        ),
     ],
 )
 def test_folder_without_images(tmp_path: Path, files: tuple[str, ...], expected: str) -> None:
     with pytest.raises(CatalogError) as caught:
         folder(touch(tmp_path, *files))
-    looked_for = "looked for .avif, .bmp, .gif, .jfif, .jpe, .jpeg, .jpg, .png, .tif, .tiff, .webp"
-    assert str(caught.value) == f"{tmp_path}: no images in it or below it: {looked_for}{expected}"
+    looked_for = (
+        "looked for .apng, .avif, .bmp, .dib, .gif, .j2k, .jfif, .jp2, .jpe, .jpeg, .jpg, .mpo, .pjpeg, .png, .ppm, "
+        ".tif, "
+        ".tiff, .webp"
+    )
+    assert str(caught.value) == f"{tmp_path}: no images in it or below it: {looked_for}; {expected}"

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from simtrain.catalog.sources import Source, read_folder
 from simtrain.catalog.sources.opening import Opening, open_source
 from simtrain.config import load_prepare_config
 from simtrain.console import SILENT
@@ -18,10 +17,6 @@ def touch(root: Path, *paths: str) -> Path:
     return root
 
 
-def folder(root: Path, *, levels: list[str] | None = None, pattern: str | None = None, output: str = "out") -> Source:
-    return read_folder(root, levels=levels, product_pattern=pattern, output=root / output)
-
-
 def opening(folder: Path) -> Opening:
     return Opening(work=folder / "work", output=folder / "out", fetch_fashion_mnist=lambda place: place, console=SILENT)
 
@@ -33,7 +28,10 @@ def opening(folder: Path) -> Opening:
         ("synthetc:40", "synthetc:40: no such folder or table; did you mean 'synthetic:40'?"),
         ("DIR/prodcts", "DIR/prodcts: no such folder or table; did you mean 'DIR/products'?"),
         ("DIR/x/y", "DIR/x/y: no such folder or table; for a rendered example catalogue give: synthetic"),
-        ("DIR/list.txt", "DIR/list.txt: not a source; expected a folder of images or a table (.csv, .parquet)"),
+        (
+            "DIR/list.txt",
+            "DIR/list.txt: not a source; expected a folder of images or a table (.csv, .tsv, .jsonl, .parquet)",
+        ),
         (
             "synthetic:many",
             "synthetic:many: expected synthetic or synthetic:N with N products, 1 to 999999, such as synthetic:240",

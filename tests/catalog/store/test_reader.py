@@ -37,7 +37,7 @@ def shop(folder: Path, *settings: str) -> Catalog:
 def test_raw_pixels_are_the_picture_reduced_to_the_shorter_side(tmp_path: Path) -> None:
     catalog = shop(tmp_path, "store.kind=raw")
     opened = open_images(catalog, smallest=64)
-    assert opened.told == "images: from the store (raw pixels, shorter side up to 64)"
+    assert opened.description == "images: from the store (raw pixels, shorter side up to 64)"
     for row, (height, width) in enumerate(SIZES):
         whole = smooth(height, width, seed=row)
         found = opened.reader.read(row, at_least=None)
@@ -57,7 +57,7 @@ def test_a_picture_given_out_can_be_changed_without_harm(tmp_path: Path) -> None
 
 def test_jpeg_is_near(tmp_path: Path) -> None:
     opened = open_images(shop(tmp_path, "store.kind=jpeg"), smallest=64)
-    assert opened.told == "images: from the store (JPEG of quality 95, shorter side up to 64)"
+    assert opened.description == "images: from the store (JPEG of quality 95, shorter side up to 64)"
     for row, (height, width) in enumerate(SIZES[:2]):
         difference = opened.reader.read(row, at_least=None).astype(int) - smooth(height, width, seed=row)
         assert np.abs(difference).mean() < 1.0
@@ -79,7 +79,7 @@ def test_files_are_read_where_the_store_does_not_suffice(
     tmp_path: Path, settings: list[str], smallest: int, told: str
 ) -> None:
     opened = open_images(shop(tmp_path, *settings), smallest=smallest)
-    assert opened.told == told
+    assert opened.description == told
     assert isinstance(opened.reader, SourceImages)
     np.testing.assert_array_equal(opened.reader.read(2, at_least=None), smooth(*SIZES[2], seed=2))
 
@@ -88,7 +88,7 @@ def test_a_catalogue_without_a_record_is_read_from_files(tmp_path: Path) -> None
     catalog = shop(tmp_path)
     (catalog.folder / RECORD_FILE).unlink()
     opened = open_images(catalog, smallest=64)
-    assert opened.told == "images: from the source's files (the catalogue has no image store)"
+    assert opened.description == "images: from the source's files (the catalogue has no image store)"
 
 
 def test_the_store_outlives_its_source(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ def test_a_line_that_a_kill_cut_short_is_dropped(tmp_path: Path) -> None:
     path = tmp_path / STEPS_FILE
     path.write_text("step,loss\n1,0.5\n2,0.4\n3,0.")
     table = StepTable(path)
-    table.go_on_from(3)
+    table.resume_from(3)
     table.append({"step": 3, "loss": 0.25})
     assert path.read_text() == "step,loss\n1,0.5\n2,0.4\n3,0.25\n"
 
@@ -25,5 +25,5 @@ def test_a_figure_that_comes_later_gets_its_column(tmp_path: Path) -> None:
 def test_a_run_that_begins_keeps_no_row_of_an_earlier_one(tmp_path: Path) -> None:
     path = tmp_path / STEPS_FILE
     path.write_text("step,loss\n1,0.5\n")
-    StepTable(path).go_on_from(0)
+    StepTable(path).resume_from(0)
     assert not path.exists()

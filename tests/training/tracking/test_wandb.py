@@ -272,7 +272,7 @@ def test_a_failure_in_the_middle_of_a_run_is_told_once(folder: Path, monkeypatch
         tracker.figures({"loss": 0.5}, step=step)
     tracker.end(None)
     where = folder / "wandb" / "offline-run-x"
-    assert said[1:] == [f"wandb: the service has gone; the run goes on without it; what it has is in {where}"]
+    assert said[1:] == [f"wandb: the service has gone; the run goes on without it; its files are in {where}"]
 
 
 def test_online_tells_where_the_run_is(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,131 @@
+"""Columns of Parquet files that hold pictures, alone, in lists or one struct deeper."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from simtrain.catalog.picture_kinds import HEAD_BYTES, accident_of, picture_suffix
+from simtrain.errors import CatalogError, first_line
+
+BATCH_ROWS = 32
+_READ_BYTES = 1 << 20
+_LOOKED_AT = 64
+"""Values of a column of bytes that are looked at for one that begins like a picture."""
+
+
+def embedded_columns(path: Path) -> list[str]:
+    """Columns of a Parquet file that hold pictures: structs of `bytes` and `path`, and bytes that begin like a picture.
+
+    Lists of either count too, as do both within a struct, under the name `struct.field`. Reads the schema and, of
+    columns of bytes, the first values.
+
+    Raises:
+        CatalogError: if it is no Parquet file.
+    """
+    with told(path), opened(path) as file:
+        features = features_of(file.schema_arrow)
+        schema = flat_schema(file.schema_arrow)
+        plain = [
+            column.name
+            for column in schema
+            if is_image_struct(_inner(column.type))
+            and features.get(column.name, {}).get("_type", "Image") in ("Image", "Sequence", "List", "LargeList")
+        ]
+        unsure = [column.name for column in schema if is_bytes(_inner(column.type))]
+        found = {*plain, *(name for name in unsure if _begins_like_a_picture(file, name))}
+        return [name for name in schema.names if name in found]
+
+
+@contextmanager
+def told(path: Path) -> Iterator[None]:
+    """Turn what the reader of Parquet raises into one line."""
+    try:
+        yield
+    except (pa.ArrowException, OSError) as error:
+        accident = None
+        if path.is_file():
+            with path.open("rb") as file:
+                accident = accident_of(file.read(4096))
+        raise CatalogError(f"{path}: {accident or f'cannot be read as Parquet: {first_line(error)}'}") from None
+
+
+def opened(path: Path) -> pq.ParquetFile:
+    """An opened file that does not fill the memory with whole row groups."""
+    # absolute: a relative `shop:v2/x` is an address to pyarrow
+    return pq.ParquetFile(path.absolute(), buffer_size=_READ_BYTES, pre_buffer=False)
+
+
+def features_of(schema: pa.Schema) -> dict[str, dict[str, Any]]:
+    """What `datasets` says of the columns; empty where it says nothing."""
+    try:
+        features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
+        return {name: feature for name, feature in features.items() if isinstance(feature, dict)}
+    except (KeyError, ValueError, TypeError, AttributeError):
+        return {}
+
+
+def is_bytes(kind: pa.DataType) -> bool:
+    """Whether values are bytes."""
+    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_binary_view(kind))
+
+
+def is_list(kind: pa.DataType) -> bool:
+    """Whether values are lists."""
+    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind))
+
+
+def is_image_struct(kind: pa.DataType) -> bool:
+    """Whether values are structs of `bytes` and `path`."""
+    if not pa.types.is_struct(kind):
+        return False
+    types = {inner.name: inner.type for inner in kind}
+    return "path" in types and "bytes" in types and is_bytes(types["bytes"])
+
+
+def flat_schema(schema: pa.Schema) -> pa.Schema:
+    """The schema with structs that hold pictures parted into their fields."""
+    fields = []
+    for column in schema:
+        if _holds_pictures(column.type):
+            fields += [pa.field(f"{column.name}.{inner.name}", inner.type) for inner in column.type]
+        else:
+            fields.append(column)
+    return pa.schema(fields)
+
+
+def flat_batch(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """A batch likewise."""
+    arrays: list[pa.Array] = []
+    for name in batch.schema.names:
+        column = batch.column(name)
+        arrays += column.flatten() if _holds_pictures(column.type) else [column]
+    return pa.RecordBatch.from_arrays(arrays, names=flat_schema(batch.schema).names)
+
+
+def _holds_pictures(kind: pa.DataType) -> bool:
+    if not pa.types.is_struct(kind) or is_image_struct(kind):
+        return False
+    return any(is_image_struct(_inner(inner.type)) for inner in kind)
+
+
+def _inner(kind: pa.DataType) -> pa.DataType:
+    return kind.value_type if is_list(kind) else kind
+
+
+def _begins_like_a_picture(file: pq.ParquetFile, column: str) -> bool:
+    looked_at = 0
+    for batch in file.iter_batches(batch_size=BATCH_ROWS, columns=[column]):
+        values = flat_batch(batch).column(column)
+        values = values.flatten() if is_list(values.type) else values
+        for value in values.to_pylist():
+            if value and picture_suffix(value[:HEAD_BYTES]) is not None:
+                return True
+            looked_at += value is not None
+        if looked_at >= _LOOKED_AT:
+            return False
+    return False

@@ -1,0 +1,138 @@
+"""Text tables of other dialects."""
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from simtrain.catalog.sources.csv_dialect import Dialect
+from simtrain.catalog.sources.table_file import TableFile, read_table_file
+from simtrain.errors import CatalogError
+
+FOUND = Dialect(encoding=None, separator=None)
+
+
+def read(path: Path, content: str | bytes, *, dialect: Dialect = FOUND) -> TableFile:
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return read_table_file(path, text_columns={"path", "product"}, dialect=dialect)
+
+
+def columns(table: TableFile) -> dict[str, list[Any]]:
+    return {str(name): table.frame[name].tolist() for name in table.frame.columns}
+
+
+@pytest.mark.parametrize("separator", [";", "\t", "|", ","])
+def test_the_separator_is_found(tmp_path: Path, separator: str) -> None:
+    lines = (["path", "product", "caption"], ["a.jpg", "p1", "x"], ["b.jpg", "p2", "y z"])
+    table = read(tmp_path / "t.csv", "\n".join(separator.join(line) for line in lines))
+    assert columns(table) == {"path": ["a.jpg", "b.jpg"], "product": ["p1", "p2"], "caption": ["x", "y z"]}
+    assert [finding["kind"] for finding in table.findings] == ([] if separator == "," else ["table_dialect"])
+
+
+def test_a_separator_within_texts_is_none(tmp_path: Path) -> None:
+    table = read(tmp_path / "t.csv", "path,caption\na.jpg,red; large; new\nb.jpg,blue; small; old\n")
+    assert columns(table)["caption"] == ["red; large; new", "blue; small; old"]
+
+
+def test_spreadsheets_first_line_and_quotes(tmp_path: Path) -> None:
+    text = 'sep=;\r\npath;product;caption\r\na.jpg;1;"one; ""two""\r\nlines"\r\n'
+    assert columns(read(tmp_path / "t.csv", text)) == {
+        "path": ["a.jpg"],
+        "product": ["1"],
+        "caption": ['one; "two"\r\nlines'],
+    }
+
+
+def test_decimal_commas_are_numbers_beside_another_separator(tmp_path: Path) -> None:
+    table = read(tmp_path / "t.csv", "path;price;weight\na.jpg;1,99;1.250,5\nb.jpg;12;3\n")
+    assert columns(table) == {"path": ["a.jpg", "b.jpg"], "price": [1.99, 12.0], "weight": [1250.5, 3.0]}
+    (finding,) = table.findings
+    assert finding["remarks"] == [
+        "its fields are separated by ';'",
+        "numbers with a decimal comma: 'price' and 'weight'",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("encoding", "told"),
+    [("utf-8", 0), ("utf-8-sig", 0), ("utf-16", 1), ("cp1252", 1)],
+)
+def test_usual_encodings(tmp_path: Path, encoding: str, told: int) -> None:
+    table = read(tmp_path / "t.csv", "path,product\nk\u00f6nig.jpg,Gr\u00f6\u00dfe\n".encode(encoding))
+    assert columns(table) == {"path": ["k\u00f6nig.jpg"], "product": ["Gr\u00f6\u00dfe"]}
+    assert len(table.findings) == told
+
+
+def test_other_letters_in_an_old_encoding_are_not_guessed(tmp_path: Path) -> None:
+    content = "path,product\na.jpg,\u06a9\u0641\u0634 \u0632\u0646\u0627\u0646\u0647\n".encode("cp1256", "replace")
+    with pytest.raises(CatalogError, match=r"name its encoding, such as .*: --set dialect\.encoding=cp1256$"):
+        read(tmp_path / "t.csv", content)
+    table = read(tmp_path / "t.csv", content, dialect=Dialect(encoding="cp1256", separator=None))
+    assert columns(table)["product"][0].endswith("\u0641\u0634 \u0632\u0646\u0627\u0646\u0647")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "no-such-encoding"])
+def test_an_encoding_that_does_not_fit_is_refused(tmp_path: Path, encoding: str) -> None:
+    with pytest.raises(CatalogError, match=f"dialect.encoding '{encoding}' does not fit: "):
+        read(tmp_path / "t.csv", b"path\n\xff.jpg\n", dialect=Dialect(encoding=encoding, separator=None))
+
+
+def test_blanks_behind_separators_belong_to_no_name_and_no_value(tmp_path: Path) -> None:
+    table = read(tmp_path / "t.csv", 'path, product, caption\na.jpg, p1, "x, y"\n')
+    assert columns(table) == {"path": ["a.jpg"], "product": ["p1"], "caption": ["x, y"]}
+
+
+def test_columns_without_name_and_value_are_passed_over(tmp_path: Path) -> None:
+    table = read(tmp_path / "t.csv", ",path,,n,\n0,a.jpg,x,1,\n1,b.jpg,,2,\n,,,,\n")
+    assert list(table.frame.columns) == ["", "path", "column_3", "n"]
+    assert table.frame["column_3"].fillna("none").tolist() == ["x", "none"]
+    assert (table.frame[""].tolist(), table.frame["n"].tolist()) == ([0, 1], [1, 2])
+    assert table.findings[0]["remarks"] == ["1 column without a name and without a value passed over"]
+
+
+def test_a_few_ragged_lines_are_left_out_and_told(tmp_path: Path) -> None:
+    lines = [f"{row}.jpg,p" for row in range(9)]
+    table = read(tmp_path / "t.csv", "path,product\n" + "\n".join([*lines[:4], "x.jpg,p,more", *lines[4:]]))
+    assert len(table.frame) == 9
+    (finding,) = table.findings
+    assert (finding["kind"], finding["rows"]) == ("rows_left_out", [6])
+
+
+def test_cells_of_any_length(tmp_path: Path) -> None:
+    before = csv.field_size_limit()
+    table = read(tmp_path / "t.csv", f"path,caption\na.jpg,{'x' * 300_000}\n")
+    assert len(columns(table)["caption"][0]) == 300_000
+    assert csv.field_size_limit() == before
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (
+            "version https://git-lfs.github.com/spec/v1\noid sha256:0\n",
+            "is a pointer of git-lfs, not the data; run: git lfs pull",
+        ),
+        ("<!DOCTYPE html><html></html>", "is a web page; the download went wrong"),
+        ("", "is empty; expected a header line with the names of the columns"),
+    ],
+)
+def test_what_is_no_table_is_named(tmp_path: Path, content: str, expected: str) -> None:
+    with pytest.raises(CatalogError) as told:
+        read(tmp_path / "t.csv", content)
+    assert str(told.value) == f"{tmp_path / 't.csv'}: {expected}"
+
+
+def test_json_lines(tmp_path: Path) -> None:
+    text = '{"path": "a.jpg", "n": 1, "tags": ["x"]}\n\n{"path": "b.jpg", "n": 2.5, "new": true}\n'
+    assert columns(read(tmp_path / "t.jsonl", text))["n"] == [1.0, 2.5]
+    assert columns(read(tmp_path / "t.jsonl", text))["path"] == ["a.jpg", "b.jpg"]
+    assert columns(read(tmp_path / "t.jsonl", text))["tags"][0] == '["x"]'
+
+
+def test_few_broken_lines_of_json_are_left_out_and_many_refused(tmp_path: Path) -> None:
+    whole = "\n".join(f'{{"path": "{row}.jpg"}}' for row in range(8))
+    table = read(tmp_path / "t.jsonl", f"{whole}\n{{broken\n")
+    assert (len(table.frame), table.findings[0]["rows"]) == (8, [9])
+    with pytest.raises(CatalogError, match=r"t\.jsonl: line 1 is no JSON object; expected one on each line$"):
+        read(tmp_path / "t.jsonl", "[\n]\n")

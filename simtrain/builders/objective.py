@@ -34,7 +34,7 @@ from simtrain.modules.global_batch import AuxiliaryLosses, TrainingSettings
 from simtrain.modules.heads import projection_head
 from simtrain.modules.image_text import ImageTextModule
 from simtrain.modules.metric_learning import MetricLearningModule, MetricLearningSettings
-from simtrain.modules.own_objective import OwnObjectiveModule
+from simtrain.modules.own_objective import OwnObjectiveModule, OwnObjectiveSettings
 from simtrain.modules.simclr import SimCLRModule, SimCLRSettings
 from simtrain.training.optim import OptimizerSettings
 from simtrain.training.ranks import rank_count
@@ -214,8 +214,9 @@ def _own(objective: PythonObjectiveConfig, around: _Around) -> OwnObjectiveModul
     with error_path("objective"):
         loss = build_own_loss(objective, needs, classes=around.inputs.groups, size=size)
     return OwnObjectiveModule(
-        own_loss=loss,
-        labelled=needs.groups is not None or needs.label_column is not None,
+        objective=OwnObjectiveSettings(
+            own_loss=loss, labelled=needs.groups is not None or needs.label_column is not None
+        ),
         encoder=around.encoder,
         head=head,
         settings=around.settings,

@@ -3,6 +3,7 @@
 # Shapes: B samples, V views, O dimensions that the loss sees.
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -18,12 +19,24 @@ OwnLoss = Callable[[Tensor, Tensor], Tensor]
 """From (V·B, O) float32 embeddings, not yet of unit length, and (V·B,) int64 labels to a scalar."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class OwnObjectiveSettings:
+    """Settings of a loss of the user's own.
+
+    Attributes:
+        own_loss: The loss; the weights of an `nn.Module` are trained with the head's learning rate, and checkpointed.
+        labelled: Whether the batch has labels; without, the views of an image have the same, and no other image has it.
+    """
+
+    own_loss: OwnLoss
+    labelled: bool
+
+
 class OwnObjectiveModule(RetrievalModule):
     """A loss of the user's own.
 
     Args:
-        own_loss: The loss; the weights of an `nn.Module` are trained with the head's learning rate, and checkpointed.
-        labelled: Whether the batch has labels; without, the views of an image have the same, and no other image has it.
+        objective: Settings of the loss.
         encoder: Encoder to fine-tune.
         head: Projection head that export drops, or None.
         settings: Settings of optimizer, freezing, weight averaging and memory.
@@ -34,8 +47,7 @@ class OwnObjectiveModule(RetrievalModule):
     def __init__(
         self,
         *,
-        own_loss: OwnLoss,
-        labelled: bool,
+        objective: OwnObjectiveSettings,
         encoder: Encoder,
         head: nn.Module | None,
         settings: TrainingSettings,
@@ -43,8 +55,8 @@ class OwnObjectiveModule(RetrievalModule):
         auxiliary: AuxiliaryLosses = NO_AUXILIARY_LOSSES,
     ) -> None:
         super().__init__(encoder=encoder, head=head, settings=settings, validation=validation, auxiliary=auxiliary)
-        self.own_loss = own_loss
-        self._labelled = labelled
+        self.own_loss = objective.own_loss
+        self._labelled = objective.labelled
 
     @override
     def loss(self, batch: GlobalBatch) -> LossValue:

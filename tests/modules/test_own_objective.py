@@ -5,7 +5,7 @@ from tiny_training import TinyEncoder, training_settings
 from torch import Tensor, nn
 
 from simtrain.modules.global_batch import GlobalBatch
-from simtrain.modules.own_objective import OwnObjectiveModule
+from simtrain.modules.own_objective import OwnObjectiveModule, OwnObjectiveSettings
 
 
 class Recording(nn.Module):
@@ -21,8 +21,7 @@ class Recording(nn.Module):
 
 def module(loss: nn.Module, *, labelled: bool) -> OwnObjectiveModule:
     return OwnObjectiveModule(
-        own_loss=loss,
-        labelled=labelled,
+        objective=OwnObjectiveSettings(own_loss=loss, labelled=labelled),
         encoder=TinyEncoder(),
         head=None,
         settings=training_settings(),

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -40,22 +41,9 @@ def catalog(tmp_path_factory: pytest.TempPathFactory) -> Catalog:
 @pytest.fixture
 def make_config(catalog: Catalog, tmp_path: Path) -> Callable[..., RunConfig]:
     """A run of three epochs of four batches on a network of 100,000 weights; keyword arguments replace sections."""
-    from simtrain.config import parse_run_config
+    from small_configs import run_config
 
-    def make(**sections: Any) -> RunConfig:
-        tree = {
-            "catalog": str(catalog.folder),
-            "run": "small",
-            "checkpoints": str(tmp_path / "checkpoints"),
-            "encoder": {"kind": "timm", "model": "test_efficientnet", "weights": "none", "image_size": 32},
-            "objective": {"kind": "triplet"},
-            "data": {"batch_size": 16, "workers": 0},
-            "trainer": {"epochs": 3, "accelerator": "cpu"},
-            "evaluation": {"bootstrap_draws": 100},
-        }
-        return parse_run_config({**tree, **sections}, where="test")
-
-    return make
+    return partial(run_config, catalog, tmp_path / "checkpoints")
 
 
 @pytest.fixture(scope="session")

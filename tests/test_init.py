@@ -145,9 +145,8 @@ def test_a_module_of_ones_own_is_evaluated_and_compared(tmp_path: Path):
     assert report.encoder == {"kind": "python", "target": f"{ChannelMeans.__module__}:ChannelMeans"}
     for metric in ("recall_at_1", "map_at_r"):
         assert report.evaluation.metrics[metric].mean == pytest.approx(by_hand.metrics[metric].mean, abs=1e-6)
-    compared = simtrain.compare(
-        catalog, ["pixels", own], overrides={"robustness_images": 0, "baseline": "pixels"}, console=quiet
-    )
+    small = {"robustness_images": 0, "whitening": None, "draws": 1000, "workers": 0, "pictures.map_method": "pca"}
+    compared = simtrain.compare(catalog, ["pixels", own], overrides={"baseline": "pixels", **small}, console=quiet)
     found = compared.encoder("means").relevances["product"].metrics["map_at_r"].mean
     assert found == pytest.approx(report.evaluation.metrics["map_at_r"].mean, abs=1e-6)
     assert "means" in str(compared.verdict(own))

@@ -1,28 +1,48 @@
 """A catalogue and a run on it that a test may change."""
 
-from collections.abc import Callable
+import shutil
 from pathlib import Path
 
 import pytest
+from small_configs import run_config
 
 from simtrain.catalog.table import Catalog, write_catalog
 from simtrain.commands.fit import fit
-from simtrain.config import RunConfig
 from simtrain.console import SILENT
 from simtrain.runs.run import Run, open_run
 
 
+@pytest.fixture(scope="session")
+def first_catalog(catalog: Catalog, tmp_path_factory: pytest.TempPathFactory) -> Catalog:
+    """The catalogue's table alone, in a folder of its own."""
+    alone = Catalog(rows=catalog.rows, root=catalog.root, folder=tmp_path_factory.mktemp("table"))
+    write_catalog(alone)
+    return alone
+
+
 @pytest.fixture
-def own_catalog(catalog: Catalog, tmp_path: Path) -> Path:
+def own_catalog(first_catalog: Catalog, tmp_path: Path) -> Path:
     """A copy of the catalogue that a test may change."""
-    folder = tmp_path / "shop"
-    folder.mkdir()
-    write_catalog(Catalog(rows=catalog.rows, root=catalog.root, folder=folder))
-    return folder
+    return Path(shutil.copytree(first_catalog.folder, tmp_path / "shop"))
+
+
+@pytest.fixture(scope="session")
+def first_trained(first_catalog: Catalog, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    config = run_config(
+        first_catalog,
+        tmp_path_factory.mktemp("trained"),
+        trainer={"epochs": 1, "accelerator": "cpu"},
+        export={"onnx": False},
+    )
+    return fit(config, resume=False, console=SILENT).folder
 
 
 @pytest.fixture
-def trained(make_config: Callable[..., RunConfig], own_catalog: Path) -> Run:
-    config = make_config(catalog=str(own_catalog), trainer={"epochs": 1, "accelerator": "cpu"}, export={"onnx": False})
-    folder = fit(config, resume=False, console=SILENT).folder
+def trained(first_trained: Path, first_catalog: Catalog, own_catalog: Path, tmp_path: Path) -> Run:
+    """A run of one epoch on `own_catalog`."""
+    folder = Path(shutil.copytree(first_trained, tmp_path / "checkpoints" / "small"))
+    for name in ("config.yaml", "run.json"):
+        text = (folder / name).read_text()
+        assert str(first_catalog.folder) in text
+        (folder / name).write_text(text.replace(str(first_catalog.folder), str(own_catalog)))
     return open_run(str(folder), checkpoints=folder.parent)

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,8 @@ import yaml
 from recording_console import RecordingConsole
 from small_runs import copied, train
 
-from simtrain.builders import build_encoder
-from simtrain.builders.encoder_names import named_encoder
+from simtrain.builders import build_encoder, encoder_names
+from simtrain.builders.encoder_names import OFF_THE_SHELF, named_encoder
 from simtrain.catalog.store.reader import open_images
 from simtrain.catalog.table import Catalog
 from simtrain.commands.compare import compare
@@ -43,6 +44,15 @@ def compared(catalog: Catalog, *runs: Run, config: CompareConfig | None = None) 
     return compare(catalog.folder, runs, config=config or settings(), console=SILENT)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def small_pixels() -> Iterator[None]:
+    """The encoder `pixels` at 8 × 8, which has 192 dimensions and not 3,072 to be whitened."""
+    with pytest.MonkeyPatch.context() as patched:
+        named = {**OFF_THE_SHELF, "pixels": {"kind": "pixels", "image_size": 8}}
+        patched.setattr(encoder_names, "OFF_THE_SHELF", named)
+        yield
+
+
 @pytest.fixture(scope="session")
 def first_run(catalog: Catalog, tmp_path_factory: pytest.TempPathFactory) -> Run:
     return train(catalog, tmp_path_factory.mktemp("compared"), encoder=NETWORK)
@@ -53,7 +63,7 @@ def run(first_run: Run, tmp_path: Path) -> Run:
     return copied(first_run, tmp_path)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def own_catalog(catalog: Catalog, tmp_path_factory: pytest.TempPathFactory) -> Catalog:
     """A copy, in which embeddings may be kept."""
     folder = tmp_path_factory.mktemp("own") / "catalog"
@@ -61,7 +71,7 @@ def own_catalog(catalog: Catalog, tmp_path_factory: pytest.TempPathFactory) -> C
     return Catalog(rows=catalog.rows, root=catalog.root, folder=folder)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def report(own_catalog: Catalog, first_run: Run, tmp_path_factory: pytest.TempPathFactory) -> ComparisonReport:
     return compared(own_catalog, copied(first_run, tmp_path_factory.mktemp("reported")))
 
@@ -201,7 +211,9 @@ def test_what_cannot_be_had_is_listed(own_catalog: Catalog):
 
 
 def test_two_names_of_one_encoder_are_one(own_catalog: Catalog, tmp_path: Path):
-    (tmp_path / "same.yaml").write_text("catalog: x\nencoder: {kind: pixels}\nobjective: {kind: simclr}\n")
+    (tmp_path / "same.yaml").write_text(
+        "catalog: x\nencoder: {kind: pixels, image_size: 8}\nobjective: {kind: simclr}\n"
+    )
     config = settings(encoders=json.dumps(["pixels", str(tmp_path / "same.yaml")]))
     assert [one.name for one in compared(own_catalog, config=config).encoders] == [
         "chance",
@@ -212,14 +224,15 @@ def test_two_names_of_one_encoder_are_one(own_catalog: Catalog, tmp_path: Path):
 
 
 def test_readings_of_the_test_split_are_counted_whoever_reads(own_catalog: Catalog, run: Run):
-    assert compared(own_catalog, run).test_readings == {"small": 1}
+    plain = settings("whitening=null", "starts=false", encoders="[pixels]")
+    assert compared(own_catalog, run, config=plain).test_readings == {"small": 1}
     evaluate(run.config, run=run, split="val", alpha=None, console=SILENT)
-    compared(own_catalog, run, config=settings("split=val"))
+    compared(own_catalog, run, config=plain.model_copy(update={"split": "val"}))
     evaluated = evaluate(run.config, run=run, split="test", alpha=None, console=SILENT)
     assert evaluated.test_readings == 2
     warning = "the test metrics of this run have been read 2 times; choose no model or setting by them"
     assert warning in str(evaluated).splitlines()
-    assert compared(own_catalog, run).test_readings == {"small": 3}
+    assert compared(own_catalog, run, config=plain).test_readings == {"small": 3}
     assert json.loads((run.folder / "run.json").read_text())["test_readings"] == 3
 
 

@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from small_configs import run_config
+from small_runs import copied
 from tiny_clip import DIMENSIONS, make_tiny_clip
 from tiny_text import make_tiny_multilingual, make_tiny_text
 
@@ -33,18 +35,25 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_tiny_clip(tmp_path_factory.mktemp("clip") / "model")
 
 
-@pytest.fixture
-def config(make_config: MakeConfig, model: Path) -> RunConfig:
-    return make_config(
+@pytest.fixture(scope="module")
+def config(catalog: Catalog, model: Path, tmp_path_factory: pytest.TempPathFactory) -> RunConfig:
+    return run_config(
+        catalog,
+        tmp_path_factory.mktemp("tuned"),
         encoder={"kind": "clip", "model": str(model)},
         trainer={"epochs": 1, "accelerator": "cpu"},
         optimizer={"learning_rate": 1e-3},
     )
 
 
-@pytest.fixture
-def trained(config: RunConfig) -> Run:
+@pytest.fixture(scope="module")
+def first_trained(config: RunConfig) -> Run:
     return fitted(config)
+
+
+@pytest.fixture
+def trained(first_trained: Run, tmp_path: Path) -> Run:
+    return copied(first_trained, tmp_path)
 
 
 def fitted(config: RunConfig) -> Run:

@@ -4,6 +4,7 @@ import importlib.metadata
 import json
 import os
 import re
+import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,7 @@ import torch
 import yaml
 from preloaded_processes import Command
 from recording_console import RecordingConsole
+from small_configs import run_config
 
 from simtrain.builders import build_encoder, build_validation
 from simtrain.catalog.store.reader import source_images
@@ -30,6 +32,7 @@ from simtrain.training.checkpoints import read_module_state
 from simtrain.training.epoch_table import read_metrics
 
 MakeConfig = Callable[..., RunConfig]
+ONCE = {"epochs": 1, "accelerator": "cpu"}
 
 
 def run(config: RunConfig, *, resume: bool = False, console: Console = SILENT) -> Any:
@@ -49,9 +52,20 @@ def equal_states(one: Path, other: Path) -> bool:
     return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
 
 
-def test_a_run_leaves_the_files_of_the_contract(make_config: MakeConfig) -> None:
-    result = run(make_config())
-    assert sorted(path.name for path in result.folder.iterdir()) == [
+@pytest.fixture(scope="module")
+def whole(catalog: Catalog, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of the usual run, which no test may change."""
+    return run(run_config(catalog, tmp_path_factory.mktemp("whole"))).folder
+
+
+@pytest.fixture
+def finished(whole: Path, make_config: MakeConfig) -> Path:
+    """A copy of it where the usual configuration has its run."""
+    return Path(shutil.copytree(whole, Path(make_config().checkpoints) / "small"))
+
+
+def test_a_run_leaves_the_files_of_the_contract(whole: Path) -> None:
+    assert sorted(path.name for path in whole.iterdir()) == [
         "best.ckpt",
         "config.yaml",
         "encoder",
@@ -62,18 +76,14 @@ def test_a_run_leaves_the_files_of_the_contract(make_config: MakeConfig) -> None
     ]
 
 
-def test_the_stored_configuration_is_the_whole_one(make_config: MakeConfig) -> None:
-    config = make_config()
-    folder = run(config).folder
-    assert parse_run_config(yaml.safe_load((folder / "config.yaml").read_text()), where="stored") == config
+def test_the_stored_configuration_is_the_whole_one(whole: Path, catalog: Catalog) -> None:
+    stored = parse_run_config(yaml.safe_load((whole / "config.yaml").read_text()), where="stored")
+    assert stored == run_config(catalog, whole.parent)
 
 
-def test_metrics_begin_with_the_untouched_encoder_and_have_a_row_per_epoch(
-    make_config: MakeConfig, catalog: Catalog
-) -> None:
-    folder = run(make_config()).folder
-    rows = read_metrics(folder / "metrics.csv")
-    record = json.loads((folder / "run.json").read_text())
+def test_metrics_begin_with_the_untouched_encoder_and_have_a_row_per_epoch(whole: Path, catalog: Catalog) -> None:
+    rows = read_metrics(whole / "metrics.csv")
+    record = json.loads((whole / "run.json").read_text())
     assert [row["epoch"] for row in rows] == ["0", "1", "2", "3"]
     steps = len(catalog.rows_of(["train"])) // 16
     assert [row["step"] for row in rows] == ["0", str(steps), str(2 * steps), str(3 * steps)]
@@ -81,10 +91,9 @@ def test_metrics_begin_with_the_untouched_encoder_and_have_a_row_per_epoch(
     assert all(float(row["train_loss"]) > 0 and float(row["images_per_second"]) > 0 for row in rows[1:])
 
 
-def test_the_record_tells_versions_data_and_the_best_epoch(make_config: MakeConfig, catalog: Catalog) -> None:
-    folder = run(make_config()).folder
-    record = json.loads((folder / "run.json").read_text())
-    rows = read_metrics(folder / "metrics.csv")
+def test_the_record_tells_versions_data_and_the_best_epoch(whole: Path, catalog: Catalog) -> None:
+    record = json.loads((whole / "run.json").read_text())
+    rows = read_metrics(whole / "metrics.csv")
     figures = [float(row["val_map_at_r"]) for row in rows]
     assert record["status"] == "finished"
     assert record["libraries"]["torch"] == importlib.metadata.version("torch")
@@ -93,25 +102,23 @@ def test_the_record_tells_versions_data_and_the_best_epoch(make_config: MakeConf
     assert record["best"]["epoch"] == figures.index(max(figures))
 
 
-def test_the_same_seed_gives_the_same_weights(make_config: MakeConfig) -> None:
-    one, other = run(make_config(run="one")).folder, run(make_config(run="other")).folder
-    assert equal_states(one / "last.ckpt", other / "last.ckpt")
+def test_the_same_seed_gives_the_same_weights(make_config: MakeConfig, whole: Path) -> None:
+    assert equal_states(whole / "last.ckpt", run(make_config(run="other")).folder / "last.ckpt")
 
 
-def test_another_seed_gives_other_weights(make_config: MakeConfig) -> None:
-    one, other = run(make_config(run="one")).folder, run(make_config(run="other", seed=1)).folder
-    assert not equal_states(one / "last.ckpt", other / "last.ckpt")
+def test_another_seed_gives_other_weights(make_config: MakeConfig, whole: Path) -> None:
+    assert not equal_states(whole / "last.ckpt", run(make_config(run="other", seed=1)).folder / "last.ckpt")
 
 
-def test_loading_processes_do_not_change_the_weights(make_config: MakeConfig) -> None:
-    one = run(make_config(run="one")).folder
+def test_loading_processes_do_not_change_the_weights(make_config: MakeConfig, whole: Path) -> None:
     other = run(make_config(run="other", data={"batch_size": 16, "workers": 2})).folder
-    assert equal_states(one / "last.ckpt", other / "last.ckpt")
+    assert equal_states(whole / "last.ckpt", other / "last.ckpt")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_interrupted_and_resumed_is_uninterrupted_bit_for_bit(make_config: MakeConfig, number: signal.Signals) -> None:
-    whole = run(make_config(run="whole")).folder
+def test_interrupted_and_resumed_is_uninterrupted_bit_for_bit(
+    make_config: MakeConfig, whole: Path, number: signal.Signals
+) -> None:
     config = make_config(run="parts")
     first = run(config, console=kill_self_after_epoch(1, number))
     assert first.ended_by == number
@@ -126,35 +133,31 @@ def test_interrupted_and_resumed_is_uninterrupted_bit_for_bit(make_config: MakeC
     assert [row["step"] for row in again] == [row["step"] for row in stays]
 
 
-def test_an_existing_run_is_refused(make_config: MakeConfig) -> None:
-    config = make_config()
-    folder = run(config).folder
-    before = {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
-    expected = f"{folder}: this run exists; continue it with --resume small, or name another with --set run=NAME"
+def test_an_existing_run_is_refused(make_config: MakeConfig, finished: Path) -> None:
+    before = {path.name: path.stat().st_mtime_ns for path in finished.iterdir()}
+    expected = f"{finished}: this run exists; continue it with --resume small, or name another with --set run=NAME"
     with pytest.raises(CheckpointError, match=f"^{re.escape(expected)}$"):
-        run(config)
-    assert {path.name: path.stat().st_mtime_ns for path in folder.iterdir()} == before
+        run(make_config())
+    assert {path.name: path.stat().st_mtime_ns for path in finished.iterdir()} == before
 
 
-def test_resuming_with_another_configuration_shows_the_difference(make_config: MakeConfig) -> None:
-    folder = run(make_config()).folder
-    expected = f"{folder}: the configuration has changed since the run began: optimizer.learning_rate: 0.0003 -> 0.001"
+def test_resuming_with_another_configuration_shows_the_difference(make_config: MakeConfig, finished: Path) -> None:
+    changed = "optimizer.learning_rate: 0.0003 -> 0.001"
+    expected = f"{finished}: the configuration has changed since the run began: {changed}"
     with pytest.raises(CheckpointError, match=f"^{re.escape(expected)}$"):
         run(make_config(optimizer={"learning_rate": 1e-3}), resume=True)
 
 
-def test_resuming_a_run_that_is_not_there_names_the_ones_that_are(make_config: MakeConfig) -> None:
-    run(make_config(run="mugs"))
+def test_resuming_a_run_that_is_not_there_names_the_ones_that_are(make_config: MakeConfig, finished: Path) -> None:
+    finished.rename(finished.with_name("mugs"))
     with pytest.raises(CheckpointError, match=r"^mgs: no such run in .*; did you mean 'mugs'\?$"):
         run(make_config(run="mgs"), resume=True)
 
 
-def test_resuming_a_finished_run_changes_nothing(make_config: MakeConfig) -> None:
-    config = make_config()
-    folder = run(config).folder
-    before = read_module_state(folder / "last.ckpt")
-    run(config, resume=True)
-    after = read_module_state(folder / "last.ckpt")
+def test_resuming_a_finished_run_changes_nothing(make_config: MakeConfig, finished: Path) -> None:
+    before = read_module_state(finished / "last.ckpt")
+    run(make_config(), resume=True)
+    after = read_module_state(finished / "last.ckpt")
     assert all(torch.equal(before[name], after[name]) for name in before)
 
 
@@ -180,7 +183,7 @@ def test_groups_of_one_image_can_be_dropped(make_config: MakeConfig, catalog: Ca
     rows.loc[int(rows.index[rows["split"] == "train"][0]), "product"] = "lonely-mug"
     write_catalog(Catalog(rows=rows, root=catalog.root, folder=_made(tmp_path / "lonely")))
     objective = {"kind": "triplet", "single_image_groups": "drop"}
-    assert run(make_config(catalog=str(tmp_path / "lonely"), objective=objective)).ended_by is None
+    assert run(make_config(catalog=str(tmp_path / "lonely"), objective=objective, trainer=ONCE)).ended_by is None
 
 
 @pytest.mark.parametrize(
@@ -193,9 +196,7 @@ def test_groups_of_one_image_can_be_dropped(make_config: MakeConfig, catalog: Ca
     ],
 )
 def test_every_objective_trains_and_its_encoder_opens_again(make_config: MakeConfig, objective: dict[str, Any]) -> None:
-    config = make_config(
-        objective=objective, data={"batch_size": 12, "workers": 0}, trainer={"epochs": 1, "accelerator": "cpu"}
-    )
+    config = make_config(objective=objective, data={"batch_size": 12, "workers": 0}, trainer=ONCE)
     result = run(config)
     assert tuned_encoder(config, result.folder, alpha=None).embedding_size == 256
 
@@ -206,7 +207,7 @@ def test_flat_images_without_any_label_train_label_free(
     rows = catalog.rows.assign(product=None, label=None)
     write_catalog(Catalog(rows=rows, root=catalog.root, folder=_made(tmp_path / "flat")))
     lines: list[str] = []
-    config = make_config(catalog=str(tmp_path / "flat"), objective={"kind": "simclr"})
+    config = make_config(catalog=str(tmp_path / "flat"), objective={"kind": "simclr"}, trainer=ONCE)
     result = run(config, console=RecordingConsole(on_line=lines.append))
     assert result.best is None
     assert lines[:2] == [
@@ -217,7 +218,7 @@ def test_flat_images_without_any_label_train_label_free(
 
 
 def test_limited_batches_train(make_config: MakeConfig) -> None:
-    result = run(make_config(data={"batch_size": 4, "workers": 0, "limit_batch_to": "label"}))
+    result = run(make_config(data={"batch_size": 4, "workers": 0, "limit_batch_to": "label"}, trainer=ONCE))
     assert result.ended_by is None
 
 
@@ -248,12 +249,10 @@ def test_ctrl_c_reaches_the_loading_processes_without_harm(make_config: MakeConf
     assert record["status"] == "interrupted"
 
 
-def test_a_broken_checkpoint_is_told_on_resume(make_config: MakeConfig) -> None:
-    config = make_config()
-    last = run(config).folder / "last.ckpt"
-    last.write_text("not a checkpoint")
+def test_a_broken_checkpoint_is_told_on_resume(make_config: MakeConfig, finished: Path) -> None:
+    (finished / "last.ckpt").write_text("not a checkpoint")
     with pytest.raises(CheckpointError, match=r"last\.ckpt: not a checkpoint of simtrain fit \(\w+\)$"):
-        run(config, resume=True)
+        run(make_config(), resume=True)
 
 
 def test_a_loss_that_is_no_number_ends_the_run(make_config: MakeConfig, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -271,7 +270,7 @@ def test_a_resumed_run_needs_no_pretrained_weights(make_config: MakeConfig, tmp_
     weights = tmp_path / "weights.pt"
     encoder = {"kind": "timm", "model": "test_efficientnet", "weights": str(weights), "image_size": 32}
     torch.save(build_encoder(make_config().encoder, load=False).network.state_dict(), weights)
-    config = make_config(encoder=encoder)
+    config = make_config(encoder=encoder, trainer={**ONCE, "epochs": 2})
     run(config, console=kill_self_after_epoch(1, signal.SIGTERM))
     weights.unlink()
     assert run(config, resume=True).ended_by is None

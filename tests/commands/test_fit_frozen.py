@@ -13,6 +13,7 @@ import pytest
 import torch
 import yaml
 from recording_console import RecordingConsole
+from small_configs import run_config
 from torch import Tensor
 
 from simtrain.builders import build_encoder, build_validation, load_initial_encoder
@@ -58,24 +59,30 @@ def map_at_r(encoder: Encoder, config: RunConfig, catalog: Catalog) -> float:
     return float(task.score(embedded(encoder, config, catalog, task.rows.tolist())).values["map_at_r"].mean())
 
 
-def test_only_the_last_layer_learns(make_config: MakeConfig) -> None:
-    folder = run(make_config(trainer=FROZEN)).folder
-    before = load_initial_encoder(stored(folder).encoder, folder).state_dict()
-    after = read_module_state(folder / "last.ckpt")
+@pytest.fixture(scope="module")
+def frozen(catalog: Catalog, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of the usual run with a frozen network, which no test may change."""
+    return run(run_config(catalog, tmp_path_factory.mktemp("frozen"), trainer=FROZEN)).folder
+
+
+def test_only_the_last_layer_learns(frozen: Path) -> None:
+    before = load_initial_encoder(stored(frozen).encoder, frozen).state_dict()
+    after = read_module_state(frozen / "last.ckpt")
     changed = [name for name in before if not torch.equal(before[name], after[f"encoder.{name}"])]
     assert changed == ["reduction.weight"]
     assert torch.equal(before["reduction.weight"], torch.eye(len(before["reduction.weight"])))
 
 
-def test_before_the_first_step_the_embedding_is_the_untouched_one(make_config: MakeConfig, catalog: Catalog) -> None:
+def test_before_the_first_step_the_embedding_is_the_untouched_one(
+    frozen: Path, make_config: MakeConfig, catalog: Catalog
+) -> None:
     config = make_config(trainer=FROZEN)
-    folder = run(config).folder
     torch.manual_seed(config.seed)
-    start = load_initial_encoder(stored(folder).encoder, folder).eval()
+    start = load_initial_encoder(stored(frozen).encoder, frozen).eval()
     rows = catalog.rows_of(["val"]).tolist()
     bare = embedded(start.pretrained_encoder().eval(), config, catalog, rows)
     torch.testing.assert_close(embedded(start, config, catalog, rows), bare)
-    found = float(read_metrics(folder / "metrics.csv")[0]["val_map_at_r"])
+    found = float(read_metrics(frozen / "metrics.csv")[0]["val_map_at_r"])
     assert found == pytest.approx(map_at_r(start, config, catalog), rel=1e-5)
 
 
@@ -93,7 +100,7 @@ def test_figures_of_an_epoch_are_those_of_the_whole_network(
 
 
 def test_the_loss_falls_when_a_layer_is_trained_for_long(make_config: MakeConfig) -> None:
-    folder = run(make_config(trainer={**FROZEN, "epochs": 40}, optimizer={"learning_rate": 0.01})).folder
+    folder = run(make_config(trainer={**FROZEN, "epochs": 8}, optimizer={"learning_rate": 0.05})).folder
     losses = [float(row["train_loss"]) for row in read_metrics(folder / "metrics.csv")[1:]]
     assert losses[-1] < 0.7 * losses[0]
 
@@ -114,10 +121,9 @@ def test_interrupted_and_resumed_is_uninterrupted_bit_for_bit(make_config: MakeC
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
-def test_the_stored_configuration_tells_the_size_of_the_layer(make_config: MakeConfig) -> None:
-    folder = run(make_config(trainer=FROZEN)).folder
+def test_the_stored_configuration_tells_the_size_of_the_layer(frozen: Path, make_config: MakeConfig) -> None:
     features = build_encoder(make_config().encoder, load=False).embedding_size
-    assert yaml.safe_load((folder / "config.yaml").read_text())["encoder"]["embedding_size"] == features
+    assert yaml.safe_load((frozen / "config.yaml").read_text())["encoder"]["embedding_size"] == features
 
 
 def test_a_layer_that_reduces_starts_at_the_principal_axes(make_config: MakeConfig, catalog: Catalog) -> None:
@@ -151,7 +157,7 @@ def test_features_are_computed_once_for_all_runs(make_config: MakeConfig) -> Non
     ],
 )
 def test_every_objective_trains_the_layer(make_config: MakeConfig, objective: dict[str, Any]) -> None:
-    result = run(make_config(trainer={**FROZEN, "frozen_views": 2}, objective=objective))
+    result = run(make_config(trainer={**FROZEN, "epochs": 1, "frozen_views": 2}, objective=objective))
     before = load_initial_encoder(stored(result.folder).encoder, result.folder).state_dict()
     after = read_module_state(result.folder / "last.ckpt")
     changed = [name for name in before if not torch.equal(before[name], after[f"encoder.{name}"])]

@@ -1,6 +1,7 @@
 """An image-text model from its first step to a search by text."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -8,9 +9,11 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 from sentence_transformers import SentenceTransformer
+from small_configs import run_config
 from tiny_clip import make_tiny_clip
 
 from simtrain.catalog.images import read_image
+from simtrain.catalog.table import Catalog
 from simtrain.commands.export import export
 from simtrain.commands.fit import fit
 from simtrain.commands.search import search
@@ -39,14 +42,15 @@ def one_epoch(make_config: MakeConfig, model: Path, **encoder: object) -> RunCon
     )
 
 
-@pytest.fixture
-def model(tmp_path: Path) -> Path:
-    return make_tiny_clip(tmp_path / "model")
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_tiny_clip(tmp_path_factory.mktemp("clip") / "model")
 
 
-@pytest.fixture
-def bundle(make_config: MakeConfig, model: Path, tmp_path: Path) -> Path:
-    return exported(one_epoch(make_config, model), tmp_path / "bundle")
+@pytest.fixture(scope="module")
+def bundle(catalog: Catalog, model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("exported")
+    return exported(one_epoch(partial(run_config, catalog, folder / "checkpoints"), model), folder / "bundle")
 
 
 def test_text_search_agrees_with_plain_sentence_transformers(bundle: Path, tmp_path: Path):

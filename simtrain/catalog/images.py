@@ -212,7 +212,7 @@ def _orientation(image: Image.Image) -> tuple[int, str | None]:
     except Exception:  # the picture is there all the same
         return 1, _NO_EXIF
     # what a JPEG's EXIF raised, Pillow swallowed on opening it
-    if len(exif) == 0 and any(image.info.get("exif", b"").removeprefix(b"Exif\0\0")[_EXIF_HEADER:]):
+    if len(exif) == 0 and any((image.info.get("exif") or b"").removeprefix(b"Exif\0\0")[_EXIF_HEADER:]):
         return 1, _NO_EXIF
     orientation = exif.get(ExifTags.Base.Orientation, 1)
     if orientation in range(1, 9):

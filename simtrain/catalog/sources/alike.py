@@ -87,6 +87,8 @@ def _one_spelling(
     for value in present:
         spelled[keys[value]][value] += 1
     chosen = {key: min(ways, key=lambda way: (-ways[way], way)) for key, ways in spelled.items()}
+    if numbers:
+        chosen = {key: _WHOLE.sub(r"\1", way.strip()) for key, way in chosen.items()}
     result = [None if value is None or not keys[value] else _clean(chosen[keys[value]]) for value in values]
     several = {key: sorted(ways) for key, ways in spelled.items() if len(ways) > 1}
     if not several:

@@ -1,22 +1,22 @@
 """Opened sources: a folder of pictures with or without a table inside, and tables alone."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from simtrain.catalog.sources.csv_dialect import Dialect
+from simtrain.catalog.sources.described import chosen_tables, read_described
 from simtrain.catalog.sources.embedded import EmbeddedFiles
 from simtrain.catalog.sources.folder import read_folder
 from simtrain.catalog.sources.generated import stats_of
-from simtrain.catalog.sources.side_tables import SideTable, side_table_findings, side_tables
+from simtrain.catalog.sources.side_tables import side_table_findings, side_tables
 from simtrain.catalog.sources.sidecars import read_sidecars, sidecar_finding, sidecars_of
 from simtrain.catalog.sources.source import COMPUTED, PARTS, Source, text_column
 from simtrain.catalog.sources.table_source import TableSettings, read_table_source
 from simtrain.catalog.sources.walk import Listing
 from simtrain.config import ColumnsConfig, PrepareConfig
-from simtrain.errors import CatalogError, nearest
-from simtrain.phrases import counted, quoted
+from simtrain.errors import CatalogError
+from simtrain.phrases import counted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +73,9 @@ def read_pictures(
     tables = side_tables(plain, dialect=dialect)
     inputs = stats_of([listing.root / table for table in plain.tables])
     if config.table is not None or config.columns != ColumnsConfig():
-        return replace(_table_inside(name, plain, tables, config=config), listing=listing)
+        chosen = chosen_tables(name, plain, tables, wanted=config.table)
+        source = read_described(name, plain, chosen, config=config)
+        return OpenedSource(source=source, inputs=inputs, listing=listing)
     read = [path for paths in sidecars_of(listing).values() for path in paths] if config.sidecars else []
     source = read_folder(listing.without(read), levels=config.levels, product_pattern=config.product_pattern)
     findings = [*source.findings, *side_table_findings(tables, source=name, output=output), *_deep(embedded)]
@@ -84,49 +86,6 @@ def read_pictures(
         told = sidecar_finding(sidecars_of(listing))
     source = replace(source, findings=[*findings, *told])
     return OpenedSource(source=source, inputs=inputs, listing=listing)
-
-
-def _table_inside(name: str, listing: Listing, tables: Sequence[SideTable], *, config: PrepareConfig) -> OpenedSource:
-    for setting in ("levels", "sidecars"):
-        if getattr(config, setting):
-            raise CatalogError(
-                f"{name}: its images are described by a table; the setting '{setting}' does not go with it"
-            )
-    path, table = _chosen_table(name, listing, tables, wanted=config.table)
-    columns = config.columns
-    if table is not None and columns.path == ColumnsConfig().path and "path" not in table.columns:
-        columns = columns.model_copy(update={"path": table.column})
-    root = listing.root / (table.start if table is not None else PurePosixPath(path).parent.as_posix())
-    settings = _settings(
-        config.model_copy(update={"columns": columns}), root=root, anywhere=table is None or table.anywhere
-    )
-    source = read_table_source(listing.root / path, settings=settings)
-    rows, prefix = source.rows, root.relative_to(listing.root).as_posix()
-    if prefix != ".":  # paths from the folder itself, whichever folder the table's start from
-        rows = rows.assign(path=text_column([f"{prefix}/{one}" for one in rows["path"]]))
-    unnamed = sorted(set(listing.images) - set(rows["path"]))
-    message = (
-        f"{path} describes the images; {counted(len(unnamed), 'image')} that it does not name left out, such as "
-        f"{quoted(unnamed[0] if unnamed else None)}"
-    )
-    told = [{"kind": "images_not_in_table", "paths": unnamed, "message": message}] if unnamed else []
-    findings = [*listing.without([path]).account(), *source.findings, *told]
-    inputs = stats_of([listing.root / path])
-    return OpenedSource(source=Source(rows=rows, root=listing.root, findings=findings), inputs=inputs, listing=listing)
-
-
-def _chosen_table(
-    name: str, listing: Listing, tables: Sequence[SideTable], *, wanted: str | None
-) -> tuple[str, SideTable | None]:
-    if wanted is None:
-        if not tables:
-            raise CatalogError(f"{name}: is a folder of images; the setting 'columns' does not go with it")
-        return tables[0].path, tables[0]
-    path = PurePosixPath(wanted).as_posix()
-    if path not in listing.tables:
-        hint = nearest(path, listing.tables) or f"; it has {', '.join(listing.tables[:10]) or 'no tables'}"
-        raise CatalogError(f"{name}: table: no '{wanted}' in it{hint}")
-    return path, next((table for table in tables if table.path == path), None)
 
 
 def _with_sidecars(source: Source, listing: Listing) -> tuple[Source, list[dict[str, Any]]]:

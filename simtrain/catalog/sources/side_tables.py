@@ -14,7 +14,7 @@ from simtrain.catalog.sources.csv_dialect import Dialect
 from simtrain.catalog.sources.table_file import read_table_file
 from simtrain.catalog.sources.walk import Listing
 from simtrain.errors import CatalogError
-from simtrain.phrases import counted, listed
+from simtrain.phrases import listed
 
 _MOST_TABLES = 20
 _LARGEST_TABLE = 200 << 20
@@ -75,22 +75,25 @@ def side_tables(listing: Listing, *, dialect: Dialect) -> list[SideTable]:
 
 
 def side_table_findings(tables: Sequence[SideTable], *, source: str, output: Path) -> list[dict[str, Any]]:
-    """A finding for each table, with the command that reads it."""
-    found = []
+    """A finding for each table, or for all of one file name and columns, with the command that reads it."""
+    groups: dict[tuple[str, ...], list[SideTable]] = defaultdict(list)
     for table in tables:
+        groups[posixpath.basename(table.path), *table.columns].append(table)
+    found = []
+    for group in groups.values():
+        table, images = group[0], sum(one.images for one in group)
         others = [name for name in table.columns if name != table.column]
         has = f" and has {listed(others, at_most=6)}" if others else ""
-        message = (
-            f"{table.path} names {counted(table.images, 'of these images', 'of these images')}{has}; it is not read. "
-            "To "
-            f"read it: {_command(table, source=source, output=output)}"
-        )
-        found.append({"kind": "side_table", "path": table.path, "images": table.images, "message": message})
+        named = table.path if len(group) == 1 else posixpath.basename(table.path)
+        where = "" if len(group) == 1 else f" in {len(group)} folders"
+        command = _command(table, named, source=source, output=output)
+        message = f"{named}{where} names {images} of these images{has}; it is not read. To read it: {command}"
+        found.append({"kind": "side_table", "path": named, "images": images, "message": message})
     return found
 
 
-def _command(table: SideTable, *, source: str, output: Path) -> str:
-    settings = [f"table={table.path}"]
+def _command(table: SideTable, named: str, *, source: str, output: Path) -> str:
+    settings = [f"table={named}"]
     if table.column != "path":
         settings.append(f"columns.path={table.column}")
     small = {name.lower(): name for name in reversed(table.columns)}

@@ -50,7 +50,7 @@ class PrepareReport:
         return [
             *(unchanged if self.fresh is None else []),
             *_content_lines(self.counts),
-            *lines_of(self.findings, self.counts),
+            *(_one_line(line) for line in lines_of(self.findings, self.counts)),
             f"images: {self.store}{known}",
             f"catalogue: {folder / CATALOG_FILE}; what was found: {folder / SUMMARY_FILE}",
             f"next: simtrain fit CONFIG.yaml --set catalog={shlex.quote(str(folder))}",
@@ -111,6 +111,11 @@ def read_report(out: Path, *, fresh: int | None) -> PrepareReport:
         files=record.table.num_rows if record is not None else 0,
         fresh=fresh,
     )
+
+
+def _one_line(text: str) -> str:
+    """Without line breaks, which names of files may hold."""
+    return text.replace("\r", "\\r").replace("\n", "\\n")
 
 
 def _content_lines(counts: dict[str, Any]) -> list[str]:

@@ -13,7 +13,7 @@ def prepare(
     source: Annotated[
         str,
         typer.Argument(
-            help="Folder of images, .csv or .parquet table, synthetic[:PRODUCTS], kaggle:OWNER/NAME, digikala, "
+            help="Folder of images, table (.csv, .tsv, .jsonl, .parquet), synthetic[:PRODUCTS], kaggle:OWNER/NAME, digikala, "
             "fashion-mnist[:FOLDER], python:MODULE:FUNCTION."
         ),
     ],

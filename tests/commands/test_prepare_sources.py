@@ -159,3 +159,11 @@ def test_parquet_files_of_which_one_is_broken(tmp_path: Path) -> None:
         "is a pointer of git-lfs, not the data; run: git lfs pull",
     )
     assert report.counts["images"] == 3
+
+
+def test_names_with_line_breaks_stay_in_their_line(tmp_path: Path) -> None:
+    root = shop(tmp_path / "src", ["mug/a.png", "mug/b.png"])
+    (root / "mug" / "bad\nerror: all is lost.jpg").write_bytes(b"")
+    lines = run(root, tmp_path / "out").lines()
+    assert not any("\n" in line or line.startswith("error") for line in lines)
+    assert any("bad\\nerror: all is lost.jpg" in line for line in lines)

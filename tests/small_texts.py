@@ -10,8 +10,8 @@ from torch import Tensor
 
 from simtrain.catalog.table import Catalog
 from simtrain.evaluation.statistics import BootstrapSettings
-from simtrain.evaluation.text_figures import TextEvaluation, judge_text
-from simtrain.evaluation.text_task import TextScores, text_task
+from simtrain.evaluation.text_figures import TextEvaluation, text_retrieval_figures
+from simtrain.evaluation.text_task import TextScores, text_tasks
 
 FOLDER = Path("shop")
 NORTH, EAST, SOUTH = [1.0, 0.0], [0.0, 1.0], [-1.0, 0.0]
@@ -43,13 +43,13 @@ def judged(
     rows: Sequence[int] | None = None,
 ) -> TextEvaluation:
     picked = np.arange(len(catalog.rows)) if rows is None else np.array(rows)
-    task = text_task(catalog, picked, captions=captions, templates=templates)
+    task = text_tasks(catalog, picked, captions=captions, templates=templates)
     assert task is not None
-    scores = task.every_score(images, encoder)
-    return judge_text(task, scores, encoder, bootstrap=BootstrapSettings(draws=200, confidence=0.9, seed=3))
+    scores = task.scores_by_kind(images, encoder)
+    return text_retrieval_figures(task, scores, encoder, bootstrap=BootstrapSettings(draws=200, confidence=0.9, seed=3))
 
 
 def caption_scores(catalog: Catalog, images: Tensor, encoder: Dictionary) -> TextScores:
-    task = text_task(catalog, np.arange(len(catalog.rows)), captions="{caption}", templates=[])
+    task = text_tasks(catalog, np.arange(len(catalog.rows)), captions="{caption}", templates=[])
     assert task is not None
     return task.query_scores(images, encoder)

@@ -6,21 +6,17 @@ from io import BytesIO
 
 from PIL import Image
 
+from simtrain.comparison.report_images import EmbeddingMap, FoundImage, PossibleDuplicate, ReportImages, ShownQuery
 from simtrain.comparison.result import (
-    AlikePair,
     ComparisonReport,
     Cost,
-    EmbeddingMap,
     EncoderFigures,
     EncoderKind,
-    FoundImage,
-    Pictures,
     RelevanceFigures,
-    ShownQuery,
+    RobustnessFigure,
     Unavailable,
-    VariantFigure,
 )
-from simtrain.comparison.verdict import Verdict, Word
+from simtrain.comparison.verdict import Verdict, VerdictWord
 from simtrain.evaluation.breakdown import CategoryFigures, ConfusedPair
 from simtrain.evaluation.geometry import Geometry
 from simtrain.evaluation.label_errors import LabelSuspect, LabelSuspects
@@ -43,7 +39,7 @@ def around(mean: float, reach: float = 0.03) -> Interval:
     return Interval(mean=mean, low=max(0.0, mean - reach), high=min(1.0, mean + reach))
 
 
-def verdict(encoder: str, *, baseline: str, relevance: str, word: Word, difference: float) -> Verdict:
+def verdict(encoder: str, *, baseline: str, relevance: str, word: VerdictWord, difference: float) -> Verdict:
     return Verdict(
         encoder=encoder,
         baseline=baseline,
@@ -66,7 +62,7 @@ def verdict(encoder: str, *, baseline: str, relevance: str, word: Word, differen
 
 
 def relevance_figures(
-    name: str, *, quality: float, baseline: str, relevance: str, word: Word | None, difference: float
+    name: str, *, quality: float, baseline: str, relevance: str, word: VerdictWord | None, difference: float
 ) -> RelevanceFigures:
     return RelevanceFigures(
         relevance=relevance,
@@ -104,7 +100,7 @@ def thresholds(similarity: float = 0.812) -> SimilarityThresholds:
 
 
 def encoder(
-    name: str, kind: EncoderKind, *, quality: float, baseline: str, word: Word | None, difference: float
+    name: str, kind: EncoderKind, *, quality: float, baseline: str, word: VerdictWord | None, difference: float
 ) -> EncoderFigures:
     plain = EncoderFigures(
         name=name,
@@ -140,8 +136,8 @@ def _with_the_rest(plain: EncoderFigures, *, quality: float) -> EncoderFigures:
             ],
             "confused": [ConfusedPair(category="chair", answer="table", count=9, queries=100)],
             "robustness": [
-                VariantFigure(name="rotated_10", words="turned by 10 degrees", share=around(quality), queries=50),
-                VariantFigure(name="jpeg_30", words="saved at JPEG quality 30", share=around(quality), queries=50),
+                RobustnessFigure(name="rotated_10", words="turned by 10 degrees", share=around(quality), queries=50),
+                RobustnessFigure(name="jpeg_30", words="saved at JPEG quality 30", share=around(quality), queries=50),
             ],
             "text": {"text_to_image_recall_at_5": around(0.31)} if plain.kind == "off_the_shelf" else {},
             "geometry": Geometry(
@@ -158,14 +154,14 @@ def _with_the_rest(plain: EncoderFigures, *, quality: float) -> EncoderFigures:
     )  # fmt: skip
 
 
-def pictures(names: tuple[str, ...]) -> Pictures:
+def pictures(names: tuple[str, ...]) -> ReportImages:
     def found(first: int) -> tuple[FoundImage, ...]:
         return tuple(
             FoundImage(row=(first + step) % ROWS, similarity=0.9 - 0.1 * step, relevant=step % 2 == 0)
             for step in range(1, 4)
         )
 
-    return Pictures(
+    return ReportImages(
         captions={row: f"image-{row:02}; {CATEGORIES[row % 3]}" for row in range(ROWS)},
         queries=tuple(
             ShownQuery(row=row, found={name: found(row + place) for place, name in enumerate(names)}) for row in (0, 5)
@@ -188,8 +184,8 @@ def pictures(names: tuple[str, ...]) -> Pictures:
             judged=180,
             unjudged=20,
         ),
-        alike=(AlikePair(rows=(1, 10), similarity=0.987),),
-        judged_by=names[-1],
+        alike=(PossibleDuplicate(rows=(1, 10), similarity=0.987),),
+        reference_encoder=names[-1],
     )
 
 

@@ -28,7 +28,7 @@ from simtrain.evaluation.paired_tests import paired_differences
 from simtrain.evaluation.protocol import RetrievalTask, retrieval_task
 from simtrain.evaluation.statistics import BootstrapSettings
 from simtrain.evaluation.text_prompts import embed_prompts
-from simtrain.evaluation.text_task import WordTask, text_task
+from simtrain.evaluation.text_task import TextRetrievalTask, text_tasks
 from simtrain.runs.evaluation import embed_rows
 from simtrain.runs.run import configured_catalog, open_run
 from simtrain.runs.tuned_encoder import tuned_encoder
@@ -77,10 +77,10 @@ class Bench:
         )
         self.texts = self.words(self.task.rows)
 
-    def words(self, rows: NDArray[np.int64]) -> WordTask:
+    def words(self, rows: NDArray[np.int64]) -> TextRetrievalTask:
         """The captions of catalogue rows."""
         caption = self._tree["evaluation"]["captions"]
-        found = text_task(self.catalog, rows, captions=caption, templates=[])
+        found = text_tasks(self.catalog, rows, captions=caption, templates=[])
         if found is None or found.captions is None:
             raise SystemExit(f"no image has a text of {caption}")
         return found.captions

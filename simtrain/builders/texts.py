@@ -11,7 +11,7 @@ from simtrain.data.texts import CatalogTexts
 from simtrain.errors import ConfigError, error_path
 from simtrain.evaluation.protocol import RetrievalTask
 from simtrain.evaluation.text_prompts import distinct, texts_of
-from simtrain.evaluation.text_task import TextTask, text_task
+from simtrain.evaluation.text_task import TextTasks, text_tasks
 
 SAME_TEXT = "text"
 """Value of `positives` that stands for the texts themselves rather than a column."""
@@ -38,7 +38,7 @@ def build_texts(config: RunConfig, catalog: Catalog) -> CatalogTexts | None:
     )
 
 
-def build_text_validation(config: RunConfig, catalog: Catalog, task: RetrievalTask | None) -> TextTask | None:
+def build_text_validation(config: RunConfig, catalog: Catalog, task: RetrievalTask | None) -> TextTasks | None:
     """Texts of a task's images, for encoders that read texts; None where there are none.
 
     Raises:
@@ -49,7 +49,7 @@ def build_text_validation(config: RunConfig, catalog: Catalog, task: RetrievalTa
         return None
     evaluation = config.evaluation
     with error_path("evaluation"):
-        found = text_task(catalog, task.rows, captions=evaluation.captions, templates=evaluation.label_templates)
+        found = text_tasks(catalog, task.rows, captions=evaluation.captions, templates=evaluation.label_templates)
     if found is None and evaluation.monitor.startswith(("text_to", "image_to")):
         raise ConfigError(
             f"evaluation.monitor: {evaluation.monitor}, but no validation image has a text: set evaluation.captions or "

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from simtrain.data.texts import CatalogTexts
 from simtrain.encoders.base import Encoder
-from simtrain.evaluation.text_task import TextTask
+from simtrain.evaluation.text_task import TextTasks
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,4 +33,4 @@ class TrainingInputs:
     start: Encoder | None = None
     texts: CatalogTexts | None = None
     text_embeddings: Tensor | None = None
-    validation_texts: TextTask | None = None
+    validation_texts: TextTasks | None = None

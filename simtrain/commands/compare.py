@@ -8,13 +8,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from simtrain.catalog.table import Catalog, read_catalog
-from simtrain.comparison.assemble import report_of
-from simtrain.comparison.candidates import Contender, contenders
-from simtrain.comparison.embeddings import SMALLEST, Embedder
+from simtrain.comparison.assemble import ReportInputs, assemble_report
+from simtrain.comparison.candidates import Candidate, list_candidates
+from simtrain.comparison.embeddings import ALTERED_IMAGE_SIDE, Embedder
 from simtrain.comparison.leakage import check_run
-from simtrain.comparison.protocol import changed_rows, question_of, resolvable
+from simtrain.comparison.protocol import (
+    ComparisonProtocol,
+    DetectableDifferences,
+    build_protocol,
+    detectable_differences,
+    with_altered_images,
+)
 from simtrain.comparison.result import ComparisonReport, Unavailable
-from simtrain.comparison.scoring import Question, ScoredEncoder, entries_of
+from simtrain.comparison.scoring import ScoredEncoder, score_candidate
 from simtrain.comparison.whitened_variants import whitened_variants
 from simtrain.config import CompareConfig
 from simtrain.console import Console
@@ -28,23 +34,21 @@ _ORDER = ("off_the_shelf", "whitened", "run")
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Settled:
+class _Plan:
     """Everything that is fixed before any encoder runs.
 
     Attributes:
         catalog: The whole catalogue.
-        question: Protocol of the comparison.
-        invited: Encoders to compare.
-        resolvable: Definition of relevance -> smallest difference that the queries can detect.
-        words: The same in sentences.
+        protocol: Protocol of the comparison.
+        candidates: Encoders to compare.
+        detectable: Smallest differences that the queries can detect.
         embedder: Computes embeddings, or reads them from the cache.
     """
 
     catalog: Catalog
-    question: Question
-    invited: Sequence[Contender]
-    resolvable: dict[str, float | None]
-    words: list[str]
+    protocol: ComparisonProtocol
+    candidates: Sequence[Candidate]
+    detectable: DetectableDifferences
     embedder: Embedder
 
 
@@ -58,7 +62,7 @@ def compare(
 ) -> ComparisonReport:
     """Evaluate off-the-shelf encoders, initial encoders of runs and the runs on the same queries of a catalogue.
 
-    Where the judged split is `test`, each run's `run.json` counts, before the first figure is told, that it was read.
+    On split `test` each run's `run.json` first counts one more evaluation on the test split (`test_readings`).
 
     Args:
         folder: The catalogue's folder; it also holds the cache of embeddings.
@@ -70,51 +74,52 @@ def compare(
     Raises:
         SimtrainError: for anything that the user can fix.
     """
-    settled = _settled(folder, runs, loaded, config=config, console=console)
+    plan = _plan(folder, runs, loaded, config=config, console=console)
     readings = {run.folder.name: count_test_reading(run) for run in runs} if config.split == "test" else {}
-    entries, unavailable = _asked(settled, console=console)
-    return report_of(
-        settled.question,
-        entries,
-        unavailable,
-        catalog=settled.catalog,
-        images=settled.embedder.images(SMALLEST).description,
-        resolvable=settled.resolvable,
-        resolvable_words=settled.words,
+    scored_encoders, unavailable = _score(plan, console=console)
+    inputs = ReportInputs(
+        catalog=plan.catalog,
+        image_source=plan.embedder.images(ALTERED_IMAGE_SIDE).description,
+        detectable=plan.detectable,
+        unavailable=unavailable,
         test_readings=readings,
     )
+    return assemble_report(plan.protocol, scored_encoders, inputs=inputs)
 
 
-def _settled(
+def _plan(
     folder: Path, runs: Sequence[Run], loaded: Sequence[LoadedEncoder], *, config: CompareConfig, console: Console
-) -> _Settled:
+) -> _Plan:
     catalog, device = read_catalog(folder), inference_device(config.accelerator)
     for run in runs:
         check_run(run, catalog, console=console)
-    question = question_of(config, catalog, runs)
-    invited = contenders(config, runs, loaded)
-    _check_baseline(config, invited)
-    planned = _comparisons(invited, question)
-    _check_draws(config, planned)
-    found, words = resolvable(question, comparisons=planned)
-    for sentence in words:
+    protocol = build_protocol(config, catalog, runs)
+    candidates = list_candidates(config, runs, loaded)
+    _check_names_and_baseline(config, candidates)
+    verdicts = _most_verdicts(candidates, protocol)
+    _check_draws(config, verdicts)
+    detectable = detectable_differences(protocol, comparisons=verdicts)
+    for sentence in detectable.sentences:
         console.line(sentence)
     cache = EmbeddingCache(catalog.folder / FOLDER, data=str(data_fingerprint(catalog)["sha256"]))
     if not cache.lasting:
         console.line(f"{catalog.folder}: no write access, so new embeddings are not cached")
     embedder = Embedder(config=config, catalog=catalog, cache=cache, device=device, console=console)
-    question = changed_rows(question, embedder.images(SMALLEST).reader, console=console)
-    return _Settled(
-        catalog=catalog, question=question, invited=invited, resolvable=found, words=words, embedder=embedder
+    return _Plan(
+        catalog=catalog,
+        protocol=with_altered_images(protocol, embedder.images(ALTERED_IMAGE_SIDE).reader, console=console),
+        candidates=candidates,
+        detectable=detectable,
+        embedder=embedder,
     )
 
 
-def _check_baseline(config: CompareConfig, invited: Sequence[Contender]) -> None:
-    names = [one.name for one in invited]
-    for place, name in enumerate(names):
-        if name in names[:place]:
+def _check_names_and_baseline(config: CompareConfig, candidates: Sequence[Candidate]) -> None:
+    names = [one.name for one in candidates]
+    for index, name in enumerate(names):
+        if name in names[:index]:
             raise ConfigError(f"{name}: two encoders have this name; rename the run's folder, or leave one of them out")
-    known = [*names, *(variant.name for one in invited for variant in whitened_variants(one, config))]
+    known = [*names, *(variant.name for one in candidates for variant in whitened_variants(one, config))]
     if config.baseline is not None and config.baseline not in known:
         raise ConfigError(
             f"baseline: '{config.baseline}' is not compared{nearest(config.baseline, known)}; allowed: "
@@ -122,60 +127,61 @@ def _check_baseline(config: CompareConfig, invited: Sequence[Contender]) -> None
         )
 
 
-def _comparisons(invited: Sequence[Contender], question: Question) -> int:
-    """Verdicts that may come."""
-    encoders = sum(1 + len(whitened_variants(one, question.config)) for one in invited)
-    return max(1, encoders - 1) * len(question.relevance)
+def _most_verdicts(candidates: Sequence[Candidate], protocol: ComparisonProtocol) -> int:
+    """Largest number of verdicts that the comparison can have."""
+    encoders = sum(1 + len(whitened_variants(one, protocol.config)) for one in candidates)
+    return max(1, encoders - 1) * len(protocol.relevance)
 
 
-def _check_draws(config: CompareConfig, comparisons: int) -> None:
-    needed = math.ceil(comparisons / (1 - config.confidence))
+def _check_draws(config: CompareConfig, verdicts: int) -> None:
+    needed = math.ceil(verdicts / (1 - config.confidence))
     if config.draws < needed:
         raise ConfigError(
-            f"draws: got {config.draws}; {comparisons} verdicts together at a confidence of {config.confidence:g} need "
-            f"{needed} or more"
+            f"draws: got {config.draws}; {verdicts} verdicts corrected together at a confidence of "
+            f"{config.confidence:g} need {needed} or more: --set draws={needed}"
         )
 
 
-def _asked(settled: _Settled, *, console: Console) -> tuple[list[ScoredEncoder], list[Unavailable]]:
+def _score(plan: _Plan, *, console: Console) -> tuple[list[ScoredEncoder], list[Unavailable]]:
     """Score the encoders that can be loaded, and list the others; identical encoders are scored once."""
-    entries: list[ScoredEncoder] = []
+    scored_encoders: list[ScoredEncoder] = []
     unavailable: list[Unavailable] = []
-    question = settled.question
-    for contender in settled.invited:
+    for candidate in plan.candidates:
         try:
-            found, lacking = entries_of(contender, question, settled.embedder)
+            scored, missing = score_candidate(candidate, plan.protocol, plan.embedder)
         except (ConfigError, CatalogError):
             raise
         except SimtrainError as error:
-            if contender.required:
+            if candidate.required:
                 raise
-            found, lacking = [], [Unavailable(name=contender.name, reason=str(error))]
-        for one in lacking:
-            _check_not_the_baseline(one, contender, question.config)
+            scored, missing = [], [Unavailable(name=candidate.name, reason=str(error))]
+        for one in missing:
+            _check_not_the_baseline(one, candidate, plan.protocol.config)
             console.line(f"{one.name}: unavailable: {one.reason}")
             unavailable.append(one)
-        same = next((one.figures.name for one in entries if found and one.fingerprints == found[0].fingerprints), None)
-        if same is not None and not contender.required:
-            console.line(f"{contender.name}: the same as {same}")
-        elif found:
-            entries += found
-            console.line(_entry_line(found[0], question))
-    if not entries:
+        same = next(
+            (one.figures.name for one in scored_encoders if scored and one.fingerprints == scored[0].fingerprints), None
+        )
+        if same is not None and not candidate.required:
+            console.line(f"{candidate.name}: same weights as {same}; compared once, as {same}")
+        elif scored:
+            scored_encoders += scored
+            console.line(_score_line(scored[0], plan.protocol))
+    if not scored_encoders:
         raise ConfigError(f"encoders: none of {', '.join(one.name for one in unavailable)} is available here")
-    return sorted(entries, key=lambda entry: _ORDER.index(entry.figures.kind)), unavailable
+    return sorted(scored_encoders, key=lambda one: _ORDER.index(one.figures.kind)), unavailable
 
 
-def _check_not_the_baseline(lacking: Unavailable, contender: Contender, config: CompareConfig) -> None:
-    """Before the others are embedded for nothing."""
-    without = (
-        [variant.name for variant in whitened_variants(contender, config)] if lacking.name == contender.name else []
+def _check_not_the_baseline(missing: Unavailable, candidate: Candidate, config: CompareConfig) -> None:
+    """Refuse an unavailable baseline before the other encoders are embedded."""
+    variants = (
+        [variant.name for variant in whitened_variants(candidate, config)] if missing.name == candidate.name else []
     )
-    if config.baseline is not None and config.baseline in (lacking.name, *without):
-        raise ConfigError(f"baseline: '{config.baseline}' is unavailable: {lacking.reason}")
+    if config.baseline is not None and config.baseline in (missing.name, *variants):
+        raise ConfigError(f"baseline: '{config.baseline}' is unavailable: {missing.reason}")
 
 
-def _entry_line(entry: ScoredEncoder, question: Question) -> str:
-    relevance = question.relevance[0]
-    mean = entry.figures.relevances[relevance].metrics[question.config.metric].mean
-    return f"{entry.figures.name}: {question.config.metric} by {relevance} {mean:.3f}"
+def _score_line(scored: ScoredEncoder, protocol: ComparisonProtocol) -> str:
+    relevance = protocol.relevance[0]
+    mean = scored.figures.relevances[relevance].metrics[protocol.config.metric].mean
+    return f"{scored.figures.name}: {protocol.config.metric} {mean:.3f}, relevance {relevance}"

@@ -23,9 +23,9 @@ from simtrain.config import ClipConfig, RunConfig
 from simtrain.console import Console
 from simtrain.encoders.base import Encoder
 from simtrain.errors import CheckpointError, error_path
-from simtrain.evaluation.drift import Kept, closeness
+from simtrain.evaluation.drift import EmbeddingDrift, embedding_drift
 from simtrain.evaluation.protocol import RetrievalTask
-from simtrain.evaluation.text_task import TextScores, TextTask
+from simtrain.evaluation.text_task import TextScores, TextTasks
 from simtrain.runs.evaluation import embed_rows, evaluate_embeddings, evaluate_texts, missing_texts, score_texts
 from simtrain.runs.evaluation_report import EvaluationReport
 from simtrain.runs.interpolation_record import chosen_alpha
@@ -56,7 +56,7 @@ class _Subject:
 
     config: RunConfig
     task: RetrievalTask
-    texts: TextTask | None
+    texts: TextTasks | None
     images: ImageReader
     console: Console
 
@@ -154,10 +154,10 @@ def _of_memory(network: Encoder, config: RunConfig, catalog: Catalog, *, console
     return encoder
 
 
-def _drift(run: Run, subject: _Subject, tuned: _Embedded) -> Kept:
+def _drift(run: Run, subject: _Subject, tuned: _Embedded) -> EmbeddingDrift:
     """Embedding drift of the run from its initial encoder, which embeds the same images here."""
     initial = subject.embed(load_initial_encoder(subject.config.encoder, run.folder))
-    return closeness(
+    return embedding_drift(
         tuned.embeddings,
         initial.embeddings,
         tuned_scores=tuned.text_scores,

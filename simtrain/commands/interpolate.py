@@ -15,11 +15,11 @@ from simtrain.config import RunConfig
 from simtrain.config.evaluation import Monitor
 from simtrain.console import Console
 from simtrain.errors import CatalogError, CheckpointError, SimtrainError, nearest
-from simtrain.evaluation.text_task import TextTask
+from simtrain.evaluation.text_task import TextTasks
 from simtrain.files import sha256_of_file
 from simtrain.interpolation.plot import tradeoff_picture
-from simtrain.interpolation.result import Interpolation, MixFigures, best_within, tradeoff
-from simtrain.interpolation.sweep import MixScores, MixSweep, open_sweep
+from simtrain.interpolation.result import InterpolatedFigures, Interpolation, best_within, tradeoff
+from simtrain.interpolation.sweep import InterpolatedScores, InterpolationSweep, open_sweep
 from simtrain.runs.interpolation_record import write_interpolation
 from simtrain.runs.run import RUN_FILE, Run, data_fingerprint, read_run_catalog, write_run_record
 from simtrain.runs.tuned_encoder import tuned_encoder
@@ -98,7 +98,7 @@ class _Aim:
 
 
 def _aim(
-    config: RunConfig, texts: TextTask | None, *, metric: str | None, text_metric: str | None, bound: float
+    config: RunConfig, texts: TextTasks | None, *, metric: str | None, text_metric: str | None, bound: float
 ) -> _Aim:
     if not bound >= 0:  # not a number, which no range refuses, among them
         raise SimtrainError(f"--bound {bound:g}: allowed: 0 or more points")
@@ -132,10 +132,12 @@ def _check_name(option: str, name: str | None, *, known: Sequence[str]) -> None:
         raise SimtrainError(f"{option}: no metric '{name}' here{nearest(name, known)}; allowed: {', '.join(known)}")
 
 
-def _report(run: Run, scores: Mapping[float, MixScores], sweep: MixSweep, *, aim: _Aim, images: str) -> Interpolation:
+def _report(
+    run: Run, scores: Mapping[float, InterpolatedScores], sweep: InterpolationSweep, *, aim: _Aim, images: str
+) -> Interpolation:
     bootstrap, found = build_bootstrap(run.config), list(scores.values())
     mixes = [
-        MixFigures(
+        InterpolatedFigures(
             alpha=alpha,
             image=of_mix.image.intervals(bootstrap=bootstrap),
             text={} if of_mix.text is None else of_mix.text.intervals(bootstrap=bootstrap),

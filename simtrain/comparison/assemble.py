@@ -3,99 +3,102 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from simtrain.catalog.table import Catalog
 from simtrain.comparison.encoder_metrics import recall_curve, relevance_figures
 from simtrain.comparison.fold_scores import CURVE_KS, pooled_chance, pooled_chance_grades
-from simtrain.comparison.image_panels import pictures_of
+from simtrain.comparison.image_panels import collect_report_images
+from simtrain.comparison.protocol import ComparisonProtocol, DetectableDifferences
 from simtrain.comparison.result import ComparisonReport, EncoderFigures, RelevanceFigures, Unavailable
-from simtrain.comparison.scoring import Question, ScoredEncoder
-from simtrain.comparison.verdict import Comparison, Verdict, VerdictSettings, judge_family
+from simtrain.comparison.scoring import ScoredEncoder
+from simtrain.comparison.verdict import PairedComparison, Verdict, VerdictSettings, verdicts_with_correction
 from simtrain.config import CompareConfig
 from simtrain.errors import ConfigError
 from simtrain.runs.run import data_fingerprint, environment
 
 
-def report_of(
-    question: Question,
-    entries: Sequence[ScoredEncoder],
-    unavailable: list[Unavailable],
-    *,
-    catalog: Catalog,
-    images: str,
-    resolvable: dict[str, float | None],
-    resolvable_words: list[str],
-    test_readings: dict[str, int],
-) -> ComparisonReport:
-    """All results of a comparison, with verdicts and pictures.
+@dataclass(frozen=True, kw_only=True)
+class ReportInputs:
+    """Facts of a report that are known beside the scores.
 
-    Args:
-        question: Protocol of the comparison.
-        entries: Scored encoders.
-        unavailable: Encoders that could not be loaded.
+    Attributes:
         catalog: The whole catalogue, with its own splits.
-        images: Where its images were read from, as a phrase.
-        resolvable: Smallest detectable differences, as in `ComparisonReport`.
-        resolvable_words: The same in sentences, as in `ComparisonReport`.
-        test_readings: Number of test evaluations of each run, as in `ComparisonReport`.
+        image_source: Where its images were read from, as a phrase.
+        detectable: Smallest detectable differences.
+        unavailable: Encoders that could not be loaded.
+        test_readings: Run -> number of evaluations on the test split, this one included; empty for other splits.
     """
-    config, parts = question.config, question.parts
-    chosen = {relevance: _baseline(config, entries, relevance) for relevance in question.relevance}
-    baselines = {relevance: entry for relevance, (entry, _) in chosen.items()}
-    baseline, reason = chosen[question.relevance[0]]
-    verdicts = _verdicts(question, entries, baselines)
+
+    catalog: Catalog
+    image_source: str
+    detectable: DetectableDifferences
+    unavailable: list[Unavailable]
+    test_readings: dict[str, int]
+
+
+def assemble_report(
+    protocol: ComparisonProtocol, scored_encoders: Sequence[ScoredEncoder], *, inputs: ReportInputs
+) -> ComparisonReport:
+    """All results of a comparison, with verdicts and images."""
+    config, folds = protocol.config, protocol.folds
+    chosen = {relevance: _baseline(config, scored_encoders, relevance) for relevance in protocol.relevance}
+    baselines = {relevance: scored for relevance, (scored, _) in chosen.items()}
+    baseline, reason = chosen[protocol.relevance[0]]
+    verdicts, catalog = _verdicts(protocol, scored_encoders, baselines), inputs.catalog
     return ComparisonReport(
         catalog=str(catalog.folder),
         data=data_fingerprint(catalog),
-        images=images,
+        images=inputs.image_source,
         split=config.split,
-        folds=tuple(part.fold for part in parts if part.fold is not None),
-        queries=sum(len(part.main.queries) for part in parts),
-        products=sum(len(set(part.main.clusters[part.main.queries].tolist())) for part in parts),
-        gallery=sum(len(part.main.gallery) for part in parts),
-        copies=sum(part.main.copied_queries for part in parts),
-        near_copies=sum(part.main.near_copied_queries for part in parts),
-        relevance=question.relevance,
-        relevance_words={name: one.words for name, one in question.relevances.items()},
+        folds=tuple(fold.number for fold in folds if fold.number is not None),
+        queries=sum(len(fold.main_task.queries) for fold in folds),
+        products=sum(len(set(fold.main_task.clusters[fold.main_task.queries].tolist())) for fold in folds),
+        gallery=sum(len(fold.main_task.gallery) for fold in folds),
+        copies=sum(fold.main_task.copied_queries for fold in folds),
+        near_copies=sum(fold.main_task.near_copied_queries for fold in folds),
+        relevance=protocol.relevance,
+        relevance_words={name: one.words for name, one in protocol.relevances.items()},
         metric=config.metric,
-        levels=[" + ".join(columns) for columns in question.levels],
-        category=None if question.categories is None else question.categories.column,
-        categories=[] if question.categories is None else question.categories.names,
+        levels=[" + ".join(columns) for columns in protocol.levels],
+        category=None if protocol.categories is None else protocol.categories.column,
+        categories=[] if protocol.categories is None else protocol.categories.names,
         baseline=baseline.figures.name,
         baseline_reason=reason,
-        baselines={relevance: entry.figures.name for relevance, entry in baselines.items()},
-        resolvable=resolvable,
-        resolvable_words=resolvable_words,
-        encoders=[_chance(question), *(_with_verdicts(entry, verdicts) for entry in entries)],
-        unavailable=unavailable,
-        test_readings=test_readings,
+        baselines={relevance: scored.figures.name for relevance, scored in baselines.items()},
+        resolvable=inputs.detectable.by_relevance,
+        resolvable_words=inputs.detectable.sentences,
+        encoders=[_chance(protocol), *(_with_verdicts(scored, verdicts) for scored in scored_encoders)],
+        unavailable=inputs.unavailable,
+        test_readings=inputs.test_readings,
         confidence=config.confidence,
         draws=config.draws,
         made_with=environment(),
-        pictures=pictures_of(
-            question,
-            entries,
-            looked_at=[baseline, *(entry for entry in entries if entry.figures.kind == "run")],
-            judged_by=_judged_by(entries, baseline),
+        pictures=collect_report_images(
+            protocol,
+            scored_encoders,
+            shown_encoders=[baseline, *(scored for scored in scored_encoders if scored.figures.kind == "run")],
+            reference_encoder=_reference_encoder(scored_encoders, baseline),
             catalog=catalog,
         ),
     )
 
 
-def _baseline(config: CompareConfig, entries: Sequence[ScoredEncoder], relevance: str) -> tuple[ScoredEncoder, str]:
+def _baseline(
+    config: CompareConfig, scored_encoders: Sequence[ScoredEncoder], relevance: str
+) -> tuple[ScoredEncoder, str]:
     """The one named, or by this idea of relevance the best of those that no run has trained; and why."""
     if config.baseline is not None:
-        for entry in entries:
-            if entry.figures.name == config.baseline:
-                return entry, "named"
+        for scored in scored_encoders:
+            if scored.figures.name == config.baseline:
+                return scored, "named"
         raise ConfigError(f"baseline: '{config.baseline}' cannot be had here, or is the same as another")
-    candidates = [entry for entry in entries if entry.figures.kind != "run"] or list(entries)
+    candidates = [scored for scored in scored_encoders if scored.figures.kind != "run"] or list(scored_encoders)
     what = "encoders that no run has trained" if candidates[0].figures.kind != "run" else "runs"
     if relevance in candidates[0].validation:
-        best = max(candidates, key=lambda entry: entry.validation[relevance])
+        best = max(candidates, key=lambda scored: scored.validation[relevance])
         return best, f"the highest {config.metric} on val of the {what}"
-    best = max(candidates, key=lambda entry: float(entry.scores[relevance].over_seeds(config.metric).mean()))
+    best = max(candidates, key=lambda scored: float(scored.scores[relevance].over_seeds(config.metric).mean()))
     return best, (
         f"the highest {config.metric} on {config.split} itself of the {what}, as val has nothing to ask: this favours "
         "the baseline"
@@ -103,13 +106,13 @@ def _baseline(config: CompareConfig, entries: Sequence[ScoredEncoder], relevance
 
 
 def _verdicts(
-    question: Question, entries: Sequence[ScoredEncoder], baselines: Mapping[str, ScoredEncoder]
+    protocol: ComparisonProtocol, scored_encoders: Sequence[ScoredEncoder], baselines: Mapping[str, ScoredEncoder]
 ) -> dict[tuple[str, str], Verdict]:
     """By encoder and relevance: one family."""
-    config = question.config
+    config = protocol.config
     family = [
-        Comparison(
-            encoder=entry.figures.name,
+        PairedComparison(
+            encoder=scored.figures.name,
             baseline=baselines[relevance].figures.name,
             metric=config.metric,
             relevance=relevance,
@@ -117,42 +120,42 @@ def _verdicts(
             baseline_values=baselines[relevance].scores[relevance].values[config.metric],
             clusters=scores.clusters,
         )
-        for entry in entries
-        for relevance, scores in entry.scores.items()
-        if entry is not baselines[relevance]
+        for scored in scored_encoders
+        for relevance, scores in scored.scores.items()
+        if scored is not baselines[relevance]
     ]
-    settings = VerdictSettings(bootstrap=question.bootstrap, power=config.power)
-    verdicts = judge_family(family, settings=settings) if family else []
+    settings = VerdictSettings(bootstrap=protocol.bootstrap, power=config.power)
+    verdicts = verdicts_with_correction(family, settings=settings) if family else []
     return {(one.encoder, one.relevance): verdict for one, verdict in zip(family, verdicts, strict=True)}
 
 
-def _with_verdicts(entry: ScoredEncoder, verdicts: dict[tuple[str, str], Verdict]) -> EncoderFigures:
-    name = entry.figures.name
+def _with_verdicts(scored: ScoredEncoder, verdicts: dict[tuple[str, str], Verdict]) -> EncoderFigures:
+    name = scored.figures.name
     judged = {
         relevance: replace(figures, verdict=verdicts.get((name, relevance)))
-        for relevance, figures in entry.figures.relevances.items()
+        for relevance, figures in scored.figures.relevances.items()
     }
-    return replace(entry.figures, relevances=judged)
+    return replace(scored.figures, relevances=judged)
 
 
-def _judged_by(entries: Sequence[ScoredEncoder], baseline: ScoredEncoder) -> ScoredEncoder:
+def _reference_encoder(scored_encoders: Sequence[ScoredEncoder], baseline: ScoredEncoder) -> ScoredEncoder:
     """The best run on val, or without runs the baseline."""
-    runs = [entry for entry in entries if entry.figures.kind == "run"]
-    return max(runs, key=lambda entry: next(iter(entry.validation.values()), 0.0)) if runs else baseline
+    runs = [scored for scored in scored_encoders if scored.figures.kind == "run"]
+    return max(runs, key=lambda scored: next(iter(scored.validation.values()), 0.0)) if runs else baseline
 
 
-def _chance(question: Question) -> EncoderFigures:
+def _chance(protocol: ComparisonProtocol) -> EncoderFigures:
     """A random encoder: computed."""
-    parts = question.parts
+    folds = protocol.folds
     figures: dict[str, RelevanceFigures] = {}
     curve: tuple[float, ...] = ()
-    for relevance in question.relevance:
-        scores = pooled_chance(parts, relevance=relevance, recall_ks=CURVE_KS)
+    for relevance in protocol.relevance:
+        scores = pooled_chance(folds, relevance=relevance, recall_ks=CURVE_KS)
         figures[relevance] = relevance_figures(
-            relevance, scores, categories=question.categories, bootstrap=question.bootstrap
+            relevance, scores, categories=protocol.categories, bootstrap=protocol.bootstrap
         )
         curve = curve or recall_curve(scores)
-    graded = pooled_chance_grades(parts, levels=question.levels) if len(question.levels) > 1 else None
+    graded = pooled_chance_grades(folds, levels=protocol.levels) if len(protocol.levels) > 1 else None
     return EncoderFigures(
         name="chance",
         kind="chance",
@@ -160,6 +163,6 @@ def _chance(question: Question) -> EncoderFigures:
         seeds=1,
         embedding_size=None,
         relevances=figures,
-        grades={} if graded is None else graded.intervals(list(graded.values), bootstrap=question.bootstrap),
+        grades={} if graded is None else graded.intervals(list(graded.values), bootstrap=protocol.bootstrap),
         recall_curve=curve,
     )

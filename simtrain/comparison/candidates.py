@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -11,8 +11,14 @@ import torch
 
 from simtrain.builders import build_encoder, inspect_weights_file, load_initial_encoder, whitening_of
 from simtrain.builders.encoder_names import encoder_name_path, named_encoder
+from simtrain.comparison.repeated_training import (
+    RepeatedTraining,
+    check_seeds_and_folds,
+    grouped_by_training,
+    runs_by_seed,
+)
 from simtrain.comparison.result import EncoderKind
-from simtrain.config import CompareConfig, EncoderConfig, NamedCode, TwoTowersConfig, differences, is_config_file
+from simtrain.config import CompareConfig, EncoderConfig, NamedCode, TwoTowersConfig, is_config_file
 from simtrain.console import SILENT
 from simtrain.encoders.base import Encoder
 from simtrain.encoders.weights import names_a_file
@@ -22,27 +28,15 @@ from simtrain.runs.loaded_encoder import LoadedEncoder
 from simtrain.runs.run import Run
 from simtrain.runs.whitening import run_encoder
 
-_OF_ONE_TRAINING = (
-    "run:",
-    "checkpoints:",
-    "catalog:",
-    "seed:",
-    "fold:",
-    "tracking.",
-    "data.workers:",
-    "evaluation.batch_size:",
-)
-"""Keys in which the runs of one training may differ: repeated with other seeds, on other folds, on other machines."""
-
 
 @dataclass(frozen=True, kw_only=True)
-class Member:
-    """One set of weights of a candidate: one seed and fold.
+class EncoderFactory:
+    """Builder of one encoder of a candidate: the weights of one seed and fold.
 
     Attributes:
         fold: Number of the fold whose test split it may be evaluated on; None: any.
         build: Builds the encoder.
-        details: Returns its record for JSON, once the encoder has been built.
+        details: Returns the encoder's record for JSON; to be called after `build`.
     """
 
     fold: int | None
@@ -51,56 +45,56 @@ class Member:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Contender:
-    """An encoder of a comparison.
+class Candidate:
+    """Encoder to compare: off-the-shelf, initial or fine-tuned.
 
     Attributes:
-        name: Unique name.
+        name: Name, unique in the comparison.
         kind: Off-the-shelf, initial or fine-tuned encoder.
-        words: Description of the encoder for people.
-        required: Whether the comparison fails if it cannot be loaded.
-        seeds: For each seed that the training was repeated with, its members: one for each fold, or one for all.
-        whitened: Whether its embeddings are whitened as it comes, so that there are no whitened variants of it.
+        description: Description of the encoder for people.
+        required: Whether the comparison fails if the encoder cannot be loaded.
+        seeds: Factories of each seed that the training was repeated with: one for each fold, or one for all folds.
+        whitened: Whether the encoder whitens its embeddings itself; then no whitened variants of it are added.
     """
 
     name: str
     kind: EncoderKind
-    words: str
+    description: str
     required: bool
-    seeds: tuple[tuple[Member, ...], ...]
+    seeds: tuple[tuple[EncoderFactory, ...], ...]
     whitened: bool
 
     def details(self) -> dict[str, Any]:
         """Its record for JSON."""
-        members = [member.details() for members in self.seeds for member in members]
-        return members[0] if len(members) == 1 else {"trainings": members}
+        records = [factory.details() for factories in self.seeds for factory in factories]
+        return records[0] if len(records) == 1 else {"trainings": records}
 
 
-@dataclass
-class _Training:
-    """Runs that differ in seed and fold alone."""
+def list_candidates(
+    config: CompareConfig, runs: Sequence[Run], loaded: Sequence[LoadedEncoder] = ()
+) -> list[Candidate]:
+    """Off-the-shelf encoders, then initial encoders of the runs, then the runs; no weights are read yet.
 
-    runs: list[Run] = field(default_factory=list)
-
-
-def contenders(config: CompareConfig, runs: Sequence[Run], loaded: Sequence[LoadedEncoder] = ()) -> list[Contender]:
-    """Off-the-shelf encoders, then the initial encoders of runs, then the runs; no weights are read yet.
+    Args:
+        config: Configuration of the comparison, with the names of off-the-shelf encoders.
+        runs: Runs to compare; runs that differ in seed and fold alone become one candidate.
+        loaded: Encoders in memory.
 
     Raises:
-        ConfigError: for a name that is none.
-        CheckpointError: for runs of one training that are not the same folds with each seed.
+        ConfigError: for an unknown encoder name.
+        CheckpointError: if the runs of one training are not of the same folds for each seed.
         CodeNotAllowedError: for code that a run or a configuration names, unless it may be imported.
     """
     encoders = {name: named_encoder(name) for name in config.encoders}
     _check_code(encoders, runs)
-    named = [_off_the_shelf(name, encoder, seed=config.seed) for name, encoder in encoders.items()]
-    named += [_in_memory(encoder) for encoder in loaded]
-    trainings = _trainings(runs)
+    named = [_off_the_shelf_candidate(name, encoder, seed=config.seed) for name, encoder in encoders.items()]
+    named += [_in_memory_candidate(encoder) for encoder in loaded]
+    trainings = grouped_by_training(runs)
     folds = sorted({run.config.fold for run in runs if run.config.fold is not None})
     for training in trainings:
-        _check_grid(training, folds=folds)
-    starts = [_start(training) for training in trainings] if config.starts else []
-    return [*named, *starts, *(_tuned(training) for training in trainings)]
+        check_seeds_and_folds(training, folds=folds)
+    initial_encoders = [_initial_candidate(training) for training in trainings] if config.starts else []
+    return [*named, *initial_encoders, *(_fine_tuned_candidate(training) for training in trainings)]
 
 
 def folds_of(runs: Sequence[Run]) -> tuple[int, ...]:
@@ -111,11 +105,11 @@ def folds_of(runs: Sequence[Run]) -> tuple[int, ...]:
     """
     folds = {run.config.fold for run in runs}
     if None in folds and len(folds) > 1:
-        whole = next(run for run in runs if run.config.fold is None)
-        part = next(run for run in runs if run.config.fold is not None)
+        own_splits = next(run for run in runs if run.config.fold is None)
+        of_fold = next(run for run in runs if run.config.fold is not None)
         raise CheckpointError(
-            f"--run: {part.folder.name} is of fold {part.config.fold} and {whole.folder.name} of the catalogue's own "
-            "splits; compare them one after the other"
+            f"--run: {of_fold.folder.name} was trained on fold {of_fold.config.fold}, {own_splits.folder.name} on the "
+            "catalogue's own splits; compare them in two separate commands"
         )
     return tuple(sorted(fold for fold in folds if fold is not None))
 
@@ -132,120 +126,87 @@ def _check_code(encoders: Mapping[str, EncoderConfig], runs: Sequence[Run]) -> N
                 section.check_allowed()
 
 
-def _off_the_shelf(name: str, encoder: EncoderConfig, *, seed: int) -> Contender:
+def _off_the_shelf_candidate(name: str, encoder: EncoderConfig, *, seed: int) -> Candidate:
     def build() -> Encoder:
         torch.manual_seed(seed)  # layers without pretrained weights are the same in each comparison
         with encoder_name_path(name):
             return build_encoder(encoder, load=True)
 
     def details() -> dict[str, Any]:
-        found = inspect_weights_file(encoder)
-        return {"encoder": encoder.model_dump(mode="json"), "weights": None if found is None else found.to_dict()}
+        weights = inspect_weights_file(encoder)
+        return {"encoder": encoder.model_dump(mode="json"), "weights": None if weights is None else weights.to_dict()}
 
-    words = _words(encoder)
+    description = _description(encoder)
     if whitening_of(encoder) is not None:
-        words += ", without its encoder.whitening, which its whitened variants are for"
-    member = Member(fold=None, build=build, details=details)
-    shown = Path(name).name if is_config_file(name) else name
-    return Contender(name=shown, kind="off_the_shelf", words=words, required=False, seeds=((member,),), whitened=False)
+        description += ", without its encoder.whitening (the whitened variants show that)"
+    factory = EncoderFactory(fold=None, build=build, details=details)
+    displayed = Path(name).name if is_config_file(name) else name
+    return Candidate(
+        name=displayed,
+        kind="off_the_shelf",
+        description=description,
+        required=False,
+        seeds=((factory,),),
+        whitened=False,
+    )
 
 
-def _in_memory(loaded: LoadedEncoder) -> Contender:
-    member = Member(fold=None, build=lambda: loaded.network, details=lambda: {"encoder": loaded.section()})
-    return Contender(
+def _in_memory_candidate(loaded: LoadedEncoder) -> Candidate:
+    factory = EncoderFactory(fold=None, build=lambda: loaded.network, details=lambda: {"encoder": loaded.section()})
+    return Candidate(
         name=loaded.name,
         kind="off_the_shelf",
-        words=str(loaded),
+        description=str(loaded),
         required=True,
-        seeds=((member,),),
+        seeds=((factory,),),
         whitened=loaded.network.whitening is not None,
     )
 
 
-def _words(encoder: EncoderConfig) -> str:
+def _description(encoder: EncoderConfig) -> str:
     if isinstance(encoder, TwoTowersConfig):
-        return f"{_words(encoder.image)}; joined with the texts of {PurePosixPath(encoder.text).name}"
+        return f"{_description(encoder.image)}; text tower {PurePosixPath(encoder.text).name}"
     plain = encoder.model_dump(mode="json")
     weights = plain.get("weights")
     if weights is not None:
         plain["weights"] = PurePosixPath(weights).name if names_a_file(weights) else f"weights {weights}"
-    shown = [str(plain[key]) for key in ("model", "target", "space", "weights") if plain.get(key)]
+    displayed = [str(plain[key]) for key in ("model", "target", "space", "weights") if plain.get(key)]
     pixels = plain.get("evaluation_image_size") or plain.get("image_size")
     size = f"{pixels} px" if pixels else ""
     pooling = plain["pooling"] if plain.get("pooling", "default") != "default" else ""
     mirrored = "flip averaging" if plain["flip_averaging"] else ""
-    return ", ".join(part for part in (plain["kind"], *shown, size, pooling, mirrored) if part)
+    return ", ".join(text for text in (plain["kind"], *displayed, size, pooling, mirrored) if text)
 
 
-def _trainings(runs: Sequence[Run]) -> list[_Training]:
-    found: list[_Training] = []
-    for run in runs:
-        for training in found:
-            if _is_repeated(training.runs[0], run):
-                training.runs.append(run)
-                break
-        else:
-            found.append(_Training(runs=[run]))
-    return found
+def _factories_by_seed(
+    training: RepeatedTraining, factory: Callable[[Run], EncoderFactory]
+) -> tuple[tuple[EncoderFactory, ...], ...]:
+    """Factories of each seed, ascending, and within it of each fold, ascending."""
+    seeds = sorted(runs_by_seed(training).items())
+    return tuple(tuple(factory(run) for run in sorted(runs, key=lambda run: run.config.fold or 0)) for _, runs in seeds)
 
 
-def _is_repeated(one: Run, other: Run) -> bool:
-    """Whether two runs are the same training, with another seed or on another fold."""
-    changed = differences(one.config, other.config)
-    told_apart = any(line.startswith(("seed:", "fold:")) for line in changed)
-    free = (*_OF_ONE_TRAINING, "init_from:") if told_apart else _OF_ONE_TRAINING  # each fold has a chain of its own
-    return all(line.startswith(free) for line in changed)
-
-
-def _check_grid(training: _Training, *, folds: Sequence[int]) -> None:
-    """Each seed of a training has one run, or one for each fold."""
-    name = training.runs[0].folder.name
-    for seed, runs in _by_seed(training).items():
-        there = [run.config.fold for run in runs]
-        missing = [fold for fold in folds if fold not in there]
-        if missing:
-            raise CheckpointError(
-                f"--run: {name} with seed {seed} has no run of fold {missing[0]}; name one for each fold"
-            )
-        if len(set(there)) < len(there):
-            raise CheckpointError(
-                f"--run: {' and '.join(run.folder.name for run in runs)} are the same training with seed {seed}; name "
-                "one of them, or train with another --set seed"
-            )
-
-
-def _by_seed(training: _Training) -> dict[int, list[Run]]:
-    seeds: dict[int, list[Run]] = {}
-    for run in training.runs:
-        seeds.setdefault(run.config.seed, []).append(run)
-    return seeds
-
-
-def _members(training: _Training, member: Callable[[Run], Member]) -> tuple[tuple[Member, ...], ...]:
-    """Of each seed, by fold."""
-    seeds = sorted(_by_seed(training).items())
-    return tuple(tuple(member(run) for run in sorted(runs, key=lambda run: run.config.fold or 0)) for _, runs in seeds)
-
-
-def _tuned(training: _Training) -> Contender:
+def _fine_tuned_candidate(training: RepeatedTraining) -> Candidate:
     first = training.runs[0]
-    words = [f"{_words(first.config.encoder)}, tuned with {first.config.objective.kind}"]
+    description = [f"{_description(first.config.encoder)}, fine-tuned with {first.config.objective.kind}"]
     if len(training.runs) > 1:
-        words.append(f"of {', '.join(run.folder.name for run in training.runs)}")
-    shares = {chosen_alpha(run.folder) for run in training.runs} - {1.0}
-    if shares:
-        words.append(f"mixed with its start, alpha {', '.join(f'{share:g}' for share in sorted(shares))}")
-    return Contender(
+        description.append(f"mean of the runs {', '.join(run.folder.name for run in training.runs)}")
+    alphas = {chosen_alpha(run.folder) for run in training.runs} - {1.0}
+    if alphas:
+        description.append(
+            f"interpolated with its initial weights, alpha {', '.join(f'{alpha:g}' for alpha in sorted(alphas))}"
+        )
+    return Candidate(
         name=first.folder.name,
         kind="run",
-        words="; ".join(words),
+        description="; ".join(description),
         required=True,
-        seeds=_members(training, _tuned_member),
+        seeds=_factories_by_seed(training, _fine_tuned_factory),
         whitened=whitening_of(first.config.encoder) is not None,
     )
 
 
-def _tuned_member(run: Run) -> Member:
+def _fine_tuned_factory(run: Run) -> EncoderFactory:
     def build() -> Encoder:
         return run_encoder(run, alpha=None, console=SILENT)
 
@@ -257,30 +218,30 @@ def _tuned_member(run: Run) -> Member:
         "encoder": run.config.encoder.model_dump(mode="json"),
         "objective": run.config.objective.model_dump(mode="json"),
     }
-    return Member(fold=run.config.fold, build=build, details=lambda: details)
+    return EncoderFactory(fold=run.config.fold, build=build, details=lambda: details)
 
 
-def _start(training: _Training) -> Contender:
+def _initial_candidate(training: RepeatedTraining) -> Candidate:
     first = training.runs[0]
-    began = f"what {first.folder.name} began with"
-    if len(_by_seed(training)) > 1:
-        began += f", with seed {min(_by_seed(training))} alone"
-    chained = first.config.init_from is not None
-    if chained:
-        began += f" (weights of {first.config.init_from}, so that a run has trained it)"
-    return Contender(
+    origin = f"initial weights of {first.folder.name}"
+    if len(runs_by_seed(training)) > 1:
+        origin += f", seed {min(runs_by_seed(training))} only"
+    started_from_run = first.config.init_from is not None
+    if started_from_run:
+        origin += f" (fine-tuned weights of {first.config.init_from})"
+    return Candidate(
         name=f"start_of_{first.folder.name}",
-        kind="run" if chained else "off_the_shelf",
+        kind="run" if started_from_run else "off_the_shelf",
         required=False,
-        words=f"{_words(first.config.encoder)}; {began}",
-        seeds=_members(training, _start_member)[:1],
+        description=f"{_description(first.config.encoder)}; {origin}",
+        seeds=_factories_by_seed(training, _initial_factory)[:1],
         whitened=False,
     )
 
 
-def _start_member(run: Run) -> Member:
+def _initial_factory(run: Run) -> EncoderFactory:
     def build() -> Encoder:
         return load_initial_encoder(run.config.encoder, run.folder)
 
     details = {"start_of": run.folder.name, "encoder": run.config.encoder.model_dump(mode="json")}
-    return Member(fold=run.config.fold, build=build, details=lambda: details)
+    return EncoderFactory(fold=run.config.fold, build=build, details=lambda: details)

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from simtrain.catalog.store.reader import ImageReader, OpenedImages, open_images
 from simtrain.catalog.table import Catalog
-from simtrain.comparison.candidates import Member
-from simtrain.comparison.neighbours import VariedQueries
+from simtrain.comparison.candidates import EncoderFactory
+from simtrain.comparison.neighbours import AlteredQueries
 from simtrain.config import CompareConfig
 from simtrain.console import Console
 from simtrain.data.altered_images import AlteredImages
@@ -25,32 +25,32 @@ from simtrain.data.embedding_cache import Embedded, EmbeddingCache, encoder_fing
 from simtrain.data.robustness import QueryVariant
 from simtrain.encoders.base import Encoder
 
-SMALLEST = 1
-"""Smallest side in pixels asked of images to alter: as the store has them, the same for every encoder."""
+ALTERED_IMAGE_SIDE = 1
+"""Smallest side in pixels asked of images to alter: all encoders see copies altered at the size in the store."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class EmbeddedMember:
-    """A member of a candidate with its embeddings.
+class EmbeddedEncoder:
+    """An encoder with its embeddings.
 
     Attributes:
-        member: The member.
-        encoder: Its encoder with weights, for texts and for altered images.
+        factory: Factory of the encoder.
+        encoder: The encoder with weights, for texts and for altered images.
         fingerprint: Fingerprint of encoder and images.
-        told: Where the images were read from, as a phrase.
+        image_source: Where the images were read from, as a phrase.
         embedded: Embeddings of every row that its folds need.
     """
 
-    member: Member
+    factory: EncoderFactory
     encoder: Encoder
     fingerprint: str
-    told: str
+    image_source: str
     embedded: Embedded
 
 
 @dataclass(kw_only=True)
 class Embedder:
-    """Embeds images of one catalogue.
+    """Embeds images of one catalogue and keeps the embeddings in its cache.
 
     Attributes:
         config: Batch size and loading processes.
@@ -68,45 +68,49 @@ class Embedder:
     _opened: dict[int, OpenedImages] = field(default_factory=dict)
 
     def images(self, smallest: int) -> OpenedImages:
-        """Reader of the images, for an encoder's input of so many pixels."""
+        """Reader of the images for encoder inputs of `smallest` pixels or fewer; >= 1."""
         if smallest not in self._opened:
             self._opened[smallest] = open_images(self.catalog, smallest=smallest)
         return self._opened[smallest]
 
-    def embed(self, member: Member, rows: NDArray[np.int64]) -> EmbeddedMember:
-        """Embeddings of (N,) ascending rows by a member.
+    def embed(self, factory: EncoderFactory, rows: NDArray[np.int64]) -> EmbeddedEncoder:
+        """Build an encoder and embed (N,) ascending catalogue rows with it.
 
         Raises:
             SimtrainError: if the encoder cannot be loaded, or an image cannot be read.
         """
-        encoder = member.build().eval()
+        encoder = factory.build().eval()
         images = self.images(encoder.preprocessing.image_size)
         fingerprint = encoder_fingerprint(encoder, images=images.description)
         embedded = self._get(encoder, fingerprint, images.reader, rows)
-        return EmbeddedMember(
-            member=member, encoder=encoder, fingerprint=fingerprint, told=images.description, embedded=embedded
+        return EmbeddedEncoder(
+            factory=factory,
+            encoder=encoder,
+            fingerprint=fingerprint,
+            image_source=images.description,
+            embedded=embedded,
         )
 
-    def again(self, member: Member, fingerprint: str, rows: NDArray[np.int64]) -> Embedded:
-        """Embeddings that were computed before; the encoder is built only if the cache has lost them."""
+    def reload(self, factory: EncoderFactory, fingerprint: str, rows: NDArray[np.int64]) -> Embedded:
+        """Embeddings of (N,) ascending rows from the cache; the encoder is built again only if they are gone."""
 
         def embed(missing: NDArray[np.int64]) -> Tensor:
-            return self.embed(member, missing).embedded.vectors
+            return self.embed(factory, missing).embedded.vectors
 
         return self.cache.get(fingerprint, rows, embed, device=device_name(self.device))
 
-    def embed_varied(
-        self, of: EmbeddedMember, varied: Sequence[tuple[QueryVariant, NDArray[np.int64]]]
-    ) -> list[VariedQueries]:
-        """Embeddings of altered copies of images by the same encoder."""
-        images = self.images(SMALLEST)
-        found = []
-        for variant, rows in varied:
-            changed = AlteredImages(images=images.reader, variant=variant)
-            key = variant_fingerprint(of.fingerprint, f"{variant.name} {images.description}")
-            vectors = self._get(of.encoder, key, changed, rows).vectors
-            found.append(VariedQueries(name=variant.name, words=variant.words, rows=rows, vectors=vectors))
-        return found
+    def embed_altered(
+        self, embedded: EmbeddedEncoder, altered_rows: Sequence[tuple[QueryVariant, NDArray[np.int64]]]
+    ) -> list[AlteredQueries]:
+        """Embeddings of altered copies of images by an encoder, for each alteration its (Q,) rows."""
+        images = self.images(ALTERED_IMAGE_SIDE)
+        queries = []
+        for variant, rows in altered_rows:
+            altered = AlteredImages(images=images.reader, variant=variant)
+            key = variant_fingerprint(embedded.fingerprint, f"{variant.name} {images.description}")
+            vectors = self._get(embedded.encoder, key, altered, rows).vectors
+            queries.append(AlteredQueries(name=variant.name, description=variant.words, rows=rows, embeddings=vectors))
+        return queries
 
     def _get(self, encoder: Encoder, fingerprint: str, images: ImageReader, rows: NDArray[np.int64]) -> Embedded:
         def embed(missing: NDArray[np.int64]) -> Tensor:

@@ -48,7 +48,7 @@ def relevance_figures(
     relevance: str, scores: PooledScores, *, categories: CatalogCategories | None, bootstrap: BootstrapSettings
 ) -> RelevanceFigures:
     """Metrics by one definition of relevance; the verdict is added later, when all encoders are scored."""
-    classes = None if categories is None else categories.codes[scores.places]
+    classes = None if categories is None else categories.codes[scores.catalog_rows]
     macro = {}
     if classes is not None and (classes != NO_GROUP).any():
         macro = macro_intervals(
@@ -59,7 +59,7 @@ def relevance_figures(
         )
     return RelevanceFigures(
         relevance=relevance,
-        queries=len(scores.places),
+        queries=len(scores.catalog_rows),
         lone_queries=scores.lone_queries,
         metrics=scores.intervals(tuple(METRIC_WORDS), bootstrap=bootstrap),
         macro=macro,
@@ -76,11 +76,11 @@ def figures_by_category(
     scores: PooledScores, categories: CatalogCategories | None, *, bootstrap: BootstrapSettings
 ) -> list[CategoryFigures]:
     """Metrics of the categories that have queries, in the order of their codes; empty without categories."""
-    if categories is None or (categories.codes[scores.places] == NO_GROUP).all():
+    if categories is None or (categories.codes[scores.catalog_rows] == NO_GROUP).all():
         return []
     return category_figures(
         {name: scores.over_seeds(name) for name in _OF_CATEGORIES},
-        categories.codes[scores.places],
+        categories.codes[scores.catalog_rows],
         scores.clusters,
         names=categories.names,
         least_products=_LEAST_PRODUCTS,
@@ -89,18 +89,20 @@ def figures_by_category(
 
 
 def confusions(
-    task: RetrievalTask, places: NDArray[np.int64], embeddings: Tensor, categories: CatalogCategories | None
+    task: RetrievalTask, catalog_rows: NDArray[np.int64], embeddings: Tensor, categories: CatalogCategories | None
 ) -> list[ConfusedPair]:
     """Pairs of confused categories: queries whose nearest image is of another category, most frequent first.
 
     Args:
         task: Retrieval task.
-        places: (N,) catalogue rows of its images.
+        catalog_rows: (N,) catalogue rows of its images.
         embeddings: (N, D) unit embeddings of its images.
         categories: CatalogCategories of all catalogue rows; None: there are none.
     """
     if categories is None:
         return []
     rows, _ = task.nearest(embeddings, task.queries, k=1)
-    answers = np.where(rows[:, 0] >= 0, categories.codes[places[task.gallery[rows[:, 0]]]], NO_GROUP)
-    return confused_pairs(categories.codes[places[task.queries]], answers, names=categories.names, most=_MOST_CONFUSED)
+    answers = np.where(rows[:, 0] >= 0, categories.codes[catalog_rows[task.gallery[rows[:, 0]]]], NO_GROUP)
+    return confused_pairs(
+        categories.codes[catalog_rows[task.queries]], answers, names=categories.names, most=_MOST_CONFUSED
+    )

@@ -1,4 +1,4 @@
-"""Scores of one encoder over all folds and seeds of a comparison, query by query."""
+"""Scores of one encoder over all folds and seeds of a comparison, one value per query."""
 
 # Shapes: K seeds, S scored queries of all parts, N images of a task.
 
@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from simtrain.comparison.folds import Part, apart
-from simtrain.evaluation.chance import chance_graded, chance_scores
+from simtrain.comparison.folds import Fold, distinct_clusters
+from simtrain.evaluation.chance import RelevanceCodes, chance_graded, chance_scores
 from simtrain.evaluation.graded import GradedSet, Level, score_graded
 from simtrain.evaluation.metrics import QueryScores, score_queries
 from simtrain.evaluation.protocol import RetrievalTask
@@ -22,7 +22,7 @@ PRECISION_KS = (5, 10)
 GRADED_KS = (10,)
 CURVE_KS = tuple(range(1, 51))
 
-Look = Callable[[NDArray[np.int64]], Tensor]
+EmbeddingLookup = Callable[[NDArray[np.int64]], Tensor]
 """Rows of the whole catalogue -> their unit embeddings (N, D)."""
 
 
@@ -32,14 +32,14 @@ class PooledScores:
 
     Attributes:
         values: Metric -> (K, S) values of K seeds and S queries, 0..1.
-        clusters: (S,) units that the bootstrap draws: products, and single images where there are none.
-        places: (S,) rows of the queries in the whole catalogue.
-        lone_queries: Number of queries left out because nothing is relevant to them.
+        clusters: (S,) cluster code of each query, the unit that the bootstrap draws: its product, or the image alone.
+        catalog_rows: (S,) row of each query in the whole catalogue.
+        lone_queries: Number of queries left out because no gallery image is relevant to them.
     """
 
     values: dict[str, NDArray[np.float64]]
     clusters: NDArray[np.int64]
-    places: NDArray[np.int64]
+    catalog_rows: NDArray[np.int64]
     lone_queries: int
 
     def over_seeds(self, metric: str) -> NDArray[np.float64]:
@@ -54,105 +54,113 @@ class PooledScores:
 
 
 def pooled_scores(
-    parts: Sequence[Part], looks: Sequence[Sequence[Look]], *, relevance: str, recall_ks: Sequence[int]
+    folds: Sequence[Fold], lookups: Sequence[Sequence[EmbeddingLookup]], *, relevance: str, recall_ks: Sequence[int]
 ) -> PooledScores:
     """Scores by one definition of relevance.
 
     Args:
-        parts: Folds of the comparison.
-        looks: For each seed its embeddings for each fold.
-        relevance: Name of one of the folds' tasks.
+        folds: Folds of the comparison.
+        lookups: Embeddings of each seed and fold.
+        relevance: Name of the definition of relevance, a key of `Fold.tasks`.
         recall_ks: The k of recall_at_k; each >= 1.
     """
 
-    def score(part: Part, look: Look) -> QueryScores:
-        task = part.tasks[relevance]
-        found = task.retrieval_set(look(part.task_places(task)))
+    def score(fold: Fold, lookup: EmbeddingLookup) -> QueryScores:
+        task = fold.tasks[relevance]
+        found = task.retrieval_set(lookup(fold.rows_of_task(task)))
         return score_queries(found, recall_ks=recall_ks, precision_ks=PRECISION_KS)
 
-    tasks = [part.tasks[relevance] for part in parts]
-    return _pooled(parts, tasks, [[score(*pair) for pair in zip(parts, of_seed, strict=True)] for of_seed in looks])
+    tasks = [fold.tasks[relevance] for fold in folds]
+    return _pooled(folds, tasks, [[score(*pair) for pair in zip(folds, of_seed, strict=True)] for of_seed in lookups])
 
 
 def pooled_grades(
-    parts: Sequence[Part], looks: Sequence[Sequence[Look]], *, levels: Sequence[Sequence[str]]
+    folds: Sequence[Fold], lookups: Sequence[Sequence[EmbeddingLookup]], *, levels: Sequence[Sequence[str]]
 ) -> PooledScores:
-    """ndcg_at_k of the main relevance's queries over levels, each some columns, the most alike first."""
+    """ndcg_at_k of the main relevance's queries over levels of relevance.
 
-    def score(part: Part, look: Look) -> QueryScores:
-        found = part.main.retrieval_set(look(part.task_places(part.main)))
+    Args:
+        folds: Folds of the comparison.
+        lookups: Embeddings of each seed and fold.
+        levels: Levels of relevance, each a list of columns, the most alike first.
+    """
+
+    def score(fold: Fold, lookup: EmbeddingLookup) -> QueryScores:
+        found = fold.main_task.retrieval_set(lookup(fold.rows_of_task(fold.main_task)))
         graded = GradedSet(
             query_embeddings=found.query_embeddings,
             gallery_embeddings=found.gallery_embeddings,
             query_ids=found.query_ids,
             gallery_ids=found.gallery_ids,
-            levels=_levels(part, levels),
+            levels=_levels(fold, levels),
             exclusions=found.exclusions,
         )
         return score_graded(graded, ks=GRADED_KS)
 
-    scores = [[score(*pair) for pair in zip(parts, of_seed, strict=True)] for of_seed in looks]
-    return _pooled(parts, [part.main for part in parts], scores)
+    scores = [[score(*pair) for pair in zip(folds, of_seed, strict=True)] for of_seed in lookups]
+    return _pooled(folds, [fold.main_task for fold in folds], scores)
 
 
-def pooled_chance(parts: Sequence[Part], *, relevance: str, recall_ks: Sequence[int]) -> PooledScores:
-    """The values of `pooled_scores` expected of a random encoder; computed, not drawn."""
+def pooled_chance(folds: Sequence[Fold], *, relevance: str, recall_ks: Sequence[int]) -> PooledScores:
+    """Expected values of `pooled_scores` for a random encoder, computed exactly."""
 
     def score(task: RetrievalTask) -> QueryScores:
-        return chance_scores(
+        codes = RelevanceCodes(
             query_ids=task.query_ids,
             gallery_ids=task.gallery_ids,
             query_groups=task.groups[task.queries],
             gallery_groups=task.groups[task.gallery],
-            recall_ks=recall_ks,
-            precision_ks=PRECISION_KS,
             exclusions=task.exclusions(),
         )
+        return chance_scores(codes, recall_ks=recall_ks, precision_ks=PRECISION_KS)
 
-    tasks = [part.tasks[relevance] for part in parts]
-    return _pooled(parts, tasks, [[score(task) for task in tasks]])
+    tasks = [fold.tasks[relevance] for fold in folds]
+    return _pooled(folds, tasks, [[score(task) for task in tasks]])
 
 
-def pooled_chance_grades(parts: Sequence[Part], *, levels: Sequence[Sequence[str]]) -> PooledScores:
-    """The values of `pooled_grades` expected of a random encoder."""
+def pooled_chance_grades(folds: Sequence[Fold], *, levels: Sequence[Sequence[str]]) -> PooledScores:
+    """Expected values of `pooled_grades` for a random encoder, computed exactly."""
 
-    def score(part: Part) -> QueryScores:
+    def score(fold: Fold) -> QueryScores:
         return chance_graded(
-            query_ids=part.main.query_ids,
-            gallery_ids=part.main.gallery_ids,
-            levels=_levels(part, levels),
+            query_ids=fold.main_task.query_ids,
+            gallery_ids=fold.main_task.gallery_ids,
+            levels=_levels(fold, levels),
             ks=GRADED_KS,
-            exclusions=part.main.exclusions(),
+            exclusions=fold.main_task.exclusions(),
         )
 
-    return _pooled(parts, [part.main for part in parts], [[score(part) for part in parts]])
+    return _pooled(folds, [fold.main_task for fold in folds], [[score(fold) for fold in folds]])
 
 
-def _levels(part: Part, levels: Sequence[Sequence[str]]) -> list[Level]:
-    codes = [part.catalog.groups(list(columns))[part.main.rows] for columns in levels]
+def _levels(fold: Fold, levels: Sequence[Sequence[str]]) -> list[Level]:
+    codes = [fold.catalog.groups(list(columns))[fold.main_task.rows] for columns in levels]
     return [
-        Level(query_groups=of_level[part.main.queries], gallery_groups=of_level[part.main.gallery])
+        Level(query_groups=of_level[fold.main_task.queries], gallery_groups=of_level[fold.main_task.gallery])
         for of_level in codes
     ]
 
 
 def _pooled(
-    parts: Sequence[Part], tasks: Sequence[RetrievalTask], scores: Sequence[Sequence[QueryScores]]
+    folds: Sequence[Fold], tasks: Sequence[RetrievalTask], scores: Sequence[Sequence[QueryScores]]
 ) -> PooledScores:
     """Concatenate scores over folds and stack them over seeds; every seed has the same queries."""
     first = scores[0]
     clusters = [
-        apart(task.clusters[task.queries[of_part.query_rows]], place)
-        for place, (task, of_part) in enumerate(zip(tasks, first, strict=True))
+        distinct_clusters(task.clusters[task.queries[of_fold.query_rows]], index)
+        for index, (task, of_fold) in enumerate(zip(tasks, first, strict=True))
     ]
     return PooledScores(
         values={
-            name: np.stack([np.concatenate([of_part.values[name] for of_part in of_seed]) for of_seed in scores])
+            name: np.stack([np.concatenate([of_fold.values[name] for of_fold in of_seed]) for of_seed in scores])
             for name in first[0].values
         },
         clusters=np.concatenate(clusters),
-        places=np.concatenate(
-            [part.scored_places(task, of_part) for part, task, of_part in zip(parts, tasks, first, strict=True)]
+        catalog_rows=np.concatenate(
+            [
+                fold.rows_of_scored_queries(task, of_fold)
+                for fold, task, of_fold in zip(folds, tasks, first, strict=True)
+            ]
         ),
-        lone_queries=sum(of_part.lone_queries for of_part in first),
+        lone_queries=sum(of_fold.lone_queries for of_fold in first),
     )

@@ -18,97 +18,105 @@ from simtrain.evaluation.relevance import Relevance
 
 
 @dataclass(frozen=True, kw_only=True)
-class Part:
-    """One split of a catalogue; a comparison in folds has one for each.
+class FoldSettings:
+    """Settings of the retrieval tasks of a fold.
 
     Attributes:
-        fold: Number of the fold; None: the catalogue's own splits.
-        catalog: Catalogue with the splits of this fold. Row numbers in tasks are of this catalogue.
-        places: (C,) row in the whole catalogue of each row of this one, which leaves out what a fold sets aside.
-        tasks: Definition of relevance -> retrieval task of the evaluated split, the main one first.
-        validations: Definition of relevance -> retrieval task of the validation split, where that has queries.
-        training: (T,) rows of training images.
+        split: Split to evaluate: `train`, `val` or `test`.
+        gallery_splits: Splits of the gallery; None: the evaluated split.
+        relevance: Definitions of relevance, the main one first.
+        training_images: Largest number of training images, T; >= 0. Of more, so many are drawn at random.
+        seed: Seed of that draw; >= 0.
     """
 
-    fold: int | None
+    split: str
+    gallery_splits: Sequence[str] | None
+    relevance: Sequence[Relevance]
+    training_images: int
+    seed: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fold:
+    """Retrieval tasks of one fold of a catalogue, or of the catalogue's own splits.
+
+    Attributes:
+        number: Number of the fold; None: the catalogue's own splits.
+        catalog: Catalogue with the splits of this fold. Row numbers in tasks are rows of this catalogue.
+        catalog_rows: (C,) row in the whole catalogue of each row of this one, which lacks the rows that the fold
+            sets aside.
+        tasks: Definition of relevance -> retrieval task of the evaluated split, the main one first.
+        validation_tasks: Definition of relevance -> retrieval task of the validation split, where that has queries.
+        training_rows: (T,) rows of training images in `catalog`.
+    """
+
+    number: int | None
     catalog: Catalog
-    places: NDArray[np.int64]
+    catalog_rows: NDArray[np.int64]
     tasks: dict[str, RetrievalTask]
-    validations: dict[str, RetrievalTask]
-    training: NDArray[np.int64]
+    validation_tasks: dict[str, RetrievalTask]
+    training_rows: NDArray[np.int64]
 
     @property
-    def main(self) -> RetrievalTask:
+    def main_task(self) -> RetrievalTask:
         """The task of the main relevance."""
         return next(iter(self.tasks.values()))
 
-    def task_places(self, task: RetrievalTask) -> NDArray[np.int64]:
-        """Rows in the whole catalogue of the images of a task."""
-        return self.places[task.rows]
+    def rows_of_task(self, task: RetrievalTask) -> NDArray[np.int64]:
+        """(N,) rows in the whole catalogue of the N images of a task."""
+        return self.catalog_rows[task.rows]
 
-    def needed_places(self, *, training: bool) -> NDArray[np.int64]:
-        """Rows in the whole catalogue, ascending, of the images of all tasks and, if wanted, of those for training."""
-        needed = [self.task_places(task) for task in (*self.tasks.values(), *self.validations.values())]
-        return np.unique(np.concatenate([*needed, self.places[self.training if training else []]]))
+    def rows_to_embed(self, *, training: bool) -> NDArray[np.int64]:
+        """Rows in the whole catalogue of all tasks' images, ascending; with `training` also of the training images."""
+        needed = [self.rows_of_task(task) for task in (*self.tasks.values(), *self.validation_tasks.values())]
+        return np.unique(np.concatenate([*needed, self.catalog_rows[self.training_rows if training else []]]))
 
-    def scored_places(self, task: RetrievalTask, scores: QueryScores) -> NDArray[np.int64]:
-        """(S,) rows in the whole catalogue of a task's scored queries."""
-        return self.places[task.rows[task.queries[scores.query_rows]]]
+    def rows_of_scored_queries(self, task: RetrievalTask, scores: QueryScores) -> NDArray[np.int64]:
+        """(S,) rows in the whole catalogue of the S scored queries of a task."""
+        return self.catalog_rows[task.rows[task.queries[scores.query_rows]]]
 
 
-def apart(clusters: NDArray[np.int64], part: int) -> NDArray[np.int64]:
+def distinct_clusters(clusters: NDArray[np.int64], fold_index: int) -> NDArray[np.int64]:
     """Cluster codes of one fold, made different from those of the other folds: no product is in two folds."""
-    return clusters + part * 2**40
+    return clusters + fold_index * 2**40
 
 
-def part_of(
-    catalog: Catalog,
-    *,
-    fold: int | None,
-    split: str,
-    gallery_splits: Sequence[str] | None,
-    relevance: Sequence[Relevance],
-    training_images: int,
-    seed: int,
-) -> Part:
+def build_fold(catalog: Catalog, *, number: int | None, settings: FoldSettings) -> Fold:
     """Retrieval tasks of a fold, or of the catalogue's own splits.
 
     Args:
         catalog: The whole catalogue.
-        fold: Number of the fold; None: the catalogue's own splits.
-        split: Split to evaluate.
-        gallery_splits: Splits of the gallery; None: the evaluated split.
-        relevance: Definitions of relevance, the main one first.
-        training_images: Largest number of training images, T; of more, so many are drawn.
-        seed: Seed of that draw; >= 0.
+        number: Number of the fold; None: the catalogue's own splits.
+        settings: Splits, relevance and number of training images.
 
     Raises:
-        CatalogError: if by one of the definitions no query has a relevant gallery image; or there is no such fold.
+        CatalogError: if no query has a relevant gallery image by one of the definitions, or the catalogue has no such
+            fold.
     """
-    divided = catalog if fold is None else catalog.with_fold(fold)
-    place_of = {str(name): place for place, name in enumerate(catalog.rows["id"])}
-    training = divided.rows_of(["train"])
-    if len(training) > training_images:
-        drawn = np.random.default_rng(seed).choice(training, training_images, replace=False)
-        training = np.sort(drawn)
-    validations = {one.name: _validation(divided, gallery_splits=gallery_splits, relevance=one) for one in relevance}
-    return Part(
-        fold=fold,
-        catalog=divided,
-        places=np.array([place_of[str(name)] for name in divided.rows["id"]], dtype=np.int64),
+    of_fold = catalog if number is None else catalog.with_fold(number)
+    row_of_id = {str(name): row for row, name in enumerate(catalog.rows["id"])}
+    training_rows = of_fold.rows_of(["train"])
+    if len(training_rows) > settings.training_images:
+        drawn = np.random.default_rng(settings.seed).choice(training_rows, settings.training_images, replace=False)
+        training_rows = np.sort(drawn)
+    validation_tasks = {one.name: _validation_task(of_fold, settings, one) for one in settings.relevance}
+    return Fold(
+        number=number,
+        catalog=of_fold,
+        catalog_rows=np.array([row_of_id[str(name)] for name in of_fold.rows["id"]], dtype=np.int64),
         tasks={
-            one.name: retrieval_task(divided, split=split, gallery_splits=gallery_splits, relevance=one)
-            for one in relevance
+            one.name: retrieval_task(
+                of_fold, split=settings.split, gallery_splits=settings.gallery_splits, relevance=one
+            )
+            for one in settings.relevance
         },
-        validations={name: task for name, task in validations.items() if task is not None},
-        training=training,
+        validation_tasks={name: task for name, task in validation_tasks.items() if task is not None},
+        training_rows=training_rows,
     )
 
 
-def _validation(
-    catalog: Catalog, *, gallery_splits: Sequence[str] | None, relevance: Relevance
-) -> RetrievalTask | None:
+def _validation_task(catalog: Catalog, settings: FoldSettings, relevance: Relevance) -> RetrievalTask | None:
     try:
-        return retrieval_task(catalog, split="val", gallery_splits=gallery_splits, relevance=relevance)
-    except CatalogError:  # too few images for a choice; the comparison itself is possible
+        return retrieval_task(catalog, split="val", gallery_splits=settings.gallery_splits, relevance=relevance)
+    except CatalogError:  # too few images to choose the baseline by; the comparison itself is possible
         return None

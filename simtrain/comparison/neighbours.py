@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from simtrain.comparison.encoder_metrics import CatalogCategories
-from simtrain.comparison.fold_scores import Look
-from simtrain.comparison.folds import Part
-from simtrain.comparison.result import AlikePair, FoundImage, VariantFigure
+from simtrain.comparison.fold_scores import EmbeddingLookup
+from simtrain.comparison.folds import Fold
+from simtrain.comparison.report_images import FoundImage, PossibleDuplicate
+from simtrain.comparison.result import RobustnessFigure
 from simtrain.evaluation.label_errors import LabelledSet, LabelSuspects, suspected_labels
 from simtrain.evaluation.protocol import RetrievalTask
-from simtrain.evaluation.ranking import nearest_neighbours
+from simtrain.evaluation.ranking import Ranking, nearest_neighbours
 from simtrain.evaluation.statistics import BootstrapSettings, cluster_bootstrap_interval
 
 _VOTERS = 10
@@ -27,111 +28,127 @@ _ALIKE_NEIGHBOURS = 3
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class VariedQueries:
+class AlteredQueries:
     """Altered copies of gallery images, as queries.
 
     Attributes:
         name: Name of the alteration, such as `rotated_10`.
-        words: Description of the alteration for people.
+        description: Description of the alteration for people.
         rows: (Q,) catalogue rows of the unaltered images.
-        vectors: (Q, D) unit embeddings of the altered images.
+        embeddings: (Q, D) unit embeddings of the altered images.
     """
 
     name: str
-    words: str
+    description: str
     rows: NDArray[np.int64]
-    vectors: Tensor
+    embeddings: Tensor
 
 
-def found_images(part: Part, look: Look, queries: Sequence[int], *, count: int) -> list[tuple[FoundImage, ...]]:
+def found_images(
+    fold: Fold, lookup: EmbeddingLookup, queries: Sequence[int], *, count: int
+) -> list[tuple[FoundImage, ...]]:
     """Nearest gallery images of queries of the main task, nearest first.
 
     Args:
-        part: Fold of the comparison.
-        look: Embeddings by catalogue row.
+        fold: Fold of the comparison.
+        lookup: Embeddings by catalogue row.
         queries: Positions in the task's `queries`.
         count: Number of gallery images for each query; >= 1.
     """
     if len(queries) == 0:
         return []
-    task, places = part.main, part.task_places(part.main)
-    asked = task.queries[list(queries)]
-    rows, similarities = task.nearest(look(places), asked, k=count)
+    task, catalog_rows = fold.main_task, fold.rows_of_task(fold.main_task)
+    query_positions = task.queries[list(queries)]
+    rows, similarities = task.nearest(lookup(catalog_rows), query_positions, k=count)
     return [
         tuple(
             FoundImage(
-                row=int(places[task.gallery[row]]),
+                row=int(catalog_rows[task.gallery[row]]),
                 similarity=float(similarity),
                 relevant=bool(task.groups[task.gallery[row]] == task.groups[position] != -1),
             )
             for row, similarity in zip(near.tolist(), likenesses.tolist(), strict=True)
             if row >= 0
         )
-        for position, near, likenesses in zip(asked.tolist(), rows, similarities, strict=True)
+        for position, near, likenesses in zip(query_positions.tolist(), rows, similarities, strict=True)
     ]
 
 
-def variant_figures(
-    part: Part,
-    look: Look,
-    varied: Sequence[VariedQueries],
+def robustness_figures(
+    fold: Fold,
+    lookup: EmbeddingLookup,
+    altered: Sequence[AlteredQueries],
     *,
     bootstrap: BootstrapSettings,
-) -> list[VariantFigure]:
-    """How often changed copies of gallery images find the images themselves, or near copies of them, first.
+) -> list[RobustnessFigure]:
+    """Share of altered gallery images whose nearest image is their original or a near copy of it.
 
     Args:
-        part: Fold whose main task's gallery is searched.
-        look: Embeddings of the unaltered images by catalogue row.
-        varied: Altered copies, for each alteration.
+        fold: Fold whose main task's gallery is searched.
+        lookup: Embeddings of the unaltered images by catalogue row.
+        altered: Altered copies of gallery images, one set for each alteration.
         bootstrap: Settings of the intervals, which draw products.
     """
-    if not varied:
+    if not altered:
         return []
-    task, places = part.main, part.task_places(part.main)
-    gallery = places[task.gallery]
-    nearest, _ = nearest_neighbours(
-        torch.cat([changed.vectors for changed in varied]),
-        look(gallery),
-        query_ids=[f"{changed.name}:{row}" for changed in varied for row in changed.rows],
+    task, catalog_rows = fold.main_task, fold.rows_of_task(fold.main_task)
+    gallery = catalog_rows[task.gallery]
+    ranking = Ranking.of(
+        torch.cat([queries.embeddings for queries in altered]),
+        lookup(gallery),
+        query_ids=[f"{queries.name}:{row}" for queries in altered for row in queries.rows],
         gallery_ids=task.gallery_ids,
-        k=1,
     )
-    number = _numbered_pictures(part, task)
-    cluster_of = dict(zip(places.tolist(), task.clusters.tolist(), strict=True))
-    answers = np.split(gallery[nearest[:, 0]], np.cumsum([len(changed.rows) for changed in varied])[:-1])
+    nearest, _ = nearest_neighbours(ranking, k=1)
+    copy_code = _copy_codes(fold, task)
+    cluster_of = dict(zip(catalog_rows.tolist(), task.clusters.tolist(), strict=True))
+    answers = np.split(gallery[nearest[:, 0]], np.cumsum([len(queries.rows) for queries in altered])[:-1])
     return [
-        VariantFigure(
-            name=changed.name,
-            words=changed.words,
+        RobustnessFigure(
+            name=queries.name,
+            words=queries.description,
             share=cluster_bootstrap_interval(
-                np.array([number[one] == number[row] for one, row in zip(answer, changed.rows, strict=True)], float),
-                np.array([cluster_of[row] for row in changed.rows.tolist()]),
+                np.array(
+                    [copy_code[one] == copy_code[row] for one, row in zip(answer, queries.rows, strict=True)], float
+                ),
+                np.array([cluster_of[row] for row in queries.rows.tolist()]),
                 bootstrap=bootstrap,
             ),
-            queries=len(changed.rows),
+            queries=len(queries.rows),
         )
-        for changed, answer in zip(varied, answers, strict=True)
+        for queries, answer in zip(altered, answers, strict=True)
     ]
 
 
-def _numbered_pictures(part: Part, task: RetrievalTask) -> dict[int, int]:
-    """A number for each row of the whole catalogue that takes part, equal for near copies of each other."""
-    copies = part.catalog.groups(["duplicate_group"])[task.rows]
-    alone = -1 - np.arange(len(copies))
-    return dict(zip(part.task_places(task).tolist(), np.where(copies >= 0, copies, alone).tolist(), strict=True))
+def _copy_codes(fold: Fold, task: RetrievalTask) -> dict[int, int]:
+    """Catalogue row of each image of a task -> code that is equal for near copies of each other."""
+    copies = fold.catalog.groups(["duplicate_group"])[task.rows]
+    own_code = -1 - np.arange(len(copies))
+    return dict(zip(fold.rows_of_task(task).tolist(), np.where(copies >= 0, copies, own_code).tolist(), strict=True))
 
 
-def label_suspects(part: Part, look: Look, categories: CatalogCategories | None, *, most: int) -> LabelSuspects | None:
-    """Suspected label errors, with rows of the whole catalogue; None without labels."""
+def label_suspects(
+    fold: Fold, lookup: EmbeddingLookup, categories: CatalogCategories | None, *, most: int
+) -> LabelSuspects | None:
+    """Suspected label errors in the first fold's images.
+
+    Args:
+        fold: Fold of the comparison.
+        lookup: Embeddings by catalogue row.
+        categories: Category of each catalogue row; None: there are none.
+        most: Largest number of suspects returned; >= 0.
+
+    Returns:
+        Suspects with rows of the whole catalogue; None without categories.
+    """
     if categories is None:
         return None
-    task, places = part.main, part.task_places(part.main)
+    task, catalog_rows = fold.main_task, fold.rows_of_task(fold.main_task)
     found = suspected_labels(
         LabelledSet(
-            embeddings=look(places),
+            embeddings=lookup(catalog_rows),
             ids=task.ids,
-            labels=categories.codes[places],
+            labels=categories.codes[catalog_rows],
             products=task.clusters,
             names=categories.names,
         ),
@@ -140,29 +157,30 @@ def label_suspects(part: Part, look: Look, categories: CatalogCategories | None,
         most=most,
     )
     suspects = [
-        replace(one, row=int(places[one.row]), neighbours=tuple(places[list(one.neighbours)].tolist()))
+        replace(one, row=int(catalog_rows[one.row]), neighbours=tuple(catalog_rows[list(one.neighbours)].tolist()))
         for one in found.suspects
     ]
     return replace(found, suspects=tuple(suspects))
 
 
-def alike_pairs(part: Part, look: Look, *, most: int) -> tuple[AlikePair, ...]:
-    """Gallery images of different products that are nearest to each other, and not known as copies."""
-    task, places = part.main, part.task_places(part.main)
-    vectors = look(places[task.gallery])
+def possible_duplicates(fold: Fold, lookup: EmbeddingLookup, *, most: int) -> tuple[PossibleDuplicate, ...]:
+    """The `most` nearest pairs of gallery images of different products that are not known as near copies."""
+    task, catalog_rows = fold.main_task, fold.rows_of_task(fold.main_task)
+    vectors = lookup(catalog_rows[task.gallery])
     ids = task.gallery_ids
-    rows, similarities = nearest_neighbours(vectors, vectors, query_ids=ids, gallery_ids=ids, k=_ALIKE_NEIGHBOURS)
-    copies = part.catalog.groups(["duplicate_group"])[task.rows[task.gallery]]
+    ranking = Ranking.of(vectors, vectors, query_ids=ids, gallery_ids=ids)
+    rows, similarities = nearest_neighbours(ranking, k=_ALIKE_NEIGHBOURS)
+    copies = fold.catalog.groups(["duplicate_group"])[task.rows[task.gallery]]
     products = task.clusters[task.gallery]
     pairs: dict[tuple[int, int], float] = {}
     for one, (near, likenesses) in enumerate(zip(rows.tolist(), similarities.tolist(), strict=True)):
-        for other, likeness in zip(near, likenesses, strict=True):
+        for other, similarity in zip(near, likenesses, strict=True):
             known = copies[one] == copies[other] != -1
             if other >= 0 and products[one] != products[other] and not known:
-                pairs[min(one, other), max(one, other)] = likeness
+                pairs[min(one, other), max(one, other)] = similarity
     nearest = sorted(pairs.items(), key=lambda pair: (-pair[1], pair[0]))[:most]
-    gallery = places[task.gallery]
+    gallery = catalog_rows[task.gallery]
     return tuple(
-        AlikePair(rows=(int(gallery[one]), int(gallery[other])), similarity=likeness)
-        for (one, other), likeness in nearest
+        PossibleDuplicate(rows=(int(gallery[one]), int(gallery[other])), similarity=similarity)
+        for (one, other), similarity in nearest
     )

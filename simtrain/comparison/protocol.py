@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,230 +13,244 @@ from simtrain.builders import build_relevance
 from simtrain.catalog.store.reader import ImageReader
 from simtrain.catalog.table import FOLD_COLUMN, Catalog
 from simtrain.comparison.candidates import folds_of
+from simtrain.comparison.categories import catalog_categories, relevance_levels
 from simtrain.comparison.encoder_metrics import CatalogCategories
-from simtrain.comparison.fold_scores import pooled_chance_grades
-from simtrain.comparison.folds import Part, apart, part_of
-from simtrain.comparison.scoring import Question
+from simtrain.comparison.folds import Fold, FoldSettings, build_fold, distinct_clusters
 from simtrain.config import CompareConfig
 from simtrain.console import Console
 from simtrain.data.altered_images import altered_rows
+from simtrain.data.robustness import QueryVariant
 from simtrain.errors import CatalogError, CheckpointError
 from simtrain.evaluation.paired_tests import resolvable_share
 from simtrain.evaluation.relevance import Relevance, usual_relevances
 from simtrain.evaluation.statistics import BootstrapSettings
-from simtrain.evaluation.text_task import text_task
+from simtrain.evaluation.text_task import TextTasks, text_tasks
 from simtrain.runs.run import Run
 
 _DISCORDANT_SHARE = 0.2
 _WITHIN_PRODUCT = 0.2
 
 
-def question_of(config: CompareConfig, catalog: Catalog, runs: Sequence[Run]) -> Question:
-    """Parts, ideas of relevance, categories, texts and the queries that are shown; changed pictures come later.
+@dataclass(frozen=True, kw_only=True)
+class ComparisonProtocol:
+    """Evaluation protocol of a comparison, the same for every encoder.
+
+    Attributes:
+        config: Configuration of the comparison.
+        folds: Folds; one without a number for the catalogue's own splits.
+        relevances: Name -> definition of relevance, the main one first.
+        levels: Levels of relevance of ndcg_at_10, each a list of columns; empty: no graded metric.
+        categories: Category of each catalogue row; None: the catalogue has none.
+        texts: Text retrieval tasks of each fold; None: its images have no texts.
+        altered: Alterations of images, each with the rows of the whole catalogue that it is applied to.
+        shown: Positions of the shown queries in the main task of the first fold.
+        bootstrap: Settings of the intervals.
+    """
+
+    config: CompareConfig
+    folds: Sequence[Fold]
+    relevances: Mapping[str, Relevance]
+    levels: Sequence[Sequence[str]]
+    categories: CatalogCategories | None
+    texts: Sequence[TextTasks | None]
+    altered: Sequence[tuple[QueryVariant, NDArray[np.int64]]]
+    shown: Sequence[int]
+    bootstrap: BootstrapSettings
+
+    @property
+    def relevance(self) -> list[str]:
+        """Names of the definitions of relevance, the main one first."""
+        return list(self.relevances)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DetectableDifferences:
+    """Smallest difference of recall_at_1 that the queries can detect, computed before any encoder runs.
+
+    Attributes:
+        by_relevance: Definition of relevance -> smallest difference, 0..1; None: none can be detected.
+        sentences: The same in sentences, with the assumptions.
+    """
+
+    by_relevance: dict[str, float | None]
+    sentences: list[str]
+
+
+def build_protocol(config: CompareConfig, catalog: Catalog, runs: Sequence[Run]) -> ComparisonProtocol:
+    """Folds, relevance, categories, texts and shown queries of a comparison, still without altered images.
+
+    Args:
+        config: Configuration of the comparison.
+        catalog: The whole catalogue.
+        runs: Runs to compare; their relevance and folds are used where the configuration names none.
 
     Raises:
-        CatalogError: if the split has nothing to ask, or lacks a column.
+        CatalogError: if the split has no query with a relevant image, or the catalogue lacks a column.
         CheckpointError: for runs of different folds.
     """
-    folds = _folds(config, catalog, runs)
-    relevance = _relevance(config, catalog, runs, folds=folds)
-    parts = [_part(config, catalog, relevance, fold=fold) for fold in folds or (None,)]
-    levels = _levels(config, catalog, parts)
-    queries = len(parts[0].main.queries)
-    drawn = np.random.default_rng(config.seed).permutation(queries)[: config.pictures.queries]
-    return Question(
+    fold_numbers = _fold_numbers(config, catalog, runs)
+    relevance = _relevance(config, catalog, runs, fold_numbers=fold_numbers)
+    folds = [_fold(config, catalog, relevance, number=number) for number in fold_numbers or (None,)]
+    levels = relevance_levels(config, catalog, folds)
+    queries = len(folds[0].main_task.queries)
+    shown = np.random.default_rng(config.seed).permutation(queries)[: config.pictures.queries]
+    return ComparisonProtocol(
         config=config,
-        parts=parts,
+        folds=folds,
         relevances={one.name: one for one in relevance},
         levels=levels,
-        categories=_categories(config, catalog),
+        categories=catalog_categories(config, catalog),
         texts=[
-            text_task(
-                part.catalog, part.main.rows, captions=config.captions, templates=_templates(config, part.catalog)
+            text_tasks(
+                fold.catalog, fold.main_task.rows, captions=config.captions, templates=_templates(config, fold.catalog)
             )
-            for part in parts
+            for fold in folds
         ],
-        varied=[],
-        shown=drawn.tolist(),
+        altered=[],
+        shown=shown.tolist(),
         bootstrap=BootstrapSettings(draws=config.draws, confidence=config.confidence, seed=config.seed),
     )
 
 
-def changed_rows(question: Question, images: ImageReader, *, console: Console) -> Question:
-    """The same question with the pictures that are changed, to see whether the changed ones find them."""
-    part = question.parts[0]
-    gallery = part.task_places(part.main)[part.main.gallery]
-    most = min(question.config.robustness_images, len(gallery))
-    drawn = np.random.default_rng(question.config.seed).choice(gallery, most, replace=False)
-    varied = altered_rows(images, np.sort(drawn), console=console) if most else []
-    return replace(question, varied=varied)
-
-
-def resolvable(question: Question, *, comparisons: int) -> tuple[dict[str, float | None], list[str]]:
-    """The smallest difference of recall_at_1 that the queries can resolve, by idea of relevance, and in sentences.
+def with_altered_images(protocol: ComparisonProtocol, images: ImageReader, *, console: Console) -> ComparisonProtocol:
+    """The same protocol with a random sample of gallery images to alter for the robustness test.
 
     Args:
-        question: Whose queries these are.
-        comparisons: Verdicts that are corrected together.
+        protocol: Protocol without altered images.
+        images: Reader of the catalogue's images.
+        console: Shows how many images are altered.
     """
-    config = question.config
+    fold = protocol.folds[0]
+    gallery = fold.rows_of_task(fold.main_task)[fold.main_task.gallery]
+    count = min(protocol.config.robustness_images, len(gallery))
+    drawn = np.random.default_rng(protocol.config.seed).choice(gallery, count, replace=False)
+    altered = altered_rows(images, np.sort(drawn), console=console) if count else []
+    return replace(protocol, altered=altered)
+
+
+def detectable_differences(protocol: ComparisonProtocol, *, comparisons: int) -> DetectableDifferences:
+    """Smallest detectable difference of recall_at_1 for each definition of relevance.
+
+    Args:
+        protocol: Protocol with the queries.
+        comparisons: Number of verdicts that are corrected together; >= 0.
+    """
+    config = protocol.config
     level = (1 - config.confidence) / max(1, comparisons)
-    found: dict[str, float | None] = {}
-    for relevance in question.relevance:
-        share = _share(_clusters(question.parts, relevance), level=level, power=config.power)
-        found[relevance] = None if math.isnan(share) else share
-    words = [_resolvable_sentence(relevance, share, config) for relevance, share in found.items()]
-    words.append(
-        f"Assumed: exactly one of two encoders is right at {100 * _DISCORDANT_SHARE:g} % of the queries; the queries "
-        f"of a product agree with a correlation of {_WITHIN_PRODUCT:g}; {comparisons} verdicts together."
+    by_relevance: dict[str, float | None] = {}
+    for relevance in protocol.relevance:
+        difference = _smallest_difference(_clusters(protocol.folds, relevance), level=level, power=config.power)
+        by_relevance[relevance] = None if math.isnan(difference) else difference
+    sentences = [_detectable_sentence(relevance, found, config) for relevance, found in by_relevance.items()]
+    sentences.append(
+        f"Assumed: at {100 * _DISCORDANT_SHARE:g} % of the queries exactly one of two encoders is right; the queries "
+        f"of a product correlate by {_WITHIN_PRODUCT:g}; {comparisons} verdicts are corrected together."
     )
-    fold = _folds_words(question, level=level)
-    return found, [*words, *([fold] if fold else [])]
+    with_folds = _folds_sentence(protocol, level=level)
+    return DetectableDifferences(
+        by_relevance=by_relevance, sentences=[*sentences, *([with_folds] if with_folds else [])]
+    )
 
 
-def _clusters(parts: Sequence[Part], relevance: str) -> NDArray[np.int64]:
-    tasks = [part.tasks[relevance] for part in parts]
-    return np.concatenate([apart(task.clusters[task.queries], place) for place, task in enumerate(tasks)])
+def _clusters(folds: Sequence[Fold], relevance: str) -> NDArray[np.int64]:
+    tasks = [fold.tasks[relevance] for fold in folds]
+    return np.concatenate([distinct_clusters(task.clusters[task.queries], index) for index, task in enumerate(tasks)])
 
 
-def _share(clusters: NDArray[np.int64], *, level: float, power: float) -> float:
+def _smallest_difference(clusters: NDArray[np.int64], *, level: float, power: float) -> float:
     return resolvable_share(
         clusters, discordant_share=_DISCORDANT_SHARE, within_product=_WITHIN_PRODUCT, level=level, power=power
     )
 
 
-def _resolvable_sentence(relevance: str, share: float | None, config: CompareConfig) -> str:
-    if share is None:
-        return f"By {relevance} the split is too small to resolve any difference."
+def _detectable_sentence(relevance: str, difference: float | None, config: CompareConfig) -> str:
+    if difference is None:
+        return f"Relevance {relevance}: the split has too few products to detect any difference."
     return (
-        f"By {relevance} the split can resolve differences of {100 * share:.1f} points of recall_at_1 or more (found "
-        f"with {100 * config.power:g} % probability)."
+        f"Relevance {relevance}: the split can detect differences in recall_at_1 of {100 * difference:.1f} points or "
+        f"more, with {100 * config.power:g} % probability."
     )
 
 
-def _folds_words(question: Question, *, level: float) -> str:
-    """What folds would add, where the catalogue has some and they are not used."""
-    catalog, part = question.parts[0].catalog, question.parts[0]
-    if part.fold is not None:
+def _folds_sentence(protocol: ComparisonProtocol, *, level: float) -> str:
+    """Smallest detectable difference with cross-validation folds; empty if folds are in use or would not help."""
+    fold = protocol.folds[0]
+    if fold.number is not None:
         return ""
-    products = catalog.groups(["product"])
-    alone = products.max(initial=-1) + 1 + np.arange(len(products))
-    share = _share(np.where(products >= 0, products, alone), level=level, power=question.config.power)
-    if math.isnan(share):
+    products = fold.catalog.groups(["product"])
+    own_numbers = products.max(initial=-1) + 1 + np.arange(len(products))
+    clusters = np.where(products >= 0, products, own_numbers)
+    difference = _smallest_difference(clusters, level=level, power=protocol.config.power)
+    if math.isnan(difference):
         return ""
-    prepared = "" if FOLD_COLUMN in catalog.rows.columns else "prepare with --set split.folds=5, "
+    prepare = "" if FOLD_COLUMN in fold.catalog.rows.columns else "prepare with --set split.folds=5, "
     return (
-        f"In folds ({prepared}fit with --set fold=0 and so on, name each run) all images would ask: differences of "
-        f"{100 * share:.1f} points."
+        f"With folds every image is a query; differences of {100 * difference:.1f} points become detectable: {prepare}"
+        "fit once for each fold with --set fold=0, fold=1 and so on, then compare with --run for each."
     )
 
 
 def _relevance(
-    config: CompareConfig, catalog: Catalog, runs: Sequence[Run], *, folds: Sequence[int]
+    config: CompareConfig, catalog: Catalog, runs: Sequence[Run], *, fold_numbers: Sequence[int]
 ) -> list[Relevance]:
-    """Those asked for; else those of the runs and of the catalogue that its split can answer."""
-    exclude = _excluded(config, runs)
+    """The configured definitions; else those of the runs and the usual ones by which the split has queries."""
+    exclude = _excluded_columns(config, runs)
     if config.relevance is not None:
         return [build_relevance(one, catalog, exclude=exclude) for one in config.relevance]
     usual = [replace(one, excluded=tuple(exclude)) for one in usual_relevances(catalog)]
     wanted = [build_relevance(run.config.relevance, catalog, exclude=exclude) for run in runs] + usual
-    distinct = [one for place, one in enumerate(wanted) if one not in wanted[:place]]
-    answered = []
-    reason = CatalogError(f"{catalog.folder}: neither products nor labels in it; there is nothing to judge by")
+    distinct = [one for index, one in enumerate(wanted) if one not in wanted[:index]]
+    usable = []
+    reason = CatalogError(
+        f"{catalog.folder}: no image has a product or a label, so relevance is unknown; allowed: --set relevance=COLUMN"
+    )
     for one in distinct:
         try:
-            for fold in folds or (None,):
-                _part(config, catalog, [one], fold=fold)
+            for number in fold_numbers or (None,):
+                _fold(config, catalog, [one], number=number)
         except CatalogError as error:
             reason = error if one == distinct[0] else reason
             continue
-        answered.append(one)
-    if not answered or (answered[0] != distinct[0] and runs):
+        usable.append(one)
+    if not usable or (usable[0] != distinct[0] and runs):
         raise reason
-    return answered
+    return usable
 
 
-def _excluded(config: CompareConfig, runs: Sequence[Run]) -> list[str]:
-    """Columns that leave gallery images out: those asked for, else those of the runs, each once."""
+def _excluded_columns(config: CompareConfig, runs: Sequence[Run]) -> list[str]:
+    """Columns whose equal values leave gallery images out: the configured ones, else those of the runs, each once."""
     if config.exclude is not None:
         return config.exclude
     return list(dict.fromkeys(column for run in runs for column in run.config.evaluation.exclude))
 
 
-def _part(config: CompareConfig, catalog: Catalog, relevance: Sequence[Relevance], *, fold: int | None) -> Part:
-    return part_of(
-        catalog,
-        fold=fold,
+def _fold(config: CompareConfig, catalog: Catalog, relevance: Sequence[Relevance], *, number: int | None) -> Fold:
+    settings = FoldSettings(
         split=config.split,
         gallery_splits=config.gallery_splits,
         relevance=relevance,
         training_images=0 if config.whitening is None else config.whitening.images,
         seed=config.seed,
     )
+    return build_fold(catalog, number=number, settings=settings)
 
 
-def _folds(config: CompareConfig, catalog: Catalog, runs: Sequence[Run]) -> tuple[int, ...]:
-    """Those of the runs, or all; none: the catalogue's own splits."""
-    folds = folds_of(runs)
-    if config.folds and not folds:
+def _fold_numbers(config: CompareConfig, catalog: Catalog, runs: Sequence[Run]) -> tuple[int, ...]:
+    """Folds of the runs, or all folds of the catalogue; empty: the catalogue's own splits."""
+    numbers = folds_of(runs)
+    if config.folds and not numbers:
         if runs:
-            raise CheckpointError(f"folds: {runs[0].folder.name} was not trained on a fold; see --set fold of fit")
-        catalog.with_fold(0)  # says so if there is no such column
-        folds = tuple(range(int(catalog.rows[FOLD_COLUMN].max()) + 1))
-    if folds and config.split != "test":
-        raise CheckpointError(f"split: got {config.split}; folds are compared on their test splits")
-    return folds
-
-
-def _levels(config: CompareConfig, catalog: Catalog, parts: Sequence[Part]) -> list[list[str]]:
-    """The most alike first; none where, unasked, they have nothing to grade."""
-    levels = _columns_of_levels(config, catalog)
-    try:
-        if len(levels) > 1:
-            pooled_chance_grades(parts, levels=levels)
-    except ValueError as error:
-        if config.levels is not None:
-            raise CatalogError(f"levels: {error}") from None
-        return []
-    return levels
-
-
-def _columns_of_levels(config: CompareConfig, catalog: Catalog) -> list[list[str]]:
-    if config.levels is not None:
-        levels = [[one] if isinstance(one, str) else list(one) for one in config.levels]
-        for columns in levels:
-            catalog.groups(columns)
-        return levels
-    there = [name for name in catalog.rows.columns if catalog.rows[name].notna().any()]
-    colour = next((name for name in ("colour", "color") if name in there), None)
-    category = _category(config, catalog)
-    levels = [["product"]] if "product" in there else []
-    if category is not None and colour not in (None, category):
-        levels.append([category, str(colour)])
-    return [*levels, [category]] if category is not None else levels
-
-
-def _category(config: CompareConfig, catalog: Catalog) -> str | None:
-    if config.category is not None:
-        catalog.groups([config.category])
-        return config.category
-    names = ("category", "label")
-    there = [name for name in names if name in catalog.rows.columns and catalog.rows[name].notna().any()]
-    return there[0] if there else None
-
-
-def _categories(config: CompareConfig, catalog: Catalog) -> CatalogCategories | None:
-    category = _category(config, catalog)
-    if category is None:
-        return None
-    codes = catalog.groups([category])
-    named = dict(zip(codes.tolist(), catalog.rows[category].tolist(), strict=True))
-    count = int(codes.max(initial=-1)) + 1
-    return CatalogCategories(
-        column=category, codes=codes, names=[str(named[code]) if code in named else "" for code in range(count)]
-    )
+            raise CheckpointError(
+                f"folds: {runs[0].folder.name} was trained on the catalogue's own splits; train it on each fold: "
+                "simtrain fit … --set fold=0"
+            )
+        catalog.with_fold(0)  # an error if there is no such column
+        numbers = tuple(range(int(catalog.rows[FOLD_COLUMN].max()) + 1))
+    if numbers and config.split != "test":
+        raise CheckpointError(f"split: got {config.split}; allowed with folds: test")
+    return numbers
 
 
 def _templates(config: CompareConfig, catalog: Catalog) -> list[str]:
-    """Names of classes are asked for by default, and a catalogue may do without."""
+    """Templates of class names; empty for a catalogue without labels."""
     return config.label_templates if catalog.rows["label"].notna().any() else []

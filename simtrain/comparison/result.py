@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any, Literal
 
+from simtrain.comparison.report_images import ReportImages
 from simtrain.comparison.summary import report_lines
 from simtrain.comparison.verdict import Verdict
 from simtrain.evaluation.breakdown import CategoryFigures, ConfusedPair
 from simtrain.evaluation.geometry import Geometry
-from simtrain.evaluation.label_errors import LabelSuspects
 from simtrain.evaluation.statistics import Interval
 from simtrain.evaluation.thresholds import SimilarityThresholds
 
@@ -35,20 +35,21 @@ class RelevanceFigures:
     macro: dict[str, Interval]
     """Name -> mean over the classes of the category column, each of equal weight, and interval; empty without one."""
     verdict: Verdict | None
-    """Against the baseline in the main metric; None for the baseline itself and for chance."""
+    """Verdict against the baseline in the main metric; None for the baseline itself and for chance."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class VariantFigure:
+class RobustnessFigure:
     """Share of altered copies of images whose nearest image is the original."""
 
     name: str
-    """Name of the alteration, such as rotated_10."""
+    """Name of the alteration, such as `rotated_10`."""
     words: str
-    """Description of the alteration, such as "turned by 10 degrees"."""
+    """Description of the alteration for people, such as "turned by 10 degrees"."""
     share: Interval
-    """Share, 0..1, and its interval."""
+    """Share of the altered copies, 0..1, and its interval."""
     queries: int
+    """Number of altered copies."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +57,7 @@ class Cost:
     """Cost of an encoder: time of embedding and search, memory."""
 
     device: str
-    """Device that it ran on, such as cpu (2 threads)."""
+    """Device that the encoder ran on, such as `cpu (2 threads)`."""
     embedding_seconds: float | None
     """Seconds per 1,000 images, reading and preprocessing included; None where too few images were embedded."""
     search_seconds: float
@@ -69,31 +70,31 @@ class Cost:
 
 @dataclass(frozen=True, kw_only=True)
 class EncoderFigures:
-    """One row of a comparison."""
+    """Results of one encoder of a comparison."""
 
     name: str
     kind: EncoderKind
     words: str
     """Description of the encoder for people."""
     seeds: int
-    """Trainings that its figures are the mean of, of those that differ in their seed alone; 1 for what isn't trained.
-    """
+    """Number of trainings with different seeds that the metrics are the mean of; 1 for encoders without training."""
     embedding_size: int | None
-    """D; None for chance."""
+    """Number of dimensions of an embedding, D; None for chance."""
     relevances: dict[str, RelevanceFigures]
     """`RelevanceFigures.relevance` -> metrics, the main one first."""
     grades: dict[str, Interval]
-    """ndcg_at_k over the levels of `ComparisonReport.levels`; empty where there is one level alone."""
+    """Name -> ndcg_at_k over the levels of `ComparisonReport.levels`, 0..1; empty with fewer than two levels."""
     recall_curve: tuple[float, ...] = ()
-    """recall_at_k by the main relevance for k = 1, 2, 3 …"""
+    """recall_at_k by the main relevance, 0..1, for k = 1, 2, 3 …; empty: unknown."""
     categories: list[CategoryFigures] = field(default_factory=list)
     """Metrics by category and main relevance, in the order of `ComparisonReport.categories`; empty without a category
     column."""
     confused: list[ConfusedPair] = field(default_factory=list)
-    """The categories taken for another most often."""
-    robustness: list[VariantFigure] = field(default_factory=list)
+    """Pairs of categories that are confused most often."""
+    robustness: list[RobustnessFigure] = field(default_factory=list)
     text: dict[str, Interval] = field(default_factory=dict)
-    """`text_to_image_recall_at_5` and the like; empty for what reads no texts, or without texts."""
+    """Text retrieval metrics, such as `text_to_image_recall_at_5`; empty for encoders without a text tower, or a
+    catalogue without texts."""
     geometry: Geometry | None = None
     thresholds: SimilarityThresholds | None = None
     """Similarity thresholds by the main relevance, on the validation split."""
@@ -108,73 +109,6 @@ class Unavailable:
 
     name: str
     reason: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class FoundImage:
-    """A neighbour of a query."""
-
-    row: int
-    """Catalogue row."""
-    similarity: float
-    relevant: bool
-
-
-@dataclass(frozen=True, kw_only=True)
-class ShownQuery:
-    """A query and its nearest images by several encoders, nearest first."""
-
-    row: int
-    """Catalogue row of the query."""
-
-    found: dict[str, tuple[FoundImage, ...]]
-    """Name of an encoder -> nearest images."""
-    average_precision: float | None = None
-    """map_at_r of this query by the encoder whose worst it is; None for a query drawn at random."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class EmbeddingMap:
-    """Embeddings of some images on a plane."""
-
-    encoder: str
-    method: str
-    """PCA or UMAP."""
-
-    rows: tuple[int, ...]
-    """Catalogue rows of the images."""
-    x: tuple[float, ...]
-    y: tuple[float, ...]
-    groups: tuple[str, ...]
-    """The category of each, by which points are coloured; empty text: none."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class AlikePair:
-    """Two images of different products that an encoder takes for nearly the same."""
-
-    rows: tuple[int, int]
-    """Catalogue rows of the two images."""
-    similarity: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class Pictures:
-    """Images of the report."""
-
-    captions: Mapping[int, str]
-    """Catalogue row -> caption (id and label), for every row that is shown."""
-    queries: tuple[ShownQuery, ...]
-    """Drawn at random, the same for every encoder."""
-    worst: dict[str, tuple[ShownQuery, ...]]
-    """Name of an encoder -> its worst queries, worst first."""
-    maps: tuple[EmbeddingMap, ...]
-    suspects: LabelSuspects | None
-    """Labels that look wrong, by the embeddings of `judged_by`; its rows are of the catalogue; None without labels."""
-    alike: tuple[AlikePair, ...]
-    """Pairs that may be duplicates under two products, by the embeddings of `judged_by`."""
-    judged_by: str
-    """Name of the encoder that `suspects` and `alike` come from."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -232,7 +166,7 @@ class ComparisonReport:
     draws: int
     made_with: dict[str, Any]
     """Versions of the libraries."""
-    pictures: Pictures
+    pictures: ReportImages
 
     def encoder(self, name: str) -> EncoderFigures:
         """The figures of an encoder by its name.

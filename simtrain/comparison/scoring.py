@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,66 +12,37 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from simtrain.comparison.candidates import Contender
-from simtrain.comparison.embeddings import EmbeddedMember, Embedder
+from simtrain.comparison.candidates import Candidate
+from simtrain.comparison.embeddings import EmbeddedEncoder, Embedder
 from simtrain.comparison.encoder_metrics import (
-    CatalogCategories,
     confusions,
     figures_by_category,
     recall_curve,
     relevance_figures,
 )
-from simtrain.comparison.fold_scores import CURVE_KS, PRECISION_KS, Look, PooledScores, pooled_grades, pooled_scores
-from simtrain.comparison.folds import Part
-from simtrain.comparison.neighbours import VariedQueries, found_images, variant_figures
-from simtrain.comparison.result import EncoderFigures, EncoderKind, FoundImage, Unavailable
-from simtrain.comparison.secondary_metrics import cost_of, text_figures, thresholds_of
+from simtrain.comparison.fold_scores import (
+    CURVE_KS,
+    PRECISION_KS,
+    EmbeddingLookup,
+    PooledScores,
+    pooled_grades,
+    pooled_scores,
+)
+from simtrain.comparison.folds import Fold
+from simtrain.comparison.neighbours import AlteredQueries, found_images, robustness_figures
+from simtrain.comparison.protocol import ComparisonProtocol
+from simtrain.comparison.report_images import FoundImage
+from simtrain.comparison.result import EncoderFigures, EncoderKind, Unavailable
+from simtrain.comparison.secondary_metrics import calibrated_thresholds, measured_cost, text_metrics
 from simtrain.comparison.whitened_variants import WhitenedVariant, whitened_variants
-from simtrain.config import CompareConfig
-from simtrain.data.robustness import QueryVariant
 from simtrain.encoders.whitening import Whitening, fit_whitening
 from simtrain.errors import SimtrainError
 from simtrain.evaluation.geometry import geometry
-from simtrain.evaluation.relevance import Relevance
-from simtrain.evaluation.statistics import BootstrapSettings
-from simtrain.evaluation.text_task import TextTask
 
 _GEOMETRY_ROWS = 1000
 
-Change = Callable[[Tensor], Tensor]
-"""(N, D) unit embeddings -> others of unit length."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Question:
-    """Evaluation protocol of a comparison, the same for every encoder.
-
-    Attributes:
-        config: Configuration of the comparison.
-        parts: Folds, or one part for the catalogue's own splits.
-        relevances: Definitions of relevance by name, the main one first.
-        levels: Levels of relevance of ndcg_at_10, each a list of columns; empty: no grades.
-        categories: Category of each catalogue row; None: there are none.
-        texts: Text retrieval task of each fold; None: there are no texts.
-        varied: Alterations of images, each with the catalogue rows that it is applied to.
-        shown: Positions of the shown queries among the first fold's main queries.
-        bootstrap: Settings of the intervals.
-    """
-
-    config: CompareConfig
-    parts: Sequence[Part]
-    relevances: Mapping[str, Relevance]
-    levels: Sequence[Sequence[str]]
-    categories: CatalogCategories | None
-    texts: Sequence[TextTask | None]
-    varied: Sequence[tuple[QueryVariant, NDArray[np.int64]]]
-    shown: Sequence[int]
-    bootstrap: BootstrapSettings
-
-    @property
-    def relevance(self) -> list[str]:
-        """Names of the definitions of relevance, the main one first."""
-        return list(self.relevances)
+EmbeddingTransform = Callable[[Tensor], Tensor]
+"""(N, D) unit embeddings -> transformed unit embeddings, such as whitened ones."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,11 +50,11 @@ class ScoredEncoder:
     """An encoder with its scores.
 
     Attributes:
-        figures: Its metrics, without a verdict yet.
+        figures: Metrics of the encoder, without a verdict yet.
         scores: Definition of relevance -> scores query by query.
-        validation: Definition of relevance -> mean of the main metric on the validation splits, where they have
+        validation: Definition of relevance -> mean of the main metric on the validation splits, 0..1, where they have
             queries.
-        fingerprints: Fingerprints of its members, by seed and fold.
+        fingerprints: Fingerprints of its weights, by seed and fold.
         found: Nearest images of the shown queries.
         reopen: Returns its embeddings of the first fold again.
     """
@@ -93,155 +64,181 @@ class ScoredEncoder:
     validation: dict[str, float]
     fingerprints: tuple[str, ...]
     found: list[tuple[FoundImage, ...]]
-    reopen: Callable[[], Look]
+    reopen: Callable[[], EmbeddingLookup]
 
 
-def embedded_seeds(contender: Contender, question: Question, embedder: Embedder) -> list[list[EmbeddedMember]]:
-    """For each seed of a candidate its embedded members, one for each fold; a member for all folds is repeated."""
-    whitened = whitened_variants(contender, question.config)
-    places = [part.needed_places(training=bool(whitened)) for part in question.parts]
+def embed_candidate(
+    candidate: Candidate, protocol: ComparisonProtocol, embedder: Embedder
+) -> list[list[EmbeddedEncoder]]:
+    """For each seed the embedded encoder of each fold; an encoder for all folds is repeated."""
+    whitened = whitened_variants(candidate, protocol.config)
+    rows = [fold.rows_to_embed(training=bool(whitened)) for fold in protocol.folds]
     seeds = []
-    for members in contender.seeds:
-        if len(members) == len(places):
-            seeds.append([embedder.embed(member, of_part) for member, of_part in zip(members, places, strict=True)])
+    for factories in candidate.seeds:
+        if len(factories) == len(rows):
+            seeds.append([embedder.embed(factory, of_fold) for factory, of_fold in zip(factories, rows, strict=True)])
         else:
-            every_place = np.unique(np.concatenate(places))
-            seeds.append([embedder.embed(members[0], every_place)] * len(places))
+            all_rows = np.unique(np.concatenate(rows))
+            seeds.append([embedder.embed(factories[0], all_rows)] * len(rows))
     return seeds
 
 
-def entries_of(
-    contender: Contender, question: Question, embedder: Embedder
+def score_candidate(
+    candidate: Candidate, protocol: ComparisonProtocol, embedder: Embedder
 ) -> tuple[list[ScoredEncoder], list[Unavailable]]:
-    """The scored encoder and its whitened variants, or why those are impossible.
+    """Score an encoder and its whitened variants; variants that cannot be computed are listed with the reason.
 
     Raises:
         SimtrainError: if the encoder cannot be loaded.
     """
-    seeds = embedded_seeds(contender, question, embedder)
-    varied = embedder.embed_varied(seeds[0][0], question.varied)
-    plain = _Asked(contender=contender, name=contender.name, kind=contender.kind, words=contender.words, changes=None)
-    asked, lacking = [plain], []
-    for variant in whitened_variants(contender, question.config):
-        kind: EncoderKind = "run" if contender.kind == "run" else "whitened"
+    seeds = embed_candidate(candidate, protocol, embedder)
+    altered = embedder.embed_altered(seeds[0][0], protocol.altered)
+    unwhitened = _Variant(
+        candidate=candidate,
+        name=candidate.name,
+        kind=candidate.kind,
+        description=candidate.description,
+        transforms=None,
+    )
+    variants, unavailable = [unwhitened], []
+    for whitened in whitened_variants(candidate, protocol.config):
+        kind: EncoderKind = "run" if candidate.kind == "run" else "whitened"
         try:
-            changes = [
-                [_whitening(one, part, variant, question) for one, part in zip(of_seed, question.parts, strict=True)]
+            transforms = [
+                [
+                    _fold_whitening(one, fold, whitened, protocol)
+                    for one, fold in zip(of_seed, protocol.folds, strict=True)
+                ]
                 for of_seed in seeds
             ]
-            asked.append(replace(plain, name=variant.name, kind=kind, words=variant.words, changes=changes))
         except SimtrainError as error:
-            lacking.append(Unavailable(name=variant.name, reason=str(error)))
-    return [_entry(one, seeds, varied, question, embedder) for one in asked], lacking
+            unavailable.append(Unavailable(name=whitened.name, reason=str(error)))
+        else:
+            variants.append(
+                replace(
+                    unwhitened,
+                    name=whitened.name,
+                    kind=kind,
+                    description=whitened.description,
+                    transforms=transforms,
+                )
+            )
+    return [_scored_variant(variant, seeds, altered, protocol, embedder) for variant in variants], unavailable
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Asked:
-    """A contender, or the same whitened: with a change for each seed and fold."""
+class _Variant:
+    """A candidate as it is, or whitened with a transform for each seed and fold."""
 
-    contender: Contender
+    candidate: Candidate
     name: str
     kind: EncoderKind
-    words: str
-    changes: Sequence[Sequence[Whitening]] | None
+    description: str
+    transforms: Sequence[Sequence[Whitening]] | None
 
 
-def _whitening(embedded: EmbeddedMember, part: Part, variant: WhitenedVariant, question: Question) -> Whitening:
-    """Learned from the training images of a fold by one seed's encoder."""
-    settings = question.config.whitening
+def _fold_whitening(
+    encoder: EmbeddedEncoder, fold: Fold, variant: WhitenedVariant, protocol: ComparisonProtocol
+) -> Whitening:
+    """Whitening learned from a fold's training images, embedded by one seed's encoder."""
+    settings = protocol.config.whitening
     assert settings is not None
-    training = embedded.embedded.of(part.places[part.training])
+    training = encoder.embedded.of(fold.catalog_rows[fold.training_rows])
     return fit_whitening(training, dimensions=None, shrinkage=settings.shrinkage, power=variant.power)
 
 
-def _entry(
-    asked: _Asked,
-    seeds: Sequence[Sequence[EmbeddedMember]],
-    varied: Sequence[VariedQueries],
-    question: Question,
+def _scored_variant(
+    variant: _Variant,
+    seeds: Sequence[Sequence[EmbeddedEncoder]],
+    altered: Sequence[AlteredQueries],
+    protocol: ComparisonProtocol,
     embedder: Embedder,
 ) -> ScoredEncoder:
-    changes: Sequence[Sequence[Change]] = asked.changes or [[_unchanged] * len(question.parts)] * len(seeds)
-    looks = [
-        [_look(of_part.embedded.of, change) for of_part, change in zip(of_seed, of_changes, strict=True)]
-        for of_seed, of_changes in zip(seeds, changes, strict=True)
+    transforms: Sequence[Sequence[EmbeddingTransform]] = variant.transforms or [
+        [_identity] * len(protocol.folds)
+    ] * len(seeds)
+    lookups = [
+        [_lookup(of_fold.embedded.of, transform) for of_fold, transform in zip(of_seed, of_transforms, strict=True)]
+        for of_seed, of_transforms in zip(seeds, transforms, strict=True)
     ]
     scores = {
         relevance: pooled_scores(
-            question.parts, looks, relevance=relevance, recall_ks=CURVE_KS if place == 0 else CURVE_KS[:10]
+            protocol.folds, lookups, relevance=relevance, recall_ks=CURVE_KS if index == 0 else CURVE_KS[:10]
         )
-        for place, relevance in enumerate(question.relevance)
+        for index, relevance in enumerate(protocol.relevance)
     }
-    changed = [replace(one, vectors=changes[0][0](one.vectors)) for one in varied]
-    first, change = seeds[0][0], changes[0][0]
-    member, fingerprint, rows = first.member, first.fingerprint, first.embedded.rows  # not what `first` holds
+    first, transform = seeds[0][0], transforms[0][0]
+    transformed = [replace(one, embeddings=transform(one.embeddings)) for one in altered]
+    # Taken out of `first`, so that `reopen` does not hold its embeddings in memory.
+    factory, fingerprint, rows = first.factory, first.fingerprint, first.embedded.rows
     return ScoredEncoder(
-        figures=_figures(asked, seeds, looks, scores, changed, question),
+        figures=_figures(variant, seeds, lookups, scores, transformed, protocol),
         scores=scores,
-        validation=_validation(question, looks),
-        fingerprints=tuple(of_part.fingerprint for of_seed in seeds for of_part in of_seed),
-        found=found_images(question.parts[0], looks[0][0], question.shown, count=question.config.pictures.neighbours),
-        reopen=lambda: _look(embedder.again(member, fingerprint, rows).of, change),
+        validation=_validation_means(protocol, lookups),
+        fingerprints=tuple(of_fold.fingerprint for of_seed in seeds for of_fold in of_seed),
+        found=found_images(protocol.folds[0], lookups[0][0], protocol.shown, count=protocol.config.pictures.neighbours),
+        reopen=lambda: _lookup(embedder.reload(factory, fingerprint, rows).of, transform),
     )
 
 
 def _figures(
-    asked: _Asked,
-    seeds: Sequence[Sequence[EmbeddedMember]],
-    looks: Sequence[Sequence[Look]],
+    variant: _Variant,
+    seeds: Sequence[Sequence[EmbeddedEncoder]],
+    lookups: Sequence[Sequence[EmbeddingLookup]],
     scores: dict[str, PooledScores],
-    varied: Sequence[VariedQueries],
-    question: Question,
+    altered: Sequence[AlteredQueries],
+    protocol: ComparisonProtocol,
 ) -> EncoderFigures:
-    """Those that need embeddings one by one are of the first seed and part."""
-    part, look, bootstrap = question.parts[0], looks[0][0], question.bootstrap
-    task, places, main = part.main, part.task_places(part.main), next(iter(scores.values()))
-    vectors = look(places)
-    graded = pooled_grades(question.parts, looks, levels=question.levels) if len(question.levels) > 1 else None
+    """Metrics over all seeds and folds; confusions, robustness, geometry, thresholds and cost of the first alone."""
+    fold, lookup, bootstrap = protocol.folds[0], lookups[0][0], protocol.bootstrap
+    task, rows, main_scores = fold.main_task, fold.rows_of_task(fold.main_task), next(iter(scores.values()))
+    vectors = lookup(rows)
+    graded = pooled_grades(protocol.folds, lookups, levels=protocol.levels) if len(protocol.levels) > 1 else None
+    record = {"fingerprint": seeds[0][0].fingerprint, "images": seeds[0][0].image_source}
     return EncoderFigures(
-        name=asked.name,
-        kind=asked.kind,
-        words=asked.words,
+        name=variant.name,
+        kind=variant.kind,
+        words=variant.description,
         seeds=len(seeds),
         embedding_size=vectors.shape[1],
         relevances={
-            relevance: relevance_figures(relevance, of, categories=question.categories, bootstrap=bootstrap)
+            relevance: relevance_figures(relevance, of, categories=protocol.categories, bootstrap=bootstrap)
             for relevance, of in scores.items()
         },
         grades={} if graded is None else graded.intervals(list(graded.values), bootstrap=bootstrap),
-        recall_curve=recall_curve(main),
-        categories=figures_by_category(main, question.categories, bootstrap=bootstrap),
-        confused=confusions(task, places, vectors, question.categories),
-        robustness=variant_figures(part, look, varied, bootstrap=bootstrap),
+        recall_curve=recall_curve(main_scores),
+        categories=figures_by_category(main_scores, protocol.categories, bootstrap=bootstrap),
+        confused=confusions(task, rows, vectors, protocol.categories),
+        robustness=robustness_figures(fold, lookup, altered, bootstrap=bootstrap),
         text={}
-        if asked.changes is not None
-        else text_figures(seeds[0], looks[0], question.parts, question.texts, bootstrap=bootstrap),
+        if variant.transforms is not None
+        else text_metrics(seeds[0], lookups[0], protocol.folds, protocol.texts, bootstrap=bootstrap),
         geometry=geometry(vectors, task.groups, most_rows=_GEOMETRY_ROWS, seed=bootstrap.seed),
-        thresholds=thresholds_of(part, look, question.config.thresholds, bootstrap=bootstrap),
-        cost=cost_of(seeds[0][0], vectors[torch.from_numpy(task.gallery)]),
-        details={**asked.contender.details(), "fingerprint": seeds[0][0].fingerprint, "images": seeds[0][0].told},
+        thresholds=calibrated_thresholds(fold, lookup, protocol.config.thresholds, bootstrap=bootstrap),
+        cost=measured_cost(seeds[0][0], vectors[torch.from_numpy(task.gallery)]),
+        details={**variant.candidate.details(), **record},
     )
 
 
-def _validation(question: Question, looks: Sequence[Sequence[Look]]) -> dict[str, float]:
-    """Mean over seeds and parts, by idea of relevance."""
+def _validation_means(protocol: ComparisonProtocol, lookups: Sequence[Sequence[EmbeddingLookup]]) -> dict[str, float]:
+    """Definition of relevance -> mean of the main metric over seeds and folds on the validation splits."""
     found = {}
-    for relevance in question.relevance:
-        if any(relevance not in part.validations for part in question.parts):
+    for relevance in protocol.relevance:
+        if any(relevance not in fold.validation_tasks for fold in protocol.folds):
             continue
-        tasks = [part.validations[relevance] for part in question.parts]
+        tasks = [fold.validation_tasks[relevance] for fold in protocol.folds]
         means = [
-            task.score(look(part.task_places(task)), precision_ks=PRECISION_KS).means()[question.config.metric]
-            for of_seed in looks
-            for part, task, look in zip(question.parts, tasks, of_seed, strict=True)
+            task.score(lookup(fold.rows_of_task(task)), precision_ks=PRECISION_KS).means()[protocol.config.metric]
+            for of_seed in lookups
+            for fold, task, lookup in zip(protocol.folds, tasks, of_seed, strict=True)
         ]
         found[relevance] = float(np.mean(means))
     return found
 
 
-def _look(of: Callable[[NDArray[np.int64]], Tensor], change: Change) -> Look:
-    return lambda places: change(of(places))
+def _lookup(embeddings_of: Callable[[NDArray[np.int64]], Tensor], transform: EmbeddingTransform) -> EmbeddingLookup:
+    return lambda rows: transform(embeddings_of(rows))
 
 
-def _unchanged(vectors: Tensor) -> Tensor:
+def _identity(vectors: Tensor) -> Tensor:
     return vectors

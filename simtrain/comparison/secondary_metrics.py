@@ -11,14 +11,14 @@ from typing import cast
 import numpy as np
 from torch import Tensor
 
-from simtrain.comparison.embeddings import EmbeddedMember
-from simtrain.comparison.fold_scores import Look
-from simtrain.comparison.folds import Part, apart
+from simtrain.comparison.embeddings import EmbeddedEncoder
+from simtrain.comparison.fold_scores import EmbeddingLookup
+from simtrain.comparison.folds import Fold, distinct_clusters
 from simtrain.comparison.result import Cost
 from simtrain.config import ThresholdsConfig
 from simtrain.encoders.text import TextEncoder
 from simtrain.evaluation.statistics import BootstrapSettings, Interval, cluster_bootstrap_intervals
-from simtrain.evaluation.text_task import TextTask
+from simtrain.evaluation.text_task import TextTasks
 from simtrain.evaluation.thresholds import SimilarityThresholds, ThresholdSettings, similarity_thresholds
 from simtrain.serving.index import ItemIndex
 
@@ -27,19 +27,19 @@ _SEARCH_DEPTH = 10
 _HISTOGRAM_BINS = 100
 
 
-def text_figures(
-    members: Sequence[EmbeddedMember],
-    looks: Sequence[Look],
-    parts: Sequence[Part],
-    texts: Sequence[TextTask | None],
+def text_metrics(
+    encoders: Sequence[EmbeddedEncoder],
+    lookups: Sequence[EmbeddingLookup],
+    folds: Sequence[Fold],
+    texts: Sequence[TextTasks | None],
     *,
     bootstrap: BootstrapSettings,
 ) -> dict[str, Interval]:
     """Text retrieval metrics over all folds; empty where the encoder embeds no texts."""
     found = [
-        of_part.query_scores(look(part.task_places(part.main)), cast(TextEncoder, member.encoder))
-        for member, look, part, of_part in zip(members, looks, parts, texts, strict=True)
-        if of_part is not None and isinstance(member.encoder, TextEncoder)
+        tasks.query_scores(lookup(fold.rows_of_task(fold.main_task)), cast(TextEncoder, encoder.encoder))
+        for encoder, lookup, fold, tasks in zip(encoders, lookups, folds, texts, strict=True)
+        if tasks is not None and isinstance(encoder.encoder, TextEncoder)
     ]
     if not found:
         return {}
@@ -47,18 +47,18 @@ def text_figures(
     return {
         name: cluster_bootstrap_intervals(
             {name: of_all},
-            np.concatenate([apart(of.clusters()[name], place) for place, of in enumerate(found)]),
+            np.concatenate([distinct_clusters(of.clusters()[name], index) for index, of in enumerate(found)]),
             bootstrap=bootstrap,
         )[name]
         for name, of_all in values.items()
     }
 
 
-def thresholds_of(
-    part: Part, look: Look, thresholds: ThresholdsConfig, *, bootstrap: BootstrapSettings
+def calibrated_thresholds(
+    fold: Fold, lookup: EmbeddingLookup, thresholds: ThresholdsConfig, *, bootstrap: BootstrapSettings
 ) -> SimilarityThresholds | None:
     """Similarity thresholds on the validation split by the main relevance; None: it has no queries."""
-    task = part.validations.get(next(iter(part.tasks)))
+    task = fold.validation_tasks.get(next(iter(fold.tasks)))
     if task is None:
         return None
     settings = ThresholdSettings(
@@ -66,11 +66,11 @@ def thresholds_of(
         bins=_HISTOGRAM_BINS,
         bootstrap=bootstrap,
     )
-    found = task.retrieval_set(look(part.task_places(task)))
+    found = task.retrieval_set(lookup(fold.rows_of_task(task)))
     return similarity_thresholds(found, task.clusters[task.queries], settings=settings)
 
 
-def cost_of(member: EmbeddedMember, gallery: Tensor) -> Cost:
+def measured_cost(encoder: EmbeddedEncoder, gallery: Tensor) -> Cost:
     """Cost of embedding, and of searching (G, D) unit embeddings of the gallery."""
     vectors = gallery.contiguous().numpy()
     index, queries = ItemIndex.build(vectors, factory="Flat"), vectors[:_TIMED_QUERIES]
@@ -78,8 +78,8 @@ def cost_of(member: EmbeddedMember, gallery: Tensor) -> Cost:
     index.search(queries, k=min(_SEARCH_DEPTH, len(vectors)))
     seconds = time.perf_counter() - begun
     return Cost(
-        device=member.embedded.device,
-        embedding_seconds=member.embedded.seconds_per_thousand,
+        device=encoder.embedded.device,
+        embedding_seconds=encoder.embedded.seconds_per_thousand,
         search_seconds=1000 * seconds / len(queries),
         gallery=len(vectors),
         embedding_bytes=1000 * vectors.shape[1] * vectors.itemsize,

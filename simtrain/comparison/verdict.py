@@ -30,69 +30,68 @@ from simtrain.phrases import between, counted, fine_percent, fine_signed_percent
 
 _ROUNDING = 1e-12
 
-Word = Literal["better", "not shown to be better", "worse"]
+VerdictWord = Literal["better", "not shown to be better", "worse"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Comparison:
-    """One question: is this encoder better than that one, in this metric, for this idea of relevance?"""
+class PairedComparison:
+    """Values of an encoder and of its baseline on the same queries, to be compared in one metric."""
 
     encoder: str
-    """As the sentences call it."""
+    """Name of the encoder."""
     baseline: str
-    """Likewise."""
+    """Name of the baseline."""
     metric: str
-    """Such as map_at_r; larger is better."""
+    """Name of the metric, such as `map_at_r`; larger is better."""
     relevance: str
-    """Column or columns that define relevance."""
+    """Name of the definition of relevance."""
     values: NDArray[np.float64]
-    """(K, S) of the encoder, 0..1: one row per seed of its training."""
+    """(K, S) values of the encoder, 0..1: one row per seed of its training."""
     baseline_values: NDArray[np.float64]
-    """(L, S) of the baseline on the same queries in the same order."""
+    """(L, S) values of the baseline, 0..1, on the same queries in the same order."""
     clusters: NDArray[np.int64]
-    """(S,) the product of each query."""
+    """(S,) code of the product of each query."""
 
     @property
     def title(self) -> str:
-        """Tells the comparisons of a family apart."""
+        """Name of the comparison, unique within a family."""
         return f"{self.encoder} against {self.baseline}, {self.metric} by {self.relevance}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class VerdictSettings:
-    """How sure a verdict must be. `config.py` holds the defaults."""
+    """Settings of verdicts: confidence, number of permutations, power. `config` holds the defaults."""
 
     bootstrap: BootstrapSettings
-    """Settings of intervals and verdicts: their confidence, the bootstrap's draws, and as many permutations of each
-    test; H comparisons need H / (1 - confidence) draws or more."""
+    """Confidence of intervals and verdicts, number of bootstrap draws and of permutations of each test; H comparisons
+    need H / (1 - confidence) draws or more."""
     power: float
-    """Probability with which the smallest resolvable difference is found; 0.5 or more and below 1, such as 0.8."""
+    """Probability with which the smallest resolvable difference is detected; 0.5 or more and below 1, such as 0.8."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """The answer to one comparison. Differences are encoder minus baseline, in the metric's unit (0.01 is a point)."""
+    """Verdict on one comparison. Differences are encoder minus baseline, in the metric's unit (0.01 is a point)."""
 
     encoder: str
     baseline: str
     metric: str
     relevance: str
-    word: Word
+    word: VerdictWord
     difference: Interval
     """Mean over the queries, and its interval for this comparison alone."""
     p_value: float
     """Two-sided, of the permutation test of this comparison alone."""
     corrected_p_value: float
-    """After Holm's correction: what the word goes by."""
+    """P-value after Holm's correction, which `word` is decided by."""
     comparisons: int
-    """H, of the family."""
+    """Number of comparisons that are corrected together, H."""
     resolvable_difference: float | None
-    """Smallest true difference that a test at the family's strictest level finds with the power; None: cannot be told.
-    """
+    """Smallest true difference that a test at the family's strictest level detects with the power; None: unknown."""
     queries: int
     products: int
     differing_products: int
-    """At which the one encoder does better than the other, all queries of the product together."""
+    """Number of products at which the encoders differ, all queries of the product together."""
     seed_means: tuple[float, ...]
     """Mean of the encoder's metric of each seed."""
     seed_spread: float | None
@@ -102,21 +101,25 @@ class Verdict:
 
     @property
     def sentences(self) -> tuple[str, ...]:
-        """Two for a person, and a third if there are several seeds. Points are hundredths of the metric."""
+        """The verdict, the smallest detectable difference and, with several seeds, their spread. A point is 0.01."""
         seeds = [_seeds_sentence(self)] if self.seed_spread is not None else []
-        return (_answer_sentence(self), _limit_sentence(self), *seeds)
+        return (_verdict_sentence(self), _detection_sentence(self), *seeds)
 
     def __str__(self) -> str:
         return "\n".join(self.sentences)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON; what cannot be told is null."""
+        """Plain values for JSON; unknown values are null."""
         lists = {"seed_means": list(self.seed_means), "sentences": list(self.sentences)}
         return {**asdict(self), **lists, "difference": self.difference.to_dict()}
 
 
-def judge_family(comparisons: Sequence[Comparison], *, settings: VerdictSettings) -> list[Verdict]:
-    """Judge comparisons that are read together; verdicts in the same order.
+def verdicts_with_correction(comparisons: Sequence[PairedComparison], *, settings: VerdictSettings) -> list[Verdict]:
+    """Verdicts of paired permutation tests with Holm's correction, in the order of the comparisons.
+
+    Args:
+        comparisons: All comparisons that are read together.
+        settings: Settings of tests and intervals.
 
     Raises:
         ValueError: Shapes that do not fit, a value that is not finite, one comparison twice, or draws too few for any
@@ -128,75 +131,83 @@ def judge_family(comparisons: Sequence[Comparison], *, settings: VerdictSettings
         pooled.values - pool_seeds(comparison.baseline_values).values
         for pooled, comparison in zip(encoders, comparisons, strict=True)
     ]
-    paired = _paired(comparisons, differences, settings)
-    corrected = holm_corrected([found.p_value for found in paired])
-    return [
-        _verdict(*each, comparisons=len(comparisons), settings=settings)
-        for each in zip(comparisons, encoders, differences, paired, corrected, strict=True)
+    tests = _paired_tests(comparisons, differences, settings)
+    corrected = holm_corrected([test.p_value for test in tests])
+    tested = [
+        _TestedComparison(
+            comparison=comparison, encoder=encoder, differences=of_queries, test=test, corrected_p_value=p_value
+        )
+        for comparison, encoder, of_queries, test, p_value in zip(
+            comparisons, encoders, differences, tests, corrected, strict=True
+        )
     ]
+    return [_verdict(one, comparisons=len(comparisons), settings=settings) for one in tested]
 
 
-def _paired(
-    comparisons: Sequence[Comparison], differences: Sequence[NDArray[np.float64]], settings: VerdictSettings
+@dataclass(frozen=True, kw_only=True)
+class _TestedComparison:
+    """A comparison with its seeds pooled, its differences query by query, (S,), and its test."""
+
+    comparison: PairedComparison
+    encoder: PooledSeeds
+    differences: NDArray[np.float64]
+    test: PairedDifference
+    corrected_p_value: float
+
+
+def _paired_tests(
+    comparisons: Sequence[PairedComparison], differences: Sequence[NDArray[np.float64]], settings: VerdictSettings
 ) -> list[PairedDifference]:
     # Comparisons over the same queries share their draws, which cost more than what is done with them.
-    families: dict[bytes, list[int]] = {}
-    for place, comparison in enumerate(comparisons):
-        families.setdefault(comparison.clusters.tobytes(), []).append(place)
-    found: dict[str, PairedDifference] = {}
-    for places in families.values():
-        found |= paired_differences(
-            {comparisons[place].title: differences[place] for place in places},
-            comparisons[places[0]].clusters,
+    of_same_queries: dict[bytes, list[int]] = {}
+    for index, comparison in enumerate(comparisons):
+        of_same_queries.setdefault(comparison.clusters.tobytes(), []).append(index)
+    tests: dict[str, PairedDifference] = {}
+    for indices in of_same_queries.values():
+        tests |= paired_differences(
+            {comparisons[index].title: differences[index] for index in indices},
+            comparisons[indices[0]].clusters,
             bootstrap=settings.bootstrap,
         )
-    return [found[comparison.title] for comparison in comparisons]
+    return [tests[comparison.title] for comparison in comparisons]
 
 
-def _verdict(
-    comparison: Comparison,
-    encoder: PooledSeeds,
-    differences: NDArray[np.float64],
-    paired: PairedDifference,
-    corrected: float,
-    *,
-    comparisons: int,
-    settings: VerdictSettings,
-) -> Verdict:
+def _verdict(tested: _TestedComparison, *, comparisons: int, settings: VerdictSettings) -> Verdict:
+    comparison, test = tested.comparison, tested.test
     _, product_of_query = np.unique(comparison.clusters, return_inverse=True)
-    sums = np.bincount(product_of_query, weights=differences)
+    sums = np.bincount(product_of_query, weights=tested.differences)
     level = 1.0 - settings.bootstrap.confidence
     resolvable = resolvable_difference(
-        differences, comparison.clusters, level=level / comparisons, power=settings.power
+        tested.differences, comparison.clusters, level=level / comparisons, power=settings.power
     )
     return Verdict(
         encoder=comparison.encoder,
         baseline=comparison.baseline,
         metric=comparison.metric,
         relevance=comparison.relevance,
-        word=_word(paired.interval.mean, corrected, level=level),
-        difference=paired.interval,
-        p_value=paired.p_value,
-        corrected_p_value=corrected,
+        word=_word(test.interval.mean, tested.corrected_p_value, level=level),
+        difference=test.interval,
+        p_value=test.p_value,
+        corrected_p_value=tested.corrected_p_value,
         comparisons=comparisons,
         resolvable_difference=_or_none(resolvable),
-        queries=len(differences),
+        queries=len(tested.differences),
         products=len(sums),
         differing_products=int((np.abs(sums) > _ROUNDING).sum()),
-        seed_means=encoder.means,
-        seed_spread=_or_none(encoder.spread),
+        seed_means=tested.encoder.means,
+        seed_spread=_or_none(tested.encoder.spread),
         confidence=settings.bootstrap.confidence,
         power=settings.power,
     )
 
 
-def _word(difference: float, corrected_p_value: float, *, level: float) -> Word:
+def _word(difference: float, corrected_p_value: float, *, level: float) -> VerdictWord:
     if corrected_p_value >= level:
         return "not shown to be better"
     return "better" if difference > 0 else "worse"
 
 
-def _answer_sentence(verdict: Verdict) -> str:
+def _verdict_sentence(verdict: Verdict) -> str:
     found = verdict.difference
     ends = between(found.low, found.high, write=fine_signed_percent, unknown="")
     interval = f"{100 * verdict.confidence:g} % interval {ends}, " if ends else ""
@@ -209,7 +220,7 @@ def _answer_sentence(verdict: Verdict) -> str:
     )
 
 
-def _limit_sentence(verdict: Verdict) -> str:
+def _detection_sentence(verdict: Verdict) -> str:
     if verdict.differing_products == 0:
         return "Both do equally well at every product."
     if 2.0 ** (1 - verdict.differing_products) * verdict.comparisons > 1.0 - verdict.confidence:
@@ -240,7 +251,7 @@ def _or_none(value: float) -> float | None:
     return None if math.isnan(value) else value
 
 
-def _check(comparisons: Sequence[Comparison], settings: VerdictSettings) -> None:
+def _check(comparisons: Sequence[PairedComparison], settings: VerdictSettings) -> None:
     needed = math.ceil(len(comparisons) / (1.0 - settings.bootstrap.confidence))
     if settings.bootstrap.draws < needed:
         raise ValueError(

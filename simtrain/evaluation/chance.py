@@ -20,6 +20,7 @@ any i ranks are a draw without replacement: the relevant ones among them follow 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,39 +30,51 @@ from simtrain.evaluation.graded import Level, check_levels, discounts, grade_cou
 from simtrain.evaluation.metrics import QueryScores, check_groups, check_ks, relevant_counts
 
 
-def chance_scores(
-    *,
-    query_ids: Sequence[str],
-    gallery_ids: Sequence[str],
-    query_groups: NDArray[np.int64],
-    gallery_groups: NDArray[np.int64],
-    recall_ks: Sequence[int],
-    precision_ks: Sequence[int],
-    exclusions: Exclusions | None = None,
-) -> QueryScores:
-    """The figures of `metrics.score_queries` for a random encoder: the same queries and names, the expected values.
+@dataclass(frozen=True, kw_only=True)
+class RelevanceCodes:
+    """Ids and relevance codes of queries and gallery items: a `RetrievalSet` without embeddings.
+
+    Attributes:
+        query_ids: (Q,) unique ids of the queries.
+        gallery_ids: (G,) unique ids of the gallery items.
+        query_groups: (Q,) relevance code of each query; -1: nothing is relevant to it.
+        gallery_groups: (G,) relevance code of each gallery item from the same numbering; -1: relevant to nothing.
+        exclusions: Gallery items that count neither as finds nor as misses of some queries; None: there are none.
+    """
+
+    query_ids: Sequence[str]
+    gallery_ids: Sequence[str]
+    query_groups: NDArray[np.int64]
+    gallery_groups: NDArray[np.int64]
+    exclusions: Exclusions | None = None
+
+
+def chance_scores(codes: RelevanceCodes, *, recall_ks: Sequence[int], precision_ks: Sequence[int]) -> QueryScores:
+    """Expected values of `metrics.score_queries` for a random encoder: the same queries and metrics.
 
     Args:
-        query_ids: (Q,) unique ids of the queries, as in `RetrievalSet`.
-        gallery_ids: (G,) unique ids of the gallery.
-        query_groups: (Q,) relevance codes; -1: has no relevant items.
-        gallery_groups: (G,) codes from the same numbering.
+        codes: Ids and relevance of queries and gallery.
         recall_ks: The k of recall_at_k; each >= 1.
         precision_ks: The k of precision_at_k, none or each >= 1.
-        exclusions: Gallery items that do not count for some queries; None: there are none.
 
     Raises:
         ValueError: Sizes that differ, one id with two groups, k < 1, or no query with a relevant gallery item.
     """
-    own_columns = _own_columns(query_ids, gallery_ids)
+    own_columns, gallery_size = _own_columns(codes.query_ids, codes.gallery_ids), len(codes.gallery_ids)
     check_groups(
-        query_groups, gallery_groups, query_ids=query_ids, gallery_size=len(gallery_ids), own_columns=own_columns
+        codes.query_groups,
+        codes.gallery_groups,
+        query_ids=codes.query_ids,
+        gallery_size=gallery_size,
+        own_columns=own_columns,
     )
-    counts = relevant_counts(query_groups, gallery_groups, own_columns=own_columns, exclusions=exclusions)
+    counts = relevant_counts(
+        codes.query_groups, codes.gallery_groups, own_columns=own_columns, exclusions=codes.exclusions
+    )
     query_rows = np.flatnonzero(counts)
     if len(query_rows) == 0:
-        raise ValueError(f"none of {len(counts)} queries has a relevant item in the gallery of {len(gallery_ids)}")
-    sizes = ranked_counts(own_columns, gallery_size=len(gallery_ids), exclusions=exclusions)[query_rows]
+        raise ValueError(f"none of {len(counts)} queries has a relevant item in the gallery of {gallery_size}")
+    sizes = ranked_counts(own_columns, gallery_size=gallery_size, exclusions=codes.exclusions)[query_rows]
     values = expected_values(counts[query_rows], sizes, recall_ks=recall_ks, precision_ks=precision_ks)
     return QueryScores(query_rows=query_rows, values=values, lone_queries=len(counts) - len(query_rows))
 
@@ -112,7 +125,7 @@ def chance_graded(
     ks: Sequence[int],
     exclusions: Exclusions | None = None,
 ) -> QueryScores:
-    """The figures of `graded.score_graded` for a random encoder: the same queries and names, the expected values.
+    """Expected values of `graded.score_graded` for a random encoder: the same queries and metrics.
 
     Args:
         query_ids: (Q,) unique ids of the queries, as in `GradedSet`.

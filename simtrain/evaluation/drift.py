@@ -10,7 +10,7 @@ import numpy as np
 from torch import Tensor
 
 from simtrain.evaluation.statistics import BootstrapSettings, Interval, cluster_bootstrap_differences
-from simtrain.evaluation.text_task import SHOWN_AS, TextScores
+from simtrain.evaluation.text_task import TEXT_KIND_NAMES, TextScores
 
 GUARDED = "text_to_image_recall_at_5"
 """Text metric that decides whether texts still match the images; `simtrain interpolate` limits its loss too."""
@@ -24,7 +24,7 @@ rule of thumb, for what the metric above does not see: it knows the texts of one
 
 
 @dataclass(frozen=True, kw_only=True)
-class Kept:
+class EmbeddingDrift:
     """Embedding drift of a fine-tuned encoder, and its loss in text retrieval.
 
     Attributes:
@@ -32,7 +32,7 @@ class Kept:
         mean: Mean cosine of an image's embeddings by the initial and the fine-tuned encoder, -1..1.
         low: 5th percentile of these cosines.
         lowest: Lowest of these cosines.
-        start: `captions` or `labels` -> name as in `TextTask.score` -> metric of the initial encoder, 0..1.
+        start: `captions` or `labels` -> name as in `TextTasks.score` -> metric of the initial encoder, 0..1.
         lost: `captions` or `labels` -> name -> metric of the initial minus the fine-tuned encoder over the same
             queries,
             with its interval; below 0 where the fine-tuned encoder is better.
@@ -47,11 +47,11 @@ class Kept:
     lost: dict[str, dict[str, Interval]]
     confidence: float
 
-    def why_left(self) -> str | None:
+    def text_mismatch(self) -> str | None:
         """Why texts of a frozen text tower no longer match the images, by `MOST_LOST` and `LEAST_COSINE`."""
         for words, of_words in self.lost.items():
             if of_words[GUARDED].low > MOST_LOST:  # never where it cannot be told
-                return f"{GUARDED} of {SHOWN_AS[words]} has lost more than {100 * MOST_LOST:g} point"
+                return f"{GUARDED} of {TEXT_KIND_NAMES[words]} has lost more than {100 * MOST_LOST:g} point"
         return f"their cosine is below {LEAST_COSINE} on average" if self.mean < LEAST_COSINE else None
 
     def to_dict(self) -> dict[str, Any]:
@@ -64,26 +64,26 @@ class Kept:
                 words: {name: found.to_dict() for name, found in of_words.items()}
                 for words, of_words in self.lost.items()
             },
-            "texts_fit": self.why_left() is None,
+            "texts_fit": self.text_mismatch() is None,
             "confidence": self.confidence,
         }
 
 
-def closeness(
+def embedding_drift(
     tuned: Tensor,
     start: Tensor,
     *,
     tuned_scores: Mapping[str, TextScores],
     start_scores: Mapping[str, TextScores],
     bootstrap: BootstrapSettings,
-) -> Kept:
+) -> EmbeddingDrift:
     """Drift of image embeddings from the initial encoder, and loss in text retrieval.
 
     Args:
         tuned: (N, D) unit embeddings of images by the fine-tuned encoder.
         start: (N, D) unit embeddings of the same images by the initial encoder.
-        tuned_scores: `TextTask.every_score` of the fine-tuned encoder; empty: no texts.
-        start_scores: `TextTask.every_score` of the initial encoder, of the same task.
+        tuned_scores: `TextTasks.scores_by_kind` of the fine-tuned encoder; empty: no texts.
+        start_scores: `TextTasks.scores_by_kind` of the initial encoder, of the same task.
         bootstrap: Settings of the draws.
     """
     cosines = (tuned.double() * start.double()).sum(dim=1).clamp(-1, 1).numpy()
@@ -94,7 +94,7 @@ def closeness(
             name: cluster_bootstrap_differences({name: values - now[name]}, clusters[name], bootstrap=bootstrap)[name]
             for name, values in before.values().items()
         }
-    return Kept(
+    return EmbeddingDrift(
         images=len(cosines),
         mean=float(cosines.mean()),
         low=float(np.quantile(cosines, 0.05)),

@@ -14,7 +14,7 @@ from simtrain.catalog.table import Catalog, with_larger_share
 from simtrain.errors import CatalogError
 from simtrain.evaluation.exclusions import NO_CODE, Exclusions, exclusions_of
 from simtrain.evaluation.metrics import QueryScores, RetrievalSet, relevant_counts, score_queries
-from simtrain.evaluation.ranking import nearest_neighbours
+from simtrain.evaluation.ranking import Ranking, nearest_neighbours
 from simtrain.evaluation.relevance import Relevance, filled_columns
 from simtrain.evaluation.statistics import BootstrapSettings, Interval, cluster_bootstrap_intervals
 
@@ -69,21 +69,24 @@ class RetrievalTask:
     def nearest(
         self, embeddings: Tensor, positions: NDArray[np.int64], *, k: int
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """What images find: places in `gallery` (n, k), -1 where there are no more, and similarities (n, k).
+        """Nearest gallery images of some images, nearest first.
 
         Args:
-            embeddings: (N, D) unit vectors of `rows`.
-            positions: (n,) the images, as positions in `rows`.
-            k: >= 1.
+            embeddings: (N, D) unit embeddings of `rows`.
+            positions: (n,) positions of the searching images in `rows`.
+            k: Number of neighbours of each image; >= 1.
+
+        Returns:
+            Positions in `gallery` (n, k), -1 where there are no more, and similarities (n, k).
         """
-        return nearest_neighbours(
+        ranking = Ranking.of(
             embeddings[positions],
             embeddings[self.gallery],
             query_ids=[self.ids[position] for position in positions],
             gallery_ids=self.gallery_ids,
-            k=k,
             exclusions=self.exclusions(positions),
         )
+        return nearest_neighbours(ranking, k=k)
 
     def retrieval_set(self, embeddings: Tensor) -> RetrievalSet:
         """(N, D) unit embeddings of `rows` -> embeddings, ids and relevance of queries and gallery."""
@@ -106,11 +109,11 @@ class RetrievalTask:
         return relevant_counts(
             self.groups[self.queries],
             self.groups[self.gallery],
-            own_columns=self.own_places(),
+            own_columns=self.own_columns(),
             exclusions=self.exclusions(),
         )
 
-    def own_places(self) -> NDArray[np.int64]:
+    def own_columns(self) -> NDArray[np.int64]:
         """(Q,) where each query is in `gallery`; -1: it is not."""
         places = np.full(len(self.rows), -1, dtype=np.int64)
         places[self.gallery] = np.arange(len(self.gallery))

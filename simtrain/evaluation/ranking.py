@@ -30,42 +30,29 @@ _UNIT_TOLERANCE = 1e-3
 
 
 def nearest_neighbours(
-    query_embeddings: Tensor,
-    gallery_embeddings: Tensor,
-    *,
-    query_ids: Sequence[str],
-    gallery_ids: Sequence[str],
-    k: int,
-    exclusions: Exclusions | None = None,
-    chunk_elements: int = CHUNK_ELEMENTS,
+    ranking: Ranking, *, k: int, chunk_elements: int = CHUNK_ELEMENTS
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Find the k gallery items nearest to each query, itself left out; equal similarities come in the order of ids.
+    """The k gallery items nearest to each query, without the query itself; equal similarities in the order of ids.
 
     Args:
-        query_embeddings: (Q, D) float32 rows of length 1, on the CPU or a CUDA device.
-        gallery_embeddings: (G, D) float32 rows of length 1, on the same device.
-        query_ids: (Q,) unique ids; a gallery item with the query's id is the query itself.
-        gallery_ids: (G,) unique ids.
+        ranking: Queries and gallery, from `Ranking.of`.
         k: Number of neighbours of each query; >= 1.
-        exclusions: Gallery items that count neither as finds nor as misses of some queries; None: there are none.
-        chunk_elements: Most query-gallery pairs held at once, but at least one query's; >= 1.
+        chunk_elements: Largest number of query-gallery pairs held at once, but at least one query's; >= 1.
 
     Returns:
         Rows of the gallery (Q, k), nearest first, and their cosine similarities (Q, k) in -1..1 up to rounding. Where a
         query has fewer than k neighbours the rows end in -1 and the similarities in NaN.
 
     Raises:
-        ValueError: Sizes that differ, duplicate ids, rows that are not finite or not of length 1, k < 1.
+        ValueError: k < 1 or chunk_elements < 1.
     """
     if k < 1:
         raise ValueError(f"k is {k}; allowed: 1 or more")
-    ranking = Ranking.of(
-        query_embeddings, gallery_embeddings, query_ids=query_ids, gallery_ids=gallery_ids, exclusions=exclusions
-    )
-    rows = np.full((len(query_ids), k), -1, dtype=np.int64)
-    similarities = np.full((len(query_ids), k), np.nan, dtype=np.float32)
-    for chunk in ranking.chunks(np.arange(len(query_ids)), chunk_elements=chunk_elements):
-        nearest = torch.topk(ranking.keys(chunk), min(k, len(gallery_ids)))
+    queries, gallery_size = len(ranking.query_embeddings), len(ranking.gallery_embeddings)
+    rows = np.full((queries, k), -1, dtype=np.int64)
+    similarities = np.full((queries, k), np.nan, dtype=np.float32)
+    for chunk in ranking.chunks(np.arange(queries), chunk_elements=chunk_elements):
+        nearest = torch.topk(ranking.keys(chunk), min(k, gallery_size))
         found = (nearest.values != REMOVED_KEY).cpu().numpy()
         width = found.shape[1]
         rows[chunk, :width] = np.where(found, nearest.indices.cpu().numpy(), -1)
@@ -76,18 +63,18 @@ def nearest_neighbours(
 
 @dataclass(frozen=True, kw_only=True)
 class Ranking:
-    """Checked queries and gallery, from which the ordering keys of any queries are computed. Make one with `of`."""
+    """Queries and a gallery to rank for each of them; made with `of`, which checks them."""
 
     query_embeddings: Tensor
     """(Q, D) float32, rows of length 1."""
     gallery_embeddings: Tensor
     """(G, D) float32, rows of length 1."""
     own_columns: NDArray[np.int64]
-    """(Q,) where the query itself is in the gallery; -1: it is not."""
+    """(Q,) gallery column of the query itself; -1: it is not in the gallery."""
     tie_keys: Tensor
     """(G,) int64, largest for the id that sorts first; the low half of the ordering keys."""
     exclusions: Exclusions
-    """What does not count for each query, beside itself."""
+    """Gallery items that count neither as finds nor as misses of some queries."""
 
     @classmethod
     def of(
@@ -99,7 +86,18 @@ class Ranking:
         gallery_ids: Sequence[str],
         exclusions: Exclusions | None = None,
     ) -> Ranking:
-        """Check everything that `nearest_neighbours` documents as an error, and look the ids up once."""
+        """Check embeddings and ids, and find each query's own gallery column.
+
+        Args:
+            query_embeddings: (Q, D) float32 rows of length 1, on the CPU or a CUDA device.
+            gallery_embeddings: (G, D) float32 rows of length 1, on the same device.
+            query_ids: (Q,) unique ids; a gallery item with the query's id is the query itself.
+            gallery_ids: (G,) unique ids; equal similarities rank in the order of these.
+            exclusions: Gallery items that count neither as finds nor as misses of some queries; None: there are none.
+
+        Raises:
+            ValueError: Sizes that differ, duplicate ids, rows that are not finite or not of length 1.
+        """
         _check_side("query", query_embeddings, query_ids)
         _check_side("gallery", gallery_embeddings, gallery_ids)
         _check_pair(query_embeddings, gallery_embeddings)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from simtrain.encoders.text import LimitedTextEncoder, TextEncoder
 from simtrain.evaluation.metrics import QueryScores
 from simtrain.evaluation.statistics import BootstrapSettings, Interval, cluster_bootstrap_intervals
-from simtrain.evaluation.text_task import SCORED, TextScores, TextTask, WordTask
+from simtrain.evaluation.text_task import SCORED, TextRetrievalTask, TextScores, TextTasks
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +40,7 @@ class Direction:
 
 
 @dataclass(frozen=True, kw_only=True)
-class WordFigures:
+class TextRetrievalFigures:
     """Text retrieval metrics of captions, or of class names.
 
     Attributes:
@@ -80,8 +80,8 @@ class TextEvaluation:
         confidence: Level of the intervals.
     """
 
-    captions: WordFigures | None
-    labels: WordFigures | None
+    captions: TextRetrievalFigures | None
+    labels: TextRetrievalFigures | None
     longest_text: int | None
     confidence: float
 
@@ -95,8 +95,8 @@ class TextEvaluation:
         }
 
 
-def judge_text(
-    task: TextTask,
+def text_retrieval_figures(
+    task: TextTasks,
     scores: Mapping[str, TextScores],
     text_encoder: TextEncoder,
     *,
@@ -110,7 +110,7 @@ def judge_text(
 
     Args:
         task: Texts and images that were scored.
-        scores: Scores that `task.every_score` returned for this encoder.
+        scores: Scores that `task.scores_by_kind` returned for this encoder.
         text_encoder: The encoder; it counts the texts that it truncates.
         bootstrap: Settings of the draws.
     """
@@ -127,7 +127,7 @@ def judge_text(
 
 
 def means_by_name(text: Mapping[str, Any]) -> dict[str, float]:
-    """The values of `TextTask.score`, read from the result of `TextEvaluation.to_dict`."""
+    """The values of `TextTasks.score`, read from the result of `TextEvaluation.to_dict`."""
     of_words = text["captions"] or text["labels"]
     return {
         f"{side}_{name}": Interval.from_dict(of_words[side]["metrics"][name]).mean
@@ -137,10 +137,15 @@ def means_by_name(text: Mapping[str, Any]) -> dict[str, float]:
 
 
 def _figures(
-    words: WordTask, scores: TextScores, text_encoder: TextEncoder, *, classes: bool, bootstrap: BootstrapSettings
-) -> WordFigures:
+    words: TextRetrievalTask,
+    scores: TextScores,
+    text_encoder: TextEncoder,
+    *,
+    classes: bool,
+    bootstrap: BootstrapSettings,
+) -> TextRetrievalFigures:
     images, texts = len(words.image_ids), len(words.prompts.texts)
-    return WordFigures(
+    return TextRetrievalFigures(
         templates=words.templates,
         text_to_image=_direction(scores.text_to_image, scores.text_clusters, gallery=images, bootstrap=bootstrap),
         image_to_text=_direction(scores.image_to_text, scores.image_clusters, gallery=texts, bootstrap=bootstrap),
@@ -160,7 +165,7 @@ def _direction(
     )
 
 
-def _zero_shot(words: WordTask, scores: TextScores, *, bootstrap: BootstrapSettings) -> dict[str, Interval]:
+def _zero_shot(words: TextRetrievalTask, scores: TextScores, *, bootstrap: BootstrapSettings) -> dict[str, Interval]:
     by_image = scores.image_to_text
     right, of_image = by_image.values["recall_at_1"], words.prompts.classes[by_image.query_rows]
     of_class = np.bincount(of_image, weights=right) / np.bincount(of_image)  # each class has an image

@@ -22,8 +22,8 @@ SCORED = {
 }
 """Direction -> names of the metrics that runs are monitored and compared by."""
 
-SHOWN_AS = {"captions": "captions", "labels": "classes"}
-"""Name in `TextTask.words` -> the word that users read."""
+TEXT_KIND_NAMES = {"captions": "captions", "labels": "classes"}
+"""Name in `TextTasks.words` -> the word that users read."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +59,7 @@ class TextScores:
 
 
 @dataclass(frozen=True, kw_only=True)
-class WordTask:
+class TextRetrievalTask:
     """Images and their texts: captions, or prompts of class names.
 
     Relevant to a caption are the images with the same caption; to a class's name, the images of the class. Images
@@ -118,7 +118,7 @@ class WordTask:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TextTask:
+class TextTasks:
     """The texts of N images; of captions and labels at least one is there.
 
     Attributes:
@@ -126,10 +126,10 @@ class TextTask:
         labels: Class names of the images; None: no image has one.
     """
 
-    captions: WordTask | None
-    labels: WordTask | None
+    captions: TextRetrievalTask | None
+    labels: TextRetrievalTask | None
 
-    def words(self) -> dict[str, WordTask]:
+    def words(self) -> dict[str, TextRetrievalTask]:
         """`captions` and `labels`, where there are such -> their texts."""
         found = {"captions": self.captions, "labels": self.labels}
         return {name: words for name, words in found.items() if words is not None}
@@ -145,14 +145,14 @@ class TextTask:
         """The values that `score` is the mean of, query by query: for intervals and paired comparisons."""
         return next(iter(self.words().values())).query_scores(image_embeddings, text_encoder)
 
-    def every_score(self, image_embeddings: Tensor, text_encoder: TextEncoder) -> dict[str, TextScores]:
+    def scores_by_kind(self, image_embeddings: Tensor, text_encoder: TextEncoder) -> dict[str, TextScores]:
         """`captions` and `labels`, where there are such -> their scores."""
         return {name: words.query_scores(image_embeddings, text_encoder) for name, words in self.words().items()}
 
 
-def text_task(
+def text_tasks(
     catalog: Catalog, rows: NDArray[np.int64], *, captions: str | None, templates: Sequence[str]
-) -> TextTask | None:
+) -> TextTasks | None:
     """The texts of catalogue rows; None if none of these images has any.
 
     Args:
@@ -168,12 +168,12 @@ def text_task(
     """
     told = _word_task(catalog, rows, [] if captions is None else [captions], argument="captions")
     named = _word_task(catalog, rows, templates, argument="label_templates")
-    return None if told is None and named is None else TextTask(captions=told, labels=named)
+    return None if told is None and named is None else TextTasks(captions=told, labels=named)
 
 
 def _word_task(
     catalog: Catalog, rows: NDArray[np.int64], templates: Sequence[str], *, argument: str
-) -> WordTask | None:
+) -> TextRetrievalTask | None:
     with error_path(argument, whole=True):
         for template in templates:
             template_columns(template)
@@ -181,7 +181,7 @@ def _word_task(
             return None
         prompts = label_prompts(catalog, rows, templates)
     products = catalog.groups(["product"])[rows]
-    return WordTask(
+    return TextRetrievalTask(
         prompts=prompts,
         templates=tuple(templates),
         image_ids=[str(name) for name in catalog.rows["id"].iloc[rows]],

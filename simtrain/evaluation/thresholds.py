@@ -25,7 +25,7 @@ import torch
 from numpy.typing import NDArray
 
 from simtrain.evaluation.metrics import NO_GROUP, RetrievalSet
-from simtrain.evaluation.ranking import nearest_neighbours
+from simtrain.evaluation.ranking import Ranking, nearest_neighbours
 from simtrain.evaluation.statistics import BootstrapSettings, cluster_bootstrap_interval
 
 _TILE_ELEMENTS = 2**22
@@ -144,7 +144,7 @@ def similarity_thresholds(
         settings: Settings of the calibration.
 
     Raises:
-        ValueError: No query with a group, settings out of range, or as `nearest_neighbours`.
+        ValueError: No query with a group, settings out of range, or as `Ranking.of`.
     """
     _check(retrieval, clusters, settings)
     asking = np.flatnonzero(retrieval.query_groups != NO_GROUP)
@@ -172,14 +172,14 @@ def similarity_thresholds(
 def _neighbour_pairs(
     retrieval: RetrievalSet, clusters: NDArray[np.int64], queries: NDArray[np.int64], *, neighbours: int
 ) -> _Pairs:
-    rows, similarities = nearest_neighbours(
+    ranking = Ranking.of(
         retrieval.query_embeddings[torch.from_numpy(queries).to(retrieval.query_embeddings.device)],
         retrieval.gallery_embeddings,
         query_ids=[retrieval.query_ids[row] for row in queries],
         gallery_ids=retrieval.gallery_ids,
-        k=min(neighbours, len(retrieval.gallery_ids)),
         exclusions=None if retrieval.exclusions is None else retrieval.exclusions.of(queries),
     )
+    rows, similarities = nearest_neighbours(ranking, k=min(neighbours, len(retrieval.gallery_ids)))
     places, ranks = np.nonzero(rows >= 0)
     found = similarities[places, ranks].astype(np.float64)
     falling = np.argsort(-found, kind="stable")

@@ -15,7 +15,7 @@ _ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, kw_only=True)
-class MixFigures:
+class InterpolatedFigures:
     """Metrics of one interpolated encoder, 0..1.
 
     Attributes:
@@ -61,7 +61,7 @@ class Interpolation:
     text_queries: int
     no_texts: str | None
     bound: float
-    mixes: Sequence[MixFigures]
+    mixes: Sequence[InterpolatedFigures]
     chosen: int
     gain: Interval
     loss: Interval | None
@@ -119,7 +119,7 @@ class Interpolation:
         }
 
 
-def tradeoff(mixes: Sequence[MixFigures], *, metric: str, text_metric: str | None) -> list[TradeOffPoint]:
+def tradeoff(mixes: Sequence[InterpolatedFigures], *, metric: str, text_metric: str | None) -> list[TradeOffPoint]:
     """Gain and loss of each mix against the first, in points (hundredths of a metric)."""
     first = mixes[0]
     return [

@@ -26,7 +26,7 @@ from simtrain.evaluation.statistics import (
     cluster_bootstrap_differences,
     cluster_bootstrap_interval,
 )
-from simtrain.evaluation.text_task import TextTask
+from simtrain.evaluation.text_task import TextTasks
 from simtrain.runs.evaluation import embed_rows
 from simtrain.training.weight_interpolation import estimate_statistics, mixed_weights, moved_norms
 
@@ -62,7 +62,7 @@ class QueryValues:
 
 
 @dataclass(frozen=True, kw_only=True)
-class MixScores:
+class InterpolatedScores:
     """Scores of one interpolated encoder.
 
     Attributes:
@@ -81,10 +81,10 @@ def open_sweep(
     *,
     catalog: Catalog,
     task: RetrievalTask,
-    texts: TextTask | None,
+    texts: TextTasks | None,
     images: ImageReader,
     console: Console,
-) -> "MixSweep":
+) -> "InterpolationSweep":
     """A sweep over an encoder's task, whose pictures are read here once where the memory allows.
 
     Args:
@@ -113,7 +113,7 @@ def open_sweep(
         most_bytes=MOST_BYTES,
         console=console,
     )
-    return MixSweep(
+    return InterpolationSweep(
         config=config if prepared is None else _loading_in_this_process(config),
         encoder=encoder,
         start=start,
@@ -141,7 +141,7 @@ def _loading_in_this_process(config: RunConfig) -> RunConfig:
 
 
 @dataclass(kw_only=True)
-class MixSweep:
+class InterpolationSweep:
     """A sweep between a run's initial and fine-tuned weights, with the images and texts to score by.
 
     Attributes:
@@ -163,14 +163,14 @@ class MixSweep:
     start: dict[str, Tensor]
     tuned: dict[str, Tensor]
     task: RetrievalTask
-    texts: TextTask | None
+    texts: TextTasks | None
     images: ImageReader
     sample: NDArray[np.int64]
     norms: list[str]
     console: Console
     statistics: dict[float, dict[str, Tensor]] = field(default_factory=dict)
 
-    def score(self, alpha: float) -> MixScores:
+    def score(self, alpha: float) -> InterpolatedScores:
         """Scores of the mix with this share of the fine-tuned weights, 0 to 1."""
         self.encoder.load_state_dict(mixed_weights(self.start, self.tuned, alpha=alpha))
         console = NamedConsole(self.console, name=f"alpha {alpha:g}")
@@ -182,9 +182,9 @@ class MixSweep:
         clusters = self.task.clusters[self.task.queries[found.query_rows]]
         image = QueryValues(values=found.values, clusters=dict.fromkeys(found.values, clusters))
         if self.texts is None:
-            return MixScores(image=image, text=None)
+            return InterpolatedScores(image=image, text=None)
         told = self.texts.query_scores(embeddings, cast(TextEncoder, self.encoder))
-        return MixScores(image=image, text=QueryValues(values=told.values(), clusters=told.clusters()))
+        return InterpolatedScores(image=image, text=QueryValues(values=told.values(), clusters=told.clusters()))
 
     def _estimated(self, console: Console) -> dict[str, Tensor]:
         device = run_device(self.config)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from simtrain.data.batch import Batch
-from simtrain.evaluation.text_task import TextTask
+from simtrain.evaluation.text_task import TextTasks
 from simtrain.modules.image_text_pairs import ImageTextPairs, PairedEmbeddings
 from simtrain.modules.relational_teacher import RelationalTeacher
 from simtrain.modules.start_regulariser import StartRegulariser
@@ -64,7 +64,7 @@ class AuxiliaryLosses:
     regulariser: StartRegulariser | None = None
     teacher: RelationalTeacher | None = None
     teacher_weight: float = 0.0
-    validation_texts: TextTask | None = None
+    validation_texts: TextTasks | None = None
 
 
 NO_AUXILIARY_LOSSES = AuxiliaryLosses()

@@ -10,7 +10,7 @@ from torch import Tensor
 from simtrain.encoders.base import Encoder
 from simtrain.encoders.text import TextEncoder
 from simtrain.evaluation.protocol import RetrievalTask
-from simtrain.evaluation.text_task import TextTask
+from simtrain.evaluation.text_task import TextTasks
 from simtrain.evaluation.worst_queries import worst_queries
 from simtrain.training.ranks import broadcast_from_rank_zero, rank, sum_over_ranks
 from simtrain.training.tracking.worst_queries import WorstQuery
@@ -25,7 +25,7 @@ class EpochValidation:
         worst: Number of worst queries that are kept to be shown.
     """
 
-    def __init__(self, task: RetrievalTask, *, texts: TextTask | None, worst: int) -> None:
+    def __init__(self, task: RetrievalTask, *, texts: TextTasks | None, worst: int) -> None:
         self._task = task
         self._texts = texts
         self._worst = worst

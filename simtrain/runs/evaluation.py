@@ -16,9 +16,9 @@ from simtrain.encoders.base import Encoder
 from simtrain.encoders.text import TextEncoder
 from simtrain.errors import error_path
 from simtrain.evaluation.protocol import Evaluation, RetrievalTask, judge
-from simtrain.evaluation.text_figures import TextEvaluation, judge_text
+from simtrain.evaluation.text_figures import TextEvaluation, text_retrieval_figures
 from simtrain.evaluation.text_prompts import template_columns
-from simtrain.evaluation.text_task import TextScores, TextTask
+from simtrain.evaluation.text_task import TextScores, TextTasks
 from simtrain.training.ranks import local_count
 
 
@@ -44,7 +44,7 @@ def evaluate_embeddings(embeddings: torch.Tensor, task: RetrievalTask, *, config
     )
 
 
-def score_texts(texts: TextTask | None, embeddings: torch.Tensor, encoder: Encoder) -> dict[str, TextScores]:
+def score_texts(texts: TextTasks | None, embeddings: torch.Tensor, encoder: Encoder) -> dict[str, TextScores]:
     """Scores of text retrieval by captions and by class names.
 
     Args:
@@ -52,16 +52,16 @@ def score_texts(texts: TextTask | None, embeddings: torch.Tensor, encoder: Encod
         embeddings: (N, D) unit embeddings of the images by the encoder.
         encoder: The encoder, which embeds texts, unless there are none.
     """
-    return {} if texts is None else texts.every_score(embeddings, cast(TextEncoder, encoder))
+    return {} if texts is None else texts.scores_by_kind(embeddings, cast(TextEncoder, encoder))
 
 
 def evaluate_texts(
-    texts: TextTask | None, scores: Mapping[str, TextScores], encoder: Encoder, *, config: RunConfig
+    texts: TextTasks | None, scores: Mapping[str, TextScores], encoder: Encoder, *, config: RunConfig
 ) -> TextEvaluation | None:
     """The figures of what `score_texts` found, with the run's intervals; None where there are no texts."""
     if texts is None:
         return None
-    return judge_text(
+    return text_retrieval_figures(
         texts,
         scores,
         cast(TextEncoder, encoder),
@@ -69,7 +69,7 @@ def evaluate_texts(
     )
 
 
-def missing_texts(config: RunConfig, texts: TextTask | None) -> list[str]:
+def missing_texts(config: RunConfig, texts: TextTasks | None) -> list[str]:
     """Which texts that the configuration asks for no image of a task has, for the user."""
     if not config.reads_texts:
         return []

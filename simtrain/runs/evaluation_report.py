@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from simtrain.builders.weights_file import WeightsFile
-from simtrain.evaluation.drift import Kept
+from simtrain.evaluation.drift import EmbeddingDrift
 from simtrain.evaluation.protocol import Evaluation
 from simtrain.evaluation.text_figures import TextEvaluation
 from simtrain.runs.evaluation_text import report_lines
@@ -43,7 +43,7 @@ class EvaluationReport:
     images: str
     evaluation: Evaluation
     text: TextEvaluation | None
-    drift: Kept | None
+    drift: EmbeddingDrift | None
     not_evaluated: list[str]
     weights: WeightsFile | None
     test_readings: int | None
@@ -52,7 +52,7 @@ class EvaluationReport:
         """Why a text model that was made for the start no longer fits the images; None: there is none, or it fits."""
         if self.drift is None or self.encoder.get("text_model") is None:
             return None
-        return self.drift.why_left()
+        return self.drift.text_mismatch()
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""

@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from simtrain.evaluation.drift import GUARDED, Kept
+from simtrain.evaluation.drift import GUARDED, EmbeddingDrift
 from simtrain.evaluation.statistics import Interval
-from simtrain.evaluation.text_figures import TextEvaluation, WordFigures
-from simtrain.evaluation.text_task import SCORED, SHOWN_AS
+from simtrain.evaluation.text_figures import TextEvaluation, TextRetrievalFigures
+from simtrain.evaluation.text_task import SCORED, TEXT_KIND_NAMES
 from simtrain.phrases import between, percent, quoted, signed_points
 from simtrain.tables import Alignment, text_table
 
@@ -88,7 +88,7 @@ def _text_lines(found: TextEvaluation) -> Iterator[str]:
             yield f"{name}: {without} gallery images without {_KIND[name]} count as irrelevant"
 
 
-def _text_metrics(figures: WordFigures) -> dict[str, Interval]:
+def _text_metrics(figures: TextRetrievalFigures) -> dict[str, Interval]:
     directions = {"text_to_image": figures.text_to_image, "image_to_text": figures.image_to_text}
     found = {
         f"{direction}_{name}": directions[direction].metrics[name]
@@ -98,7 +98,7 @@ def _text_metrics(figures: WordFigures) -> dict[str, Interval]:
     return found | {f"zero_shot_{name}": metric for name, metric in figures.zero_shot.items()}
 
 
-def _drift_lines(drift: Kept) -> Iterator[str]:
+def _drift_lines(drift: EmbeddingDrift) -> Iterator[str]:
     yield (
         f"embedding drift from the initial weights: cosine of {drift.images} images {drift.mean:.3f} on average, 5 % "
         f"below {drift.low:.3f}, lowest {drift.lowest:.3f}"
@@ -108,7 +108,7 @@ def _drift_lines(drift: Kept) -> Iterator[str]:
         change = signed_points(-100 * lost.mean)
         interval = between(-100 * lost.high, -100 * lost.low, write=signed_points, unknown="one product only")
         yield (
-            f"{GUARDED} of {SHOWN_AS[kind]}: {percent(before)} with the initial weights, {change} points since "
+            f"{GUARDED} of {TEXT_KIND_NAMES[kind]}: {percent(before)} with the initial weights, {change} points since "
             f"({100 * drift.confidence:.0f} % interval {interval})"
         )
 

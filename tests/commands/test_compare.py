@@ -20,7 +20,7 @@ from simtrain.catalog.table import Catalog
 from simtrain.commands.compare import compare
 from simtrain.commands.evaluate import evaluate
 from simtrain.commands.prepare import prepare
-from simtrain.comparison import assemble as comparison_judging
+from simtrain.comparison import assemble
 from simtrain.comparison import embeddings as comparison_embeddings
 from simtrain.comparison.result import ComparisonReport
 from simtrain.config import CompareConfig, PrepareConfig, load_compare_config
@@ -240,7 +240,7 @@ def test_a_reading_that_is_broken_off_counts(own_catalog: Catalog, run: Run, mon
     def stop(*arguments: Any, **settings: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("simtrain.commands.compare.report_of", stop)
+    monkeypatch.setattr("simtrain.commands.compare.assemble_report", stop)
     with pytest.raises(KeyboardInterrupt):
         compared(own_catalog, run)
     assert json.loads((run.folder / "run.json").read_text())["test_readings"] == 1
@@ -269,14 +269,14 @@ def test_what_cannot_be_whitened_is_listed(own_catalog: Catalog, monkeypatch: py
 def test_embeddings_that_vanish_meanwhile_are_made_again(
     own_catalog: Catalog, report: ComparisonReport, monkeypatch: pytest.MonkeyPatch
 ):
-    real = comparison_judging.pictures_of
+    real = assemble.collect_report_images
 
     def emptied(*arguments: Any, **settings: Any) -> Any:
         for path in (own_catalog.folder / "embeddings").iterdir():
             path.unlink()
         return real(*arguments, **settings)
 
-    monkeypatch.setattr(comparison_judging, "pictures_of", emptied)
+    monkeypatch.setattr(assemble, "collect_report_images", emptied)
     found = compared(own_catalog)
     assert found.pictures.alike == compared(own_catalog).pictures.alike
 
@@ -330,7 +330,8 @@ def test_seeds_of_one_training_are_one_row(own_catalog: Catalog, run: Run, tmp_p
 def test_the_same_training_twice_is_refused(own_catalog: Catalog, run: Run, tmp_path: Path):
     shutil.copytree(run.folder, tmp_path / "twin")
     message = (
-        "--run: small and twin are the same training with seed 0; name one of them, or train with another --set seed"
+        "--run: small and twin are the same training with seed 0; "
+        "compare one of them, or train again with another --set seed"
     )
     with pytest.raises(CheckpointError, match=f"^{message}$"):
         compared(own_catalog, run, open_run("twin", checkpoints=tmp_path))
@@ -355,7 +356,7 @@ def test_a_baseline_that_takes_no_part_is_told_with_the_nearest(own_catalog: Cat
 
 def test_too_few_draws_for_so_many_verdicts_are_told(own_catalog: Catalog):
     with pytest.raises(
-        ConfigError, match=r"^draws: got 1000; 15 verdicts together at a confidence of 0.999 need 15000 or"
+        ConfigError, match=r"^draws: got 1000; 15 verdicts corrected together at a confidence of 0.999 need 15000 or"
     ):
         compared(own_catalog, config=settings("confidence=0.999"))
 

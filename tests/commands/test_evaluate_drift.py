@@ -21,8 +21,8 @@ from simtrain.commands.fit import fit
 from simtrain.config import RunConfig
 from simtrain.console import SILENT
 from simtrain.encoders.base import Encoder
-from simtrain.evaluation import drift as closeness_module
-from simtrain.evaluation.drift import Kept
+from simtrain.evaluation import drift as drift_module
+from simtrain.evaluation.drift import EmbeddingDrift
 from simtrain.runs.evaluation import embed_rows
 from simtrain.runs.run import Run, open_run
 from simtrain.runs.tuned_encoder import tuned_encoder
@@ -112,7 +112,7 @@ def test_a_run_whose_start_is_gone_is_judged_without_it(trained: Run) -> None:
     ]
 
 
-def report_of(config: RunConfig, kept: Kept, *, text_model: str | None) -> EvaluationReport:
+def report_of(config: RunConfig, kept: EmbeddingDrift, *, text_model: str | None) -> EvaluationReport:
     report = evaluate(config, run=None, split="test", alpha=None, console=SILENT)
     return replace(report, drift=kept, encoder={**report.encoder, "text_model": text_model})
 
@@ -121,7 +121,7 @@ def report_of(config: RunConfig, kept: Kept, *, text_model: str | None) -> Evalu
 def test_a_text_model_that_no_longer_fits_is_warned_of(
     config: RunConfig, capsys: pytest.CaptureFixture[str], cosine: float, text_model: str | None, warned: bool
 ) -> None:
-    kept = Kept(images=24, mean=cosine, low=cosine, lowest=cosine, start={}, lost={}, confidence=0.95)
+    kept = EmbeddingDrift(images=24, mean=cosine, low=cosine, lowest=cosine, start={}, lost={}, confidence=0.95)
     print(report_of(config, kept, text_model=text_model))
     lines = capsys.readouterr().out.splitlines()
     assert (
@@ -139,7 +139,7 @@ def test_a_text_model_that_no_longer_fits_is_warned_of(
 def test_tuning_that_goes_too_far_for_another_text_model_is_noticed(
     make_config: MakeConfig, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(closeness_module, "LEAST_COSINE", 0.999)  # no single epoch of so small a network goes far
+    monkeypatch.setattr(drift_module, "LEAST_COSINE", 0.999)  # no single epoch of so small a network goes far
     words = make_tiny_multilingual(tmp_path / "words", size=DIMENSIONS)
     config = make_config(
         encoder={"kind": "clip", "model": str(model), "text_model": str(words)},

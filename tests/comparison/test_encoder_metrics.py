@@ -1,7 +1,7 @@
 """Figures of one encoder: confused categories."""
 
 import numpy as np
-from small_folds import SHOP, angles, part
+from small_folds import SHOP, angles, small_fold
 
 from simtrain.comparison.encoder_metrics import CatalogCategories, confusions
 
@@ -9,10 +9,10 @@ CATEGORIES = CatalogCategories(column="label", codes=np.array([2, 2, 2, 0, 0, 0,
 
 
 def test_confused_categories_are_those_of_the_nearest_images():
-    look = angles(0, 0, 0, 10, 12, 30, 80, 81, 95)
-    task = part(SHOP).main
-    places = part(SHOP).task_places(task)
-    found = confusions(task, places, look(places), CATEGORIES)
+    lookup = angles(0, 0, 0, 10, 12, 30, 80, 81, 95)
+    task = small_fold(SHOP).main_task
+    catalog_rows = small_fold(SHOP).rows_of_task(task)
+    found = confusions(task, catalog_rows, lookup(catalog_rows), CATEGORIES)
     assert [(one.category, one.answer, one.count, one.queries) for one in found] == [
         ("lamp", "cup", 1, 2),
         ("cup", "lamp", 1, 4),

@@ -2,24 +2,30 @@
 
 import numpy as np
 import pytest
-from small_folds import FOLDER, LOOK, SHOP, angles, part
+from small_folds import FOLDER, LOOKUP, SHOP, angles, small_fold
 from tiny_training import catalog_of
 
 from simtrain.catalog.table import Catalog
 from simtrain.comparison.encoder_metrics import CatalogCategories
-from simtrain.comparison.neighbours import VariedQueries, alike_pairs, found_images, label_suspects, variant_figures
+from simtrain.comparison.neighbours import (
+    AlteredQueries,
+    found_images,
+    label_suspects,
+    possible_duplicates,
+    robustness_figures,
+)
 from simtrain.evaluation.statistics import BootstrapSettings
 
 
 def test_neighbours_are_told_with_rows_of_the_catalogue():
-    first, last = found_images(part(SHOP), LOOK, [0, 5], count=2)
+    first, last = found_images(small_fold(SHOP), LOOKUP, [0, 5], count=2)
     assert [(one.row, one.relevant) for one in first] == [(4, True), (5, False)]
     assert [(one.row, one.relevant) for one in last] == [(7, True), (6, False)]
     assert first[0].similarity == pytest.approx(np.cos(np.radians(2)))
 
 
 def test_the_nearest_images_of_different_products_may_be_duplicates():
-    pairs = alike_pairs(part(SHOP), LOOK, most=2)
+    pairs = possible_duplicates(small_fold(SHOP), LOOKUP, most=2)
     assert [pair.rows for pair in pairs] == [(4, 5), (3, 5)]
     assert pairs[0].similarity == pytest.approx(np.cos(np.radians(1)))
 
@@ -28,7 +34,7 @@ def test_known_copies_are_not_told_again():
     known = Catalog(
         rows=SHOP.rows.assign(duplicate_group=[None] * 4 + ["g", "g"] + [None] * 3), root=SHOP.root, folder=FOLDER
     )
-    assert [pair.rows for pair in alike_pairs(part(known), LOOK, most=1)] == [(3, 5)]
+    assert [pair.rows for pair in possible_duplicates(small_fold(known), LOOKUP, most=1)] == [(3, 5)]
 
 
 def test_suspected_labels_have_rows_of_the_catalogue():
@@ -36,22 +42,24 @@ def test_suspected_labels_have_rows_of_the_catalogue():
     shop = catalog_of(FOLDER, split=["train"] * 2 + ["test"] * 10, product=products, label=["cup"] * 12)
     codes = np.array([0, 0, *[0] * 5, *[1] * 5])
     codes[3] = 1
-    look = angles(0, 0, 1, 2, 3, 4, 5, 90, 91, 92, 93, 94)
+    lookup = angles(0, 0, 1, 2, 3, 4, 5, 90, 91, 92, 93, 94)
     categories = CatalogCategories(column="label", codes=codes, names=["cup", "lamp"])
-    found = label_suspects(part(shop, relevance=("label",)), look, categories, most=5)
+    found = label_suspects(small_fold(shop, relevance=("label",)), lookup, categories, most=5)
     assert found is not None
     assert [(one.row, one.label, one.suggested) for one in found.suspects] == [(3, "lamp", "cup")]
     assert set(found.suspects[0].neighbours) == {2, 4, 5, 6}
-    assert label_suspects(part(SHOP), LOOK, None, most=5) is None
+    assert label_suspects(small_fold(SHOP), LOOKUP, None, most=5) is None
 
 
 def test_changed_pictures_are_right_where_their_source_is_nearest():
-    changed = angles(11, 41)(np.arange(2))
-    varied = [VariedQueries(name="turned", words="turned", rows=np.array([3, 6]), vectors=changed)]
-    (figure,) = variant_figures(
-        part(SHOP), LOOK, varied, bootstrap=BootstrapSettings(draws=100, confidence=0.9, seed=0)
+    altered = angles(11, 41)(np.arange(2))
+    queries = [AlteredQueries(name="turned", description="turned", rows=np.array([3, 6]), embeddings=altered)]
+    (figure,) = robustness_figures(
+        small_fold(SHOP), LOOKUP, queries, bootstrap=BootstrapSettings(draws=100, confidence=0.9, seed=0)
     )
     assert (figure.name, figure.queries, figure.share.mean) == ("turned", 2, 1.0)
-    wrong = [VariedQueries(name="turned", words="turned", rows=np.array([7, 6]), vectors=changed)]
-    (figure,) = variant_figures(part(SHOP), LOOK, wrong, bootstrap=BootstrapSettings(draws=100, confidence=0.9, seed=0))
+    wrong = [AlteredQueries(name="turned", description="turned", rows=np.array([7, 6]), embeddings=altered)]
+    (figure,) = robustness_figures(
+        small_fold(SHOP), LOOKUP, wrong, bootstrap=BootstrapSettings(draws=100, confidence=0.9, seed=0)
+    )
     assert figure.share.mean == 0.5

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from simtrain.comparison.verdict import Comparison, Verdict, VerdictSettings, judge_family
+from simtrain.comparison.verdict import PairedComparison, Verdict, VerdictSettings, verdicts_with_correction
 from simtrain.evaluation.paired_tests import resolvable_difference
 from simtrain.evaluation.statistics import BootstrapSettings
 
@@ -20,8 +20,8 @@ BASELINE = np.random.default_rng(0).uniform(0.3, 0.6, len(PRODUCTS))
 NOISE = np.random.default_rng(1).normal(0.0, 0.02, len(PRODUCTS))
 
 
-def comparison(values: NDArray[np.float64], *, encoder: str = "tuned", relevance: str = "product") -> Comparison:
-    return Comparison(
+def comparison(values: NDArray[np.float64], *, encoder: str = "tuned", relevance: str = "product") -> PairedComparison:
+    return PairedComparison(
         encoder=encoder,
         baseline="clip",
         metric="map_at_r",
@@ -32,8 +32,8 @@ def comparison(values: NDArray[np.float64], *, encoder: str = "tuned", relevance
     )
 
 
-def judge(*comparisons: Comparison) -> list[Verdict]:
-    return judge_family(comparisons, settings=SETTINGS)
+def judge(*comparisons: PairedComparison) -> list[Verdict]:
+    return verdicts_with_correction(comparisons, settings=SETTINGS)
 
 
 @pytest.mark.parametrize(
@@ -166,7 +166,7 @@ def test_verdicts_are_plain_values_for_json() -> None:
         ),
     ],
 )
-def test_wrong_comparisons_are_named(comparisons: list[Comparison], message: str) -> None:
+def test_wrong_comparisons_are_named(comparisons: list[PairedComparison], message: str) -> None:
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         judge(*comparisons)
 
@@ -175,7 +175,7 @@ def test_draws_that_cannot_reach_a_verdict_are_refused() -> None:
     family = [comparison(BASELINE, encoder=str(number)) for number in range(6)]
     message = "draws is 99; allowed: 120 or more, or no p-value of 6 comparisons can come below 0.05"
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
-        judge_family(family, settings=replace(SETTINGS, bootstrap=replace(SETTINGS.bootstrap, draws=99)))
+        verdicts_with_correction(family, settings=replace(SETTINGS, bootstrap=replace(SETTINGS.bootstrap, draws=99)))
 
 
 @pytest.mark.slow
@@ -201,7 +201,7 @@ def test_encoders_alike_in_distribution_are_not_shown_to_be_better(products: int
             )
             for number in range(encoders)
         ]
-        words = {verdict.word for verdict in judge_family(family, settings=settings)}
+        words = {verdict.word for verdict in verdicts_with_correction(family, settings=settings)}
         right += words == {"not shown to be better"}
         better += "better" in words
     print(f"{products} products, {encoders} encoders: {right / splits:.3f} not shown, {better / splits:.3f} better")

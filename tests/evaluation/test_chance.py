@@ -8,7 +8,7 @@ import pytest
 import torch
 from tied_retrieval import retrieval_set, tied_set
 
-from simtrain.evaluation.chance import chance_graded, chance_scores, expected_values
+from simtrain.evaluation.chance import RelevanceCodes, chance_graded, chance_scores, expected_values
 from simtrain.evaluation.graded import GradedSet, Level, score_graded
 from simtrain.evaluation.metrics import RetrievalSet, ranked_relevance_metrics, score_queries
 
@@ -56,10 +56,9 @@ def test_a_collapsed_encoder_scores_chance() -> None:
         for name, mean in score_queries(collapsed, recall_ks=[1, 2], precision_ks=[1, 2, 10]).means().items():
             found.setdefault(name, []).append(mean)
     chance = chance_scores(
-        query_ids=orders[0],
-        gallery_ids=orders[0],
-        query_groups=np.array(groups),
-        gallery_groups=np.array(groups),
+        RelevanceCodes(
+            query_ids=orders[0], gallery_ids=orders[0], query_groups=np.array(groups), gallery_groups=np.array(groups)
+        ),
         recall_ks=[1, 2],
         precision_ks=[1, 2, 10],
     )
@@ -87,10 +86,12 @@ def test_a_collapsed_encoder_scores_chance_at_graded_relevance() -> None:
 
 def chance_of(retrieval: RetrievalSet) -> dict[str, float]:
     return chance_scores(
-        query_ids=retrieval.query_ids,
-        gallery_ids=retrieval.gallery_ids,
-        query_groups=retrieval.query_groups,
-        gallery_groups=retrieval.gallery_groups,
+        RelevanceCodes(
+            query_ids=retrieval.query_ids,
+            gallery_ids=retrieval.gallery_ids,
+            query_groups=retrieval.query_groups,
+            gallery_groups=retrieval.gallery_groups,
+        ),
         recall_ks=[1, 5],
         precision_ks=[5],
     ).means()
@@ -101,10 +102,12 @@ def test_chance_has_the_rows_and_names_of_the_scores(protocol: str) -> None:
     retrieval = tied_set(seed=1, items=60, protocol=protocol)
     scores = score_queries(retrieval, recall_ks=[1, 5], precision_ks=[5])
     chance = chance_scores(
-        query_ids=retrieval.query_ids,
-        gallery_ids=retrieval.gallery_ids,
-        query_groups=retrieval.query_groups,
-        gallery_groups=retrieval.gallery_groups,
+        RelevanceCodes(
+            query_ids=retrieval.query_ids,
+            gallery_ids=retrieval.gallery_ids,
+            query_groups=retrieval.query_groups,
+            gallery_groups=retrieval.gallery_groups,
+        ),
         recall_ks=[1, 5],
         precision_ks=[5],
     )

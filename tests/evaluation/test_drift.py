@@ -11,9 +11,9 @@ import torch
 from tiny_training import catalog_of
 from torch import Tensor
 
-from simtrain.evaluation.drift import Kept, closeness
+from simtrain.evaluation.drift import EmbeddingDrift, embedding_drift
 from simtrain.evaluation.statistics import BootstrapSettings, Interval, cluster_bootstrap_differences
-from simtrain.evaluation.text_task import TextTask, text_task
+from simtrain.evaluation.text_task import TextTasks, text_tasks
 
 LOST = "text_to_image_recall_at_5 of captions has lost more than 1 point"
 WORDS = [f"text {place}" for place in range(6)]
@@ -30,27 +30,27 @@ class Compass:
         return turned([float(text.split()[1]) for text in texts])
 
 
-def six_texts() -> TextTask:
+def six_texts() -> TextTasks:
     catalog = catalog_of(Path("shop"), caption=WORDS, product=list("aabbcc"))
-    task = text_task(catalog, np.arange(6), captions="{caption}", templates=[])
+    task = text_tasks(catalog, np.arange(6), captions="{caption}", templates=[])
     assert task is not None
     return task
 
 
-def compared(tuned: Tensor, start: Tensor, *, texts: bool) -> Kept:
+def compared(tuned: Tensor, start: Tensor, *, texts: bool) -> EmbeddingDrift:
     task, encoder = six_texts(), Compass()
-    return closeness(
+    return embedding_drift(
         tuned,
         start,
-        tuned_scores=task.every_score(tuned, encoder) if texts else {},
-        start_scores=task.every_score(start, encoder) if texts else {},
+        tuned_scores=task.scores_by_kind(tuned, encoder) if texts else {},
+        start_scores=task.scores_by_kind(start, encoder) if texts else {},
         bootstrap=BootstrapSettings(draws=300, confidence=0.9, seed=4),
     )
 
 
-def kept(*, mean: float, lost: Interval | None) -> Kept:
+def kept(*, mean: float, lost: Interval | None) -> EmbeddingDrift:
     of_captions = {} if lost is None else {"captions": {"text_to_image_recall_at_5": lost}}
-    return Kept(images=9, mean=mean, low=mean, lowest=mean, start={}, lost=of_captions, confidence=0.95)
+    return EmbeddingDrift(images=9, mean=mean, low=mean, lowest=mean, start={}, lost=of_captions, confidence=0.95)
 
 
 def test_cosines_are_of_the_angles_that_images_have_turned_by() -> None:
@@ -84,7 +84,7 @@ def test_nothing_moved_is_nothing_lost() -> None:
     found = compared(start, start, texts=True)
     assert (found.mean, found.lowest) == (pytest.approx(1), pytest.approx(1))
     assert set(found.lost["captions"].values()) == {Interval(mean=0, low=0, high=0)}
-    assert found.why_left() is None
+    assert found.text_mismatch() is None
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_texts_no_longer_fit_if_they_surely_lost_a_point_or_images_turned_far(
     mean: float, lost: Interval | None, expected: str | None
 ) -> None:
     found = kept(mean=mean, lost=lost)
-    assert found.why_left() == expected
+    assert found.text_mismatch() == expected
     assert found.to_dict()["texts_fit"] is (expected is None)
 
 

@@ -19,11 +19,11 @@ from tied_retrieval import (
     with_exclusions,
 )
 
-from simtrain.evaluation.chance import chance_scores, expected_values
+from simtrain.evaluation.chance import RelevanceCodes, chance_scores, expected_values
 from simtrain.evaluation.exclusions import Exclusions, exclusions_of
 from simtrain.evaluation.graded import discounts, score_graded
 from simtrain.evaluation.metrics import score_queries
-from simtrain.evaluation.ranking import nearest_neighbours
+from simtrain.evaluation.ranking import Ranking, nearest_neighbours
 from simtrain.evaluation.statistics import BootstrapSettings
 from simtrain.evaluation.thresholds import ThresholdSettings, similarity_thresholds
 
@@ -55,12 +55,14 @@ def test_counts_are_those_of_a_loop_over_pairs(kinds: Sequence[int]) -> None:
 def test_neighbours_are_those_that_count() -> None:
     retrieval = with_exclusions(tied_set(seed=3, items=40, protocol="leave-one-out"), seed=3, kinds=(3, 5))
     rows, similarities = nearest_neighbours(
-        retrieval.query_embeddings,
-        retrieval.gallery_embeddings,
-        query_ids=retrieval.query_ids,
-        gallery_ids=retrieval.gallery_ids,
+        Ranking.of(
+            retrieval.query_embeddings,
+            retrieval.gallery_embeddings,
+            query_ids=retrieval.query_ids,
+            gallery_ids=retrieval.gallery_ids,
+            exclusions=retrieval.exclusions,
+        ),
         k=40,
-        exclusions=retrieval.exclusions,
     )
     for query in range(40):
         expected = loop_ranking(retrieval, query)
@@ -99,13 +101,15 @@ def test_chance_counts_what_can_be_ranked() -> None:
         precision_ks=KS,
     )
     found = chance_scores(
-        query_ids=retrieval.query_ids,
-        gallery_ids=retrieval.gallery_ids,
-        query_groups=retrieval.query_groups,
-        gallery_groups=retrieval.gallery_groups,
+        RelevanceCodes(
+            query_ids=retrieval.query_ids,
+            gallery_ids=retrieval.gallery_ids,
+            query_groups=retrieval.query_groups,
+            gallery_groups=retrieval.gallery_groups,
+            exclusions=retrieval.exclusions,
+        ),
         recall_ks=KS,
         precision_ks=KS,
-        exclusions=retrieval.exclusions,
     )
     assert found.query_rows.tolist() == rows
     for name, values in expected.items():
@@ -156,7 +160,9 @@ def test_a_query_outside_the_gallery_does_not_leave_itself_out() -> None:
 def test_sizes_that_differ_are_refused(queries: tuple[int, int], gallery: tuple[int, int], message: str) -> None:
     wrong = Exclusions(query_codes=np.zeros(queries, dtype=np.int64), gallery_codes=np.zeros(gallery, dtype=np.int64))
     with pytest.raises(ValueError, match=re.escape(message)):
-        nearest_neighbours(torch.eye(3), torch.eye(3), query_ids="abc", gallery_ids="abc", k=1, exclusions=wrong)
+        nearest_neighbours(
+            Ranking.of(torch.eye(3), torch.eye(3), query_ids="abc", gallery_ids="abc", exclusions=wrong), k=1
+        )
 
 
 def test_a_shop_whose_every_pair_is_a_near_copy_has_nothing_to_find() -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tied_retrieval import KS, assert_equals_loop, loop_scores, retrieval_set, tied_set
 
 from simtrain.evaluation.metrics import ranked_relevance_metrics, score_queries
-from simtrain.evaluation.ranking import nearest_neighbours
+from simtrain.evaluation.ranking import Ranking, nearest_neighbours
 
 
 @pytest.mark.parametrize("protocol", ["leave-one-out", "overlapping"])
@@ -120,6 +120,6 @@ def test_wrong_settings_are_named() -> None:
     with pytest.raises(ValueError, match=r"^chunk_elements is 0; allowed: 1 or more$"):
         score_queries(correct, chunk_elements=0)
     with pytest.raises(ValueError, match=r"^k is 0; allowed: 1 or more$"):
-        nearest_neighbours(torch.eye(1), torch.eye(1), query_ids=["a"], gallery_ids=["a"], k=0)
+        nearest_neighbours(Ranking.of(torch.eye(1), torch.eye(1), query_ids=["a"], gallery_ids=["a"]), k=0)
     with pytest.raises(ValueError, match=r"^a query has 3 relevant items; allowed: 1 to the 2 ranks given$"):
         ranked_relevance_metrics(torch.ones(1, 2, dtype=torch.bool), torch.tensor([3]), recall_ks=[1])

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from simtrain.evaluation.metrics import QueryScores, score_queries
-from simtrain.evaluation.ranking import nearest_neighbours
+from simtrain.evaluation.ranking import Ranking, nearest_neighbours
 
 
 def random_embeddings(*, rows: int, features: int, seed: int) -> Tensor:
@@ -66,7 +66,7 @@ def test_collapsed_embeddings_rank_by_id() -> None:
     embeddings = random_embeddings(rows=1, features=333, seed=9).repeat(301, 1)
     ids = [f"item-{(row * 5) % 301}" for row in range(301)]
     in_order = sorted(range(301), key=lambda row: ids[row])
-    rows, similarities = nearest_neighbours(embeddings, embeddings, query_ids=ids, gallery_ids=ids, k=300)
+    rows, similarities = nearest_neighbours(Ranking.of(embeddings, embeddings, query_ids=ids, gallery_ids=ids), k=300)
     for query in range(301):
         assert rows[query].tolist() == [row for row in in_order if row != query]
     assert len(np.unique(similarities)) == 1
@@ -75,7 +75,9 @@ def test_collapsed_embeddings_rank_by_id() -> None:
 def test_negative_zero_ties_with_zero() -> None:
     query = torch.tensor([[1e-30, 1.0, 0.0]])
     gallery = torch.tensor([[0.0, 0.0, 1.0], [-1e-30, 0.0, 1.0], [0.0, 0.0, -1.0]])  # 0, -1e-60 and 0 in float64
-    rows, similarities = nearest_neighbours(query, gallery, query_ids=["q"], gallery_ids=["b", "a", "c"], k=3)
+    rows, similarities = nearest_neighbours(
+        Ranking.of(query, gallery, query_ids=["q"], gallery_ids=["b", "a", "c"]), k=3
+    )
     assert rows.tolist() == [[1, 0, 2]]
     assert similarities.tolist() == [[0.0, 0.0, 0.0]]
 
@@ -83,7 +85,9 @@ def test_negative_zero_ties_with_zero() -> None:
 def test_neighbours_and_similarities_equal_a_plain_loop() -> None:
     retrieval = tied_set(seed=4, items=40, protocol="leave-one-out")
     vectors, ids = retrieval.query_embeddings, retrieval.query_ids
-    rows, similarities = nearest_neighbours(vectors, vectors, query_ids=ids, gallery_ids=ids, k=7, chunk_elements=100)
+    rows, similarities = nearest_neighbours(
+        Ranking.of(vectors, vectors, query_ids=ids, gallery_ids=ids), k=7, chunk_elements=100
+    )
     assert rows.dtype == np.int64
     assert similarities.dtype == np.float32
     for query in range(40):
@@ -94,6 +98,8 @@ def test_neighbours_and_similarities_equal_a_plain_loop() -> None:
 
 def test_fewer_than_k_neighbours_end_in_minus_one_and_nan() -> None:
     embeddings = torch.eye(3)[[0, 1]]
-    rows, similarities = nearest_neighbours(embeddings, embeddings, query_ids=["a", "x"], gallery_ids=["a", "b"], k=3)
+    rows, similarities = nearest_neighbours(
+        Ranking.of(embeddings, embeddings, query_ids=["a", "x"], gallery_ids=["a", "b"]), k=3
+    )
     assert rows.tolist() == [[1, -1, -1], [1, 0, -1]]
     np.testing.assert_array_equal(similarities, np.array([[0, np.nan, np.nan], [1, 0, np.nan]], dtype=np.float32))

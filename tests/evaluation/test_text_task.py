@@ -16,7 +16,7 @@ from tiny_training import catalog_of
 from torch import Tensor
 
 from simtrain.errors import CatalogError, ConfigError
-from simtrain.evaluation.text_task import TextTask, text_task
+from simtrain.evaluation.text_task import TextTasks, text_tasks
 
 FOLDER = Path("shop")
 ALL = np.arange(40)
@@ -41,9 +41,9 @@ def images_and_codes() -> tuple[Tensor, NDArray[np.int64]]:
     return F.normalize(torch.randn(40, 6, generator=torch.Generator().manual_seed(2)), dim=1), codes
 
 
-def captioned(codes: NDArray[np.int64]) -> TextTask:
+def captioned(codes: NDArray[np.int64]) -> TextTasks:
     catalog = catalog_of(FOLDER, caption=[f"mug {code:02}" for code in codes], label=["mug"] * len(codes))
-    task = text_task(catalog, ALL, captions="{caption}", templates=["a {label}"])
+    task = text_tasks(catalog, ALL, captions="{caption}", templates=["a {label}"])
     assert task is not None
     return task
 
@@ -105,7 +105,7 @@ def test_each_different_text_is_embedded_once_each_time() -> None:
 def test_classes_are_scored_where_there_are_no_captions() -> None:
     images, codes = images_and_codes()
     catalog = catalog_of(FOLDER, label=[f"mug {code:02}" for code in codes])
-    task = text_task(catalog, ALL, captions="{caption}", templates=["{label}"])
+    task = text_tasks(catalog, ALL, captions="{caption}", templates=["{label}"])
     assert task is not None
     assert task.captions is None
     assert task.score(images, Hashed()) == captioned(codes).score(images, Hashed())
@@ -114,12 +114,12 @@ def test_classes_are_scored_where_there_are_no_captions() -> None:
 @pytest.mark.parametrize(("captions", "templates"), [("{caption}", ["{label}", "a {label}"]), (None, [])])
 def test_without_a_text_there_is_no_task(captions: str | None, templates: list[str]) -> None:
     catalog = catalog_of(FOLDER, product=["p", "q"])
-    assert text_task(catalog, np.arange(2), captions=captions, templates=templates) is None
+    assert text_tasks(catalog, np.arange(2), captions=captions, templates=templates) is None
 
 
 def test_texts_of_other_rows_do_not_count() -> None:
     catalog = catalog_of(FOLDER, caption=["red", None], label=["mug", "mug"])
-    task = text_task(catalog, np.array([1]), captions="{caption}", templates=["{label}"])
+    task = text_tasks(catalog, np.array([1]), captions="{caption}", templates=["{label}"])
     assert task is not None
     assert task.captions is None
 
@@ -127,7 +127,7 @@ def test_texts_of_other_rows_do_not_count() -> None:
 def test_a_text_of_one_product_is_drawn_with_it() -> None:
     # "both" is of two products; the last image is of none.
     catalog = catalog_of(FOLDER, product=["p", "q", "q", None], caption=["both", "both", "one", "alone"])
-    task = text_task(catalog, np.arange(4), captions="{caption}", templates=[])
+    task = text_tasks(catalog, np.arange(4), captions="{caption}", templates=[])
     assert task is not None
     found = task.query_scores(images_and_codes()[0][:4], Hashed()).clusters()
     alone, both, one = found["text_to_image_recall_at_5"].tolist()
@@ -158,10 +158,10 @@ def test_a_misspelt_column_is_told_even_where_nothing_is_filled_in(
 ) -> None:
     catalog = catalog_of(FOLDER, product=["p", "q"])
     with pytest.raises(CatalogError, match=f"^{re.escape(message)}$"):
-        text_task(catalog, np.arange(2), captions=captions, templates=templates)
+        text_tasks(catalog, np.arange(2), captions=captions, templates=templates)
 
 
 def test_a_broken_template_is_told_even_where_nothing_is_filled_in() -> None:
     catalog = catalog_of(FOLDER, product=["p", "q"])
     with pytest.raises(ConfigError, match=r"^label_templates: template 'photo': no column in it; write"):
-        text_task(catalog, np.arange(2), captions=None, templates=["{label}", "photo"])
+        text_tasks(catalog, np.arange(2), captions=None, templates=["{label}", "photo"])

@@ -10,7 +10,7 @@ from simtrain.console import SILENT
 from simtrain.errors import SimtrainError
 from simtrain.evaluation.protocol import retrieval_task
 from simtrain.evaluation.relevance import same
-from simtrain.evaluation.text_task import text_task
+from simtrain.evaluation.text_task import text_tasks
 from simtrain.runs.evaluation import embed_rows
 from simtrain.runs.run import Run
 from simtrain.runs.tuned_encoder import tuned_encoder
@@ -19,7 +19,7 @@ from simtrain.runs.tuned_encoder import tuned_encoder
 def test_figures_are_those_of_the_mixed_encoders(clip_run: Run, catalog: Catalog):
     report = sweep(clip_run)
     task = retrieval_task(catalog, split="val", gallery_splits=None, relevance=same(["product"]))
-    texts = text_task(catalog, task.rows, captions="{caption}", templates=[])
+    texts = text_tasks(catalog, task.rows, captions="{caption}", templates=[])
     images = open_images(catalog, smallest=32).reader
     for mix, alpha in zip(report.mixes, (0, 0.5, 1), strict=True):
         encoder = tuned_encoder(clip_run.config, clip_run.folder, alpha=alpha)

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from simtrain.errors import BundleError
-from simtrain.evaluation.ranking import nearest_neighbours
+from simtrain.evaluation.ranking import Ranking, nearest_neighbours
 from simtrain.serving.index import ItemIndex, recall_against_exact
 
 
@@ -31,10 +31,12 @@ def test_exact_search_is_the_ranking_of_the_evaluation_ties_included(k: int) -> 
     queries = np.concatenate([items[:5], unit_rows(5, 8, seed=1)])
     names = [f"{row:04d}" for row in range(len(items))]
     rows, similarities = nearest_neighbours(
-        torch.from_numpy(queries),
-        torch.from_numpy(items),
-        query_ids=[f"q{row}" for row in range(len(queries))],
-        gallery_ids=names,
+        Ranking.of(
+            torch.from_numpy(queries),
+            torch.from_numpy(items),
+            query_ids=[f"q{row}" for row in range(len(queries))],
+            gallery_ids=names,
+        ),
         k=k,
     )
     answers = ItemIndex.build(items, factory="Flat").search(queries, k=k)

@@ -6,14 +6,14 @@ import json
 import math
 import textwrap
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import plotly.graph_objects as go
 
-from simtrain.comparison.report.encoder_selection import Cast, Player
+from simtrain.comparison.report.encoder_selection import EncoderSelection, LegendEntry
 from simtrain.comparison.report.palette import CLEAR, INK, LINE, PANEL, SOFT
-from simtrain.comparison.report.wording import named, plot_text
+from simtrain.comparison.report.wording import page_text, plot_text
 from simtrain.comparison.result import EncoderFigures
 from simtrain.evaluation.statistics import Interval
 
@@ -39,49 +39,57 @@ class Chart:
     title: str
     height: int
     figure: dict[str, Any]
-    legend: tuple[Player, ...] = ()
+    legend: tuple[LegendEntry, ...] = ()
 
 
-def chart(
-    name: str,
-    traces: Sequence[go.Scatter | go.Bar],
-    *,
-    title: str,
-    height: int,
-    x: Mapping[str, Any],
-    y: Mapping[str, Any],
-    legend: Sequence[Player] = (),
-    layout: Mapping[str, Any] | None = None,
-) -> Chart:
-    """Make a chart of traces in the page's layout.
+@dataclass(frozen=True, kw_only=True)
+class ChartFrame:
+    """Everything of a chart but its data.
 
-    Args:
+    Attributes:
         name: Unique id on the page, as in `Chart`.
-        traces: Plotly traces to draw.
         title: Text alternative, as in `Chart`.
         height: Height in pixels.
-        x: Settings of the horizontal axis, besides the common ones.
-        y: Settings of the vertical axis, besides the common ones.
-        legend: Encoders by colour, as in `Chart`.
+        x: Settings of the horizontal axis, in addition to the common ones.
+        y: Settings of the vertical axis, in addition to the common ones.
         layout: Further settings of plotly's layout.
     """
-    looks = {
+
+    name: str
+    title: str
+    height: int
+    x: Mapping[str, Any]
+    y: Mapping[str, Any]
+    layout: Mapping[str, Any] = field(default_factory=dict)
+
+
+def draw_chart(
+    frame: ChartFrame, traces: Sequence[go.Scatter | go.Bar], *, legend: Sequence[LegendEntry] = ()
+) -> Chart:
+    """Draw traces in the page's layout.
+
+    Args:
+        frame: Title, size and axes.
+        traces: Plotly traces.
+        legend: Encoders by colour, as in `Chart`.
+    """
+    plot_layout = {
         "template": "none",
         "paper_bgcolor": CLEAR,
         "plot_bgcolor": CLEAR,
         "font": {"family": _FONT, "size": 13, "color": INK},
         "margin": {"l": 8, "r": 16, "t": 12, "b": 8},
-        "height": height,
+        "height": frame.height,
         "showlegend": False,
         "hovermode": "closest",
         "dragmode": False,
         "hoverlabel": {"bgcolor": PANEL, "bordercolor": LINE, "font": {"color": INK, "size": 13}, "align": "left"},
-        "xaxis": {**_axis(), **x},
-        "yaxis": {**_axis(), **y},
-        **(layout or {}),
+        "xaxis": {**_axis(), **frame.x},
+        "yaxis": {**_axis(), **frame.y},
+        **frame.layout,
     }
-    figure = go.Figure(data=list(traces), layout=looks).to_plotly_json()
-    return Chart(name=name, title=title, height=height, figure=plain(figure), legend=tuple(legend))
+    figure = go.Figure(data=list(traces), layout=plot_layout).to_plotly_json()
+    return Chart(name=frame.name, title=frame.title, height=frame.height, figure=plain(figure), legend=tuple(legend))
 
 
 def plain(figure: dict[str, Any]) -> dict[str, Any]:
@@ -90,9 +98,9 @@ def plain(figure: dict[str, Any]) -> dict[str, Any]:
     return plainly
 
 
-def legend_of(cast: Cast, encoders: Sequence[EncoderFigures]) -> tuple[Player, ...]:
+def legend_of(selection: EncoderSelection, encoders: Sequence[EncoderFigures]) -> tuple[LegendEntry, ...]:
     """Legend entries of encoders."""
-    return tuple(cast.player(one.name) for one in encoders)
+    return tuple(selection.legend_entry(one.name) for one in encoders)
 
 
 def error_bars(intervals: Sequence[Interval]) -> dict[str, Any]:
@@ -124,7 +132,7 @@ def percent_axis(title: str) -> dict[str, Any]:
 
 
 def _label(name: str, *, lines: int) -> str:
-    short = named(name, to=lines * LONGEST_LABEL)
+    short = page_text(name, to=lines * LONGEST_LABEL)
     broken = textwrap.wrap(short, LONGEST_LABEL, max_lines=lines, placeholder="…") or [""]
     return "<br>".join(plot_text(line, to=LONGEST_LABEL) for line in broken)
 

@@ -9,12 +9,12 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from simtrain.comparison.report.chart import Chart, axis_title, chart
-from simtrain.comparison.report.encoder_selection import Player
+from simtrain.comparison.report.chart import Chart, ChartFrame, axis_title, draw_chart
+from simtrain.comparison.report.encoder_selection import LegendEntry
+from simtrain.comparison.report.page_images import POINT_SIDE, PageImages
 from simtrain.comparison.report.palette import INK, OTHER, RIGHT, STRONG, SYMBOLS, WRONG
-from simtrain.comparison.report.pictures import POINT_SIDE, Album
-from simtrain.comparison.report.wording import named
-from simtrain.comparison.result import EmbeddingMap
+from simtrain.comparison.report.wording import page_text
+from simtrain.comparison.report_images import EmbeddingMap
 from simtrain.evaluation.thresholds import SimilarityHistogram, SimilarityThresholds
 
 _MOST_BINS = 60
@@ -23,7 +23,7 @@ MOST_GROUPS = len(STRONG) + 4
 
 
 @dataclass(frozen=True, kw_only=True)
-class GroupLook:
+class CategoryStyle:
     """Colour and symbol of a category on the map."""
 
     name: str
@@ -32,10 +32,10 @@ class GroupLook:
     glyph: str
 
 
-def neighbour_histogram(place: int, thresholds: SimilarityThresholds) -> Chart:
+def neighbour_histogram(index: int, thresholds: SimilarityThresholds) -> Chart:
     """Pairs that a search shows, counted, and the calibrated thresholds."""
     traces = _bars(thresholds.neighbour_pairs, shares=False)
-    reach = _range(thresholds.neighbour_pairs)
+    axis_range = _axis_range(thresholds.neighbour_pairs)
     highest = max((height for trace in traces for height in trace.y), default=1)
     shapes: list[dict[str, Any]] = []
     notes: list[dict[str, Any]] = []
@@ -49,106 +49,113 @@ def neighbour_histogram(place: int, thresholds: SimilarityThresholds) -> Chart:
         })  # fmt: skip
         # Each a line lower, as thresholds often lie near each other.
         notes.append({
-            "x": at, "y": 1 - 0.085 * len(notes), "yref": "paper", "xanchor": _side(at, reach), "yanchor": "top",
+            "x": at, "y": 1 - 0.085 * len(notes), "yref": "paper", "xanchor": _label_side(at, axis_range),
+            "yanchor": "top",
             "text": f"{100 * threshold.wanted_precision:g} % right from {at:.3f}", "showarrow": False,
             "font": {"color": INK, "size": 11},
         })  # fmt: skip
-    return chart(
-        f"neighbours-{place}",
+    return draw_chart(
+        ChartFrame(
+            name=f"neighbours-{index}",
+            title="similarities of searches and what they find, right and wrong",
+            height=260,
+            x={"title": axis_title("similarity"), "range": axis_range},
+            y={"title": axis_title("pairs"), "nticks": 5, "range": [0, highest * (1.1 + 0.1 * len(notes))]},
+            layout={"barmode": "overlay", "bargap": 0, "shapes": shapes, "annotations": notes},
+        ),
         traces,
-        title="similarities of searches and what they find, right and wrong",
-        height=260,
-        x={"title": axis_title("similarity"), "range": reach},
-        y={"title": axis_title("pairs"), "nticks": 5, "range": [0, highest * (1.1 + 0.1 * len(notes))]},
-        layout={"barmode": "overlay", "bargap": 0, "shapes": shapes, "annotations": notes},
     )
 
 
-def pair_histogram(place: int, thresholds: SimilarityThresholds) -> Chart:
+def pair_histogram(index: int, thresholds: SimilarityThresholds) -> Chart:
     """All pairs, each kind as shares of its own."""
-    return chart(
-        f"pairs-{place}",
+    return draw_chart(
+        ChartFrame(
+            name=f"pairs-{index}",
+            title="similarities of all pairs of images, right and wrong",
+            height=260,
+            x={"title": axis_title("similarity"), "range": _axis_range(thresholds.all_pairs)},
+            y={"title": axis_title("of its kind"), "ticksuffix": " %", "nticks": 5},
+            layout={"barmode": "overlay", "bargap": 0},
+        ),
         _bars(thresholds.all_pairs, shares=True),
-        title="similarities of all pairs of images, right and wrong",
-        height=260,
-        x={"title": axis_title("similarity"), "range": _range(thresholds.all_pairs)},
-        y={"title": axis_title("of its kind"), "ticksuffix": " %", "nticks": 5},
-        layout={"barmode": "overlay", "bargap": 0},
     )
 
 
-def group_looks(maps: Sequence[EmbeddingMap]) -> tuple[tuple[GroupLook, ...], int]:
+def category_styles(maps: Sequence[EmbeddingMap]) -> tuple[tuple[CategoryStyle, ...], int]:
     """Colours and symbols of the largest categories for all maps, and the number of other categories."""
     sizes = Counter(group for of in maps for group in of.groups if group)
     largest = sorted(sizes, key=lambda group: (-sizes[group], group))
-    looks = []
-    for place, group in enumerate(largest[:MOST_GROUPS]):
-        symbol, glyph = SYMBOLS[(place + place // len(STRONG)) % len(SYMBOLS)]
-        looks.append(GroupLook(name=group, colour=STRONG[place % len(STRONG)], symbol=symbol, glyph=glyph))
-    return tuple(looks), max(0, len(largest) - MOST_GROUPS)
+    styles = []
+    for index, group in enumerate(largest[:MOST_GROUPS]):
+        symbol, glyph = SYMBOLS[(index + index // len(STRONG)) % len(SYMBOLS)]
+        styles.append(CategoryStyle(name=group, colour=STRONG[index % len(STRONG)], symbol=symbol, glyph=glyph))
+    return tuple(styles), max(0, len(largest) - MOST_GROUPS)
 
 
-def map_chart(place: int, of: EmbeddingMap, *, looks: Sequence[GroupLook], album: Album) -> Chart:
+def map_chart(index: int, of: EmbeddingMap, *, styles: Sequence[CategoryStyle], page_images: PageImages) -> Chart:
     """Images on a plane; each point knows its picture, its caption and its category."""
-    known = {look.name for look in looks}
-    members: dict[str, list[int]] = {"": [], **{look.name: [] for look in looks}}
+    known = {style.name for style in styles}
+    members: dict[str, list[int]] = {"": [], **{style.name: [] for style in styles}}
     for point, group in enumerate(of.groups):
         members[group if group in known else ""].append(point)
-    styles = {
-        "": (OTHER if looks else STRONG[0], "circle"),
-        **{look.name: (look.colour, look.symbol) for look in looks},
+    style_of = {
+        "": (OTHER if styles else STRONG[0], "circle"),
+        **{style.name: (style.colour, style.symbol) for style in styles},
     }
     traces = []
     for group, points in members.items():
-        colour, symbol = styles[group]
-        told = [_about(album, of.rows[point], of.groups[point]) for point in points]
+        colour, symbol = style_of[group]
+        point_data = [_point_data(page_images, of.rows[point], of.groups[point]) for point in points]
         traces.append(
             go.Scatter(
                 x=[round(of.x[point], 4) for point in points],
                 y=[round(of.y[point], 4) for point in points],
                 mode="markers",
                 marker={"color": colour, "symbol": symbol, "size": 6, "opacity": 0.8},
-                customdata=told,
+                customdata=point_data,
                 hoverinfo="none",
             )
         )
     axis = {"showgrid": False, "showline": False, "showticklabels": False, "ticks": "", "fixedrange": False}
-    return chart(
-        f"map-{place}",
+    return draw_chart(
+        ChartFrame(
+            name=f"map-{index}",
+            title=f"{of.method} map of the embeddings",
+            height=420,
+            x={**axis, "automargin": False},
+            y={**axis, "automargin": False},
+        ),
         [trace for trace in traces if trace.x],
-        title=f"{of.method} map of the embeddings",
-        height=420,
-        x={**axis, "automargin": False},
-        y={**axis, "automargin": False},
     )
 
 
-def group_legend(looks: Sequence[GroupLook], *, more: int) -> tuple[Player, ...]:
+def category_legend(styles: Sequence[CategoryStyle], *, more: int) -> tuple[LegendEntry, ...]:
     """Legend entries of the categories of the maps."""
     found = [
-        Player(name=named(look.name, to=_GROUP_NAME), colour=look.colour, glyph=look.glyph, kind="group")
-        for look in looks
+        LegendEntry(name=page_text(style.name, to=_GROUP_NAME), colour=style.colour, glyph=style.glyph, kind="group")
+        for style in styles
     ]
     if more:
-        told = f"{more} smaller categories" if more > 1 else "1 smaller category"
-        found.append(Player(name=told, colour=OTHER, glyph="●", kind="group"))
+        point_data = f"{more} smaller categories" if more > 1 else "1 smaller category"
+        found.append(LegendEntry(name=point_data, colour=OTHER, glyph="●", kind="group"))
     return tuple(found)
 
 
-def _about(album: Album, row: int, group: str) -> list[int | str]:
-    picture = album.place(row, side=POINT_SIDE)
-    caption, category = album.caption(row), named(group, to=_GROUP_NAME)
+def _point_data(page_images: PageImages, row: int, group: str) -> list[int | str]:
+    picture = page_images.index_of(row, side=POINT_SIDE)
+    caption, category = page_images.caption(row), page_text(group, to=_GROUP_NAME)
     return [-1 if picture is None else picture, caption, "" if category in caption else category]
 
 
-def _side(at: float, reach: Sequence[float]) -> str:
+def _label_side(at: float, axis_range: Sequence[float]) -> str:
     """Where there is more room for words beside a line."""
-    return "right" if at > (reach[0] + reach[1]) / 2 else "left"
+    return "right" if at > (axis_range[0] + axis_range[1]) / 2 else "left"
 
 
 def _bars(pairs: SimilarityHistogram, *, shares: bool) -> list[go.Bar]:
     """Wrong pairs, and right ones in front of them."""
-    first, last = _reach(pairs)
+    first, last = _filled_bins(pairs)
     together = max(1, -(-(last - first) // _MOST_BINS))
     starts = range(first, last, together)
     traces = []
@@ -179,12 +186,12 @@ def _bars(pairs: SimilarityHistogram, *, shares: bool) -> list[go.Bar]:
     return traces
 
 
-def _reach(pairs: SimilarityHistogram) -> tuple[int, int]:
+def _filled_bins(pairs: SimilarityHistogram) -> tuple[int, int]:
     """First bin with a pair, and the one behind the last."""
-    filled = [place for place, both in enumerate(zip(pairs.positives, pairs.negatives, strict=True)) if any(both)]
+    filled = [index for index, both in enumerate(zip(pairs.positives, pairs.negatives, strict=True)) if any(both)]
     return (filled[0], filled[-1] + 1) if filled else (0, len(pairs.positives))
 
 
-def _range(pairs: SimilarityHistogram) -> list[float]:
-    first, last = _reach(pairs)
+def _axis_range(pairs: SimilarityHistogram) -> list[float]:
+    first, last = _filled_bins(pairs)
     return [round(pairs.edges[first] - 0.01, 3), round(pairs.edges[last] + 0.01, 3)]

@@ -16,16 +16,22 @@ from simtrain.comparison.report.charts_quality import (
     robustness_chart,
 )
 from simtrain.comparison.report.charts_similarity import (
-    group_legend,
-    group_looks,
+    category_legend,
+    category_styles,
     map_chart,
     neighbour_histogram,
     pair_histogram,
 )
-from simtrain.comparison.report.encoder_selection import LONGEST_NAME, Cast, Player
-from simtrain.comparison.report.image_panels import Looks, looks_of
-from simtrain.comparison.report.method import Point, foundations, method, missing, records
-from simtrain.comparison.report.pictures import Album
+from simtrain.comparison.report.encoder_selection import LONGEST_NAME, EncoderSelection, LegendEntry
+from simtrain.comparison.report.image_panels import ImagePanels, build_image_panels
+from simtrain.comparison.report.method import (
+    DescribedTerm,
+    encoder_records,
+    method_details,
+    missing_sections,
+    verdict_basis,
+)
+from simtrain.comparison.report.page_images import PageImages
 from simtrain.comparison.report.tables import (
     Table,
     category_table,
@@ -36,9 +42,9 @@ from simtrain.comparison.report.tables import (
     text_table,
     variants_of,
 )
-from simtrain.comparison.report.verdicts import Lead, lead_of
-from simtrain.comparison.report.wording import named
-from simtrain.comparison.result import EmbeddingMap
+from simtrain.comparison.report.verdicts import VerdictSection, verdict_section
+from simtrain.comparison.report.wording import page_text
+from simtrain.comparison.report_images import EmbeddingMap
 from simtrain.evaluation.thresholds import SimilarityThresholds
 
 _MOST_MAPS = 4
@@ -49,7 +55,7 @@ _MOST_HISTOGRAMS = 4
 class Histograms:
     """Similarity histograms of one encoder."""
 
-    player: Player
+    encoder: LegendEntry
     neighbours: Chart
     pairs: Chart
     thresholds: SimilarityThresholds
@@ -59,7 +65,7 @@ class Histograms:
 class Map:
     """Embedding map of one encoder."""
 
-    player: Player
+    encoder: LegendEntry
     method: str
     chart: Chart
 
@@ -69,7 +75,7 @@ class Maps:
     """The maps that are shown, their common legend, and the number of maps not shown."""
 
     shown: tuple[Map, ...]
-    legend: tuple[Player, ...]
+    legend: tuple[LegendEntry, ...]
     not_shown: int
 
 
@@ -87,9 +93,9 @@ class CategorySection:
 class Content:
     """Sections of the page; None and empty ones are left out."""
 
-    cast: Cast
-    lead: Lead
-    foundations: tuple[Point, ...]
+    selection: EncoderSelection
+    verdicts: VerdictSection
+    verdict_basis: tuple[DescribedTerm, ...]
     ranking: Chart
     not_ranked: int
     figures: tuple[Table, ...]
@@ -98,14 +104,14 @@ class Content:
     histograms: tuple[Histograms, ...]
     histograms_not_shown: int
     maps: Maps | None
-    looks: Looks
+    panels: ImagePanels
     robustness: tuple[Chart, Table] | None
     text: Table | None
     cost_chart: Chart | None
     cost: Table | None
     geometry: Table | None
     unavailable: tuple[tuple[str, str], ...]
-    method: tuple[Point, ...]
+    method: tuple[DescribedTerm, ...]
     records: tuple[tuple[str, str], ...]
     missing: tuple[str, ...]
 
@@ -127,25 +133,25 @@ class Content:
             yield self.robustness[0]
 
 
-def content_of(cast: Cast, album: Album) -> Content:
+def build_content(selection: EncoderSelection, page_images: PageImages) -> Content:
     """Make all sections. Pictures of searches go into the album before those of the maps."""
-    report = cast.report
-    looks = looks_of(cast, album)
-    calibrated = [one for one in (*cast.prominent, *cast.others(cast.prominent)) if one.thresholds]
-    shown = [one for one in cast.prominent if one.thresholds][:_MOST_HISTOGRAMS] or calibrated[:_MOST_HISTOGRAMS]
-    variants = variants_of(cast.ranked)
+    report = selection.report
+    panels = build_image_panels(selection, page_images)
+    calibrated = [one for one in (*selection.prominent, *selection.others(selection.prominent)) if one.thresholds]
+    shown = [one for one in selection.prominent if one.thresholds][:_MOST_HISTOGRAMS] or calibrated[:_MOST_HISTOGRAMS]
+    variants = variants_of(selection.ranked)
     return Content(
-        cast=cast,
-        lead=lead_of(cast),
-        foundations=foundations(cast),
-        ranking=ranking_chart(cast),
-        not_ranked=max(0, len(cast.ranked) - MOST_ROWS),
-        figures=tuple(figures_table(cast, relevance) for relevance in report.relevance),
-        categories=_categories(cast),
-        recall=recall_chart(cast),
+        selection=selection,
+        verdicts=verdict_section(selection),
+        verdict_basis=verdict_basis(selection),
+        ranking=ranking_chart(selection),
+        not_ranked=max(0, len(selection.ranked) - MOST_ROWS),
+        figures=tuple(figures_table(selection, relevance) for relevance in report.relevance),
+        categories=_categories(selection),
+        recall=recall_chart(selection),
         histograms=tuple(
             Histograms(
-                player=cast.player(one.name),
+                encoder=selection.legend_entry(one.name),
                 neighbours=neighbour_histogram(place, one.thresholds),
                 pairs=pair_histogram(place, one.thresholds),
                 thresholds=one.thresholds,
@@ -154,24 +160,26 @@ def content_of(cast: Cast, album: Album) -> Content:
             if one.thresholds
         ),
         histograms_not_shown=len(calibrated) - len(shown),
-        maps=_maps(cast, album),
-        looks=looks,
-        robustness=(robustness_chart(cast, variants), robustness_table(cast, variants)) if variants else None,
-        text=text_table(cast),
-        cost_chart=cost_chart(cast),
-        cost=cost_table(cast),
-        geometry=geometry_table(cast),
-        unavailable=tuple((named(one.name, to=LONGEST_NAME), named(one.reason, to=400)) for one in report.unavailable),
-        method=method(cast),
-        records=records(cast),
-        missing=missing(cast),
+        maps=_maps(selection, page_images),
+        panels=panels,
+        robustness=(robustness_chart(selection, variants), robustness_table(selection, variants)) if variants else None,
+        text=text_table(selection),
+        cost_chart=cost_chart(selection),
+        cost=cost_table(selection),
+        geometry=geometry_table(selection),
+        unavailable=tuple(
+            (page_text(one.name, to=LONGEST_NAME), page_text(one.reason, to=400)) for one in report.unavailable
+        ),
+        method=method_details(selection),
+        records=encoder_records(selection),
+        missing=missing_sections(selection),
     )
 
 
-def _categories(cast: Cast) -> CategorySection | None:
+def _categories(selection: EncoderSelection) -> CategorySection | None:
     """None without categories, and where no prominent encoder has figures of them."""
-    report = cast.report
-    found = [category for one in cast.prominent for category in one.categories]
+    report = selection.report
+    found = [category for one in selection.prominent for category in one.categories]
     sizes = {category.name: category.queries for category in found}
     if not sizes:
         return None
@@ -179,29 +187,29 @@ def _categories(cast: Cast) -> CategorySection | None:
     names = sorted(sizes, key=lambda name: (-sizes[name], name))
     return CategorySection(
         metric=metric,
-        chart=category_chart(cast, metric=metric, names=names[:MOST_CATEGORIES]),
-        table=category_table(cast, metric=metric, names=names),
+        chart=category_chart(selection, metric=metric, names=names[:MOST_CATEGORIES]),
+        table=category_table(selection, metric=metric, names=names),
         not_shown=max(0, len(names) - MOST_CATEGORIES),
     )
 
 
-def _maps(cast: Cast, album: Album) -> Maps | None:
+def _maps(selection: EncoderSelection, page_images: PageImages) -> Maps | None:
     """Of prominent encoders first; all with the same colours."""
-    of: dict[str, EmbeddingMap] = {one.encoder: one for one in cast.report.pictures.maps if one.rows}
-    names = [one.name for one in (*cast.prominent, *cast.others(cast.prominent)) if one.name in of]
+    of: dict[str, EmbeddingMap] = {one.encoder: one for one in selection.report.pictures.maps if one.rows}
+    names = [one.name for one in (*selection.prominent, *selection.others(selection.prominent)) if one.name in of]
     shown = [of[name] for name in names[:_MOST_MAPS]]
     if not shown:
         return None
-    looks, more = group_looks(shown)
+    styles, more = category_styles(shown)
     return Maps(
         shown=tuple(
             Map(
-                player=cast.player(one.encoder),
+                encoder=selection.legend_entry(one.encoder),
                 method=one.method,
-                chart=map_chart(place, one, looks=looks, album=album),
+                chart=map_chart(place, one, styles=styles, page_images=page_images),
             )
             for place, one in enumerate(shown)
         ),
-        legend=group_legend(looks, more=more),
+        legend=category_legend(styles, more=more),
         not_shown=len(names) - len(shown),
     )

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from simtrain.comparison.report.palette import EncoderStyle, encoder_styles
-from simtrain.comparison.report.wording import named
+from simtrain.comparison.report.wording import page_text
 from simtrain.comparison.result import ComparisonReport, EncoderFigures
 
 _MOST_RUNS = 5
@@ -16,7 +16,7 @@ LONGEST_NAME = 60
 
 
 @dataclass(frozen=True, kw_only=True)
-class Player:
+class LegendEntry:
     """Name, colour and symbol of an encoder on the page."""
 
     name: str
@@ -28,7 +28,7 @@ class Player:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Cast:
+class EncoderSelection:
     """The encoders of a report: ranked, prominent, and chance.
 
     Attributes:
@@ -60,17 +60,17 @@ class Cast:
         names = {one.name for one in shown}
         return tuple(one for one in self.ranked if one.name not in names)
 
-    def player(self, name: str) -> Player:
+    def legend_entry(self, name: str) -> LegendEntry:
         """Name, colour and symbol of an encoder of the report."""
         style, kind = self.styles[name], self.report.encoder(name).kind
-        return Player(name=named(name, to=LONGEST_NAME), colour=style.colour, glyph=style.glyph, kind=kind)
+        return LegendEntry(name=page_text(name, to=LONGEST_NAME), colour=style.colour, glyph=style.glyph, kind=kind)
 
     def main(self, encoder: EncoderFigures) -> float:
         """The mean of the main metric by the main relevance, 0..1."""
         return encoder.relevances[self.relevance].metrics[self.report.metric].mean
 
 
-def cast_of(report: ComparisonReport) -> Cast:
+def select_encoders(report: ComparisonReport) -> EncoderSelection:
     """Sort the encoders of a report."""
     relevance, metric = report.relevance[0], report.metric
     ranked = sorted(
@@ -81,7 +81,7 @@ def cast_of(report: ComparisonReport) -> Cast:
     # In the order of the report, so that a run keeps its colour whatever it scores.
     of_runs = [one.name for one in report.encoders if one.kind == "run"]
     followers = runs[:_MOST_RUNS] or [one for one in ranked if one.name != report.baseline][:_MOST_WITHOUT_RUNS]
-    return Cast(
+    return EncoderSelection(
         report=report,
         ranked=tuple(ranked),
         prominent=(report.encoder(report.baseline), *followers),

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from simtrain.comparison.report.encoder_selection import Cast, Player
-from simtrain.comparison.report.pictures import Album, Tile
-from simtrain.comparison.report.wording import named
-from simtrain.comparison.result import FoundImage, ShownQuery
+from simtrain.comparison.report.encoder_selection import EncoderSelection, LegendEntry
+from simtrain.comparison.report.page_images import ImageTile, PageImages
+from simtrain.comparison.report.wording import page_text
+from simtrain.comparison.report_images import FoundImage, ShownQuery
 from simtrain.phrases import percent
 
 _MOST_CONFUSED = 8
@@ -17,32 +17,32 @@ _LABEL = 80
 
 
 @dataclass(frozen=True, kw_only=True)
-class Strip:
+class NeighbourStrip:
     """Nearest images of a query by one encoder, nearest first."""
 
-    player: Player
-    tiles: tuple[Tile, ...]
+    encoder: LegendEntry
+    tiles: tuple[ImageTile, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
 class ShownSearch:
     """A query with its nearest images by prominent encoders, and by the others."""
 
-    query: Tile
-    strips: tuple[Strip, ...]
-    more: tuple[Strip, ...]
+    query: ImageTile
+    strips: tuple[NeighbourStrip, ...]
+    more: tuple[NeighbourStrip, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
-class WorstOf:
+class WorstSearches:
     """The worst queries of an encoder."""
 
-    player: Player
+    encoder: LegendEntry
     searches: tuple[ShownSearch, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Confusion:
+class ConfusedCategoryPair:
     """A category, and another one that its queries find instead."""
 
     category: str
@@ -53,97 +53,110 @@ class Confusion:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ConfusedBy:
+class ConfusedCategories:
     """CategorySection that an encoder confuses most."""
 
-    player: Player
-    pairs: tuple[Confusion, ...]
+    encoder: LegendEntry
+    pairs: tuple[ConfusedCategoryPair, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Suspect:
+class ShownSuspect:
     """A suspected label error, and the neighbours that carry another label."""
 
-    tile: Tile
+    tile: ImageTile
     label: str
     suggested: str
     score: str
-    voters: tuple[Tile, ...]
+    voters: tuple[ImageTile, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pair:
+class DuplicatePair:
     """Two images that may show the same thing."""
 
-    tiles: tuple[Tile, Tile]
+    tiles: tuple[ImageTile, ImageTile]
     similarity: str
 
 
 @dataclass(frozen=True, kw_only=True)
-class Looks:
+class ImagePanels:
     """All image panels."""
 
     searches: tuple[ShownSearch, ...]
-    worst: tuple[WorstOf, ...]
+    worst: tuple[WorstSearches, ...]
     worst_not_shown: int
     """Number of encoders whose worst queries are left out."""
-    confused: tuple[ConfusedBy, ...]
-    suspects: tuple[Suspect, ...]
-    pairs: tuple[Pair, ...]
+    confused: tuple[ConfusedCategories, ...]
+    suspects: tuple[ShownSuspect, ...]
+    pairs: tuple[DuplicatePair, ...]
 
 
-def looks_of(cast: Cast, album: Album) -> Looks:
+def build_image_panels(selection: EncoderSelection, page_images: PageImages) -> ImagePanels:
     """Make the panels. Pictures go into the album by importance: if it is full, the last ones are left out."""
-    pictures = cast.report.pictures
-    prominent = [one.name for one in cast.prominent]
-    shown = [_strips(query, prominent, cast, album) for query in pictures.queries]
+    pictures = selection.report.pictures
+    prominent = [one.name for one in selection.prominent]
+    shown = [_strips(query, prominent, selection, page_images) for query in pictures.queries]
     worst = tuple(
-        WorstOf(player=cast.player(name), searches=tuple(_worst(query, name, cast, album) for query in of))
+        WorstSearches(
+            encoder=selection.legend_entry(name),
+            searches=tuple(_worst(query, name, selection, page_images) for query in of),
+        )
         for name in [*prominent[1:], *prominent[:1]]
         if (of := pictures.worst.get(name))
     )
-    suspects = tuple(_suspects(cast, album))
+    suspects = tuple(_suspects(selection, page_images))
     pairs = tuple(
-        Pair(tiles=(album.tile(pair.rows[0]), album.tile(pair.rows[1])), similarity=f"{pair.similarity:.3f}")
+        DuplicatePair(
+            tiles=(page_images.tile(pair.rows[0]), page_images.tile(pair.rows[1])), similarity=f"{pair.similarity:.3f}"
+        )
         for pair in pictures.alike
     )
-    rest = [one.name for one in cast.others(cast.prominent)]
-    return Looks(
+    rest = [one.name for one in selection.others(selection.prominent)]
+    return ImagePanels(
         searches=tuple(
-            ShownSearch(query=album.tile(query.row), strips=strips, more=_strips(query, rest, cast, album))
+            ShownSearch(
+                query=page_images.tile(query.row), strips=strips, more=_strips(query, rest, selection, page_images)
+            )
             for query, strips in zip(pictures.queries, shown, strict=True)
         ),
         worst=worst,
         worst_not_shown=sum(1 for of in pictures.worst.values() if of) - len(worst),
-        confused=tuple(_confused(cast)),
+        confused=tuple(_confused(selection)),
         suspects=suspects,
         pairs=pairs,
     )
 
 
-def _strips(query: ShownQuery, names: Sequence[str], cast: Cast, album: Album) -> tuple[Strip, ...]:
-    album.tile(query.row)  # before what it finds
+def _strips(
+    query: ShownQuery, names: Sequence[str], selection: EncoderSelection, page_images: PageImages
+) -> tuple[NeighbourStrip, ...]:
+    page_images.tile(query.row)  # before what it finds
     return tuple(
-        Strip(player=cast.player(name), tiles=_found(query.found[name], album)) for name in names if name in query.found
+        NeighbourStrip(encoder=selection.legend_entry(name), tiles=_found(query.found[name], page_images))
+        for name in names
+        if name in query.found
     )
 
 
-def _found(images: Iterable[FoundImage], album: Album) -> tuple[Tile, ...]:
-    return tuple(album.tile(one.row, relevant=one.relevant, note=f"{one.similarity:.2f}") for one in images)
+def _found(images: Iterable[FoundImage], page_images: PageImages) -> tuple[ImageTile, ...]:
+    return tuple(page_images.tile(one.row, relevant=one.relevant, note=f"{one.similarity:.2f}") for one in images)
 
 
-def _worst(query: ShownQuery, name: str, cast: Cast, album: Album) -> ShownSearch:
+def _worst(query: ShownQuery, name: str, selection: EncoderSelection, page_images: PageImages) -> ShownSearch:
     precision = query.average_precision
     note = "" if precision is None else f"MAP@R {percent(precision)} %"
-    return ShownSearch(query=album.tile(query.row, note=note), strips=_strips(query, [name], cast, album), more=())
+    return ShownSearch(
+        query=page_images.tile(query.row, note=note), strips=_strips(query, [name], selection, page_images), more=()
+    )
 
 
-def _confused(cast: Cast) -> Iterable[ConfusedBy]:
-    for one in cast.prominent:
+def _confused(selection: EncoderSelection) -> Iterable[ConfusedCategories]:
+    for one in selection.prominent:
         pairs = tuple(
-            Confusion(
-                category=named(pair.category, to=_LABEL),
-                answer=named(pair.answer, to=_LABEL),
+            ConfusedCategoryPair(
+                category=page_text(pair.category, to=_LABEL),
+                answer=page_text(pair.answer, to=_LABEL),
                 count=pair.count,
                 queries=pair.queries,
                 share=percent(pair.share),
@@ -151,16 +164,16 @@ def _confused(cast: Cast) -> Iterable[ConfusedBy]:
             for pair in one.confused[:_MOST_CONFUSED]
         )
         if pairs:
-            yield ConfusedBy(player=cast.player(one.name), pairs=pairs)
+            yield ConfusedCategories(encoder=selection.legend_entry(one.name), pairs=pairs)
 
 
-def _suspects(cast: Cast, album: Album) -> Iterable[Suspect]:
-    found = cast.report.pictures.suspects
+def _suspects(selection: EncoderSelection, page_images: PageImages) -> Iterable[ShownSuspect]:
+    found = selection.report.pictures.suspects
     for one in found.suspects if found is not None else ():
-        yield Suspect(
-            tile=album.tile(one.row),
-            label=named(one.label, to=_LABEL),
-            suggested=named(one.suggested, to=_LABEL),
+        yield ShownSuspect(
+            tile=page_images.tile(one.row),
+            label=page_text(one.label, to=_LABEL),
+            suggested=page_text(one.suggested, to=_LABEL),
             score=f"{one.score:.2f}",
-            voters=tuple(album.tile(row) for row in one.neighbours[:_MOST_VOTERS]),
+            voters=tuple(page_images.tile(row) for row in one.neighbours[:_MOST_VOTERS]),
         )

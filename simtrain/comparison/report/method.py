@@ -7,55 +7,67 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from simtrain.comparison.report.encoder_selection import LONGEST_NAME, Cast
-from simtrain.comparison.report.wording import named, spoken
+from simtrain.comparison.report.encoder_selection import LONGEST_NAME, EncoderSelection
+from simtrain.comparison.report.wording import page_text, sentence_text
 from simtrain.config.metrics import METRIC_WORDS
 from simtrain.phrases import counted
 
-_TEXT = 600
-_RECORD = 3000
+_LONGEST_TEXT = 600
+_LONGEST_RECORD = 3000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Point:
+class DescribedTerm:
     """A heading and its sentences."""
 
     term: str
-    told: tuple[str, ...]
+    sentences: tuple[str, ...]
 
 
-def foundations(cast: Cast) -> tuple[Point, ...]:
+def verdict_basis(selection: EncoderSelection) -> tuple[DescribedTerm, ...]:
     """The basis of the verdict, in short: queries, products, gallery, smallest detectable difference."""
-    report = cast.report
-    relevance = spoken(report.relevance_words[cast.relevance], to=_TEXT)
-    baseline = spoken(report.baseline, to=LONGEST_NAME)
+    report = selection.report
+    relevance = sentence_text(report.relevance_words[selection.relevance], to=_LONGEST_TEXT)
+    baseline = sentence_text(report.baseline, to=LONGEST_NAME)
     queries = f"{counted(report.queries, 'image')} (queries) of {counted(report.products, 'product')}"
     return (
-        Point(term="Searches", told=(f"{queries} search among {report.gallery:,} images, {_where(cast)}.",)),
-        Point(term="Right", told=(f"is an image of the {relevance}.", *_other_relevances(cast))),
-        Point(term="Measured by", told=(f"{report.metric}: {METRIC_WORDS.get(report.metric, 'larger is better')}.",)),
-        Point(
-            term="Judged against",
-            told=(f"{baseline}: {spoken(report.baseline_reason, to=_TEXT)}.", *_other_baselines(cast)),
+        DescribedTerm(
+            term="Searches",
+            sentences=(f"{queries} search among {report.gallery:,} images, {_evaluated_split(selection)}.",),
         ),
-        Point(term="Can be told apart", told=tuple(spoken(words, to=_TEXT) for words in report.resolvable_words)),
-        *_readings(cast),
+        DescribedTerm(term="Right", sentences=(f"is an image of the {relevance}.", *_other_relevances(selection))),
+        DescribedTerm(
+            term="Measured by",
+            sentences=(f"{report.metric}: {METRIC_WORDS.get(report.metric, 'larger is better')}.",),
+        ),
+        DescribedTerm(
+            term="Judged against",
+            sentences=(
+                f"{baseline}: {sentence_text(report.baseline_reason, to=_LONGEST_TEXT)}.",
+                *_other_baselines(selection),
+            ),
+        ),
+        DescribedTerm(
+            term="Can be told apart",
+            sentences=tuple(sentence_text(words, to=_LONGEST_TEXT) for words in report.resolvable_words),
+        ),
+        *_test_readings(selection),
     )
 
 
-def method(cast: Cast) -> tuple[Point, ...]:
+def method_details(selection: EncoderSelection) -> tuple[DescribedTerm, ...]:
     """Details of data, protocol and statistics."""
-    report = cast.report
+    report = selection.report
     percentage = f"{100 * report.confidence:g} %"
-    seeds = [f"{spoken(one.name, to=LONGEST_NAME)}: {one.seeds}" for one in cast.runs if one.seeds > 1]
+    seeds = [f"{sentence_text(one.name, to=LONGEST_NAME)}: {one.seeds}" for one in selection.runs if one.seeds > 1]
     lone = [
-        f"{of.lone_queries:,} by {spoken(relevance, to=_TEXT)}"
+        f"{of.lone_queries:,} by {sentence_text(relevance, to=_LONGEST_TEXT)}"
         for relevance, of in report.encoder(report.baseline).relevances.items()
         if of.lone_queries
     ]
     points = (
-        ("Catalogue", (named(report.catalog, to=_TEXT), _record(report.data))),
-        ("Pictures", (spoken(report.images, to=_TEXT),)),
+        ("Catalogue", (page_text(report.catalog, to=_LONGEST_TEXT), _record(report.data))),
+        ("Pictures", (sentence_text(report.images, to=_LONGEST_TEXT),)),
         ("Intervals", (
             f"{percentage} intervals of {report.draws:,} bootstrap draws of products with all their searches. Of one "
             "encoder each; two intervals may overlap though the difference is shown.",
@@ -67,89 +79,102 @@ def method(cast: Cast) -> tuple[Point, ...]:
         ("Seeds", (
             f"Mean over several trainings that differ in their seed alone: {', '.join(seeds)}." if seeds
             else "Each run is one training; another seed would give somewhat other figures.",
-        ) if cast.runs else ()),
+        ) if selection.runs else ()),
         ("Left out", (
             *((f"Searches with nothing to find: {', '.join(lone)}.",) if lone else ()),
             *((f"{report.copies:,} images with an exact copy in the gallery count once.",) if report.copies else ()),
         )),
         ("Graded", (
             "ndcg_at_k counts images the more, the more alike they are: same "
-            f"{spoken(', then '.join(report.levels), to=_TEXT)}.",
+            f"{sentence_text(', then '.join(report.levels), to=_LONGEST_TEXT)}.",
         ) if len(report.levels) > 1 else ()),
         ("Made with", (_record(report.made_with),)),
     )  # fmt: skip
-    return tuple(Point(term=term, told=tuple(one for one in told if one)) for term, told in points if any(told))
+    return tuple(
+        DescribedTerm(term=term, sentences=tuple(one for one in sentences if one))
+        for term, sentences in points
+        if any(sentences)
+    )
 
 
-def records(cast: Cast) -> tuple[tuple[str, str], ...]:
+def encoder_records(selection: EncoderSelection) -> tuple[tuple[str, str], ...]:
     """Each encoder's name and record."""
-    return tuple((named(one.name, to=LONGEST_NAME), _record(one.details)) for one in cast.ranked if one.details)
+    return tuple(
+        (page_text(one.name, to=LONGEST_NAME), _record(one.details)) for one in selection.ranked if one.details
+    )
 
 
-def missing(cast: Cast) -> tuple[str, ...]:
+def missing_sections(selection: EncoderSelection) -> tuple[str, ...]:
     """Sections that are missing from the page, and why."""
-    report, everyone = cast.report, cast.ranked
+    report, encoders = selection.report, selection.ranked
     pictures = report.pictures
     reasons = (
         (report.category is None or not report.categories, "Figures by category, and categories that are mixed up: "
          "the catalogue has no column of categories."),
-        (not any(one.thresholds for one in everyone), "Similarities of right and wrong pairs with thresholds: none "
+        (not any(one.thresholds for one in encoders), "Similarities of right and wrong pairs with thresholds: none "
          "were calibrated, as the validation split has nothing to calibrate on."),
         (not any(len(of.rows) for of in pictures.maps), "A map of the embeddings: none was asked for, or there are "
          "too few images."),
         (not pictures.queries, "Searches drawn at random: none were asked for."),
         (pictures.suspects is None, "Labels in doubt: the catalogue has no labels."),
-        (not any(one.robustness for one in everyone), "Changed pictures: not looked at."),
-        (not any(one.text for one in everyone), "Searches by words: no encoder here reads texts, or there are none."),
-        (not any(one.cost for one in everyone), "Cost: not measured."),
+        (not any(one.robustness for one in encoders), "Changed pictures: not looked at."),
+        (not any(one.text for one in encoders), "Searches by words: no encoder here reads texts, or there are none."),
+        (not any(one.cost for one in encoders), "Cost: not measured."),
     )  # fmt: skip
     return tuple(words for absent, words in reasons if absent)
 
 
-def _where(cast: Cast) -> str:
-    folds = cast.report.folds
+def _evaluated_split(selection: EncoderSelection) -> str:
+    folds = selection.report.folds
     if folds:
         return f"test splits of the folds {', '.join(str(fold) for fold in folds)} together"
-    return f"split {spoken(cast.report.split, to=_TEXT)}"
+    return f"split {sentence_text(selection.report.split, to=_LONGEST_TEXT)}"
 
 
-def _other_relevances(cast: Cast) -> Iterable[str]:
-    others = [spoken(cast.report.relevance_words[one], to=_TEXT) for one in cast.report.relevance[1:]]
+def _other_relevances(selection: EncoderSelection) -> Iterable[str]:
+    others = [
+        sentence_text(selection.report.relevance_words[one], to=_LONGEST_TEXT) for one in selection.report.relevance[1:]
+    ]
     if others:
         yield f"Judged as well: by {', by '.join(others)}."
 
 
-def _other_baselines(cast: Cast) -> Iterable[str]:
-    for relevance, name in cast.report.baselines.items():
-        if name != cast.report.baseline:
-            yield f"By {spoken(relevance, to=_TEXT)} against {spoken(name, to=LONGEST_NAME)}, which does best there."
+def _other_baselines(selection: EncoderSelection) -> Iterable[str]:
+    for relevance, name in selection.report.baselines.items():
+        if name != selection.report.baseline:
+            yield (
+                f"By {sentence_text(relevance, to=_LONGEST_TEXT)} the baseline is "
+                f"{sentence_text(name, to=LONGEST_NAME)}, the best encoder there."
+            )
 
 
-def _readings(cast: Cast) -> Iterable[Point]:
+def _test_readings(selection: EncoderSelection) -> Iterable[DescribedTerm]:
     """Number of evaluations on the test split."""
-    read = cast.report.test_readings
+    read = selection.report.test_readings
     if read:
-        told = ", ".join(f"{spoken(run, to=LONGEST_NAME)} {_times(times)}" for run, times in sorted(read.items()))
+        sentences = ", ".join(
+            f"{sentence_text(run, to=LONGEST_NAME)} {_how_often(times)}" for run, times in sorted(read.items())
+        )
         warning = (
             " Whoever changes a run after looking and looks again chooses by the test split: its figures flatter then."
             if max(read.values()) > 1
             else ""
         )
-        yield Point(term="Test figures read", told=(f"{told}, this time included.{warning}",))
+        yield DescribedTerm(term="Test figures read", sentences=(f"{sentences}, this time included.{warning}",))
 
 
-def _times(times: int) -> str:
+def _how_often(times: int) -> str:
     return {1: "once", 2: "twice"}.get(times, f"{times} times")
 
 
 def _record(record: Mapping[str, Any]) -> str:
-    return named("; ".join(_entries(record, of="")), to=_RECORD)
+    return page_text("; ".join(_record_entries(record, of="")), to=_LONGEST_RECORD)
 
 
-def _entries(record: Mapping[str, Any], *, of: str) -> Iterable[str]:
+def _record_entries(record: Mapping[str, Any], *, of: str) -> Iterable[str]:
     for name, value in sorted(record.items()):
         if isinstance(value, Mapping):
-            yield from _entries(value, of=f"{of}{name}.")
+            yield from _record_entries(value, of=f"{of}{name}.")
         elif value is not None:
-            told = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
-            yield f"{of}{name} {told}"
+            sentences = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+            yield f"{of}{name} {sentences}"

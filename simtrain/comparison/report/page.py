@@ -13,10 +13,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from simtrain.comparison.report.content import Content, content_of
-from simtrain.comparison.report.encoder_selection import cast_of
+from simtrain.comparison.report.content import Content, build_content
+from simtrain.comparison.report.encoder_selection import select_encoders
+from simtrain.comparison.report.page_images import PageImages
 from simtrain.comparison.report.palette import DARK
-from simtrain.comparison.report.pictures import Album
 from simtrain.comparison.result import ComparisonReport
 from simtrain.errors import CheckpointError
 from simtrain.files import write_whole
@@ -39,27 +39,27 @@ def write_report(path: Path, report: ComparisonReport, *, thumbnail: Callable[[i
         CheckpointError: if the file cannot be written; then nothing is left of it.
         ValueError: for a thumbnail that is no JPEG.
     """
-    album = Album(thumbnail=thumbnail, captions=report.pictures.captions, characters=_PICTURE_CHARACTERS)
-    content = content_of(cast_of(report), album)
-    write_whole(path, _page(content, album).encode("utf-8", "replace"), error=CheckpointError)
+    page_images = PageImages(thumbnail=thumbnail, captions=report.pictures.captions, characters=_PICTURE_CHARACTERS)
+    content = build_content(select_encoders(report), page_images)
+    write_whole(path, _page(content, page_images).encode("utf-8", "replace"), error=CheckpointError)
 
 
-def _page(content: Content, album: Album) -> str:
+def _page(content: Content, page_images: PageImages) -> str:
     environment = _environment()
     plotly = _script(get_plotlyjs())
     own = _script(environment.get_template("script.js.j2").render())
     template: Template = environment.get_template("comparison.html.j2")
     return template.render(
         content=content,
-        report=content.cast.report,
-        album=album,
+        report=content.selection.report,
+        page_images=page_images,
         plotly=Markup(plotly),
         script=Markup(own),
         hashes=" ".join(f"'sha256-{_digest(text)}'" for text in (plotly, own)),
         dark=DARK,
         data={
             "figures": _embedded({chart.name: chart.figure for chart in content.charts}),
-            "pictures": _embedded(album.uris),
+            "pictures": _embedded(page_images.uris),
             "dark": _embedded(DARK),
         },
         variable=_variable,

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from simtrain.comparison.report.encoder_selection import Cast, Player
-from simtrain.comparison.report.verdicts import WORDS
-from simtrain.comparison.report.wording import named
-from simtrain.comparison.result import EncoderFigures, VariantFigure
+from simtrain.comparison.report.encoder_selection import EncoderSelection, LegendEntry
+from simtrain.comparison.report.verdicts import VERDICT_STYLES
+from simtrain.comparison.report.wording import page_text
+from simtrain.comparison.result import EncoderFigures, RobustnessFigure
 from simtrain.evaluation.statistics import Interval
 from simtrain.phrases import NOTHING, between, percent, signed_percent, significant
 
@@ -35,8 +35,8 @@ class Row:
 
     name: str
     cells: tuple[Cell, ...]
-    player: Player | None = None
-    words: str = ""
+    encoder: LegendEntry | None = None
+    description: str = ""
     baseline: bool = False
 
 
@@ -56,37 +56,37 @@ class Table:
         return sum(len(rows) for _, rows in self.groups) > _LONG
 
 
-def figures_table(cast: Cast, relevance: str) -> Table:
+def figures_table(selection: EncoderSelection, relevance: str) -> Table:
     """Metrics of all encoders by one definition of relevance, and the verdicts."""
-    report = cast.report
-    everyone = [*cast.ranked, *([cast.chance] if cast.chance else [])]
-    figures = {one.name: one.relevances[relevance] for one in everyone if relevance in one.relevances}
-    there = [one for one in everyone if one.name in figures]
+    report = selection.report
+    encoders = [*selection.ranked, *([selection.chance] if selection.chance else [])]
+    figures = {one.name: one.relevances[relevance] for one in encoders if relevance in one.relevances}
+    shown = [one for one in encoders if one.name in figures]
     names = [report.metric, *(name for name in _COLUMNS if name != report.metric)]
     names = [name for name in names if any(name in of.metrics for of in figures.values())]
     macro = any(report.metric in of.macro for of in figures.values())
-    grades = sorted({name for one in there for name in one.grades}) if relevance == cast.relevance else []
+    grades = sorted({name for one in shown for name in one.grades}) if relevance == selection.relevance else []
 
     def cells(one: EncoderFigures) -> tuple[Cell, ...]:
         of = figures[one.name]
-        told = [_percents(of.metrics.get(name)) for name in names]
+        texts = [_percents(of.metrics.get(name)) for name in names]
         averaged = [_percents(of.macro.get(report.metric))] if macro else []
         graded = [_percents(one.grades.get(name)) for name in grades]
-        return (*_verdict_cells(cast, one, relevance), *told, *averaged, *graded)
+        return (*_verdict_cells(selection, one, relevance), *texts, *averaged, *graded)
 
     of_macro = [f"{report.metric}, macro"] if macro else []
     return Table(
         caption=f"Percent, with {100 * report.confidence:g} % intervals; right = "
-        f"{named(report.relevance_words[relevance], to=_NAME)}",
+        f"{page_text(report.relevance_words[relevance], to=_NAME)}",
         first="encoder",
         columns=("verdict", "difference", *names, *of_macro, *(f"{name}, graded" for name in grades)),
-        groups=tuple(_grouped(cast, there, cells, baseline=report.baselines[relevance])),
+        groups=tuple(_grouped(selection, shown, cells, baseline=report.baselines[relevance])),
     )
 
 
-def category_table(cast: Cast, *, metric: str, names: Sequence[str]) -> Table:
+def category_table(selection: EncoderSelection, *, metric: str, names: Sequence[str]) -> Table:
     """Metrics of categories by prominent encoders."""
-    shown = [one for one in cast.prominent if one.categories]
+    shown = [one for one in selection.prominent if one.categories]
     found = {one.name: {category.name: category for category in one.categories} for one in shown}
     rows = []
     for name in names:
@@ -94,36 +94,36 @@ def category_table(cast: Cast, *, metric: str, names: Sequence[str]) -> Table:
         first = next(category for category in of if category is not None)
         cells = [_percents(category.metrics[metric] if category else None) for category in of]
         sizes = Cell(text=f"{first.queries:,}", below=f"{first.products:,} products")
-        rows.append(Row(name=named(name, to=_NAME), cells=(sizes, *cells)))
+        rows.append(Row(name=page_text(name, to=_NAME), cells=(sizes, *cells)))
     return Table(
         caption=f"{metric} in percent",
-        first=named(cast.report.category or "category", to=_NAME),
-        columns=("searches", *(cast.player(one.name).name for one in shown)),
+        first=page_text(selection.report.category or "category", to=_NAME),
+        columns=("searches", *(selection.legend_entry(one.name).name for one in shown)),
         groups=(("", tuple(rows)),),
     )
 
 
-def robustness_table(cast: Cast, variants: Sequence[VariantFigure]) -> Table:
+def robustness_table(selection: EncoderSelection, variants: Sequence[RobustnessFigure]) -> Table:
     """Share of altered images whose nearest image is their original, by all encoders."""
 
     def cells(one: EncoderFigures) -> tuple[Cell, ...]:
         found = {variant.name: variant.share for variant in one.robustness}
         return tuple(_percents(found.get(variant.name)) for variant in variants)
 
-    there = [one for one in cast.ranked if one.robustness]
+    shown = [one for one in selection.ranked if one.robustness]
     return Table(
         caption="Percent of the changed pictures that find their original first",
         first="encoder",
-        columns=tuple(named(variant.words, to=_NAME) for variant in variants),
-        groups=tuple(_grouped(cast, there, cells, baseline=cast.report.baseline)),
+        columns=tuple(page_text(variant.words, to=_NAME) for variant in variants),
+        groups=tuple(_grouped(selection, shown, cells, baseline=selection.report.baseline)),
     )
 
 
-def text_table(cast: Cast) -> Table | None:
+def text_table(selection: EncoderSelection) -> Table | None:
     """Text retrieval metrics; None where no encoder embeds texts."""
-    there = [one for one in cast.ranked if one.text]
-    names = list(dict.fromkeys(name for one in there for name in one.text))
-    if not there:
+    shown = [one for one in selection.ranked if one.text]
+    names = list(dict.fromkeys(name for one in shown for name in one.text))
+    if not shown:
         return None
 
     def cells(one: EncoderFigures) -> tuple[Cell, ...]:
@@ -133,14 +133,14 @@ def text_table(cast: Cast) -> Table | None:
         caption="Percent",
         first="encoder",
         columns=tuple(names),
-        groups=tuple(_grouped(cast, there, cells, baseline=cast.report.baseline)),
+        groups=tuple(_grouped(selection, shown, cells, baseline=selection.report.baseline)),
     )
 
 
-def cost_table(cast: Cast) -> Table | None:
+def cost_table(selection: EncoderSelection) -> Table | None:
     """Cost of each encoder; None where no cost is known."""
-    there = [one for one in cast.ranked if one.cost]
-    if not there:
+    shown = [one for one in selection.ranked if one.cost]
+    if not shown:
         return None
 
     def cells(one: EncoderFigures) -> tuple[Cell, ...]:
@@ -148,8 +148,8 @@ def cost_table(cast: Cast) -> Table | None:
         if cost is None:
             return ()
         return (
-            _percents(one.relevances[cast.relevance].metrics[cast.report.metric]),
-            Cell(text=significant(cost.embedding_seconds, digits=2), below=named(cost.device, to=_NAME)),
+            _percents(one.relevances[selection.relevance].metrics[selection.report.metric]),
+            Cell(text=significant(cost.embedding_seconds, digits=2), below=page_text(cost.device, to=_NAME)),
             Cell(text=significant(cost.search_seconds, digits=2), below=f"in {cost.gallery:,}"),
             Cell(text=NOTHING if one.embedding_size is None else f"{one.embedding_size:,}"),
             Cell(text=f"{cost.embedding_bytes / 1e6:,.2f}"),
@@ -158,15 +158,15 @@ def cost_table(cast: Cast) -> Table | None:
     return Table(
         caption="Per 1,000 images embedded and 1,000 searches",
         first="encoder",
-        columns=(f"{cast.report.metric}, %", "embedding, s", "search, s", "numbers each", "MB per 1,000"),
-        groups=tuple(_grouped(cast, there, cells, baseline=cast.report.baseline)),
+        columns=(f"{selection.report.metric}, %", "embedding, s", "search, s", "numbers each", "MB per 1,000"),
+        groups=tuple(_grouped(selection, shown, cells, baseline=selection.report.baseline)),
     )
 
 
-def geometry_table(cast: Cast) -> Table | None:
+def geometry_table(selection: EncoderSelection) -> Table | None:
     """Geometry of the embeddings; None where it was not measured."""
-    there = [one for one in cast.ranked if one.geometry]
-    if not there:
+    shown = [one for one in selection.ranked if one.geometry]
+    if not shown:
         return None
 
     def cells(one: EncoderFigures) -> tuple[Cell, ...]:
@@ -174,20 +174,20 @@ def geometry_table(cast: Cast) -> Table | None:
         if of is None:
             return ()
         numbers = (of.effective_rank, of.mean_similarity, of.isotropy, of.uniformity, of.alignment)
-        told = [significant(number, digits=3) for number in numbers]
-        return (Cell(text=told[0], below=f"of {of.features:,}"), *(Cell(text=one) for one in told[1:]))
+        texts = [significant(number, digits=3) for number in numbers]
+        return (Cell(text=texts[0], below=f"of {of.features:,}"), *(Cell(text=one) for one in texts[1:]))
 
     return Table(
         caption="Figures of the embeddings, not of searches",
         first="encoder",
         columns=("dimensions in use", "mean similarity", "isotropy", "uniformity", "alignment"),
-        groups=tuple(_grouped(cast, there, cells, baseline=cast.report.baseline)),
+        groups=tuple(_grouped(selection, shown, cells, baseline=selection.report.baseline)),
     )
 
 
-def variants_of(encoders: Iterable[EncoderFigures]) -> list[VariantFigure]:
+def variants_of(encoders: Iterable[EncoderFigures]) -> list[RobustnessFigure]:
     """The alterations that any encoder was tested with, each once, in their order."""
-    found: dict[str, VariantFigure] = {}
+    found: dict[str, RobustnessFigure] = {}
     for one in encoders:
         for variant in one.robustness:
             found.setdefault(variant.name, variant)
@@ -195,7 +195,7 @@ def variants_of(encoders: Iterable[EncoderFigures]) -> list[VariantFigure]:
 
 
 def _grouped(
-    cast: Cast,
+    selection: EncoderSelection,
     encoders: Sequence[EncoderFigures],
     cells: Callable[[EncoderFigures], tuple[Cell, ...]],
     *,
@@ -207,8 +207,8 @@ def _grouped(
             Row(
                 name=one.name,
                 cells=cells(one),
-                player=cast.player(one.name),
-                words=_words(one),
+                encoder=selection.legend_entry(one.name),
+                description=_description(one),
                 baseline=one.name == baseline,
             )
             for one in encoders
@@ -218,18 +218,18 @@ def _grouped(
             yield title, rows
 
 
-def _words(encoder: EncoderFigures) -> str:
+def _description(encoder: EncoderFigures) -> str:
     seeds = f"; mean of {encoder.seeds} seeds" if encoder.seeds > 1 else ""
-    return f"{named(encoder.words, to=_LONGEST_WORDS)}{seeds}"
+    return f"{page_text(encoder.words, to=_LONGEST_WORDS)}{seeds}"
 
 
-def _verdict_cells(cast: Cast, encoder: EncoderFigures, relevance: str) -> tuple[Cell, Cell]:
+def _verdict_cells(selection: EncoderSelection, encoder: EncoderFigures, relevance: str) -> tuple[Cell, Cell]:
     verdict = encoder.relevances[relevance].verdict
     if verdict is None:
-        return Cell(text="baseline" if encoder.name == cast.report.baselines[relevance] else NOTHING), Cell(
+        return Cell(text="baseline" if encoder.name == selection.report.baselines[relevance] else NOTHING), Cell(
             text=NOTHING
         )
-    style, mark = WORDS[verdict.word]
+    style, mark = VERDICT_STYLES[verdict.word]
     found = verdict.difference
     ends = between(found.low, found.high, write=signed_percent)
     difference = Cell(text=signed_percent(found.mean), below=ends)

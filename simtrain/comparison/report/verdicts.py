@@ -6,16 +6,16 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from simtrain.comparison.report.encoder_selection import LONGEST_NAME, Cast, Player
-from simtrain.comparison.report.wording import spoken
+from simtrain.comparison.report.encoder_selection import LONGEST_NAME, EncoderSelection, LegendEntry
+from simtrain.comparison.report.wording import sentence_text
 from simtrain.comparison.result import EncoderFigures
-from simtrain.comparison.verdict import Verdict, Word
+from simtrain.comparison.verdict import Verdict, VerdictWord
 from simtrain.phrases import between, counted, joined, percent
 
-_MOST = 4
+_MOST_VERDICTS = 4
 _MOST_NAMES = 6
 _SEARCHES = 100
-WORDS: dict[Word, tuple[str, str]] = {
+VERDICT_STYLES: dict[VerdictWord, tuple[str, str]] = {
     "better": ("better", "▲"), "not shown to be better": ("open", "■"), "worse": ("worse", "▼"),
 }  # fmt: skip
 """Verdict -> CSS class, and a mark for readers who see no colours."""
@@ -25,11 +25,11 @@ WORDS: dict[Word, tuple[str, str]] = {
 class ShownVerdict:
     """A verdict as the page shows it."""
 
-    player: Player
-    word: Word
+    encoder: LegendEntry
+    word: VerdictWord
     style: str
     mark: str
-    plainly: str
+    in_searches: str
     """The verdict as a number of searches out of 100; may be empty."""
     sentences: tuple[str, ...]
 
@@ -44,7 +44,7 @@ class VerdictGroup:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Lead:
+class VerdictSection:
     """The first section of the page.
 
     Attributes:
@@ -60,42 +60,44 @@ class Lead:
     of_others: tuple[ShownVerdict, ...]
 
 
-def lead_of(cast: Cast) -> Lead:
+def verdict_section(selection: EncoderSelection) -> VerdictSection:
     """Verdicts of the runs; without runs, the best off-the-shelf encoder."""
-    others = [one for one in cast.ranked if one.kind != "run"]
+    others = [one for one in selection.ranked if one.kind != "run"]
     # Without runs the best encoder's own verdict stands above already.
-    rest = others if cast.runs else [one for one in others if one is not others[0]]
-    of_others = _verdict_group(cast, rest, cast.relevance)
-    return Lead(
-        opening=_opening_of_runs(cast) if cast.runs else _opening_without_runs(cast, others),
-        of_runs=tuple(_by_relevance(cast)),
-        others=_counted_words(cast, of_others) if cast.runs else "",
+    rest = others if selection.runs else [one for one in others if one is not others[0]]
+    of_others = _verdict_group(selection, rest, selection.relevance)
+    return VerdictSection(
+        opening=_opening_of_runs(selection) if selection.runs else _opening_without_runs(selection, others),
+        of_runs=tuple(_by_relevance(selection)),
+        others=_counted_words(selection, of_others) if selection.runs else "",
         of_others=of_others,
     )
 
 
-def _by_relevance(cast: Cast) -> Iterable[VerdictGroup]:
-    for relevance in cast.report.relevance:
-        found = _verdict_group(cast, cast.runs or cast.ranked[:1], relevance)
+def _by_relevance(selection: EncoderSelection) -> Iterable[VerdictGroup]:
+    for relevance in selection.report.relevance:
+        found = _verdict_group(selection, selection.runs or selection.ranked[:1], relevance)
         if found:
-            yield VerdictGroup(relevance=relevance, shown=found[:_MOST], more=found[_MOST:])
+            yield VerdictGroup(relevance=relevance, shown=found[:_MOST_VERDICTS], more=found[_MOST_VERDICTS:])
 
 
-def _verdict_group(cast: Cast, encoders: Iterable[EncoderFigures], relevance: str) -> tuple[ShownVerdict, ...]:
-    judged = [(one, one.relevances[relevance].verdict) for one in encoders if relevance in one.relevances]
-    found = [(one, verdict) for one, verdict in judged if verdict is not None]
+def _verdict_group(
+    selection: EncoderSelection, encoders: Iterable[EncoderFigures], relevance: str
+) -> tuple[ShownVerdict, ...]:
+    with_verdicts = [(one, one.relevances[relevance].verdict) for one in encoders if relevance in one.relevances]
+    found = [(one, verdict) for one, verdict in with_verdicts if verdict is not None]
     found.sort(key=lambda both: -both[1].difference.mean)
-    return tuple(_shown_verdict(cast, one, verdict) for one, verdict in found)
+    return tuple(_shown_verdict(selection, one, verdict) for one, verdict in found)
 
 
-def _shown_verdict(cast: Cast, encoder: EncoderFigures, verdict: Verdict) -> ShownVerdict:
-    style, mark = WORDS[verdict.word]
+def _shown_verdict(selection: EncoderSelection, encoder: EncoderFigures, verdict: Verdict) -> ShownVerdict:
+    style, mark = VERDICT_STYLES[verdict.word]
     return ShownVerdict(
-        player=cast.player(encoder.name),
+        encoder=selection.legend_entry(encoder.name),
         word=verdict.word,
         style=style,
         mark=mark,
-        plainly=_plainly(cast, encoder, verdict),
+        in_searches=_in_searches(selection, encoder, verdict),
         sentences=_short(verdict).sentences,
     )
 
@@ -104,70 +106,75 @@ def _short(verdict: Verdict) -> Verdict:
     """The same, with names that fit into a sentence."""
     return replace(
         verdict,
-        encoder=spoken(verdict.encoder, to=LONGEST_NAME),
-        baseline=spoken(verdict.baseline, to=LONGEST_NAME),
-        relevance=spoken(verdict.relevance, to=LONGEST_NAME),
+        encoder=sentence_text(verdict.encoder, to=LONGEST_NAME),
+        baseline=sentence_text(verdict.baseline, to=LONGEST_NAME),
+        relevance=sentence_text(verdict.relevance, to=LONGEST_NAME),
     )
 
 
-def _plainly(cast: Cast, encoder: EncoderFigures, verdict: Verdict) -> str:
+def _in_searches(selection: EncoderSelection, encoder: EncoderFigures, verdict: Verdict) -> str:
     """The verdict as a number of searches out of 100; empty where recall_at_1 is unknown."""
     both = []
-    for one in (encoder, cast.report.encoder(verdict.baseline)):
+    for one in (encoder, selection.report.encoder(verdict.baseline)):
         figures = one.relevances.get(verdict.relevance)
         if figures is None or "recall_at_1" not in figures.metrics:
             return ""
         both.append(round(_SEARCHES * figures.metrics["recall_at_1"].mean))
-    mine, its = both
-    name, baseline = spoken(encoder.name, to=LONGEST_NAME), spoken(verdict.baseline, to=LONGEST_NAME)
-    if mine == its:
-        return f"Of {_SEARCHES} searches about {mine} begin with a right image, with {name} as with {baseline}."
-    return f"Of {_SEARCHES} searches about {mine} begin with a right image with {name}, about {its} with {baseline}."
+    own_count, baseline_count = both
+    name, baseline = sentence_text(encoder.name, to=LONGEST_NAME), sentence_text(verdict.baseline, to=LONGEST_NAME)
+    if own_count == baseline_count:
+        return f"In about {own_count} of {_SEARCHES} searches the first image is right, with {name} as with {baseline}."
+    return (
+        f"In about {own_count} of {_SEARCHES} searches the first image is right with {name}, in about "
+        f"{baseline_count} with {baseline}."
+    )
 
 
-def _opening_of_runs(cast: Cast) -> tuple[str, ...]:
-    baseline = spoken(cast.report.baseline, to=LONGEST_NAME)
-    runs = [one for one in cast.runs if one.name != cast.report.baseline]
+def _opening_of_runs(selection: EncoderSelection) -> tuple[str, ...]:
+    baseline = sentence_text(selection.report.baseline, to=LONGEST_NAME)
+    runs = [one for one in selection.runs if one.name != selection.report.baseline]
     if not runs:
-        return (f"{baseline} is the only run and the baseline itself, so there is no verdict on it.",)
-    words = Counter(verdict.word for one in runs if (verdict := one.relevances[cast.relevance].verdict) is not None)
-    told = [f"{words[word]} {word}" for word in WORDS if words[word]]
-    if len(runs) == 1 or not told:
+        return (f"No verdict: {baseline} is the only run, and it is the baseline.",)
+    words = Counter(
+        verdict.word for one in runs if (verdict := one.relevances[selection.relevance].verdict) is not None
+    )
+    counts = [f"{words[word]} {word}" for word in VERDICT_STYLES if words[word]]
+    if len(runs) == 1 or not counts:
         return ()
-    return (f"Of {len(runs)} runs, against {baseline}: {', '.join(told)}.",)
+    return (f"Of {len(runs)} runs, against {baseline}: {', '.join(counts)}.",)
 
 
-def _opening_without_runs(cast: Cast, others: Sequence[EncoderFigures]) -> tuple[str, ...]:
-    best, baseline = others[0], cast.report.baseline
-    found = best.relevances[cast.relevance].metrics[cast.report.metric]
+def _opening_without_runs(selection: EncoderSelection, others: Sequence[EncoderFigures]) -> tuple[str, ...]:
+    best, baseline = others[0], selection.report.baseline
+    found = best.relevances[selection.relevance].metrics[selection.report.metric]
     first = (
-        f"No trained run takes part. Of {counted(len(others), 'encoder')} as they come, "
-        f"{spoken(best.name, to=LONGEST_NAME)} has the highest {cast.report.metric} by {cast.relevance}: "
-        f"{percent(found.mean)} % ({between(found.low, found.high)})."
+        f"No run is compared. Of {counted(len(others), 'encoder')} without fine-tuning, "
+        f"{sentence_text(best.name, to=LONGEST_NAME)} has the highest {selection.report.metric} by "
+        f"{selection.relevance}: {percent(found.mean)} % ({between(found.low, found.high)})."
     )
     if best.name != baseline:
-        return (first, f"It was judged against {spoken(baseline, to=LONGEST_NAME)}:")
+        return (first, f"Its verdict against the baseline, {sentence_text(baseline, to=LONGEST_NAME)}:")
     if len(others) == 1:
-        return (first, "There is no other to judge it against.")
-    verdicts = {one.name: one.relevances[cast.relevance].verdict for one in others[1:]}
+        return (first, "There is no other encoder to compare it with.")
+    verdicts = {one.name: one.relevances[selection.relevance].verdict for one in others[1:]}
     worse = [name for name, verdict in verdicts.items() if verdict is not None and verdict.word == "worse"]
-    open_ = [name for name in verdicts if name not in worse]
-    if not open_:
-        return (first, "That is shown: each of the others is worse, beyond what chance explains.")
-    rest = f" {counted(len(worse), 'other is', 'others are')} shown to be worse." if worse else ""
-    return (first, f"Whether it is truly the best is not shown: {_names(open_)} may be as good or better.{rest}")
+    undecided = [name for name in verdicts if name not in worse]
+    if not undecided:
+        return (first, "The difference is significant: each of the others is worse.")
+    rest = f" {counted(len(worse), 'other is', 'others are')} worse." if worse else ""
+    return (first, f"It is not shown to be the best: {_names(undecided)} may be as good or better.{rest}")
 
 
-def _counted_words(cast: Cast, found: Sequence[ShownVerdict]) -> str:
+def _counted_words(selection: EncoderSelection, found: Sequence[ShownVerdict]) -> str:
     if not found:
         return ""
     words = Counter(one.word for one in found)
-    told = ", ".join(f"{words[word]} {word}" for word in WORDS if words[word])
+    counts = ", ".join(f"{words[word]} {word}" for word in VERDICT_STYLES if words[word])
     of = f"{len(found)} other encoders" if len(found) > 1 else "the one other encoder"
-    return f"Of {of}, against {spoken(cast.report.baseline, to=LONGEST_NAME)}: {told}."
+    return f"Of {of}, against {sentence_text(selection.report.baseline, to=LONGEST_NAME)}: {counts}."
 
 
 def _names(names: Sequence[str]) -> str:
-    shown = [spoken(name, to=LONGEST_NAME) for name in names[:_MOST_NAMES]]
+    shown = [sentence_text(name, to=LONGEST_NAME) for name in names[:_MOST_NAMES]]
     more = len(names) - len(shown)
     return joined([*shown, f"{more} more"] if more else shown)

@@ -7,7 +7,7 @@ def test_the_verdict_stands_first_and_the_sentences_are_the_verdicts(page: Page)
     assert page.headings[:2] == ["The verdict", "Every encoder"]
     for sentence in said:
         assert page.text.index(sentence) < page.text.index("What it rests on")
-    assert "Of 100 searches about 60 begin with a right image with tuned, about 50 with clip." in page.text
+    assert "In about 60 of 100 searches the first image is right with tuned, in about 50 with clip." in page.text
 
 
 def test_the_main_relevance_comes_before_the_others(page: Page) -> None:

@@ -26,15 +26,15 @@ def test_a_relevance_with_a_baseline_of_its_own_is_told_against_it(tmp_path: Pat
     baselines = {"product": "clip", "label": "clip_whitened"}
     text = written(tmp_path, replace(report, encoders=encoders, baselines=baselines)).text
     assert other.sentences[0] in text
-    assert "By label against clip_whitened, which does best there." in text
+    assert "By label the baseline is clip_whitened, the best encoder there." in text
 
 
 def test_without_runs_the_best_encoder_is_named_and_whether_that_is_shown(tmp_path: Path) -> None:
     report = tiny_comparison()
     text = written(tmp_path, replace(report, encoders=report.encoders[:-1], test_readings={})).text
     assert (
-        "No trained run takes part. Of 2 encoders as they come, clip_whitened has the highest map_at_r by product: "
-        "55.0 % (52.0 to 58.0). It was judged against clip:"
+        "No run is compared. Of 2 encoders without fine-tuning, clip_whitened has the highest map_at_r by product: "
+        "55.0 % (52.0 to 58.0). Its verdict against the baseline, clip:"
     ) in text
     assert "clip_whitened is not shown to be better than clip" in text
 
@@ -42,10 +42,10 @@ def test_without_runs_the_best_encoder_is_named_and_whether_that_is_shown(tmp_pa
 @pytest.mark.parametrize(
     ("word", "said"),
     [
-        ("worse", "That is shown: each of the others is worse, beyond what chance explains."),
+        ("worse", "The difference is significant: each of the others is worse."),
         (
             "not shown to be better",
-            "Whether it is truly the best is not shown: other may be as good or better.",
+            "It is not shown to be the best: other may be as good or better.",
         ),
     ],
 )
@@ -60,6 +60,4 @@ def test_a_run_that_is_the_baseline_has_no_verdict(tmp_path: Path) -> None:
     run = encoder("only", "run", quality=0.4, baseline="only", word=None, difference=0.0)
     alone = replace(report, encoders=[report.encoders[0], run], baseline="only")
     alone = replace(alone, baselines={"product": "only", "label": "only"})
-    assert (
-        "only is the only run and the baseline itself, so there is no verdict on it." in written(tmp_path, alone).text
-    )
+    assert "No verdict: only is the only run, and it is the baseline." in written(tmp_path, alone).text

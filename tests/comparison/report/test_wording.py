@@ -5,7 +5,7 @@ import html
 import pytest
 from page_parser import HOSTILE
 
-from simtrain.comparison.report.wording import named, plot_text
+from simtrain.comparison.report.wording import page_text, plot_text
 
 
 @pytest.mark.parametrize("name", HOSTILE)
@@ -16,5 +16,5 @@ def test_charts_show_a_name_as_it_is(name: str) -> None:
 
 
 def test_names_lose_what_would_spoil_a_page() -> None:
-    assert named("a\x00b\ud800c\u202ed\te", to=20) == "a\N{REPLACEMENT CHARACTER}b\N{REPLACEMENT CHARACTER}cd e"
-    assert named("x" * 50, to=10) == "x" * 9 + "…"
+    assert page_text("a\x00b\ud800c\u202ed\te", to=20) == "a\N{REPLACEMENT CHARACTER}b\N{REPLACEMENT CHARACTER}cd e"
+    assert page_text("x" * 50, to=10) == "x" * 9 + "…"

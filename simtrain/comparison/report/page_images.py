@@ -6,7 +6,7 @@ from base64 import b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from simtrain.comparison.report.wording import named
+from simtrain.comparison.report.wording import page_text
 
 TILE_SIDE, POINT_SIDE = 112, 56
 """Pixels, of pictures in rows and of those that show beside the pointer."""
@@ -14,11 +14,11 @@ _CAPTION = 120
 
 
 @dataclass(frozen=True, kw_only=True)
-class Tile:
+class ImageTile:
     """A picture on the page.
 
     Attributes:
-        picture: Index in `Album.uris`; None: there is none.
+        picture: Index in `PageImages.uris`; None: there is none.
         caption: Caption, such as the image's id and label.
         mark: `right`, `wrong`, or empty where relevance does not apply.
         note: Further text, such as the similarity; may be empty.
@@ -30,7 +30,7 @@ class Tile:
     note: str
 
 
-class Album:
+class PageImages:
     """The pictures of a page, in the order of their first use.
 
     Args:
@@ -51,26 +51,26 @@ class Album:
         self._room = characters
         self._places: dict[int, int | None] = {}
 
-    def place(self, row: int, *, side: int) -> int | None:
+    def index_of(self, row: int, *, side: int) -> int | None:
         """Index of the row's picture in `uris`; None if there is none, or no room for it.
 
         Raises:
             ValueError: for a thumbnail that is no JPEG.
         """
         if row not in self._places:
-            self._places[row] = self._add(row, side=side)
+            self._places[row] = self._embed(row, side=side)
         return self._places[row]
 
     def caption(self, row: int) -> str:
         """Caption of a row."""
-        return named(self._captions.get(row, f"image {row}"), to=_CAPTION)
+        return page_text(self._captions.get(row, f"image {row}"), to=_CAPTION)
 
-    def tile(self, row: int, *, relevant: bool | None = None, note: str = "") -> Tile:
+    def tile(self, row: int, *, relevant: bool | None = None, note: str = "") -> ImageTile:
         """A picture to be shown in a row of pictures."""
         mark = "" if relevant is None else "right" if relevant else "wrong"
-        return Tile(picture=self.place(row, side=TILE_SIDE), caption=self.caption(row), mark=mark, note=note)
+        return ImageTile(picture=self.index_of(row, side=TILE_SIDE), caption=self.caption(row), mark=mark, note=note)
 
-    def _add(self, row: int, *, side: int) -> int | None:
+    def _embed(self, row: int, *, side: int) -> int | None:
         picture = self._thumbnail(row, side)
         if picture is None:
             return None

@@ -36,16 +36,15 @@ TESTED_BY_CALLERS = {
     "catalog/inspection/fingerprint.py": "catalog/inspection/test_dct_descriptor.py",
     "catalog/inspection/kinds.py": "catalog/inspection/test_console_summary.py",
     "catalog/ownership.py": "commands/test_prepare.py",
-    "catalog/picture_kinds.py": "commands/test_prepare.py",
     "catalog/png_texts.py": "catalog/test_images.py",
     "catalog/prepare_report.py": "commands/test_prepare.py",
     "catalog/readable.py": "commands/test_prepare.py",
     "catalog/remedies.py": "commands/test_prepare.py",
+    "catalog/sources/described.py": "catalog/sources/test_opening.py",
     "catalog/sources/embedded_columns.py": "catalog/sources/test_embedded.py",
     "catalog/sources/generated.py": "catalog/sources/test_opening.py",
     "catalog/sources/opened.py": "catalog/sources/test_opening.py",
     "catalog/sources/path_lookup.py": "catalog/sources/test_table_source.py",
-    "catalog/sources/side_tables.py": "catalog/sources/test_folder.py",
     "catalog/sources/sidecars.py": "catalog/sources/test_folder.py",
     "catalog/sources/source.py": "catalog/sources/test_table_source.py",
     "catalog/sources/table_file.py": "catalog/sources/test_table_source.py",
@@ -109,7 +108,7 @@ def modules() -> list[str]:
     return [path.relative_to(PACKAGE).as_posix() for path in sorted(PACKAGE.rglob("*.py")) if has_behaviour(path)]
 
 
-def test_file_of(module: str) -> str:
+def own_test_file(module: str) -> str:
     path = Path(module)
     return path.with_name(f"test_{path.stem.strip('_')}.py").as_posix()
 
@@ -129,7 +128,7 @@ def test_every_test_file_is_named_after_a_module() -> None:
 
 
 def test_every_module_with_behaviour_has_its_test_file() -> None:
-    without = {module for module in modules() if not (TESTS / test_file_of(module)).is_file()}
+    without = {module for module in modules() if not (TESTS / own_test_file(module)).is_file()}
     assert without == set(TESTED_BY_CALLERS)
 
 

@@ -138,7 +138,7 @@ def _plan(config: RunConfig, catalog: Catalog, texts: CatalogTexts | None) -> tu
     else:
         plan, labels = _shuffled_batches(config, catalog, texts), np.full(len(catalog.rows), -1, dtype=np.int64)
     if needs.label_column is not None:
-        labels = _supervised_labels(catalog, needs.label_column)
+        labels = _supervised_labels(catalog, needs.label_column, weighted=hasattr(config.objective, "label_weight"))
     return plan, labels, needs.views
 
 
@@ -180,13 +180,20 @@ def _grouped_batches(config: RunConfig, catalog: Catalog, needs: GroupNeeds) -> 
     return plan, labels
 
 
-def _supervised_labels(catalog: Catalog, column: str) -> NDArray[np.int64]:
-    """Of every catalogue row, equal where the supervised part of a loss draws together; -1: unknown."""
+def _supervised_labels(catalog: Catalog, column: str, *, weighted: bool) -> NDArray[np.int64]:
+    """Of every catalogue row, equal where the supervised part of a loss draws together; -1: unknown.
+
+    Args:
+        catalog: Catalogue of the run.
+        column: Column of the labels.
+        weighted: Whether the loss has a weight, which 0 turns off.
+    """
     labels = catalog.groups([column])
     if not (labels[catalog.rows_of(["train"])] >= 0).any():
+        needed_by, instead = ("label_weight", "label_weight=0") if weighted else ("label_column", "label_column=null")
         raise CatalogError(
-            f"{catalog.folder}: '{column}' is empty in split 'train', and objective.label_weight needs "
-            "it; set objective.label_column to another column, or objective.label_weight=0"
+            f"{catalog.folder}: '{column}' is empty in split 'train', and objective.{needed_by} needs it; set "
+            f"objective.label_column to another column, or objective.{instead}"
         )
     return labels
 

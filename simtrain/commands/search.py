@@ -1,17 +1,14 @@
 """`simtrain search`: nearest items of a bundle to an image or a text."""
 
-from functools import partial
 from pathlib import Path
 
 import torch
 from torch import nn
 
-from simtrain.builders import encoder_without_weights
-from simtrain.config import EncoderConfig, NamedCode, parse_encoder
-from simtrain.errors import BundleError
+from simtrain.builders.bundle_encoder import build_bundle_encoder
+from simtrain.config import EncoderConfig
 from simtrain.own_code import code_allowed, is_code_allowed
 from simtrain.serving.bundle import Bundle
-from simtrain.serving.manifest import MANIFEST_FILE
 from simtrain.serving.opened_bundle import OpenedBundle, SearchResult, read_query
 from simtrain.serving.searcher import Searcher
 
@@ -35,16 +32,10 @@ def open_bundle(
         BundleError: naming the first file that is missing, altered or of another bundle.
     """
     bundle, allowed = Bundle.open(Path(folder).expanduser()), is_code_allowed()
-    file = str(bundle.folder / MANIFEST_FILE)
-    if network is not None:
-        like = parse_encoder(bundle.encoder_config, where=file)
-        if not isinstance(like, NamedCode):
-            raise BundleError(f"{file}: its encoder is of kind {like.kind}, and opens without a network in memory")
-        like = like.holding(network)
 
     def load_searcher() -> Searcher:
         with code_allowed(allowed):
-            encoder = bundle.load_encoder(partial(encoder_without_weights, file=file, like=like))
+            encoder = build_bundle_encoder(bundle, network=network, like=like)
         return Searcher(bundle=bundle, encoder=encoder, device=torch.device("cpu"))
 
     opened = OpenedBundle(bundle=bundle, load_searcher=load_searcher, exported=exported)

@@ -4,7 +4,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,7 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from simtrain.builders import build_encoder, encoder_without_weights, whitening_of
+from simtrain.builders import build_encoder, whitening_of
+from simtrain.builders.bundle_encoder import build_bundle_encoder
 from simtrain.builders.encoder_names import named_encoder
 from simtrain.config import EncoderConfig, parse_encoder
 from simtrain.console import SILENT, TERMINAL, Console
@@ -276,5 +276,4 @@ def _of_bundle(folder: Path, *, name: str | None) -> LoadedEncoder:
         config = parse_encoder(bundle.encoder_config, where=str(folder / MANIFEST_FILE))
     except SimtrainError:  # of a version that has other settings; the encoder itself was checked
         config = None
-    factory = partial(encoder_without_weights, file=str(folder / MANIFEST_FILE))
-    return LoadedEncoder(name=name or folder.name, network=bundle.load_encoder(factory), config=config, run=None)
+    return LoadedEncoder(name=name or folder.name, network=build_bundle_encoder(bundle), config=config, run=None)

@@ -146,6 +146,9 @@ def test_a_teacher_and_a_compared_configuration_are_refused_too(shop: Path, simt
         assert (status, error) == (2, f"error: {where}{named} {' '.join(command)} --allow-code\n"), out
         assert not module.was_imported
     assert not (shop.parent / "checkpoints").exists()
+    for command in (["fit", "student.yaml"], ["evaluate", "own.yaml", "--split", "val"]):
+        assert simtrain(*command, "--allow-code")[0] == 0
+    assert module.was_imported
 
 
 def test_near_duplicates_are_not_looked_for_with_code_unasked(simtrain: Run, module: OwnModule):
@@ -242,6 +245,13 @@ def test_the_real_command_in_processes_of_its_own_and_onnx_without_the_module(tm
         done = typed(*command)
         assert done.returncode == 0, done.stderr[-2000:]
     (tmp_path / f"{module.name}.py").unlink()
+    searched = typed("search", "bundle", "--image", "shop/source/images/00000000.png", "--json", path=root)
+    assert searched.returncode == 0, searched.stderr[-2000:]
+    first = json.loads(searched.stdout)["neighbours"][0]
+    assert (first["id"], round(first["similarity"], 3)) == ("images/00000000.png", 1.0)
+    refused = typed("search", "bundle", "--image", "shop/source/images/00000000.png", "--allow-code", path=root)
+    assert refused.returncode == 2
+    assert f"there is no module '{module.name}'" in refused.stderr
     bundle = Bundle.open(tmp_path / "bundle")
     from safetensors.torch import load_file
 

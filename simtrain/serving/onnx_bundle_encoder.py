@@ -1,0 +1,49 @@
+"""A bundle's `encoder.onnx` in the place of its encoder, for bundles whose encoder is code of somebody's own."""
+
+# Shapes: N images, S = image_size, D dimensions of the embedding.
+
+import importlib.util
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from typing_extensions import override
+
+from simtrain.encoders.base import Encoder
+from simtrain.encoders.preprocessing import Preprocessing
+from simtrain.files import sha256_of_file
+from simtrain.serving.onnx_export import OnnxEncoder
+
+
+def can_run_onnx() -> bool:
+    """Whether onnxruntime is installed."""
+    return importlib.util.find_spec("onnxruntime") is not None
+
+
+class OnnxBundleEncoder(Encoder):
+    """Embeds as the bundle's encoder does, mirror images and whitening included; it has no weights and needs no code.
+
+    Args:
+        path: The bundle's ONNX file.
+        preprocessing: The bundle's.
+        embedding_size: D.
+
+    Attributes:
+        behaviour: A name for what the file does: its SHA-256.
+
+    Raises:
+        BundleError: if onnxruntime cannot open the file.
+    """
+
+    def __init__(self, *, path: Path, preprocessing: Preprocessing, embedding_size: int) -> None:
+        super().__init__(preprocessing=preprocessing, feature_size=embedding_size, embedding_size=None)
+        self._onnx = OnnxEncoder(path=path)
+        self.behaviour = sha256_of_file(path)
+
+    @override
+    def features(self, images: Tensor) -> Tensor:
+        return torch.from_numpy(self._onnx.embed(images.cpu().numpy()))
+
+    @override
+    def embed(self, images: Tensor) -> Tensor:
+        return self.features(images)

@@ -44,9 +44,10 @@ _MOST_TEXTS = 10_000
 def united(source: Source, *, nothing: Sequence[str]) -> Source:
     """The source with products and labels in one spelling, and products that are words for nothing left empty.
 
-    Equal are values that differ in blanks at the ends or in number, in the Unicode form of letters, in Arabic and
-    Persian forms of a letter or digit, in characters without a shape, and, where all values of a column are numbers,
-    in a `.0`. The spelling that most images have is kept. Values that differ in case alone stay two, and are told.
+    Equal are values that differ in blanks at the ends or in number, in the Unicode form of letters (wide letters and
+    ligatures too), in Arabic and Persian forms of a letter or digit, in characters without a shape, and, where all
+    values of a column are numbers, in a `.0`. The spelling that most images have is kept. Values that differ in case
+    alone stay two, and are told.
 
     Args:
         source: The images as they were read.
@@ -70,7 +71,7 @@ def united(source: Source, *, nothing: Sequence[str]) -> Source:
 
 
 def _key(value: str) -> str:
-    return " ".join(unicodedata.normalize("NFC", value).translate(_LETTERS).split())
+    return " ".join(unicodedata.normalize("NFKC", value).translate(_LETTERS).split())
 
 
 def _clean(value: str) -> str:

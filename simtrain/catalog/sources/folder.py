@@ -55,12 +55,14 @@ def read_folder(listing: Listing, *, levels: Sequence[str] | None, product_patte
 def _nothing_found(listing: Listing) -> str:
     looked_for = f"looked for {', '.join(sorted(IMAGE_SUFFIXES))}"
     account = [
-        str(finding["message"]) for finding in listing.account() if finding["kind"] in ("pictures_not_read", "clutter")
+        str(finding["message"])
+        for finding in listing.account()
+        if finding["kind"] in ("pictures_not_read", "other_files", "clutter")
     ]
-    seen = f"found {listing.others.told()}" if listing.others.files else "it holds no other files"
+    seen = account or ["it holds no other files"]
     left_out = [f"{finding['path']}: {finding['reason']}" for finding in listing.findings]
     more = f"; left out {len(left_out)}, the first: {left_out[0]}" if left_out else ""
-    return f"{listing.folder}: no images in it or below it: {looked_for}; {'; '.join([seen, *account])}{more}"
+    return f"{listing.folder}: no images in it or below it: {looked_for}; {'; '.join(seen)}{more}"
 
 
 def _levels_as_columns(

@@ -24,10 +24,14 @@ class FoundPath:
     Attributes:
         path: POSIX path relative to the root; of a file that is not there, as the table has it.
         mended: What was different, such as `blanks`; null: nothing, or no such file.
+        given: The path as the table has it, in the same form; null: it leads out of the root.
+        is_there: Whether there is such a file.
     """
 
     path: str
     mended: str | None
+    given: str | None
+    is_there: bool
 
 
 @dataclass(kw_only=True)
@@ -54,16 +58,16 @@ class PathLookup:
         """
         path, foreign = self._inside(_local(text, where=where), where=where)
         if path is not None and self._is_file(path):
-            return FoundPath(path=path, mended=None)
+            return FoundPath(path=path, mended=None, given=path, is_there=True)
         if path is not None and (near := self._written_otherwise(path)) is not None:
-            return FoundPath(path=near, mended=_difference(path, near))
+            return FoundPath(path=near, mended=_difference(path, near), given=path, is_there=True)
         elsewhere = path is None and (text.lstrip().startswith("/") or _DRIVE.match(text) or "file:" in text.lower())
         likely = self.likely(text) if self.anywhere or elsewhere else None
         if likely is not None:
-            return FoundPath(path=likely, mended="the folder")
+            return FoundPath(path=likely, mended="the folder", given=path, is_there=True)
         if path is None:
             raise CatalogError(f"{where}: '{text}' {foreign}")
-        return FoundPath(path=path, mended=None)
+        return FoundPath(path=path, mended=None, given=path, is_there=False)
 
     def likely(self, text: str) -> str | None:
         """The one file below the root whose path ends as the text does, as far back as need be; None: no such."""
@@ -102,7 +106,7 @@ class PathLookup:
         return os.path.exists(f"{self.root}/{path}")  # noqa: PTH110 - a Path for each of 100,000 files takes a second
 
     def _written_otherwise(self, path: str) -> str | None:
-        """The one file whose names are the same but for blanks, case, Unicode form, %20 or a missing suffix."""
+        """The one file whose names are the same but for blanks, case, Unicode form, %20 or the suffix."""
         found = [""]
         names = path.split("/")
         for number, name in enumerate(names):
@@ -117,10 +121,14 @@ class PathLookup:
         return found[0] if len(found) == 1 else None
 
     def _with_suffix(self, folder: str, name: str, *, last: bool) -> list[str]:
-        if not last or posixpath.splitext(name)[1].lower() in IMAGE_SUFFIXES:
+        """Images of that name with a suffix, or with another one."""
+        if not last:
             return []
-        suffixes = (*IMAGE_SUFFIXES, *HEIF_SUFFIXES)
-        return [entry for suffix in suffixes for entry in self._entries(folder).get(_folded(name) + suffix, [])]
+        stem, given = posixpath.splitext(_folded(name))
+        suffixes = sorted(IMAGE_SUFFIXES | HEIF_SUFFIXES)
+        names = [f"{stem}{suffix}" for suffix in suffixes if given in suffixes and suffix != given]
+        names += [f"{_folded(name)}{suffix}" for suffix in suffixes if given not in suffixes]
+        return [entry for other in names for entry in self._entries(folder).get(other, [])]
 
     def _entries(self, folder: str) -> dict[str, list[str]]:
         if folder not in self._folders:
@@ -179,7 +187,7 @@ def _folded(name: str) -> str:
 
 
 def _difference(given: str, found: str) -> str:
-    if posixpath.splitext(found)[0] == given:
+    if posixpath.splitext(found)[0] in (given, posixpath.splitext(given)[0]):
         return "the suffix"
     if unicodedata.normalize("NFC", given) == unicodedata.normalize("NFC", found):
         return "the Unicode form of letters"

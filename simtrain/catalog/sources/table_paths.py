@@ -31,7 +31,10 @@ def paths_of(
             would be in another folder.
     """
     found: list[FoundPath] = []
-    texts, kept, empty, problems = [], [], [], []
+    texts: list[str] = []
+    kept: list[int] = []
+    empty: list[int] = []
+    problems: list[tuple[int, str]] = []
     for row, cell in enumerate(cells):
         where = f"{table}: row {row + 1}: {name}"
         text = text_of(cell, where=where)
@@ -45,19 +48,32 @@ def paths_of(
             continue
         texts.append(text)
         kept.append(row)
+    _leave_files_to_their_rows(found, texts, kept, problems)
     if len(empty) == len(cells):
         raise CatalogError(f"{table}: row 1: {name} is empty")
     if problems and 2 * len(problems) >= len(cells) - len(empty):
         raise CatalogError(problems[0][1])
     told = [*_rows_left_out(table, name, empty=empty, problems=problems), *_mended(texts, found, kept)]
-    missing = [
-        text
-        for text, one in zip(texts, found, strict=True)
-        if one.mended is None and not (lookup.root / one.path).exists()
-    ]
+    missing = [text for text, one in zip(texts, found, strict=True) if not one.is_there]
     if missing:
         told += _not_found(table, missing, rows=len(found), lookup=lookup)
     return [one.path for one in found], kept, told
+
+
+def _leave_files_to_their_rows(
+    found: list[FoundPath], texts: list[str], kept: list[int], problems: list[tuple[int, str]]
+) -> None:
+    """Take back what was mended to a file that another row means: it is as missing as before."""
+    times = Counter(one.path for one in found)
+    for place in reversed(range(len(found))):
+        one = found[place]
+        if one.mended is None or times[one.path] == 1:
+            continue
+        if one.given is not None:
+            found[place] = FoundPath(path=one.given, mended=None, given=one.given, is_there=False)
+        else:
+            problems.append((kept[place], f"row {kept[place] + 1}: '{texts[place]}' is not there"))
+            del found[place], texts[place], kept[place]
 
 
 def _rows_left_out(

@@ -26,6 +26,7 @@ from simtrain.catalog.sources.table_file import TableFile, read_table_file
 from simtrain.catalog.sources.table_paths import paths_of
 from simtrain.config import ColumnsConfig
 from simtrain.errors import CatalogError, nearest
+from simtrain.phrases import counted
 
 _TAKEN = (*PARTS, *COMPUTED)
 
@@ -78,6 +79,8 @@ def read_table_source(path: Path, *, settings: TableSettings) -> Source:
         raise CatalogError(f"{folder}: no such folder; the paths of {path} start from it (root)")
     lookup = PathLookup(root=folder, follow_links=settings.follow_links, anywhere=settings.anywhere)
     paths, kept, told = paths_of(path, table.frame[used["path"]].tolist(), name=used["path"], lookup=lookup)
+    paths, kept, equal = _without_equal_rows(path, table.frame, paths=paths, kept=kept)
+    told += equal
     frame = table.frame.iloc[kept].reset_index(drop=True)
     parts = {"path": paths, **_parts(path, frame, used=used, rows=[row + 1 for row in kept])}
     _refuse_repeated_ids(path, parts.get("id", paths), rows=[row + 1 for row in kept], name=used.get("id"))
@@ -91,6 +94,26 @@ def read_table_source(path: Path, *, settings: TableSettings) -> Source:
         told += missed
     further, renamed = _further(frame, used=used)
     return Source(rows=source_rows(parts, further), root=folder, findings=[*table.findings, *findings, *told, *renamed])
+
+
+def _without_equal_rows(
+    path: Path, frame: pd.DataFrame, *, paths: list[str], kept: list[int]
+) -> tuple[list[str], list[int], list[dict[str, Any]]]:
+    """Paths and rows without those that say the same as an earlier one, cell by cell."""
+    if len(set(paths)) == len(paths):
+        return paths, kept, []
+    seen: dict[str, int] = {}
+    cells = frame.iloc[kept].astype(str).to_numpy().tolist()
+    for place, row in enumerate(cells):
+        seen.setdefault("\0".join(row), place)
+    first = sorted(seen.values())
+    repeated = sorted(set(range(len(kept))) - set(first))
+    if not repeated:
+        return paths, kept, []
+    rows = [kept[place] + 1 for place in repeated]
+    message = f"{path.name}: {counted(len(rows), 'row')} equal to an earlier one left out, the first: row {rows[0]}"
+    finding = {"kind": "rows_left_out", "rows": rows, "message": message}
+    return [paths[place] for place in first], [kept[place] for place in first], [finding]
 
 
 def _columns_in_use(
@@ -187,14 +210,17 @@ def _boolean(value: object, *, part: str, where: str) -> bool:
         raise CatalogError(f"{error}; not to use the column: --set columns.{part}=false") from None
 
 
+_NO_ID = "; not to use the column: --set columns.id=false"
+
+
 def _refuse_repeated_ids(table: Path, ids: Sequence[str | None], *, rows: Sequence[int], name: str | None) -> None:
     first: dict[str, int] = {}
     for row, identifier in zip(rows, ids, strict=True):
         if identifier is None:
-            raise CatalogError(f"{table}: row {row}: {name} is empty; every image needs an id of its own")
+            raise CatalogError(f"{table}: row {row}: {name} is empty; every image needs an id of its own{_NO_ID}")
         if identifier in first:
             what = "id" if name is not None else "path"
-            hint = "" if name is not None else "; a column of unique ids can be named with --set columns.id=NAME"
+            hint = _NO_ID if name is not None else "; a column of unique ids can be named with --set columns.id=NAME"
             raise CatalogError(f"{table}: rows {first[identifier]} and {row} have the same {what} '{identifier}'{hint}")
         first[identifier] = row
 

@@ -42,6 +42,7 @@ _OWN = frozenset(
 
 _TABLES = frozenset({".csv", ".tsv", ".tab", ".jsonl", ".ndjson", ".parquet"})
 _SIDECARS = frozenset({".txt", ".caption", ".json"})
+_ARCHIVES = frozenset({".7z", ".gz", ".rar", ".tar", ".tgz", ".xz", ".zip"})
 _SHOWN_SUFFIXES = 4
 
 
@@ -116,7 +117,8 @@ class Listing:
             message = f"pictures of kinds that are not read: {self.pictures.told()}{way}"
             found.append({"kind": "pictures_not_read", **_counts(self.pictures), "message": message})
         if self.others.files:
-            message = f"not looked at, as they are no pictures: {self.others.told()}"
+            packed = "" if _ARCHIVES.isdisjoint(self.others.suffixes) else "; archives are not opened: unpack them"
+            message = f"not looked at, as they are no pictures: {self.others.told()}{packed}"
             found.append({"kind": "other_files", **_counts(self.others), "message": message})
         clutter = {name: files for name, files in sorted(self.clutter.items()) if files}
         if clutter:

@@ -40,6 +40,8 @@ def kinds(found: Source) -> list[str]:
         ("\u06f1\u06f2\u06f3", "123", "123"),  # Persian digits
         ("\u0661\u0662\u0663", "\u06f1\u06f2\u06f3", "\u06f1\u06f2\u06f3"),
         ("SKU\u200b1", "SKU1", "SKU1"),
+        ("\uff33\uff2b\uff351", "SKU1", "SKU1"),  # wide letters
+        ("\ufedb\ufbfe\ufed2", "\u06a9\u06cc\u0641", "\u06a9\u06cc\u0641"),  # letters in their printed forms
         ("\u200fSKU1", "SKU1", "SKU1"),
         ("1000.0", "1000", "1000"),
     ],

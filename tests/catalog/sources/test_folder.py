@@ -181,9 +181,14 @@ def test_name_that_is_not_utf8_is_a_finding(tmp_path: Path) -> None:
         ((), "it holds no other files"),
         (
             ("a.psd", "b/c.psd", "notes.txt", "LICENSE"),
-            "found 2 files (1 without a suffix, 1 .txt), such as 'LICENSE'; pictures of kinds that are not read: 2 "
-            "files "
-            "(2 .psd), such as 'a.psd'; save them as JPEG or PNG",
+            "pictures of kinds that are not read: 2 files (2 .psd), such as 'a.psd'; save them as JPEG or PNG; not "
+            "looked "
+            "at, as they are no pictures: 2 files (1 without a suffix, 1 .txt), such as 'LICENSE'",
+        ),
+        (
+            ("images.zip",),
+            "not looked at, as they are no pictures: 1 file (1 .zip), such as 'images.zip'; archives are not opened: "
+            "unpack them",
         ),
     ],
 )

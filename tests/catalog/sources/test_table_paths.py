@@ -36,6 +36,7 @@ def paths(found: Source) -> list[str]:
         (unicodedata.normalize("NFD", "Café/é.jpg"), "Café/é.jpg", "the Unicode form of letters"),
         ("Café/é.jpg", unicodedata.normalize("NFD", "Café/é.jpg"), "the Unicode form of letters"),
         ("mug/1163.jpg", "mug/1163", "the suffix"),
+        ("mug/a.webp", "mug/a.jpeg", "the suffix"),
         ("two words.jpg", "two%20words.jpg", "spelling (blanks, case, Unicode form, suffix)"),
     ],
 )
@@ -50,6 +51,14 @@ def test_details_that_nobody_sees(tmp_path: Path, file: str, text: str, how: str
 def test_two_files_that_it_might_be_are_not_chosen_from(tmp_path: Path) -> None:
     found = source(touch(tmp_path, "A.jpg", "a.JPG", "b.jpg"), "a.jpg", "b.jpg")
     assert paths(found) == ["a.jpg", "b.jpg"]
+
+
+def test_a_file_of_another_row_is_not_taken(tmp_path: Path) -> None:
+    found = source(touch(tmp_path, "a.png", "b.jpg"), "a.png", "a.jpg", "b.jpg", "/mnt/old/b.jpg")
+    assert paths(found) == ["a.png", "a.jpg", "b.jpg"]
+    assert [(finding["kind"], finding["rows"]) for finding in found.findings if "rows" in finding] == [
+        ("rows_left_out", [4])
+    ]
 
 
 def test_the_folder_that_paths_start_from_is_named(tmp_path: Path) -> None:
@@ -121,3 +130,14 @@ def test_names_anywhere_below(tmp_path: Path) -> None:
     touch(tmp_path, "train_images/1.jpg", "test_images/2.jpg", "test_images/3.jpg", "train_images/3.jpg")
     found = source(tmp_path, "1", "2.jpg", "test_images/3.jpg", anywhere=True)
     assert paths(found) == ["train_images/1.jpg", "test_images/2.jpg", "test_images/3.jpg"]
+
+
+def test_rows_that_say_the_same_are_one(tmp_path: Path) -> None:
+    touch(tmp_path, "a.jpg", "b.jpg")
+    (tmp_path / "t.csv").write_text("path,product\na.jpg,1\nb.jpg,2\na.jpg,1\n")
+    found = read_table_source(tmp_path / "t.csv", settings=table_settings())
+    assert paths(found) == ["a.jpg", "b.jpg"]
+    assert [finding["rows"] for finding in found.findings] == [[3]]
+    (tmp_path / "t.csv").write_text("path,product\na.jpg,1\nb.jpg,2\na.jpg,3\n")
+    with pytest.raises(CatalogError, match=r"rows 1 and 3 have the same path 'a\.jpg'"):
+        read_table_source(tmp_path / "t.csv", settings=table_settings())

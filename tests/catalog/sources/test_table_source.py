@@ -145,6 +145,7 @@ def test_table_product_from_the_path(tmp_path: Path) -> None:
         table(csv_table(tmp_path, "path,product\nx_1.jpg,x\n"), pattern=r"(.*)_\d")
 
 
+NO_ID = "; not to use the column: --set columns.id=false"
 OUTSIDE = "lies outside DIR; --set root=FOLDER names another folder to start from"
 
 
@@ -177,8 +178,8 @@ OUTSIDE = "lies outside DIR; --set root=FOLDER names another folder to start fro
             {},
             "rows 1 and 3 have the same path 'a.jpg'; a column of unique ids can be named with --set columns.id=NAME",
         ),
-        ("path,id\na.jpg,x\nb.jpg,x\n", {}, "rows 1 and 2 have the same id 'x'"),
-        ("path,id\na.jpg,\n", {}, "row 1: id is empty; every image needs an id of its own"),
+        ("path,id\na.jpg,x\nb.jpg,x\n", {}, f"rows 1 and 2 have the same id 'x'{NO_ID}"),
+        ("path,id\na.jpg,\n", {}, f"row 1: id is empty; every image needs an id of its own{NO_ID}"),
         (
             "path,split\na.jpg,tset\n",
             {},

@@ -26,6 +26,29 @@ os.environ.setdefault("WANDB_MODE", "offline")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 
+LONG = (
+    "test_notebooks.py",
+    "commands/",
+    "architecture/test_edits.py",
+    "test_init.py",
+    "runs/",
+    "serving/",
+    "encoders/",
+)
+"""Files and folders whose tests train or start processes."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long files first, so that two processes, which take whole files, end together."""
+    root = Path(__file__).parent
+
+    def place(item: pytest.Item) -> int:
+        path = item.path.relative_to(root).as_posix()
+        return next((number for number, start in enumerate(LONG) if path.startswith(start)), len(LONG))
+
+    items.sort(key=place)
+
+
 @pytest.fixture(scope="session")
 def catalog(tmp_path_factory: pytest.TempPathFactory) -> Catalog:
     """30 products with 4 pictures each."""

@@ -19,7 +19,7 @@ from simtrain.evaluation.text_task import TextTasks
 from simtrain.files import sha256_of_file
 from simtrain.interpolation.plot import tradeoff_picture
 from simtrain.interpolation.result import InterpolatedFigures, Interpolation, best_within, tradeoff
-from simtrain.interpolation.sweep import InterpolatedScores, InterpolationSweep, open_sweep
+from simtrain.interpolation.sweep import InterpolatedScores, InterpolationSweep, SweepData, open_sweep
 from simtrain.runs.interpolation_record import write_interpolation
 from simtrain.runs.run import RUN_FILE, Run, data_fingerprint, read_run_catalog, write_run_record
 from simtrain.runs.tuned_encoder import tuned_encoder
@@ -62,9 +62,8 @@ def interpolate(
     start = load_initial_encoder(config.encoder, run.folder).state_dict()
     encoder = tuned_encoder(config, run.folder, alpha=1.0)
     images = open_images(catalog, smallest=encoder.preprocessing.image_size)
-    sweep = open_sweep(
-        config, encoder, start, catalog=catalog, task=task, texts=texts, images=images.reader, console=console
-    )
+    data = SweepData(config=config, catalog=catalog, task=task, texts=texts, images=images.reader)
+    sweep = open_sweep(encoder, start, data=data, console=console)
     scores = {alpha: sweep.score(alpha) for alpha in (round(float(step), 6) for step in np.linspace(0, 1, steps))}
     report = _report(run, scores, sweep, aim=aim, images=images.description)
     write_interpolation(

@@ -74,39 +74,47 @@ class InterpolatedScores:
     text: QueryValues | None
 
 
-def open_sweep(
-    config: RunConfig,
-    encoder: Encoder,
-    start: dict[str, Tensor],
-    *,
-    catalog: Catalog,
-    task: RetrievalTask,
-    texts: TextTasks | None,
-    images: ImageReader,
-    console: Console,
-) -> "InterpolationSweep":
-    """A sweep over an encoder's task, whose pictures are read here once where the memory allows.
+@dataclass(frozen=True, kw_only=True)
+class SweepData:
+    """What every mix is evaluated on.
 
-    Args:
-        config: The run's configuration.
-        encoder: The run's fine-tuned encoder without low-rank factors; the sweep changes its weights.
-        start: State of the encoder with its initial weights.
+    Attributes:
+        config: Configuration of the run.
         catalog: Catalogue whose training images serve to estimate BatchNorm's statistics.
         task: Retrieval task.
         texts: Text retrieval task of its images; None: texts are not evaluated.
         images: Reader of the catalogue's images.
+    """
+
+    config: RunConfig
+    catalog: Catalog
+    task: RetrievalTask
+    texts: TextTasks | None
+    images: ImageReader
+
+
+def open_sweep(
+    encoder: Encoder, start: dict[str, Tensor], *, data: SweepData, console: Console
+) -> "InterpolationSweep":
+    """A sweep over an encoder's task, whose pictures are read here once where the memory allows.
+
+    Args:
+        encoder: The run's fine-tuned encoder without low-rank factors; the sweep changes its weights.
+        start: State of the encoder with its initial weights.
+        data: Configuration, images and texts of the evaluation.
         console: Shows how far each part is.
 
     Raises:
         CheckpointError: if start and tuned encoder do not go together.
     """
+    config, task = data.config, data.task
     tuned = {name: value.clone() for name, value in encoder.state_dict().items()}
     mixed_weights(start, tuned, alpha=1)  # finds before anything else whether they go together
     norms = moved_norms(encoder, start, tuned)
-    sample = _sample(config, catalog) if norms else np.empty((0, 0), dtype=np.int64)
+    sample = _sample(config, data.catalog) if norms else np.empty((0, 0), dtype=np.int64)
     workers = worker_count(config.data.workers, sharing=1)
     prepared = preload_images(
-        images,
+        data.images,
         list(dict.fromkeys([*task.rows.tolist(), *sample.ravel().tolist()])),
         preprocessing=encoder.preprocessing,
         workers=workers,
@@ -119,8 +127,8 @@ def open_sweep(
         start=start,
         tuned=tuned,
         task=task,
-        texts=texts,
-        images=images if prepared is None else prepared,
+        texts=data.texts,
+        images=data.images if prepared is None else prepared,
         sample=sample,
         norms=norms,
         console=console,

@@ -1,0 +1,137 @@
+"""Tests mirror the package: each test file is named after a module, and each module with behaviour has a test file."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import simtrain
+
+PACKAGE = Path(simtrain.__file__).parent
+TESTS = Path(__file__).parents[1]
+
+OF_NO_MODULE = {
+    "test_first_format.py": "end to end: artifacts that an earlier version wrote",
+    "test_notebooks.py": "end to end: the notebooks",
+}
+
+TESTED_BY_CALLERS = {
+    "api/compare.py": "cli/test_compare.py",
+    "api/doctor.py": "cli/test_doctor.py",
+    "api/evaluate.py": "cli/test_evaluate.py",
+    "api/export.py": "cli/test_export.py",
+    "api/fit.py": "cli/test_fit.py",
+    "api/inputs.py": "test_init.py",
+    "api/interpolate.py": "cli/test_interpolate.py",
+    "api/prepare.py": "cli/test_prepare.py",
+    "api/run.py": "test_init.py",
+    "builders/auxiliary_losses.py": "builders/test_objective.py",
+    "builders/devices.py": "commands/test_fit.py",
+    "builders/encoder_names.py": "runs/test_loaded_encoder.py",
+    "builders/near_duplicate_verification.py": "cli/test_prepare.py",
+    "catalog/assembly.py": "commands/test_prepare.py",
+    "catalog/image_opening.py": "catalog/test_images.py",
+    "catalog/inspection/alignment.py": "catalog/inspection/test_near_duplicates.py",
+    "catalog/inspection/candidates.py": "catalog/inspection/test_near_duplicates.py",
+    "catalog/inspection/fingerprint.py": "catalog/inspection/test_dct_descriptor.py",
+    "catalog/inspection/kinds.py": "catalog/inspection/test_console_summary.py",
+    "catalog/ownership.py": "commands/test_prepare.py",
+    "catalog/png_texts.py": "catalog/test_images.py",
+    "catalog/prepare_report.py": "commands/test_prepare.py",
+    "catalog/readable.py": "commands/test_prepare.py",
+    "catalog/remedies.py": "commands/test_prepare.py",
+    "catalog/sources/described.py": "catalog/sources/test_opening.py",
+    "catalog/sources/embedded_columns.py": "catalog/sources/test_embedded.py",
+    "catalog/sources/generated.py": "catalog/sources/test_opening.py",
+    "catalog/sources/opened.py": "catalog/sources/test_opening.py",
+    "catalog/sources/path_lookup.py": "catalog/sources/test_table_source.py",
+    "catalog/sources/sidecars.py": "catalog/sources/test_folder.py",
+    "catalog/sources/source.py": "catalog/sources/test_table_source.py",
+    "catalog/sources/table_file.py": "catalog/sources/test_table_source.py",
+    "catalog/store/checking.py": "commands/test_prepare.py",
+    "catalog/store/layout.py": "catalog/store/test_reader.py",
+    "catalog/store/moving.py": "commands/test_prepare.py",
+    "catalog/store/shards.py": "catalog/inspection/test_read_worker.py",
+    "catalog/summary_sections.py": "catalog/test_summary.py",
+    "catalog/thumbnails.py": "commands/test_prepare.py",
+    "catalog/unchanged.py": "commands/test_prepare.py",
+    "cli/arguments.py": "cli/test_init.py",
+    "cli/console.py": "cli/test_init.py",
+    "comparison/assemble.py": "commands/test_compare.py",
+    "comparison/candidates.py": "commands/test_compare.py",
+    "comparison/embeddings.py": "commands/test_compare.py",
+    "comparison/files.py": "commands/test_compare.py",
+    "comparison/image_panels.py": "commands/test_compare.py",
+    "comparison/leakage.py": "commands/test_compare.py",
+    "comparison/report/chart.py": "comparison/report/test_charts_quality.py",
+    "comparison/report/image_panels.py": "comparison/report/test_content.py",
+    "comparison/report/method.py": "comparison/report/test_content.py",
+    "comparison/scoring.py": "commands/test_compare.py",
+    "comparison/secondary_metrics.py": "commands/test_compare.py",
+    "comparison/summary.py": "comparison/test_result.py",
+    "comparison/whitened_variants.py": "commands/test_compare.py",
+    "config/augmentation.py": "config/test_run.py",
+    "config/compare.py": "config/test_loading.py",
+    "config/objective.py": "config/test_run.py",
+    "config/overrides.py": "config/test_loading.py",
+    "config/prepare.py": "config/test_loading.py",
+    "config/relevance.py": "config/test_run.py",
+    "interpolation/summary.py": "interpolation/test_result.py",
+    "launch/small_encoders.py": "launch/test_ddp_equivalence.py",
+    "runs/evaluation.py": "commands/test_evaluate.py",
+    "runs/evaluation_report.py": "commands/test_evaluate.py",
+    "runs/evaluation_text.py": "commands/test_evaluate.py",
+    "runs/folder.py": "commands/test_fit.py",
+    "runs/frozen_features.py": "commands/test_fit_frozen.py",
+    "runs/preflight_report.py": "commands/test_fit.py",
+    "runs/preparation.py": "commands/test_fit.py",
+    "runs/run.py": "commands/test_fit.py",
+    "runs/text_embeddings.py": "commands/test_fit_texts.py",
+    "serving/opened_bundle.py": "commands/test_search.py",
+}
+"""Modules without a test file of their own -> the test file that runs their code."""
+
+
+def has_behaviour(path: Path) -> bool:
+    """Whether a module has a function or method with a body: not only constants, records, schemas and protocols."""
+    functions = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.FunctionDef)]
+    return any(any(not is_empty(line) for line in function.body) for function in functions)
+
+
+def is_empty(line: ast.stmt) -> bool:
+    """A docstring, `...` or `pass`."""
+    return isinstance(line, ast.Pass) or (isinstance(line, ast.Expr) and isinstance(line.value, ast.Constant))
+
+
+def modules() -> list[str]:
+    """Modules of the package with behaviour, such as `data/batch.py`."""
+    return [path.relative_to(PACKAGE).as_posix() for path in sorted(PACKAGE.rglob("*.py")) if has_behaviour(path)]
+
+
+def own_test_file(module: str) -> str:
+    path = Path(module)
+    return path.with_name(f"test_{path.stem.strip('_')}.py").as_posix()
+
+
+def mirrored(test: Path) -> bool:
+    """Whether `test_NAME.py` or `test_NAME_ASPECT.py` stands where `NAME.py` stands in the package."""
+    folder, words = PACKAGE / test.relative_to(TESTS).parent, test.stem.removeprefix("test_").split("_")
+    names = ["_".join(words[:count]) for count in range(1, len(words) + 1)]
+    return any((folder / f"{'__init__' if name == 'init' else name}.py").is_file() for name in names)
+
+
+def test_every_test_file_is_named_after_a_module() -> None:
+    files = [path for path in sorted(TESTS.rglob("test_*.py")) if "architecture" not in path.parts]
+    assert len(files) > 200
+    others = [path.relative_to(TESTS).as_posix() for path in files if not mirrored(path)]
+    assert others == sorted(OF_NO_MODULE)
+
+
+def test_every_module_with_behaviour_has_its_test_file() -> None:
+    without = {module for module in modules() if not (TESTS / own_test_file(module)).is_file()}
+    assert without == set(TESTED_BY_CALLERS)
+
+
+@pytest.mark.parametrize("module", sorted(TESTED_BY_CALLERS))
+def test_what_runs_a_module_instead_is_there(module: str) -> None:
+    assert (TESTS / TESTED_BY_CALLERS[module]).is_file()

@@ -75,6 +75,15 @@ def test_names_of_columns_in_blanks_and_capitals(tmp_path: Path, header: str) ->
     assert rows["label"].tolist() == ["mug", "mug", "hat"]
 
 
+def test_a_column_that_is_named_in_other_capitals_is_found(tmp_path: Path) -> None:
+    shop(tmp_path, ["a.png", "b.png", "c.png"])
+    source = table(tmp_path, "File, SKU", "a.png,1", "b.png,1", "c.png,2")
+    report = run(source, tmp_path / "out", "columns.path=file", "columns.product= sku")
+    assert report.catalog.rows["product"].tolist() == ["1", "1", "2"]
+    (finding,) = [finding for finding in report.findings if finding["kind"] == "columns_matched"]
+    assert finding["columns"] == {"path": "File", "product": "SKU"}
+
+
 @pytest.mark.parametrize(
     ("column", "values"),
     [

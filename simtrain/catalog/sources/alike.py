@@ -1,8 +1,8 @@
 """Products and labels that a person reads as equal: united, or told where only upper and lower case differ."""
 
 import re
-import statistics
 import unicodedata
+from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
@@ -176,9 +176,10 @@ def _words_of_many_images(values: Sequence[str | None], *, column: str, nothing:
     """Values that may mean none: such words, and a product of far more images than the others have."""
     counts = Counter(value for value in values if value is not None)
     words = {*_WORDS, *(name.casefold() for name in nothing)}
+    ordered = sorted(counts.values())
     found = []
     for value, images in counts.most_common():
-        usual = statistics.median([count for name, count in counts.items() if name != value] or [images])
+        usual = _median_without(ordered, images)
         word = value.casefold() in (words if column == "label" else words | _PRODUCT_WORDS) or not _has_letters(value)
         told = word and images > 1 if column == "label" else images > (usual if word else max(_FAR_MORE * usual, _MANY))
         if told:
@@ -190,6 +191,14 @@ def _words_of_many_images(values: Sequence[str | None], *, column: str, nothing:
                 {"kind": "value_of_many_images", "column": column, "value": value, "images": images, "message": message}
             )
     return found[:_MOST_TOLD]
+
+
+def _median_without(ordered: Sequence[int], one: int) -> float:
+    """The median of sorted numbers without one of them; that one where it is alone."""
+    place = bisect_left(ordered, one)
+    rest = len(ordered) - 1
+    low, high = (ordered[at if at < place else at + 1] if rest else one for at in ((rest - 1) // 2, rest // 2))
+    return (low + high) / 2
 
 
 def _has_letters(value: str) -> bool:

@@ -21,6 +21,8 @@ from simtrain.catalog.sources.source import (
 from simtrain.catalog.sources.walk import Listing
 from simtrain.errors import CatalogError
 
+_LARGEST_SHARE_LEFT_OUT = 0.2
+
 
 def read_folder(listing: Listing, *, levels: Sequence[str] | None, product_pattern: str | None) -> Source:
     """The images below a folder, in the order of the sorted relative paths.
@@ -43,6 +45,8 @@ def read_folder(listing: Listing, *, levels: Sequence[str] | None, product_patte
         parts, told = conventional_parts(paths)
         findings += told
     else:
+        paths, odd = _of_depth(listing.folder, paths, levels=levels)
+        findings += odd
         parts, further = _levels_as_columns(listing.folder, paths, levels=levels)
     if product_pattern is not None:
         if "product" in parts:
@@ -65,16 +69,22 @@ def _nothing_found(listing: Listing) -> str:
     return f"{listing.folder}: no images in it or below it: {looked_for}; {'; '.join(seen)}{more}"
 
 
+def _of_depth(root: Path, paths: Sequence[str], *, levels: Sequence[str]) -> tuple[list[str], list[dict[str, Any]]]:
+    """The images that lie as deep as the levels say, and the others, if they are at most a fifth, as findings."""
+    _check_levels(levels)
+    asked = f"levels [{', '.join(levels)}] ask for {len(levels)}"
+    depths = {path: len(PurePosixPath(path).parent.parts) for path in paths}
+    odd = [path for path in paths if depths[path] != len(levels)]
+    if len(odd) > _LARGEST_SHARE_LEFT_OUT * len(paths):
+        raise CatalogError(f"{root / odd[0]}: folder depth {depths[odd[0]]}; {asked}")
+    left_out = [{"kind": "left_out", "path": path, "reason": f"folder depth {depths[path]}; {asked}"} for path in odd]
+    return [path for path in paths if depths[path] == len(levels)], left_out
+
+
 def _levels_as_columns(
     root: Path, paths: Sequence[str], *, levels: Sequence[str]
 ) -> tuple[dict[str, Sequence[Any]], dict[str, pd.Series]]:
-    _check_levels(levels)
     folders = [PurePosixPath(path).parent.parts for path in paths]
-    for path, names in zip(paths, folders, strict=True):
-        if len(names) != len(levels):
-            raise CatalogError(
-                f"{root / path}: folder depth {len(names)}; levels [{', '.join(levels)}] ask for {len(levels)}"
-            )
     parts: dict[str, Sequence[Any]] = {}
     further: dict[str, pd.Series] = {}
     for position, level in enumerate(levels):

@@ -90,7 +90,8 @@ def _read_parquet(path: Path) -> pd.DataFrame:
     for name, kind in zip(table.column_names, table.schema, strict=True):
         if kind.type in _NULLABLE and not frame[name].isna().any():
             frame[name] = frame[name].astype(kind.type.to_pandas_dtype())
-    return frame.rename(columns={name: str(name).strip() for name in frame.columns})
+    stripped = [str(name).strip() for name in frame.columns]
+    return frame.set_axis(stripped if len(set(stripped)) == len(stripped) else frame.columns, axis=1)
 
 
 def _why_no_parquet(path: Path, error: Exception) -> str:
@@ -152,6 +153,8 @@ def _read_json_lines(path: Path) -> TableFile:
         raise CatalogError(f"{path}: not UTF-8 text ({error.reason}); save it as UTF-8") from None
     except OSError as error:
         raise CatalogError(f"{path}: cannot be read: {error.strerror}") from None
+    if not rows and (accident := accident_of(path.read_bytes()[:4096])) is not None:
+        raise CatalogError(f"{path}: {accident}")
     if left_out and len(left_out) > len(rows) / 4:
         raise CatalogError(f"{path}: line {left_out[0]} is no JSON object; expected one on each line")
     names = list(dict.fromkeys(name for row in rows for name in row))

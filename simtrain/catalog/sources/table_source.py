@@ -69,7 +69,7 @@ def read_table_source(path: Path, *, settings: TableSettings) -> Source:
         CatalogError: for columns that are not there, paths outside the root, ids that are not unique, values that a
             part does not allow.
     """
-    wanted = {part: name for part, name in settings.columns.model_dump().items() if name not in (None, False)}
+    wanted = {part: name.strip() for part, name in settings.columns.model_dump().items() if isinstance(name, str)}
     barred = {part for part, name in settings.columns.model_dump().items() if name is False}
     text_columns = {name.lower() for name in (*PARTS, *wanted.values())}
     table = read_table_file(path, text_columns=text_columns, dialect=settings.dialect)
@@ -122,9 +122,7 @@ def _columns_in_use(
     """The column of each part that the table gives: the named ones, else one of the part's own name that is free."""
     names = [str(name) for name in table.frame.columns]
     by_small = {name.lower(): name for name in reversed(names)}
-    used = dict(wanted)
-    if used["path"] not in names and used["path"].lower() in by_small:
-        used["path"] = by_small[used["path"].lower()]
+    used = {part: name if name in names else by_small.get(name.lower(), name) for part, name in wanted.items()}
     if used["path"] not in names:
         raise CatalogError(_no_path_column(path, table.frame, wanted=wanted["path"]))
     for part, column in used.items():
@@ -143,7 +141,7 @@ def _columns_in_use(
         else:
             findings.append(_set_free(path, part, name, problem))
     odd = {part: name for part, name in used.items() if part not in wanted and name != part}
-    odd |= {"path": used["path"]} if used["path"] != wanted["path"] else {}
+    odd |= {part: used[part] for part, name in wanted.items() if used[part] != name}
     if odd:
         told = ", ".join(f"'{name}' as {part}" for part, name in odd.items())
         message = f"{path.name}: columns read though their names differ in capitals: {told}"

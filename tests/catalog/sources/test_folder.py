@@ -95,6 +95,14 @@ def test_levels_name_the_folders(tmp_path: Path) -> None:
     assert values(source, "product") == ["00123", "7"]
 
 
+def test_few_images_at_another_depth_are_left_out(tmp_path: Path) -> None:
+    source = folder(touch(tmp_path, "cover.jpg", *(f"mug/{row}.jpg" for row in range(4))), levels=["label"])
+    assert values(source, "label") == ["mug"] * 4
+    assert source.findings == [
+        {"kind": "left_out", "path": "cover.jpg", "reason": "folder depth 0; levels [label] ask for 1"}
+    ]
+
+
 @pytest.mark.parametrize(
     ("levels", "expected"),
     [

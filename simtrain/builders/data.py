@@ -20,8 +20,9 @@ from simtrain.data.texts import CatalogTexts
 from simtrain.data.transforms import ViewTransform, custom_transform, parts_transform
 from simtrain.encoders.base import Encoder
 from simtrain.errors import CatalogError, ConfigError, error_path
+from simtrain.evaluation.further_relevance import answerable, with_further_relevance
 from simtrain.evaluation.protocol import RetrievalTask, retrieval_task
-from simtrain.evaluation.relevance import filled_columns
+from simtrain.evaluation.relevance import filled_columns, usual_further
 from simtrain.training.ranks import local_count, rank, rank_count
 
 
@@ -38,13 +39,20 @@ def split_task(config: RunConfig, catalog: Catalog, *, split: str) -> RetrievalT
     Raises:
         CatalogError: if no query has anything to find.
     """
+    settings = config.evaluation
     with error_path("evaluation"):
-        return retrieval_task(
+        task = retrieval_task(
             catalog,
             split=split,
-            gallery_splits=config.evaluation.gallery_splits,
-            relevance=build_relevance(config.relevance, catalog, exclude=config.evaluation.exclude),
+            gallery_splits=settings.gallery_splits,
+            relevance=build_relevance(config.relevance, catalog, exclude=settings.exclude),
         )
+        if settings.further_relevance is not None:
+            asked = [build_relevance(one, catalog, exclude=settings.exclude) for one in settings.further_relevance]
+            return with_further_relevance(task, catalog, asked)
+        usual = usual_further(catalog) if config.relevance == "product" else []
+        excluding = [replace(one, excluded=tuple(settings.exclude)) for one in usual]
+        return with_further_relevance(task, catalog, answerable(task, catalog, excluding))
 
 
 def build_data(

@@ -5,13 +5,14 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from simtrain.config.metrics import MonitoredMetric
+from simtrain.config.relevance import RelevanceSetting
 from simtrain.config.section import Section
 
 SplitName = Literal["train", "val", "test"]
 ExcludedColumns = Annotated[list[str], Field(max_length=4)]
 """Columns whose equal values leave a gallery image out for a query."""
 Monitor = Literal[
-    MonitoredMetric,
+    MonitoredMetric, "balanced",
     "text_to_image_map_at_r", "text_to_image_recall_at_1", "text_to_image_recall_at_5", "text_to_image_recall_at_10",
     "image_to_text_recall_at_1", "image_to_text_recall_at_5", "image_to_text_recall_at_10",
 ]  # fmt: skip
@@ -21,7 +22,13 @@ class EvaluationConfig(Section):
     """Settings of evaluation."""
 
     monitor: Monitor = "map_at_r"
-    """Validation metric that chooses the best epoch; text metrics are for encoders that embed texts."""
+    """Validation metric that chooses the best epoch; `balanced` is the geometric mean of `map_at_r` and `recall_at_1`
+    by the run's relevance and by `further_relevance`, so that none pays for another; text metrics are for encoders that
+    embed texts."""
+
+    further_relevance: list[RelevanceSetting] | None = None
+    """Further definitions of relevance, as in `relevance`, whose metrics are shown beside, such as `kind_map_at_r`;
+    null: `kind` (the same label among other products) beside `product`, where product and label are filled."""
 
     captions: str | None = "{caption}"
     """Template of each image's caption for text retrieval metrics, as in `objective.templates`; null: no captions."""

@@ -2,8 +2,8 @@
 
 # Shapes: N images of the task, Q queries, G gallery images, D features.
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,9 @@ from torch import Tensor
 
 from simtrain.catalog.table import Catalog, with_larger_share
 from simtrain.errors import CatalogError
-from simtrain.evaluation.exclusions import NO_CODE, Exclusions, exclusions_of
+from simtrain.evaluation.balance import BALANCED, balanced_score
+from simtrain.evaluation.exclusions import Exclusions, exclusions_of
+from simtrain.evaluation.image_copies import copied_queries, near_copied, without_copies
 from simtrain.evaluation.metrics import QueryScores, RetrievalSet, relevant_counts, score_queries
 from simtrain.evaluation.ranking import Ranking, nearest_neighbours
 from simtrain.evaluation.relevance import Relevance, filled_columns
@@ -39,6 +41,7 @@ class RetrievalTask:
         near_copied_queries: Number of queries that have a near copy of themselves in the gallery.
         excluded: (N, E) codes; a gallery image with a query's code in any of the columns does not count for it. -1:
             none. None: there are no such columns.
+        further: Name -> task of the same images by another definition of relevance, whose metrics are shown beside.
     """
 
     rows: NDArray[np.int64]
@@ -50,6 +53,7 @@ class RetrievalTask:
     copied_queries: int
     near_copied_queries: int = 0
     excluded: NDArray[np.int64] | None = None
+    further: Mapping[str, "RetrievalTask"] = field(default_factory=dict)
 
     @property
     def query_ids(self) -> list[str]:
@@ -119,9 +123,17 @@ class RetrievalTask:
         places[self.gallery] = np.arange(len(self.gallery))
         return places[self.queries]
 
-    def means(self, embeddings: Tensor) -> dict[str, float]:
-        """(N, D) unit embeddings of `rows` -> the mean of each metric, 0..1."""
-        return self.score(embeddings).means()
+    def means(self, embeddings: Tensor, *, scores: QueryScores | None = None) -> dict[str, float]:
+        """Mean of each metric, 0..1; those of `further` have its name before theirs; and `balanced`, over all of them.
+
+        Args:
+            embeddings: (N, D) unit embeddings of `rows`.
+            scores: What `score` finds in them; None: it is computed.
+        """
+        means = (self.score(embeddings) if scores is None else scores).means()
+        for name, task in self.further.items():
+            means |= {f"{name}_{metric}": mean for metric, mean in task.score(embeddings).means().items()}
+        return {**means, BALANCED: balanced_score(means)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,12 +190,10 @@ def retrieval_task(
     found_in = np.isin(np.arange(len(groups)), catalog.rows_of(gallery_splits or [split]))
     can_be_found = found_in & catalog.rows["gallery"].to_numpy(dtype=bool)
     _check_there(catalog, groups, asks, split=split, relevance=relevance)
-    copied_queries, asking = _copied_queries(catalog, asks, can_be_found), int(asks.sum())
+    copied, asking = copied_queries(catalog, asks, can_be_found), int(asks.sum())
     apart = [catalog.groups([column]) for column in relevance.excluded]
-    rows, asks, can_be_found = _without_copies(catalog, [groups, *apart], asks, can_be_found)
-    copies = catalog.groups(["duplicate_group"])[rows]
-    others = [catalog.groups(relevance.other)] if relevance.other else []
-    columns = [copies, *(codes[rows] for codes in (*others, *apart))]
+    rows, asks, can_be_found = without_copies(catalog, [groups, *apart], asks, can_be_found)
+    excluded = excluded_codes(catalog, relevance)[rows]
     products = catalog.groups(["product"])[rows]
     task = RetrievalTask(
         rows=rows,
@@ -192,20 +202,36 @@ def retrieval_task(
         ids=[str(name) for name in catalog.rows["id"].iloc[rows]],
         groups=groups[rows],
         clusters=np.where(products >= 0, products, products.max(initial=-1) + 1 + np.arange(len(rows))),
-        copied_queries=copied_queries,
-        near_copied_queries=_near_copied(copies, asks[rows], can_be_found[rows]),
-        excluded=np.stack(columns, axis=1),
+        copied_queries=copied,
+        near_copied_queries=near_copied(excluded[:, 0], asks[rows], can_be_found[rows]),
+        excluded=excluded,
     )
     _check_answerable(catalog, task, asking=asking, split=split, relevance=relevance)
     return task
 
 
+def excluded_codes(catalog: Catalog, relevance: Relevance) -> NDArray[np.int64]:
+    """(catalogue rows, E) codes: a gallery image with a query's code in any column does not count; copies first."""
+    columns = [
+        ["duplicate_group"],
+        *([relevance.other] if relevance.other else []),
+        *([one] for one in relevance.excluded),
+    ]
+    return np.stack([catalog.groups(list(names)) for names in columns], axis=1)
+
+
 def judge(task: RetrievalTask, embeddings: Tensor, *, bootstrap: BootstrapSettings) -> Evaluation:
-    """Metrics of (N, D) unit embeddings of the task's rows, with bootstrap intervals over products."""
+    """Metrics of (N, D) unit embeddings of the task's rows, with bootstrap intervals over products.
+
+    Metrics by `task.further` have the definition's name before theirs; the counts are of the main relevance.
+    """
     scores = task.score(embeddings)
-    clusters = task.clusters[task.queries[scores.query_rows]]
+    metrics = _intervals(task, scores, bootstrap=bootstrap)
+    for name, by_another in task.further.items():
+        found = _intervals(by_another, by_another.score(embeddings), bootstrap=bootstrap)
+        metrics |= {f"{name}_{metric}": interval for metric, interval in found.items()}
     return Evaluation(
-        metrics=cluster_bootstrap_intervals(scores.values, clusters, bootstrap=bootstrap),
+        metrics=metrics,
         queries=len(scores.query_rows),
         lone_queries=scores.lone_queries,
         copied_queries=task.copied_queries,
@@ -213,6 +239,11 @@ def judge(task: RetrievalTask, embeddings: Tensor, *, bootstrap: BootstrapSettin
         gallery=len(task.gallery),
         confidence=bootstrap.confidence,
     )
+
+
+def _intervals(task: RetrievalTask, scores: QueryScores, *, bootstrap: BootstrapSettings) -> dict[str, Interval]:
+    clusters = task.clusters[task.queries[scores.query_rows]]
+    return cluster_bootstrap_intervals(scores.values, clusters, bootstrap=bootstrap)
 
 
 def _check_there(
@@ -239,40 +270,3 @@ def _check_answerable(catalog: Catalog, task: RetrievalTask, *, asking: int, spl
         f"{catalog.folder}: none of {asking} queries of split '{split}' has another image of its own {what} to find; "
         f"{with_larger_share(catalog.folder, split)}"
     )
-
-
-def _near_copied(copies: NDArray[np.int64], asks: NDArray[np.bool_], found: NDArray[np.bool_]) -> int:
-    """Images that ask and have another image of their duplicate group in the gallery."""
-    in_gallery = np.bincount(copies[found] + 1, minlength=int(copies.max(initial=NO_CODE)) + 2)
-    others = in_gallery[copies + 1] - found
-    return int((asks & (copies != NO_CODE) & (others > 0)).sum())
-
-
-def _copied_queries(catalog: Catalog, asks: NDArray[np.bool_], can_be_found: NDArray[np.bool_]) -> int:
-    pictures = _pictures(catalog)
-    in_gallery = np.bincount(pictures[can_be_found], minlength=int(pictures.max(initial=-1)) + 1)
-    return int((in_gallery[pictures[asks]] > can_be_found[asks]).sum())
-
-
-def _without_copies(
-    catalog: Catalog, groups: Sequence[NDArray[np.int64]], asks: NDArray[np.bool_], can_be_found: NDArray[np.bool_]
-) -> tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.bool_]]:
-    """Rows that take part, one for all copies of the same groups; by row whether it or an exact copy asks, is found."""
-    taking_part = np.flatnonzero(asks | can_be_found)
-    kinds = np.stack([codes[taking_part] for codes in (_pictures(catalog), *groups)], axis=1)
-    _, first, place = np.unique(kinds, axis=0, return_index=True, return_inverse=True)
-    of_all = taking_part[first][place]
-    one_asks, one_found = np.zeros_like(asks), np.zeros_like(can_be_found)
-    np.logical_or.at(one_asks, of_all, asks[taking_part])
-    np.logical_or.at(one_found, of_all, can_be_found[taking_part])
-    return np.sort(taking_part[first]).astype(np.int64), one_asks, one_found
-
-
-def _pictures(catalog: Catalog) -> NDArray[np.int64]:
-    """One number per row, equal where the decoded pictures are equal (without their hashes: where the files are)."""
-    exact = next((column for column in ("pixel_sha256", "sha256") if column in catalog.rows.columns), None)
-    rows = np.arange(len(catalog.rows), dtype=np.int64)
-    if exact is None:
-        return rows
-    found = catalog.groups([exact])
-    return np.where(found >= 0, found, found.max(initial=-1) + 1 + rows)

@@ -61,8 +61,12 @@ def filled_columns(rows: pd.DataFrame) -> list[str]:
     return [name for name in ("product", "label") if rows[name].notna().any()]
 
 
+def usual_further(catalog: Catalog) -> list[Relevance]:
+    """What is worth a look beside `product`: the same label among other products, where both are filled."""
+    both = len(filled_columns(catalog.rows)) == 2
+    return [same_kind(catalog, columns=["label"], other=["product"])] if both else []
+
+
 def usual_relevances(catalog: Catalog) -> list[Relevance]:
     """Of product, label, and the same label among other products, those that the catalogue knows."""
-    filled = filled_columns(catalog.rows)
-    ideas = [same([name]) for name in filled]
-    return [*ideas, same_kind(catalog, columns=["label"], other=["product"])] if len(filled) == 2 else ideas
+    return [*(same([name]) for name in filled_columns(catalog.rows)), *usual_further(catalog)]

@@ -50,7 +50,7 @@ class EpochValidation:
         worst = None
         if rank() == 0:
             scores = self._task.score(embeddings)
-            figures = scores.means()
+            figures = self._task.means(embeddings, scores=scores)
             worst = worst_queries(self._task, embeddings, scores, count=self._worst)
             if self._texts is not None:
                 figures |= self._texts.score(embeddings, cast(TextEncoder, encoder))

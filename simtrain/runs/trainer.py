@@ -16,6 +16,7 @@ from simtrain.builders.objective import SETTING_NAMES
 from simtrain.config import RunConfig
 from simtrain.console import Console
 from simtrain.errors import ConfigError, error_path
+from simtrain.evaluation.balance import BALANCED, balanced_parts
 from simtrain.runs.session import RunSession
 from simtrain.training.checkpoints import LAST, BestAndLast, ValidateLastSteps, WholeFileIO
 from simtrain.training.collapse_guard import CollapseGuard
@@ -62,6 +63,7 @@ def build_callbacks(
     """
     config, folder, console = session.config, session.folder, session.console
     monitor = None if session.validation is None else f"val_{config.evaluation.monitor}"
+    parts = balanced_parts(zero_shot) if config.evaluation.monitor == BALANCED else []
     checkpoints = BestAndLast(
         folder=folder,
         monitor=monitor,
@@ -79,7 +81,7 @@ def build_callbacks(
     )
     in_order = [
         *([] if session.validation is None else [ValidateLastSteps()]),
-        EpochLog(folder=folder, monitor=monitor, first=zero_shot, console=console),
+        EpochLog(folder=folder, monitor=monitor, parts=parts, first=zero_shot, console=console),
         NonFiniteGuard(item_id=item_id, names=SETTING_NAMES),
         *_collapse_guard(config, console=console),
         *_early_stopping(config, monitor),

@@ -10,6 +10,7 @@ from safetensors.torch import load_file, save_file
 from simtrain.builders import needs_reference
 from simtrain.config import RunConfig
 from simtrain.errors import CheckpointError, first_line
+from simtrain.evaluation.balance import BALANCED, balanced_score
 from simtrain.evaluation.statistics import Interval
 from simtrain.evaluation.text_figures import means_by_name
 from simtrain.runs.evaluation import embed_rows, evaluate_embeddings, evaluate_texts, score_texts
@@ -89,6 +90,7 @@ def _text_metrics(session: RunSession, embeddings: torch.Tensor) -> dict[str, An
 def _means(zero_shot: dict[str, Any]) -> dict[str, float]:
     """Name as in `evaluation.monitor` -> mean of the recorded metric; older records have no text metrics."""
     images = {name: Interval.from_dict(found).mean for name, found in zero_shot["metrics"].items()}
+    images[BALANCED] = balanced_score(images)
     texts = zero_shot.get("text")
     return images if texts is None else images | means_by_name(texts)
 

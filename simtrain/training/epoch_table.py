@@ -3,7 +3,7 @@
 import csv
 import io
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ class EpochLog(pl.Callback):
     Args:
         folder: The run's folder.
         monitor: Validation metric that the line shows; None: no validation.
+        parts: Validation metrics that it is made of, which the line shows too; empty: of none.
         first: Validation metrics before the first step.
         console: Shows each line, and the progress after each batch.
     """
@@ -32,11 +33,13 @@ class EpochLog(pl.Callback):
         *,
         folder: Path,
         monitor: str | None,
+        parts: Sequence[str],
         first: Mapping[str, float],
         console: Console,
     ) -> None:
         self._path = folder / METRICS_FILE
         self._monitor = monitor
+        self._made_of = [f"val_{name}" for name in parts]
         self._first = {f"val_{name}": value for name, value in first.items()}
         self._console = console
         self._images = 0
@@ -99,11 +102,16 @@ class EpochLog(pl.Callback):
         if self._monitor is not None:
             first = self._first.get(self._monitor)
             was = f" (zero-shot {first:.3f})" if first is not None else ""
-            figure = f"  {self._monitor} {row[self._monitor]:.3f}{was}"
+            figure = f"  {self._monitor} {row[self._monitor]:.3f}{was}{self._parts(row)}"
         return (
             f"epoch {row['epoch']}/{epochs}  loss {row['train_loss']:.4f}{figure}  "
             f"{row['images_per_second']:.0f} images/s"
         )
+
+    def _parts(self, row: Mapping[str, Any]) -> str:
+        """What the monitored metric is made of, so that no part falls unseen."""
+        parts = ", ".join(f"{name.removeprefix('val_')} {row[name]:.3f}" for name in self._made_of)
+        return f" from {parts}" if parts else ""
 
 
 def read_metrics(path: Path) -> list[dict[str, str]]:

@@ -199,6 +199,7 @@ def train(
     log = EpochLog(
         folder=folder,
         monitor=monitor,
+        parts=[],
         first={"map_at_r": 0.1} if validate else {},
         console=SILENT,
     )

@@ -36,7 +36,7 @@ def train(
 ) -> list[dict[str, str]]:
     """The rows after epochs of 4 batches of 4 pairs."""
     monitor, first = ("val_map_at_r", FIRST) if validate else (None, {})
-    log = EpochLog(folder=folder, monitor=monitor, first=first, console=console)
+    log = EpochLog(folder=folder, monitor=monitor, parts=[], first=first, console=console)
     trainer = bare_trainer(folder, callbacks=[log], max_epochs=epochs)
     trainer.fit(shop.module(validate=validate), datamodule=shop.data(validate=validate))
     return read_metrics(folder / METRICS_FILE)
@@ -71,7 +71,7 @@ def test_a_row_holds_the_figures_that_were_logged(shop: Shop, tmp_path: Path) ->
     def look(trainer: object, module: object) -> None:
         found.append({name: float(value) for name, value in trainer.callback_metrics.items()})
 
-    log = EpochLog(folder=tmp_path, monitor="val_map_at_r", first=FIRST, console=SILENT)
+    log = EpochLog(folder=tmp_path, monitor="val_map_at_r", parts=[], first=FIRST, console=SILENT)
     trainer = bare_trainer(tmp_path, callbacks=[log, LambdaCallback(on_train_epoch_end=look)], max_epochs=2)
     trainer.fit(shop.module(), datamodule=shop.data())
     for row, figures in zip(read_metrics(tmp_path / METRICS_FILE)[1:], found, strict=True):
@@ -88,7 +88,7 @@ def test_the_rate_of_images_leaves_the_validation_out(shop: Shop, tmp_path: Path
 def test_rows_after_the_resumed_epoch_are_dropped(shop: Shop, tmp_path: Path) -> None:
     old = "epoch,step,train_loss,val_map_at_r\n0,0,,0.25\n1,4,1.5,0.3\n2,8,1.4,0.4\n"
     (tmp_path / METRICS_FILE).write_text(old)
-    log = EpochLog(folder=tmp_path, monitor="val_map_at_r", first=FIRST, console=SILENT)
+    log = EpochLog(folder=tmp_path, monitor="val_map_at_r", parts=[], first=FIRST, console=SILENT)
     log.on_train_start(SimpleNamespace(current_epoch=1, is_global_zero=True), None)
     assert [(row["epoch"], row["train_loss"]) for row in read_metrics(tmp_path / METRICS_FILE)] == [
         ("0", ""),
@@ -132,7 +132,7 @@ def test_a_table_that_is_not_there_has_no_rows(tmp_path: Path) -> None:
 
 def test_each_batch_tells_how_far_the_run_is(shop: Shop, tmp_path: Path) -> None:
     console = RecordingConsole()
-    log = EpochLog(folder=tmp_path, monitor=None, first={}, console=console)
+    log = EpochLog(folder=tmp_path, monitor=None, parts=[], first={}, console=console)
     trainer = bare_trainer(tmp_path, callbacks=[log], max_epochs=2)
     trainer.fit(shop.module(validate=False), datamodule=shop.data(validate=False))
     assert [(step.epoch, step.epochs, step.batch, step.batches) for step in console.steps] == [
@@ -143,7 +143,7 @@ def test_each_batch_tells_how_far_the_run_is(shop: Shop, tmp_path: Path) -> None
 
 def test_only_the_first_process_writes_and_speaks(shop: Shop, tmp_path: Path) -> None:
     console = RecordingConsole()
-    log = EpochLog(folder=tmp_path, monitor=None, first={}, console=console)
+    log = EpochLog(folder=tmp_path, monitor=None, parts=[], first={}, console=console)
     second = SimpleNamespace(
         is_global_zero=False, world_size=2, current_epoch=0, callback_metrics={"train_loss": 1.0}, max_epochs=1
     )
@@ -155,10 +155,29 @@ def test_only_the_first_process_writes_and_speaks(shop: Shop, tmp_path: Path) ->
 
 def test_the_rate_counts_the_images_of_all_processes(tmp_path: Path) -> None:
     console = RecordingConsole()
-    log = EpochLog(folder=tmp_path, monitor=None, first={}, console=console)
+    log = EpochLog(folder=tmp_path, monitor=None, parts=[], first={}, console=console)
     first = SimpleNamespace(
         is_global_zero=True, world_size=4, current_epoch=0, max_epochs=1, num_training_batches=1, callback_metrics={}
     )
     log.on_train_start(first, None)
     log.on_train_batch_end(first, None, None, noise_batch(samples=3, views=2), 0)
     assert console.steps[0].images_per_second == pytest.approx(4 * 6 / 0.5)
+
+
+def test_the_line_shows_what_a_balanced_score_is_made_of(shop: Shop, tmp_path: Path) -> None:
+    lines: list[str] = []
+    log = EpochLog(
+        folder=tmp_path,
+        monitor="val_balanced",
+        parts=["map_at_r", "recall_at_1"],
+        first={"balanced": 0.5},
+        console=RecordingConsole(on_line=lines.append),
+    )
+    bare_trainer(tmp_path, callbacks=[log], max_epochs=1).fit(shop.module(), datamodule=shop.data())
+    row = read_metrics(tmp_path / METRICS_FILE)[1]
+    figures = {name: float(row[f"val_{name}"]) for name in ("balanced", "map_at_r", "recall_at_1")}
+    expected = (
+        f"val_balanced {figures['balanced']:.3f} (zero-shot 0.500) from map_at_r {figures['map_at_r']:.3f}, "
+        f"recall_at_1 {figures['recall_at_1']:.3f}"
+    )
+    assert expected in lines[0]

@@ -118,9 +118,9 @@ def stage_catalog(catalog: Catalog, path: Path) -> None:
     write_table(table, path)
 
 
-def with_larger_share(folder: Path, split: str) -> str:
+def with_larger_share(folder: Path, split: str, *, share: float = 0.2) -> str:
     """What to do for more images in a split of a catalogue, for messages."""
-    return f"prepare it with a larger share: simtrain prepare SOURCE --out {folder} --set split.{split}=0.2"
+    return f"prepare it with a larger share: simtrain prepare SOURCE --out {folder} --set split.{split}={share:g}"
 
 
 def read_catalog(folder: Path) -> Catalog:

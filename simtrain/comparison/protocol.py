@@ -26,9 +26,7 @@ from simtrain.evaluation.relevance import Relevance, usual_relevances
 from simtrain.evaluation.statistics import BootstrapSettings
 from simtrain.evaluation.text_task import TextTasks, text_tasks
 from simtrain.runs.run import Run
-
-_DISCORDANT_SHARE = 0.2
-_WITHIN_PRODUCT = 0.2
+from simtrain.runs.validation_precision import DISCORDANT_SHARE, WITHIN_PRODUCT
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,8 +141,8 @@ def detectable_differences(protocol: ComparisonProtocol, *, comparisons: int) ->
         by_relevance[relevance] = None if math.isnan(difference) else difference
     sentences = [_detectable_sentence(relevance, found, config) for relevance, found in by_relevance.items()]
     sentences.append(
-        f"Assumed: at {100 * _DISCORDANT_SHARE:g} % of the queries exactly one of two encoders is right; the queries "
-        f"of a product correlate by {_WITHIN_PRODUCT:g}; {comparisons} verdicts are corrected together."
+        f"Assumed: at {100 * DISCORDANT_SHARE:g} % of the queries exactly one of two encoders is right; the queries "
+        f"of a product correlate by {WITHIN_PRODUCT:g}; {comparisons} verdicts are corrected together."
     )
     with_folds = _folds_sentence(protocol, level=level)
     return DetectableDifferences(
@@ -159,7 +157,7 @@ def _clusters(folds: Sequence[Fold], relevance: str) -> NDArray[np.int64]:
 
 def _smallest_difference(clusters: NDArray[np.int64], *, level: float, power: float) -> float:
     return resolvable_share(
-        clusters, discordant_share=_DISCORDANT_SHARE, within_product=_WITHIN_PRODUCT, level=level, power=power
+        clusters, discordant_share=DISCORDANT_SHARE, within_product=WITHIN_PRODUCT, level=level, power=power
     )
 
 

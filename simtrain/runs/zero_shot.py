@@ -15,6 +15,7 @@ from simtrain.evaluation.statistics import Interval
 from simtrain.evaluation.text_figures import means_by_name
 from simtrain.runs.evaluation import embed_rows, evaluate_embeddings, evaluate_texts, score_texts
 from simtrain.runs.session import RunSession
+from simtrain.runs.validation_precision import validation_precision
 from simtrain.training.ranks import on_rank_zero
 
 REFERENCE_FILE = "untouched_embeddings.safetensors"
@@ -40,6 +41,9 @@ def zero_shot_metrics(session: RunSession) -> dict[str, float]:
         texts = on_rank_zero(lambda: _text_metrics(session, embeddings))
         record["zero_shot"] = {"split": "val", **images.to_dict(), "text": texts}
         session.console.line(_zero_shot_line(record["zero_shot"], config))
+        small = validation_precision(task, session.catalog, confidence=config.evaluation.confidence)
+        if small is not None:
+            session.console.line(small)
     return _means(record["zero_shot"])
 
 

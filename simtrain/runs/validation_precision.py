@@ -1,0 +1,48 @@
+"""Smallest difference between two settings that the validation split can tell from chance."""
+
+import math
+
+from simtrain.catalog.table import Catalog, with_larger_share
+from simtrain.evaluation.paired_tests import resolvable_share
+from simtrain.evaluation.protocol import RetrievalTask
+from simtrain.phrases import counted
+
+DISCORDANT_SHARE = 0.2
+"""Assumed share of queries at which exactly one of two encoders is right."""
+
+WITHIN_PRODUCT = 0.2
+"""Assumed correlation of such differences within a product."""
+
+_LARGEST_SHARE = 0.3
+_COARSE = 0.03  # settings of one recipe differ by one to three points
+
+
+def validation_precision(task: RetrievalTask, catalog: Catalog, *, confidence: float) -> str | None:
+    """A line for the user on a validation split that is too small to choose settings by; None: it is large enough.
+
+    Args:
+        task: Retrieval task of validation.
+        catalog: Its catalogue.
+        confidence: Confidence of a difference, above 0.5 to below 1.
+    """
+    clusters = task.clusters[task.queries[task.answers() > 0]]
+    smallest = resolvable_share(
+        clusters, discordant_share=DISCORDANT_SHARE, within_product=WITHIN_PRODUCT, level=1 - confidence, power=0.8
+    )
+    if smallest <= _COARSE:
+        return None
+    products = counted(len(set(clusters.tolist())), "product")
+    found = (
+        "no difference between two settings can be told from chance"
+        if math.isnan(smallest)
+        else f"two settings whose recall_at_1 differs by less than {100 * smallest:.0f} points cannot be told apart"
+    )
+    queries = counted(len(clusters), "query", "queries")
+    return f"val is small ({queries} of {products}): {found}{_remedy(catalog)}"
+
+
+def _remedy(catalog: Catalog) -> str:
+    """How to have a larger validation split; empty where it has its share of what is not for testing already."""
+    val, train = (len(catalog.rows_of([split])) for split in ("val", "train"))
+    enough = val >= _LARGEST_SHARE * (val + train)
+    return "" if enough else f"; {with_larger_share(catalog.folder, 'val', share=_LARGEST_SHARE)}"

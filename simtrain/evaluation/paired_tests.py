@@ -138,10 +138,12 @@ def resolvable_difference(
 ) -> float:
     """Smallest true mean difference that a two-sided test at `level` finds with probability `power`.
 
-    (t_{1 - level/2} + t_{power}) · standard error, with Student's t of P - 1 degrees of freedom: the minimum detectable
-    effect of Bloom 1995, https://doi.org/10.1177/0193841X9501900504. The standard error of the mean counts products:
-    √(P / (P - 1) · Σ_products (Σ_queries (d - mean d))²) / S (Cameron & Miller 2015, "A Practitioner's Guide to
-    Cluster-Robust Inference", https://doi.org/10.3368/jhr.50.2.317). The differences are taken from their mean, so that
+    (t_{1 - level/2} + t_{power}) · standard error: the minimum detectable effect of Bloom 1995,
+    https://doi.org/10.1177/0193841X9501900504. The standard error of the mean counts products and corrects for those
+    with many queries: √(Σ_products (Σ_queries (d - mean d))² / (1 - n / S)) / S, with n queries of a product (CR2 of
+    Bell & McCaffrey 2002). For the same reason Student's t has P' - 1 degrees of freedom, with P' = S² / Σ n², the
+    number of products of equal size that say as much (after Carter, Schnepel & Steigerwald 2017,
+    https://doi.org/10.1162/REST_a_00639); equal sizes give P' = P. The differences are taken from their mean, so that
     looking at this number tells nothing of the result.
 
     Args:
@@ -159,10 +161,10 @@ def resolvable_difference(
     _, cluster_of_query = np.unique(clusters, return_inverse=True)
     sizes = np.bincount(cluster_of_query)
     sums = np.bincount(cluster_of_query, weights=differences)
-    standard_error = _standard_error(sums - sizes * differences.mean(), queries=len(differences))
     if 2.0 ** (1 - int((np.abs(sums) > _ROUNDING).sum())) > level:
         return math.nan
-    return _smallest(standard_error, len(sizes), level=level, power=power)
+    standard_error = _standard_error(sums - sizes * differences.mean(), sizes)
+    return _smallest(standard_error, sizes, level=level, power=power)
 
 
 def resolvable_difference_beforehand(
@@ -218,11 +220,11 @@ def resolvable_share(
         raise ValueError(f"discordant_share is {discordant_share}; allowed: above 0, at most 1")
     if not 0.0 <= within_product <= 1.0:
         raise ValueError(f"within_product is {within_product}; allowed: 0 to 1")
-    sizes = np.unique(clusters, return_counts=True)[1].astype(np.float64)
+    sizes = np.unique(clusters, return_counts=True)[1]
     queries = float(sizes.sum())
-    design_effect = 1.0 + (float((sizes**2).sum()) / queries - 1.0) * within_product
+    design_effect = 1.0 + (float((sizes.astype(np.float64) ** 2).sum()) / queries - 1.0) * within_product
     standard_error = math.sqrt(discordant_share * design_effect / queries)
-    smallest = _smallest(standard_error, len(sizes), level=level, power=power)
+    smallest = _smallest(standard_error, sizes, level=level, power=power)
     return smallest if smallest <= discordant_share else math.nan
 
 
@@ -241,23 +243,26 @@ def exchanges(
         yield np.unpackbits(drawn, axis=1, count=clusters).astype(np.float64)
 
 
-def _standard_error(centred_sums: NDArray[np.float64], *, queries: int) -> float:
-    count = len(centred_sums)
-    return math.sqrt(count / (count - 1) * float((centred_sums**2).sum())) / queries if count > 1 else 0.0
+def _standard_error(centred_sums: NDArray[np.float64], sizes: NDArray[np.int64]) -> float:
+    queries = float(sizes.sum())
+    if len(sizes) == 1:
+        return 0.0
+    return math.sqrt(float((centred_sums**2 / (1.0 - sizes / queries)).sum())) / queries
 
 
-def _smallest(standard_error: float, clusters: int, *, level: float, power: float) -> float:
+def _smallest(standard_error: float, sizes: NDArray[np.int64], *, level: float, power: float) -> float:
     if not 0.0 < level < 1.0:
         raise ValueError(f"level is {level}; allowed: between 0 and 1, such as 0.05")
     if not 0.5 <= power < 1.0:
         raise ValueError(f"power is {power}; allowed: 0.5 or more and below 1, such as 0.8")
-    if 2.0 ** (1 - clusters) > level or standard_error <= _ROUNDING:
+    products = float(sizes.sum()) ** 2 / float((sizes.astype(np.float64) ** 2).sum())  # of equal size, that say as much
+    if 2.0 ** (1.0 - products) > level or standard_error <= _ROUNDING:
         return math.nan
-    freedom = clusters - 1
+    freedom = products - 1.0
     return (_student_quantile(1.0 - level / 2.0, freedom) + _student_quantile(power, freedom)) * standard_error
 
 
-def _student_quantile(probability: float, freedom: int) -> float:
+def _student_quantile(probability: float, freedom: float) -> float:
     """Quantile of Student's t by its expansion around the normal one: Abramowitz & Stegun 1964, equation 26.7.5.
 
     Too small by 0.01 % at the 0.975 quantile with 5 degrees of freedom, by 0.08 % at 0.995; closer with more.
@@ -270,4 +275,4 @@ def _student_quantile(probability: float, freedom: int) -> float:
         (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384,
         (79 * z**9 + 776 * z**7 + 1482 * z**5 - 1920 * z**3 - 945 * z) / 92160,
     )
-    return sum(term / float(freedom) ** order for order, term in enumerate(terms))
+    return sum(term / freedom**order for order, term in enumerate(terms))

@@ -160,12 +160,16 @@ def test_resolvable_difference_of_single_queries_is_that_of_a_t_test() -> None:
 
 def test_resolvable_difference_counts_products() -> None:
     differences, clusters = split_of_differences(np.random.default_rng(8), 30, truth=0.1)
-    squares = 0.0
+    squares, sizes = 0.0, []
     for product in range(30):
-        squares += sum(differences[clusters == product] - differences.mean()) ** 2
-    standard_error = math.sqrt(30 / 29 * squares) / len(differences)
-    expected = (stats.t.ppf(1 - 0.01 / 2, 29) + stats.t.ppf(0.9, 29)) * standard_error
-    assert resolvable_difference(differences, clusters, level=0.01, power=0.9) == pytest.approx(expected, rel=1e-6)
+        own = differences[clusters == product]
+        squares += sum(own - differences.mean()) ** 2 / (1 - len(own) / len(differences))
+        sizes.append(len(own))
+    standard_error = math.sqrt(squares) / len(differences)
+    freedom = sum(sizes) ** 2 / sum(size**2 for size in sizes) - 1
+    assert 5 < freedom < 25
+    expected = (stats.t.ppf(1 - 0.01 / 2, freedom) + stats.t.ppf(0.9, freedom)) * standard_error
+    assert resolvable_difference(differences, clusters, level=0.01, power=0.9) == pytest.approx(expected, rel=3e-4)
 
 
 @pytest.mark.parametrize(("products", "level"), [(6, 0.05), (10, 0.01), (40, 0.001)])
@@ -214,9 +218,10 @@ def test_resolvable_share_by_arithmetic() -> None:
     assert found == pytest.approx(0.0355, abs=5e-5)
     # 10 products of 10 queries and 10 of 30, that agree wholly: variance times (10·100 + 10·900) / 400 = 25.
     clusters = np.repeat(np.arange(20), [10] * 10 + [30] * 10)
-    expected = (stats.t.ppf(0.975, 19) + stats.t.ppf(0.8, 19)) * math.sqrt(0.6 * 25 / 400)
+    freedom = 400**2 / (10 * 100 + 10 * 900) - 1
+    expected = (stats.t.ppf(0.975, freedom) + stats.t.ppf(0.8, freedom)) * math.sqrt(0.6 * 25 / 400)
     found = resolvable_share(clusters, discordant_share=0.6, within_product=1.0, level=0.05, power=0.8)
-    assert found == pytest.approx(expected, rel=1e-6)
+    assert found == pytest.approx(expected, rel=1e-5)
 
 
 def test_share_beyond_the_discordant_queries_cannot_be_resolved() -> None:
@@ -274,11 +279,13 @@ def test_95_percent_intervals_of_500_splits_hold_the_truth(kind: str, products: 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("products", "at_least"), [(10, 0.65), (20, 0.70), (50, 0.75), (100, 0.75), (300, 0.75)])
+@pytest.mark.parametrize(("products", "at_least"), [(20, 0.76), (50, 0.76), (100, 0.76), (300, 0.76)])
 def test_power_at_the_resolvable_difference(products: int, at_least: float) -> None:
     generator = np.random.default_rng(products)
     null = [split_of_differences(generator, products, truth=0.0) for _ in range(300)]
-    smallest = float(np.mean([resolvable_difference(*split, level=0.05, power=0.8) for split in null]))
+    known = [resolvable_difference(*split, level=0.05, power=0.8) for split in null]
+    assert np.isnan(known).mean() < 0.1  # of 20 products a few splits have one that outweighs the rest
+    smallest = float(np.nanmean(known))
     found = 0
     for seed in range(1000):
         split = split_of_differences(generator, products, truth=smallest)

@@ -76,7 +76,7 @@ def test_validation_does_not_depend_on_the_order_of_batches(shop: Shop) -> None:
         module.on_validation_epoch_end()
         told.append(figures)
     assert told[0] == told[1]
-    assert len(told[0]) == 6
+    assert len(told[0]) == 7
 
 
 def test_validation_leaves_nothing_behind(shop: Shop, tmp_path: Path) -> None:

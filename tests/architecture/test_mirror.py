@@ -13,6 +13,7 @@ TESTS = Path(__file__).parents[1]
 OF_NO_MODULE = {
     "test_first_format.py": "end to end: artifacts that an earlier version wrote",
     "test_notebooks.py": "end to end: the notebooks",
+    "test_own_parts_page.py": "end to end: docs/own_parts.md",
 }
 
 TESTED_BY_CALLERS = {
@@ -58,6 +59,7 @@ TESTED_BY_CALLERS = {
     "cli/arguments.py": "cli/test_init.py",
     "cli/console.py": "cli/test_init.py",
     "comparison/assemble.py": "commands/test_compare.py",
+    "comparison/repeated_training.py": "commands/test_compare.py",
     "comparison/candidates.py": "commands/test_compare.py",
     "comparison/embeddings.py": "commands/test_compare.py",
     "comparison/files.py": "commands/test_compare.py",

@@ -80,6 +80,13 @@ SOURCE_KINDS: dict[str, Kind] = {
         why="A folder is named like a split, but was taken for a part of the label.",
         remedy="Name each level: --set levels=[label,split] and the like.",
     ),
+    "several_pictures": Kind(
+        severity="warning",
+        shown="text",
+        title="Rows that hold several pictures",
+        why="Without a product they count as different things, and may stand in different splits.",
+        remedy="If the pictures of a row show one product: --set columns.product=source_row.",
+    ),
     "images_not_in_table": Kind(
         severity="warning",
         shown="text",

@@ -209,7 +209,7 @@ def _further_columns(rows: pd.DataFrame) -> list[dict[str, Any]]:
     """The source's own columns of text: kept as they came, told where equal values are spelled differently."""
     found: list[dict[str, Any]] = []
     for column in rows.columns:
-        if column in PARTS or not pd.api.types.is_string_dtype(rows[column].dtype):
+        if column in PARTS or not isinstance(rows[column].dtype, pd.StringDtype):
             continue
         distinct = [value for value in rows[column].dropna().unique() if isinstance(value, str)]
         if len(distinct) > _MOST_TEXTS:

@@ -1,8 +1,6 @@
 """Extraction of images embedded in Parquet files, as Hugging Face's `datasets` writes them, to files and a table."""
 
-import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -14,37 +12,18 @@ from simtrain.catalog.picture_kinds import HEAD_BYTES, picture_suffix
 from simtrain.catalog.sources.embedded_columns import (
     BATCH_ROWS,
     embedded_columns,
-    features_of,
     flat_batch,
-    flat_schema,
-    is_image_struct,
     is_list,
     opened,
     told,
 )
-from simtrain.catalog.sources.folder_splits import folder_split
-from simtrain.catalog.sources.source import known_split
+from simtrain.catalog.sources.embedded_layout import EmbeddedFiles, Layout, layout_of, split_of_file
 from simtrain.console import Console
 from simtrain.errors import CatalogError, first_line
 from simtrain.files import whole_file
 
 ROWS_FILE = "rows.parquet"
 _UNKNOWN = ".bin"
-
-
-@dataclass(frozen=True, kw_only=True)
-class EmbeddedFiles:
-    """Parquet files with pictures inside.
-
-    Attributes:
-        files: In the order of their paths.
-        root: Folder that they lie in; names of folders below it can tell the split.
-        problems: Parquet files that cannot be read, each as path and reason.
-    """
-
-    files: list[Path]
-    root: Path
-    problems: list[tuple[str, str]]
 
 
 def embedded_files(root: Path, tables: Sequence[str]) -> EmbeddedFiles:
@@ -91,7 +70,7 @@ def extract_embedded(embedded: EmbeddedFiles, folder: Path, *, image_column: str
         CatalogError: for files that cannot be read or united, for no or several columns of pictures where none is
             named, and if `folder` cannot be written.
     """
-    layout = _layout(embedded, image_column=image_column)
+    layout = layout_of(embedded, image_column=image_column)
     table = folder / ROWS_FILE
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -104,122 +83,21 @@ def extract_embedded(embedded: EmbeddedFiles, folder: Path, *, image_column: str
     return table
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Layout:
-    """What becomes of which column; `kept` and `classes` by the source's names."""
-
-    image: str
-    kept: dict[str, str]
-    classes: dict[str, pa.Array]
-    schema: pa.Schema
-    rows: int
-
-
 def _suffix(content: bytes) -> str:
     return picture_suffix(content[:HEAD_BYTES]) or _UNKNOWN
 
 
-def _layout(embedded: EmbeddedFiles, *, image_column: str | None) -> _Layout:
-    files = embedded.files
-    image = _image_column(files[0], image_column)
-    schemas, rows = [], 0
-    features: dict[str, dict[str, Any]] = {}
-    pictures: set[str] = set()
-    for path in files:
-        with told(path), opened(path) as file:
-            schemas.append(flat_schema(file.schema_arrow))
-            features = {**features_of(file.schema_arrow), **features}
-            rows += file.metadata.num_rows
-        pictures |= set(embedded_columns(path))
-        if image not in schemas[-1].names:
-            raise CatalogError(f"{path}: no column '{image}' with pictures, as {files[0]} has it")
-    others = _united(files, schemas, without=pictures)
-    added = ["path"]
-    if any(_told_split(path, embedded.root) for path in files) and "split" not in others.names:
-        added.append("split")
-    kind = schemas[0].field(image).type
-    if is_image_struct(kind.value_type if is_list(kind) else kind):
-        added.append("source_path")
-    if is_list(kind):
-        added.append("source_row")
-    kept = _kept_names(others.names, taken=added)
-    classes = {
-        name: _text(features[name]["names"])
-        for name in others.names
-        if features.get(name, {}).get("_type") == "ClassLabel" and features[name].get("names")
-    }
-    fields = [pa.field(name, pa.int64() if name == "source_row" else pa.string()) for name in added]
-    fields += [pa.field(kept[c.name], pa.string() if c.name in classes else c.type) for c in others]
-    return _Layout(image=image, kept=kept, classes=classes, schema=pa.schema(fields), rows=rows)
-
-
-def _united(files: Sequence[Path], schemas: Sequence[pa.Schema], *, without: set[str]) -> pa.Schema:
-    """All columns but those with pictures, each of a type that holds the values of every file."""
-    united = pa.schema([])
-    for path, schema in zip(files, schemas, strict=True):
-        rest = pa.schema([pa.field(column.name, column.type) for column in schema if column.name not in without])
-        for column in rest:
-            try:
-                pa.unify_schemas([united, pa.schema([column])], promote_options="permissive")
-            except (pa.ArrowException, ValueError):
-                other = united.field(column.name).type
-                raise CatalogError(
-                    f"{path}: column '{column.name}' is {column.type}, but {other} in {files[0]} or another file "
-                    "before; "
-                    "give it one type"
-                ) from None
-        united = pa.unify_schemas([united, rest], promote_options="permissive")
-    return united
-
-
-def _image_column(path: Path, wanted: str | None) -> str:
-    found = embedded_columns(path)
-    with told(path), opened(path) as file:
-        names = file.schema_arrow.names
-    if repeated := [name for name in names if names.count(name) > 1]:
-        raise CatalogError(f"{path}: the column '{repeated[0]}' stands {len(repeated)} times; names must differ")
-    if not found:
-        raise CatalogError(f"{path}: no column holds pictures; it has {', '.join(names)}")
-    listed = ", ".join(found)
-    if wanted is not None and wanted not in found:
-        raise CatalogError(f"{path}: columns.path: no column '{wanted}' with pictures; there are: {listed}")
-    if wanted is None and len(found) > 1:
-        raise CatalogError(f"{path}: several columns hold pictures; choose with columns.path=NAME: {listed}")
-    return wanted or found[0]
-
-
-def _kept_names(names: Sequence[str], *, taken: Sequence[str]) -> dict[str, str]:
-    kept: dict[str, str] = {}
-    for name in names:
-        new = name
-        while new in taken or (new != name and new in (*names, *kept.values())):
-            new = f"source_{new}"
-        kept[name] = new
-    return kept
-
-
-def _told_split(path: Path, root: Path) -> str | None:
-    """By the file's name, else by the innermost folder below the root, whose own name counts for `0000.parquet`."""
-    split = known_split(re.split(r"[-_.]", path.name)[0])
-    if split is not None:
-        return split
-    folders = list(path.parent.relative_to(root).parts) if path.is_relative_to(root) else []
-    if path.stem.isdigit():
-        folders = [root.resolve().name, *folders]
-    return next((told for name in reversed(folders) if (told := folder_split(name)) is not None), None)
-
-
-def _extract(embedded: EmbeddedFiles, folder: Path, *, layout: _Layout, writer: pq.ParquetWriter) -> Iterator[int]:
+def _extract(embedded: EmbeddedFiles, folder: Path, *, layout: Layout, writer: pq.ParquetWriter) -> Iterator[int]:
     """The rows' numbers, each after its pictures are written; a file's table follows its last picture."""
     row = number = 0
     for source in embedded.files:
-        split = _told_split(source, embedded.root)
+        split = split_of_file(source, embedded.root)
         pictures = folder / "images" / (split or "all")
         pictures.mkdir(parents=True, exist_ok=True)
         batches = []
         with opened(source) as file:
             for batch in _batches(source, file):
-                contents, stored, rows = _embedded(batch.column(layout.image))
+                contents, stored, rows = _embedded(batch.column(layout.images[source]))
                 paths: list[str] = []
                 for content, stored_path in zip(contents, stored, strict=True):
                     path = _write_picture(pictures / f"{number:08d}", content, stored_path, beside=source.parent)
@@ -279,7 +157,7 @@ def _text(values: Sequence[str | None]) -> pa.Array:
     return pa.array(values, type=pa.string())
 
 
-def _rows(batch: pa.RecordBatch, added: dict[str, pa.Array], *, layout: _Layout, source: Path) -> pa.RecordBatch:
+def _rows(batch: pa.RecordBatch, added: dict[str, pa.Array], *, layout: Layout, source: Path) -> pa.RecordBatch:
     columns = dict(added)
     for name, kept_as in layout.kept.items():
         kind = layout.schema.field(kept_as).type

@@ -6,7 +6,7 @@ from typing import Any
 
 from simtrain.catalog.sources.csv_dialect import Dialect
 from simtrain.catalog.sources.described import chosen_tables, read_described
-from simtrain.catalog.sources.embedded import EmbeddedFiles
+from simtrain.catalog.sources.embedded_layout import EmbeddedFiles
 from simtrain.catalog.sources.folder import read_folder
 from simtrain.catalog.sources.generated import stats_of
 from simtrain.catalog.sources.side_tables import side_table_findings, side_tables

@@ -11,13 +11,15 @@ import pandas as pd
 
 from simtrain.catalog.sources.alike import united
 from simtrain.catalog.sources.archive import unpack_archive
-from simtrain.catalog.sources.embedded import EmbeddedFiles, embedded_files, extract_embedded
+from simtrain.catalog.sources.embedded import embedded_files, extract_embedded
 from simtrain.catalog.sources.embedded_columns import embedded_columns
+from simtrain.catalog.sources.embedded_layout import EmbeddedFiles
 from simtrain.catalog.sources.fashion_mnist import write_fashion_mnist
 from simtrain.catalog.sources.generated import Making, stats_of
 from simtrain.catalog.sources.kaggle import DIGIKALA, download_kaggle
 from simtrain.catalog.sources.opened import OpenedSource, expanded, read_pictures, read_table, uses_embedded
 from simtrain.catalog.sources.own_rows import PATH, RowsFunction, write_own_rows
+from simtrain.catalog.sources.source import Source
 from simtrain.catalog.sources.table_file import TABLE_SUFFIXES, is_table
 from simtrain.catalog.sources.walk import Listing, list_folder
 from simtrain.catalog.staging import DOWNLOAD_FOLDER
@@ -188,7 +190,21 @@ def _embedded(
     table = opening.making.folder({"embedded": inputs, "column": chosen}, make) / "rows.parquet"
     columns = config.columns.model_copy(update={"path": ColumnsConfig().path})
     opened = read_table(table, config.model_copy(update={"columns": columns}), inputs=inputs)
-    return replace(opened, source=replace(opened.source, findings=[*told, *opened.source.findings]))
+    findings = [*told, *opened.source.findings, *_several_pictures(opened.source)]
+    return replace(opened, source=replace(opened.source, findings=findings))
+
+
+def _several_pictures(source: Source) -> list[dict[str, Any]]:
+    """A finding where rows held several pictures each and no product says that they belong together."""
+    rows = source.rows
+    if "source_row" not in rows.columns or rows["product"].notna().any():
+        return []
+    message = (
+        f"{counted(int(rows['source_row'].nunique()), 'row')} hold {counted(len(rows), 'picture')}; if the pictures "
+        "of a row "
+        "show one product: --set columns.product=source_row"
+    )
+    return [{"kind": "several_pictures", "images": len(rows), "message": message}]
 
 
 def _own(name: str, *, target: str, config: PrepareConfig, opening: Opening) -> OpenedSource:

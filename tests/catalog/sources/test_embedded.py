@@ -14,8 +14,9 @@ from PIL import Image
 from recording_console import RecordingConsole
 from small_tables import table_settings
 
-from simtrain.catalog.sources.embedded import EmbeddedFiles, embedded_files, extract_embedded
+from simtrain.catalog.sources.embedded import embedded_files, extract_embedded
 from simtrain.catalog.sources.embedded_columns import embedded_columns
+from simtrain.catalog.sources.embedded_layout import EmbeddedFiles
 from simtrain.catalog.sources.table_source import read_table_source
 from simtrain.console import SILENT
 from simtrain.errors import CatalogError

@@ -210,7 +210,14 @@ def _number(kind: str, findings: Sequence[_Finding], *, examples: int) -> str:
             return counted(sum(finding["groups"] for finding in findings), "group")
         case "label_imbalance" | "labels_only_outside_train":
             return counted(sum(len(finding["labels"]) for finding in findings), "label")
-        case "images_outside_split_folders" | "split_inside_label" | "sidecars" | "one_label" | "several_pictures":
+        case (
+            "images_outside_split_folders"
+            | "split_inside_label"
+            | "sidecars"
+            | "one_label"
+            | "several_pictures"
+            | "products_of_one_image"
+        ):
             return counted(sum(finding["images"] for finding in findings), "image")
         case "pictures_not_read" | "other_files" | "clutter":
             return counted(sum(finding["files"] for finding in findings), "file")

@@ -48,6 +48,13 @@ IMAGE_KINDS: dict[str, Kind] = {
         "--set near_duplicates.across_products=set_aside they count as copies, and the one in the less strict split is "
         "left out.",
     ),
+    "products_of_one_image": Kind(
+        severity="warning",
+        shown="text",
+        title="Products of one image each",
+        why="A query is answered by another image of its own product, and there is none.",
+        remedy="Evaluate and train by label (--set relevance=label), add images, or group variants into one product.",
+    ),
     "labels_only_outside_train": Kind(
         severity="warning",
         shown="singly",

@@ -6,6 +6,7 @@ import lzma
 import zipfile
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
@@ -53,6 +54,24 @@ def mendable(error: BaseException) -> SimtrainError | None:
             if beginning in str(error):
                 return SimtrainError(f"{meaning} ({own_line(error)})")
     return None
+
+
+@contextmanager
+def damage_told(path: Path, *, error: type[SimtrainError], advice: str = "") -> Iterator[None]:
+    """Whatever goes wrong while a file's content is taken apart is damage of the file, and told as such.
+
+    Args:
+        path: The file.
+        error: Raised with the path and the reason.
+        advice: What to do, such as `; export the bundle again`.
+    """
+    try:
+        yield
+    except (SimtrainError, OSError, MemoryError):
+        raise
+    except Exception as failure:
+        reason = f"{type(failure).__name__}: {own_line(failure)[:160]}"
+        raise error(f"{path}: damaged: {reason}{advice}") from failure
 
 
 def own_line(error: BaseException) -> str:

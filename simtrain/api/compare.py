@@ -48,7 +48,7 @@ def compare(
     Raises:
         SimtrainError: for anything that the user can mend.
     """
-    folder = None if out is None else Path(out)
+    folder = None if out is None else Path(out).expanduser()
     base = Path(config).expanduser() if isinstance(config, str | Path) else config
     settings = load_compare_config(base, override_lines(overrides))
     from simtrain.commands.compare import compare

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from simtrain.api.handed_over import HandedOver, as_before, check_code
 from simtrain.api.inputs import CatalogSource, RunConfigSource, RunSource, checked_config, opened_run, or_terminal
 from simtrain.config import RunConfig
-from simtrain.config.overrides import Overrides
+from simtrain.config.overrides import Overrides, override_lines
 from simtrain.console import Console
 from simtrain.errors import ConfigError
 from simtrain.own_code import code_allowed
@@ -116,6 +116,7 @@ def _settings(
         if config is None:
             raise ConfigError("fit: give a CONFIG.yaml, or --resume RUN")
         return checked_config(config, catalog=catalog, overrides=overrides, given=given)
+    _refuse_renaming(overrides, resume)
     if config is None:
         run = opened_run(resume, overrides)
         return _as_run(given.held_by(checked_config(run.config, catalog=catalog, overrides=())), run)
@@ -126,6 +127,18 @@ def _settings(
     from simtrain.runs.run import open_run
 
     return _as_run(settings, open_run(str(resume), checkpoints=Path(settings.checkpoints)))
+
+
+def _refuse_renaming(overrides: Overrides, resume: RunSource) -> None:
+    """Refuse another name or place for a run that goes on: it would be passed over."""
+    for line in override_lines(overrides):
+        key, _, value = line.partition("=")
+        if key.strip() in ("run", "checkpoints"):
+            name = resume if isinstance(resume, str | Path) else resume.argument
+            raise ConfigError(
+                f"--set {key.strip()}={value}: --resume goes on with {name}, under its name; leave one of them out, "
+                f"or start a new run from its weights with --set init_from={name}"
+            )
 
 
 def _as_run(settings: RunConfig, run: Run) -> RunConfig:

@@ -1,5 +1,6 @@
 """Builders of the data loaders and of the validation task."""
 
+import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
@@ -114,7 +115,8 @@ def build_batches(
         ConfigError: if the batches do not divide among the processes.
     """
     share = Share(index=rank(), of=rank_count())
-    _check_shares(config.data.batch_size, share)
+    groups = config.objective.needs.groups
+    _check_shares(config.data.batch_size, share, group=1 if groups is None else groups.samples)
     plan, labels, views = _plan(config, catalog, texts)
     return EpochBatches(plan=plan, share=share), labels, views
 
@@ -206,10 +208,12 @@ def _supervised_labels(catalog: Catalog, column: str, *, weighted: bool) -> NDAr
     return labels
 
 
-def _check_shares(batch_size: int, share: Share) -> None:
+def _check_shares(batch_size: int, share: Share, *, group: int) -> None:
+    """Refuse a batch that processes cannot share, with the nearest that they can and that hold whole groups."""
     if batch_size % share.of:
-        whole = batch_size // share.of * share.of
-        allowed = " or ".join(str(size) for size in (whole, whole + share.of) if size)
+        step = math.lcm(share.of, group)
+        whole = batch_size // step * step
+        allowed = " or ".join(str(size) for size in (whole, whole + step) if size >= 2 * group)
         raise ConfigError(f"data.batch_size: {batch_size} does not divide among {share.of} devices; take {allowed}")
 
 

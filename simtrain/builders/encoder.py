@@ -139,6 +139,7 @@ def _timm(config: TimmConfig, *, load: bool) -> "TimmEncoder":
             raise
         raise SimtrainError("'timm' needs the extra: pip install 'simtrain[timm]'", argument="kind") from None
 
+    _refuse_addresses(config.model)
     path = _weights_file(config, load=load)
     if not names_a_file(config.weights) and config.weights not in ("hub", "none"):
         raise ConfigError(
@@ -210,6 +211,19 @@ def _two_towers(config: TwoTowersConfig, *, load: bool) -> "TwoTowersEncoder":
     with error_path("image"):
         image = build_encoder(config.image.model_copy(update={"embedding_size": text_tower.size}), load=load)
     return TwoTowersEncoder(image=image, text_tower=text_tower, scale=config.scale)
+
+
+def _refuse_addresses(model: str) -> None:
+    """Refuse what `timm.create_model` reads as a place, which a configuration writes in two keys."""
+    place, colon, name = model.partition(":")
+    if not colon:
+        return
+    if place == "local-dir":
+        weights = f"encoder.weights={Path(name) / 'model.safetensors'}"
+        how = f"give its architecture and its file: --set encoder.model=NAME --set {weights}"
+    else:
+        how = f"give its architecture: --set encoder.model={name.rpartition('/')[2]} --set encoder.weights=hub"
+    raise ConfigError(f"'{model}' is a place and no model of timm; {how}", argument="model")
 
 
 def _weights_file(config: ResNetConfig | TimmConfig, *, load: bool) -> Path | None:

@@ -5,11 +5,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
-from simtrain.config import EncoderConfig, ResNetConfig, TwoTowersConfig
+from simtrain.config import EncoderConfig, ResNetConfig, TwoTowersConfig, read_yaml
 from simtrain.config.encoder import Normalisation
 from simtrain.encoders.weights import locate, names_a_file
+from simtrain.errors import ConfigError
 from simtrain.files import sha256_of_file
 
 if TYPE_CHECKING:
@@ -153,10 +152,10 @@ def _recorded_around(path: Path) -> Normalisation | None:
             found = tuple(used["mean"]), tuple(used["std"])
             return next((name for name, values in NORMALISATIONS.items() if values == found), None)
         if (run_folder / "run.json").is_file():
-            encoder = yaml.safe_load((run_folder / "config.yaml").read_text(encoding="utf-8"))["encoder"]
+            encoder = read_yaml(run_folder / "config.yaml")["encoder"]
             image = encoder.get("image", encoder) if encoder["kind"] == "two_towers" else encoder
             named = image.get("normalisation") or _UNTOLD
             return next((name for name in NORMALISATIONS if image["kind"] == "resnet" and name == named), None)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, ConfigError):
         pass  # some other program's files: the normalisation is then assumed, and a line says so
     return None

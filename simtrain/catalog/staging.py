@@ -1,5 +1,6 @@
 """Atomic writing of the catalogue's files: finished in a work folder, then moved together."""
 
+import errno
 import fcntl
 import os
 import shutil
@@ -7,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from simtrain.console import Console
 from simtrain.errors import CatalogError, SimtrainError
 
 WORK_FOLDER = ".prepare"
@@ -25,6 +27,7 @@ PLAN_FILE = "plan.json"
 """What an interrupted run had decided about what it read; worth nothing by itself."""
 
 _LOCK = "lock"
+_NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL}
 
 
 class UnfinishedError(CatalogError):
@@ -32,10 +35,11 @@ class UnfinishedError(CatalogError):
 
 
 @contextmanager
-def work_folder(out: Path) -> Iterator[Path]:
+def work_folder(out: Path, *, console: Console) -> Iterator[Path]:
     """The work folder of `out`, for one process at a time; it goes at the end, and with it any folder made in vain.
 
-    After an interruption it stays if it holds images that were read; after an error, if it holds a download.
+    After an interruption it stays if it holds images that were read; after an error, if it holds a download. Where
+    the file system has no locks (NFS, Lustre, some FUSE) there is none, and that is told.
 
     Raises:
         CatalogError: if `out` is a file or cannot be written to, or another process is preparing it.
@@ -46,7 +50,7 @@ def work_folder(out: Path) -> Iterator[Path]:
     work = out / WORK_FOLDER
     kept: tuple[str, ...] = ()
     try:
-        with _locked(work, out):
+        with _locked(work, out, console=console):
             (work / SHARDS_FOLDER).mkdir(exist_ok=True)
             try:
                 yield work
@@ -102,7 +106,7 @@ def cannot_write(out: Path, error: OSError) -> CatalogError:
 
 
 @contextmanager
-def _locked(work: Path, out: Path) -> Iterator[None]:
+def _locked(work: Path, out: Path, *, console: Console) -> Iterator[None]:
     """Hold the folder's lock, which a killed process lets go of."""
     while True:
         try:
@@ -115,6 +119,10 @@ def _locked(work: Path, out: Path) -> Iterator[None]:
                 fcntl.flock(lock.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise CatalogError(f"{out}: another simtrain prepare is at work in this folder") from None
+            except OSError as error:
+                if error.errno not in _NO_LOCKS:
+                    raise CatalogError(str(cannot_write(out, error))) from None
+                console.line(f"{out}: its file system has no locks ({error.strerror}): start no second prepare in it")
             if _is_open_file(work / _LOCK, lock.fileno()):  # else its holder has just removed it
                 yield
                 return

@@ -11,7 +11,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from simtrain.catalog.split import copies_to_set_aside
-from simtrain.errors import CatalogError
+from simtrain.errors import CatalogError, first_line
+from simtrain.failures import damage_told
 from simtrain.files import whole_file
 from simtrain.parquet import read_table, write_table
 
@@ -20,6 +21,7 @@ FOLD_COLUMN = "fold"
 SPLITS = ("train", "val", "test")
 TEXT_COLUMNS = ("id", "path", "split", "product", "label", "caption")
 COLUMNS = (*TEXT_COLUMNS, "query", "gallery", "width", "height", "sha256", "duplicate_group")
+_MAY_LACK = ("product", "label", "caption")
 _METADATA_KEY = b"simtrain"
 _FORMAT_VERSION = 1
 
@@ -138,14 +140,36 @@ def read_catalog(folder: Path) -> Catalog:
         raise CatalogError(f"{path}: no catalogue here; make one with: simtrain prepare SOURCE --out {path.parent}")
     try:
         table = read_table(path)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise CatalogError(f"{path}: not a Parquet file: {str(error).splitlines()[0]}") from None
+    except (pa.ArrowException, OSError) as error:
+        raise CatalogError(f"{path}: not a Parquet file: {first_line(error)}") from None
     note = (table.schema.metadata or {}).get(_METADATA_KEY)
     missing = [name for name in COLUMNS if name not in table.column_names]
     if note is None or missing:
         lacking = f": no column {missing[0]}" if missing else ""
         raise CatalogError(f"{path}: not a catalogue of simtrain prepare{lacking}")
-    root = path.parent / str(json.loads(note)["root"])
+    with damage_told(path, error=CatalogError, advice="; run simtrain prepare again"):
+        root = path.parent / str(json.loads(note)["root"])
+        rows = table.to_pandas()
+        _check_rows(rows)
     if not root.is_dir():
         raise CatalogError(f"{path}: its images were in {root}, which is gone; run simtrain prepare again")
-    return Catalog(rows=table.to_pandas(), root=root, folder=path.parent)
+    return Catalog(rows=rows, root=root, folder=path.parent)
+
+
+def _check_rows(rows: pd.DataFrame) -> None:
+    """Refuse values that `prepare` does not write.
+
+    Raises:
+        ValueError: naming the column.
+    """
+    for name in TEXT_COLUMNS:
+        given = rows[name].dropna() if name in _MAY_LACK else rows[name]
+        if not all(isinstance(value, str) for value in given):
+            raise ValueError(f"column {name} holds more than text")
+    for name in ("query", "gallery"):
+        if rows[name].dtype != bool:
+            raise ValueError(f"column {name} holds more than true and false")
+    if not rows["split"].isin(SPLITS).all():
+        raise ValueError(f"column split holds more than {', '.join(SPLITS)}")
+    if rows["id"].duplicated().any():
+        raise ValueError("column id holds a value twice")

@@ -76,7 +76,10 @@ class Request:
 def unchanged_record(request: Request) -> Record | None:
     """The record of the catalogue in place if everything that `prepare` would write is there already, else None."""
     record = read_record(request.out, columns=_COLUMNS)
-    return record if record is not None and _is_unchanged(request, record) else None
+    try:
+        return record if record is not None and _is_unchanged(request, record) else None
+    except (LookupError, TypeError, ValueError, AttributeError):
+        return None  # a damaged record: all is made anew
 
 
 def _is_unchanged(request: Request, record: Record) -> bool:

@@ -1,5 +1,6 @@
 """Arguments that several commands share: run names, overrides, splits, alpha."""
 
+import tempfile
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -7,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from simtrain.cli.console import TERMINAL
-from simtrain.errors import SimtrainError
+from simtrain.errors import SimtrainError, first_line
 
 if TYPE_CHECKING:
     from simtrain.runs.run import Run
@@ -67,7 +68,21 @@ def alpha_of(run: "Run", asked: float | None) -> float:
     return share
 
 
-def check_json_folder(path: Path) -> None:
-    """Refuse a --json file whose folder does not exist, before anything long is run."""
-    if not path.parent.is_dir():
-        raise SimtrainError(f"--json {path}: the folder {path.parent} does not exist")
+def expanded(path: Path | None) -> Path | None:
+    """A path as it was meant: a shell leaves the tilde of `--out=~/x` as it is."""
+    return path.expanduser() if path is not None else None
+
+
+def make_folder_of(path: Path) -> None:
+    """Make the folder of a file that a command will write, before anything long is run.
+
+    Raises:
+        SimtrainError: if it cannot be made or written to.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=path.parent).close()
+    except OSError as error:
+        raise SimtrainError(f"{path}: cannot be written: {error.strerror or first_line(error)}") from None
+    if path.is_dir():
+        raise SimtrainError(f"{path}: is a folder; expected the name of a file")

@@ -6,14 +6,17 @@ from typing import Annotated
 
 import typer
 
-from simtrain.cli.arguments import AllowCodeOption, SetOption, SplitChoice, open_named_run
+from simtrain.cli.arguments import AllowCodeOption, SetOption, SplitChoice, expanded, open_named_run
 from simtrain.cli.console import TERMINAL
 
 _JSON, _PAGE = "comparison.json", "comparison.html"
 
 
 def compare(
-    catalog: Annotated[Path, typer.Argument(metavar="CATALOG", help="Catalogue folder, written by simtrain prepare.")],
+    catalog: Annotated[
+        Path,
+        typer.Argument(callback=expanded, metavar="CATALOG", help="Catalogue folder, written by simtrain prepare."),
+    ],
     encoders: Annotated[
         str | None,
         typer.Option(
@@ -30,8 +33,12 @@ def compare(
         str | None,
         typer.Option(metavar="NAME", help="Encoder that the others are compared with; default: the best on val."),
     ] = None,
-    out: Annotated[Path, typer.Option(metavar="FOLDER", help=f"Folder for {_JSON} and {_PAGE}.")] = Path(),
-    config: Annotated[Path | None, typer.Option(help="YAML file with settings; default: none.")] = None,
+    out: Annotated[
+        Path, typer.Option(callback=expanded, metavar="FOLDER", help=f"Folder for {_JSON} and {_PAGE}.")
+    ] = Path(),
+    config: Annotated[
+        Path | None, typer.Option(callback=expanded, help="YAML file with settings; default: none.")
+    ] = None,
     overrides: SetOption = None,
     allow_code: AllowCodeOption = False,
 ) -> None:

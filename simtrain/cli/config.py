@@ -6,12 +6,14 @@ from typing import Annotated
 
 import typer
 
-from simtrain.cli.arguments import SetOption
+from simtrain.cli.arguments import SetOption, expanded
 from simtrain.errors import SimtrainError
 
 
 def show_config(
-    config: Annotated[Path | None, typer.Argument(metavar="CONFIG.yaml", help="YAML file of a run.")] = None,
+    config: Annotated[
+        Path | None, typer.Argument(callback=expanded, metavar="CONFIG.yaml", help="YAML file of a run.")
+    ] = None,
     overrides: SetOption = None,
     schema: Annotated[bool, typer.Option("--schema", help="Print the JSON schema, for editors.")] = False,
 ) -> None:

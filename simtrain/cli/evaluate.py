@@ -11,7 +11,8 @@ from simtrain.cli.arguments import (
     SetOption,
     SplitChoice,
     alpha_of,
-    check_json_folder,
+    expanded,
+    make_folder_of,
     open_named_run,
 )
 from simtrain.cli.console import TERMINAL
@@ -29,7 +30,10 @@ def evaluate(
     split: Annotated[SplitChoice, typer.Option(help="Split to evaluate.")] = SplitChoice.TEST,
     alpha: AlphaOption = None,
     json_file: Annotated[
-        Path | None, typer.Option("--json", metavar="FILE", help="File for the metrics; default: evaluation.json.")
+        Path | None,
+        typer.Option(
+            "--json", callback=expanded, metavar="FILE", help="File for the metrics; default: evaluation.json."
+        ),
     ] = None,
     overrides: SetOption = None,
     allow_code: AllowCodeOption = False,
@@ -41,14 +45,19 @@ def evaluate(
     if is_config_file(target):
         refuse_alpha(alpha, target)
         config = load_run_config(Path(target), overrides or [])
-        to = json_file or Path("evaluation.json")
-        check_json_folder(to)
+        to = json_file or Path(_file_name(split))
+        make_folder_of(to)
         report = evaluate(config, split=split.value, allow_code=allow_code, console=TERMINAL)
     else:
         run = open_named_run(target, overrides or [])
-        to = json_file or run.folder / "evaluation.json"
-        check_json_folder(to)
+        to = json_file or run.folder / _file_name(split)
+        make_folder_of(to)
         report = evaluate(run, split=split.value, alpha=alpha_of(run, alpha), allow_code=allow_code, console=TERMINAL)
     TERMINAL.line(str(report))
     write_json(to, report.to_dict(), error=SimtrainError)
     TERMINAL.line(f"written: {to}")
+
+
+def _file_name(split: SplitChoice) -> str:
+    """A file for each split; that of the test split has the plain name."""
+    return "evaluation.json" if split is SplitChoice.TEST else f"evaluation_{split.value}.json"

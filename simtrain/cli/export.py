@@ -5,13 +5,13 @@ from typing import Annotated
 
 import typer
 
-from simtrain.cli.arguments import AllowCodeOption, AlphaOption, SetOption, alpha_of, open_named_run
+from simtrain.cli.arguments import AllowCodeOption, AlphaOption, SetOption, alpha_of, expanded, open_named_run
 from simtrain.cli.console import TERMINAL
 
 
 def export(
     run: Annotated[str, typer.Argument(metavar="RUN", help="A run of simtrain fit.")],
-    out: Annotated[Path, typer.Option(help="Folder for the bundle.")],
+    out: Annotated[Path, typer.Option(callback=expanded, help="Folder for the bundle.")],
     alpha: AlphaOption = None,
     overrides: SetOption = None,
     allow_code: AllowCodeOption = False,

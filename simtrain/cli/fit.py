@@ -6,14 +6,16 @@ from typing import Annotated
 
 import typer
 
-from simtrain.cli.arguments import AllowCodeOption, SetOption
+from simtrain.cli.arguments import AllowCodeOption, SetOption, expanded
 from simtrain.cli.console import TERMINAL
 
 
 def fit(
     config: Annotated[
         Path | None,
-        typer.Argument(metavar="CONFIG.yaml", help="YAML file of the run; simtrain config shows every setting."),
+        typer.Argument(
+            callback=expanded, metavar="CONFIG.yaml", help="YAML file of the run; simtrain config shows every setting."
+        ),
     ] = None,
     overrides: SetOption = None,
     resume: Annotated[str | None, typer.Option(metavar="RUN", help="Go on with an interrupted run.")] = None,

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from simtrain.cli.arguments import AllowCodeOption, SetOption, check_json_folder, open_named_run, shown
+from simtrain.cli.arguments import AllowCodeOption, SetOption, expanded, make_folder_of, open_named_run, shown
 from simtrain.cli.console import TERMINAL
 from simtrain.errors import SimtrainError
 from simtrain.files import write_json
@@ -26,7 +26,9 @@ def interpolate(
     ] = None,
     json_file: Annotated[
         Path | None,
-        typer.Option("--json", metavar="FILE", help="Second file for the metrics, besides the run's folder."),
+        typer.Option(
+            "--json", callback=expanded, metavar="FILE", help="Second file for the metrics, besides the run's folder."
+        ),
     ] = None,
     overrides: SetOption = None,
     allow_code: AllowCodeOption = False,
@@ -34,7 +36,7 @@ def interpolate(
     """Mix initial and fine-tuned weights; choose the best mix on val that keeps text retrieval."""
     opened = open_named_run(run, overrides or [])
     if json_file is not None:
-        check_json_folder(json_file)
+        make_folder_of(json_file)
     from simtrain.api.interpolate import interpolate
 
     found = interpolate(

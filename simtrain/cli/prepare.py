@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from simtrain.cli.arguments import AllowCodeOption, SetOption
+from simtrain.cli.arguments import AllowCodeOption, SetOption, expanded
 from simtrain.cli.console import TERMINAL
 
 
@@ -17,8 +17,10 @@ def prepare(
             "digikala, fashion-mnist[:FOLDER], python:MODULE:FUNCTION."
         ),
     ],
-    out: Annotated[Path, typer.Option(help="Folder for the catalogue.")],
-    config: Annotated[Path | None, typer.Option(help="YAML file with settings; default: none.")] = None,
+    out: Annotated[Path, typer.Option(callback=expanded, help="Folder for the catalogue.")],
+    config: Annotated[
+        Path | None, typer.Option(callback=expanded, help="YAML file with settings; default: none.")
+    ] = None,
     fix: Annotated[bool, typer.Option("--fix", help="Apply the safe fixes: near duplicates are grouped.")] = False,
     overrides: SetOption = None,
     allow_code: AllowCodeOption = False,

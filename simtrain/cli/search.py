@@ -5,18 +5,20 @@ from typing import Annotated
 
 import typer
 
-from simtrain.cli.arguments import AllowCodeOption
+from simtrain.cli.arguments import AllowCodeOption, expanded
 from simtrain.cli.console import TERMINAL, writes_unicode
 from simtrain.files import json_text
 from simtrain.own_code import code_allowed
 
 
 def search(
-    bundle: Annotated[Path, typer.Argument(help="Bundle folder, written by simtrain export.")],
-    image: Annotated[Path | None, typer.Option(help="Query image.")] = None,
+    bundle: Annotated[Path, typer.Argument(callback=expanded, help="Bundle folder, written by simtrain export.")],
+    image: Annotated[Path | None, typer.Option(callback=expanded, help="Query image.")] = None,
     text: Annotated[str | None, typer.Option(help="Query text, for encoders that read text.")] = None,
     k: Annotated[int, typer.Option("-k", min=1, help="Number of results.")] = 5,
-    plot: Annotated[Path | None, typer.Option(metavar="FILE.png", help="Picture of the query and its results.")] = None,
+    plot: Annotated[
+        Path | None, typer.Option(callback=expanded, metavar="FILE.png", help="Picture of the query and its results.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
     allow_code: AllowCodeOption = False,
 ) -> None:

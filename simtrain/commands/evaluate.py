@@ -26,11 +26,19 @@ from simtrain.errors import CheckpointError, error_path
 from simtrain.evaluation.drift import EmbeddingDrift, embedding_drift
 from simtrain.evaluation.protocol import RetrievalTask
 from simtrain.evaluation.text_task import TextScores, TextTasks
+from simtrain.preflight.evaluation import one_class_words
 from simtrain.runs.evaluation import embed_rows, evaluate_embeddings, evaluate_texts, missing_texts, score_texts
 from simtrain.runs.evaluation_report import EvaluationReport
 from simtrain.runs.interpolation_record import chosen_alpha
 from simtrain.runs.loaded_encoder import LoadedEncoder
-from simtrain.runs.run import Run, configured_catalog, count_test_reading, data_fingerprint, read_run_catalog
+from simtrain.runs.run import (
+    Run,
+    configured_catalog,
+    count_test_reading,
+    data_fingerprint,
+    read_run_catalog,
+    tell_unfinished,
+)
 from simtrain.runs.whitening import run_encoder, whiten_untouched
 
 
@@ -91,8 +99,12 @@ def evaluate(
         SimtrainError: for anything that the user can fix.
     """
     catalog = configured_catalog(config) if run is None else read_run_catalog(run)
+    tell_unfinished(run, console)
     task = split_task(config, catalog, split=split)
     relevance = build_relevance(config.relevance, catalog, exclude=config.evaluation.exclude)
+    trivial = one_class_words(task, relevance.words)
+    if trivial is not None:
+        console.line(trivial)
     texts = build_text_validation(config, catalog, task)  # refuses a misspelt template before anything is embedded
     if loaded is None:
         encoder, share = _encoder(config, run, alpha, catalog, console=console)

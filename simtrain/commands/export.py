@@ -1,7 +1,7 @@
 """`simtrain export`: a bundle of a run's best encoder with the index and the items of its catalogue, verified."""
 
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,17 +16,18 @@ from simtrain.catalog.table import Catalog
 from simtrain.config import RunConfig
 from simtrain.console import SILENT, Console
 from simtrain.encoders.base import Encoder
-from simtrain.errors import BundleError, CatalogError
+from simtrain.errors import BundleError, CatalogError, error_path
 from simtrain.runs.evaluation import embed_rows, evaluate_embeddings, evaluate_texts, score_texts
 from simtrain.runs.interpolation_record import chosen_alpha
 from simtrain.runs.own_code_record import code_of_section
-from simtrain.runs.run import Run, data_fingerprint, read_run_catalog
+from simtrain.runs.run import Run, data_fingerprint, read_run_catalog, tell_unfinished
 from simtrain.runs.threshold_calibration import Calibration, calibrate
 from simtrain.runs.whitening import run_encoder
 from simtrain.serving.bundle import Bundle
 from simtrain.serving.bundle_writer import BundleContent, check_target, write_bundle
 from simtrain.serving.export_format import ExportFormat
 from simtrain.serving.export_formats import FORMATS
+from simtrain.serving.index import checked_factory
 from simtrain.serving.manifest import MANIFEST_FILE
 from simtrain.serving.verification import verify_bundle
 
@@ -93,13 +94,18 @@ def export(run: Run, *, out: Path, alpha: float | None, console: Console) -> Exp
     check_target(out)
     formats = _wanted_formats(run.config)
     catalog = read_run_catalog(run)
+    tell_unfinished(run, console)
     share = chosen_alpha(run.folder) if alpha is None else alpha
     encoder = run_encoder(run, alpha=share, console=console)
+    with error_path("export"):
+        factory = checked_factory(run.config.export.index, dimensions=encoder.embedding_size)
     every_row = list(range(len(catalog.rows)))
     images = open_images(catalog, smallest=encoder.preprocessing.image_size)
     embeddings = embed_rows(encoder, images.reader, every_row, config=run.config, console=console)
     calibration = calibrate(run.config, catalog, embeddings, scored=build_validation(run.config, catalog) is not None)
-    content = _content(run, catalog, encoder, embeddings, alpha=share, calibration=calibration)
+    content = replace(
+        _content(run, catalog, encoder, embeddings, alpha=share, calibration=calibration), index_factory=factory
+    )
     agreement = _agreement(run.config, catalog, encoder, embeddings)
     write_bundle(content, out, formats=formats, check=lambda folder: _check(folder, run.config, catalog, images.reader))
     items = len(content.items)
@@ -149,7 +155,8 @@ def _code(config: RunConfig) -> dict[str, Any] | None:
 def _agreement(config: RunConfig, catalog: Catalog, encoder: Encoder, embeddings: Tensor) -> float:
     """Lowest cosine between embeddings from the store and embeddings of the source's own files."""
     source = source_images(catalog)
-    there = [row for row, path in enumerate(source.paths) if path.is_file()]
+    lengths = embeddings.norm(dim=1)  # one of 0 is similar to nothing, itself included
+    there = [row for row, path in enumerate(source.paths) if path.is_file() and lengths[row] > 0]
     rows = there[:: max(1, len(there) // CHECKED_IMAGES)][:CHECKED_IMAGES]
     if not rows:
         return float("nan")

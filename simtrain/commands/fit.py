@@ -28,11 +28,11 @@ from simtrain.encoders.base import Encoder
 from simtrain.errors import ConfigError, SimtrainError
 from simtrain.launch.processes import process_group, run_on_each
 from simtrain.modules.base import catalogue_ids
-from simtrain.runs.folder import check_run_folder, ended_record, make_run_folder
+from simtrain.runs.folder import FinishedRunError, check_run_folder, ended_record, make_run_folder
 from simtrain.runs.frozen_features import frozen_data, refuse_several_processes
-from simtrain.runs.preflight_report import report_preflight
+from simtrain.runs.preflight_report import report_few_negatives, report_launch, report_preflight
 from simtrain.runs.preparation import prepare_run
-from simtrain.runs.run import write_run_record
+from simtrain.runs.run import open_run, write_run_record
 from simtrain.runs.session import RunSession
 from simtrain.runs.teacher import relational_teacher
 from simtrain.runs.text_embeddings import text_embeddings
@@ -122,6 +122,7 @@ def fit(config: RunConfig, *, resume: bool, console: Console) -> FitResult:
     check_trackers(config)
     run_precision(config)
     ranks = launched_ranks()
+    report_launch(config, ranks, console=console)
     if config.trainer.freeze_encoder:
         refuse_several_processes(ranks)
         count = 1
@@ -142,10 +143,29 @@ def _fit_launched(config: RunConfig, resume: bool, *, console: Console) -> FitRe
 def _fit(config: RunConfig, ranks: Ranks, *, resume: bool, console: Console, launched: bool) -> FitResult:
     shown_on = console if ranks.rank == 0 else SILENT
     with process_group(ranks, accelerator=config.trainer.accelerator, timeout=config.trainer.rank_timeout):
-        session = prepare_run(config, ranks, resume=resume, console=shown_on)
+        try:
+            session = prepare_run(config, ranks, resume=resume, console=shown_on)
+        except FinishedRunError as finished:
+            shown_on.line(str(finished))
+            return _finished(config)
         start = before_training(session)
         end = train_run(start, launched=launched)
         return conclude(end)
+
+
+def _finished(config: RunConfig) -> FitResult:
+    """How a run that has finished ended, from its record."""
+    checkpoints = Path(config.checkpoints).expanduser()
+    run = open_run(str(checkpoints / str(config.run)), checkpoints=checkpoints)
+    best = run.best
+    return FitResult(
+        folder=run.folder,
+        ended_by=None,
+        monitor=None if best is None else best.metric,
+        zero_shot=None if best is None else best.zero_shot,
+        best=None if best is None else best.value,
+        best_epoch=0 if best is None else best.epoch,
+    )
 
 
 def before_training(session: RunSession) -> TrainingStart:
@@ -157,9 +177,11 @@ def before_training(session: RunSession) -> TrainingStart:
     on_rank_zero(lambda: report_preflight(session))
     data = frozen_data(session) if session.config.trainer.freeze_encoder else session.data
     zero_shot = zero_shot_metrics(session)
+    reference = reference_embeddings(session)
+    report_few_negatives(session, reference)
     inputs = replace(
         session.inputs,
-        reference=reference_embeddings(session),
+        reference=reference,
         teacher=relational_teacher(session),
         start=_regularisation_target(session),
         text_embeddings=text_embeddings(session.config, session.encoder, session.inputs.texts, console=session.console),

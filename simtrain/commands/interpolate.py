@@ -1,6 +1,5 @@
 """`simtrain interpolate`: best mix of a run's initial and fine-tuned weights under a bound on lost text retrieval."""
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from simtrain.interpolation.plot import tradeoff_picture
 from simtrain.interpolation.result import InterpolatedFigures, Interpolation, best_within, tradeoff
 from simtrain.interpolation.sweep import InterpolatedScores, InterpolationSweep, SweepData, open_sweep
 from simtrain.runs.interpolation_record import write_interpolation
+from simtrain.runs.record import read_record
 from simtrain.runs.run import RUN_FILE, Run, data_fingerprint, read_run_catalog, write_run_record
 from simtrain.runs.tuned_encoder import tuned_encoder
 from simtrain.runs.whitening import whiten_run
@@ -82,7 +82,7 @@ def _whiten(run: Run, *, alpha: float, console: Console) -> None:
     own = run.config.model_copy(update={"catalog": run.own_catalog})
     whitening = whiten_run(own, run.folder, alpha=alpha, console=console)
     if whitening is not None:
-        record = json.loads((run.folder / RUN_FILE).read_text(encoding="utf-8"))
+        record = read_record(run.folder / RUN_FILE)
         write_run_record(run.folder, {**record, "whitening": whitening})
 
 

@@ -67,7 +67,7 @@ def prepare(
     _refuse_odd_names(source, out)
     refuse_to_replace(out, results=_RESULTS, inputs=[expanded(source)])
     request = Request(source=source, config=config, fix=fix, out=out)
-    with work_folder(out) as work:
+    with work_folder(out, console=console) as work:
         unchanged = unchanged_record(request)
         if unchanged is not None:
             remove_unused(out, settings=unchanged.settings, table=unchanged.table)  # of a run killed at its very end

@@ -20,14 +20,13 @@ _QUALITY = 80
 
 
 def check_output_folder(folder: Path) -> None:
-    """See that files can be written there, before anything is embedded and any test figure read.
+    """Make the folder, and see that files can be written there, before anything is embedded and any test figure read.
 
     Raises:
         CheckpointError: if it is no folder, or cannot be written to.
     """
-    if not folder.is_dir():
-        raise CheckpointError(f"--out {folder}: no such folder")
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
         raise CheckpointError(f"--out {folder}: cannot be written to: {error.strerror}") from None

@@ -45,6 +45,7 @@ from simtrain.config.run import RunConfig
 from simtrain.config.texts import MixedTextsConfig, TextsConfig
 from simtrain.config.tracking import TrackingConfig, WandbConfig
 from simtrain.config.training import DataConfig, OptimizerConfig, TrainerConfig
+from simtrain.config.yaml_text import read_yaml
 
 __all__ = [
     "AugmentationConfig",
@@ -100,4 +101,5 @@ __all__ = [
     "load_run_config",
     "parse_encoder",
     "parse_run_config",
+    "read_yaml",
 ]

@@ -2,22 +2,25 @@
 
 import copy
 import json
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, get_args, get_origin
+from typing import Any, TypeVar, get_args
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
 from simtrain.config.compare import CompareConfig
 from simtrain.config.encoder import EncoderConfig
 from simtrain.config.prepare import PrepareConfig
 from simtrain.config.run import RunConfig
+from simtrain.config.schema_keys import TextKey, models_of, text_key
 from simtrain.config.section import Section
+from simtrain.config.yaml_text import dump_plain, parse_yaml, read_yaml
 from simtrain.errors import ConfigError, nearest
 
 AnySection = TypeVar("AnySection", bound=Section)
+
+
+_NULLS = ("", "~", "null", "Null", "NULL")
 
 
 class _OneEncoder(Section):
@@ -45,7 +48,7 @@ def load_run_config(
     Raises:
         ConfigError: naming the file, the key, what was found and what is allowed.
     """
-    tree = apply_overrides(change(_read_yaml(path)), overrides)
+    tree = apply_overrides(change(read_yaml(path)), overrides)
     tree.setdefault("run", None)
     if tree["run"] is None:
         tree["run"] = "-".join(path.stem.split()) or None
@@ -57,10 +60,13 @@ def parse_run_config(tree: Mapping[str, Any], *, where: str) -> RunConfig:
     return _validated(RunConfig, tree, where=where)
 
 
-def load_prepare_config(path: Path | None, overrides: Sequence[str]) -> PrepareConfig:
-    """Like `load_run_config`, for `simtrain prepare`; without a file every default holds."""
-    tree = _read_yaml(path) if path is not None else {}
-    return _validated(PrepareConfig, apply_overrides(tree, overrides), where=str(path) if path else "--set")
+def load_prepare_config(base: Path | Mapping[str, Any] | None, overrides: Sequence[str]) -> PrepareConfig:
+    """Like `load_run_config`, for `simtrain prepare`; `base` may be a tree of settings; without one, the defaults."""
+    tree = dict(base) if isinstance(base, Mapping) else read_yaml(base) if base is not None else {}
+    path = base if isinstance(base, Path) else None
+    return _validated(
+        PrepareConfig, apply_overrides(tree, overrides, schema=PrepareConfig), where=str(path) if path else "--set"
+    )
 
 
 def load_compare_config(base: Path | CompareConfig | None, overrides: Sequence[str]) -> CompareConfig:
@@ -68,9 +74,9 @@ def load_compare_config(base: Path | CompareConfig | None, overrides: Sequence[s
     if isinstance(base, CompareConfig):
         tree = base.model_dump(mode="json")
     else:
-        tree = _read_yaml(base) if base is not None else {}
+        tree = read_yaml(base) if base is not None else {}
     where = str(base) if isinstance(base, Path) else "--set"
-    return _validated(CompareConfig, apply_overrides(tree, overrides), where=where)
+    return _validated(CompareConfig, apply_overrides(tree, overrides, schema=CompareConfig), where=where)
 
 
 def parse_encoder(tree: Mapping[str, Any], *, where: str) -> EncoderConfig:
@@ -80,11 +86,21 @@ def parse_encoder(tree: Mapping[str, Any], *, where: str) -> EncoderConfig:
 
 def dump_yaml(config: Section) -> str:
     """The configuration with every default filled in, as YAML that loads to the same configuration."""
-    return yaml.dump(config.model_dump(mode="json"), Dumper=_StrictDumper, sort_keys=False, allow_unicode=True)
+    return dump_plain(config.model_dump(mode="json"))
 
 
-def apply_overrides(tree: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
-    """A copy of `tree` in which each `a.b=value` has replaced that key; values are read as YAML.
+def apply_overrides(
+    tree: dict[str, Any], overrides: Sequence[str], *, schema: type[Section] = RunConfig
+) -> dict[str, Any]:
+    """A copy of `tree` in which each `a.b=value` has replaced that key.
+
+    Values are read as YAML, but for keys that hold text: there `2024`, `no` and `Shop #2` stay what was typed, and
+    quotes around all of it are taken away.
+
+    Args:
+        tree: Of a configuration.
+        overrides: As `--set` takes them.
+        schema: The configuration whose keys they are.
 
     Raises:
         ConfigError: for an override without `=`, or a path through something that is not a section.
@@ -94,21 +110,37 @@ def apply_overrides(tree: dict[str, Any], overrides: Sequence[str]) -> dict[str,
         key, separator, text = override.partition("=")
         names = key.strip().split(".")
         if not separator or not all(names):
-            raise ConfigError(f"--set {override}: expected key=value, such as optimizer.learning_rate=1e-4")
-        try:
-            value = yaml.load(text, Loader=_StrictLoader)
-        except (yaml.YAMLError, RecursionError) as error:
-            raise ConfigError(f"--set {override}: the value is not YAML: {_one_line(error)}") from error
+            raise ConfigError(
+                f"--set {_short_text(override)}: expected key=value, such as optimizer.learning_rate=1e-4"
+            )
         node = result
         for name in names[:-1]:
             child = node.get(name)
             if child is None:
                 child = node[name] = {}
             if not isinstance(child, dict):
-                raise ConfigError(f"--set {override}: '{name}' is a value, not a section")
+                raise ConfigError(f"--set {_short_text(override)}: '{name}' is a value, not a section")
             node = child
-        node[names[-1]] = value
+        node[names[-1]] = _value(text, wanted=text_key(schema, names), override=override)
     return result
+
+
+def _value(text: str, *, wanted: TextKey | None, override: str) -> Any:
+    """What was typed after `key=`, for a key that holds text (`wanted`) or something else (None)."""
+    if wanted is not None and text.strip() in _NULLS and (wanted.nullable or not text.strip()):
+        return None
+    try:
+        value = parse_yaml(text)
+    except ConfigError as error:
+        if wanted is not None and not (wanted.structured and text.lstrip()[:1] in ("[", "{")):
+            return text
+        problem = str(error).removeprefix("not YAML: ")
+        raise ConfigError(f"--set {_short_text(override)}: the value is not YAML: {problem}") from error
+    if wanted is None or any(value is constant for constant in wanted.constants):
+        return value
+    if wanted.structured and isinstance(value, list | dict):
+        return value
+    return value if isinstance(value, str) and text[:1] in ("'", '"') else text
 
 
 def differences(before: Section, after: Section) -> list[str]:
@@ -119,55 +151,6 @@ def differences(before: Section, after: Section) -> list[str]:
         for key in sorted(old.keys() | new.keys())
         if old.get(key) != new.get(key)
     ]
-
-
-class _StrictLoader(yaml.SafeLoader):
-    """YAML in which a key that stands twice is an error instead of a silent loss, and 1e-4 is a number."""
-
-    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
-        node = super().compose_mapping_node(anchor)
-        seen = set()
-        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
-            if (key.tag, key.value) in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"key '{key.value}' occurs twice", key.start_mark)
-            seen.add((key.tag, key.value))
-        return node
-
-
-class _StrictDumper(yaml.SafeDumper):
-    """YAML that `_StrictLoader` reads as it was: a text that looks like 1e-4 is quoted."""
-
-
-for _yaml_class in (_StrictLoader, _StrictDumper):  # YAML 1.1 reads 1e-4 as text; people who write it mean the number
-    _yaml_class.add_implicit_resolver(
-        "tag:yaml.org,2002:float",
-        re.compile(r"^[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)[eE][-+]?[0-9]+$"),
-        list("-+.0123456789"),
-    )
-
-
-def _read_yaml(path: Path) -> dict[str, Any]:
-    if path.is_dir():
-        raise ConfigError(f"{path}: is a folder; expected a YAML file")
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        names = [str(other) for other in path.parent.glob("*.y*ml")] if path.parent.is_dir() else []
-        raise ConfigError(f"{path}: no such configuration file{nearest(str(path), names)}") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read as text: {_one_line(error)}") from error
-    try:
-        tree = yaml.load(text, Loader=_StrictLoader)  # a SafeLoader with one more check
-    except (yaml.YAMLError, RecursionError) as error:
-        raise ConfigError(f"{path}: not YAML: {_one_line(error)}") from error
-    if not isinstance(tree, dict):
-        found = "nothing" if tree is None else type(tree).__name__
-        raise ConfigError(f"{path}: expected keys and values at the top, found {found}")
-    try:
-        plain: dict[str, Any] = json.loads(json.dumps(tree, default=str))  # a date is the text it was written as
-    except (TypeError, ValueError, RecursionError) as error:
-        raise ConfigError(f"{path}: holds more than text, numbers, lists and sections: {_one_line(error)}") from None
-    return plain
 
 
 def _validated(schema: type[AnySection], tree: Mapping[str, Any], *, where: str) -> AnySection:
@@ -233,14 +216,6 @@ def _walk(schema: type[Section], location: Sequence[int | str]) -> tuple[list[st
     return names, parent
 
 
-def models_of(annotation: Any) -> list[type[BaseModel]]:
-    """Every section that an annotation can hold, through unions, Annotated and lists."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    arguments = get_args(annotation)[:1] if get_origin(annotation) is Annotated else get_args(annotation)
-    return [model for argument in arguments for model in models_of(argument)]
-
-
 def _tag(model: type[BaseModel]) -> str | None:
     kind = model.model_fields.get("kind")
     return get_args(kind.annotation)[0] if kind is not None else None
@@ -265,5 +240,5 @@ def _short(value: Any) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
+def _short_text(override: str) -> str:
+    return override if len(override) <= 120 else f"{override[:117]}..."

@@ -14,8 +14,8 @@ class WandbConfig(Section):
     """`offline` writes to the run's folder and says how to send it later; `online` sends as the run goes on, and falls
     back to `offline` where there is no account or no network."""
 
-    project: str = "simtrain"
-    """The project that the run appears in."""
+    project: str | None = None
+    """The project that the run appears in; null: that of the environment variable WANDB_PROJECT, else `simtrain`."""
 
     entity: str | None = None
     """The user or team that it belongs to; null: the account's own."""

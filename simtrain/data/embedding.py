@@ -8,12 +8,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from simtrain.catalog.store.reader import ImageReader
+from simtrain.catalog.store.reader import ImageReader, SourceImages, StoredImages
 from simtrain.console import Console
 from simtrain.data.datasets import CatalogImages, image_loader
 from simtrain.data.samplers import Share
 from simtrain.encoders.base import Encoder
-from simtrain.errors import ConfigError
+from simtrain.errors import CheckpointError, ConfigError
+from simtrain.phrases import counted
 from simtrain.training.ranks import rank, rank_count, sum_over_ranks
 
 
@@ -45,9 +46,10 @@ def embed_images(
         console: Shows how many batches are done.
 
     Returns:
-        (N, D) float32 of unit length, on the CPU.
+        (N, D) float32 of unit length, or of length 0 where the encoder gives nothing else, on the CPU.
 
     Raises:
+        CheckpointError: if the encoder gives NaN or infinity.
         CatalogError: for an image that cannot be read.
         ConfigError: if the batches do not fit the GPU's memory.
     """
@@ -70,7 +72,28 @@ def embed_images(
     except torch.OutOfMemoryError as error:
         reason = str(error).splitlines()[0]
         raise ConfigError(f"{reason}; set a smaller one", argument="batch_size") from error
-    return sum_over_ranks(embeddings)
+    embeddings = sum_over_ranks(embeddings)
+    _tell_lengths(embeddings, images, rows, console=console)
+    return embeddings
+
+
+def _tell_lengths(embeddings: Tensor, images: ImageReader, rows: Sequence[int], *, console: Console) -> None:
+    """Refuse embeddings that are no numbers; say of those without a length that they are similar to nothing."""
+    lengths = embeddings.norm(dim=1)
+    for bad, refused in ((~torch.isfinite(lengths), True), (lengths == 0, False)):
+        if not bad.any():
+            continue
+        first = _image_name(images, rows[int(torch.nonzero(bad)[0])])
+        count = f"{int(bad.sum())} of {counted(len(rows), 'image')}, such as {first}"
+        if refused:
+            raise CheckpointError(
+                f"the encoder gives no numbers (NaN or infinity) for {count}: its weights are damaged, or too large"
+            )
+        console.line(f"warning: {count}, give an embedding of length 0 (a flat picture?) and are similar to nothing")
+
+
+def _image_name(images: ImageReader, row: int) -> str:
+    return str(images.paths[row]) if isinstance(images, SourceImages | StoredImages) else f"image {row}"
 
 
 def inference_device(accelerator: str) -> torch.device:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from simtrain.encoders.base import Encoder
+from simtrain.encoders.memory_format import for_plain_memory, needs_plain_memory
 from simtrain.encoders.preprocessing import Preprocessing
 from simtrain.errors import ConfigError, first_line
 from simtrain.own_code import line_of
@@ -36,10 +37,11 @@ class ModuleEncoder(Encoder):
             embedding_size=embedding_size,
         )
         self.network = network
+        self._in_plain_memory = needs_plain_memory(network)
 
     @override
     def features(self, images: Tensor) -> Tensor:
-        features: Tensor = self.network(images)
+        features: Tensor = self.network(for_plain_memory(images) if self._in_plain_memory else images)
         return features
 
     @property

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from simtrain.encoders.base import Encoder
+from simtrain.encoders.memory_format import for_plain_memory, in_fast_memory, needs_plain_memory
 from simtrain.encoders.pooling import GEM_POWER, GeneralisedMeanPooling, Pooling
 from simtrain.encoders.preprocessing import Preprocessing, Resize
 from simtrain.errors import CheckpointError, ConfigError
@@ -45,10 +46,11 @@ class TimmEncoder(Encoder):
             embedding_size=embedding_size,
         )
         self.network = network
+        self._in_plain_memory = needs_plain_memory(network)
 
     @override
     def features(self, images: Tensor) -> Tensor:
-        return cast(Tensor, self.network(images))
+        return cast(Tensor, self.network(for_plain_memory(images) if self._in_plain_memory else images))
 
     @override
     def pretrained_depths(self) -> dict[str, int]:
@@ -111,9 +113,27 @@ def timm_network(model: str, *, from_hub: bool, image_size: int | None, evaluati
             "give a local file instead",
             argument="weights",
         ) from error
-    if any(value.dim() > 4 for value in network.parameters()):  # 3-D convolutions know no such format
-        return network
-    return network.to(memory_format=torch.channels_last)
+    if image_size is not None:
+        _try_out(network, model=model, image_size=image_size)
+    return in_fast_memory(network)
+
+
+def _try_out(network: nn.Module, *, model: str, image_size: int) -> None:
+    """Refuse a size that the network meets an error at, with one that it takes, before any image is embedded."""
+    was_training = network.training
+    try:
+        with torch.no_grad():
+            network.eval()(torch.zeros(1, 3, image_size, image_size))
+    except (RuntimeError, AssertionError, ValueError, IndexError, TypeError, ZeroDivisionError) as error:
+        own = resolve_data_config({}, model=network)["input_size"][-1]  # type: ignore[no-untyped-call]
+        problem = f"{model} does not take images of {image_size} pixels: {_reason(error)}; it was made for {own}"
+        raise ConfigError(problem, argument="image_size") from error
+    finally:
+        network.train(was_training)
+
+
+def _reason(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
 
 
 def timm_preprocessing(network: nn.Module, *, image_size: int | None, resize: Resize) -> Preprocessing:

@@ -69,8 +69,10 @@ def check_plot_path(path: Path) -> None:
     """
     if path.suffix.lower() != ".png":
         raise SimtrainError(f"{path}: got the suffix '{path.suffix}'; allowed: .png")
-    if not path.parent.is_dir():
-        raise SimtrainError(f"{path}: the folder {path.parent} does not exist")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SimtrainError(f"{path}: cannot be written: {error.strerror}") from None
     if path.is_dir():
         raise SimtrainError(f"{path}: is a folder; expected a file name that ends in .png")
 

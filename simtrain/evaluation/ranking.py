@@ -182,7 +182,7 @@ def _check_side(side: str, embeddings: Tensor, ids: Sequence[str]) -> None:
         seen.add(item_id)
     # A row with NaN or infinity has a length that is not finite, so one pass finds both kinds of bad rows.
     lengths = torch.linalg.vector_norm(embeddings.detach(), dim=1)
-    bad_rows = torch.nonzero(~((lengths - 1.0).abs() <= _UNIT_TOLERANCE))
+    bad_rows = torch.nonzero(~(((lengths - 1.0).abs() <= _UNIT_TOLERANCE) | (lengths == 0)))
     if len(bad_rows) > 0:
         row = int(bad_rows[0])
         problem = (

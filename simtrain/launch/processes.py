@@ -18,19 +18,19 @@ from simtrain.errors import SimtrainError
 from simtrain.failures import mendable
 from simtrain.launch.forwarded_console import ConsoleReceiver, ForwardedConsole
 from simtrain.own_code import code_allowed, is_code_allowed, own_failure
+from simtrain.training.interruption import asking_signals
 from simtrain.training.ranks import LostRankError, Ranks, free_port, join, leave, rank_environment
 
 _START_METHOD = "spawn"  # a forked process cannot use the GPU of its parent
 _GRACE = 10.0  # seconds in which the others may end by themselves when one has ended badly
 _LOOK = 0.2  # seconds between two looks at whether a process has ended
-_FORWARDED = [signal.SIGTERM, signal.SIGINT, *([signal.SIGUSR1] if hasattr(signal, "SIGUSR1") else [])]
 
 
 def run_on_each(count: int, workflow: Callable[..., Any], *arguments: Any, console: Console) -> Any:
     """Run a workflow in several processes and return what rank 0 returns, once all have returned.
 
-    SIGTERM, SIGUSR1 and Ctrl-C are passed on to the processes; a second Ctrl-C ends them at once. If one of them dies
-    or fails, the others are ended.
+    SIGTERM, SIGUSR1, SIGHUP and Ctrl-C are passed on to the processes; a second Ctrl-C ends them at once. If one of
+    them dies or fails, the others are ended.
 
     Args:
         count: Number of processes.
@@ -55,7 +55,7 @@ def run_on_each(count: int, workflow: Callable[..., Any], *arguments: Any, conso
     for _, sender in pipes:
         sender.close()
     passed_on: list[int] = []
-    before = {number: signal.signal(number, _forward(processes, number, passed_on)) for number in _FORWARDED}
+    before = {number: signal.signal(number, _forward(processes, number, passed_on)) for number in asking_signals()}
     mail = _Mail([receiver for receiver, _ in pipes], console)
     try:
         while not processes.join(timeout=0, grace_period=_GRACE):

@@ -70,6 +70,7 @@ class LibraryLoss(nn.Module):
             return LossValue(total=zero, active_share=zero.detach(), mined=0)
         with _triplet_costs(self.loss) as costs:
             total = self.loss(compared.embeddings, compared.labels, tuples, *_references(compared))
+        _detach_state(self)
         if not costs:
             return LossValue(total=total, mined=mined)
         return LossValue(total=total, active_share=(costs[0] > 0).float().mean(), mined=len(costs[0]))
@@ -156,6 +157,15 @@ def _keep_histogram(loss: nn.Module) -> None:
     """Make what the loss has learned of past batches a buffer, so that checkpoints carry it."""
     histogram = vars(loss).pop("hist_")
     loss.register_buffer("hist_", histogram)
+
+
+def _detach_state(module: nn.Module) -> None:
+    """Cut what a loss keeps for its next step off from the step that is over, whose graph is gone by then."""
+    for part in module.modules():
+        for held in (vars(part), part._buffers):
+            for name, value in list(held.items()):
+                if isinstance(value, Tensor) and value.grad_fn is not None:
+                    held[name] = value.detach()
 
 
 @contextmanager

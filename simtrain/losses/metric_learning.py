@@ -123,7 +123,7 @@ def named_loss(
 
 
 def _try_out(criterion: LibraryLoss, *, embedding_size: int, name: str, with_memory: bool) -> None:
-    """Find out on two pairs, before any training, what the library notices in its first step only.
+    """Find out on two pairs, before any training, what the library notices in its first two steps only.
 
     On a copy: some losses remember what they have seen.
     """
@@ -131,9 +131,12 @@ def _try_out(criterion: LibraryLoss, *, embedding_size: int, name: str, with_mem
     memory = CrossBatchMemory(size=4, embedding_size=embedding_size, start_step=0) if with_memory else None
     tried = MinedLoss(criterion=copy.deepcopy(criterion), memory=memory)
     try:
-        with torch.random.fork_rng(devices=[]), torch.no_grad():
-            for _ in range(2 if with_memory else 1):
-                tried(embeddings, torch.tensor([0, 0, 1, 1]), excluded=None)
+        with torch.random.fork_rng(devices=[]), torch.enable_grad():
+            for _ in range(2):
+                seen = embeddings.clone().requires_grad_()
+                total = tried(seen, torch.tensor([0, 0, 1, 1]), excluded=None).total
+                if total.requires_grad:
+                    total.backward()
     except Exception as error:  # the library raises whatever its code trips over
         what = "labelled embeddings with a memory" if with_memory else "labelled embeddings"
         raise ConfigError(f"objective: {name} does not work on {what}: {first_line(error)}") from error

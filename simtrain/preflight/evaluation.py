@@ -42,6 +42,21 @@ def validation_conflicts(config: RunConfig, catalog: Catalog, task: RetrievalTas
     yield from _few_answers(task, answered)
 
 
+def one_class_words(task: RetrievalTask, relevance: str) -> str | None:
+    """What is to be known of metrics of a gallery in which everything is relevant to everything; None: it is not so.
+
+    Args:
+        task: Retrieval task that is evaluated.
+        relevance: What makes images relevant, in words.
+    """
+    if len(np.unique(task.groups[task.gallery])) > 1:
+        return None
+    return (
+        f"warning: all {len(task.gallery)} gallery images are the same by {relevance}: nothing wrong can be found, and "
+        "100 % says nothing; take another column with --set relevance=COLUMN"
+    )
+
+
 def _sizes(groups: NDArray[np.int64], positions: NDArray[np.int64]) -> NDArray[np.int64]:
     """Images of each group among those positions, by group number."""
     known = groups[positions][groups[positions] >= 0]

@@ -34,6 +34,14 @@ def text_conflicts(config: RunConfig, texts: CatalogTexts | None, *, images: int
             "leaves them out",
             figures={"images": images, "told": len(ids)},
         )
+    if len(texts.texts) == 1:
+        yield Conflict(
+            kind="one text",
+            message=f"all {len(ids)} training images with a text have the same text {quoted(texts.texts[0])}: there is "
+            "nothing to learn from it; name a column that differs in a template",
+            figures={"texts": 1, "images": len(ids)},
+        )
+        return
     repeats = _false_negatives(ids, batch_size=config.data.batch_size)
     # Equal texts have equal embeddings: in a softmax over them, being one of several right ones changes no gradient.
     differs = len(settings.templates) > 1 or settings.loss == "sigmoid"

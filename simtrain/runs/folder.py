@@ -1,6 +1,7 @@
 """Run folder: creation, checks before resuming, and the record in `run.json`."""
 
 import os
+import shlex
 import signal
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -43,6 +44,10 @@ _FREE_TO_CHANGE = (
     "trainer.stop_on_collapse:",
     "tracking.",
 )
+
+
+class FinishedRunError(CheckpointError):
+    """A run that was to be resumed has finished; it stays as it is, and that is no failure."""
 
 
 def check_run_folder(config: RunConfig, *, resume: bool) -> Path:
@@ -96,8 +101,10 @@ def resumed_record(
 
     Raises:
         CheckpointError: if its configuration or catalogue has changed.
+        FinishedRunError: if it has finished.
     """
     run = open_run(str(folder), checkpoints=folder.parent)
+    name = shlex.quote(run.argument)
     changed = [
         line
         for line in differences(with_normalisation_of(run.config, run.config), config)
@@ -105,9 +112,18 @@ def resumed_record(
     ]
     if changed:
         shown = "; ".join(changed[:4]) + (f" (and {len(changed) - 4} more)" if len(changed) > 4 else "")
-        raise CheckpointError(f"{folder}: the configuration has changed since the run began: {shown}")
+        raise CheckpointError(
+            f"{folder}: the configuration has changed since the run began: {shown}; a run goes on as it began, and its "
+            "learning rate falls to 0 at its end; for more epochs or other settings start a new one from its weights: "
+            f"simtrain fit CONFIG.yaml --set init_from={name} --set run=NAME"
+        )
     if run.record["data"]["sha256"] != data_fingerprint(catalog)["sha256"]:
         raise CheckpointError(f"{folder}: the catalogue {catalog.folder} has changed since the run began")
+    if run.record["status"] == "finished":
+        raise FinishedRunError(
+            f"{folder} has finished; there is nothing to resume. For more epochs start a new run from it: "
+            f"simtrain fit CONFIG.yaml --set init_from={name} --set run=NAME"
+        )
     for line in changed_code(run.record):
         console.line(line)
     before = run.record.get("processes", 1)

@@ -1,8 +1,15 @@
 """Preflight report of `simtrain fit`: source of the images, and warnings before training."""
 
+import torch
+
+from simtrain.config import RunConfig
+from simtrain.console import Console
+from simtrain.phrases import counted
 from simtrain.preflight import conflict_warnings
+from simtrain.preflight.negatives import few_negatives
 from simtrain.runs.session import RunSession
 from simtrain.runs.text_embeddings import truncation_line
+from simtrain.training.ranks import Ranks, launch_words
 
 
 def report_preflight(session: RunSession) -> None:
@@ -32,3 +39,35 @@ def report_preflight(session: RunSession) -> None:
         for conflict in found:
             console.line(f"warning: {conflict.message}")
         record["conflicts"] = [vars(conflict) for conflict in found]
+
+
+def report_launch(config: RunConfig, ranks: Ranks | None, *, console: Console) -> None:
+    """Say what makes this process one of several, and where `trainer.devices` has no effect."""
+    asked, frozen = config.trainer.devices, config.trainer.freeze_encoder
+    if ranks is not None and ranks.size > 1 and ranks.rank == 0:
+        console.line(launch_words(ranks, timeout=config.trainer.rank_timeout))
+    if asked == "auto" or (ranks is not None and ranks.rank > 0):
+        return
+    if frozen and asked != 1:
+        why = "trainer.freeze_encoder trains in one process"
+    elif ranks is not None and ranks.local_size != asked:
+        why = f"launched as {counted(ranks.local_size, 'process', 'processes')}"
+    else:
+        return
+    console.line(f"warning: trainer.devices: {asked} has no effect: {why}")
+
+
+def report_few_negatives(session: RunSession, reference: torch.Tensor | None) -> None:
+    """Show, and add to the record, that `false_negatives.max_similarity` leaves nearly no negatives."""
+    settings = getattr(session.config.objective, "false_negatives", None)
+    if reference is None or settings is None or settings.max_similarity is None:
+        return
+    found = few_negatives(
+        reference,
+        session.catalog.rows_of(["train"]).tolist(),
+        max_similarity=settings.max_similarity,
+        batch_size=session.config.data.batch_size,
+    )
+    if found is not None:
+        session.console.line(f"warning: {found.message}")
+        session.record["conflicts"] = [*session.record.get("conflicts", []), vars(found)]

@@ -1,7 +1,6 @@
 """Runs opened by name or folder: configuration, record, catalogue, count of test readings."""
 
 import importlib.metadata
-import json
 import platform
 import shlex
 import signal
@@ -11,12 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from simtrain.catalog.table import CATALOG_FILE, Catalog, read_catalog
-from simtrain.config import RunConfig, apply_overrides, parse_run_config
-from simtrain.errors import CheckpointError, nearest
+from simtrain.config import RunConfig, apply_overrides, parse_run_config, read_yaml
+from simtrain.console import Console
+from simtrain.errors import CatalogError, CheckpointError, nearest
 from simtrain.files import sha256_of_file, write_json
+from simtrain.runs.record import read_record, unfinished_words
 from simtrain.version import VERSION
 
 CONFIG_FILE = "config.yaml"
@@ -90,16 +89,16 @@ class Run:
 
     def __str__(self) -> str:
         if self.record.get("status") == "interrupted":
-            return f"interrupted; resume with: simtrain fit --resume {shlex.quote(self._argument)}"
+            return f"interrupted; resume with: simtrain fit --resume {shlex.quote(self.argument)}"
         lines, best = [], self.best
         if best is not None and best.value is not None and best.zero_shot is not None:
             kept = "" if best.epoch else "  (no epoch was better than the untouched encoder, which is kept)"
             figure = f"best {best.metric} on val: {best.value:.3f} in epoch {best.epoch}"
             lines.append(f"{figure}, zero-shot {best.zero_shot:.3f}{kept}")
-        return "\n".join([*lines, f"run: {self.folder}", f"next: simtrain evaluate {shlex.quote(self._argument)}"])
+        return "\n".join([*lines, f"run: {self.folder}", f"next: simtrain evaluate {shlex.quote(self.argument)}"])
 
     @property
-    def _argument(self) -> str:
+    def argument(self) -> str:
         """What the run is called on a command line in the working folder."""
         return self.folder.name if self.folder.parent == DEFAULT_CHECKPOINTS else str(self.folder)
 
@@ -108,7 +107,8 @@ def open_run(name: str, *, checkpoints: Path, overrides: Sequence[str] = ()) -> 
     """Open a run by its name in `checkpoints`, or by its folder, with `key=value` overrides of its configuration.
 
     Raises:
-        CheckpointError: if it is not there, with the nearest name that is.
+        CheckpointError: if it is not there, with the nearest name that is, or its record is damaged.
+        ConfigError: if its configuration is damaged, or an override does not go with it.
     """
     folder = find_run(name, checkpoints=checkpoints)
     if folder is None:
@@ -116,20 +116,16 @@ def open_run(name: str, *, checkpoints: Path, overrides: Sequence[str] = ()) -> 
         known = f"; runs there: {', '.join(names)}" if names else ""
         raise CheckpointError(f"{name}: no such run in {checkpoints}{nearest(name, names) or known}")
     path = folder / CONFIG_FILE
-    try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
-        own_catalog = str(tree["catalog"])
-        config = parse_run_config(apply_overrides(tree, overrides), where=str(path))
-        record = json.loads((folder / RUN_FILE).read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError, ValueError, TypeError, KeyError) as error:
-        raise CheckpointError(f"{folder}: not a run of simtrain fit: {error}") from None
-    return Run(folder=folder, config=config, record=record, own_catalog=own_catalog)
+    tree = read_yaml(path)
+    own = parse_run_config(tree, where=str(path))
+    config = parse_run_config(apply_overrides(tree, overrides), where=str(path)) if overrides else own
+    return Run(folder=folder, config=config, record=read_record(folder / RUN_FILE), own_catalog=own.catalog)
 
 
 def find_run(name: str, *, checkpoints: Path) -> Path | None:
     """The folder of a run by its name in `checkpoints`, or by its folder; None if there is none."""
-    for folder in (checkpoints / name, Path(name)):
-        if (folder / CONFIG_FILE).is_file():
+    for folder in (checkpoints / name, Path(name).expanduser()):
+        if "\0" not in name and (folder / CONFIG_FILE).is_file():
             return folder
     return None
 
@@ -141,13 +137,25 @@ def read_run_catalog(run: Run) -> Catalog:
         CheckpointError: if the run's own catalogue is no longer what it was trained on: what it calls `test` may have
             been trained on. Another catalogue, named with `--set catalog=`, is a choice and not checked.
     """
-    catalog = configured_catalog(run.config)
-    if run.config.catalog == run.own_catalog and run.record["data"]["sha256"] != data_fingerprint(catalog)["sha256"]:
+    try:
+        catalog = configured_catalog(run.config)
+    except CatalogError as error:
+        if Path(run.config.catalog).expanduser().exists():
+            raise
+        raise CatalogError(f"{error}; if it has moved, name its folder with --set catalog=FOLDER") from None
+    if _is_own(catalog, run) and run.record["data"]["sha256"] != data_fingerprint(catalog)["sha256"]:
         raise CheckpointError(
             f"{run.folder}: the catalogue {catalog.folder} has changed since this run was trained, and its splits with "
             "it; prepare it as it was, or name another with --set catalog=FOLDER"
         )
     return catalog
+
+
+def _is_own(catalog: Catalog, run: Run) -> bool:
+    """Whether a catalogue's folder is the one that the run was trained on, under whatever name."""
+    folder = catalog.folder.resolve()
+    trained_on = Path(run.own_catalog).expanduser().resolve(), Path(run.record["data"]["catalog"]).resolve()
+    return folder in trained_on
 
 
 def configured_catalog(config: RunConfig) -> Catalog:
@@ -167,13 +175,20 @@ def data_fingerprint(catalog: Catalog) -> dict[str, Any]:
     }
 
 
+def tell_unfinished(run: Run | None, console: Console) -> None:
+    """Say of a run that is about to be used that it has not finished, or is the untouched encoder."""
+    words = None if run is None else unfinished_words(run.record, name=shlex.quote(run.argument))
+    if words is not None:
+        console.line(words)
+
+
 def count_test_reading(run: Run) -> int:
     """Count in a run's record that the figures of its test split are read, and say how often they have been.
 
     Raises:
         CheckpointError: if the record cannot be written.
     """
-    record = json.loads((run.folder / RUN_FILE).read_text(encoding="utf-8"))  # as it is now
+    record = read_record(run.folder / RUN_FILE)  # as it is now
     count = int(record.get(TEST_READINGS, 0)) + 1
     write_run_record(run.folder, {**record, TEST_READINGS: count})
     return count

@@ -18,6 +18,7 @@ from simtrain.encoders.base import Encoder
 from simtrain.encoders.preprocessing import Preprocessing
 from simtrain.encoders.whitening import load_whitening
 from simtrain.errors import BundleError, CheckpointError, first_line
+from simtrain.failures import damage_told
 from simtrain.parquet import read_table
 from simtrain.serving.export_formats import FORMATS
 from simtrain.serving.golden import check_golden, space_fingerprint
@@ -38,6 +39,8 @@ ITEMS_METADATA_KEY = b"simtrain"
 
 _TEXT_KEYS = {"clip": "text_model", "two_towers": "text"}
 """Kind of an encoder -> what its configuration calls a text tower that is a model of its own."""
+
+_AGAIN = "; export the bundle again"
 
 NetworkFactory = Callable[[dict[str, Any], Preprocessing], Encoder]
 """From an encoder's configuration and preprocessing to that encoder, its weights still whatever they are."""
@@ -76,6 +79,11 @@ class Bundle:
             BundleError: naming the first file that is missing, altered or of another bundle.
         """
         manifest = read_manifest(folder)
+        with damage_told(folder / MANIFEST_FILE, error=BundleError, advice=_AGAIN):
+            return Bundle._checked(folder, manifest)
+
+    @staticmethod
+    def _checked(folder: Path, manifest: dict[str, Any]) -> Bundle:
         required = (WEIGHTS_FILE, ENCODER_FILE, GOLDEN_FILE, INDEX_FILE, ITEMS_FILE)
         exported = [each.file for each in FORMATS]
         optional = (*exported, *_encoder_files(folder))  # a library opens that folder, and takes what lies in it
@@ -99,9 +107,16 @@ class Bundle:
                     f"{folder / name}: made with another encoder: its fingerprint is {str(found)[:12]}…, the encoder's "
                     f"is {expected[:12]}…; export the bundle again"
                 )
+        bundle._check_descriptions()
         if not len(items) == index.count == manifest["index"]["count"]:
             raise BundleError(f"{folder}: the index holds {index.count} items, {ITEMS_FILE} {len(items)}")
         return bundle
+
+    def _check_descriptions(self) -> None:
+        """Read once what a search will need, so that what is wrong with it is told when the bundle is opened."""
+        _ = self.promises, self.encoder_config["kind"], self._config_to_open, Path(self.manifest["image_root"])
+        if not isinstance(self.manifest["image_root"], str):
+            raise TypeError("image_root is no text")
 
     @property
     def fingerprint(self) -> str:
@@ -214,7 +229,12 @@ def _whiten(encoder: Encoder, path: Path) -> None:
 def _read_items(path: Path) -> tuple[pd.DataFrame, str | None]:
     try:
         table = read_table(path)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise BundleError(f"{path}: not a Parquet file: {str(error).splitlines()[0]}") from None
-    note = (table.schema.metadata or {}).get(ITEMS_METADATA_KEY, b"{}")
-    return table.to_pandas(), json.loads(note).get("fingerprint")
+    except (pa.ArrowException, OSError) as error:
+        raise BundleError(f"{path}: not a Parquet file: {first_line(error)}") from None
+    with damage_told(path, error=BundleError, advice=_AGAIN):
+        note = (table.schema.metadata or {}).get(ITEMS_METADATA_KEY, b"{}")
+        items: pd.DataFrame = table.to_pandas()
+        for name in ("id", "path"):
+            if not all(isinstance(value, str) for value in items[name]):
+                raise TypeError(f"column {name} holds more than text")
+        return items, json.loads(note).get("fingerprint")

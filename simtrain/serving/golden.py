@@ -84,8 +84,10 @@ def check_golden(path: Path, encoder: Encoder, *, device: torch.device) -> None:
         images, expected = golden["images"], golden["embeddings"]
         texts = json.loads(bytes(golden["texts"].tolist())) if "texts" in golden else []
         expected_of_texts = golden["text_embeddings"] if texts else None
-    except (SafetensorError, OSError, KeyError, ValueError) as error:
+    except (SafetensorError, OSError, KeyError, ValueError, TypeError, RecursionError) as error:
         raise BundleError(f"{path}: not golden embeddings: {error}") from None
+    if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[-1] != 3:
+        raise BundleError(f"{path}: not golden embeddings: images are {images.dtype} of shape {tuple(images.shape)}")
     _compare(path, encoder.embed_pixels(images.to(device)).cpu(), expected, what="images")
     if expected_of_texts is not None:
         if not isinstance(encoder, TextEncoder):

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,33 @@ _SUM_TOLERANCE = 1e-5  # sums of float32 products in another order differ by far
 _GRAPH_CANDIDATES = 128
 _BLOCK_ROWS = 4096
 _NOTHING = (np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32))
+
+
+_SPELLINGS = {
+    name.lower(): name for name in ("Flat", "HNSW", "IVF", "SQ", "PQ", "PCA", "OPQ", "IDMap", "L2norm", "NSG")
+}
+_EXAMPLES = "Flat (exact), HNSW32, IVF256,Flat, SQ8, PQ32, PCA64,Flat"
+
+
+def checked_factory(factory: str, *, dimensions: int) -> str:
+    """A factory string as FAISS spells it, before anything is embedded; nothing is trained.
+
+    Args:
+        factory: As the user wrote it, such as `flat` or `hnsw32`.
+        dimensions: Length of the embeddings.
+
+    Raises:
+        BundleError: for one that FAISS does not know, or not for embeddings of this length.
+    """
+    respelt = re.sub("[A-Za-z]{2,}", lambda found: _SPELLINGS.get(found[0].lower(), found[0]), factory.strip())
+    for spelling in dict.fromkeys((factory, respelt)):
+        try:
+            faiss.index_factory(dimensions, f"IDMap2,{spelling}", faiss.METRIC_INNER_PRODUCT)
+        except (RuntimeError, AssertionError, ValueError, TypeError):
+            continue
+        return spelling
+    problem = f"FAISS has no index '{factory}' over cosines of {dimensions} dimensions; such as: {_EXAMPLES}"
+    raise BundleError(problem, argument="index")
 
 
 class ItemIndex:
@@ -209,7 +237,8 @@ def _unit_rows(name: str, values: NDArray[np.float32], *, dimensions: int | None
         raise ValueError(f"{name} has shape {values.shape}; allowed: (rows, {dimensions or 'dimensions'})")
     vectors: NDArray[np.float32] = np.ascontiguousarray(values, dtype=np.float32)
     lengths = np.linalg.norm(vectors, axis=1)
-    bad = np.flatnonzero(~(np.abs(lengths - 1) <= _UNIT_TOLERANCE))  # NaN compares false, so it is found too
+    whole = (np.abs(lengths - 1) <= _UNIT_TOLERANCE) | (lengths == 0)  # NaN compares false, so it is found too
+    bad = np.flatnonzero(~whole)
     if len(bad):
         raise ValueError(f"{name}: row {bad[0]} has length {lengths[bad[0]]:.4f}; allowed: 1 within {_UNIT_TOLERANCE}")
     return vectors

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from simtrain.encoders.base import Encoder
 from simtrain.encoders.text import LimitedTextEncoder, TextEncoder
-from simtrain.errors import BundleError
+from simtrain.errors import BundleError, SimtrainError
 from simtrain.serving.bundle import Bundle, PromisedPrecision
 
 _OWN_FIELDS = ("id", "path", "product", "label", "caption")
@@ -89,6 +89,10 @@ class Searcher:
         answers: list[list[Neighbour]] = []
         for start in range(0, len(images), _BATCH_SIZE):
             embeddings = embed_decoded_images(self._encoder, images[start : start + _BATCH_SIZE], device=self._device)
+            if not np.linalg.norm(embeddings, axis=1).all():
+                raise SimtrainError(
+                    "search: the encoder gives the query an embedding of length 0 (a flat picture?): nothing is similar"
+                )
             for rows, similarities in self._bundle.index.search(embeddings, k=k):
                 answers.append(self._neighbours(rows, similarities, promises=self._promises))
         return answers

@@ -152,10 +152,10 @@ def read_module_state(path: Path) -> dict[str, torch.Tensor]:
         raise CheckpointError(f"{path}: no such checkpoint")
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-        state = content["state_dict"]
+        state = {name: value for name, value in content["state_dict"].items() if isinstance(name, str)}
     except Exception as error:  # torch raises whatever the bytes make its unpickler trip over
         raise CheckpointError(f"{path}: not a checkpoint of simtrain fit ({type(error).__name__})") from None
-    return dict(state)
+    return state
 
 
 def take_encoder_weights(encoder: nn.Module, run_folder: Path) -> None:
@@ -170,6 +170,6 @@ def take_encoder_weights(encoder: nn.Module, run_folder: Path) -> None:
     tensors = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
     try:
         encoder.load_state_dict(tensors)
-    except RuntimeError as error:
+    except (RuntimeError, TypeError, AttributeError, KeyError, ValueError) as error:  # also for what is no tensor
         reason = str(error).splitlines()[-1].strip()
         raise CheckpointError(f"{path}: does not fit the run's encoder: {reason}") from None

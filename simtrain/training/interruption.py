@@ -11,11 +11,18 @@ from typing_extensions import override
 
 from simtrain.training.ranks import any_rank, gather_objects, rank_count
 
-_ASKING = [signal.SIGTERM, signal.SIGINT, *([signal.SIGUSR1] if hasattr(signal, "SIGUSR1") else [])]
+_ON_UNIX = ("SIGUSR1", "SIGHUP")
+
+
+def asking_signals() -> list[signal.Signals]:
+    """The signals that ask a run to end; SIGHUP, of a closed terminal, only where nohup does not have it ignored."""
+    asking = [signal.SIGTERM, signal.SIGINT, *(getattr(signal, name) for name in _ON_UNIX if hasattr(signal, name))]
+    hangup = getattr(signal, "SIGHUP", None)
+    return [number for number in asking if number != hangup or signal.getsignal(number) != signal.SIG_IGN]
 
 
 class Interruption(pl.Callback):
-    """Heeds SIGTERM, SIGINT (Ctrl-C) and SIGUSR1 (a scheduler's notice) once a step is whole.
+    """Heeds SIGTERM, SIGINT (Ctrl-C), SIGUSR1 (a scheduler's notice) and SIGHUP once a step is whole.
 
     A second Ctrl-C does not wait for that, unless another process watches over this one. Lightning's own handler is put
     aside: it would speak to the other processes from within the signal.
@@ -35,7 +42,7 @@ class Interruption(pl.Callback):
 
     def listen(self) -> None:
         """Take over the signals; before that and after `forget` they do what they did."""
-        for number in _ASKING:
+        for number in asking_signals():
             before = signal.signal(number, self._note)
             self._before.setdefault(number, before)
 

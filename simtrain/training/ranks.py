@@ -21,6 +21,12 @@ from typing_extensions import override
 
 from simtrain.errors import SimtrainError
 from simtrain.failures import mendable
+from simtrain.training.launch_environment import (
+    advice_to_run_alone,
+    launch_cause,
+    slurm_meeting_place,
+    whole_number,
+)
 
 Value = TypeVar("Value")
 _ROWS_AT_ONCE = 65536  # of embeddings that are added up, so that a GPU need not hold all of them
@@ -61,17 +67,19 @@ def launched_ranks() -> Ranks | None:
     Raises:
         SimtrainError: if they say something that does not add up.
     """
-    if SLURMEnvironment.detect() and int(os.environ.get("SLURM_NTASKS", "1")) > 1 and "RANK" not in os.environ:
+    if SLURMEnvironment.detect() and whole_number(os.environ, "SLURM_NTASKS", "1") > 1 and "RANK" not in os.environ:
         return _slurm_ranks(os.environ)
     if "LOCAL_RANK" not in os.environ or "WORLD_SIZE" not in os.environ:
         return None
-    size = int(os.environ["WORLD_SIZE"])
-    return Ranks(
-        rank=int(os.environ.get("RANK", os.environ["LOCAL_RANK"])),
-        size=size,
-        local_rank=int(os.environ["LOCAL_RANK"]),
-        local_size=int(os.environ.get("LOCAL_WORLD_SIZE", size)),
-    )
+    size, local_rank = whole_number(os.environ, "WORLD_SIZE"), whole_number(os.environ, "LOCAL_RANK")
+    rank = whole_number(os.environ, "RANK", str(local_rank))
+    local_size = whole_number(os.environ, "LOCAL_WORLD_SIZE", str(size))
+    if not (0 <= rank < size and 0 <= local_rank < local_size <= size and size % local_size == 0):
+        raise SimtrainError(
+            f"RANK={rank}, WORLD_SIZE={size}, LOCAL_RANK={local_rank} and LOCAL_WORLD_SIZE={local_size} do not go "
+            f"together; {advice_to_run_alone(os.environ)}"
+        )
+    return Ranks(rank=rank, size=size, local_rank=local_rank, local_size=local_size)
 
 
 def rank_environment(rank: int, *, size: int, port: int) -> dict[str, str]:
@@ -111,8 +119,7 @@ def join(ranks: Ranks, *, device: torch.device, timeout: int) -> None:
     if dist.is_initialized():
         return
     if SLURMEnvironment.detect() and "MASTER_ADDR" not in os.environ:
-        slurm = SLURMEnvironment(auto_requeue=False)
-        os.environ |= {"MASTER_ADDR": slurm.main_address, "MASTER_PORT": str(slurm.main_port)}
+        os.environ |= slurm_meeting_place(os.environ)
     gpu = device.type == "cuda"
     try:
         dist.init_process_group(
@@ -124,7 +131,8 @@ def join(ranks: Ranks, *, device: torch.device, timeout: int) -> None:
         )
     except (RuntimeError, ValueError) as error:
         raise LostRankError(
-            f"process {ranks.rank} of {ranks.size} could not connect to the others: {str(error).splitlines()[0]}"
+            f"process {ranks.rank} of {ranks.size} could not connect to the others: {str(error).splitlines()[0]}; "
+            f"it is one of {ranks.size} because of {launch_cause(os.environ)}; {advice_to_run_alone(os.environ)}"
         ) from error
 
 
@@ -250,8 +258,14 @@ def _talking_device() -> torch.device:
     return torch.device("cuda", torch.cuda.current_device()) if dist.get_backend() == "nccl" else torch.device("cpu")
 
 
+def launch_words(ranks: Ranks, *, timeout: int) -> str:
+    """What makes this process one of several, and what to do if it is alone, as a line."""
+    cause, advice = launch_cause(os.environ), advice_to_run_alone(os.environ)
+    return f"process {ranks.rank} of {ranks.size} ({cause}); the others have {timeout} s to join; {advice}"
+
+
 def _slurm_ranks(environment: Mapping[str, str]) -> Ranks:
-    size, nodes = int(environment["SLURM_NTASKS"]), int(environment.get("SLURM_NNODES", "1"))
+    size, nodes = whole_number(environment, "SLURM_NTASKS"), whole_number(environment, "SLURM_NNODES", "1")
     if size % nodes:
         raise SimtrainError(f"SLURM: {size} tasks on {nodes} nodes; give each node as many: --ntasks-per-node")
     if "SLURM_PROCID" not in environment or "SLURM_LOCALID" not in environment:
@@ -259,8 +273,8 @@ def _slurm_ranks(environment: Mapping[str, str]) -> Ranks:
             f"SLURM: this is a job of {size} tasks, and this process is none of them; start it with srun"
         )
     return Ranks(
-        rank=int(environment["SLURM_PROCID"]),
+        rank=whole_number(environment, "SLURM_PROCID"),
         size=size,
-        local_rank=int(environment["SLURM_LOCALID"]),
+        local_rank=whole_number(environment, "SLURM_LOCALID"),
         local_size=size // nodes,
     )

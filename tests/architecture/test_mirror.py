@@ -11,6 +11,7 @@ PACKAGE = Path(simtrain.__file__).parent
 TESTS = Path(__file__).parents[1]
 
 OF_NO_MODULE = {
+    "cli/test_fuzz.py": "end to end: mutated files",
     "test_first_format.py": "end to end: artifacts that an earlier version wrote",
     "test_notebooks.py": "end to end: the notebooks",
     "test_own_parts_page.py": "end to end: docs/own_parts.md",
@@ -50,7 +51,6 @@ TESTED_BY_CALLERS = {
     "catalog/sources/source.py": "catalog/sources/test_table_source.py",
     "catalog/sources/table_file.py": "catalog/sources/test_table_source.py",
     "catalog/store/checking.py": "commands/test_prepare.py",
-    "catalog/store/layout.py": "catalog/store/test_reader.py",
     "catalog/store/moving.py": "commands/test_prepare.py",
     "catalog/store/shards.py": "catalog/inspection/test_read_worker.py",
     "catalog/summary_sections.py": "catalog/test_summary.py",

@@ -13,10 +13,12 @@ from small_configs import ALIGNED, CAPTIONS, FOLDER, NAMED, PAIRS, SIMCLR, TRIPL
 from tiny_training import SIZE, TinyEncoder, catalog_of, draw_images
 
 from simtrain.builders import build_data, build_texts, build_transform, build_validation
+from simtrain.builders.data import _check_shares
 from simtrain.catalog.store.reader import source_images
 from simtrain.catalog.table import Catalog
 from simtrain.config import AugmentationConfig, RunConfig, TransformConfig
 from simtrain.data.batch import Batch
+from simtrain.data.samplers import Share
 from simtrain.errors import CatalogError, ConfigError
 
 
@@ -312,3 +314,13 @@ def test_views_and_validation_have_the_encoder_s_two_sizes(tmp_path: Path):
     (batch, *_), (images, *_) = list(data.train_dataloader()), list(data.val_dataloader())
     assert batch.views.shape[2:] == (SIZE, SIZE, 3)
     assert images.pixels.shape[1:] == (40, 40, 3)
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "processes", "group", "told"),
+    [(16, 3, 2, "take 12 or 18"), (18, 4, 1, "take 16 or 20"), (10, 4, 3, "take 12"), (3, 2, 1, "take 2 or 4")],
+)
+def test_sizes_that_are_advised_hold_whole_groups(batch_size: int, processes: int, group: int, told: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        _check_shares(batch_size, Share(index=0, of=processes), group=group)
+    assert str(caught.value).endswith(told)

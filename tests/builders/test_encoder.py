@@ -15,7 +15,7 @@ from timm.layers import resample_abs_pos_embed
 
 from simtrain.builders import build_encoder, encoder_without_weights
 from simtrain.builders.encoder import plain_config
-from simtrain.config import EncoderConfig
+from simtrain.config import EncoderConfig, parse_encoder
 from simtrain.encoders.base import Encoder
 from simtrain.encoders.baseline import HistogramEncoder, PixelsEncoder
 from simtrain.encoders.preprocessing import Preprocessing
@@ -335,3 +335,22 @@ def test_pooling_follows_the_configuration(kind: str):
         )
     assert "GeneralisedMeanPooling(power=3" in str(gem)
     assert "GeneralisedMeanPooling" not in str(plain)
+
+
+@pytest.mark.parametrize(
+    ("model", "told"),
+    [
+        (
+            "local-dir:mine",
+            "give its architecture and its file: --set encoder.model=NAME --set encoder.weights=mine/model.safetensors",
+        ),
+        (
+            "hf-hub:timm/resnet18.a1_in1k",
+            "give its architecture: --set encoder.model=resnet18.a1_in1k --set encoder.weights=hub",
+        ),
+    ],
+)
+def test_place_instead_of_a_model(model: str, told: str):
+    with pytest.raises(ConfigError) as caught:
+        build_encoder(parse_encoder({"kind": "timm", "model": model}, where="test"), load=False)
+    assert str(caught.value) == f"model: '{model}' is a place and no model of timm; {told}"

@@ -1,12 +1,17 @@
 """Publishing is all or nothing, and leaves no trace when it fails."""
 
+import errno
+import os
 import shutil
 from pathlib import Path
 from unittest.mock import Mock
 
 import pytest
+from recording_console import RecordingConsole
 
+from simtrain.catalog import staging
 from simtrain.catalog.staging import DOWNLOAD_FOLDER, SHARDS_FOLDER, WORK_FOLDER, publish, work_folder
+from simtrain.console import SILENT
 from simtrain.errors import CatalogError
 
 NAMES = ["pictures", "notes.json", "table.parquet"]
@@ -19,7 +24,7 @@ def fill(folder: Path, *, content: str) -> None:
 
 
 def publish_new(out: Path) -> None:
-    with work_folder(out) as staging:
+    with work_folder(out, console=SILENT) as staging:
         fill(staging, content="new")
         publish(staging, out, names=NAMES)
 
@@ -31,7 +36,7 @@ def contents(folder: Path) -> dict[str, str]:
 def test_files_and_folders_are_replaced_and_others_stay(tmp_path: Path) -> None:
     fill(tmp_path, content="old")
     (tmp_path / "mine.txt").write_text("mine")
-    with work_folder(tmp_path) as staging:
+    with work_folder(tmp_path, console=SILENT) as staging:
         fill(staging, content="new")
         (staging / "notes.json").unlink()
         publish(staging, tmp_path, names=NAMES)
@@ -80,13 +85,13 @@ def test_folder_that_cannot_be_made_is_told(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(Path, "mkdir", Mock(side_effect=PermissionError(13, "Permission denied")))
     with (
         pytest.raises(CatalogError, match=r"out: cannot be written to: Permission denied$"),
-        work_folder(tmp_path / "out"),
+        work_folder(tmp_path / "out", console=SILENT),
     ):
         pass
 
 
 def work_and_fail(out: Path, *, error: BaseException) -> None:
-    with work_folder(out) as work:
+    with work_folder(out, console=SILENT) as work:
         (work / DOWNLOAD_FOLDER).mkdir()
         (work / DOWNLOAD_FOLDER / "part").write_text("half")
         (work / SHARDS_FOLDER / "a.facts").write_text("read")
@@ -99,7 +104,7 @@ def test_interruption_keeps_what_was_read_and_downloaded(tmp_path: Path) -> None
         work_and_fail(tmp_path / "out", error=KeyboardInterrupt())
     kept = {".prepare/download/part": "half", ".prepare/shards/a.facts": "read", ".prepare/lock": ""}
     assert contents(tmp_path / "out") == kept
-    with work_folder(tmp_path / "out") as work:
+    with work_folder(tmp_path / "out", console=SILENT) as work:
         assert (work / SHARDS_FOLDER / "a.facts").is_file()
     assert not (tmp_path / "out" / WORK_FOLDER).exists()
 
@@ -112,9 +117,33 @@ def test_error_keeps_the_part_of_a_download_only(tmp_path: Path) -> None:
 
 def test_two_at_once_are_refused(tmp_path: Path) -> None:
     with (
-        work_folder(tmp_path / "out") as work,
+        work_folder(tmp_path / "out", console=SILENT) as work,
         pytest.raises(CatalogError, match=r"out: another simtrain prepare is at work in this folder$"),
-        work_folder(tmp_path / "out"),
+        work_folder(tmp_path / "out", console=SILENT),
     ):
         pass
     assert not work.exists()
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP])
+def test_file_system_without_locks_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    def no_locks(_descriptor: int, _operation: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(staging.fcntl, "flock", no_locks)
+    console = RecordingConsole()
+    with work_folder(tmp_path / "out", console=console) as work:
+        assert work.is_dir()
+    told = f"{tmp_path / 'out'}: its file system has no locks ({os.strerror(number)}): start no second prepare in it"
+    assert console.lines == [told]
+
+
+def test_lock_that_fails_otherwise_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_descriptor: int, _operation: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(staging.fcntl, "flock", broken)
+    told = f"{tmp_path / 'out'}: cannot be written to: Input/output error"
+    with pytest.raises(CatalogError) as caught, work_folder(tmp_path / "out", console=SILENT):
+        pass
+    assert str(caught.value) == told

@@ -88,3 +88,35 @@ def test_what_is_no_catalogue_is_refused(tmp_path: Path) -> None:
     pq.write_table(pa.table({"id": ["a"]}), tmp_path / CATALOG_FILE)
     with pytest.raises(CatalogError, match="not a catalogue of simtrain prepare: no column path"):
         read_catalog(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "told"),
+    [
+        ("id", ["a", "b", "a"], "ValueError: column id holds a value twice"),
+        ("path", [None, "b", "c"], "ValueError: column path holds more than text"),
+        ("split", ["train", "elsewhere", "val"], "ValueError: column split holds more than train, val, test"),
+        ("query", ["yes", "no", "no"], "ValueError: column query holds more than true and false"),
+        ("product", [["x"], ["y"], ["z"]], "ArrowNotImplementedError: Unsupported cast from list<element: string> to "),
+    ],
+)
+def test_values_that_prepare_does_not_write_are_named(
+    tmp_path: Path, column: str, values: list[object], told: str
+) -> None:
+    path = write_catalog(small_catalog(tmp_path, tmp_path))
+    table = pq.read_table(path)
+    place = table.column_names.index(column)
+    pq.write_table(table.set_column(place, column, pa.array(values)), path)
+    with pytest.raises(CatalogError) as caught:
+        read_catalog(tmp_path)
+    assert str(caught.value).startswith(f"{path}: damaged: {told}")
+    assert str(caught.value).endswith("; run simtrain prepare again")
+
+
+@pytest.mark.parametrize("note", [b"[]", b"{}", b"no json", b"[" * 50_000])
+def test_note_that_is_damaged_is_named(tmp_path: Path, note: bytes) -> None:
+    path = write_catalog(small_catalog(tmp_path, tmp_path))
+    table = pq.read_table(path)
+    pq.write_table(table.replace_schema_metadata({**table.schema.metadata, b"simtrain": note}), path)
+    with pytest.raises(CatalogError, match=r"catalog\.parquet: damaged: "):
+        read_catalog(tmp_path)

@@ -45,7 +45,6 @@ def test_command_shows_figures_and_writes_them_with_a_page(catalog: Catalog, sim
         (("--encoders", "none"), "compare: nothing to compare; name encoders with --encoders or runs with --run"),
         (("--encoders", "simclr_resnet50"), "encoders: none of simclr_resnet50 is available here"),
         (("--run", "nothing"), "nothing: no such run in checkpoints"),
-        (("--out", "nowhere"), "--out nowhere: no such folder"),
         (("--set", "metric=map"), "--set: metric: got 'map'"),
         (("--set", "relevance=[colour]"), "catalog.parquet: no column 'colour'"),
         (("--set", "category=kind"), "catalog.parquet: no column 'kind'"),

@@ -85,6 +85,9 @@ def test_the_whole_workflow_and_a_refusal_by_each_command_before_it(simtrain: Ru
         imported = tmp_path / f"{module.name}.imported"
         imported.unlink(missing_ok=True)
         sys.modules.pop(module.name, None)
+        if "--resume" in step:  # a run that has finished is not resumed
+            record = json.loads((tmp_path / "checkpoints/own/run.json").read_text())
+            (tmp_path / "checkpoints/own/run.json").write_text(json.dumps({**record, "status": "interrupted"}))
         before = (tmp_path / "checkpoints/own/run.json").read_bytes() if step != steps[0] else b""
         assert simtrain(*step) == (
             2,

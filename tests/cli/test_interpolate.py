@@ -51,7 +51,7 @@ def test_commands_say_which_alpha_they_take(clip_run: Run, simtrain: Command, tm
         ),
         (["evaluate", "RUN", "--alpha", "nan"], "Invalid value for '--alpha': "),
         (["export", "RUN", "--out", "b", "--alpha", "1.5"], "Invalid value for '--alpha': "),
-        (["interpolate", "RUN", "--json", "no/where.json"], "--json no/where.json: the folder no does not exist"),
+        (["interpolate", "RUN", "--json", "."], ".: is a folder; expected the name of a file"),
         (["interpolate", "nowhere"], "nowhere: no such run in checkpoints"),
         (["interpolate", "RUN", "--steps", "1"], "Invalid value for '--steps': "),
     ],

@@ -1,9 +1,11 @@
 """Evaluating a run: on its own catalogue, with its own seed."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from recording_console import RecordingConsole
 from small_runs import change_splits
 
 from simtrain.catalog.table import Catalog
@@ -11,10 +13,35 @@ from simtrain.commands.evaluate import evaluate
 from simtrain.commands.fit import fit
 from simtrain.config import RunConfig
 from simtrain.console import SILENT
-from simtrain.errors import CheckpointError
+from simtrain.errors import CatalogError, CheckpointError
 from simtrain.runs.run import Run, open_run
 
 MakeConfig = Callable[..., RunConfig]
+
+
+@pytest.mark.parametrize("spelling", ["{}", "{}/", "{}/../{name}", "./{name}"])
+def test_catalogue_that_changed_is_known_under_every_spelling(
+    trained: Run, own_catalog: Path, monkeypatch: pytest.MonkeyPatch, spelling: str
+) -> None:
+    change_splits(own_catalog)
+    monkeypatch.chdir(own_catalog.parent)
+    named = spelling.format(own_catalog, name=own_catalog.name)
+    config = trained.config.model_copy(update={"catalog": named})
+    with pytest.raises(CheckpointError, match="has changed since this run was trained"):
+        evaluate(config, run=replace(trained, config=config), split="val", alpha=None, console=SILENT)
+
+
+def test_catalogue_that_has_moved_is_asked_for(trained: Run, own_catalog: Path) -> None:
+    own_catalog.rename(own_catalog.with_name("moved"))
+    with pytest.raises(CatalogError, match=r"; if it has moved, name its folder with --set catalog=FOLDER$"):
+        evaluate(trained.config, run=trained, split="val", alpha=None, console=SILENT)
+
+
+def test_run_that_was_interrupted_is_told(trained: Run) -> None:
+    console = RecordingConsole()
+    interrupted = replace(trained, record={**trained.record, "status": "interrupted"})
+    evaluate(trained.config, run=interrupted, split="val", alpha=None, console=console)
+    assert [line for line in console.lines if " was interrupted; its best weights so far, of epoch " in line]
 
 
 def test_a_run_is_not_judged_on_a_catalogue_that_changed(trained: Run, own_catalog: Path) -> None:

@@ -25,6 +25,7 @@ from simtrain.config import RunConfig, dump_yaml, parse_run_config
 from simtrain.console import SILENT, Console
 from simtrain.data.embedding import EmbeddingSettings, embed_images
 from simtrain.errors import CatalogError, CheckpointError, ConfigError, SimtrainError
+from simtrain.files import write_json
 from simtrain.losses.loss_value import LossValue
 from simtrain.modules.metric_learning import MetricLearningModule
 from simtrain.runs.tuned_encoder import tuned_encoder
@@ -144,21 +145,27 @@ def test_an_existing_run_is_refused(make_config: MakeConfig, finished: Path) -> 
 def test_resuming_with_another_configuration_shows_the_difference(make_config: MakeConfig, finished: Path) -> None:
     changed = "optimizer.learning_rate: 0.0003 -> 0.001"
     expected = f"{finished}: the configuration has changed since the run began: {changed}"
-    with pytest.raises(CheckpointError, match=f"^{re.escape(expected)}$"):
+    with pytest.raises(
+        CheckpointError, match=f"^{re.escape(expected)}; .* --set init_from={re.escape(str(finished))} "
+    ):
         run(make_config(optimizer={"learning_rate": 1e-3}), resume=True)
+
+
+def test_finished_run_is_left_as_it_is(make_config: MakeConfig, finished: Path) -> None:
+    before = {path: path.read_bytes() for path in finished.iterdir() if path.is_file()}
+    console = RecordingConsole()
+    assert run(make_config(), resume=True, console=console).folder == finished
+    assert console.lines == [
+        f"{finished} has finished; there is nothing to resume. For more epochs start a new run from it: "
+        f"simtrain fit CONFIG.yaml --set init_from={finished} --set run=NAME"
+    ]
+    assert {path: path.read_bytes() for path in finished.iterdir() if path.is_file()} == before
 
 
 def test_resuming_a_run_that_is_not_there_names_the_ones_that_are(make_config: MakeConfig, finished: Path) -> None:
     finished.rename(finished.with_name("mugs"))
     with pytest.raises(CheckpointError, match=r"^mgs: no such run in .*; did you mean 'mugs'\?$"):
         run(make_config(run="mgs"), resume=True)
-
-
-def test_resuming_a_finished_run_changes_nothing(make_config: MakeConfig, finished: Path) -> None:
-    before = read_module_state(finished / "last.ckpt")
-    run(make_config(), resume=True)
-    after = read_module_state(finished / "last.ckpt")
-    assert all(torch.equal(before[name], after[name]) for name in before)
 
 
 def test_a_group_of_one_image_is_an_error_that_leaves_nothing(
@@ -251,6 +258,8 @@ def test_ctrl_c_reaches_the_loading_processes_without_harm(make_config: MakeConf
 
 def test_a_broken_checkpoint_is_told_on_resume(make_config: MakeConfig, finished: Path) -> None:
     (finished / "last.ckpt").write_text("not a checkpoint")
+    record = json.loads((finished / "run.json").read_text())
+    write_json(finished / "run.json", {**record, "status": "interrupted"})
     with pytest.raises(CheckpointError, match=r"last\.ckpt: not a checkpoint of simtrain fit \(\w+\)$"):
         run(make_config(), resume=True)
 

@@ -234,3 +234,34 @@ def test_checked_settings_of_a_comparison_take_overrides(tmp_path: Path) -> None
     checked = load_compare_config(tmp_path / "compare.yaml", ["split=val"])
     assert load_compare_config(checked, []) == checked
     assert load_compare_config(checked, ["draws=3000"]) == checked.model_copy(update={"draws": 3000})
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["Shop #2", "2024", "no", "2026-13-45", "[new] cat", "@shop", "a: b", "0x10", "1e3", " shop ", "~", "9" * 5000],
+)
+def test_text_that_was_typed_stays_text(write: Write, name: str):
+    assert load_run_config(write(SMALLEST), [f"catalog={name}"]).catalog == name
+
+
+@pytest.mark.parametrize(("typed", "expected"), [("'Shop #2'", "Shop #2"), ('"a\\tb"', "a\tb"), ("'tis", "'tis")])
+def test_quotes_around_all_of_a_text_are_taken_away(write: Write, typed: str, expected: str):
+    assert load_run_config(write(SMALLEST), [f"catalog={typed}"]).catalog == expected
+
+
+@pytest.mark.parametrize(("typed", "expected"), [("null", None), ("", None), ("2024", "2024"), ("yes", "yes")])
+def test_text_or_null(write: Write, typed: str, expected: str | None):
+    assert load_run_config(write(SMALLEST), [f"init_from={typed}"]).init_from == expected
+
+
+@pytest.mark.parametrize(("typed", "expected"), [("2024", "2024"), ("false", False), ("null", None), ("sku", "sku")])
+def test_text_of_prepare_stays_text(typed: str, expected: object):
+    assert load_prepare_config(None, [f"columns.product={typed}"]).columns.product == expected
+
+
+@pytest.mark.parametrize(
+    ("typed", "expected"),
+    [("colour", "colour"), ("2024", "2024"), ("no", "no"), ("[a, b]", ["a", "b"]), ("Shop #2", "Shop #2")],
+)
+def test_text_or_a_list(write: Write, typed: str, expected: Any):
+    assert load_run_config(write(SMALLEST), [f"relevance={typed}"]).relevance == expected

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from recording_console import RecordingConsole
 from tiny_training import TinyEncoder, draw_images
 from torch import Tensor
@@ -16,7 +17,7 @@ from simtrain.catalog.images import read_image
 from simtrain.catalog.store.reader import SourceImages
 from simtrain.console import SILENT
 from simtrain.data.embedding import EmbeddingSettings, embed_images, inference_device
-from simtrain.errors import CatalogError, ConfigError
+from simtrain.errors import CatalogError, CheckpointError, ConfigError
 
 CPU = torch.device("cpu")
 
@@ -133,3 +134,52 @@ def test_a_gpu_that_is_not_there_is_an_error(monkeypatch: pytest.MonkeyPatch) ->
     message = "accelerator: got 'gpu', but torch sees none here; allowed: auto, cpu"
     with pytest.raises(ConfigError, match=f"^{message}$"):
         inference_device("gpu")
+
+
+class FilledEncoder(TinyEncoder):
+    """Gives every image whose first pixel is black the same features."""
+
+    def __init__(self, filling: float) -> None:
+        super().__init__(embedding_size=None)
+        self.filling = filling
+
+    def features(self, images: Tensor) -> Tensor:
+        found = super().features(images)
+        dark = images[:, 0, 0, 0] < -0.99
+        return torch.where(dark[:, None], torch.full_like(found, self.filling), found)
+
+
+@pytest.fixture
+def with_black(tmp_path: Path) -> list[Path]:
+    paths = draw_images(tmp_path, count=3, size=(24, 24))
+    Image.new("RGB", (24, 24)).save(tmp_path / "black.png")
+    return [*paths, tmp_path / "black.png"]
+
+
+def embed_filled(paths: list[Path], filling: float) -> tuple[Tensor, list[str]]:
+    console = RecordingConsole()
+    images, rows = SourceImages(paths=paths), range(len(paths))
+    encoder = FilledEncoder(filling)
+    settings = EmbeddingSettings(batch_size=2, workers=0, device=CPU)
+    found = embed_images(encoder, images, rows, settings=settings, console=console)
+    return found, console.lines
+
+
+def test_embedding_without_length_is_similar_to_nothing_and_told(with_black: list[Path]) -> None:
+    embeddings, lines = embed_filled(with_black, 0.0)
+    assert embeddings[3].eq(0).all()
+    assert embeddings[:3].norm(dim=1).tolist() == pytest.approx([1, 1, 1])
+    assert lines == [
+        f"warning: 1 of 4 images, such as {with_black[3]}, give an embedding of length 0 (a flat picture?) and are "
+        "similar to nothing"
+    ]
+
+
+@pytest.mark.parametrize("filling", [float("nan"), float("inf")])
+def test_embedding_that_is_no_number_is_refused(with_black: list[Path], filling: float) -> None:
+    with pytest.raises(CheckpointError) as caught:
+        embed_filled(with_black, filling)
+    assert str(caught.value) == (
+        f"the encoder gives no numbers (NaN or infinity) for 1 of 4 images, such as {with_black[3]}: its weights are "
+        "damaged, or too large"
+    )

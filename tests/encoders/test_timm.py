@@ -189,3 +189,13 @@ def test_preprocessing_travels_with_the_encoder(pretrained: TimmEncoder):
     assert pretrained.preprocessing == Preprocessing(
         image_size=96, resize="pad", interpolation="bicubic", mean=(0.5,) * 3, std=(0.5,) * 3, flip_averaging=False
     )
+
+
+@pytest.mark.parametrize(
+    ("model", "size"), [("crossvit_9_240", 96), ("efficientformer_l1", 96), ("maxvit_rmlp_pico_rw_256", 100)]
+)
+def test_size_that_a_network_does_not_take_is_told_before_any_image(model: str, size: int):
+    with pytest.raises(ConfigError) as caught:
+        timm_network(model, from_hub=False, image_size=size, evaluation_image_size=None)
+    assert str(caught.value).startswith(f"image_size: {model} ")
+    assert f"{size} pixels: " in str(caught.value)

@@ -211,3 +211,14 @@ def test_what_a_loss_learned_of_past_batches_is_in_the_checkpoint() -> None:
     resumed.load_state_dict(first.state_dict())
     expected = first(random_embeddings(seed=2), LABELS, excluded=None).total
     assert torch.equal(resumed(random_embeddings(seed=2), LABELS, excluded=None).total, expected)
+
+
+@pytest.mark.parametrize("name", ["DynamicSoftMarginLoss", "HistogramLoss", "MarginLoss", "ProxyAnchorLoss"])
+def test_a_loss_trains_for_several_steps(name: str) -> None:
+    loss = loss_named(name)
+    for seed in range(3):
+        embeddings = random_embeddings(seed=seed).requires_grad_()
+        loss(embeddings, LABELS, excluded=None).total.backward()
+        assert embeddings.grad is not None
+        assert torch.isfinite(embeddings.grad).all()
+    assert all(value.grad_fn is None for value in loss.buffers())

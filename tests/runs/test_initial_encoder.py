@@ -56,7 +56,8 @@ def begun(config: RunConfig, catalog: Catalog, *, recorded: bool = True) -> Path
     if not recorded:
         del tree["encoder"]["normalisation"]
     (folder / "config.yaml").write_text(yaml.safe_dump(tree))
-    (folder / "run.json").write_text(json.dumps({"data": data_fingerprint(catalog)}))
+    record = {"status": "interrupted", "data": {"catalog": str(catalog.folder), **data_fingerprint(catalog)}}
+    (folder / "run.json").write_text(json.dumps(record))
     return folder
 
 

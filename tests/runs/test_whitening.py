@@ -30,7 +30,7 @@ from simtrain.errors import BundleError, ConfigError
 from simtrain.evaluation.further_relevance import answerable, with_further_relevance
 from simtrain.evaluation.protocol import RetrievalTask, retrieval_task
 from simtrain.evaluation.relevance import same, same_kind
-from simtrain.files import sha256_of_file
+from simtrain.files import sha256_of_file, write_json
 from simtrain.runs.loaded_encoder import load_encoder
 from simtrain.runs.run import Run, open_run
 from simtrain.runs.tuned_encoder import tuned_encoder
@@ -59,6 +59,7 @@ def first_run(catalog: Catalog, tmp_path_factory: pytest.TempPathFactory) -> Run
     folder = tmp_path_factory.mktemp("whitened")
     run = train(catalog, folder, encoder=WHITENED, export={"onnx": onnx_available()})
     # `train` has put the last weights in the place of the best: its whitening is of others, and is learned again
+    write_json(run.folder / "run.json", {**run.record, "status": "interrupted"})  # a finished run is not resumed
     resumed = fit(run.config.model_copy(update={"run": run.folder.name}), resume=True, console=SILENT)
     return open_run(str(resumed.folder), checkpoints=folder)
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from simtrain.errors import BundleError
 from simtrain.evaluation.ranking import Ranking, nearest_neighbours
-from simtrain.serving.index import ItemIndex, recall_against_exact
+from simtrain.serving.index import ItemIndex, checked_factory, recall_against_exact
 
 
 def unit_rows(count: int, dimensions: int, *, seed: int) -> NDArray[np.float32]:
@@ -162,3 +162,21 @@ def test_a_callers_mistakes_are_told() -> None:
         ItemIndex.build(2 * items, factory="Flat")
     with pytest.raises(ValueError, match=r"^embeddings has shape \(0, 4\); allowed: 1 row or more$"):
         ItemIndex.build(items[:0], factory="Flat")
+
+
+@pytest.mark.parametrize(
+    ("typed", "known"),
+    [("Flat", "Flat"), ("flat", "Flat"), ("hnsw32", "HNSW32"), ("ivf4,flat", "IVF4,Flat"), ("pq4x4", "PQ4x4")],
+)
+def test_index_is_spelt_as_faiss_spells_it(typed: str, known: str) -> None:
+    assert checked_factory(typed, dimensions=16) == known
+
+
+@pytest.mark.parametrize("typed", ["Foo", "LSH", "", "Flat,", "PQ7", "flatt"])
+def test_index_that_faiss_does_not_know_is_refused_in_words(typed: str) -> None:
+    with pytest.raises(BundleError) as caught:
+        checked_factory(typed, dimensions=16)
+    assert str(caught.value) == (
+        f"index: FAISS has no index '{typed}' over cosines of 16 dimensions; such as: Flat (exact), HNSW32, "
+        "IVF256,Flat, SQ8, PQ32, PCA64,Flat"
+    )

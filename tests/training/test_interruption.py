@@ -13,7 +13,8 @@ SLURM = ("SLURM_JOB_ID", "SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID", "SLURM_RES
 
 @pytest.fixture
 def listening() -> Interruption:
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)}
+    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGHUP)
+    before = {number: signal.getsignal(number) for number in numbers}
     interruption = Interruption(watched=False)
     interruption.listen()
     yield interruption
@@ -32,12 +33,25 @@ def slurm(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGHUP])
 def test_a_signal_is_noted_and_nothing_else(listening: Interruption, number: signal.Signals) -> None:
     assert not listening.asked
     signal.raise_signal(number)
     assert listening.asked
     assert listening.ended_by is None  # no step has ended since
+
+
+def test_a_closed_terminal_is_ignored_below_nohup() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        interruption = Interruption(watched=False)
+        interruption.listen()
+        signal.raise_signal(signal.SIGHUP)
+        interruption.forget()
+        assert not interruption.asked
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_a_second_ctrl_c_does_not_wait(listening: Interruption) -> None:

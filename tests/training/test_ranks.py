@@ -7,7 +7,7 @@ import torch
 from simtrain.console import SILENT
 from simtrain.errors import SimtrainError
 from simtrain.launch.processes import run_on_each
-from simtrain.training.ranks import Ranks, launched_ranks
+from simtrain.training.ranks import Ranks, launch_words, launched_ranks
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("preloaded_processes")]
 WEIGHTS = [[0.1675, 0.2676, 0.3678, 0.4679, 0.5680], [0.5763, 0.6742, 0.7721, 0.8700, 0.9679]]
@@ -85,3 +85,38 @@ def test_uneven_slurm_tasks_are_refused(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_a_process_that_nobody_launched_is_alone() -> None:
     assert launched_ranks() is None
+
+
+def test_slurm_with_ntasks_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"NTASKS": "4", "PROCID": "1", "LOCALID": "1"}.items():
+        monkeypatch.setenv(f"SLURM_{name}", value)
+    assert launched_ranks() == Ranks(rank=1, size=4, local_rank=1, local_size=4)
+
+
+@pytest.mark.parametrize(
+    ("variables", "told"),
+    [
+        ({"RANK": "0", "WORLD_SIZE": "two", "LOCAL_RANK": "0"}, "WORLD_SIZE=two: the environment of a launcher takes"),
+        ({"RANK": "5", "WORLD_SIZE": "2", "LOCAL_RANK": "0"}, "RANK=5, WORLD_SIZE=2, LOCAL_RANK=0 and LOCAL_WORLD_"),
+    ],
+)
+def test_environment_that_does_not_add_up_is_told(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], told: str
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SimtrainError) as caught:
+        launched_ranks()
+    assert str(caught.value).startswith(told)
+    assert str(caught.value).endswith("to run alone: unset RANK WORLD_SIZE LOCAL_RANK LOCAL_WORLD_SIZE")
+
+
+def test_left_over_variables_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"RANK": "0", "WORLD_SIZE": "2", "LOCAL_RANK": "0"}.items():
+        monkeypatch.setenv(name, value)
+    ranks = launched_ranks()
+    assert ranks is not None
+    assert launch_words(ranks, timeout=600) == (
+        "process 0 of 2 (RANK=0, WORLD_SIZE=2, LOCAL_RANK=0); the others have 600 s to join; to run alone: unset RANK "
+        "WORLD_SIZE LOCAL_RANK LOCAL_WORLD_SIZE"
+    )

@@ -25,7 +25,7 @@ from simtrain.catalog.inspection.read_worker import (
     read_chunk,
 )
 from simtrain.catalog.staging import UnfinishedError
-from simtrain.catalog.store.layout import FACTS, Record, StoreSettings
+from simtrain.catalog.store.layout import FACTS, Record, StoreSettings, change_time
 from simtrain.console import Console
 from simtrain.parquet import read_table
 
@@ -56,7 +56,7 @@ def list_files(root: Path, paths: Sequence[str]) -> list[SourceFile]:
     for path in paths:
         try:
             found = os.stat(f"{prefix}/{path}")  # noqa: PTH116 - a Path for each of 100,000 files takes a second
-            files.append(SourceFile(path=path, size=found.st_size, mtime_ns=found.st_mtime_ns))
+            files.append(SourceFile(path=path, size=found.st_size, mtime_ns=change_time(found)))
         except OSError:
             files.append(SourceFile(path=path, size=NOT_THERE, mtime_ns=0))
     return files

@@ -5,9 +5,10 @@
 """
 
 import json
+import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import pyarrow as pa
 
@@ -17,6 +18,7 @@ RECORD_FILE = "images.parquet"
 FORMAT_VERSION = 1
 StoreKind = Literal["raw", "jpeg", "none"]
 _METADATA_KEY = b"simtrain"
+_EARLIEST, _LATEST = -(2**63), 2**63 - 1
 
 FACTS = pa.schema(
     [
@@ -81,6 +83,11 @@ class Record:
     origin: dict[str, Any]
 
 
+def change_time(found: os.stat_result) -> int:
+    """Nanoseconds of a file's last change, as a record's 64 bits hold them: those of after 2262 are 2262."""
+    return max(_EARLIEST, min(_LATEST, found.st_mtime_ns))
+
+
 def write_record(record: Record, path: Path) -> None:
     """Write `images.parquet` under any name; equal records give equal bytes."""
     note = {"format_version": FORMAT_VERSION, "store": asdict(record.settings), "origin": record.origin}
@@ -102,7 +109,11 @@ def read_record(folder: Path, *, columns: list[str] | None) -> Record | None:
             return None
         settings = StoreSettings(**note["store"])
         origin: dict[str, Any] = dict(note["origin"])
+        if not isinstance(settings.side, int) or settings.kind not in get_args(StoreKind):
+            return None
         table = read_table(path, columns=columns).replace_schema_metadata(None)
-    except (OSError, pa.ArrowException, ValueError, KeyError, TypeError):
+        if any(table.schema.field(name).type != FACTS.field(name).type for name in table.column_names):
+            return None
+    except (OSError, pa.ArrowException, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None  # unreadable, foreign or of another version: made anew from the source
     return Record(table=table, settings=settings, origin=origin)

@@ -14,9 +14,10 @@ import simplejpeg
 from numpy.typing import NDArray
 
 from simtrain.catalog.images import read_image
-from simtrain.catalog.store.layout import Record, StoreKind, read_record
+from simtrain.catalog.store.layout import RECORD_FILE, Record, StoreKind, change_time, read_record
 from simtrain.catalog.table import Catalog
 from simtrain.errors import CatalogError
+from simtrain.failures import damage_told
 from simtrain.files import sha256_if_readable
 
 _OPEN_SHARDS = 256  # each holds a file descriptor; a process usually has 1,024
@@ -91,6 +92,11 @@ class StoredImages:
         self._verified = np.zeros(len(places.shard), dtype=bool)
         self._maps: OrderedDict[int, mmap.mmap] = OrderedDict()
 
+    @property
+    def paths(self) -> list[Path]:
+        """The source's file of each catalogue row."""
+        return self._source.paths
+
     def __getstate__(self) -> dict[str, Any]:
         """Without the open files: each loading process opens its own."""
         return {**self.__dict__, "_maps": OrderedDict()}
@@ -111,7 +117,12 @@ class StoredImages:
                 raise _damaged(self._folder / places.names[places.shard[row]])
             self._verified[row] = True
         if self._kind == "jpeg":
-            return np.asarray(simplejpeg.decode_jpeg(content), dtype=np.uint8)
+            try:
+                return np.asarray(simplejpeg.decode_jpeg(content), dtype=np.uint8)
+            except ValueError:
+                raise _damaged(self._folder / places.names[places.shard[row]]) from None
+        if length != int(places.height[row]) * int(places.width[row]) * 3:
+            raise _damaged(self._folder / places.names[places.shard[row]])
         return np.frombuffer(content, np.uint8).reshape(int(places.height[row]), int(places.width[row]), 3).copy()
 
     def _map(self, shard: int) -> mmap.mmap:
@@ -143,9 +154,15 @@ def open_images(catalog: Catalog, *, smallest: int) -> OpenedImages:
     source = source_images(catalog)
     record = read_record(catalog.folder, columns=_COLUMNS)
     if record is None:
-        return OpenedImages(
-            reader=source, description="images: from the source's files (the catalogue has no image store)"
-        )
+        why = "images.parquet cannot be read; run simtrain prepare again"
+        if not (catalog.folder / RECORD_FILE).exists():
+            why = "the catalogue has no image store"
+        return OpenedImages(reader=source, description=f"images: from the source's files ({why})")
+    with damage_told(catalog.folder / RECORD_FILE, error=CatalogError, advice="; run simtrain prepare again"):
+        return _opened(catalog, record, source, smallest=smallest)
+
+
+def _opened(catalog: Catalog, record: Record, source: SourceImages, *, smallest: int) -> OpenedImages:
     refuse_changed_files(catalog, record)
     settings = record.settings
     if settings.kind == "none":
@@ -188,7 +205,7 @@ def refuse_changed_files(catalog: Catalog, record: Record) -> None:
             found = os.stat(f"{root}/{path}")  # noqa: PTH116 - a Path for each of 100,000 files takes a second
         except OSError:
             continue
-        if noted.get(path) != (found.st_size, found.st_mtime_ns) and sha256_if_readable(catalog.root / path) != sha256:
+        if noted.get(path) != (found.st_size, change_time(found)) and sha256_if_readable(catalog.root / path) != sha256:
             changed.append(path)
     if changed:
         more = f" (and {len(changed) - 1} more)" if len(changed) > 1 else ""

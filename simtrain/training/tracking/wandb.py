@@ -6,6 +6,7 @@ Training never waits for it long and never fails for it: whatever its client rai
 import json
 import os
 import secrets
+import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from simtrain.training.tracking.embedding_statistics import HISTOGRAM_EDGES
 from simtrain.training.tracking.worst_queries import TrackedImage, TrackedQuery
 
 IDENTITY_FILE = "wandb.json"
+_PROJECT = "simtrain"
 _SECONDS_TO_BEGIN = 10
 _SECONDS_TO_END = 30
 _CREDENTIALS = ("WANDB_API_KEY", "WANDB_IDENTITY_TOKEN_FILE")
@@ -36,14 +38,14 @@ class WandbSettings:
 
     Attributes:
         mode: `online` falls back to `offline` where there is no account or no network.
-        project: W&B project that the run appears in.
+        project: W&B project that the run appears in; None: that of `WANDB_PROJECT`, or `simtrain`.
         entity: W&B user or team; None: the account's own.
         tags: Tags of the run.
         model_artifact: Keep `best.ckpt` as an artifact when the run has ended well.
     """
 
     mode: Literal["offline", "online"]
-    project: str
+    project: str | None
     entity: str | None
     tags: tuple[str, ...]
     model_artifact: bool
@@ -81,13 +83,17 @@ class WandbTracker:
         # Before the import. A user's own choice counts.
         os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
         os.environ.setdefault("WANDB_SILENT", "true")
+        if os.environ.get("WANDB_MODE", "").lower() == "disabled":
+            self._console.line("wandb: WANDB_MODE=disabled: nothing is written for it")
+            return
         try:
             identity = _identity(self._folder / IDENTITY_FILE)
             why_offline = self._begin_online(identity) if self._settings.mode == "online" else ""
             if self._run is None:
                 self._run = self._open(identity, mode="offline")
-                files = Path(self._run.dir).parent
-                self._console.line(f"wandb: offline{why_offline}; send the run later with: wandb sync {files}")
+                self._console.line(
+                    f"wandb: offline{why_offline}; send the run later with: {self._sync_command(identity['id'])}"
+                )
             else:
                 self._console.line(f"wandb: {self._run.url}")
             self._run.define_metric("step")
@@ -176,7 +182,7 @@ class WandbTracker:
             dir=str(self._folder),
             id=identity["id"],
             name=self._name,
-            project=self._settings.project,
+            project=self._settings.project or os.environ.get("WANDB_PROJECT") or _PROJECT,
             entity=self._settings.entity,
             tags=self._settings.tags,
             config=self._config,
@@ -185,6 +191,18 @@ class WandbTracker:
             reinit="create_new",
             settings=wandb.Settings(**known),
         )
+
+    def _sync_command(self, identity: str) -> str:
+        """Of a resumed run all parts at once: alone, a later part replaces those before it on the server."""
+        own = Path(self._run.dir).parent
+        found = sorted(self._folder.glob(f"wandb/offline-run-*-{identity}"), key=lambda path: path.name)
+        earlier = [path for path in found if path.resolve() != own.resolve()]
+        parts = [shlex.quote(str(path)) for path in (*earlier, own)]
+        command = f"wandb sync {' '.join(parts)}"
+        if not earlier:
+            return command
+        older = " && ".join(f"wandb sync {'--append ' if place else ''}{part}" for place, part in enumerate(parts))
+        return f"{command} (all parts in one command; with a wandb that knows --append: {older})"
 
     def _keep_model(self, run: Any) -> None:
         import wandb

@@ -177,14 +177,30 @@ def test_a_run_that_failed_is_marked_and_keeps_no_model(folder: Path, failure: B
 
 
 @pytest.mark.slow
-def test_a_resumed_run_has_the_same_id(folder: Path) -> None:
+def test_a_resumed_run_has_the_same_id_and_is_sent_in_one_command(folder: Path) -> None:
+    said: list[str] = []
     for step in (0, 7):
-        tracker = tracker_of(folder)
+        tracker = tracker_of(folder, said=said)
         tracker.begin(step=step)
         tracker.figures({"loss": 1.0}, step=step + 1)
         tracker.end(None)
     identity = json.loads((folder / IDENTITY_FILE).read_text())["id"]
     assert {path.name for path in (folder / "wandb").glob("offline-run-*/*.wandb")} == {f"run-{identity}.wandb"}
+    first, second = sorted((folder / "wandb").glob("offline-run-*"), key=lambda path: path.name)
+    assert said[1].startswith(
+        f"wandb: offline; send the run later with: wandb sync {first} {second} (all parts in one "
+    )
+
+
+def test_disabled_by_the_environment_writes_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    said: list[str] = []
+    tracker = tracker_of(folder, said=said)
+    tracker.begin(step=0)
+    tracker.figures({"loss": 0.5}, step=1)
+    tracker.end(None)
+    assert said == ["wandb: WANDB_MODE=disabled: nothing is written for it"]
+    assert list(folder.iterdir()) == []
 
 
 @pytest.mark.slow

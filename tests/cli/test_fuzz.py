@@ -1,0 +1,33 @@
+"""Mutated files through the real command line: a line and status 2, or a result; never a traceback, never a bug."""
+
+import pytest
+from fuzzed_artifacts import Target, make_artifacts, targets, try_mutation
+from small_commands import Command
+
+pytestmark = pytest.mark.slow
+
+MUTATIONS = 12
+
+
+@pytest.fixture
+def artifacts(simtrain: Command) -> list[Target]:
+    make_artifacts(simtrain)
+    return targets()
+
+
+def test_mutated_files_end_in_a_line(simtrain: Command, artifacts: list[Target]) -> None:
+    wrong, refused = [], 0
+    for target in artifacts:
+        for seed in range(MUTATIONS):
+            status, shown = try_mutation(target, seed, simtrain)
+            refused += status == 2
+            if status not in (0, 2) or "Traceback" in shown or len(shown.splitlines()) > 40:
+                wrong.append((target.file, seed, status, shown[-400:]))
+    assert wrong == []
+    assert refused > MUTATIONS * len(artifacts) // 3
+
+
+@pytest.mark.parametrize("file", ["checkpoints/shop/run.json", "bundle/manifest.json"])
+def test_whole_files_are_no_error(simtrain: Command, artifacts: list[Target], file: str) -> None:
+    target = next(target for target in artifacts if target.file == file)
+    assert simtrain(*target.arguments)[0] == 0

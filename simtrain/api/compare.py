@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from simtrain.api.inputs import CatalogSource, catalog_folder, or_terminal
+from simtrain.comparison.file_names import JSON_FILE, PAGE_FILE
 from simtrain.config import CompareConfig, load_compare_config
 from simtrain.config.overrides import Overrides, override_lines
 from simtrain.console import Console
@@ -16,8 +17,6 @@ from simtrain.own_code import code_allowed
 if TYPE_CHECKING:
     from simtrain.comparison.result import ComparisonReport
     from simtrain.runs.loaded_encoder import EncoderSource
-
-JSON_FILE, PAGE_FILE = "comparison.json", "comparison.html"
 
 
 def compare(

@@ -8,8 +8,7 @@ import typer
 
 from simtrain.cli.arguments import AllowCodeOption, SetOption, SplitChoice, expanded, open_named_run
 from simtrain.cli.console import TERMINAL
-
-_JSON, _PAGE = "comparison.json", "comparison.html"
+from simtrain.comparison.file_names import JSON_FILE, PAGE_FILE
 
 
 def compare(
@@ -34,7 +33,7 @@ def compare(
         typer.Option(metavar="NAME", help="Encoder that the others are compared with; default: the best on val."),
     ] = None,
     out: Annotated[
-        Path, typer.Option(callback=expanded, metavar="FOLDER", help=f"Folder for {_JSON} and {_PAGE}.")
+        Path, typer.Option(callback=expanded, metavar="FOLDER", help=f"Folder for {JSON_FILE} and {PAGE_FILE}.")
     ] = Path(),
     config: Annotated[
         Path | None, typer.Option(callback=expanded, help="YAML file with settings; default: none.")
@@ -67,5 +66,5 @@ def compare(
     TERMINAL.line(str(report))
     for one in report.unavailable:
         TERMINAL.aside(f"unavailable: {one.name}: {one.reason}")
-    TERMINAL.line(f"written: {out / _JSON}")
-    TERMINAL.line(f"page: {out / _PAGE}")
+    TERMINAL.line(f"written: {out / JSON_FILE}")
+    TERMINAL.line(f"page: {out / PAGE_FILE}")

@@ -91,17 +91,17 @@ def _baseline(
     if config.baseline is not None:
         for scored in scored_encoders:
             if scored.figures.name == config.baseline:
-                return scored, "named"
-        raise ConfigError(f"baseline: '{config.baseline}' cannot be had here, or is the same as another")
+                return scored, "set by --baseline"
+        raise ConfigError(f"baseline: '{config.baseline}' is unavailable, or has the same weights as another encoder")
     candidates = [scored for scored in scored_encoders if scored.figures.kind != "run"] or list(scored_encoders)
-    what = "encoders that no run has trained" if candidates[0].figures.kind != "run" else "runs"
+    what = "encoders without fine-tuning" if candidates[0].figures.kind != "run" else "runs"
     if relevance in candidates[0].validation:
         best = max(candidates, key=lambda scored: scored.validation[relevance])
-        return best, f"the highest {config.metric} on val of the {what}"
+        return best, f"highest {config.metric} on val of the {what}"
     best = max(candidates, key=lambda scored: float(scored.scores[relevance].over_seeds(config.metric).mean()))
     return best, (
-        f"the highest {config.metric} on {config.split} itself of the {what}, as val has nothing to ask: this favours "
-        "the baseline"
+        f"highest {config.metric} on {config.split} of the {what}, because val has no queries; this favours the "
+        "baseline"
     )
 
 
@@ -159,7 +159,7 @@ def _chance(protocol: ComparisonProtocol) -> EncoderFigures:
     return EncoderFigures(
         name="chance",
         kind="chance",
-        words="any order of the gallery, computed",
+        words="expected metrics of a random order, computed",
         seeds=1,
         embedding_size=None,
         relevances=figures,

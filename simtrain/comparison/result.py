@@ -197,10 +197,10 @@ class ComparisonReport:
         name = str(getattr(encoder, "name", encoder))
         names = [figures.name for figures in self.encoders]
         if name not in names:
-            raise ValueError(f"{name}: took no part; there are {', '.join(names)}")
+            raise ValueError(f"{name}: not compared; compared were {', '.join(names)}")
         found = self.encoder(name).relevances[self.relevance[0]].verdict
         if found is None:
-            raise ValueError(f"{name}: is the baseline that the others are judged against; it has no verdict")
+            raise ValueError(f"{name}: has no verdict, because it is the baseline")
         return found
 
     def hints(self) -> list[str]:

@@ -9,7 +9,7 @@ from simtrain.tables import Alignment, text_table
 if TYPE_CHECKING:
     from simtrain.comparison.result import ComparisonReport, EncoderFigures
 
-_BASELINE = "the baseline"
+_BASELINE = "baseline"
 
 
 def report_lines(report: "ComparisonReport") -> Iterator[str]:
@@ -17,16 +17,15 @@ def report_lines(report: "ComparisonReport") -> Iterator[str]:
     where = f"folds {', '.join(map(str, report.folds))}" if report.folds else f"split {report.split}"
     yield f"{where}: {report.queries} queries of {report.products} products among {report.gallery} images"
     if report.copies:
-        yield f"{report.copies} queries have an exact copy of themselves in the gallery; copies take no part"
+        yield f"{report.copies} queries have an exact copy in the gallery; copies are left out"
     if report.near_copies:
         yield (
-            f"{report.near_copies} queries have a near copy of themselves in the gallery; it counts neither as a find "
-            "nor as a miss"
+            f"{report.near_copies} queries have a near copy in the gallery; near copies are left out of their ranking"
         )
     shown = [name for name in ("recall_at_1", "recall_at_5", "map_at_r") if name != report.metric][:2]
     for relevance in report.relevance:
         yield (
-            f"relevant = {report.relevance_words[relevance]}; judged against {report.baselines[relevance]} "
+            f"relevant = {report.relevance_words[relevance]}; baseline: {report.baselines[relevance]} "
             f"({report.baseline_reason})"
         )
         level = f"{100 * report.confidence:g} % interval"
@@ -41,7 +40,7 @@ def report_lines(report: "ComparisonReport") -> Iterator[str]:
         yield sentence
     often = {name: count for name, count in report.test_readings.items() if count > 1}
     for name, count in often.items():
-        yield f"{name}: its test figures have been read {count} times; choose nothing by them"
+        yield f"{name}: evaluated {count} times on the test split; do not choose a run by its test metrics"
 
 
 def _row(report: "ComparisonReport", figures: "EncoderFigures", relevance: str, shown: list[str]) -> list[str]:
@@ -51,4 +50,4 @@ def _row(report: "ComparisonReport", figures: "EncoderFigures", relevance: str, 
         word = _BASELINE
     main, *others = (percent(found.metrics[name].mean) for name in (report.metric, *shown))
     interval = found.metrics[report.metric]
-    return [figures.name, main, between(interval.low, interval.high, unknown="not known"), *others, word]
+    return [figures.name, main, between(interval.low, interval.high, unknown="unknown"), *others, word]

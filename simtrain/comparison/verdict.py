@@ -211,7 +211,7 @@ def _verdict_sentence(verdict: Verdict) -> str:
     found = verdict.difference
     ends = between(found.low, found.high, write=fine_signed_percent, unknown="")
     interval = f"{100 * verdict.confidence:g} % interval {ends}, " if ends else ""
-    together = f" for {verdict.comparisons} comparisons together" if verdict.comparisons > 1 else ""
+    together = f" corrected for {verdict.comparisons} comparisons" if verdict.comparisons > 1 else ""
     return (
         f"{verdict.encoder} is {verdict.word} than {verdict.baseline}: "
         f"{verdict.metric} by {verdict.relevance} differs by {fine_signed_percent(found.mean)} points ({interval}"
@@ -222,24 +222,24 @@ def _verdict_sentence(verdict: Verdict) -> str:
 
 def _detection_sentence(verdict: Verdict) -> str:
     if verdict.differing_products == 0:
-        return "Both do equally well at every product."
+        return "Both have the same result at every product."
     if 2.0 ** (1 - verdict.differing_products) * verdict.comparisons > 1.0 - verdict.confidence:
         few = counted(verdict.differing_products, "product")
-        return f"They differ at {few}: too few for a verdict with this confidence."
+        return f"They differ at {few}; that is too few for a verdict at this confidence."
     if verdict.resolvable_difference is None:
-        return "They differ by as much at every query."
-    unseen = "; a smaller one may be there unseen" if verdict.word == "not shown to be better" else ""
+        return "The difference is the same at every query, so the smallest detectable difference is unknown."
+    unseen = "; a smaller one may exist" if verdict.word == "not shown to be better" else ""
     return (
-        f"The smallest difference that this split can resolve is {fine_percent(verdict.resolvable_difference)} points "
-        f"(found with {100 * verdict.power:g} % probability){unseen}."
+        f"The smallest difference that this split can detect is {fine_percent(verdict.resolvable_difference)} points "
+        f"(with {100 * verdict.power:g} % probability){unseen}."
     )
 
 
 def _seeds_sentence(verdict: Verdict) -> str:
     spread = fine_percent(verdict.seed_spread or 0.0)
     return (
-        f"{verdict.encoder} is the mean of {len(verdict.seed_means)} seeds, whose own means spread by {spread} points "
-        "(standard deviation); the interval is of queries, not of seeds."
+        f"{verdict.encoder} is the mean of {len(verdict.seed_means)} seeds; the standard deviation of their means "
+        f"is {spread} points. The interval covers the choice of products, not of seeds."
     )
 
 

@@ -54,7 +54,7 @@ def test_an_encoder_against_itself_is_not_shown_to_be_better() -> None:
     assert verdict.sentences == (
         "tuned is not shown to be better than clip: map_at_r by product differs by 0.0 points (95 % interval 0.0 to "
         "0.0, p = 1.000) over 120 queries of 40 products.",
-        "Both do equally well at every product.",
+        "Both have the same result at every product.",
     )
 
 
@@ -88,7 +88,7 @@ def test_comparisons_of_other_queries_are_judged_each_by_their_own_products() ->
     by_product, by_label = judge(comparison(BASELINE + 0.1 + NOISE), few)
     assert (by_product.word, by_product.queries, by_product.products) == ("better", 120, 40)
     assert (by_label.word, by_label.queries, by_label.products) == ("not shown to be better", 12, 4)
-    assert by_label.sentences[1] == "They differ at 4 products: too few for a verdict with this confidence."
+    assert by_label.sentences[1] == "They differ at 4 products; that is too few for a verdict at this confidence."
 
 
 def test_sentences_say_how_much_and_how_sure() -> None:
@@ -99,7 +99,7 @@ def test_sentences_say_how_much_and_how_sure() -> None:
     assert verdict.sentences == (
         "tuned is worse than clip: map_at_r by product differs by -10.0 points "
         f"(95 % interval {low:.1f} to {high:.1f}, p < 0.001) over 120 queries of 40 products.",
-        f"The smallest difference that this split can resolve is {smallest:.2g} points (found with 80 % probability).",
+        f"The smallest difference that this split can detect is {smallest:.2g} points (with 80 % probability).",
     )
 
 
@@ -109,8 +109,8 @@ def test_what_was_not_found_may_be_too_small() -> None:
     smallest = 100 * (verdict.resolvable_difference or 0.0)
     assert "differs by +0.12 points (95 % interval -" in verdict.sentences[0]
     assert verdict.sentences[1] == (
-        f"The smallest difference that this split can resolve is {smallest:.1f} points (found with 80 % probability); "
-        "a smaller one may be there unseen."
+        f"The smallest difference that this split can detect is {smallest:.1f} points (with 80 % probability); "
+        "a smaller one may exist."
     )
 
 
@@ -118,7 +118,10 @@ def test_differences_without_spread_are_said_to_be_so() -> None:
     values = BASELINE + 0.1
     [verdict] = judge(comparison(values))
     assert verdict.word == "better"
-    assert verdict.sentences[1] == "They differ by as much at every query."
+    assert (
+        verdict.sentences[1]
+        == "The difference is the same at every query, so the smallest detectable difference is unknown."
+    )
 
 
 def test_seeds_are_pooled_and_their_spread_is_shown() -> None:
@@ -129,8 +132,8 @@ def test_seeds_are_pooled_and_their_spread_is_shown() -> None:
     assert verdict.seed_spread == pytest.approx(0.02)
     assert verdict.difference.mean == pytest.approx(0.1 + NOISE.mean())
     assert verdict.sentences[2] == (
-        "tuned is the mean of 3 seeds, whose own means spread by 2.0 points (standard deviation); the interval is of "
-        "queries, not of seeds."
+        "tuned is the mean of 3 seeds; the standard deviation of their means is 2.0 points. "
+        "The interval covers the choice of products, not of seeds."
     )
 
 
@@ -144,7 +147,7 @@ def test_verdicts_are_plain_values_for_json() -> None:
     assert read["sentences"] == [
         "tuned is not shown to be better than clip: map_at_r by product differs by +10.0 points (p = 1.000) over 120 "
         "queries of 1 product.",
-        "They differ at 1 product: too few for a verdict with this confidence.",
+        "They differ at 1 product; that is too few for a verdict at this confidence.",
     ]
 
 

@@ -160,9 +160,9 @@ def robustness_chart(selection: EncoderSelection, variants: Sequence[RobustnessF
     return draw_chart(
         ChartFrame(
             name="robustness",
-            title="how often a changed picture finds its original first",
+            title="share of altered images whose nearest image is their original",
             height=80 + len(variants) * (18 + 9 * len(shown)),
-            x=percent_axis("finds its original first"),
+            x=percent_axis("nearest image is the original"),
             y={**rows_axis([variant.words for variant in variants], lines=2), "showgrid": False},
             layout={"shapes": [_divider(row) for row in range(len(variants) - 1)]},
         ),
@@ -239,7 +239,7 @@ def _hover_text(name: str, found: Interval) -> str:
 
 
 def _category_hover_text(name: str, category: CategoryFigures, metric: str) -> str:
-    of = f"{category.queries} searches, {category.products} products"
+    of = f"{category.queries} queries, {category.products} products"
     return f"{plot_text(category.name, to=LONGEST_HOVER)}<br>{_hover_text(name, category.metrics[metric])}<br>{of}"
 
 

@@ -51,13 +51,13 @@ def neighbour_histogram(index: int, thresholds: SimilarityThresholds) -> Chart:
         notes.append({
             "x": at, "y": 1 - 0.085 * len(notes), "yref": "paper", "xanchor": _label_side(at, axis_range),
             "yanchor": "top",
-            "text": f"{100 * threshold.wanted_precision:g} % right from {at:.3f}", "showarrow": False,
+            "text": f"{100 * threshold.wanted_precision:g} % relevant from {at:.3f}", "showarrow": False,
             "font": {"color": INK, "size": 11},
         })  # fmt: skip
     return draw_chart(
         ChartFrame(
             name=f"neighbours-{index}",
-            title="similarities of searches and what they find, right and wrong",
+            title="similarities of queries and their nearest images, relevant and other pairs",
             height=260,
             x={"title": axis_title("similarity"), "range": axis_range},
             y={"title": axis_title("pairs"), "nticks": 5, "range": [0, highest * (1.1 + 0.1 * len(notes))]},
@@ -72,10 +72,10 @@ def pair_histogram(index: int, thresholds: SimilarityThresholds) -> Chart:
     return draw_chart(
         ChartFrame(
             name=f"pairs-{index}",
-            title="similarities of all pairs of images, right and wrong",
+            title="similarities of all pairs of images, relevant and other pairs",
             height=260,
             x={"title": axis_title("similarity"), "range": _axis_range(thresholds.all_pairs)},
-            y={"title": axis_title("of its kind"), "ticksuffix": " %", "nticks": 5},
+            y={"title": axis_title("share of pairs"), "ticksuffix": " %", "nticks": 5},
             layout={"barmode": "overlay", "bargap": 0},
         ),
         _bars(thresholds.all_pairs, shares=True),
@@ -160,13 +160,13 @@ def _bars(pairs: SimilarityHistogram, *, shares: bool) -> list[go.Bar]:
     starts = range(first, last, together)
     traces = []
     for name, counts, colour, pattern in (
-        ("wrong", pairs.negatives, WRONG, "/"), ("right", pairs.positives, RIGHT, ""),
+        ("other", pairs.negatives, WRONG, "/"), ("relevant", pairs.positives, RIGHT, ""),
     ):  # fmt: skip
         total = max(1, sum(counts)) / 100 if shares else 1
         heights = [sum(counts[start : start + together]) / total for start in starts]
         ends = [min(start + together, len(counts)) for start in starts]
         edges = [(pairs.edges[start], pairs.edges[end]) for start, end in zip(starts, ends, strict=True)]
-        unit = "{:.1f} % of them" if shares else "{:,.0f} pairs"
+        unit = "{:.1f} % of these pairs" if shares else "{:,.0f} pairs"
         traces.append(
             go.Bar(
                 x=[round((low + high) / 2, 5) for low, high in edges],

@@ -32,23 +32,23 @@ def verdict_basis(selection: EncoderSelection) -> tuple[DescribedTerm, ...]:
     queries = f"{counted(report.queries, 'image')} (queries) of {counted(report.products, 'product')}"
     return (
         DescribedTerm(
-            term="Searches",
-            sentences=(f"{queries} search among {report.gallery:,} images, {_evaluated_split(selection)}.",),
+            term="Queries",
+            sentences=(f"{queries} search a gallery of {report.gallery:,} images, {_evaluated_split(selection)}.",),
         ),
-        DescribedTerm(term="Right", sentences=(f"is an image of the {relevance}.", *_other_relevances(selection))),
+        DescribedTerm(term="Relevant", sentences=(f"Images of the {relevance}.", *_other_relevances(selection))),
         DescribedTerm(
-            term="Measured by",
+            term="Main metric",
             sentences=(f"{report.metric}: {METRIC_WORDS.get(report.metric, 'larger is better')}.",),
         ),
         DescribedTerm(
-            term="Judged against",
+            term="Baseline",
             sentences=(
                 f"{baseline}: {sentence_text(report.baseline_reason, to=_LONGEST_TEXT)}.",
                 *_other_baselines(selection),
             ),
         ),
         DescribedTerm(
-            term="Can be told apart",
+            term="Detectable differences",
             sentences=tuple(sentence_text(words, to=_LONGEST_TEXT) for words in report.resolvable_words),
         ),
         *_test_readings(selection),
@@ -67,25 +67,26 @@ def method_details(selection: EncoderSelection) -> tuple[DescribedTerm, ...]:
     ]
     points = (
         ("Catalogue", (page_text(report.catalog, to=_LONGEST_TEXT), _record(report.data))),
-        ("Pictures", (sentence_text(report.images, to=_LONGEST_TEXT),)),
+        ("Image source", (sentence_text(report.images, to=_LONGEST_TEXT),)),
         ("Intervals", (
-            f"{percentage} intervals of {report.draws:,} bootstrap draws of products with all their searches. Of one "
-            "encoder each; two intervals may overlap though the difference is shown.",
+            f"{percentage} bootstrap intervals, {report.draws:,} draws of products with all their queries. Intervals "
+            "of two encoders may overlap although the verdict is better or worse.",
         )),
         ("Verdicts", (
-            f"Paired permutation tests over products, {report.draws:,} draws each, corrected together (Holm): with no "
-            f"true difference anywhere, all would be silent in {percentage} of such comparisons.",
+            f"Paired permutation tests over products, {report.draws:,} permutations each, corrected together (Holm). "
+            f"If no encoder differs from the baseline, {percentage} of such comparisons report no difference.",
         )),
         ("Seeds", (
-            f"Mean over several trainings that differ in their seed alone: {', '.join(seeds)}." if seeds
-            else "Each run is one training; another seed would give somewhat other figures.",
+            f"Mean over trainings with different seeds: {', '.join(seeds)}." if seeds
+            else "Each run is one training; another seed gives other results.",
         ) if selection.runs else ()),
         ("Left out", (
-            *((f"Searches with nothing to find: {', '.join(lone)}.",) if lone else ()),
-            *((f"{report.copies:,} images with an exact copy in the gallery count once.",) if report.copies else ()),
+            *((f"Queries without a relevant image: {', '.join(lone)}.",) if lone else ()),
+            *((f"{report.copies:,} queries have an exact copy in the gallery; copies are left out.",)
+              if report.copies else ()),
         )),
         ("Graded", (
-            "ndcg_at_k counts images the more, the more alike they are: same "
+            "ndcg_at_k has more than one level of relevance, the highest first: same "
             f"{sentence_text(', then '.join(report.levels), to=_LONGEST_TEXT)}.",
         ) if len(report.levels) > 1 else ()),
         ("Made with", (_record(report.made_with),)),
@@ -109,16 +110,16 @@ def missing_sections(selection: EncoderSelection) -> tuple[str, ...]:
     report, encoders = selection.report, selection.ranked
     pictures = report.pictures
     reasons = (
-        (report.category is None or not report.categories, "Figures by category, and categories that are mixed up: "
-         "the catalogue has no column of categories."),
-        (not any(one.thresholds for one in encoders), "Similarities of right and wrong pairs with thresholds: none "
-         "were calibrated, as the validation split has nothing to calibrate on."),
-        (not any(len(of.rows) for of in pictures.maps), "A map of the embeddings: none was asked for, or there are "
-         "too few images."),
-        (not pictures.queries, "Searches drawn at random: none were asked for."),
-        (pictures.suspects is None, "Labels in doubt: the catalogue has no labels."),
-        (not any(one.robustness for one in encoders), "Changed pictures: not looked at."),
-        (not any(one.text for one in encoders), "Searches by words: no encoder here reads texts, or there are none."),
+        (report.category is None or not report.categories, "Metrics by category and confused categories: the catalogue "
+         "has no category column; name one with --set category=COLUMN."),
+        (not any(one.thresholds for one in encoders), "Similarity thresholds: the validation split has no queries."),
+        (not any(len(of.rows) for of in pictures.maps), "Embedding maps: turned off, or too few images."),
+        (not pictures.queries, "Random queries: turned off (pictures.queries is 0)."),
+        (pictures.suspects is None, "Suspected label errors: the catalogue has no labels."),
+        (not any(one.robustness for one in encoders), "Robustness to altered images: turned off (robustness_images is "
+         "0)."),
+        (not any(one.text for one in encoders), "Text retrieval: no encoder has a text tower, or the catalogue has no "
+         "texts."),
         (not any(one.cost for one in encoders), "Cost: not measured."),
     )  # fmt: skip
     return tuple(words for absent, words in reasons if absent)
@@ -127,7 +128,7 @@ def missing_sections(selection: EncoderSelection) -> tuple[str, ...]:
 def _evaluated_split(selection: EncoderSelection) -> str:
     folds = selection.report.folds
     if folds:
-        return f"test splits of the folds {', '.join(str(fold) for fold in folds)} together"
+        return f"test splits of folds {', '.join(str(fold) for fold in folds)}"
     return f"split {sentence_text(selection.report.split, to=_LONGEST_TEXT)}"
 
 
@@ -136,7 +137,7 @@ def _other_relevances(selection: EncoderSelection) -> Iterable[str]:
         sentence_text(selection.report.relevance_words[one], to=_LONGEST_TEXT) for one in selection.report.relevance[1:]
     ]
     if others:
-        yield f"Judged as well: by {', by '.join(others)}."
+        yield f"Further verdicts: {', '.join(others)}."
 
 
 def _other_baselines(selection: EncoderSelection) -> Iterable[str]:
@@ -156,11 +157,11 @@ def _test_readings(selection: EncoderSelection) -> Iterable[DescribedTerm]:
             f"{sentence_text(run, to=LONGEST_NAME)} {_how_often(times)}" for run, times in sorted(read.items())
         )
         warning = (
-            " Whoever changes a run after looking and looks again chooses by the test split: its figures flatter then."
+            " Do not choose a run by its test metrics: they are then too good. Choose on val."
             if max(read.values()) > 1
             else ""
         )
-        yield DescribedTerm(term="Test figures read", sentences=(f"{sentences}, this time included.{warning}",))
+        yield DescribedTerm(term="Test evaluations", sentences=(f"{sentences}, this time included.{warning}",))
 
 
 def _how_often(times: int) -> str:

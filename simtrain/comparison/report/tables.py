@@ -13,7 +13,12 @@ from simtrain.evaluation.statistics import Interval
 from simtrain.phrases import NOTHING, between, percent, signed_percent, significant
 
 _COLUMNS = ("recall_at_1", "recall_at_5", "recall_at_10", "map_at_r", "r_precision", "mrr")
-_KINDS = {"run": "Runs", "off_the_shelf": "As they come", "whitened": "Whitened, without labels", "chance": "Chance"}
+_KINDS = {
+    "run": "Runs",
+    "off_the_shelf": "Off the shelf",
+    "whitened": "Whitened on the training images",
+    "chance": "Chance",
+}
 _LONGEST_WORDS = 160
 _NAME = 80
 _LONG = 30
@@ -76,7 +81,7 @@ def figures_table(selection: EncoderSelection, relevance: str) -> Table:
 
     of_macro = [f"{report.metric}, macro"] if macro else []
     return Table(
-        caption=f"Percent, with {100 * report.confidence:g} % intervals; right = "
+        caption=f"Percent, with {100 * report.confidence:g} % intervals; relevant = "
         f"{page_text(report.relevance_words[relevance], to=_NAME)}",
         first="encoder",
         columns=("verdict", "difference", *names, *of_macro, *(f"{name}, graded" for name in grades)),
@@ -98,7 +103,7 @@ def category_table(selection: EncoderSelection, *, metric: str, names: Sequence[
     return Table(
         caption=f"{metric} in percent",
         first=page_text(selection.report.category or "category", to=_NAME),
-        columns=("searches", *(selection.legend_entry(one.name).name for one in shown)),
+        columns=("queries", *(selection.legend_entry(one.name).name for one in shown)),
         groups=(("", tuple(rows)),),
     )
 
@@ -112,7 +117,7 @@ def robustness_table(selection: EncoderSelection, variants: Sequence[RobustnessF
 
     shown = [one for one in selection.ranked if one.robustness]
     return Table(
-        caption="Percent of the changed pictures that find their original first",
+        caption="Percent of altered images whose nearest image is their original",
         first="encoder",
         columns=tuple(page_text(variant.words, to=_NAME) for variant in variants),
         groups=tuple(_grouped(selection, shown, cells, baseline=selection.report.baseline)),
@@ -156,9 +161,9 @@ def cost_table(selection: EncoderSelection) -> Table | None:
         )
 
     return Table(
-        caption="Per 1,000 images embedded and 1,000 searches",
+        caption="Seconds for 1,000 embedded images and for 1,000 searches",
         first="encoder",
-        columns=(f"{selection.report.metric}, %", "embedding, s", "search, s", "numbers each", "MB per 1,000"),
+        columns=(f"{selection.report.metric}, %", "embedding, s", "search, s", "dimensions", "MB per 1,000"),
         groups=tuple(_grouped(selection, shown, cells, baseline=selection.report.baseline)),
     )
 
@@ -178,7 +183,7 @@ def geometry_table(selection: EncoderSelection) -> Table | None:
         return (Cell(text=texts[0], below=f"of {of.features:,}"), *(Cell(text=one) for one in texts[1:]))
 
     return Table(
-        caption="Figures of the embeddings, not of searches",
+        caption="Geometry of the embeddings",
         first="encoder",
         columns=("dimensions in use", "mean similarity", "isotropy", "uniformity", "alignment"),
         groups=tuple(_grouped(selection, shown, cells, baseline=selection.report.baseline)),

@@ -170,7 +170,7 @@ def _counted_words(selection: EncoderSelection, found: Sequence[ShownVerdict]) -
         return ""
     words = Counter(one.word for one in found)
     counts = ", ".join(f"{words[word]} {word}" for word in VERDICT_STYLES if words[word])
-    of = f"{len(found)} other encoders" if len(found) > 1 else "the one other encoder"
+    of = f"{len(found)} other encoders" if len(found) > 1 else "one other encoder"
     return f"Of {of}, against {sentence_text(selection.report.baseline, to=LONGEST_NAME)}: {counts}."
 
 

@@ -25,7 +25,7 @@ def test_of_many_categories_the_largest_are_drawn_and_all_are_told(tmp_path: Pat
     page = written(tmp_path, replace(report, encoders=encoders))
     axis = page.json["json-figures"]["categories"]["layout"]["yaxis"]
     assert axis["ticktext"] == [f"category {place:03}" for place in range(15)]
-    assert "The 105 smaller ones are in the table alone." in page.text
+    assert "The 105 smaller ones are only in the table." in page.text
     assert "category 119" in page.text
 
 

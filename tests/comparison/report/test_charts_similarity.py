@@ -12,7 +12,7 @@ def test_thresholds_stand_in_the_table_and_in_the_chart(page: Page) -> None:
     assert "99 none: the highest precision of 500 pairs is 0.951" in page.text
     layout = page.json["json-figures"]["neighbours-0"]["layout"]
     assert [shape["x0"] for shape in layout["shapes"]] == [0.812]
-    assert [note["text"] for note in layout["annotations"]] == ["90 % right from 0.812"]
+    assert [note["text"] for note in layout["annotations"]] == ["90 % relevant from 0.812"]
 
 
 def test_histograms_keep_all_pairs(page: Page) -> None:

@@ -15,7 +15,7 @@ def test_of_many_encoders_the_rest_is_counted(tmp_path: Path) -> None:
     ]
     page = written(tmp_path, replace(report, encoders=[*report.encoders, *runs]))
     assert len(page.json["json-figures"]["ranking"]["data"]) == 31
-    assert "13 more encoders are in the table alone." in page.text
+    assert "13 more encoders are only in the table." in page.text
     assert "run0 is better than clip" in page.text
 
 

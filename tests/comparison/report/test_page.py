@@ -118,17 +118,17 @@ def bare(report: ComparisonReport) -> ComparisonReport:
 
 def test_what_is_not_there_has_no_section_but_a_reason(tmp_path: Path) -> None:
     page = written(tmp_path, bare(tiny_comparison()))
-    assert page.headings == ["The verdict", "Every encoder", "How it was measured", "What is not here, and why"]
-    assert "Labels in doubt: the catalogue has no labels." in page.text
+    assert page.headings == ["Verdict", "All encoders", "Method", "Missing sections"]
+    assert "Suspected label errors: the catalogue has no labels." in page.text
     assert list(page.json["json-figures"]) == ["ranking"]
 
 
 def test_a_full_report_has_all_sections(page: Page) -> None:
     assert page.headings == [
-        "The verdict", "Every encoder", "By label", "How far down one has to look", "How similar is similar enough",
-        "Maps of the embeddings", "Searches drawn at random", "The worst searches", "Most mixed up",
-        "Labels in doubt", "Perhaps the same product twice", "Changed pictures", "Searches by words", "What it costs",
-        "How the embeddings lie", "Could not be had", "How it was measured",
+        "Verdict", "All encoders", "By label", "Recall at k", "Similarity thresholds",
+        "Embedding maps", "Random queries", "Worst queries", "Confused categories",
+        "Suspected label errors", "Possible duplicate products", "Robustness to altered images", "Text retrieval",
+        "Cost", "Geometry of the embeddings", "Unavailable encoders", "Method",
     ]  # fmt: skip
 
 

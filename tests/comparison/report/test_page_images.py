@@ -39,5 +39,5 @@ def test_a_picture_that_is_not_there_is_said_so(tmp_path: Path) -> None:
     write_report(path, tiny_comparison(), thumbnail=lambda row, side: None)
     page = Page(path)
     assert page.json["json-pictures"] == []
-    assert "no picture" in page.text
-    assert "left out" not in page.text.split("What it rests on")[0]
+    assert "no image" in page.text
+    assert "left out" not in page.text.split("Basis of the verdict")[0]

@@ -21,6 +21,7 @@ from simtrain.comparison.protocol import (
 )
 from simtrain.comparison.result import ComparisonReport, Unavailable
 from simtrain.comparison.scoring import ScoredEncoder, score_candidate
+from simtrain.comparison.verdict_families import largest_family
 from simtrain.comparison.whitened_variants import whitened_variants
 from simtrain.config import CompareConfig
 from simtrain.console import Console
@@ -97,7 +98,7 @@ def _plan(
     candidates = list_candidates(config, runs, loaded)
     _check_names_and_baseline(config, candidates)
     verdicts = _most_verdicts(candidates, protocol)
-    _check_draws(config, verdicts)
+    _check_draws(config, max(verdicts, largest_family(protocol, encoders=_most_encoders(candidates, protocol))))
     detectable = detectable_differences(protocol, comparisons=verdicts)
     for sentence in detectable.sentences:
         console.line(sentence)
@@ -128,9 +129,13 @@ def _check_names_and_baseline(config: CompareConfig, candidates: Sequence[Candid
 
 
 def _most_verdicts(candidates: Sequence[Candidate], protocol: ComparisonProtocol) -> int:
-    """Largest number of verdicts that the comparison can have."""
-    encoders = sum(1 + len(whitened_variants(one, protocol.config)) for one in candidates)
-    return max(1, encoders - 1) * len(protocol.relevance)
+    """Largest number of verdicts in the main metric that the comparison can have."""
+    return _most_encoders(candidates, protocol) * len(protocol.relevance)
+
+
+def _most_encoders(candidates: Sequence[Candidate], protocol: ComparisonProtocol) -> int:
+    """Largest number of encoders, whitened variants included, that are compared with a baseline."""
+    return max(1, sum(1 + len(whitened_variants(one, protocol.config)) for one in candidates) - 1)
 
 
 def _check_draws(config: CompareConfig, verdicts: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from simtrain.catalog.table import Catalog
@@ -12,7 +12,8 @@ from simtrain.comparison.image_panels import collect_report_images
 from simtrain.comparison.protocol import ComparisonProtocol, DetectableDifferences
 from simtrain.comparison.result import ComparisonReport, EncoderFigures, RelevanceFigures, Unavailable
 from simtrain.comparison.scoring import ScoredEncoder
-from simtrain.comparison.verdict import PairedComparison, Verdict, VerdictSettings, verdicts_with_correction
+from simtrain.comparison.verdict import Verdict
+from simtrain.comparison.verdict_families import comparison_verdicts
 from simtrain.config import CompareConfig
 from simtrain.errors import ConfigError
 from simtrain.runs.run import data_fingerprint, environment
@@ -45,7 +46,7 @@ def assemble_report(
     chosen = {relevance: _baseline(config, scored_encoders, relevance) for relevance in protocol.relevance}
     baselines = {relevance: scored for relevance, (scored, _) in chosen.items()}
     baseline, reason = chosen[protocol.relevance[0]]
-    verdicts, catalog = _verdicts(protocol, scored_encoders, baselines), inputs.catalog
+    verdicts, catalog = comparison_verdicts(protocol, scored_encoders, baselines), inputs.catalog
     return ComparisonReport(
         catalog=str(catalog.folder),
         data=data_fingerprint(catalog),
@@ -103,30 +104,6 @@ def _baseline(
         f"highest {config.metric} on {config.split} of the {what}, because val has no queries; this favours the "
         "baseline"
     )
-
-
-def _verdicts(
-    protocol: ComparisonProtocol, scored_encoders: Sequence[ScoredEncoder], baselines: Mapping[str, ScoredEncoder]
-) -> dict[tuple[str, str], Verdict]:
-    """By encoder and relevance: one family."""
-    config = protocol.config
-    family = [
-        PairedComparison(
-            encoder=scored.figures.name,
-            baseline=baselines[relevance].figures.name,
-            metric=config.metric,
-            relevance=relevance,
-            values=scores.values[config.metric],
-            baseline_values=baselines[relevance].scores[relevance].values[config.metric],
-            clusters=scores.clusters,
-        )
-        for scored in scored_encoders
-        for relevance, scores in scored.scores.items()
-        if scored is not baselines[relevance]
-    ]
-    settings = VerdictSettings(bootstrap=protocol.bootstrap, power=config.power)
-    verdicts = verdicts_with_correction(family, settings=settings) if family else []
-    return {(one.encoder, one.relevance): verdict for one, verdict in zip(family, verdicts, strict=True)}
 
 
 def _with_verdicts(scored: ScoredEncoder, verdicts: dict[tuple[str, str], Verdict]) -> EncoderFigures:

@@ -74,23 +74,43 @@ def found_images(
     ]
 
 
-def robustness_figures(
-    fold: Fold,
-    lookup: EmbeddingLookup,
-    altered: Sequence[AlteredQueries],
-    *,
-    bootstrap: BootstrapSettings,
-) -> list[RobustnessFigure]:
-    """Share of altered gallery images whose nearest image is their original or a near copy of it.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class AlteredScores:
+    """Which altered copies found their originals.
+
+    Attributes:
+        found: (Q,) 1 where the nearest image is the original or a near copy of it, else 0; all alterations in a row.
+        clusters: (Q,) code of the product of each.
+        alterations: Name, description and slice of `found` of each alteration.
+    """
+
+    found: NDArray[np.float64]
+    clusters: NDArray[np.int64]
+    alterations: Sequence[tuple[str, str, slice]]
+
+    def figures(self, *, bootstrap: BootstrapSettings) -> list[RobustnessFigure]:
+        """Share of the altered copies that found their original, by alteration; intervals draw products."""
+        return [
+            RobustnessFigure(
+                name=name,
+                words=description,
+                share=cluster_bootstrap_interval(self.found[own], self.clusters[own], bootstrap=bootstrap),
+                queries=own.stop - own.start,
+            )
+            for name, description, own in self.alterations
+        ]
+
+
+def altered_scores(fold: Fold, lookup: EmbeddingLookup, altered: Sequence[AlteredQueries]) -> AlteredScores | None:
+    """Which altered gallery images find their original, or a near copy of it, first; None without any.
 
     Args:
         fold: Fold whose main task's gallery is searched.
         lookup: Embeddings of the unaltered images by catalogue row.
         altered: Altered copies of gallery images, one set for each alteration.
-        bootstrap: Settings of the intervals, which draw products.
     """
     if not altered:
-        return []
+        return None
     task, catalog_rows = fold.main_task, fold.rows_of_task(fold.main_task)
     gallery = catalog_rows[task.gallery]
     ranking = Ranking.of(
@@ -102,22 +122,17 @@ def robustness_figures(
     nearest, _ = nearest_neighbours(ranking, k=1)
     copy_code = _copy_codes(fold, task)
     cluster_of = dict(zip(catalog_rows.tolist(), task.clusters.tolist(), strict=True))
-    answers = np.split(gallery[nearest[:, 0]], np.cumsum([len(queries.rows) for queries in altered])[:-1])
-    return [
-        RobustnessFigure(
-            name=queries.name,
-            words=queries.description,
-            share=cluster_bootstrap_interval(
-                np.array(
-                    [copy_code[one] == copy_code[row] for one, row in zip(answer, queries.rows, strict=True)], float
-                ),
-                np.array([cluster_of[row] for row in queries.rows.tolist()]),
-                bootstrap=bootstrap,
-            ),
-            queries=len(queries.rows),
-        )
-        for queries, answer in zip(altered, answers, strict=True)
-    ]
+    originals = [row for queries in altered for row in queries.rows.tolist()]
+    answers = gallery[nearest[:, 0]].tolist()
+    ends = np.cumsum([len(queries.rows) for queries in altered]).tolist()
+    return AlteredScores(
+        found=np.array([copy_code[one] == copy_code[row] for one, row in zip(answers, originals, strict=True)], float),
+        clusters=np.array([cluster_of[row] for row in originals], dtype=np.int64),
+        alterations=[
+            (queries.name, queries.description, slice(end - len(queries.rows), end))
+            for queries, end in zip(altered, ends, strict=True)
+        ],
+    )
 
 
 def _copy_codes(fold: Fold, task: RetrievalTask) -> dict[int, int]:

@@ -29,7 +29,7 @@ from simtrain.comparison.fold_scores import (
     pooled_scores,
 )
 from simtrain.comparison.folds import Fold
-from simtrain.comparison.neighbours import AlteredQueries, found_images, robustness_figures
+from simtrain.comparison.neighbours import AlteredQueries, AlteredScores, altered_scores, found_images
 from simtrain.comparison.protocol import ComparisonProtocol
 from simtrain.comparison.report_images import FoundImage
 from simtrain.comparison.result import EncoderFigures, EncoderKind, Unavailable
@@ -56,6 +56,7 @@ class ScoredEncoder:
             queries.
         fingerprints: Fingerprints of its weights, by seed and fold.
         found: Nearest images of the shown queries.
+        altered: Which altered copies of images found their originals; None where none were made.
         reopen: Returns its embeddings of the first fold again.
     """
 
@@ -64,6 +65,7 @@ class ScoredEncoder:
     validation: dict[str, float]
     fingerprints: tuple[str, ...]
     found: list[tuple[FoundImage, ...]]
+    altered: AlteredScores | None
     reopen: Callable[[], EmbeddingLookup]
 
 
@@ -169,13 +171,15 @@ def _scored_variant(
     }
     first, transform = seeds[0][0], transforms[0][0]
     transformed = [replace(one, embeddings=transform(one.embeddings)) for one in altered]
+    of_altered = altered_scores(protocol.folds[0], lookups[0][0], transformed)
     # Taken out of `first`, so that `reopen` does not hold its embeddings in memory.
     factory, fingerprint, rows = first.factory, first.fingerprint, first.embedded.rows
     return ScoredEncoder(
-        figures=_figures(variant, seeds, lookups, scores, transformed, protocol),
+        figures=_figures(variant, seeds, lookups, scores, of_altered, protocol),
         scores=scores,
         validation=_validation_means(protocol, lookups),
         fingerprints=tuple(of_fold.fingerprint for of_seed in seeds for of_fold in of_seed),
+        altered=of_altered,
         found=found_images(protocol.folds[0], lookups[0][0], protocol.shown, count=protocol.config.pictures.neighbours),
         reopen=lambda: _lookup(embedder.reload(factory, fingerprint, rows).of, transform),
     )
@@ -186,7 +190,7 @@ def _figures(
     seeds: Sequence[Sequence[EmbeddedEncoder]],
     lookups: Sequence[Sequence[EmbeddingLookup]],
     scores: dict[str, PooledScores],
-    altered: Sequence[AlteredQueries],
+    altered: AlteredScores | None,
     protocol: ComparisonProtocol,
 ) -> EncoderFigures:
     """Metrics over all seeds and folds; confusions, robustness, geometry, thresholds and cost of the first alone."""
@@ -209,7 +213,7 @@ def _figures(
         recall_curve=recall_curve(main_scores),
         categories=figures_by_category(main_scores, protocol.categories, bootstrap=bootstrap),
         confused=confusions(task, rows, vectors, protocol.categories),
-        robustness=robustness_figures(fold, lookup, altered, bootstrap=bootstrap),
+        robustness=[] if altered is None else altered.figures(bootstrap=bootstrap),
         text={}
         if variant.transforms is not None
         else text_metrics(seeds[0], lookups[0], protocol.folds, protocol.texts, bootstrap=bootstrap),

@@ -17,6 +17,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from simtrain.comparison.verdict_sentences import verdict_sentences
 from simtrain.evaluation.paired_tests import (
     PairedDifference,
     PooledSeeds,
@@ -26,11 +27,11 @@ from simtrain.evaluation.paired_tests import (
     resolvable_difference,
 )
 from simtrain.evaluation.statistics import BootstrapSettings, Interval
-from simtrain.phrases import between, counted, fine_percent, fine_signed_percent
 
 _ROUNDING = 1e-12
 
-VerdictWord = Literal["better", "not shown to be better", "worse"]
+VerdictWord = Literal["better", "mixed", "not shown to be better", "worse"]
+"""`mixed`: better in the verdict's own metric and worse in another headline metric, or the other way round."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +71,22 @@ class VerdictSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Contradiction:
+    """A significant difference that speaks against a verdict, or that it hides."""
+
+    metric: str
+    """Name of the metric."""
+    relevance: str
+    """Name of the definition of relevance, or of the category."""
+    baseline: str
+    """Name of the baseline."""
+    word: VerdictWord
+    """`better` or `worse`."""
+    difference: float
+    """Mean difference, encoder minus baseline, -1..1."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Verdict:
     """Verdict on one comparison. Differences are encoder minus baseline, in the metric's unit (0.01 is a point)."""
 
@@ -98,12 +115,15 @@ class Verdict:
     """Standard deviation of `seed_means`; None for one seed."""
     confidence: float
     power: float
+    contradictions: tuple[Contradiction, ...] = ()
+    """Significant differences the other way, for which `word` is `mixed`."""
+    falling_categories: tuple[Contradiction, ...] = ()
+    """Categories in which the encoder is significantly worse; empty where they were not tested."""
 
     @property
     def sentences(self) -> tuple[str, ...]:
-        """The verdict, the smallest detectable difference and, with several seeds, their spread. A point is 0.01."""
-        seeds = [_seeds_sentence(self)] if self.seed_spread is not None else []
-        return (_verdict_sentence(self), _detection_sentence(self), *seeds)
+        """The verdict, falling categories, the smallest detectable difference, the seeds' spread; a point is 0.01."""
+        return verdict_sentences(self)
 
     def __str__(self) -> str:
         return "\n".join(self.sentences)
@@ -205,46 +225,6 @@ def _word(difference: float, corrected_p_value: float, *, level: float) -> Verdi
     if corrected_p_value >= level:
         return "not shown to be better"
     return "better" if difference > 0 else "worse"
-
-
-def _verdict_sentence(verdict: Verdict) -> str:
-    found = verdict.difference
-    ends = between(found.low, found.high, write=fine_signed_percent, unknown="")
-    interval = f"{100 * verdict.confidence:g} % interval {ends}, " if ends else ""
-    together = f" corrected for {verdict.comparisons} comparisons" if verdict.comparisons > 1 else ""
-    return (
-        f"{verdict.encoder} is {verdict.word} than {verdict.baseline}: "
-        f"{verdict.metric} by {verdict.relevance} differs by {fine_signed_percent(found.mean)} points ({interval}"
-        f"{_p_value(verdict.corrected_p_value)}{together}) over {counted(verdict.queries, 'query', 'queries')} of "
-        f"{counted(verdict.products, 'product')}."
-    )
-
-
-def _detection_sentence(verdict: Verdict) -> str:
-    if verdict.differing_products == 0:
-        return "Both have the same result at every product."
-    if 2.0 ** (1 - verdict.differing_products) * verdict.comparisons > 1.0 - verdict.confidence:
-        few = counted(verdict.differing_products, "product")
-        return f"They differ at {few}; that is too few for a verdict at this confidence."
-    if verdict.resolvable_difference is None:
-        return "The difference is the same at every query, so the smallest detectable difference is unknown."
-    unseen = "; a smaller one may exist" if verdict.word == "not shown to be better" else ""
-    return (
-        f"The smallest difference that this split can detect is {fine_percent(verdict.resolvable_difference)} points "
-        f"(with {100 * verdict.power:g} % probability){unseen}."
-    )
-
-
-def _seeds_sentence(verdict: Verdict) -> str:
-    spread = fine_percent(verdict.seed_spread or 0.0)
-    return (
-        f"{verdict.encoder} is the mean of {len(verdict.seed_means)} seeds; the standard deviation of their means "
-        f"is {spread} points. The interval covers the choice of products, not of seeds."
-    )
-
-
-def _p_value(value: float) -> str:
-    return "p < 0.001" if value < 0.001 else f"p = {value:.3f}"
 
 
 def _or_none(value: float) -> float | None:

@@ -12,6 +12,10 @@ from simtrain.config.section import Section
 _Power = Annotated[float, Field(ge=0, le=0.5)]
 
 
+def _usual_headline() -> list[ComparedMetric]:
+    return ["map_at_r", "recall_at_1"]
+
+
 class WhiteningConfig(Section):
     """Whitening of embeddings, a baseline that is learned without labels: axes are made to vary more alike."""
 
@@ -91,6 +95,10 @@ class CompareConfig(Section):
 
     metric: ComparedMetric = "map_at_r"
     """Metric that verdicts are based on."""
+
+    headline_metrics: list[ComparedMetric] = Field(default_factory=_usual_headline, min_length=1)
+    """Metrics in none of which an encoder may be shown worse, by any definition of relevance, to be called better:
+    else its verdict is `mixed`."""
 
     baseline: str | None = None
     """Encoder that the others are compared with; null: for each definition of relevance the best on `val` of those that

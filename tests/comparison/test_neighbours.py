@@ -9,10 +9,10 @@ from simtrain.catalog.table import Catalog
 from simtrain.comparison.encoder_metrics import CatalogCategories
 from simtrain.comparison.neighbours import (
     AlteredQueries,
+    altered_scores,
     found_images,
     label_suspects,
     possible_duplicates,
-    robustness_figures,
 )
 from simtrain.evaluation.statistics import BootstrapSettings
 
@@ -53,13 +53,14 @@ def test_suspected_labels_have_rows_of_the_catalogue():
 
 def test_changed_pictures_are_right_where_their_source_is_nearest():
     altered = angles(11, 41)(np.arange(2))
+    bootstrap = BootstrapSettings(draws=100, confidence=0.9, seed=0)
     queries = [AlteredQueries(name="turned", description="turned", rows=np.array([3, 6]), embeddings=altered)]
-    (figure,) = robustness_figures(
-        small_fold(SHOP), LOOKUP, queries, bootstrap=BootstrapSettings(draws=100, confidence=0.9, seed=0)
-    )
+    right = altered_scores(small_fold(SHOP), LOOKUP, queries)
+    assert right is not None
+    (figure,) = right.figures(bootstrap=bootstrap)
     assert (figure.name, figure.queries, figure.share.mean) == ("turned", 2, 1.0)
-    wrong = [AlteredQueries(name="turned", description="turned", rows=np.array([7, 6]), embeddings=altered)]
-    (figure,) = robustness_figures(
-        small_fold(SHOP), LOOKUP, wrong, bootstrap=BootstrapSettings(draws=100, confidence=0.9, seed=0)
-    )
-    assert figure.share.mean == 0.5
+    wrong = [AlteredQueries(name="dark", description="dark", rows=np.array([7, 6]), embeddings=altered)]
+    both = altered_scores(small_fold(SHOP), LOOKUP, [*queries, *wrong])
+    assert both is not None
+    assert both.found.tolist() == [1, 1, 0, 1]
+    assert [(one.name, one.share.mean) for one in both.figures(bootstrap=bootstrap)] == [("turned", 1.0), ("dark", 0.5)]

@@ -16,8 +16,11 @@ _MOST_VERDICTS = 4
 _MOST_NAMES = 6
 _SEARCHES = 100
 VERDICT_STYLES: dict[VerdictWord, tuple[str, str]] = {
-    "better": ("better", "▲"), "not shown to be better": ("open", "■"), "worse": ("worse", "▼"),
-}  # fmt: skip
+    "better": ("better", "▲"),
+    "mixed": ("mixed", "◆"),
+    "not shown to be better": ("open", "■"),
+    "worse": ("worse", "▼"),
+}
 """Verdict -> CSS class, and a mark for readers who see no colours."""
 
 

@@ -26,7 +26,7 @@ def test_command_shows_figures_and_writes_them_with_a_page(catalog: Catalog, sim
         figures = one["relevances"]["product"]["metrics"]
         row = next(line for line in lines if line[:1] == [one["name"]])
         assert row[1] == f"{100 * figures['map_at_r']['mean']:.1f}"
-    assert "the baseline" in shown
+    assert " baseline" in shown
     assert aside.splitlines()[-1] == (
         "unavailable: simclr_resnet50: checkpoints/simclr_imagenet.ckpt: no such weights file"
     )

@@ -358,7 +358,7 @@ def test_a_baseline_that_takes_no_part_is_told_with_the_nearest(own_catalog: Cat
 
 def test_too_few_draws_for_so_many_verdicts_are_told(own_catalog: Catalog):
     with pytest.raises(
-        ConfigError, match=r"^draws: got 1000; 15 verdicts corrected together at a confidence of 0.999 need 15000 or"
+        ConfigError, match=r"^draws: got 1000; 20 verdicts corrected together at a confidence of 0.999 need 20000 or"
     ):
         compared(own_catalog, config=settings("confidence=0.999"))
 

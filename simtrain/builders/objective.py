@@ -136,7 +136,7 @@ def _objective(objective: ObjectiveConfig, around: _Around) -> RetrievalModule:
                 loss = _named_loss(objective, around)
             return _metric_learning(loss, objective.false_negatives, head, around)
         case DistillConfig():
-            return _distill(around)
+            return _distill(objective, around)
         case ImageTextConfig():
             return _image_text(around)
         case PythonObjectiveConfig():
@@ -186,10 +186,11 @@ def _metric_learning(
     )
 
 
-def _distill(around: _Around) -> DistillModule:
+def _distill(objective: DistillConfig, around: _Around) -> DistillModule:
     assert around.auxiliary.teacher is not None
     return DistillModule(
         teacher=around.auxiliary.teacher,
+        label_weight=objective.label_weight,
         encoder=around.encoder,
         settings=around.settings,
         validation=around.validation,

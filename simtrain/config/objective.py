@@ -175,10 +175,20 @@ class ImageTextConfig(ObjectiveSection, TextsConfig):
 
 
 class DistillConfig(ObjectiveSection, DistillationConfig):
-    """Relational distillation alone, label-free: similarities follow those of a teacher that sees larger images."""
+    """Relational distillation, label-free: similarities follow those of a teacher that sees larger images.
+
+    Where there are labels but no products, `label_weight` adds what they know.
+    """
 
     kind: Literal["distill"]
     """`distill`"""
+
+    label_weight: float = Field(default=0.0, ge=0, le=10)
+    """Add the supervised contrastive loss (https://arxiv.org/abs/2004.11362) over `label_column` times this, 0 to 10;
+    0.2 where the labels are categories."""
+
+    label_column: str = "label"
+    """Catalogue column whose equal values are positives of the supervised loss."""
 
     texts: MixedTextsConfig | None = None
     """Add an image-text loss on the same batches, for encoders that read texts; null: none."""
@@ -188,6 +198,7 @@ class DistillConfig(ObjectiveSection, DistillationConfig):
     def needs(self) -> ObjectiveNeeds:
         return ObjectiveNeeds(
             views=1,
+            label_column=self.label_column if self.label_weight else None,
             texts=self.texts,
             texts_weight=self.texts.weight if self.texts is not None else 0.0,
             relations=RelationNeeds(settings=self, key="objective", weight=0.0, other_groups=False),

@@ -1,4 +1,4 @@
-"""Training module of relational distillation alone, which needs no labels."""
+"""Training module of relational distillation, with a weak supervised loss where there are labels."""
 
 import torch
 from torch import Tensor
@@ -7,16 +7,19 @@ from typing_extensions import override
 from simtrain.encoders.base import Encoder
 from simtrain.evaluation.protocol import RetrievalTask
 from simtrain.losses.loss_value import LossValue
+from simtrain.losses.supervised import supervised_contrastive_loss
 from simtrain.modules.base import RetrievalModule
 from simtrain.modules.global_batch import AuxiliaryLosses, GlobalBatch, TrainingSettings
 from simtrain.modules.relational_teacher import RelationalTeacher
 
 
 class DistillModule(RetrievalModule):
-    """Module whose only loss is relational distillation: similarities within a batch follow those of the teacher.
+    """Relational distillation: similarities within a batch follow those of the teacher. It needs no labels.
 
     Args:
         teacher: Teacher vectors of the training images.
+        label_weight: Weight of the supervised contrastive loss over the labels of a batch, 0 or more; its temperature
+            is the teacher's. A batch without two images of one label goes without it.
         encoder: Encoder that is fine-tuned.
         settings: Training settings: optimizer, freezing, averaging, memory.
         validation: Retrieval task that validation scores, or None.
@@ -27,6 +30,7 @@ class DistillModule(RetrievalModule):
         self,
         *,
         teacher: RelationalTeacher,
+        label_weight: float,
         encoder: Encoder,
         settings: TrainingSettings,
         validation: RetrievalTask | None,
@@ -34,6 +38,7 @@ class DistillModule(RetrievalModule):
     ) -> None:
         super().__init__(encoder=encoder, head=None, settings=settings, validation=validation, auxiliary=auxiliary)
         self._teacher = teacher
+        self._label_weight = label_weight
 
     @property
     @override
@@ -43,9 +48,20 @@ class DistillModule(RetrievalModule):
     @override
     def loss(self, batch: GlobalBatch) -> LossValue:
         loss = self._teacher.loss(batch.embeddings, rows=batch.flat_rows, groups=self.positives(batch))
-        return LossValue(total=loss, parts={"relations": loss.detach()})
+        value = LossValue(total=loss, parts={"relations": loss.detach()})
+        labels = batch.labels.repeat(batch.rows.shape[1])
+        if not self._label_weight or not _any_pair(labels):
+            return value
+        supervised = supervised_contrastive_loss(batch.embeddings, labels, temperature=self.temperature)
+        return value.plus("supervised", supervised, weight=self._label_weight)
 
     @override
     def positives(self, batch: GlobalBatch) -> Tensor:
         samples, views = batch.rows.shape
         return torch.arange(samples, device=batch.rows.device).repeat(views)
+
+
+def _any_pair(labels: Tensor) -> bool:
+    """Whether two rows have the same known label."""
+    known = labels[labels >= 0]
+    return len(torch.unique(known)) < len(known)

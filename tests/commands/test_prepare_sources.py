@@ -176,3 +176,14 @@ def test_names_with_line_breaks_stay_in_their_line(tmp_path: Path) -> None:
     lines = run(root, tmp_path / "out").lines()
     assert not any("\n" in line or line.startswith("error") for line in lines)
     assert any("bad\\nerror: all is lost.jpg" in line for line in lines)
+
+
+def test_a_nameless_column_of_numbers_plays_no_part(tmp_path: Path) -> None:
+    shop(tmp_path, ["a.png", "b.png", "c.png"])
+    report = run(table(tmp_path, ",path,product", "0,a.png,p", "1,b.png,p", "2,c.png,q"), tmp_path / "out")
+    rows = report.catalog.rows
+    assert (rows["id"].tolist(), rows["label"].isna().all(), rows["caption"].isna().all()) == (
+        ["a.png", "b.png", "c.png"],
+        True,
+        True,
+    )

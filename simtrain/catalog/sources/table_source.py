@@ -132,7 +132,7 @@ def _columns_in_use(
     free = {name for name in names if name not in used.values()}
     findings = []
     for part in PARTS:
-        name = part if part in free else by_small.get(part, "")
+        name = part if part in free else by_small.get(part, part)
         if part in used or part in barred or name not in free:
             continue
         problem = _unfit(table.frame[name], part)

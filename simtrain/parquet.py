@@ -26,6 +26,12 @@ def read_table(path: Path, *, columns: Sequence[str] | None = None) -> Any:
         return opened.read(columns=None if columns is None else list(columns))
 
 
+def read_table_bytes(content: bytes) -> Any:
+    """The table of a Parquet file that has been read; raises `pa.ArrowException` if it is no whole Parquet file."""
+    with pq.ParquetFile(pa.BufferReader(content)) as opened:
+        return opened.read()
+
+
 def read_schema(path: Path) -> Any:
     """The schema of a Parquet file; raises as `read_table` does."""
     with pa.OSFile(str(path), "rb") as file:

@@ -1,6 +1,7 @@
 """Encoder of a bundle: re-created with torch, or its ONNX file where it is code that may not be imported."""
 
 from functools import partial
+from pathlib import Path
 
 import torch
 from torch import nn
@@ -12,6 +13,29 @@ from simtrain.errors import BundleError, SimtrainError
 from simtrain.serving.bundle import Bundle
 from simtrain.serving.manifest import MANIFEST_FILE
 from simtrain.serving.onnx_bundle_encoder import OnnxBundleEncoder, can_run_onnx
+from simtrain.serving.onnx_export import ONNX_FILE
+from simtrain.serving.replacement import open_while_replaced
+
+
+def open_with_encoder(
+    folder: Path, *, network: nn.Module | None = None, like: EncoderConfig | None = None
+) -> tuple[Bundle, Encoder]:
+    """A bundle and its encoder, both of one bundle also where the folder is replaced meanwhile.
+
+    Args:
+        folder: The bundle's folder.
+        network: As `build_bundle_encoder` takes it.
+        like: As `build_bundle_encoder` takes it.
+
+    Raises:
+        SimtrainError: as `Bundle.open` and `build_bundle_encoder`.
+    """
+
+    def opening() -> tuple[Bundle, Encoder]:
+        bundle = Bundle.open(folder)
+        return bundle, build_bundle_encoder(bundle, network=network, like=like)
+
+    return open_while_replaced(folder, opening)
 
 
 def build_bundle_encoder(
@@ -46,6 +70,7 @@ def build_bundle_encoder(
         if not imported and bundle.onnx_path is not None and can_run_onnx():
             encoder = OnnxBundleEncoder(
                 path=bundle.onnx_path,
+                content=bundle.content(ONNX_FILE),
                 preprocessing=bundle.preprocessing,
                 embedding_size=int(bundle.manifest["encoder"]["embedding_size"]),
             )

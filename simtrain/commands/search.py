@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from simtrain.builders.bundle_encoder import build_bundle_encoder
+from simtrain.builders.bundle_encoder import build_bundle_encoder, open_with_encoder
 from simtrain.config import EncoderConfig
 from simtrain.own_code import code_allowed, is_code_allowed
 from simtrain.serving.bundle import Bundle
@@ -31,17 +31,19 @@ def open_bundle(
     Raises:
         BundleError: naming the first file that is missing, altered or of another bundle.
     """
-    bundle, allowed = Bundle.open(Path(folder).expanduser()), is_code_allowed()
+    place, allowed = Path(folder).expanduser(), is_code_allowed()
+    if exported is None:
+        bundle, encoder = open_with_encoder(place, network=network, like=like)
+        searcher = Searcher(bundle=bundle, encoder=encoder, device=torch.device("cpu"))
+        return OpenedBundle(bundle=bundle, load_searcher=lambda: searcher, exported=None)
+    bundle = Bundle.open(place)
 
-    def load_searcher() -> Searcher:
+    def load_searcher() -> Searcher:  # later: of a bundle that was just written, `export` has checked the encoder
         with code_allowed(allowed):
-            encoder = build_bundle_encoder(bundle, network=network, like=like)
-        return Searcher(bundle=bundle, encoder=encoder, device=torch.device("cpu"))
+            loaded = build_bundle_encoder(bundle, network=network, like=like)
+        return Searcher(bundle=bundle, encoder=loaded, device=torch.device("cpu"))
 
-    opened = OpenedBundle(bundle=bundle, load_searcher=load_searcher, exported=exported)
-    if exported is None:  # of one that was just written, `export` has checked the encoder
-        opened.searcher  # noqa: B018 - loaded now, so that its errors are raised now
-    return opened
+    return OpenedBundle(bundle=bundle, load_searcher=load_searcher, exported=exported)
 
 
 def search(folder: Path, *, image: Path | None, text: str | None, k: int, plot: Path | None) -> SearchResult:

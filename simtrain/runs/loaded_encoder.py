@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from simtrain.builders import build_encoder, whitening_of
-from simtrain.builders.bundle_encoder import build_bundle_encoder
+from simtrain.builders.bundle_encoder import open_with_encoder
 from simtrain.builders.encoder_names import named_encoder
 from simtrain.config import EncoderConfig, parse_encoder
 from simtrain.console import SILENT, TERMINAL, Console
@@ -27,7 +27,6 @@ from simtrain.errors import ConfigError, SimtrainError
 from simtrain.own_code import code_allowed, path_of
 from simtrain.runs.run import DEFAULT_CHECKPOINTS, Run, find_run, open_run
 from simtrain.runs.whitening import run_encoder
-from simtrain.serving.bundle import Bundle
 from simtrain.serving.manifest import MANIFEST_FILE
 
 _IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -271,9 +270,9 @@ def _of_run(run: Run, *, name: str | None) -> LoadedEncoder:
 
 
 def _of_bundle(folder: Path, *, name: str | None) -> LoadedEncoder:
-    bundle = Bundle.open(folder)
+    bundle, network = open_with_encoder(folder)
     try:
         config = parse_encoder(bundle.encoder_config, where=str(folder / MANIFEST_FILE))
     except SimtrainError:  # of a version that has other settings; the encoder itself was checked
         config = None
-    return LoadedEncoder(name=name or folder.name, network=build_bundle_encoder(bundle), config=config, run=None)
+    return LoadedEncoder(name=name or folder.name, network=network, config=config, run=None)

@@ -12,19 +12,20 @@ import pandas as pd
 import pyarrow as pa
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors.torch import load
 
 from simtrain.encoders.base import Encoder
 from simtrain.encoders.preprocessing import Preprocessing
 from simtrain.encoders.whitening import load_whitening
 from simtrain.errors import BundleError, CheckpointError, first_line
 from simtrain.failures import damage_told
-from simtrain.parquet import read_table
+from simtrain.parquet import read_table_bytes
 from simtrain.serving.export_formats import FORMATS
 from simtrain.serving.golden import check_golden, space_fingerprint
 from simtrain.serving.index import ItemIndex
 from simtrain.serving.manifest import MANIFEST_FILE, check_files, read_manifest
 from simtrain.serving.onnx_export import ONNX_FILE
+from simtrain.serving.replacement import open_while_replaced, read_checked
 
 ENCODER_FOLDER = "encoder"
 TEXT_FOLDER = "encoder/text_tower"
@@ -75,9 +76,15 @@ class Bundle:
     def open(folder: Path) -> Bundle:
         """Check format, hashes and fingerprints, and read the index and the items.
 
+        Where the folder is replaced by another bundle meanwhile, all that is opened is of one of the two.
+
         Raises:
             BundleError: naming the first file that is missing, altered or of another bundle.
         """
+        return open_while_replaced(folder, lambda: Bundle._open(folder))
+
+    @staticmethod
+    def _open(folder: Path) -> Bundle:
         manifest = read_manifest(folder)
         with damage_told(folder / MANIFEST_FILE, error=BundleError, advice=_AGAIN):
             return Bundle._checked(folder, manifest)
@@ -88,8 +95,11 @@ class Bundle:
         exported = [each.file for each in FORMATS]
         optional = (*exported, *_encoder_files(folder))  # a library opens that folder, and takes what lies in it
         check_files(folder, manifest["files"], required=required, optional=optional)
-        index = ItemIndex.read(folder / INDEX_FILE, factory=str(manifest["index"]["factory"]))
-        items, items_fingerprint = _read_items(folder / ITEMS_FILE)
+        hashes = manifest["files"]
+        factory = str(manifest["index"]["factory"])
+        index = ItemIndex.read(folder / INDEX_FILE, factory=factory, sha256=hashes[INDEX_FILE])
+        items_content = read_checked(folder / ITEMS_FILE, sha256=hashes[ITEMS_FILE])
+        items, items_fingerprint = _read_items(folder / ITEMS_FILE, items_content)
         bundle = Bundle(folder=folder, manifest=manifest, items=items, index=index)
         expected = space_fingerprint(
             bundle.preprocessing,
@@ -189,10 +199,11 @@ class Bundle:
             )
         encoder = encoder.float().cpu()
         if not self._has_own_folder:
-            _fill(encoder, self.folder / WEIGHTS_FILE)
+            _fill(encoder, self.folder / WEIGHTS_FILE, self.content(WEIGHTS_FILE))
         if self.manifest["encoder"].get("whitened", False):
             _whiten(encoder, self.folder / WHITENING_FILE)
         encoder.eval()
+        self._check_opened_by_path()
         self.check_golden(encoder, device=torch.device("cpu"))
         return encoder
 
@@ -202,7 +213,24 @@ class Bundle:
         Raises:
             BundleError: if it does not.
         """
-        check_golden(self.folder / GOLDEN_FILE, encoder, device=device)
+        check_golden(self.folder / GOLDEN_FILE, encoder, content=self.content(GOLDEN_FILE), device=device)
+
+    def content(self, name: str) -> bytes:
+        """Content of one of the bundle's files, which is what the manifest says.
+
+        Args:
+            name: As the manifest lists it.
+
+        Raises:
+            BundleError: if another bundle has taken the place since this one was opened.
+        """
+        return read_checked(self.folder / name, sha256=self.manifest["files"][name])
+
+    def _check_opened_by_path(self) -> None:
+        """See that what libraries have opened by its path was of this bundle."""
+        folders = [ENCODER_FOLDER] if self._has_own_folder else [TEXT_FOLDER, WHITENING_FILE]
+        hashes = {name: sha for name, sha in self.manifest["files"].items() if name.startswith(tuple(folders))}
+        check_files(self.folder, hashes, required=(), optional=())
 
 
 def _encoder_files(folder: Path) -> list[str]:
@@ -210,9 +238,9 @@ def _encoder_files(folder: Path) -> list[str]:
     return [path.relative_to(folder).as_posix() for path in sorted(files) if not path.is_dir()]
 
 
-def _fill(encoder: Encoder, path: Path) -> None:
+def _fill(encoder: Encoder, path: Path, content: bytes) -> None:
     try:
-        encoder.load_state_dict(load_file(path), strict=True)
+        encoder.load_state_dict(load(content), strict=True)
     except (RuntimeError, SafetensorError) as error:
         reason = " ".join(str(error).split())[:300]
         raise BundleError(f"{path}: does not fit the network that its configuration makes: {reason}") from None
@@ -226,9 +254,9 @@ def _whiten(encoder: Encoder, path: Path) -> None:
         raise BundleError(f"{path}: does not fit the encoder: {first_line(error)}") from None
 
 
-def _read_items(path: Path) -> tuple[pd.DataFrame, str | None]:
+def _read_items(path: Path, content: bytes) -> tuple[pd.DataFrame, str | None]:
     try:
-        table = read_table(path)
+        table = read_table_bytes(content)
     except (pa.ArrowException, OSError) as error:
         raise BundleError(f"{path}: not a Parquet file: {first_line(error)}") from None
     with damage_told(path, error=BundleError, advice=_AGAIN):

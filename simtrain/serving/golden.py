@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import load, save
 from torch import Tensor
 
 from simtrain.encoders.base import Encoder
@@ -68,23 +68,24 @@ def write_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
     path.write_bytes(save({name: value.contiguous() for name, value in tensors.items()}))
 
 
-def check_golden(path: Path, encoder: Encoder, *, device: torch.device) -> None:
+def check_golden(path: Path, encoder: Encoder, *, content: bytes, device: torch.device) -> None:
     """Embed the golden images, and the golden texts where there are any, again.
 
     Args:
-        path: File that `write_golden` wrote.
+        path: File that `write_golden` wrote, for messages.
         encoder: Encoder on `device`, in evaluation mode.
+        content: Of that file.
         device: Device to compute on.
 
     Raises:
         BundleError: if an embedding is not what it was: cosine below 0.9999 or a number off by more than 1e-3.
     """
     try:
-        golden = load_file(path)
+        golden = load(content)
         images, expected = golden["images"], golden["embeddings"]
         texts = json.loads(bytes(golden["texts"].tolist())) if "texts" in golden else []
         expected_of_texts = golden["text_embeddings"] if texts else None
-    except (SafetensorError, OSError, KeyError, ValueError, TypeError, RecursionError) as error:
+    except (SafetensorError, KeyError, ValueError, TypeError, RecursionError) as error:
         raise BundleError(f"{path}: not golden embeddings: {error}") from None
     if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[-1] != 3:
         raise BundleError(f"{path}: not golden embeddings: images are {images.dtype} of shape {tuple(images.shape)}")

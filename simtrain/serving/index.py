@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from simtrain.errors import BundleError
 from simtrain.files import whole_file
+from simtrain.serving.replacement import HashingReader, check_hash
 
 EXACT_FACTORY = "Flat"
 """The factory string whose index compares with every item and keeps the vectors as they are."""
@@ -24,6 +25,7 @@ _SPARE_CANDIDATES = 16
 _SUM_TOLERANCE = 1e-5  # sums of float32 products in another order differ by far less
 _GRAPH_CANDIDATES = 128
 _BLOCK_ROWS = 4096
+_READ_BYTES = 1 << 20
 _NOTHING = (np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32))
 
 
@@ -95,20 +97,25 @@ class ItemIndex:
         return ItemIndex(index=index, factory=factory)
 
     @staticmethod
-    def read(path: Path, *, factory: str) -> ItemIndex:
+    def read(path: Path, *, factory: str, sha256: str) -> ItemIndex:
         """Open an index that `save` wrote.
 
         Args:
             path: File that `save` wrote.
             factory: The factory string that it was built from.
+            sha256: Of the file that is to be opened; another one may have taken its place since it was checked.
 
         Raises:
-            BundleError: if it is missing, damaged, or not an index over cosine with ids 0..N-1.
+            BundleError: if it is missing, damaged, another file, or not an index over cosine with ids 0..N-1.
         """
         if not path.is_file():
             raise BundleError(f"{path}: no such index")
         try:
-            index = faiss.read_index(str(path))
+            with path.open("rb") as file:
+                reader = HashingReader(file=file)
+                callback = faiss.PyCallbackIOReader(reader, _READ_BYTES)  # type: ignore[attr-defined]  # SWIG makes it
+                index = faiss.read_index(callback)
+                check_hash(path, reader.sha256(), expected=sha256)
         except RuntimeError as error:
             raise BundleError(f"{path}: not an index that FAISS can read: {_reason(error)}") from None
         if not isinstance(index, faiss.IndexIDMap2) or index.metric_type != faiss.METRIC_INNER_PRODUCT:

@@ -8,6 +8,7 @@ from typing import Any
 
 from simtrain.errors import BundleError
 from simtrain.files import sha256_of_bytes, sha256_of_file, write_json
+from simtrain.serving.replacement import check_hash
 
 MANIFEST_FILE = "manifest.json"
 FORMAT_VERSION = 2
@@ -88,12 +89,7 @@ def check_files(folder: Path, hashes: dict[str, str], *, required: tuple[str, ..
         path = folder / relative
         if not path.is_file():
             raise BundleError(f"{path}: missing; export the bundle again")
-        found = sha256_of_file(path)
-        if found != expected:
-            raise BundleError(
-                f"{path}: altered or of another bundle: its SHA-256 is {found[:12]}…, {MANIFEST_FILE} says "
-                f"{expected[:12]}…; export the bundle again"
-            )
+        check_hash(path, sha256_of_file(path), expected=expected)
 
 
 def hashes_of(folder: Path) -> dict[str, str]:

@@ -11,7 +11,7 @@ from typing_extensions import override
 
 from simtrain.encoders.base import Encoder
 from simtrain.encoders.preprocessing import Preprocessing
-from simtrain.files import sha256_of_file
+from simtrain.files import sha256_of_bytes
 from simtrain.serving.onnx_export import OnnxEncoder
 
 
@@ -24,7 +24,8 @@ class OnnxBundleEncoder(Encoder):
     """Embeds as the bundle's encoder does, mirror images and whitening included; it has no weights and needs no code.
 
     Args:
-        path: The bundle's ONNX file.
+        path: The bundle's ONNX file, for messages.
+        content: Of that file.
         preprocessing: The bundle's.
         embedding_size: D.
 
@@ -35,10 +36,10 @@ class OnnxBundleEncoder(Encoder):
         BundleError: if onnxruntime cannot open the file.
     """
 
-    def __init__(self, *, path: Path, preprocessing: Preprocessing, embedding_size: int) -> None:
+    def __init__(self, *, path: Path, content: bytes, preprocessing: Preprocessing, embedding_size: int) -> None:
         super().__init__(preprocessing=preprocessing, feature_size=embedding_size, embedding_size=None)
-        self._onnx = OnnxEncoder(path=path)
-        self.behaviour = sha256_of_file(path)
+        self._onnx = OnnxEncoder(path=path, content=content)
+        self.behaviour = sha256_of_bytes(content)
 
     @override
     def features(self, images: Tensor) -> Tensor:

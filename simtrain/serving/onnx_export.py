@@ -65,18 +65,20 @@ class OnnxEncoder:
 
     Args:
         path: File that `export_onnx` wrote.
+        content: Of that file, where it has been read; None: it is read.
 
     Raises:
         BundleError: if onnxruntime cannot open it.
     """
 
-    def __init__(self, *, path: Path) -> None:
+    def __init__(self, *, path: Path, content: bytes | None = None) -> None:
         import onnxruntime  # of an extra
 
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3  # errors only
         try:
-            self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+            model = str(path) if content is None else content
+            self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime's errors have no common base
             raise BundleError(f"{path}: onnxruntime cannot open it: {first_line(error)[:200]}") from error
 

@@ -32,6 +32,9 @@ class Fake:
             raise CodeNotAllowedError(f"{section.file} names code", argument="encoder.target")
         return ("torch", section.like)
 
+    def content(self, name: str) -> bytes:
+        return name.encode()
+
     def check_golden(self, encoder: object, *, device: torch.device) -> None:
         self.checked.append(encoder)
 

@@ -2,6 +2,7 @@
 
 # Shapes: N items, D dimensions, Q queries.
 
+import hashlib
 import re
 from pathlib import Path
 
@@ -23,6 +24,10 @@ def unit_rows(count: int, dimensions: int, *, seed: int) -> NDArray[np.float32]:
 def with_ties(*, seed: int) -> NDArray[np.float32]:
     """(300, 8) of only 12 different vectors, so that every cut goes through equals."""
     return unit_rows(12, 8, seed=seed)[np.random.default_rng(seed).integers(0, 12, size=300)]
+
+
+def read(path: Path, *, factory: str = "Flat") -> ItemIndex:
+    return ItemIndex.read(path, factory=factory, sha256=hashlib.sha256(path.read_bytes()).hexdigest())
 
 
 @pytest.mark.parametrize("k", [1, 5, 30, 299, 300])
@@ -87,7 +92,7 @@ def test_saved_and_read_it_answers_the_same(tmp_path: Path) -> None:
     for factory in ("Flat", "HNSW16", "IVF4,Flat"):
         index = ItemIndex.build(items, factory=factory)
         index.save(tmp_path / "index.faiss")
-        again = ItemIndex.read(tmp_path / "index.faiss", factory=factory)
+        again = read(tmp_path / "index.faiss", factory=factory)
         assert (again.count, again.dimensions, again.is_exact) == (100, 8, factory == "Flat")
         for (rows, near), (rows_again, near_again) in zip(
             index.search(items, k=5), again.search(items, k=5), strict=True
@@ -123,14 +128,21 @@ def test_a_damaged_file_is_told(damage: str, tmp_path: Path) -> None:
     noise = np.random.default_rng(0).bytes(len(whole))
     path.write_bytes({"empty": b"", "truncated": whole[: len(whole) // 2], "noise": noise}[damage])
     with pytest.raises(BundleError, match=f"^{re.escape(str(path))}: not an index that FAISS can read: .+"):
-        ItemIndex.read(path, factory="Flat")
+        read(path)
+
+
+def test_another_index_than_the_one_that_was_checked_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "index.faiss"
+    ItemIndex.build(unit_rows(50, 8, seed=9), factory="Flat").save(path)
+    with pytest.raises(BundleError, match=f"^{re.escape(str(path))}: altered or of another bundle: its SHA-256 is "):
+        ItemIndex.read(path, factory="Flat", sha256=hashlib.sha256(b"another").hexdigest())
 
 
 def test_an_index_of_something_else_is_told(tmp_path: Path) -> None:
     import faiss
 
     with pytest.raises(BundleError, match=r"index\.faiss: no such index$"):
-        ItemIndex.read(tmp_path / "index.faiss", factory="Flat")
+        ItemIndex.read(tmp_path / "index.faiss", factory="Flat", sha256="")
     items = unit_rows(10, 4, seed=10)
     plain = faiss.index_factory(4, "Flat", faiss.METRIC_INNER_PRODUCT)
     plain.add(items)
@@ -138,12 +150,12 @@ def test_an_index_of_something_else_is_told(tmp_path: Path) -> None:
     with pytest.raises(
         BundleError, match=r"plain: not an index of simtrain: expected ids \(IDMap2\) and inner products$"
     ):
-        ItemIndex.read(tmp_path / "plain", factory="Flat")
+        read(tmp_path / "plain")
     shifted = faiss.index_factory(4, "IDMap2,Flat", faiss.METRIC_INNER_PRODUCT)
     shifted.add_with_ids(items, np.arange(10) + 1)
     faiss.write_index(shifted, str(tmp_path / "shifted"))
     with pytest.raises(BundleError, match=r"shifted: its ids are not the rows 0 to 9 of the items$"):
-        ItemIndex.read(tmp_path / "shifted", factory="Flat")
+        read(tmp_path / "shifted")
 
 
 def test_a_callers_mistakes_are_told() -> None:

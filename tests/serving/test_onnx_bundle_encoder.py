@@ -18,7 +18,12 @@ PIXELS = torch.randint(0, 256, (3, 16, 16, 3), dtype=torch.uint8, generator=torc
 
 def exported(encoder: Encoder, path: Path) -> OnnxBundleEncoder:
     export_onnx(encoder.eval(), path)
-    return OnnxBundleEncoder(path=path, preprocessing=encoder.preprocessing, embedding_size=encoder.embedding_size)
+    return OnnxBundleEncoder(
+        path=path,
+        content=path.read_bytes(),
+        preprocessing=encoder.preprocessing,
+        embedding_size=encoder.embedding_size,
+    )
 
 
 @pytest.mark.slow

@@ -122,8 +122,8 @@ def evaluate(
     return EvaluationReport(
         name=_name(run, loaded),
         split=split,
-        relevance=relevance.told(),
-        relevance_words=relevance.words,
+        relevance=relevance.columns_or_name(),
+        relevance_description=relevance.description,
         encoder=config.encoder.model_dump(mode="json") if loaded is None else loaded.section(),
         alpha=share,
         data=data_fingerprint(catalog),

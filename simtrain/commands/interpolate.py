@@ -155,7 +155,7 @@ def _report(
         queries=len(first.image.values[aim.metric]),
         metric=aim.metric,
         text_metric=aim.text_metric,
-        words=None if sweep.texts is None else "names of classes" if sweep.texts.captions is None else "captions",
+        text_kind=None if sweep.texts is None else "names of classes" if sweep.texts.captions is None else "captions",
         text_queries=text_queries,
         no_texts=aim.no_texts,
         bound=aim.bound,

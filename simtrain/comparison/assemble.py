@@ -59,7 +59,7 @@ def assemble_report(
         copies=sum(fold.main_task.copied_queries for fold in folds),
         near_copies=sum(fold.main_task.near_copied_queries for fold in folds),
         relevance=protocol.relevance,
-        relevance_words={name: one.words for name, one in protocol.relevances.items()},
+        relevance_words={name: one.description for name, one in protocol.relevances.items()},
         metric=config.metric,
         levels=[" + ".join(columns) for columns in protocol.levels],
         category=None if protocol.categories is None else protocol.categories.column,

@@ -30,13 +30,12 @@ class EmbeddingDrift:
     Attributes:
         images: Number of images compared.
         mean: Mean cosine of an image's embeddings by the initial and the fine-tuned encoder, -1..1.
-        low: 5th percentile of these cosines.
-        lowest: Lowest of these cosines.
+        low: 5th percentile of these cosines, -1..1.
+        lowest: Lowest of these cosines, -1..1.
         start: `captions` or `labels` -> name as in `TextTasks.score` -> metric of the initial encoder, 0..1.
         lost: `captions` or `labels` -> name -> metric of the initial minus the fine-tuned encoder over the same
-            queries,
-            with its interval; below 0 where the fine-tuned encoder is better.
-        confidence: Level of the intervals.
+            queries, with its interval; below 0 where the fine-tuned encoder is better.
+        confidence: Level of the intervals, between 0 and 1.
     """
 
     images: int
@@ -49,9 +48,9 @@ class EmbeddingDrift:
 
     def text_mismatch(self) -> str | None:
         """Why texts of a frozen text tower no longer match the images, by `MOST_LOST` and `LEAST_COSINE`."""
-        for words, of_words in self.lost.items():
-            if of_words[GUARDED].low > MOST_LOST:  # never where it cannot be told
-                return f"{GUARDED} of {TEXT_KIND_NAMES[words]} has lost more than {100 * MOST_LOST:g} point"
+        for kind, losses in self.lost.items():
+            if losses[GUARDED].low > MOST_LOST:  # NaN, an unknown interval, is never above it
+                return f"{GUARDED} of {TEXT_KIND_NAMES[kind]} has lost more than {100 * MOST_LOST:g} point"
         return f"their cosine is below {LEAST_COSINE} on average" if self.mean < LEAST_COSINE else None
 
     def to_dict(self) -> dict[str, Any]:
@@ -61,8 +60,8 @@ class EmbeddingDrift:
             "cosine": {"mean": self.mean, "percentile_5": self.low, "lowest": self.lowest},
             "start": self.start,
             "lost": {
-                words: {name: found.to_dict() for name, found in of_words.items()}
-                for words, of_words in self.lost.items()
+                kind: {name: interval.to_dict() for name, interval in losses.items()}
+                for kind, losses in self.lost.items()
             },
             "texts_fit": self.text_mismatch() is None,
             "confidence": self.confidence,
@@ -84,13 +83,13 @@ def embedding_drift(
         start: (N, D) unit embeddings of the same images by the initial encoder.
         tuned_scores: `TextTasks.scores_by_kind` of the fine-tuned encoder; empty: no texts.
         start_scores: `TextTasks.scores_by_kind` of the initial encoder, of the same task.
-        bootstrap: Settings of the draws.
+        bootstrap: Number of draws, confidence and seed of the intervals.
     """
     cosines = (tuned.double() * start.double()).sum(dim=1).clamp(-1, 1).numpy()
     lost: dict[str, dict[str, Interval]] = {}
-    for words, before in start_scores.items():
-        now, clusters = tuned_scores[words].values(), before.clusters()
-        lost[words] = {
+    for kind, before in start_scores.items():
+        now, clusters = tuned_scores[kind].values(), before.clusters()
+        lost[kind] = {
             name: cluster_bootstrap_differences({name: values - now[name]}, clusters[name], bootstrap=bootstrap)[name]
             for name, values in before.values().items()
         }
@@ -99,7 +98,7 @@ def embedding_drift(
         mean=float(cosines.mean()),
         low=float(np.quantile(cosines, 0.05)),
         lowest=float(cosines.min()),
-        start={words: before.means() for words, before in start_scores.items()},
+        start={kind: before.means() for kind, before in start_scores.items()},
         lost=lost,
         confidence=bootstrap.confidence,
     )

@@ -36,7 +36,7 @@ class Exclusions:
         return np.asarray((self.query_codes != NO_CODE).any(axis=1))
 
     def of(self, query_rows: NDArray[np.int64]) -> Exclusions:
-        """The same for some of the queries."""
+        """The exclusions of the queries in `query_rows`, (C,), alone."""
         return Exclusions(query_codes=self.query_codes[query_rows], gallery_codes=self.gallery_codes)
 
     def mask(self, query_rows: NDArray[np.int64], *, device: torch.device) -> Tensor:
@@ -73,27 +73,32 @@ class Exclusions:
 
 
 def exclusions_of(codes: NDArray[np.int64], *, queries: NDArray[np.int64], gallery: NDArray[np.int64]) -> Exclusions:
-    """Of items that are both: (N, E) codes, and the (Q,) and (G,) rows that ask and that can be found.
+    """Exclusions of one set of N items, some of which are queries and some the gallery.
 
     Columns in which no query shares a code with another item than itself are dropped, as they leave nothing out.
+
+    Args:
+        codes: (N, E) code of each item in each column; -1: it shares nothing there.
+        queries: (Q,) rows of the queries in `codes`.
+        gallery: (G,) rows of the gallery items in `codes`.
     """
-    told = [column for column in codes.T if _leaves_out(column, queries=queries, gallery=gallery)]
-    kept = np.stack(told, axis=1) if told else np.empty((len(codes), 0), dtype=np.int64)
+    effective = [column for column in codes.T if _leaves_out(column, queries=queries, gallery=gallery)]
+    kept = np.stack(effective, axis=1) if effective else np.empty((len(codes), 0), dtype=np.int64)
     return Exclusions(query_codes=kept[queries], gallery_codes=kept[gallery])
 
 
 def _leaves_out(column: NDArray[np.int64], *, queries: NDArray[np.int64], gallery: NDArray[np.int64]) -> bool:
-    found = np.bincount(column[gallery] + 1, minlength=int(column.max(initial=NO_CODE)) + 2)
-    others = found[column[queries] + 1] - np.isin(queries, gallery)
+    sizes = np.bincount(column[gallery] + 1, minlength=int(column.max(initial=NO_CODE)) + 2)
+    others = sizes[column[queries] + 1] - np.isin(queries, gallery)
     return bool((others[column[queries] != NO_CODE] > 0).any())
 
 
 def _shared(queries: NDArray[np.int64], gallery: NDArray[np.int64]) -> NDArray[np.int64]:
     """(Q,) rows of the gallery that are equal in all columns; 0 for a query that has -1 in one of them."""
-    _, places = np.unique(np.concatenate([queries, gallery]), axis=0, return_inverse=True)
-    places = places.reshape(-1)
-    found = np.bincount(places[len(queries) :], minlength=int(places.max(initial=0)) + 1)
-    return np.where((queries == NO_CODE).any(axis=1), 0, found[places[: len(queries)]]).astype(np.int64)
+    _, kinds = np.unique(np.concatenate([queries, gallery]), axis=0, return_inverse=True)
+    kinds = kinds.reshape(-1)
+    sizes = np.bincount(kinds[len(queries) :], minlength=int(kinds.max(initial=0)) + 1)
+    return np.where((queries == NO_CODE).any(axis=1), 0, sizes[kinds[: len(queries)]]).astype(np.int64)
 
 
 def no_exclusions(*, queries: int, gallery: int) -> Exclusions:
@@ -104,14 +109,19 @@ def no_exclusions(*, queries: int, gallery: int) -> Exclusions:
 
 
 def check_exclusions(exclusions: Exclusions, *, query_ids: Sequence[str], gallery_ids: Sequence[str]) -> None:
-    """Refuse sizes that differ.
+    """Refuse codes that do not fit to queries and gallery.
+
+    Args:
+        exclusions: Codes to be checked.
+        query_ids: (Q,) ids of the queries.
+        gallery_ids: (G,) ids of the gallery items.
 
     Raises:
-        ValueError: for these.
+        ValueError: Another number of rows than ids, or other columns for queries than for the gallery.
     """
-    asked, found = exclusions.query_codes, exclusions.gallery_codes
-    for side, codes, ids in (("query", asked, query_ids), ("gallery", found, gallery_ids)):
+    of_queries, of_gallery = exclusions.query_codes, exclusions.gallery_codes
+    for name, codes, ids in (("query", of_queries, query_ids), ("gallery", of_gallery, gallery_ids)):
         if codes.ndim != 2 or len(codes) != len(ids):
-            raise ValueError(f"{side}_codes has shape {codes.shape}, but {side}_ids has {len(ids)}")
-    if asked.shape[1] != found.shape[1]:
-        raise ValueError(f"query_codes has {asked.shape[1]} columns, but gallery_codes has {found.shape[1]}")
+            raise ValueError(f"{name}_codes has shape {codes.shape}, but {name}_ids has {len(ids)}")
+    if of_queries.shape[1] != of_gallery.shape[1]:
+        raise ValueError(f"query_codes has {of_queries.shape[1]} columns, but gallery_codes has {of_gallery.shape[1]}")

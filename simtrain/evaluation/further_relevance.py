@@ -29,10 +29,12 @@ def answerable(task: RetrievalTask, catalog: Catalog, further: Sequence[Relevanc
 
 
 def _of_same_images(task: RetrievalTask, catalog: Catalog, relevance: Relevance) -> RetrievalTask:
-    found = _task_by(task, catalog, relevance)
-    if not found.answers().any():
-        raise CatalogError(f"{catalog.folder}: no query has an image to find that is relevant by {relevance.words}")
-    return found
+    further = _task_by(task, catalog, relevance)
+    if not further.answers().any():
+        raise CatalogError(
+            f"{catalog.folder}: no query has an image to find that is relevant by {relevance.description}"
+        )
+    return further
 
 
 def _task_by(task: RetrievalTask, catalog: Catalog, relevance: Relevance) -> RetrievalTask:

@@ -52,20 +52,20 @@ class Geometry:
 
 
 def geometry(embeddings: Tensor, groups: NDArray[np.int64], *, most_rows: int, seed: int) -> Geometry:
-    """Figures of unit embeddings; the two that need no pairs one by one are of all rows, the others of a sample.
+    """Figures of unit embeddings: mean similarity and alignment of all rows, the other three of a sample.
 
     Args:
         embeddings: (N, D) rows of length 1, N at least 2.
         groups: (N,) equal where rows are relevant to each other; -1: relevant to none.
-        most_rows: Rows of the sample, at least 2; with as many or fewer rows there is no sampling. Encoders are
-            comparable at the same N and most_rows only: few rows cannot fill many dimensions.
+        most_rows: Number of rows in the sample, at least 2; with as many or fewer rows there is no sampling. Encoders
+            are comparable at the same N and most_rows only: few rows cannot fill many dimensions.
         seed: Seed of the sample; >= 0.
 
     Raises:
         ValueError: Fewer than two rows, sizes that differ, or most_rows < 2.
     """
     if len(embeddings) < 2 or most_rows < 2:
-        raise ValueError(f"{len(embeddings)} embeddings, most_rows {most_rows}; allowed: 2 or more of each")
+        raise ValueError(f"got {len(embeddings)} embeddings and most_rows {most_rows}; allowed: 2 or more of each")
     if groups.shape != (len(embeddings),):
         raise ValueError(f"groups has shape {groups.shape}, but there are {len(embeddings)} embeddings")
     vectors = embeddings.detach()
@@ -96,9 +96,9 @@ def partition_isotropy(embeddings: Tensor) -> float:
     """
     wide = embeddings.double()
     # Directions of which the rows have nothing are all alike (Z = N), so it does not matter which ones a solver takes.
-    if len(wide) < wide.shape[1]:  # the same from the smaller side, with one of these directions
-        squares, sides = torch.linalg.eigh(wide @ wide.T)
-        along = torch.cat([sides * squares.clamp_min(0).sqrt(), torch.zeros_like(sides[:, :1])], dim=1)
+    if len(wide) < wide.shape[1]:  # the same from the smaller matrix, with one of these directions
+        squares, vectors = torch.linalg.eigh(wide @ wide.T)
+        along = torch.cat([vectors * squares.clamp_min(0).sqrt(), torch.zeros_like(vectors[:, :1])], dim=1)
     else:
         along = wide @ torch.linalg.eigh(wide.T @ wide)[1]
     partitions = torch.cat([along.exp().sum(dim=0), (-along).exp().sum(dim=0)])
@@ -124,14 +124,14 @@ def alignment_of(embeddings: Tensor, groups: NDArray[np.int64]) -> float | None:
     The mean over pairs needs no pairs: those of a group sum up to (|Σv|² - Σ|v|²) / 2.
     """
     grouped = np.flatnonzero(groups != NO_GROUP)
-    _, places, sizes = np.unique(groups[grouped], return_inverse=True, return_counts=True)
+    _, group_of_row, sizes = np.unique(groups[grouped], return_inverse=True, return_counts=True)
     pairs = int((sizes * (sizes - 1)).sum()) // 2
     if pairs == 0:
         return None
     rows = torch.from_numpy(grouped).to(embeddings.device)
     vectors = embeddings[rows].double()
     sums = torch.zeros((len(sizes), embeddings.shape[1]), dtype=torch.float64, device=embeddings.device)
-    sums.index_add_(0, torch.from_numpy(places).to(embeddings.device), vectors)
+    sums.index_add_(0, torch.from_numpy(group_of_row).to(embeddings.device), vectors)
     similarity = float(sums.square().sum() - vectors.square().sum()) / (2 * pairs)
     return alignment(np.array([similarity]))
 

@@ -57,8 +57,8 @@ def score_graded(graded: GradedSet, *, ks: Sequence[int], chunk_elements: int = 
     Args:
         graded: Queries, gallery and levels.
         ks: The k of ndcg_at_k; each >= 1. A k beyond the gallery counts the whole gallery.
-        chunk_elements: Most query-gallery pairs held at once, but at least one query's; >= 1. The results don't depend
-            on it.
+        chunk_elements: Largest number of query-gallery pairs held at once, but at least one query's; >= 1. The results
+            don't depend on it.
 
     Returns:
         One value per scored query and k, in 0..1; 1 where the first k are as alike as any k of the gallery could be.
@@ -89,13 +89,13 @@ def score_graded(graded: GradedSet, *, ks: Sequence[int], chunk_elements: int = 
     ideals = {k: ideal_gains(counts[query_rows], k=k) for k in ks}
     values = {f"ndcg_at_{k}": np.empty(len(query_rows), dtype=np.float64) for k in ks}
     for chunk in ranking.chunks(query_rows, chunk_elements=chunk_elements):
-        places = np.searchsorted(query_rows, chunk)
+        positions = np.searchsorted(query_rows, chunk)
         gains = _ranked_gains(graded, ranking, chunk, most_ranks=max(ks))
         # A running sum adds in the order of the ranks; a matrix product's order depends on the size of the chunk.
         reached = (gains * discounts(gains.shape[1])).cumsum(axis=1)
         for k in ks:
-            found = reached[:, min(k, reached.shape[1]) - 1] / ideals[k][places]
-            values[f"ndcg_at_{k}"][places] = np.minimum(found, 1.0)  # the best ranking is 1 up to rounding
+            shares = reached[:, min(k, reached.shape[1]) - 1] / ideals[k][positions]
+            values[f"ndcg_at_{k}"][positions] = np.minimum(shares, 1.0)  # the best ranking is 1 up to rounding
     return QueryScores(query_rows=query_rows, values=values, lone_queries=len(counts) - len(query_rows))
 
 
@@ -122,10 +122,10 @@ def grade_counts(
         block = slice(start, start + step)
         rows = np.arange(len(distinct))[block]
         untaken = ~alike.mask(rows, device=torch.device("cpu")).numpy()
-        for place in range(len(levels)):
-            kinds = distinct[block, place, None]
-            fits = untaken & (kinds == gallery[:, place]) & (kinds != NO_GROUP)
-            of_kind[block, place] = fits.sum(axis=1)
+        for level in range(len(levels)):
+            kinds = distinct[block, level, None]
+            fits = untaken & (kinds == gallery[:, level]) & (kinds != NO_GROUP)
+            of_kind[block, level] = fits.sum(axis=1)
             untaken &= ~fits
     counts = of_kind[query_kind.reshape(-1)]
     # A query in the gallery has been counted too, at the first level at which it has a code, unless it has left itself
@@ -137,7 +137,12 @@ def grade_counts(
 
 
 def ideal_gains(counts: NDArray[np.int64], *, k: int) -> NDArray[np.float64]:
-    """Discounted gain of the first k ranks of the best possible ranking, (Q,), from `grade_counts` (Q, L)."""
+    """Discounted gain of the first k ranks of the best possible ranking, (Q,).
+
+    Args:
+        counts: (Q, L) gallery items of each grade, from `grade_counts`.
+        k: Number of ranks that count; >= 1.
+    """
     gains = level_gains(counts.shape[1])
     ends = np.minimum(counts.cumsum(axis=1), k)
     sums = np.concatenate([[0.0], discounts(int(ends.max(initial=0))).cumsum()])
@@ -166,6 +171,13 @@ def check_levels(
 ) -> None:
     """Refuse levels and ks that cannot be meant.
 
+    Args:
+        levels: Levels of relevance; one or more.
+        ks: The k of ndcg_at_k; one or more, each >= 1.
+        query_ids: (Q,) ids of the queries.
+        gallery_size: G, number of gallery items.
+        own_columns: (Q,) gallery column of the query itself; -1: it is not in the gallery.
+
     Raises:
         ValueError: No levels or ks, k < 1, sizes or a type that differ, a code below -1, or one id with two groups.
     """
@@ -173,7 +185,7 @@ def check_levels(
         raise ValueError(f"ks is {list(ks)}; allowed: one or more numbers of 1 or more")
     if not levels:
         raise ValueError("levels is empty; allowed: one or more, the most alike first")
-    for place, level in enumerate(levels):
+    for index, level in enumerate(levels):
         try:
             check_groups(
                 level.query_groups,
@@ -183,7 +195,7 @@ def check_levels(
                 own_columns=own_columns,
             )
         except ValueError as error:
-            raise ValueError(f"levels[{place}]: {error}") from error
+            raise ValueError(f"levels[{index}]: {error}") from error
 
 
 def _ranked_gains(

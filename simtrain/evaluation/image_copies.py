@@ -9,32 +9,55 @@ from simtrain.catalog.table import Catalog
 from simtrain.evaluation.exclusions import NO_CODE
 
 
-def near_copied(copies: NDArray[np.int64], asks: NDArray[np.bool_], found: NDArray[np.bool_]) -> int:
-    """Images that ask and have another image of their duplicate group in the gallery."""
-    in_gallery = np.bincount(copies[found] + 1, minlength=int(copies.max(initial=NO_CODE)) + 2)
-    others = in_gallery[copies + 1] - found
-    return int((asks & (copies != NO_CODE) & (others > 0)).sum())
+def near_copied(copies: NDArray[np.int64], is_query: NDArray[np.bool_], in_gallery: NDArray[np.bool_]) -> int:
+    """Number of queries that have another image of their duplicate group in the gallery.
+
+    Args:
+        copies: (N,) code of each image's duplicate group; -1: it has no near copy.
+        is_query: (N,) whether the image is a query.
+        in_gallery: (N,) whether the image is in the gallery.
+    """
+    sizes = np.bincount(copies[in_gallery] + 1, minlength=int(copies.max(initial=NO_CODE)) + 2)
+    others = sizes[copies + 1] - in_gallery
+    return int((is_query & (copies != NO_CODE) & (others > 0)).sum())
 
 
-def copied_queries(catalog: Catalog, asks: NDArray[np.bool_], can_be_found: NDArray[np.bool_]) -> int:
-    """Images that ask and have another image of equal pixels in the gallery."""
+def copied_queries(catalog: Catalog, is_query: NDArray[np.bool_], in_gallery: NDArray[np.bool_]) -> int:
+    """Number of queries that have another image of equal pixels in the gallery.
+
+    Args:
+        catalog: Catalogue of N images.
+        is_query: (N,) whether the image is a query.
+        in_gallery: (N,) whether the image is in the gallery.
+    """
     pictures = _pictures(catalog)
-    in_gallery = np.bincount(pictures[can_be_found], minlength=int(pictures.max(initial=-1)) + 1)
-    return int((in_gallery[pictures[asks]] > can_be_found[asks]).sum())
+    sizes = np.bincount(pictures[in_gallery], minlength=int(pictures.max(initial=-1)) + 1)
+    return int((sizes[pictures[is_query]] > in_gallery[is_query]).sum())
 
 
 def without_copies(
-    catalog: Catalog, groups: Sequence[NDArray[np.int64]], asks: NDArray[np.bool_], can_be_found: NDArray[np.bool_]
+    catalog: Catalog, groups: Sequence[NDArray[np.int64]], is_query: NDArray[np.bool_], in_gallery: NDArray[np.bool_]
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.bool_]]:
-    """Rows that take part, one for all copies of the same groups; by row whether it or an exact copy asks, is found."""
-    taking_part = np.flatnonzero(asks | can_be_found)
+    """One image for all exact copies that have the same groups: the first of them.
+
+    Args:
+        catalog: Catalogue of N images.
+        groups: Codes of the images, (N,) each; copies that differ in one of them are all kept.
+        is_query: (N,) whether the image is a query.
+        in_gallery: (N,) whether the image is in the gallery.
+
+    Returns:
+        Catalogue rows that remain, ascending; (N,) whether the image or a copy that it stands for is a query; (N,) the
+        same for the gallery.
+    """
+    taking_part = np.flatnonzero(is_query | in_gallery)
     kinds = np.stack([codes[taking_part] for codes in (_pictures(catalog), *groups)], axis=1)
-    _, first, place = np.unique(kinds, axis=0, return_index=True, return_inverse=True)
-    of_all = taking_part[first][place]
-    one_asks, one_found = np.zeros_like(asks), np.zeros_like(can_be_found)
-    np.logical_or.at(one_asks, of_all, asks[taking_part])
-    np.logical_or.at(one_found, of_all, can_be_found[taking_part])
-    return np.sort(taking_part[first]).astype(np.int64), one_asks, one_found
+    _, first, kind = np.unique(kinds, axis=0, return_index=True, return_inverse=True)
+    representative = taking_part[first][kind]
+    any_query, any_in_gallery = np.zeros_like(is_query), np.zeros_like(in_gallery)
+    np.logical_or.at(any_query, representative, is_query[taking_part])
+    np.logical_or.at(any_in_gallery, representative, in_gallery[taking_part])
+    return np.sort(taking_part[first]).astype(np.int64), any_query, any_in_gallery
 
 
 def _pictures(catalog: Catalog) -> NDArray[np.int64]:
@@ -43,5 +66,5 @@ def _pictures(catalog: Catalog) -> NDArray[np.int64]:
     rows = np.arange(len(catalog.rows), dtype=np.int64)
     if exact is None:
         return rows
-    found = catalog.groups([exact])
-    return np.where(found >= 0, found, found.max(initial=-1) + 1 + rows)
+    codes = catalog.groups([exact])
+    return np.where(codes >= 0, codes, codes.max(initial=-1) + 1 + rows)

@@ -2,11 +2,11 @@
 
 The neighbours vote, the nearer ones more: Wu et al. 2018, "Unsupervised feature learning via non-parametric instance
 discrimination", https://arxiv.org/abs/1805.01978, section 3.4. Labels that an encoder mixes up all the time are
-suspected less, after the idea of confident learning, that mistakes are to be told from confusion label by label:
+suspected less, after the idea of confident learning, that mistakes are told from confusion label by label:
 Northcutt et al. 2021, https://arxiv.org/abs/1911.00068. A suspicion is no proof.
 """
 
-# Shapes: N images, J judged images, D features, C images of one chunk, V neighbours that vote.
+# Shapes: N images, J labelled images, D features, C images of one chunk, V neighbours that vote.
 
 from __future__ import annotations
 
@@ -96,19 +96,22 @@ def suspected_labels(
         neighbours: Number of other products that vote; >= 1, such as 10.
         temperature: Above 0; the less, the more the nearest decide. 0.07 in the paper.
         most: Largest number of suspects returned; 0 or more.
-        chunk_elements: Most pairs held at once, but at least one image's; >= 1.
+        chunk_elements: Largest number of pairs held at once, but at least one image's; >= 1.
 
     Raises:
         ValueError: neighbours < 1, temperature not above 0, sizes that differ, duplicate ids, or rows that are not of
             length 1.
     """
     if neighbours < 1 or not temperature > 0:
-        raise ValueError(f"neighbours {neighbours}, temperature {temperature}; allowed: 1 or more, above 0")
+        raise ValueError(
+            f"neighbours is {neighbours} and temperature {temperature}; allowed: 1 or more neighbours, and a "
+            "temperature above 0"
+        )
     _check_sizes(labelled)
     votes = _votes(labelled, neighbours=neighbours, temperature=temperature, chunk_elements=chunk_elements)
     scores, suggested = _scores(votes)
     suspected = np.flatnonzero(scores > 0)
-    agree = votes.said[suspected] == suggested[suspected, None]
+    agree = votes.voted[suspected] == suggested[suspected, None]
     closeness = np.where(agree, votes.similarities[suspected], 0.0).sum(axis=1) / agree.sum(axis=1)
     # Sums of shares differ in their last digits where the votes don't.
     order = np.lexsort((suspected, -closeness, -scores[suspected].round(6)))[:most]
@@ -116,13 +119,13 @@ def suspected_labels(
     return LabelSuspects(
         suspects=tuple(
             LabelSuspect(
-                row=int(votes.rows[place]),
-                label=labelled.names[votes.labels[place]],
-                suggested=labelled.names[suggested[place]],
-                score=float(scores[place]),
-                neighbours=tuple(votes.rows[votes.nearest[place][votes.said[place] == suggested[place]]].tolist()),
+                row=int(votes.rows[image]),
+                label=labelled.names[votes.labels[image]],
+                suggested=labelled.names[suggested[image]],
+                score=float(scores[image]),
+                neighbours=tuple(votes.rows[votes.nearest[image][votes.voted[image] == suggested[image]]].tolist()),
             )
-            for place in suspected[order]
+            for image in suspected[order]
         ),
         found=len(suspected),
         judged=judged,
@@ -132,27 +135,27 @@ def suspected_labels(
 
 @dataclass(frozen=True, kw_only=True)
 class _Votes:
-    """What the neighbours of the labelled images say; places count the labelled images."""
+    """Votes of the neighbours of the J labelled images."""
 
     rows: NDArray[np.int64]
-    """(J,) of the N images."""
+    """(J,) their rows among the N images."""
     labels: NDArray[np.int64]
-    """(J,) their own."""
+    """(J,) code of their own label."""
     confirmable: NDArray[np.bool_]
     """(J,) whether an image of another product carries the same label."""
     nearest: NDArray[np.int64]
-    """(J, V) places of the neighbours, nearest first; -1: there are no more."""
+    """(J, V) positions of the neighbours in `rows`, nearest first; -1: there are no more."""
     similarities: NDArray[np.float64]
     """(J, V) cosines; -infinity where there are no more."""
-    said: NDArray[np.int64]
+    voted: NDArray[np.int64]
     """(J, V) label of each neighbour; -1: there are no more."""
     shares: NDArray[np.float64]
-    """(J, V) share of the votes for the label that the neighbour says, by all who say it; 0 where there are no more."""
+    """(J, V) share of the votes for the neighbour's label, of all neighbours with it; 0 where there are no more."""
 
     @property
     def for_own(self) -> NDArray[np.float64]:
         """(J,) share of the votes for the image's own label."""
-        own: NDArray[np.float64] = np.where(self.said == self.labels[:, None], self.shares, 0.0).max(axis=1)
+        own: NDArray[np.float64] = np.where(self.voted == self.labels[:, None], self.shares, 0.0).max(axis=1)
         return own
 
 
@@ -164,23 +167,23 @@ def _votes(labelled: LabelledSet, *, neighbours: int, temperature: float, chunk_
     highest = similarities.max(axis=1, keepdims=True, initial=-1.0)
     weights = np.exp((similarities - highest) / temperature)
     weights /= np.maximum(weights.sum(axis=1, keepdims=True), np.finfo(np.float64).tiny)
-    said = np.full_like(nearest, NO_GROUP)
-    said[nearest >= 0] = labels[nearest[nearest >= 0]]
+    voted = np.full_like(nearest, NO_GROUP)
+    voted[nearest >= 0] = labels[nearest[nearest >= 0]]
     return _Votes(
         rows=rows,
         labels=labels,
         confirmable=_confirmable(labels, labelled.products[rows]),
         nearest=nearest,
         similarities=similarities,
-        said=said,
-        shares=np.einsum("jvw,jw->jv", said[:, :, None] == said[:, None, :], weights),
+        voted=voted,
+        shares=np.einsum("jvw,jw->jv", voted[:, :, None] == voted[:, None, :], weights),
     )
 
 
 def _scores(votes: _Votes) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Score (J,) of each image, and the label (J,) that most of its votes are for; 0: nothing to suspect."""
     most = votes.shares.argmax(axis=1)[:, None]
-    suggested = np.take_along_axis(votes.said, most, axis=1)[:, 0]
+    suggested = np.take_along_axis(votes.voted, most, axis=1)[:, 0]
     share = np.take_along_axis(votes.shares, most, axis=1)[:, 0]
     unusual = _SURPRISE / (_SURPRISE + _usual_shares(votes, suggested))
     scores = (share - votes.for_own) * unusual
@@ -189,18 +192,18 @@ def _scores(votes: _Votes) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
 
 def _usual_shares(votes: _Votes, suggested: NDArray[np.int64]) -> NDArray[np.float64]:
     """Mean share of the votes (J,) that the images of each one's label get for the label suggested to it."""
-    labels = int(max(votes.labels.max(initial=0), votes.said.max(initial=0))) + 1
-    # All neighbours that say one label carry its share: it counts at the first of them.
-    earlier = np.tril(np.ones((votes.said.shape[1],) * 2, dtype=bool), k=-1)
-    repeated = ((votes.said[:, :, None] == votes.said[:, None, :]) & earlier).any(axis=2)
-    places, columns = np.nonzero(~repeated & (votes.said >= 0))
-    pairs, inverse = np.unique(votes.labels[places] * labels + votes.said[places, columns], return_inverse=True)
-    sums = np.bincount(inverse, votes.shares[places, columns], minlength=len(pairs))
+    labels = int(max(votes.labels.max(initial=0), votes.voted.max(initial=0))) + 1
+    # All neighbours that carry one label have its share: it counts at the first of them.
+    earlier = np.tril(np.ones((votes.voted.shape[1],) * 2, dtype=bool), k=-1)
+    repeated = ((votes.voted[:, :, None] == votes.voted[:, None, :]) & earlier).any(axis=2)
+    images, columns = np.nonzero(~repeated & (votes.voted >= 0))
+    pairs, inverse = np.unique(votes.labels[images] * labels + votes.voted[images, columns], return_inverse=True)
+    sums = np.bincount(inverse, votes.shares[images, columns], minlength=len(pairs))
     if len(pairs) == 0:
         return np.zeros(len(suggested))
     wanted = votes.labels * labels + suggested
-    found = np.minimum(np.searchsorted(pairs, wanted), len(pairs) - 1)
-    return np.where(pairs[found] == wanted, sums[found], 0.0) / np.bincount(votes.labels)[votes.labels]
+    nearest = np.minimum(np.searchsorted(pairs, wanted), len(pairs) - 1)
+    return np.where(pairs[nearest] == wanted, sums[nearest], 0.0) / np.bincount(votes.labels)[votes.labels]
 
 
 def _confirmable(labels: NDArray[np.int64], products: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -212,28 +215,28 @@ def _confirmable(labels: NDArray[np.int64], products: NDArray[np.int64]) -> NDAr
 def _other_products(
     labelled: LabelledSet, rows: NDArray[np.int64], *, neighbours: int, chunk_elements: int
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """The nearest image of each of the V nearest other products: places in `rows` (J, V) and similarities (J, V)."""
+    """The nearest image of each of the V nearest other products: positions in `rows` (J, V) and similarities (J, V)."""
     ids = [labelled.ids[row] for row in rows]
     embeddings = labelled.embeddings.detach()[torch.from_numpy(rows).to(labelled.embeddings.device)]
     ranking = Ranking.of(embeddings, embeddings, query_ids=ids, gallery_ids=ids)
     _, codes = np.unique(labelled.products[rows], return_inverse=True)
     products = torch.from_numpy(codes).to(embeddings.device)
-    place_of_tie_key = torch.argsort(ranking.tie_keys)
+    position_of_tie_key = torch.argsort(ranking.tie_keys)
     nearest = np.full((len(rows), neighbours), -1, dtype=np.int64)
     similarities = np.full((len(rows), neighbours), -np.inf)
     # The embeddings of the neighbours are held too: V times those of the chunk.
     for chunk in ranking.chunks(np.arange(len(rows)), chunk_elements=max(1, chunk_elements // neighbours)):
-        places = torch.from_numpy(chunk).to(embeddings.device)
+        positions = torch.from_numpy(chunk).to(embeddings.device)
         keys = ranking.keys(chunk)
         best = torch.full((len(chunk), int(codes.max()) + 1), REMOVED_KEY, device=keys.device)
         best.scatter_reduce_(1, products.expand_as(keys), keys, "amax")
-        best.scatter_(1, products[places, None], REMOVED_KEY)
+        best.scatter_(1, products[positions, None], REMOVED_KEY)
         top = torch.topk(best, min(neighbours, best.shape[1]))
-        columns = place_of_tie_key[top.values & 0xFFFFFFFF]  # the low half of a key says whose it is
-        cosines = (embeddings[places, None] * embeddings[columns]).sum(dim=2, dtype=torch.float64)
-        found, width = (top.values != REMOVED_KEY).cpu().numpy(), columns.shape[1]
-        nearest[chunk, :width] = np.where(found, columns.cpu().numpy(), -1)
-        similarities[chunk, :width] = np.where(found, cosines.cpu().numpy(), -np.inf)
+        columns = position_of_tie_key[top.values & 0xFFFFFFFF]  # the low half of a key says whose it is
+        cosines = (embeddings[positions, None] * embeddings[columns]).sum(dim=2, dtype=torch.float64)
+        exists, width = (top.values != REMOVED_KEY).cpu().numpy(), columns.shape[1]
+        nearest[chunk, :width] = np.where(exists, columns.cpu().numpy(), -1)
+        similarities[chunk, :width] = np.where(exists, cosines.cpu().numpy(), -np.inf)
     return nearest, similarities
 
 

@@ -22,6 +22,7 @@ from simtrain.evaluation.exclusions import Exclusions, no_exclusions
 from simtrain.evaluation.ranking import CHUNK_ELEMENTS, REMOVED_KEY, Ranking
 
 RECALL_KS = (1, 5, 10)
+"""The k of recall_at_k, by default."""
 
 NO_GROUP = -1
 """Group code of an item that is relevant to nothing."""
@@ -83,8 +84,8 @@ def score_queries(
         retrieval: Queries and gallery.
         recall_ks: The k of recall_at_k; each >= 1. A k beyond the gallery counts the whole gallery.
         precision_ks: The k of precision_at_k, none or each >= 1. The ranks beyond the gallery count as misses.
-        chunk_elements: Most query-gallery pairs held at once, but at least one query's; >= 1. Memory beyond the inputs
-            is 25 to 60 bytes for each, most where R is near G. The results don't depend on it.
+        chunk_elements: Largest number of query-gallery pairs held at once, but at least one query's; >= 1. Memory
+            beyond the inputs is 25 to 60 bytes for each, most where R is near G. The results don't depend on it.
 
     Returns:
         One value per scored query and metric, in 0..1.
@@ -170,8 +171,8 @@ def relevant_counts(
     groups, sizes = np.unique(gallery_groups, return_counts=True)
     if len(groups) == 0:
         return np.zeros(len(query_groups), dtype=np.int64)
-    places = np.minimum(np.searchsorted(groups, query_groups), len(groups) - 1)
-    counts = np.where(groups[places] == query_groups, sizes[places], 0)
+    positions = np.minimum(np.searchsorted(groups, query_groups), len(groups) - 1)
+    counts = np.where(groups[positions] == query_groups, sizes[positions], 0)
     # A query with a code is among its own exclusions, as it shares that code with itself.
     left_out_itself = (own_columns >= 0) & ~exclusions.has_codes()
     counts = counts - exclusions.counts(query_groups, gallery_groups) - left_out_itself
@@ -179,10 +180,14 @@ def relevant_counts(
 
 
 def check_ks(*, recall_ks: Sequence[int], precision_ks: Sequence[int]) -> None:
-    """Refuse a k below 1, and no recall_ks at all.
+    """Refuse numbers of ranks that cannot be meant.
+
+    Args:
+        recall_ks: The k of recall_at_k; one or more, each >= 1.
+        precision_ks: The k of precision_at_k; none, or each >= 1.
 
     Raises:
-        ValueError: for these.
+        ValueError: No recall_ks, or a k below 1.
     """
     if not recall_ks or min(recall_ks) < 1:
         raise ValueError(f"recall_ks is {list(recall_ks)}; allowed: one or more numbers of 1 or more")
@@ -199,6 +204,13 @@ def check_groups(
     own_columns: NDArray[np.int64],
 ) -> None:
     """Refuse relevance codes that cannot be meant.
+
+    Args:
+        query_groups: (Q,) relevance codes, as in `RetrievalSet`.
+        gallery_groups: (G,) relevance codes from the same numbering.
+        query_ids: (Q,) ids of the queries.
+        gallery_size: G, number of gallery items.
+        own_columns: (Q,) gallery column of the query itself; -1: it is not in the gallery.
 
     Raises:
         ValueError: Sizes or a type that differ, a code below -1, or one id with two groups.
@@ -261,10 +273,10 @@ def _checked_ranking(retrieval: RetrievalSet) -> Ranking:
     return ranking
 
 
-def _check_codes(side: str, groups: NDArray[np.int64], *, rows: int) -> None:
+def _check_codes(items: str, groups: NDArray[np.int64], *, rows: int) -> None:
     if groups.shape != (rows,):
-        raise ValueError(f"{side}_groups has shape {groups.shape}, but {side}_ids has {rows}")
+        raise ValueError(f"{items}_groups has shape {groups.shape}, but {items}_ids has {rows}")
     if groups.dtype != np.int64:
-        raise ValueError(f"{side}_groups is {groups.dtype}; allowed: int64")
+        raise ValueError(f"{items}_groups is {groups.dtype}; allowed: int64")
     if rows > 0 and groups.min() < NO_GROUP:
-        raise ValueError(f"{side}_groups has {groups.min()}; allowed: 0 or more, or -1 for an item without a group")
+        raise ValueError(f"{items}_groups has {groups.min()}; allowed: 0 or more, or -1 for an item without a group")

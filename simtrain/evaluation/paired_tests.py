@@ -121,7 +121,7 @@ def pool_seeds(values: NDArray[np.float64]) -> PooledSeeds:
     """Average each query over the seeds of one training.
 
     Tests and intervals of the averages tell how far the queries of the split can be trusted, for these very seeds; how
-    much another seed would give is told by `spread` alone.
+    much another seed would give, `spread` alone shows.
 
     Args:
         values: (K, S), one row per seed, one column per query; K >= 1.

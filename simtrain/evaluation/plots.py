@@ -129,8 +129,8 @@ def _draw(axes: "Axes", image: NDArray[np.uint8] | None, *, frame: str, heading:
         axes.set_facecolor(_PALE)
         axes.text(0.5, 0.5, "missing", ha="center", va="center", fontsize=9, color=_GREY)
     else:
-        side = round(_TILE_INCHES * _PIXELS_PER_INCH)
-        axes.imshow(_square(image, side=side), extent=(0, 1, 0, 1), interpolation="nearest", aspect="auto")
+        pixels = round(_TILE_INCHES * _PIXELS_PER_INCH)
+        axes.imshow(_square(image, pixels=pixels), extent=(0, 1, 0, 1), interpolation="nearest", aspect="auto")
     for spine in axes.spines.values():
         spine.set_color(frame)
         spine.set_linewidth(2.0)
@@ -149,13 +149,13 @@ def _read(path: Path) -> NDArray[np.uint8] | None:
         return None
 
 
-def _square(image: NDArray[np.uint8], *, side: int) -> NDArray[np.uint8]:
+def _square(image: NDArray[np.uint8], *, pixels: int) -> NDArray[np.uint8]:
     """The whole picture in the middle of a white square of exactly the tile's pixels."""
     height, width = image.shape[:2]
-    scale = side / max(height, width)
+    scale = pixels / max(height, width)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     small = np.asarray(Image.fromarray(image).resize(size, Image.Resampling.LANCZOS))
-    canvas = np.full((side, side, 3), 255, dtype=np.uint8)
-    top, left = (side - size[1]) // 2, (side - size[0]) // 2
+    canvas = np.full((pixels, pixels, 3), 255, dtype=np.uint8)
+    top, left = (pixels - size[1]) // 2, (pixels - size[0]) // 2
     canvas[top : top + size[1], left : left + size[0]] = small
     return canvas

@@ -66,7 +66,11 @@ class RetrievalTask:
         return [self.ids[position] for position in self.gallery]
 
     def exclusions(self, positions: NDArray[np.int64] | None = None) -> Exclusions:
-        """What does not count for the queries, or for images at other positions in `rows`."""
+        """Gallery images that do not count, for each query.
+
+        Args:
+            positions: (n,) positions in `rows` of the images that search; None: the queries.
+        """
         codes = np.empty((len(self.rows), 0), dtype=np.int64) if self.excluded is None else self.excluded
         return exclusions_of(codes, queries=self.queries if positions is None else positions, gallery=self.gallery)
 
@@ -118,17 +122,17 @@ class RetrievalTask:
         )
 
     def own_columns(self) -> NDArray[np.int64]:
-        """(Q,) where each query is in `gallery`; -1: it is not."""
-        places = np.full(len(self.rows), -1, dtype=np.int64)
-        places[self.gallery] = np.arange(len(self.gallery))
-        return places[self.queries]
+        """(Q,) position of each query in `gallery`; -1: it is not there."""
+        columns = np.full(len(self.rows), -1, dtype=np.int64)
+        columns[self.gallery] = np.arange(len(self.gallery))
+        return columns[self.queries]
 
     def means(self, embeddings: Tensor, *, scores: QueryScores | None = None) -> dict[str, float]:
         """Mean of each metric, 0..1; those of `further` have its name before theirs; and `balanced`, over all of them.
 
         Args:
             embeddings: (N, D) unit embeddings of `rows`.
-            scores: What `score` finds in them; None: it is computed.
+            scores: Scores that `score` returned for them; None: they are computed here.
         """
         means = (self.score(embeddings) if scores is None else scores).means()
         for name, task in self.further.items():
@@ -147,7 +151,7 @@ class Evaluation:
         copied_queries: Number of queries with an exact copy of themselves in the gallery.
         near_copied_queries: Number of queries with a near copy of themselves in the gallery, which does not count.
         gallery: Number of gallery images.
-        confidence: Level of the intervals.
+        confidence: Level of the intervals, between 0 and 1.
     """
 
     metrics: dict[str, Interval]
@@ -161,7 +165,7 @@ class Evaluation:
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON; an unknown interval is null."""
         return {
-            "metrics": {name: found.to_dict() for name, found in self.metrics.items()},
+            "metrics": {name: interval.to_dict() for name, interval in self.metrics.items()},
             "queries": self.queries,
             "lone_queries": self.lone_queries,
             "copied_queries": self.copied_queries,
@@ -186,27 +190,28 @@ def retrieval_task(
         CatalogError: if no query has anything to find, with what the catalogue offers instead.
     """
     groups = catalog.groups(relevance.columns)
-    asks = np.isin(np.arange(len(groups)), catalog.rows_of([split])) & catalog.rows["query"].to_numpy(dtype=bool)
-    found_in = np.isin(np.arange(len(groups)), catalog.rows_of(gallery_splits or [split]))
-    can_be_found = found_in & catalog.rows["gallery"].to_numpy(dtype=bool)
-    _check_there(catalog, groups, asks, split=split, relevance=relevance)
-    copied, asking = copied_queries(catalog, asks, can_be_found), int(asks.sum())
-    apart = [catalog.groups([column]) for column in relevance.excluded]
-    rows, asks, can_be_found = without_copies(catalog, [groups, *apart], asks, can_be_found)
+    every_row = np.arange(len(groups))
+    is_query = np.isin(every_row, catalog.rows_of([split])) & catalog.rows["query"].to_numpy(dtype=bool)
+    in_gallery_splits = np.isin(every_row, catalog.rows_of(gallery_splits or [split]))
+    in_gallery = in_gallery_splits & catalog.rows["gallery"].to_numpy(dtype=bool)
+    _check_not_empty(catalog, groups, is_query, split=split, relevance=relevance)
+    copied, count = copied_queries(catalog, is_query, in_gallery), int(is_query.sum())
+    excluded_groups = [catalog.groups([column]) for column in relevance.excluded]
+    rows, is_query, in_gallery = without_copies(catalog, [groups, *excluded_groups], is_query, in_gallery)
     excluded = excluded_codes(catalog, relevance)[rows]
     products = catalog.groups(["product"])[rows]
     task = RetrievalTask(
         rows=rows,
-        queries=np.flatnonzero(asks[rows]),
-        gallery=np.flatnonzero(can_be_found[rows]),
+        queries=np.flatnonzero(is_query[rows]),
+        gallery=np.flatnonzero(in_gallery[rows]),
         ids=[str(name) for name in catalog.rows["id"].iloc[rows]],
         groups=groups[rows],
         clusters=np.where(products >= 0, products, products.max(initial=-1) + 1 + np.arange(len(rows))),
         copied_queries=copied,
-        near_copied_queries=near_copied(excluded[:, 0], asks[rows], can_be_found[rows]),
+        near_copied_queries=near_copied(excluded[:, 0], is_query[rows], in_gallery[rows]),
         excluded=excluded,
     )
-    _check_answerable(catalog, task, asking=asking, split=split, relevance=relevance)
+    _check_answerable(catalog, task, queries=count, split=split, relevance=relevance)
     return task
 
 
@@ -220,16 +225,21 @@ def excluded_codes(catalog: Catalog, relevance: Relevance) -> NDArray[np.int64]:
     return np.stack([catalog.groups(list(names)) for names in columns], axis=1)
 
 
-def judge(task: RetrievalTask, embeddings: Tensor, *, bootstrap: BootstrapSettings) -> Evaluation:
-    """Metrics of (N, D) unit embeddings of the task's rows, with bootstrap intervals over products.
+def evaluate_retrieval(task: RetrievalTask, embeddings: Tensor, *, bootstrap: BootstrapSettings) -> Evaluation:
+    """Retrieval metrics of an encoder's embeddings, with bootstrap intervals over products.
 
     Metrics by `task.further` have the definition's name before theirs; the counts are of the main relevance.
+
+    Args:
+        task: Queries, gallery and relevance.
+        embeddings: (N, D) unit embeddings of the task's `rows`.
+        bootstrap: Number of draws, confidence and seed of the intervals.
     """
     scores = task.score(embeddings)
     metrics = _intervals(task, scores, bootstrap=bootstrap)
-    for name, by_another in task.further.items():
-        found = _intervals(by_another, by_another.score(embeddings), bootstrap=bootstrap)
-        metrics |= {f"{name}_{metric}": interval for metric, interval in found.items()}
+    for name, further in task.further.items():
+        intervals = _intervals(further, further.score(embeddings), bootstrap=bootstrap)
+        metrics |= {f"{name}_{metric}": interval for metric, interval in intervals.items()}
     return Evaluation(
         metrics=metrics,
         queries=len(scores.query_rows),
@@ -246,10 +256,10 @@ def _intervals(task: RetrievalTask, scores: QueryScores, *, bootstrap: Bootstrap
     return cluster_bootstrap_intervals(scores.values, clusters, bootstrap=bootstrap)
 
 
-def _check_there(
-    catalog: Catalog, groups: NDArray[np.int64], asks: NDArray[np.bool_], *, split: str, relevance: Relevance
+def _check_not_empty(
+    catalog: Catalog, groups: NDArray[np.int64], is_query: NDArray[np.bool_], *, split: str, relevance: Relevance
 ) -> None:
-    if not asks.any():
+    if not is_query.any():
         raise CatalogError(
             f"{catalog.folder}: split '{split}' has no query images; {with_larger_share(catalog.folder, split)}"
         )
@@ -259,7 +269,7 @@ def _check_there(
         raise CatalogError(f"{catalog.folder}: relevance column '{' + '.join(relevance.columns)}' is empty{hint}")
 
 
-def _check_answerable(catalog: Catalog, task: RetrievalTask, *, asking: int, split: str, relevance: Relevance) -> None:
+def _check_answerable(catalog: Catalog, task: RetrievalTask, *, queries: int, split: str, relevance: Relevance) -> None:
     if task.answers().any():
         return
     what = f"'{' + '.join(relevance.columns)}'"
@@ -267,6 +277,6 @@ def _check_answerable(catalog: Catalog, task: RetrievalTask, *, asking: int, spl
         what += f" and another '{' + '.join(relevance.other)}'"
     what += "".join(f" and another '{column}'" for column in relevance.excluded)
     raise CatalogError(
-        f"{catalog.folder}: none of {asking} queries of split '{split}' has another image of its own {what} to find; "
+        f"{catalog.folder}: none of {queries} queries of split '{split}' has another image of its own {what} to find; "
         f"{with_larger_share(catalog.folder, split)}"
     )

@@ -1,8 +1,9 @@
 """Exact ranking of a gallery for each query: by similarity, then by id, never holding all similarities at once.
 
 An *ordering key* is an int64 that is larger for a gallery item that comes earlier in a query's ranking: the float32
-similarity in the high half, the place of the item's id in the low half. Keys of one query are all different, so the k
-largest of them, and the number above any of them, are the same on every device, in every chunk and in every process.
+similarity in the high half, a number for the item's id in the low half (larger for an id that sorts earlier). Keys of
+one query are all different, so the k largest of them, and the number above any of them, are the same on every device,
+in every chunk and in every process.
 """
 
 # Shapes: Q queries, G gallery items, D features, C queries of one chunk.
@@ -53,11 +54,11 @@ def nearest_neighbours(
     similarities = np.full((queries, k), np.nan, dtype=np.float32)
     for chunk in ranking.chunks(np.arange(queries), chunk_elements=chunk_elements):
         nearest = torch.topk(ranking.keys(chunk), min(k, gallery_size))
-        found = (nearest.values != REMOVED_KEY).cpu().numpy()
-        width = found.shape[1]
-        rows[chunk, :width] = np.where(found, nearest.indices.cpu().numpy(), -1)
+        counted = (nearest.values != REMOVED_KEY).cpu().numpy()
+        width = counted.shape[1]
+        rows[chunk, :width] = np.where(counted, nearest.indices.cpu().numpy(), -1)
         nearest_similarities = _similarities_of(nearest.values).cpu().numpy()
-        similarities[chunk, :width] = np.where(found, nearest_similarities, np.float32(np.nan))
+        similarities[chunk, :width] = np.where(counted, nearest_similarities, np.float32(np.nan))
     return rows, similarities
 
 
@@ -98,8 +99,8 @@ class Ranking:
         Raises:
             ValueError: Sizes that differ, duplicate ids, rows that are not finite or not of length 1.
         """
-        _check_side("query", query_embeddings, query_ids)
-        _check_side("gallery", gallery_embeddings, gallery_ids)
+        _check_embeddings("query", query_embeddings, query_ids)
+        _check_embeddings("gallery", gallery_embeddings, gallery_ids)
         _check_pair(query_embeddings, gallery_embeddings)
         if exclusions is None:
             exclusions = no_exclusions(queries=len(query_ids), gallery=len(gallery_ids))
@@ -167,18 +168,18 @@ def _similarities_of(keys: Tensor) -> Tensor:
     return (ordered ^ ((ordered >> 31) & 0x7FFFFFFF)).view(torch.float32)
 
 
-def _check_side(side: str, embeddings: Tensor, ids: Sequence[str]) -> None:
+def _check_embeddings(items: str, embeddings: Tensor, ids: Sequence[str]) -> None:
     if embeddings.ndim != 2 or embeddings.dtype != torch.float32:
         raise ValueError(
-            f"{side}_embeddings is {embeddings.dtype} of shape {tuple(embeddings.shape)}; "
+            f"{items}_embeddings is {embeddings.dtype} of shape {tuple(embeddings.shape)}; "
             "allowed: torch.float32 of shape (rows, features)"
         )
     if len(ids) != len(embeddings):
-        raise ValueError(f"{side}_embeddings has {len(embeddings)} rows, but {side}_ids has {len(ids)}")
+        raise ValueError(f"{items}_embeddings has {len(embeddings)} rows, but {items}_ids has {len(ids)}")
     seen: set[str] = set()
     for item_id in ids:
         if item_id in seen:
-            raise ValueError(f"{side}_ids has {item_id!r} more than once; allowed: unique ids")
+            raise ValueError(f"{items}_ids has {item_id!r} more than once; allowed: unique ids")
         seen.add(item_id)
     # A row with NaN or infinity has a length that is not finite, so one pass finds both kinds of bad rows.
     lengths = torch.linalg.vector_norm(embeddings.detach(), dim=1)
@@ -190,7 +191,7 @@ def _check_side(side: str, embeddings: Tensor, ids: Sequence[str]) -> None:
             if bool(torch.isfinite(embeddings[row]).all())
             else "has a value that is not finite"
         )
-        raise ValueError(f"{side}_embeddings: row {row} (id {ids[row]!r}) {problem}")
+        raise ValueError(f"{items}_embeddings: row {row} (id {ids[row]!r}) {problem}")
 
 
 def _check_pair(query_embeddings: Tensor, gallery_embeddings: Tensor) -> None:

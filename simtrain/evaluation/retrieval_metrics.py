@@ -51,8 +51,8 @@ def retrieval_metrics(
             find.
 
     Example:
-        >>> found = retrieval_metrics([[1.0, 0.0], [0.9, 0.1], [0.0, 1.0], [0.1, 0.9]], ["a", "a", "b", "b"])
-        >>> found.metrics["recall_at_1"].mean
+        >>> result = retrieval_metrics([[1.0, 0.0], [0.9, 0.1], [0.0, 1.0], [0.1, 0.9]], ["a", "a", "b", "b"])
+        >>> result.metrics["recall_at_1"].mean
         1.0
     """
     bootstrap = BootstrapSettings(draws=draws, confidence=confidence, seed=seed)
@@ -89,7 +89,7 @@ def _unit(name: str, values: ArrayLike | Tensor) -> Tensor:
     """(N, D) float32 of unit length."""
     tensor = values.detach().float() if isinstance(values, Tensor) else torch.tensor(np.asarray(values, np.float32))
     if tensor.ndim != 2:
-        raise ValueError(f"{name}: shape {tuple(tensor.shape)}; allowed: (N, D)")
+        raise ValueError(f"{name}: got shape {tuple(tensor.shape)}; allowed: (N, D)")
     lengths = tensor.norm(dim=1)
     wrong = torch.nonzero(~(lengths > 0) | ~torch.isfinite(lengths)).flatten()
     if len(wrong):
@@ -108,8 +108,8 @@ def _groups(
             raise ValueError(f"{name}: {len(values)} labels for {rows} embeddings")
         both += values
     codes, _ = pd.factorize(pd.Series(both, dtype=object), use_na_sentinel=True)
-    found = np.where(codes < 0, NO_GROUP, codes).astype(np.int64)
-    return found[:queries], found[queries:]
+    groups = np.where(codes < 0, NO_GROUP, codes).astype(np.int64)
+    return groups[:queries], groups[queries:]
 
 
 def _ids(prefix: str, count: int) -> list[str]:

@@ -111,8 +111,8 @@ def cluster_bootstrap_intervals(
 
     Args:
         values: Metric name -> (S,) finite, one value per query.
-        clusters: (S,) the cluster of each query, any integers.
-        bootstrap: Settings of the draws.
+        clusters: (S,) cluster (product) of each query; any integers.
+        bootstrap: Number of draws, confidence and seed.
 
     Returns:
         Metric name -> mean and interval. With fewer than 2 clusters nothing is known about the spread between clusters,
@@ -144,8 +144,8 @@ def cluster_bootstrap_differences(
 
     Args:
         differences: Name -> (S,) finite differences, one per query.
-        clusters: (S,) the cluster of each query, any integers.
-        bootstrap: Settings of the draws.
+        clusters: (S,) cluster (product) of each query; any integers.
+        bootstrap: Number of draws, confidence and seed.
 
     Returns:
         Name -> mean and interval; differences that are all 0 give (0, 0).
@@ -190,7 +190,7 @@ def _studentised(
 
     A mean over queries is a ratio of two sums over clusters, of values and of sizes n. Its squared standard error is
     P / (P - 1) · Σ u² / (Σ n)², where u is what a cluster's values add up to beyond n times the mean. A draw, with δ
-    its mean's deviation from the sample's, has u - δn in the place of u, each as often as it was drawn. All its sums
+    its mean's deviation from the sample's, has u - δn instead of u, each as often as it was drawn. All its sums
     are products of the drawn weights with one matrix.
 
     A draw of clusters that do not differ has no standard error of its own, and one of clusters that hardly differ next
@@ -231,12 +231,12 @@ def _intervals(
     least: float,
 ) -> dict[str, Interval]:
     """Intervals, cut to `least`..1 where the values keep to that."""
-    found = {}
+    intervals = {}
     for (name, metric), mean, low, high in zip(values.items(), means, lows, highs, strict=True):
         if least <= metric.min() and metric.max() <= 1.0:
             low, high = np.clip([low, high], least, 1.0)
-        found[name] = Interval(mean=float(mean), low=float(low), high=float(high))
-    return found
+        intervals[name] = Interval(mean=float(mean), low=float(low), high=float(high))
+    return intervals
 
 
 def _check(

@@ -30,9 +30,9 @@ class Direction:
     gallery: int
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON; an interval that cannot be told is null."""
+        """Plain values for JSON; an unknown interval is null."""
         return {
-            "metrics": {name: found.to_dict() for name, found in self.metrics.items()},
+            "metrics": {name: interval.to_dict() for name, interval in self.metrics.items()},
             "queries": self.queries,
             "lone_queries": self.lone_queries,
             "gallery": self.gallery,
@@ -64,7 +64,7 @@ class TextRetrievalFigures:
             "templates": list(self.templates),
             "text_to_image": self.text_to_image.to_dict(),
             "image_to_text": self.image_to_text.to_dict(),
-            "zero_shot": {name: found.to_dict() for name, found in self.zero_shot.items()},
+            "zero_shot": {name: interval.to_dict() for name, interval in self.zero_shot.items()},
             "truncated": self.truncated,
         }
 
@@ -77,7 +77,7 @@ class TextEvaluation:
         captions: Metrics of captions; None if no image has one.
         labels: Metrics of class names; None if no image has one.
         longest_text: Largest number of tokens of a text that the encoder reads; None if it is unknown.
-        confidence: Level of the intervals.
+        confidence: Level of the intervals, between 0 and 1.
     """
 
     captions: TextRetrievalFigures | None
@@ -112,11 +112,11 @@ def text_retrieval_figures(
         task: Texts and images that were scored.
         scores: Scores that `task.scores_by_kind` returned for this encoder.
         text_encoder: The encoder; it counts the texts that it truncates.
-        bootstrap: Settings of the draws.
+        bootstrap: Number of draws, confidence and seed of the intervals.
     """
     figures = {
-        name: _figures(words, scores[name], text_encoder, classes=words is task.labels, bootstrap=bootstrap)
-        for name, words in task.words().items()
+        kind: _figures(texts, scores[kind], text_encoder, classes=texts is task.labels, bootstrap=bootstrap)
+        for kind, texts in task.by_kind().items()
     }
     return TextEvaluation(
         captions=figures.get("captions"),
@@ -128,29 +128,29 @@ def text_retrieval_figures(
 
 def means_by_name(text: Mapping[str, Any]) -> dict[str, float]:
     """The values of `TextTasks.score`, read from the result of `TextEvaluation.to_dict`."""
-    of_words = text["captions"] or text["labels"]
+    figures = text["captions"] or text["labels"]
     return {
-        f"{side}_{name}": Interval.from_dict(of_words[side]["metrics"][name]).mean
-        for side, names in SCORED.items()
+        f"{direction}_{name}": Interval.from_dict(figures[direction]["metrics"][name]).mean
+        for direction, names in SCORED.items()
         for name in names
     }
 
 
 def _figures(
-    words: TextRetrievalTask,
+    task: TextRetrievalTask,
     scores: TextScores,
     text_encoder: TextEncoder,
     *,
     classes: bool,
     bootstrap: BootstrapSettings,
 ) -> TextRetrievalFigures:
-    images, texts = len(words.image_ids), len(words.prompts.texts)
+    images, texts = len(task.image_ids), len(task.prompts.texts)
     return TextRetrievalFigures(
-        templates=words.templates,
+        templates=task.templates,
         text_to_image=_direction(scores.text_to_image, scores.text_clusters, gallery=images, bootstrap=bootstrap),
         image_to_text=_direction(scores.image_to_text, scores.image_clusters, gallery=texts, bootstrap=bootstrap),
-        zero_shot=_zero_shot(words, scores, bootstrap=bootstrap) if classes else {},
-        truncated=words.truncated(text_encoder),
+        zero_shot=_zero_shot(task, scores, bootstrap=bootstrap) if classes else {},
+        truncated=task.truncated(text_encoder),
     )
 
 
@@ -165,9 +165,9 @@ def _direction(
     )
 
 
-def _zero_shot(words: TextRetrievalTask, scores: TextScores, *, bootstrap: BootstrapSettings) -> dict[str, Interval]:
+def _zero_shot(task: TextRetrievalTask, scores: TextScores, *, bootstrap: BootstrapSettings) -> dict[str, Interval]:
     by_image = scores.image_to_text
-    right, of_image = by_image.values["recall_at_1"], words.prompts.classes[by_image.query_rows]
+    right, of_image = by_image.values["recall_at_1"], task.prompts.classes[by_image.query_rows]
     of_class = np.bincount(of_image, weights=right) / np.bincount(of_image)  # each class has an image
     mean, classes = {"mean_class_accuracy": of_class}, np.arange(len(of_class))
     return {

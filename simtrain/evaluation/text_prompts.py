@@ -57,9 +57,9 @@ def label_prompts(catalog: Catalog, rows: NDArray[np.int64], templates: Sequence
     written = [texts_of(catalog, rows, template) for template in templates]
     texts = [None if texts[0] is None else cast(tuple[str, ...], texts) for texts in zip(*written, strict=True)]
     first_texts, classes = distinct([None if prompts is None else prompts[0] for prompts in texts])
-    members = {int(found): prompts for found, prompts in reversed(list(zip(classes, texts, strict=True))) if prompts}
+    members = {int(code): prompts for code, prompts in reversed(list(zip(classes, texts, strict=True))) if prompts}
     return LabelPrompts(
-        columns=columns, texts=tuple(members[place] for place in range(len(first_texts))), classes=classes
+        columns=columns, texts=tuple(members[code] for code in range(len(first_texts))), classes=classes
     )
 
 
@@ -90,7 +90,7 @@ def texts_of(catalog: Catalog, rows: NDArray[np.int64], template: str) -> list[s
 
 
 def filled_texts(catalog: Catalog, rows: NDArray[np.int64], template: str) -> list[str | None]:
-    """What `texts_of` gives, or nothing but None where no row has all of the template's columns.
+    """The texts of `texts_of`, but None for every row where no row has all of the template's columns.
 
     Raises:
         ConfigError: for a template without a column or with a broken one.
@@ -98,8 +98,8 @@ def filled_texts(catalog: Catalog, rows: NDArray[np.int64], template: str) -> li
     """
     values = {name: _values(catalog, rows, name, template=template) for name in template_columns(template)}
     texts: list[str | None] = []
-    for place in range(len(rows)):
-        filled = {name: column[place] for name, column in values.items()}
+    for index in range(len(rows)):
+        filled = {name: column[index] for name, column in values.items()}
         texts.append(_filled(template, cast(dict[str, str], filled)) if None not in filled.values() else None)
     return texts
 
@@ -117,14 +117,14 @@ def template_columns(template: str) -> tuple[str, ...]:
         raise ConfigError(f"template '{template}': {error}; {hint}") from None
     for _, name, form, conversion in fields:
         if not name or form or conversion:
-            raise ConfigError(f"template '{template}': '{{{name}}}' with more or less than a name; {hint}")
+            raise ConfigError(f"template '{template}': '{{{name}}}' is not the name of a column; {hint}")
     if not fields:
-        raise ConfigError(f"template '{template}': no column in it; {hint}")
+        raise ConfigError(f"template '{template}': has no column; {hint}")
     return tuple(dict.fromkeys(str(name) for _, name, _, _ in fields))
 
 
 def distinct(texts: Sequence[str | None]) -> tuple[list[str], NDArray[np.int64]]:
-    """The different ones of N texts, sorted, and the (N,) place of each among them; -1 for None.
+    """The different ones of N texts, sorted, and the (N,) index of each text among them; -1 for None.
 
     Texts that differ in case and white space only are one, spelt as the first of them.
     """
@@ -134,9 +134,9 @@ def distinct(texts: Sequence[str | None]) -> tuple[list[str], NDArray[np.int64]]
         if key is not None and text is not None:
             spelt.setdefault(key, text)
     in_order = sorted(spelt, key=lambda key: spelt[key])
-    places: dict[str | None, int] = {key: place for place, key in enumerate(in_order)}
-    found = np.array([places.get(key, -1) for key in keys], dtype=np.int64)
-    return [spelt[key] for key in in_order], found
+    index_of_key: dict[str | None, int] = {key: index for index, key in enumerate(in_order)}
+    indices = np.array([index_of_key.get(key, -1) for key in keys], dtype=np.int64)
+    return [spelt[key] for key in in_order], indices
 
 
 def _values(catalog: Catalog, rows: NDArray[np.int64], name: str, *, template: str) -> list[str | None]:
@@ -145,15 +145,15 @@ def _values(catalog: Catalog, rows: NDArray[np.int64], name: str, *, template: s
         hint = nearest(name, names) or f"; it has {', '.join(names)}"
         raise CatalogError(f"{path}: no column '{name}', which the template '{template}' needs{hint}")
     column = catalog.rows[name].iloc[rows]
-    words = []
+    texts = []
     for value, empty in zip(column.tolist(), column.isna().tolist(), strict=True):
         if not empty and not pd.api.types.is_scalar(value):
             raise CatalogError(f"{path}: the values of '{name}' cannot be written in a text; take text or numbers")
-        words.append(None if empty else _word(value))
-    return words
+        texts.append(None if empty else _text(value))
+    return texts
 
 
-def _word(value: object) -> str | None:
+def _text(value: object) -> str | None:
     # A column of whole numbers with gaps comes as floats.
     text = f"{value:.0f}" if isinstance(value, float) and value.is_integer() else str(value)
     return text.strip() or None

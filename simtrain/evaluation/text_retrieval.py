@@ -33,7 +33,7 @@ class TextSet:
     text_groups: NDArray[np.int64]
 
     def text_to_image(self) -> QueryScores:
-        """Every text asks, all images are searched."""
+        """Scores of every text as a query, with all images as the gallery."""
         return score_queries(
             RetrievalSet(
                 query_embeddings=self.text_embeddings,
@@ -46,7 +46,7 @@ class TextSet:
         )
 
     def image_to_text(self) -> QueryScores:
-        """Every image asks, all texts are searched. An image that no text is relevant to is left out."""
+        """Scores of every image that a text is relevant to as a query, with all texts as the gallery."""
         return score_queries(
             RetrievalSet(
                 query_embeddings=self.image_embeddings,
@@ -63,4 +63,4 @@ class TextSet:
 
     def _names_of_texts(self) -> list[str]:
         # A text may stand for two groups, so it alone is no id.
-        return [f"text {text}\0{place:09}" for place, text in enumerate(self.texts)]
+        return [f"text {text}\0{index:09}" for index, text in enumerate(self.texts)]

@@ -23,7 +23,7 @@ SCORED = {
 """Direction -> names of the metrics that runs are monitored and compared by."""
 
 TEXT_KIND_NAMES = {"captions": "captions", "labels": "classes"}
-"""Name in `TextTasks.words` -> the word that users read."""
+"""Kind in `TextTasks.by_kind` -> its name in messages."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,13 +45,13 @@ class TextScores:
 
     def values(self) -> dict[str, NDArray[np.float64]]:
         """`text_to_image_recall_at_5` and the like -> (S,) one value per query, 0..1."""
-        found = {"text_to_image": self.text_to_image, "image_to_text": self.image_to_text}
-        return {f"{side}_{name}": found[side].values[name] for side, names in SCORED.items() for name in names}
+        scores = {"text_to_image": self.text_to_image, "image_to_text": self.image_to_text}
+        return {f"{way}_{name}": scores[way].values[name] for way, names in SCORED.items() for name in names}
 
     def clusters(self) -> dict[str, NDArray[np.int64]]:
         """The names of `values` -> (S,) unit of each query that the bootstrap draws."""
-        found = {"text_to_image": self.text_clusters, "image_to_text": self.image_clusters}
-        return {f"{side}_{name}": found[side] for side, names in SCORED.items() for name in names}
+        clusters = {"text_to_image": self.text_clusters, "image_to_text": self.image_clusters}
+        return {f"{way}_{name}": clusters[way] for way, names in SCORED.items() for name in names}
 
     def means(self) -> dict[str, float]:
         """The names of `values` -> mean, 0..1."""
@@ -85,15 +85,15 @@ class TextRetrievalTask:
             text_encoder: Text encoder into the same space; it embeds each different text once.
         """
         embedded = embed_prompts(self.prompts, text_encoder)
-        words = TextSet(
+        texts = TextSet(
             image_embeddings=image_embeddings,
             image_ids=self.image_ids,
             image_groups=self.prompts.classes,
             text_embeddings=embedded.to(image_embeddings.device),
-            texts=[texts[0] for texts in self.prompts.texts],
+            texts=[prompts[0] for prompts in self.prompts.texts],
             text_groups=np.arange(len(self.prompts.texts)),
         )
-        by_text, by_image = words.text_to_image(), words.image_to_text()
+        by_text, by_image = texts.text_to_image(), texts.image_to_text()
         return TextScores(
             text_to_image=by_text,
             image_to_text=by_image,
@@ -110,10 +110,10 @@ class TextRetrievalTask:
     def _text_clusters(self) -> NDArray[np.int64]:
         """(M,) the cluster of each text's images where they are of one; else a number of its own."""
         classes, texts = self.prompts.classes, len(self.prompts.texts)
-        told = classes >= 0
+        known = classes >= 0
         first, last = np.full(texts, np.iinfo(np.int64).max), np.full(texts, -1)
-        np.minimum.at(first, classes[told], self.image_clusters[told])
-        np.maximum.at(last, classes[told], self.image_clusters[told])
+        np.minimum.at(first, classes[known], self.image_clusters[known])
+        np.maximum.at(last, classes[known], self.image_clusters[known])
         return np.where(first == last, first, self.image_clusters.max() + 1 + np.arange(texts))
 
 
@@ -129,10 +129,10 @@ class TextTasks:
     captions: TextRetrievalTask | None
     labels: TextRetrievalTask | None
 
-    def words(self) -> dict[str, TextRetrievalTask]:
-        """`captions` and `labels`, where there are such -> their texts."""
-        found = {"captions": self.captions, "labels": self.labels}
-        return {name: words for name, words in found.items() if words is not None}
+    def by_kind(self) -> dict[str, TextRetrievalTask]:
+        """`captions` and `labels` -> their task, where there is one."""
+        tasks = {"captions": self.captions, "labels": self.labels}
+        return {kind: task for kind, task in tasks.items() if task is not None}
 
     def score(self, image_embeddings: Tensor, text_encoder: TextEncoder) -> dict[str, float]:
         """(N, D) unit embeddings of the images -> the mean of each text metric, 0..1.
@@ -142,12 +142,17 @@ class TextTasks:
         return self.query_scores(image_embeddings, text_encoder).means()
 
     def query_scores(self, image_embeddings: Tensor, text_encoder: TextEncoder) -> TextScores:
-        """The values that `score` is the mean of, query by query: for intervals and paired comparisons."""
-        return next(iter(self.words().values())).query_scores(image_embeddings, text_encoder)
+        """The values that `score` averages, one per query, for intervals and paired tests; arguments as `score`."""
+        return next(iter(self.by_kind().values())).query_scores(image_embeddings, text_encoder)
 
     def scores_by_kind(self, image_embeddings: Tensor, text_encoder: TextEncoder) -> dict[str, TextScores]:
-        """`captions` and `labels`, where there are such -> their scores."""
-        return {name: words.query_scores(image_embeddings, text_encoder) for name, words in self.words().items()}
+        """`captions` and `labels` -> their scores, where there are such texts.
+
+        Args:
+            image_embeddings: (N, D) float32 unit vectors.
+            text_encoder: Text encoder into the same space.
+        """
+        return {kind: task.query_scores(image_embeddings, text_encoder) for kind, task in self.by_kind().items()}
 
 
 def text_tasks(
@@ -163,15 +168,15 @@ def text_tasks(
             to one embedding for each class. Empty: without class names.
 
     Raises:
-        ConfigError: for a template that is none, or templates over different columns.
+        ConfigError: for a template without a column or with a broken one, or templates over different columns.
         CatalogError: for a column that the catalogue does not have.
     """
-    told = _word_task(catalog, rows, [] if captions is None else [captions], argument="captions")
-    named = _word_task(catalog, rows, templates, argument="label_templates")
-    return None if told is None and named is None else TextTasks(captions=told, labels=named)
+    of_captions = _text_task(catalog, rows, [] if captions is None else [captions], argument="captions")
+    of_labels = _text_task(catalog, rows, templates, argument="label_templates")
+    return None if of_captions is None and of_labels is None else TextTasks(captions=of_captions, labels=of_labels)
 
 
-def _word_task(
+def _text_task(
     catalog: Catalog, rows: NDArray[np.int64], templates: Sequence[str], *, argument: str
 ) -> TextRetrievalTask | None:
     with error_path(argument, whole=True):

@@ -141,7 +141,7 @@ def similarity_thresholds(
     Args:
         retrieval: Queries and gallery; leave-one-out is the same set twice.
         clusters: (Q,) the product of each query, which the bootstrap draws.
-        settings: Settings of the calibration.
+        settings: Wanted precisions, number of neighbours, and what a threshold needs.
 
     Raises:
         ValueError: No query with a group, settings out of range, or as `Ranking.of`.
@@ -149,7 +149,9 @@ def similarity_thresholds(
     _check(retrieval, clusters, settings)
     asking = np.flatnonzero(retrieval.query_groups != NO_GROUP)
     if len(asking) == 0:
-        raise ValueError(f"none of {len(retrieval.query_groups)} queries has a group")
+        raise ValueError(
+            f"none of {len(retrieval.query_groups)} queries has a group; needed: a code of 0 or more for at least one"
+        )
     queries = asking
     if len(asking) > settings.maximum_queries:
         generator = np.random.default_rng(settings.bootstrap.seed)
@@ -180,12 +182,12 @@ def _neighbour_pairs(
         exclusions=None if retrieval.exclusions is None else retrieval.exclusions.of(queries),
     )
     rows, similarities = nearest_neighbours(ranking, k=min(neighbours, len(retrieval.gallery_ids)))
-    places, ranks = np.nonzero(rows >= 0)
-    found = similarities[places, ranks].astype(np.float64)
-    falling = np.argsort(-found, kind="stable")
-    relevant = retrieval.gallery_groups[rows[places, ranks]] == retrieval.query_groups[queries[places]]
-    asked = queries[places[falling]]
-    return _Pairs(similarities=found[falling], relevant=relevant[falling], queries=asked, clusters=clusters[asked])
+    indices, ranks = np.nonzero(rows >= 0)
+    cosines = similarities[indices, ranks].astype(np.float64)
+    falling = np.argsort(-cosines, kind="stable")
+    relevant = retrieval.gallery_groups[rows[indices, ranks]] == retrieval.query_groups[queries[indices]]
+    asked = queries[indices[falling]]
+    return _Pairs(similarities=cosines[falling], relevant=relevant[falling], queries=asked, clusters=clusters[asked])
 
 
 def _threshold(pairs: _Pairs, wanted: float, *, settings: ThresholdSettings) -> Threshold:
@@ -251,21 +253,23 @@ def _counts_of_all_pairs(retrieval: RetrievalSet, queries: NDArray[np.int64], *,
     for start in range(0, len(queries), step):
         block = torch.from_numpy(queries[start : start + step]).to(device)
         similarities = retrieval.query_embeddings[block] @ retrieval.gallery_embeddings.T
-        places = ((similarities + 1.0) * (bins / 2)).long().clamp_(0, bins - 1)
+        bins_of_pairs = ((similarities + 1.0) * (bins / 2)).long().clamp_(0, bins - 1)
         query_groups = torch.tensor(retrieval.query_groups[queries[start : start + step]], device=device)
-        places += bins * (query_groups[:, None] == gallery_groups)
+        bins_of_pairs += bins * (query_groups[:, None] == gallery_groups)
         own_columns = torch.from_numpy(own[start : start + step]).to(device)
         in_gallery = torch.nonzero(own_columns >= 0)[:, 0]
-        places[in_gallery, own_columns[in_gallery]] = 2 * bins
+        bins_of_pairs[in_gallery, own_columns[in_gallery]] = 2 * bins
         if retrieval.exclusions is not None:
-            places[retrieval.exclusions.mask(queries[start : start + step], device=device)] = 2 * bins
-        counts += torch.bincount(places.ravel(), minlength=2 * bins + 1)[: 2 * bins].reshape(2, bins).cpu().numpy()
+            bins_of_pairs[retrieval.exclusions.mask(queries[start : start + step], device=device)] = 2 * bins
+        counts += (
+            torch.bincount(bins_of_pairs.ravel(), minlength=2 * bins + 1)[: 2 * bins].reshape(2, bins).cpu().numpy()
+        )
     return counts
 
 
 def _counts(similarities: NDArray[np.float64], relevant: NDArray[np.bool_], *, bins: int) -> NDArray[np.int64]:
-    places = np.clip(((similarities + 1.0) * (bins / 2)).astype(np.int64), 0, bins - 1)
-    return np.bincount(places + bins * relevant, minlength=2 * bins).reshape(2, bins)
+    bins_of_pairs = np.clip(((similarities + 1.0) * (bins / 2)).astype(np.int64), 0, bins - 1)
+    return np.bincount(bins_of_pairs + bins * relevant, minlength=2 * bins).reshape(2, bins)
 
 
 def _histogram(counts: NDArray[np.int64]) -> SimilarityHistogram:
@@ -275,13 +279,13 @@ def _histogram(counts: NDArray[np.int64]) -> SimilarityHistogram:
 
 
 def _check(retrieval: RetrievalSet, clusters: NDArray[np.int64], settings: ThresholdSettings) -> None:
-    for name, of_each, side, ids in (
+    for name, of_each, ids_name, ids in (
         ("query_groups", retrieval.query_groups, "query_ids", retrieval.query_ids),
         ("gallery_groups", retrieval.gallery_groups, "gallery_ids", retrieval.gallery_ids),
         ("clusters", clusters, "query_ids", retrieval.query_ids),
     ):
         if of_each.shape != (len(ids),):
-            raise ValueError(f"{name} has shape {of_each.shape}, but {side} has {len(ids)}")
+            raise ValueError(f"{name} has shape {of_each.shape}, but {ids_name} has {len(ids)}")
     for precision in settings.precisions:
         if not 0.0 < precision < 1.0:
             raise ValueError(f"precisions has {precision}; allowed: above 0 and below 1, such as 0.95")

@@ -27,15 +27,15 @@ def worst_queries(task: RetrievalTask, embeddings: Tensor, scores: QueryScores, 
         return []
     asked = task.queries[scores.query_rows[worst]]
     nearest, _ = task.nearest(embeddings, asked, k=_NEIGHBOURS)
-    found = []
-    for place, position, near in zip(worst.tolist(), asked.tolist(), nearest, strict=True):
+    shown_queries = []
+    for index, position, near in zip(worst.tolist(), asked.tolist(), nearest, strict=True):
         shown = task.gallery[near[near >= 0]]
-        found.append(
+        shown_queries.append(
             WorstQuery(
                 row=int(task.rows[position]),
-                average_precision=float(precision[place]),
+                average_precision=float(precision[index]),
                 neighbours=tuple(task.rows[shown].tolist()),
                 relevant=tuple((task.groups[shown] == task.groups[position]).tolist()),
             )
         )
-    return found
+    return shown_queries

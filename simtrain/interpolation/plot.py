@@ -51,7 +51,7 @@ def tradeoff_picture(
         chosen: Index of the chosen point, which is marked.
         bound: Largest loss in the text metric, in points; the area within is tinted.
         image_metric: Name of the image metric.
-        text_metric: Name of the text metric, or None.
+        text_metric: Name of the text metric; None where texts are not evaluated.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # half a second that other commands need not wait
     from matplotlib.figure import Figure
@@ -69,7 +69,7 @@ def tradeoff_picture(
     )  # fmt: skip
     axes.set_ylabel(f"gain in {image_metric} (points)", color=_INK)
     if text_metric is None:
-        axes.set_xlabel("alpha: share of the tuned weights", color=_INK)
+        axes.set_xlabel("alpha: share of the fine-tuned weights", color=_INK)
     else:
         axes.set_xlabel(f"loss in {text_metric} (points)", color=_INK)
         _label(axes, [point.alpha for point in points], across, up, chosen=chosen, bound=bound)
@@ -95,8 +95,8 @@ def _prepare(axes: "Axes", across: Sequence[float], up: Sequence[float], *, boun
         margin = _ROOM * ((high - low) or 1.0)
         limit(low - margin, high + margin)
     axes.axhline(0, color=_PALE, linewidth=1, zorder=1)
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
+    for edge in ("top", "right"):
+        axes.spines[edge].set_visible(False)
     axes.tick_params(colors=_GREY, labelsize=9)
     if bound is None:
         return
@@ -120,9 +120,9 @@ def _label(
     taken += _along(marks) + _along(_in_points(axes, [bound, bound], axes.get_ylim()))
     groups = _together(marks)
     for group in sorted(groups, key=lambda group: chosen not in group):
-        named = [f"{alphas[place]:g}" for place in group]
+        named = [f"{alphas[index]:g}" for index in group]
         text = ", ".join(named) if len(named) <= _MOST_NAMED else f"{named[0]} … {named[-1]}"
-        right, above, box = _free_place(marks[group[0]], text, taken)
+        right, above, box = _free_offset(marks[group[0]], text, taken)
         taken.append(box)
         line = {"arrowstyle": "-", "color": _GREY, "linewidth": 0.5, "shrinkA": 1, "shrinkB": 2}
         axes.annotate(
@@ -140,13 +140,13 @@ def _in_points(axes: "Axes", across: Sequence[float], up: Sequence[float]) -> li
 
 
 def _together(marks: Sequence[tuple[float, float]]) -> list[list[int]]:
-    """Places of marks, those that follow each other in nearly one spot together."""
+    """Indices of marks in groups: marks that follow each other at nearly the same point are one group."""
     groups = [[0]]
-    for place in range(1, len(marks)):
-        if math.dist(marks[place], marks[groups[-1][0]]) <= _ONE_MARK:
-            groups[-1].append(place)
+    for index in range(1, len(marks)):
+        if math.dist(marks[index], marks[groups[-1][0]]) <= _ONE_MARK:
+            groups[-1].append(index)
         else:
-            groups.append([place])
+            groups.append([index])
     return groups
 
 
@@ -161,7 +161,7 @@ def _along(corners: Sequence[tuple[float, float]]) -> list[Box]:
     return boxes
 
 
-def _free_place(mark: tuple[float, float], text: str, taken: Sequence[Box]) -> tuple[float, float, Box]:
+def _free_offset(mark: tuple[float, float], text: str, taken: Sequence[Box]) -> tuple[float, float, Box]:
     """Offset of a label from its mark in points, and the box it fills: the nearest one that covers least."""
     half_width, half_height = 0.32 * _LABEL_POINTS * len(text), 0.6 * _LABEL_POINTS
     best: tuple[float, tuple[float, float, Box]] | None = None

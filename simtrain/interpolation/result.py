@@ -39,15 +39,16 @@ class Interpolation:
         queries: Number of image queries.
         metric: Name of the image metric that is maximised.
         text_metric: Name of the text metric whose loss is limited; None where texts are not evaluated.
-        words: Kind of the text queries, `captions` or `names of classes`; None where texts are not evaluated.
+        text_kind: Kind of the text queries, `captions` or `names of classes`; None where texts are not evaluated.
         text_queries: Number of queries of the text metric; 0 where texts are not evaluated.
         no_texts: Why texts are not evaluated; None where they are.
         bound: Largest loss allowed in the text metric, in points.
         mixes: Metrics of the interpolated encoders in the order of alpha, from 0 to 1.
         chosen: Index of the chosen one in `mixes`.
-        gain: Gain of the chosen one in the image metric over alpha 0, paired by query, 0..1.
-        loss: Its loss in the text metric, likewise; None where texts are not evaluated.
-        confidence: Level of the intervals.
+        gain: Gain of the chosen one in the image metric over alpha 0, paired by query, -1..1.
+        loss: Loss of the chosen one in the text metric from alpha 0, paired by query, -1..1; None where texts are not
+            evaluated.
+        confidence: Level of the intervals, between 0 and 1.
         norms: Number of BatchNorms whose statistics were estimated for each mix.
         sample: Number of training images that they were estimated on.
     """
@@ -57,7 +58,7 @@ class Interpolation:
     queries: int
     metric: str
     text_metric: str | None
-    words: str | None
+    text_kind: str | None
     text_queries: int
     no_texts: str | None
     bound: float
@@ -98,7 +99,7 @@ class Interpolation:
             "alpha": self.alpha,
             "metric": self.metric,
             "text_metric": self.text_metric,
-            "words": self.words,
+            "words": self.text_kind,
             "text_queries": self.text_queries,
             "no_texts": self.no_texts,
             "bound_points": self.bound,
@@ -111,8 +112,8 @@ class Interpolation:
             "mixes": [
                 {
                     "alpha": mix.alpha,
-                    "image": {name: found.to_dict() for name, found in mix.image.items()},
-                    "text": {name: found.to_dict() for name, found in mix.text.items()},
+                    "image": {name: interval.to_dict() for name, interval in mix.image.items()},
+                    "text": {name: interval.to_dict() for name, interval in mix.text.items()},
                 }
                 for mix in self.mixes
             ],
@@ -135,16 +136,16 @@ def tradeoff(mixes: Sequence[InterpolatedFigures], *, metric: str, text_metric: 
 def best_within(points: Sequence[TradeOffPoint], *, bound: float) -> int:
     """Index of the mix with the largest gain among those that lose no more than the bound.
 
-    Of equal ones it is the first, which is the nearest to the start.
+    Of equal ones it is the first, which is the nearest to the initial weights.
 
     Args:
         points: Points in the order of alpha; the first has the initial weights and loses nothing.
         bound: Largest loss allowed, in points; >= 0.
     """
     best = 0
-    for place, point in enumerate(points):
+    for index, point in enumerate(points):
         if is_within(point, bound=bound) and point.gain > points[best].gain + _ROUNDING:
-            best = place
+            best = index
     return best
 
 

@@ -11,61 +11,64 @@ if TYPE_CHECKING:
     from simtrain.interpolation.result import Interpolation
 
 
-def result_lines(found: "Interpolation") -> Iterator[str]:
-    """A line for each mix with its image and text figure in percent, then the chosen one and how sure it is."""
-    words = f", texts: {found.words}" if found.words else ""
+def result_lines(result: "Interpolation") -> Iterator[str]:
+    """A table of the mixes with their image and text metric in percent, then the chosen mix with its intervals."""
+    texts = f", texts: {result.text_kind}" if result.text_kind else ""
     yield (
-        f"{found.run_folder.name}, split val: {found.queries} queries{words}; alpha 0 = initial weights, "
+        f"{result.run_folder.name}, split val: {result.queries} queries{texts}; alpha 0 = initial weights, "
         "1 = fine-tuned weights"
     )
-    yield found.images
-    if found.norms:
+    yield result.images
+    if result.norms:
         yield (
-            f"BatchNorm learned in this run: between 0 and 1 its statistics ({found.norms} layers) were estimated on "
-            f"{found.sample} training images"
+            f"BatchNorm learned in this run: between 0 and 1 its statistics ({result.norms} layers) were estimated on "
+            f"{result.sample} training images"
         )
-    columns: list[tuple[str, Alignment]] = [("alpha", "right"), (f"{found.metric} %", "right"), ("gain", "right")]
-    if found.text_metric is not None:
-        columns += [(f"{found.text_metric} %", "right"), ("loss", "right")]
-    yield text_table([*columns, ("", "left")], _rows(found))
-    yield _choice(found)
-    yield from _remarks(found)
+    columns: list[tuple[str, Alignment]] = [("alpha", "right"), (f"{result.metric} %", "right"), ("gain", "right")]
+    if result.text_metric is not None:
+        columns += [(f"{result.text_metric} %", "right"), ("loss", "right")]
+    yield text_table([*columns, ("", "left")], _rows(result))
+    yield _choice(result)
+    yield from _remarks(result)
 
 
-def _rows(found: "Interpolation") -> list[list[str]]:
+def _rows(result: "Interpolation") -> list[list[str]]:
     rows = []
-    for place, (mix, point) in enumerate(zip(found.mixes, found.points(), strict=True)):
-        cells = [f"{mix.alpha:g}", percent(mix.image[found.metric].mean), signed_points(point.gain)]
-        if found.text_metric is not None and point.loss is not None:
-            cells += [percent(mix.text[found.text_metric].mean), signed_points(point.loss)]
-        verdict = "" if found.within_bound(point) else "loses too much"
-        rows.append([*cells, "chosen" if place == found.chosen else verdict])
+    for index, (mix, point) in enumerate(zip(result.mixes, result.points(), strict=True)):
+        cells = [f"{mix.alpha:g}", percent(mix.image[result.metric].mean), signed_points(point.gain)]
+        if result.text_metric is not None and point.loss is not None:
+            cells += [percent(mix.text[result.text_metric].mean), signed_points(point.loss)]
+        verdict = "" if result.within_bound(point) else "loses too much"
+        rows.append([*cells, "chosen" if index == result.chosen else verdict])
     return rows
 
 
-def _choice(found: "Interpolation") -> str:
-    if found.chosen == 0:
-        most = counted(found.bound, "point")
-        within = "" if found.loss is None else f" and loses no more than {most} of {found.text_metric}"
-        return f"chosen: alpha 0: no mix has a higher {found.metric} than the start{within}"
-    gain, loss = found.gain, found.loss
-    line = f"chosen: alpha {found.alpha:g}: {found.metric} {_change(gain.mean, gain.low, gain.high, found.confidence)}"
+def _choice(result: "Interpolation") -> str:
+    if result.chosen == 0:
+        most = counted(result.bound, "point")
+        within = "" if result.loss is None else f" and loses no more than {most} of {result.text_metric}"
+        return f"chosen: alpha 0: no mix has a higher {result.metric} than the initial weights{within}"
+    gain, loss = result.gain, result.loss
+    line = (
+        f"chosen: alpha {result.alpha:g}: {result.metric} {_change(gain.mean, gain.low, gain.high, result.confidence)}"
+    )
     if loss is None:
         return line
-    return f"{line}, {found.text_metric} {_change(-loss.mean, -loss.high, -loss.low, found.confidence)}"
+    return f"{line}, {result.text_metric} {_change(-loss.mean, -loss.high, -loss.low, result.confidence)}"
 
 
-def _remarks(found: "Interpolation") -> list[str]:
-    if found.loss is None:
-        return [f"text retrieval not considered: {found.no_texts}"]
-    one, most = 100 / found.text_queries, counted(found.bound, "point")
-    if one > found.bound:
+def _remarks(result: "Interpolation") -> list[str]:
+    if result.loss is None:
+        return [f"text retrieval not considered: {result.no_texts}"]
+    one, most = 100 / result.text_queries, counted(result.bound, "point")
+    if one > result.bound:
         return [
-            f"{found.text_metric} is a mean over {found.text_queries} queries, one of which is "
+            f"{result.text_metric} is a mean over {result.text_queries} queries, one of which is "
             f"{counted(round(one, 1), 'point')}: too coarse for a loss of {most}"
         ]
-    if not isnan(found.loss.high) and 100 * found.loss.high > found.bound:
-        return [f"on other images {found.text_metric} may lose more than {most}: so says the interval"]
+    if not isnan(result.loss.high) and 100 * result.loss.high > result.bound:
+        reach = f"the interval of the loss ends at {100 * result.loss.high:.1f}"
+        return [f"on other images {result.text_metric} may lose more than {most}: {reach}"]
     return []
 
 

@@ -42,7 +42,7 @@ class QueryValues:
 
     Attributes:
         values: Name -> one value per query, 0..1.
-        clusters: Name -> unit of each query that the bootstrap draws.
+        clusters: Name -> cluster (product) of each query, which the bootstrap draws.
     """
 
     values: dict[str, NDArray[np.float64]]
@@ -56,7 +56,13 @@ class QueryValues:
         }
 
     def gain_over(self, other: "QueryValues", metric: str, *, bootstrap: BootstrapSettings) -> Interval:
-        """Mean of this minus the other encoder in a metric over the same queries, with its interval."""
+        """Mean difference between this and another encoder over the same queries, with its interval.
+
+        Args:
+            other: Values of the other encoder.
+            metric: Name of the metric.
+            bootstrap: Number of draws, confidence and seed of the interval.
+        """
         differences = {metric: self.values[metric] - other.values[metric]}
         return cluster_bootstrap_differences(differences, self.clusters[metric], bootstrap=bootstrap)[metric]
 
@@ -76,7 +82,7 @@ class InterpolatedScores:
 
 @dataclass(frozen=True, kw_only=True)
 class SweepData:
-    """What every mix is evaluated on.
+    """Configuration, images and tasks that every mix is evaluated with.
 
     Attributes:
         config: Configuration of the run.
@@ -96,7 +102,7 @@ class SweepData:
 def open_sweep(
     encoder: Encoder, start: dict[str, Tensor], *, data: SweepData, console: Console
 ) -> "InterpolationSweep":
-    """A sweep over an encoder's task, whose pictures are read here once where the memory allows.
+    """Open a sweep, and read its images into memory once, if they fit there.
 
     Args:
         encoder: The run's fine-tuned encoder without low-rank factors; the sweep changes its weights.
@@ -105,11 +111,11 @@ def open_sweep(
         console: Shows how far each part is.
 
     Raises:
-        CheckpointError: if start and tuned encoder do not go together.
+        CheckpointError: if initial and fine-tuned weights are not of one network.
     """
     config, task = data.config, data.task
     tuned = {name: value.clone() for name, value in encoder.state_dict().items()}
-    mixed_weights(start, tuned, alpha=1)  # finds before anything else whether they go together
+    mixed_weights(start, tuned, alpha=1)  # refuses weights of two networks before any image is read
     norms = moved_norms(encoder, start, tuned)
     sample = _sample(config, data.catalog) if norms else np.empty((0, 0), dtype=np.int64)
     workers = worker_count(config.data.workers, sharing=1)
@@ -186,13 +192,15 @@ class InterpolationSweep:
             self.statistics[alpha] = self._estimated(console)
         rows = self.task.rows.tolist()
         embeddings = embed_rows(self.encoder, self.images, rows, config=self.config, console=console)
-        found = self.task.score(embeddings)
-        clusters = self.task.clusters[self.task.queries[found.query_rows]]
-        image = QueryValues(values=found.values, clusters=dict.fromkeys(found.values, clusters))
+        scores = self.task.score(embeddings)
+        clusters = self.task.clusters[self.task.queries[scores.query_rows]]
+        image = QueryValues(values=scores.values, clusters=dict.fromkeys(scores.values, clusters))
         if self.texts is None:
             return InterpolatedScores(image=image, text=None)
-        told = self.texts.query_scores(embeddings, cast(TextEncoder, self.encoder))
-        return InterpolatedScores(image=image, text=QueryValues(values=told.values(), clusters=told.clusters()))
+        text_scores = self.texts.query_scores(embeddings, cast(TextEncoder, self.encoder))
+        return InterpolatedScores(
+            image=image, text=QueryValues(values=text_scores.values(), clusters=text_scores.clusters())
+        )
 
     def _estimated(self, console: Console) -> dict[str, Tensor]:
         device = run_device(self.config)

@@ -15,7 +15,7 @@ from simtrain.data.embedding import EmbeddingSettings, embed_images
 from simtrain.encoders.base import Encoder
 from simtrain.encoders.text import TextEncoder
 from simtrain.errors import error_path
-from simtrain.evaluation.protocol import Evaluation, RetrievalTask, judge
+from simtrain.evaluation.protocol import Evaluation, RetrievalTask, evaluate_retrieval
 from simtrain.evaluation.text_figures import TextEvaluation, text_retrieval_figures
 from simtrain.evaluation.text_prompts import template_columns
 from simtrain.evaluation.text_task import TextScores, TextTasks
@@ -37,11 +37,7 @@ def embed_rows(
 
 def evaluate_embeddings(embeddings: torch.Tensor, task: RetrievalTask, *, config: RunConfig) -> Evaluation:
     """Metrics of (N, D) embeddings of the task's rows, with the run's bootstrap settings."""
-    return judge(
-        task,
-        embeddings,
-        bootstrap=build_bootstrap(config),
-    )
+    return evaluate_retrieval(task, embeddings, bootstrap=build_bootstrap(config))
 
 
 def score_texts(texts: TextTasks | None, embeddings: torch.Tensor, encoder: Encoder) -> dict[str, TextScores]:
@@ -58,7 +54,14 @@ def score_texts(texts: TextTasks | None, embeddings: torch.Tensor, encoder: Enco
 def evaluate_texts(
     texts: TextTasks | None, scores: Mapping[str, TextScores], encoder: Encoder, *, config: RunConfig
 ) -> TextEvaluation | None:
-    """The figures of what `score_texts` found, with the run's intervals; None where there are no texts."""
+    """Metrics of text retrieval with the run's intervals; None where there are no texts.
+
+    Args:
+        texts: Text retrieval task; None: there are no texts.
+        scores: Scores that `score_texts` returned for this task and encoder.
+        encoder: The encoder, which counts the texts that it truncates.
+        config: Configuration of the run.
+    """
     if texts is None:
         return None
     return text_retrieval_figures(
@@ -70,7 +73,7 @@ def evaluate_texts(
 
 
 def missing_texts(config: RunConfig, texts: TextTasks | None) -> list[str]:
-    """Which texts that the configuration asks for no image of a task has, for the user."""
+    """One line for the user for each kind of text that the configuration asks for and no image of a task has."""
     if not config.reads_texts:
         return []
     captions, templates = config.evaluation.captions, config.evaluation.label_templates

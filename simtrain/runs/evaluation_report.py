@@ -15,17 +15,17 @@ class EvaluationReport:
     """The figures and what they belong to.
 
     Attributes:
-        name: The run's, or `zero-shot`.
-        split: The evaluated one.
-        relevance: Columns that tell what is relevant, or the name of another definition.
-        relevance_words: Definition of relevance as a phrase, such as "same product".
+        name: Name of the run, or `zero-shot`.
+        split: Split that was evaluated: `train`, `val` or `test`.
+        relevance: Columns whose equal values make images relevant, or the name of another definition.
+        relevance_description: Definition of relevance as a phrase, such as "same product".
         encoder: Configuration of the encoder.
         alpha: Share of the run's fine-tuned weights, 0 to 1; None for an encoder that no run has trained.
         data: Fingerprint of the catalogue.
         images: Source of the images, as a phrase.
-        evaluation: The figures of images that search images.
-        text: Those of texts that search images and images that search texts; None where nothing reads texts, or there
-            are none.
+        evaluation: Metrics of images that search images.
+        text: Metrics of texts that search images and of images that search texts; None where the encoder reads no
+            texts, or there are none.
         drift: Embedding drift of a `clip` from the initial weights of its run; None for any other encoder.
         not_evaluated: What could not be evaluated, one line each, with the reason.
         weights: Weights file of an encoder that no run has trained; None: a run's encoder, or weights without a file.
@@ -36,7 +36,7 @@ class EvaluationReport:
     name: str
     split: str
     relevance: list[str]
-    relevance_words: str
+    relevance_description: str
     encoder: dict[str, Any]
     alpha: float | None
     data: dict[str, Any]
@@ -49,7 +49,7 @@ class EvaluationReport:
     test_readings: int | None
 
     def text_model_drift(self) -> str | None:
-        """Why a text model that was made for the start no longer fits the images; None: there is none, or it fits."""
+        """Why `encoder.text_model` no longer fits the image embeddings; None: there is no such model, or it fits."""
         if self.drift is None or self.encoder.get("text_model") is None:
             return None
         return self.drift.text_mismatch()
@@ -60,7 +60,7 @@ class EvaluationReport:
             "name": self.name,
             "split": self.split,
             "relevance": self.relevance,
-            "relevance_words": self.relevance_words,
+            "relevance_words": self.relevance_description,
             "encoder": self.encoder,
             "encoder_weights": None if self.weights is None else self.weights.to_dict(),
             "alpha": self.alpha,

@@ -19,22 +19,24 @@ _KIND = {"captions": "a caption", "classes": "a class"}
 
 def report_lines(report: "EvaluationReport") -> Iterator[str]:
     """Each metric with its interval, in percent: of images, then of texts; then the embedding drift."""
-    found = report.evaluation
+    evaluation = report.evaluation
     yield (
-        f"{report.name}, split {report.split}: {found.queries} queries among {found.gallery} images, "
-        f"relevant = {report.relevance_words}"
+        f"{report.name}, split {report.split}: {evaluation.queries} queries among {evaluation.gallery} images, "
+        f"relevant = {report.relevance_description}"
     )
     yield report.images
     yield from [] if report.weights is None else report.weights.lines()
-    yield metric_table(found.metrics, confidence=found.confidence)
-    if found.lone_queries:
-        yield f"{found.lone_queries} queries have no relevant image and are left out"
-    if found.copied_queries:
-        yield f"{found.copied_queries} queries have an exact copy of themselves in the gallery; copies are left out"
-    if found.near_copied_queries:
+    yield metric_table(evaluation.metrics, confidence=evaluation.confidence)
+    if evaluation.lone_queries:
+        yield f"{evaluation.lone_queries} queries have no relevant image and are left out"
+    if evaluation.copied_queries:
         yield (
-            f"{found.near_copied_queries} queries have a near copy of themselves in the gallery; it counts neither as "
-            "a find nor as a miss"
+            f"{evaluation.copied_queries} queries have an exact copy of themselves in the gallery; copies are left out"
+        )
+    if evaluation.near_copied_queries:
+        yield (
+            f"{evaluation.near_copied_queries} queries have a near copy of themselves in the gallery; it counts "
+            "neither as a find nor as a miss"
         )
     if report.test_readings is not None and report.test_readings > 1:
         yield (
@@ -63,8 +65,8 @@ def metric_table(metrics: Mapping[str, Interval], *, confidence: float) -> str:
     return text_table(columns, rows)
 
 
-def _text_lines(found: TextEvaluation) -> Iterator[str]:
-    by_kind = {"captions": found.captions, "classes": found.labels}
+def _text_lines(text: TextEvaluation) -> Iterator[str]:
+    by_kind = {"captions": text.captions, "classes": text.labels}
     evaluated = {name: figures for name, figures in by_kind.items() if figures is not None}
     rows = []
     for name, figures in evaluated.items():
@@ -75,12 +77,12 @@ def _text_lines(found: TextEvaluation) -> Iterator[str]:
             [name if row == 0 else "", metric, percent(of.mean), _interval(of)]
             for row, (metric, of) in enumerate(_text_metrics(figures).items())
         ]
-    level = f"{100 * found.confidence:.0f} % interval"
+    level = f"{100 * text.confidence:.0f} % interval"
     yield text_table([("texts", "left"), ("metric", "left"), ("%", "right"), (level, "right")], rows)
     for name, figures in evaluated.items():
         if figures.truncated:
             yield (
-                f"{name}: {figures.truncated} texts are longer than the {found.longest_text} tokens that the encoder "
+                f"{name}: {figures.truncated} texts are longer than the {text.longest_text} tokens that the encoder "
                 "reads and are truncated"
             )
         without = figures.image_to_text.lone_queries
@@ -90,12 +92,12 @@ def _text_lines(found: TextEvaluation) -> Iterator[str]:
 
 def _text_metrics(figures: TextRetrievalFigures) -> dict[str, Interval]:
     directions = {"text_to_image": figures.text_to_image, "image_to_text": figures.image_to_text}
-    found = {
+    metrics = {
         f"{direction}_{name}": directions[direction].metrics[name]
         for direction, names in SCORED.items()
         for name in names
     }
-    return found | {f"zero_shot_{name}": metric for name, metric in figures.zero_shot.items()}
+    return metrics | {f"zero_shot_{name}": metric for name, metric in figures.zero_shot.items()}
 
 
 def _drift_lines(drift: EmbeddingDrift) -> Iterator[str]:

@@ -85,14 +85,14 @@ def stored_statistics(run_folder: Path, *, alpha: float) -> dict[str, Tensor]:
     except (OSError, SafetensorError) as error:
         raise CheckpointError(f"{path}: cannot be read: {first_line(error)}; {_remedy(run_folder)}") from None
     prefix = _key(alpha, "")
-    found = {key.removeprefix(prefix): value for key, value in kept.items() if key.startswith(prefix)}
-    if not found:
+    statistics = {key.removeprefix(prefix): value for key, value in kept.items() if key.startswith(prefix)}
+    if not statistics:
         known = ", ".join(f"{value:g}" for value in sorted({float(key.partition("/")[0]) for key in kept}))
         raise CheckpointError(
             f"{run_folder}: this run trained BatchNorm, and alpha {alpha:g} was not tried; take one of 0, {known}, "
             f"1, or run simtrain interpolate {run_folder} with other --steps"
         )
-    return found
+    return statistics
 
 
 def _record(run_folder: Path) -> dict[str, Any] | None:

@@ -143,18 +143,18 @@ def sorted_sources(sources: Sequence[EncoderSource]) -> SortedSources:
     Raises:
         CheckpointError: for a run that cannot be opened.
     """
-    found = SortedSources(names=[], runs=[], loaded=[])
+    sorted_sources = SortedSources(names=[], runs=[], loaded=[])
     for source in sources:
         run = run_of(source)
         if run is not None:
-            found.runs.append(run)
+            sorted_sources.runs.append(run)
         elif isinstance(source, LoadedEncoder) and _is_what_its_name_stands_for(source):
-            found.names.append(source.name)
+            sorted_sources.names.append(source.name)
         elif not isinstance(source, str | Path) or (Path(source) / MANIFEST_FILE).is_file():
-            found.loaded.append(load_encoder(source))
+            sorted_sources.loaded.append(load_encoder(source))
         else:
-            found.names.append(str(source))
-    return found
+            sorted_sources.names.append(str(source))
+    return sorted_sources
 
 
 def run_of(source: EncoderSource) -> Run | None:
@@ -196,7 +196,7 @@ def load_encoder(
             a run's name below `checkpoints`, its folder, or the run itself; a configuration (.yaml), whose encoder it
             is; its `encoder` section as a mapping; or an `nn.Module` that maps (N, 3, S, S) normalised images to
             (N, D) vectors.
-        image_size: S, side of the square in pixels; of an `nn.Module` alone.
+        image_size: S, width and height of the images in pixels; for an `nn.Module` only.
         mean: Subtracted from each channel scaled to 0..1; of an `nn.Module` alone. Default: ImageNet's.
         std: Divides each channel after that; of an `nn.Module` alone. Default: ImageNet's.
         name: Name in tables; None: the source's own name.

@@ -28,7 +28,7 @@ def report_preflight(session: RunSession) -> None:
     if cut is not None:
         console.line(cut)
     if "conflicts" not in record:
-        found = conflict_warnings(
+        conflicts = conflict_warnings(
             session.config,
             session.catalog,
             images=lambda row: images.reader.read(row, at_least=None),
@@ -36,9 +36,9 @@ def report_preflight(session: RunSession) -> None:
             validation=session.validation,
             texts=texts,
         )
-        for conflict in found:
+        for conflict in conflicts:
             console.line(f"warning: {conflict.message}")
-        record["conflicts"] = [vars(conflict) for conflict in found]
+        record["conflicts"] = [vars(conflict) for conflict in conflicts]
 
 
 def report_launch(config: RunConfig, ranks: Ranks | None, *, console: Console) -> None:
@@ -62,12 +62,12 @@ def report_few_negatives(session: RunSession, reference: torch.Tensor | None) ->
     settings = getattr(session.config.objective, "false_negatives", None)
     if reference is None or settings is None or settings.max_similarity is None:
         return
-    found = few_negatives(
+    warning = few_negatives(
         reference,
         session.catalog.rows_of(["train"]).tolist(),
         max_similarity=settings.max_similarity,
         batch_size=session.config.data.batch_size,
     )
-    if found is not None:
-        session.console.line(f"warning: {found.message}")
-        session.record["conflicts"] = [*session.record.get("conflicts", []), vars(found)]
+    if warning is not None:
+        session.console.line(f"warning: {warning.message}")
+        session.record["conflicts"] = [*session.record.get("conflicts", []), vars(warning)]

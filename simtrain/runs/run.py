@@ -71,14 +71,14 @@ class Run:
     @property
     def best(self) -> BestEpoch | None:
         """The epoch whose weights the encoder has; None before the run has ended once."""
-        found = self.record.get("best")
-        if found is None:
+        best = self.record.get("best")
+        if best is None:
             return None
         return BestEpoch(
-            epoch=int(found["epoch"]),
-            metric=str(found["monitor"]),
-            value=found["value"],
-            zero_shot=found.get("zero_shot"),
+            epoch=int(best["epoch"]),
+            metric=str(best["monitor"]),
+            value=best["value"],
+            zero_shot=best.get("zero_shot"),
         )
 
     @property

@@ -91,24 +91,24 @@ def relational_teacher(session: RunSession) -> Tensor | None:
     def vectors() -> Tensor:
         parts = [embedding.vectors(key) for key in keys]
         made = teacher_vectors(parts, space=space, apart=[torch.from_numpy(codes[rows]) for codes in apart])
-        found = torch.zeros(len(catalog.rows), made.shape[1], dtype=torch.float16)
-        found[torch.from_numpy(rows)] = made.half()
-        return found
+        vectors_by_row = torch.zeros(len(catalog.rows), made.shape[1], dtype=torch.float16)
+        vectors_by_row[torch.from_numpy(rows)] = made.half()
+        return vectors_by_row
 
-    found = on_rank_zero(vectors)
+    embeddings = on_rank_zero(vectors)
     pixels = ", ".join(map(str, sizes))
     session.console.line(f"teacher {settings.teacher} at {pixels} px: {embedding.summary()}")
-    return found
+    return embeddings
 
 
 def usual_image_sizes(image_size: int) -> list[int]:
-    """Sides in pixels, ascending, at which a teacher sees images by default, for the side that it is evaluated at.
+    """Image sizes in pixels, ascending, at which a teacher sees images by default, for the size it is evaluated at.
 
-    Of a small side it is those of 224: a teacher that sees no more than its student has less to teach.
+    For a small size they are those of 224: a teacher that sees no more than its student has less to teach.
     """
     base = max(image_size, _SMALLEST)
-    sides = (round(scale * base / _SIZE_STEP) * _SIZE_STEP if scale != 1 else base for scale in _SCALES)
-    return sorted({min(side, _LARGEST) for side in sides})
+    sizes = (round(scale * base / _SIZE_STEP) * _SIZE_STEP if scale != 1 else base for scale in _SCALES)
+    return sorted({min(size, _LARGEST) for size in sizes})
 
 
 def _neighbour_columns(needs: RelationNeeds, catalog: Catalog) -> list[NDArray[np.int64]]:
@@ -160,11 +160,13 @@ def _refused(teacher: Encoder, size: int) -> str | None:
     """Reason why a network cannot read images of a size; None if it can."""
     device = next(teacher.parameters(), torch.zeros(0)).device
     try:
-        found = _at_size(teacher, size).embed_pixels(torch.zeros(1, size, size, 3, dtype=torch.uint8, device=device))
+        embedding = _at_size(teacher, size).embed_pixels(
+            torch.zeros(1, size, size, 3, dtype=torch.uint8, device=device)
+        )
     except Exception as error:  # each network says so in its own way
         return first_line(error)
-    if found.shape[1] != teacher.embedding_size:
-        return f"its embedding has {found.shape[1]} dimensions there, not {teacher.embedding_size}"
+    if embedding.shape[1] != teacher.embedding_size:
+        return f"its embedding has {embedding.shape[1]} dimensions there, not {teacher.embedding_size}"
     return None
 
 

@@ -18,7 +18,7 @@ _AT_ONCE = 256
 def text_embeddings(
     config: RunConfig, encoder: Encoder, texts: CatalogTexts | None, *, console: Console
 ) -> torch.Tensor | None:
-    """(T, D) unit vectors of the training texts, made by all processes together; None if the text side learns."""
+    """(T, D) unit vectors of the training texts, made by all processes together; None if the text model is trained."""
     if texts is None or not isinstance(encoder, AlignedEncoder) or encoder.trains_text:
         return None
     encoder.to(run_device(config)).eval()

@@ -25,7 +25,7 @@ from simtrain.evaluation.thresholds import SimilarityThresholds, ThresholdSettin
 
 _SPLIT: SplitName = "val"
 _BINS = 200
-_NOT_KEPT = ("thresholds", "neighbour_pairs", "all_pairs")
+_NOT_IN_MANIFEST = ("thresholds", "neighbour_pairs", "all_pairs")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,47 +33,48 @@ class Calibration:
     """Calibrated thresholds, or why there are none.
 
     Attributes:
-        found: The thresholds; None: there are none, for `reason`.
+        thresholds: The thresholds; None: there are none, for `reason`.
         reason: Why there are none, as a sentence; None where there are some.
         split: Split of the queries.
         relevance: Columns whose equal values make a result relevant, or the name of another definition.
         confidence: Level of the intervals, between 0 and 1.
     """
 
-    found: SimilarityThresholds | None
+    thresholds: SimilarityThresholds | None
     reason: str | None
     split: str
     relevance: list[str]
     confidence: float
 
     def lines(self) -> list[str]:
-        """Which similarities are similar enough, on one line, and one for each precision that cannot be promised."""
-        found = self.found
-        if found is None:
+        """One line with the thresholds, and one for each precision without a threshold, with the reason."""
+        calibrated = self.thresholds
+        if calibrated is None:
             return [f"no similarity threshold: {self.reason}"]
         levels = [
             f"{level.similarity:.3f} for {100 * level.wanted_precision:g} % precision "
             f"({level.positives + level.negatives} pairs)"
-            for level in found.thresholds
+            for level in calibrated.thresholds
             if level.similarity is not None
         ]
         answer = (
             f"similarity thresholds: {', '.join(levels) or 'none'}; relevant = same {' + '.join(self.relevance)}, the "
-            f"{found.neighbours} nearest of {found.queries} queries of {self.split} among all {found.gallery} images"
+            f"{calibrated.neighbours} nearest of {calibrated.queries} queries of {self.split} among all "
+            f"{calibrated.gallery} images"
         )
         refused = [
             f"no similarity for {100 * level.wanted_precision:g} % precision: {level.reason}"
-            for level in found.thresholds
+            for level in calibrated.thresholds
             if level.reason is not None
         ]
         return [answer, *refused]
 
     def to_dict(self) -> dict[str, Any] | None:
         """Plain values for the bundle's manifest: each level with the pairs behind it, without histograms."""
-        if self.found is None:
+        if self.thresholds is None:
             return None
-        measured = self.found.to_dict()
-        on = {name: value for name, value in measured.items() if name not in _NOT_KEPT}
+        measured = self.thresholds.to_dict()
+        on = {name: value for name, value in measured.items() if name not in _NOT_IN_MANIFEST}
         return {
             "split": self.split,
             "relevance": self.relevance,
@@ -84,7 +85,7 @@ class Calibration:
 
 
 def calibrate(config: RunConfig, catalog: Catalog, embeddings: Tensor, *, scored: bool) -> Calibration:
-    """Thresholds of unit embeddings of every image of a catalogue, for image queries.
+    """Calibrate similarity thresholds of an encoder on the validation split, for image queries.
 
     Args:
         config: The run's configuration: precisions, neighbours and relevance.
@@ -94,10 +95,10 @@ def calibrate(config: RunConfig, catalog: Catalog, embeddings: Tensor, *, scored
     """
     relevance = build_relevance(config.relevance, catalog, exclude=config.evaluation.exclude)
     settings = config.export.thresholds
-    found, reason = None, None
+    thresholds, reason = None, None
     if scored:
         task = retrieval_task(catalog, split=_SPLIT, gallery_splits=get_args(SplitName), relevance=relevance)
-        found = similarity_thresholds(
+        thresholds = similarity_thresholds(
             task.retrieval_set(embeddings[torch.from_numpy(task.rows)]),
             task.clusters[task.queries],
             settings=ThresholdSettings(
@@ -112,5 +113,9 @@ def calibrate(config: RunConfig, catalog: Catalog, embeddings: Tensor, *, scored
     else:
         reason = "the catalogue has neither products nor labels, so no result is known to be right"
     return Calibration(
-        found=found, reason=reason, split=_SPLIT, relevance=relevance.told(), confidence=config.evaluation.confidence
+        thresholds=thresholds,
+        reason=reason,
+        split=_SPLIT,
+        relevance=relevance.columns_or_name(),
+        confidence=config.evaluation.confidence,
     )

@@ -132,7 +132,9 @@ def build_trainer(session: RunSession, callbacks: RunCallbacks) -> pl.Trainer:
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)  # its import sets INFO: devices, adverts
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
     warnings.filterwarnings("ignore", message=".*LeafSpec.*")
-    warnings.filterwarnings("ignore", message=".*your dataloader is not resumable.*")  # CatalogData remembers its place
+    warnings.filterwarnings(
+        "ignore", message=".*your dataloader is not resumable.*"
+    )  # CatalogData remembers its position
     warnings.filterwarnings("ignore", message=".*in eval mode at the start of training.*")  # BatchNorm, held on purpose
     warnings.filterwarnings("ignore", message=".*sync_dist=True.*")  # every process logs the same figure
     device = run_device(config)

@@ -32,13 +32,13 @@ def validation_precision(task: RetrievalTask, catalog: Catalog, *, confidence: f
     if smallest <= _COARSE:
         return None
     products = counted(len(set(clusters.tolist())), "product")
-    found = (
+    limit = (
         "no difference between two settings can be told from chance"
         if math.isnan(smallest)
         else f"two settings whose recall_at_1 differs by less than {100 * smallest:.0f} points cannot be told apart"
     )
     queries = counted(len(clusters), "query", "queries")
-    return f"val is small ({queries} of {products}): {found}{_remedy(catalog)}"
+    return f"val is small ({queries} of {products}): {limit}{_remedy(catalog)}"
 
 
 def _remedy(catalog: Catalog) -> str:

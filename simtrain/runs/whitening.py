@@ -153,7 +153,7 @@ def _store(encoder: Encoder, folder: Path, subject: dict[str, Any]) -> None:
 
 
 def _plain(subject: dict[str, Any]) -> dict[str, Any]:
-    """With lists in the place of tuples, as JSON gives them back."""
+    """The same with lists instead of tuples, as JSON gives them back."""
     preprocessing = {k: list(v) if isinstance(v, tuple) else v for k, v in subject["preprocessing"].items()}
     return {**subject, "preprocessing": preprocessing}
 
@@ -162,6 +162,6 @@ def _line(record: dict[str, Any]) -> str:
     what = f"whitened (power {record['power']:g}, learned from {record['images']} training images)"
     if record["val"] is None:
         return what
-    means = {name: found["mean"] for name, found in record["val"]["metrics"].items()}
+    means = {name: values["mean"] for name, values in record["val"]["metrics"].items()}
     shown = "  ".join(f"{name} {means[name]:.3f}" for name in ("map_at_r", "recall_at_1") if name in means)
     return f"{what}: on val {shown}; the epoch was chosen without whitening"

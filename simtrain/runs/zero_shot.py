@@ -87,13 +87,13 @@ def save_reference(reference: torch.Tensor, folder: Path) -> None:
 
 def _text_metrics(session: RunSession, embeddings: torch.Tensor) -> dict[str, Any] | None:
     texts, encoder = session.inputs.validation_texts, session.encoder
-    found = evaluate_texts(texts, score_texts(texts, embeddings, encoder), encoder, config=session.config)
-    return None if found is None else found.to_dict()
+    evaluation = evaluate_texts(texts, score_texts(texts, embeddings, encoder), encoder, config=session.config)
+    return None if evaluation is None else evaluation.to_dict()
 
 
 def _means(zero_shot: dict[str, Any]) -> dict[str, float]:
     """Name as in `evaluation.monitor` -> mean of the recorded metric; older records have no text metrics."""
-    images = {name: Interval.from_dict(found).mean for name, found in zero_shot["metrics"].items()}
+    images = {name: Interval.from_dict(values).mean for name, values in zero_shot["metrics"].items()}
     images[BALANCED] = balanced_score(images)
     texts = zero_shot.get("text")
     return images if texts is None else images | means_by_name(texts)

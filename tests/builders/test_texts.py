@@ -61,7 +61,7 @@ def test_positives_are_texts_and_columns(positives: list[str], expected: list[li
     [
         ({}, "shop: 3 training images with a text; set data.batch_size=3 or less"),
         ({"templates": ["{captoin}"]}, "no column 'captoin', which the template '{captoin}' needs; did you mean"),
-        ({"templates": ["mug"]}, "template 'mug': no column in it"),
+        ({"templates": ["mug"]}, "template 'mug': has no column"),
         ({"positives": ["producer"]}, "objective.positives: "),
     ],
 )

@@ -132,14 +132,19 @@ def test_wrong_input_is_named() -> None:
         macro_means(values, np.zeros(2, dtype=np.int64))
     with pytest.raises(ValueError, match=r"^clusters has shape \(2,\), but classes has \(3,\)$"):
         macro_intervals(values, np.zeros(3, dtype=np.int64), np.zeros(2, dtype=np.int64), **DRAWN)
-    with pytest.raises(ValueError, match=r"^draws 0, confidence 0.95; allowed: 1 or more, between 0 and 1$"):
+    with pytest.raises(
+        ValueError,
+        match=r"^draws is 0 and confidence 0\.95; allowed: 1 or more draws, a confidence between 0 and 1$",
+    ):
         macro_intervals(
             values,
             np.zeros(3, dtype=np.int64),
             np.arange(3),
             bootstrap=BootstrapSettings(draws=0, confidence=0.95, seed=0),
         )
-    with pytest.raises(ValueError, match=r"^none of 3 queries has a class$"):
+    with pytest.raises(
+        ValueError, match=r"^none of 3 queries has a class; needed: a code of 0 or more for at least one$"
+    ):
         category_figures(values, np.full(3, -1), np.arange(3), names=["a"], least_products=2, **DRAWN)
-    with pytest.raises(ValueError, match=r"^query_classes has shape \(2,\), but answer_classes \(1,\)$"):
+    with pytest.raises(ValueError, match=r"^query_classes has shape \(2,\), but answer_classes has \(1,\)$"):
         confused_pairs(np.zeros(2, dtype=np.int64), np.zeros(1, dtype=np.int64), names=["a"], most=1)

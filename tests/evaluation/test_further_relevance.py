@@ -9,7 +9,7 @@ from tiny_training import catalog_of
 from simtrain.errors import CatalogError
 from simtrain.evaluation.balance import balanced_score
 from simtrain.evaluation.further_relevance import answerable, with_further_relevance
-from simtrain.evaluation.protocol import judge, retrieval_task
+from simtrain.evaluation.protocol import evaluate_retrieval, retrieval_task
 from simtrain.evaluation.relevance import same, same_kind
 from simtrain.evaluation.statistics import BootstrapSettings
 
@@ -43,8 +43,8 @@ def test_each_is_scored_as_in_a_task_of_its_own():
 
 def test_evaluation_gives_their_intervals_beside():
     bootstrap = BootstrapSettings(draws=200, confidence=0.9, seed=1)
-    found = judge(PRODUCT_AND_MORE, VECTORS, bootstrap=bootstrap)
-    alone = judge(task_by(KIND), VECTORS, bootstrap=bootstrap)
+    found = evaluate_retrieval(PRODUCT_AND_MORE, VECTORS, bootstrap=bootstrap)
+    alone = evaluate_retrieval(task_by(KIND), VECTORS, bootstrap=bootstrap)
     assert {name: found.metrics[f"kind_{name}"] for name in alone.metrics} == alone.metrics
     assert found.queries == 12
 

@@ -114,9 +114,9 @@ def test_a_sample_is_the_same_each_time_and_told() -> None:
 
 
 def test_wrong_input_is_named() -> None:
-    with pytest.raises(ValueError, match=r"^1 embeddings, most_rows 5; allowed: 2 or more of each$"):
+    with pytest.raises(ValueError, match=r"^got 1 embeddings and most_rows 5; allowed: 2 or more of each$"):
         geometry(torch.eye(1), np.zeros(1, dtype=np.int64), most_rows=5, seed=0)
-    with pytest.raises(ValueError, match=r"^2 embeddings, most_rows 1; allowed: 2 or more of each$"):
+    with pytest.raises(ValueError, match=r"^got 2 embeddings and most_rows 1; allowed: 2 or more of each$"):
         geometry(torch.eye(2), np.zeros(2, dtype=np.int64), most_rows=1, seed=0)
     with pytest.raises(ValueError, match=r"^groups has shape \(3,\), but there are 2 embeddings$"):
         geometry(torch.eye(2), np.zeros(3, dtype=np.int64), most_rows=5, seed=0)

@@ -161,6 +161,7 @@ def test_wrong_input_is_named(changes: dict[str, Any], message: str) -> None:
 
 @pytest.mark.parametrize(("neighbours", "temperature"), [(0, 0.07), (5, 0.0), (5, float("nan"))])
 def test_wrong_settings_are_named(neighbours: int, temperature: float) -> None:
-    message = f"neighbours {neighbours}, temperature {temperature}; allowed: 1 or more, above 0"
+    allowed = "1 or more neighbours, and a temperature above 0"
+    message = f"neighbours is {neighbours} and temperature {temperature}; allowed: {allowed}"
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         suspected_labels(labelled(torch.eye(3), [0, 0, 1]), neighbours=neighbours, temperature=temperature, most=1)

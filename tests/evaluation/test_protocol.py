@@ -12,7 +12,7 @@ from tiny_training import catalog_of
 
 from simtrain.catalog.table import Catalog
 from simtrain.errors import CatalogError
-from simtrain.evaluation.protocol import Evaluation, RetrievalTask, judge, retrieval_task
+from simtrain.evaluation.protocol import Evaluation, RetrievalTask, evaluate_retrieval, retrieval_task
 from simtrain.evaluation.relevance import same
 from simtrain.evaluation.statistics import BootstrapSettings, Interval, cluster_bootstrap_intervals
 
@@ -94,7 +94,10 @@ def test_a_shop_with_a_copy_of_every_image_has_the_same_figures() -> None:
     copied = torch.cat([embeddings, embeddings])[twice.rows]
     settings = {"bootstrap": BootstrapSettings(draws=200, confidence=0.95, seed=0)}
     assert (once.copied_queries, twice.copied_queries) == (0, 48)
-    assert judge(twice, copied, **settings).metrics == judge(once, embeddings, **settings).metrics
+    assert (
+        evaluate_retrieval(twice, copied, **settings).metrics
+        == evaluate_retrieval(once, embeddings, **settings).metrics
+    )
 
 
 def test_only_flagged_images_ask() -> None:
@@ -208,7 +211,7 @@ def test_a_judgement_is_means_and_intervals_over_products() -> None:
     catalog = catalog_of(FOLDER, split=["test"] * 30, product=[f"p{row // 3}" for row in range(30)])
     task = task_of(catalog)
     embeddings = torch.nn.functional.normalize(torch.randn(30, 4, generator=generator), dim=1)
-    found = judge(task, embeddings, bootstrap=BootstrapSettings(draws=200, confidence=0.9, seed=5))
+    found = evaluate_retrieval(task, embeddings, bootstrap=BootstrapSettings(draws=200, confidence=0.9, seed=5))
     expected = cluster_bootstrap_intervals(
         task.score(embeddings).values,
         np.arange(30) // 3,
@@ -220,7 +223,7 @@ def test_a_judgement_is_means_and_intervals_over_products() -> None:
 
 def test_a_query_without_anything_to_find_is_counted_and_left_out() -> None:
     task = task_of(twelve(product=["a"] * 8 + ["b", "b", "c", None]))
-    found = judge(
+    found = evaluate_retrieval(
         task,
         torch.nn.functional.normalize(torch.rand(4, 3), dim=1),
         bootstrap=BootstrapSettings(draws=100, confidence=0.95, seed=0),
@@ -233,7 +236,7 @@ def test_clusters_follow_the_queries_that_are_scored() -> None:
     catalog = twelve(product=["a", "b", "c", "d"] * 3, label=["x"] * 8 + ["cup", None, "cup", None])
     task = task_of(catalog, relevance=["label"])
     embeddings = unit([[1.0, 0.0], [1.0, 0.1], [0.0, 1.0], [1.0, 0.2]])
-    found = judge(task, embeddings, bootstrap=BootstrapSettings(draws=100, confidence=0.95, seed=0))
+    found = evaluate_retrieval(task, embeddings, bootstrap=BootstrapSettings(draws=100, confidence=0.95, seed=0))
     assert not np.isnan(found.metrics["mrr"].low)
 
 

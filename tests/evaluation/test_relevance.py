@@ -109,8 +109,8 @@ def test_nothing_to_find_among_other_vendors():
 
 def test_words_name_what_is_left_out():
     catalog = shop()
-    assert excluding(catalog, "vendor").words == "same product, other vendor only"
-    assert replace(kind(catalog), excluded=("vendor", "day")).words == (
+    assert excluding(catalog, "vendor").description == "same product, other vendor only"
+    assert replace(kind(catalog), excluded=("vendor", "day")).description == (
         "same label, other product and other vendor and other day only"
     )
 
@@ -187,8 +187,8 @@ def test_usual_ideas_are_those_that_the_catalogue_knows(columns: dict[str, list[
 
 
 def test_words_for_a_person():
-    assert same(["category", "colour"]).words == "same category + colour"
-    assert kind(shop()).words == "same label, other product only"
+    assert same(["category", "colour"]).description == "same category + colour"
+    assert kind(shop()).description == "same label, other product only"
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,7 @@ def test_lengths_do_not_matter():
     [
         ([[1.0, 0.0], [0.0, 0.0]], [0, 0], "embeddings: row 1 has no direction: zero, NaN or infinite"),
         ([[1.0, float("nan")], [0.0, 1.0]], [0, 0], "embeddings: row 0 has no direction: zero, NaN or infinite"),
-        ([1.0, 0.0], [0, 0], r"embeddings: shape \(2,\); allowed: \(N, D\)"),
+        ([1.0, 0.0], [0, 0], r"embeddings: got shape \(2,\); allowed: \(N, D\)"),
         ([[1.0, 0.0], [0.0, 1.0]], [0], "labels: 1 labels for 2 embeddings"),
         ([[1.0, 0.0], [0.0, 1.0]], [0, 1], "none of 2 queries has a relevant item in the gallery of 2"),
     ],

@@ -73,11 +73,11 @@ BRACES = "write a column as {label}, and a brace that is meant as one twice"
             "templates 'a {label}' and '{id} {label}' are over different columns; prompts are averaged for each class, "
             "so give all of them the same columns",
         ),
-        (["a photo"], ConfigError, f"template 'a photo': no column in it; {BRACES}"),
+        (["a photo"], ConfigError, f"template 'a photo': has no column; {BRACES}"),
         (["a {label"], ConfigError, f"template 'a {{label': expected '}}' before end of string; {BRACES}"),
-        (["a {}"], ConfigError, f"template 'a {{}}': '{{}}' with more or less than a name; {BRACES}"),
-        (["{label:>9}"], ConfigError, f"template '{{label:>9}}': '{{label}}' with more or less than a name; {BRACES}"),
-        (["{label!r}"], ConfigError, f"template '{{label!r}}': '{{label}}' with more or less than a name; {BRACES}"),
+        (["a {}"], ConfigError, f"template 'a {{}}': '{{}}' is not the name of a column; {BRACES}"),
+        (["{label:>9}"], ConfigError, f"template '{{label:>9}}': '{{label}}' is not the name of a column; {BRACES}"),
+        (["{label!r}"], ConfigError, f"template '{{label!r}}': '{{label}}' is not the name of a column; {BRACES}"),
     ],
 )
 def test_a_template_that_cannot_be_filled_in_is_told(

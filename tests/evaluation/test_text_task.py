@@ -163,5 +163,5 @@ def test_a_misspelt_column_is_told_even_where_nothing_is_filled_in(
 
 def test_a_broken_template_is_told_even_where_nothing_is_filled_in() -> None:
     catalog = catalog_of(FOLDER, product=["p", "q"])
-    with pytest.raises(ConfigError, match=r"^label_templates: template 'photo': no column in it; write"):
+    with pytest.raises(ConfigError, match=r"^label_templates: template 'photo': has no column; write"):
         text_tasks(catalog, np.arange(2), captions=None, templates=["{label}", "photo"])

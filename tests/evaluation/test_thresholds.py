@@ -253,7 +253,9 @@ def test_wrong_settings_are_named(changes: dict[str, object], message: str) -> N
 
 def test_wrong_retrieval_sets_are_named() -> None:
     retrieval = on_a_line("Rw")
-    with pytest.raises(ValueError, match=r"^none of 1 queries has a group$"):
+    with pytest.raises(
+        ValueError, match=r"^none of 1 queries has a group; needed: a code of 0 or more for at least one$"
+    ):
         only(replace(retrieval, query_groups=np.array([-1])))
     with pytest.raises(ValueError, match=r"^gallery_groups has shape \(1,\), but gallery_ids has 2$"):
         only(replace(retrieval, gallery_groups=np.array([0])))

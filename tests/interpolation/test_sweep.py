@@ -27,7 +27,7 @@ def test_figures_are_those_of_the_mixed_encoders(clip_run: Run, catalog: Catalog
         assert mix.alpha == alpha
         assert {name: figure.mean for name, figure in mix.image.items()} == task.score(embeddings).means()
         assert {name: figure.mean for name, figure in mix.text.items()} == texts.score(embeddings, encoder)
-    assert (report.words, report.norms, report.metric) == ("captions", 0, "map_at_r")
+    assert (report.text_kind, report.norms, report.metric) == ("captions", 0, "map_at_r")
     assert report.text_metric == "text_to_image_recall_at_5"
 
 

@@ -148,7 +148,7 @@ def test_training_images_ask_nothing_and_are_found(make_config: MakeConfig, cata
     noise = np.random.default_rng(0).normal(0, 1e-3, (len(rows), 64))
     embeddings = normalize(torch.from_numpy(np.eye(64)[places] + noise).float())
     asked = make_config(export={"thresholds": {"precisions": [0.7], "neighbours": 4, "minimum_errors": 1}})
-    found = calibrate(asked, catalog, embeddings, scored=True).found
+    found = calibrate(asked, catalog, embeddings, scored=True).thresholds
     assert found is not None
     # 4 views of a product: 3 others, and the training image that lies there.
     assert (found.positives, found.negatives) == (3 * held_out.sum(), held_out.sum())

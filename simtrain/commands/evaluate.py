@@ -102,7 +102,7 @@ def evaluate(
     tell_unfinished(run, console)
     task = split_task(config, catalog, split=split)
     relevance = build_relevance(config.relevance, catalog, exclude=config.evaluation.exclude)
-    trivial = one_class_words(task, relevance.words)
+    trivial = one_class_words(task, relevance.description)
     if trivial is not None:
         console.line(trivial)
     texts = build_text_validation(config, catalog, task)  # refuses a misspelt template before anything is embedded

@@ -15,7 +15,7 @@ from simtrain.catalog.store.layout import Record, read_record
 from simtrain.config import PrepareConfig
 from simtrain.files import sha256_if_readable
 
-RULES = 2
+RULES = 3
 """Raised where the same source and settings make another catalogue than before."""
 
 _COLUMNS = ["path", "size", "mtime_ns", "shard", "offset", "length", "crc32"]

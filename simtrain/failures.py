@@ -23,6 +23,7 @@ _INPUT_LIBRARIES = {
 _INPUT_ERRORS = (UnicodeError, json.JSONDecodeError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, yaml.YAMLError)
 _OWN = "simtrain"
 _ABOUT_THE_MACHINE = {
+    "Could not determine home directory": "there is no home folder here; set HOME",
     "DataLoader worker": "a process that loads images ended; out of memory perhaps: try --set data.workers=0",
     "unable to open shared memory": "shared memory is full or forbidden; try --set data.workers=0",
     "unable to mmap": "memory is full; try smaller batches or fewer processes",

@@ -8,12 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
-from pydantic import TypeAdapter
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
 from simtrain.builders.encoder import build_encoder, plain_config
-from simtrain.config import ClipConfig, EncoderConfig, NamedCode, TwoTowersConfig
+from simtrain.config import ClipConfig, EncoderConfig, NamedCode, TwoTowersConfig, parse_encoder
 from simtrain.encoders.base import Encoder
 from simtrain.encoders.preprocessing import Preprocessing
 from simtrain.encoders.text import FolderEncoder, TextFolderEncoder
@@ -103,10 +102,10 @@ def encoder_without_weights(
         like: A section in memory whose permission and object hold for the same code; None: none.
 
     Raises:
+        ConfigError: for a section that does not describe an encoder.
         CodeNotAllowedError: if the section names code, and the user has not said that it may be imported.
     """
-    schema: TypeAdapter[EncoderConfig] = TypeAdapter(EncoderConfig)
-    section = schema.validate_python(config, context={"file": file})
+    section = parse_encoder(config, where=file)
     if isinstance(section, NamedCode):
         section = section.like(like)
     with error_path("encoder"):

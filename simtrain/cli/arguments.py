@@ -79,6 +79,8 @@ def make_folder_of(path: Path) -> None:
     Raises:
         SimtrainError: if it cannot be made or written to.
     """
+    if path.exists() and not path.is_dir() and (not path.is_file() or path.is_relative_to("/dev")):
+        raise SimtrainError(f"{path}: is a device or a pipe, which would be replaced; name a file")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=path.parent).close()

@@ -27,7 +27,7 @@ from simtrain.serving.bundle import Bundle
 from simtrain.serving.bundle_writer import BundleContent, check_target, write_bundle
 from simtrain.serving.export_format import ExportFormat
 from simtrain.serving.export_formats import FORMATS
-from simtrain.serving.index import checked_factory
+from simtrain.serving.index import EXACT_FACTORY, checked_factory
 from simtrain.serving.manifest import MANIFEST_FILE
 from simtrain.serving.verification import verify_bundle
 
@@ -47,6 +47,7 @@ class ExportResult:
         images: Source of the images, as a phrase.
         agreement: The lowest cosine, among those checked, between an item and a query with its own file; NaN where
             the source's files are missing.
+        exact: Whether the index compares with every item.
         calibration: Calibrated similarity thresholds, or why there are none.
     """
 
@@ -56,13 +57,20 @@ class ExportResult:
     formats: tuple[str, ...]
     images: str
     agreement: float
+    exact: bool
     calibration: Calibration
+
+    def _verified(self) -> str:
+        """What `verify_bundle` has seen: an approximate index may lose some images."""
+        if self.exact:
+            return f"{self.checked} images give the same embeddings, and each finds itself first"
+        return f"most of {self.checked} images find themselves among the 10 nearest (an approximate index)"
 
     def __str__(self) -> str:
         lines = [
             f"bundle: {self.folder} ({self.items} items)",
             self.images,
-            f"verified: reopened; {self.checked} images give the same embeddings, and each finds itself first",
+            f"verified: reopened; {self._verified()}",
         ]
         if self.agreement < 0.99999:
             lines.append(
@@ -116,6 +124,7 @@ def export(run: Run, *, out: Path, alpha: float | None, console: Console) -> Exp
         formats=tuple(each.name for each in formats),
         images=images.description,
         agreement=agreement,
+        exact=factory == EXACT_FACTORY,
         calibration=calibration,
     )
 

@@ -1,6 +1,7 @@
 """YAML as text, numbers, lists and sections: nothing in it is executed, nothing grows, no key is lost."""
 
 import datetime
+import io
 import re
 from collections.abc import Hashable
 from pathlib import Path
@@ -27,10 +28,11 @@ def read_yaml(path: Path) -> dict[str, Any]:
     if path.is_dir():
         raise ConfigError(f"{path}: is a folder; expected a YAML file")
     try:
-        size = path.stat().st_size
-        if size > _MOST_BYTES:
-            raise ConfigError(f"{path}: {size} bytes; a configuration has at most {_MOST_BYTES}")
-        text = path.read_text(encoding="utf-8")
+        with path.open("rb") as file:  # not all at once: a pipe or a device may have no end
+            content = file.read(_MOST_BYTES + 1)
+        if len(content) > _MOST_BYTES:
+            raise ConfigError(f"{path}: more than {_MOST_BYTES} bytes; no configuration is so large")
+        text = io.TextIOWrapper(io.BytesIO(content), encoding="utf-8").read()  # line ends as in a text file
     except FileNotFoundError:
         names = [str(other) for other in path.parent.glob("*.y*ml")] if path.parent.is_dir() else []
         raise ConfigError(f"{path}: no such configuration file{nearest(str(path), names)}") from None

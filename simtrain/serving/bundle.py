@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +41,9 @@ ITEMS_METADATA_KEY = b"simtrain"
 
 _TEXT_KEYS = {"clip": "text_model", "two_towers": "text"}
 """Kind of an encoder -> what its configuration calls a text tower that is a model of its own."""
+
+_OF_SYSTEMS = re.compile(r"\.DS_Store|Thumbs\.db|desktop\.ini|\._.*|\.nfs[0-9a-f]+|\.gitattributes|\.directory")
+"""Names of files that file managers and file systems leave in a folder; no library reads them."""
 
 _AGAIN = "; export the bundle again"
 
@@ -118,6 +122,12 @@ class Bundle:
                     f"is {expected[:12]}…; export the bundle again"
                 )
         bundle._check_descriptions()
+        size = manifest["encoder"].get("embedding_size", index.dimensions)
+        if size != index.dimensions:
+            raise BundleError(
+                f"{folder / INDEX_FILE}: holds vectors of {index.dimensions} dimensions; the encoder gives {size}; "
+                "export the bundle again"
+            )
         if not len(items) == index.count == manifest["index"]["count"]:
             raise BundleError(f"{folder}: the index holds {index.count} items, {ITEMS_FILE} {len(items)}")
         return bundle
@@ -235,7 +245,11 @@ class Bundle:
 
 def _encoder_files(folder: Path) -> list[str]:
     files = (folder / ENCODER_FOLDER).rglob("*")
-    return [path.relative_to(folder).as_posix() for path in sorted(files) if not path.is_dir()]
+    return [
+        path.relative_to(folder).as_posix()
+        for path in sorted(files)
+        if not path.is_dir() and not _OF_SYSTEMS.fullmatch(path.name)
+    ]
 
 
 def _fill(encoder: Encoder, path: Path, content: bytes) -> None:

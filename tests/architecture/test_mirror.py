@@ -56,7 +56,6 @@ TESTED_BY_CALLERS = {
     "catalog/summary_sections.py": "catalog/test_summary.py",
     "catalog/thumbnails.py": "commands/test_prepare.py",
     "catalog/unchanged.py": "commands/test_prepare.py",
-    "cli/arguments.py": "cli/test_init.py",
     "cli/console.py": "cli/test_init.py",
     "comparison/assemble.py": "commands/test_compare.py",
     "comparison/repeated_training.py": "commands/test_compare.py",

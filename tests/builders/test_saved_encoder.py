@@ -11,11 +11,17 @@ from pydantic import TypeAdapter
 from tiny_clip import DIMENSIONS, make_tiny_clip
 from tiny_text import make_tiny_multilingual, make_tiny_text
 
-from simtrain.builders import build_encoder, load_initial_encoder, save_initial_encoder, saved_encoder_config
-from simtrain.config import EncoderConfig
+from simtrain.builders import (
+    build_encoder,
+    encoder_without_weights,
+    load_initial_encoder,
+    save_initial_encoder,
+    saved_encoder_config,
+)
+from simtrain.config import EncoderConfig, PixelsConfig
 from simtrain.encoders.base import Encoder
 from simtrain.encoders.text import TextEncoder
-from simtrain.errors import CheckpointError
+from simtrain.errors import CheckpointError, ConfigError
 
 TEXTS = ["a red mug", "a blue chair"]
 TIMM = {"kind": "timm", "model": "test_efficientnet", "weights": "none", "image_size": 32}
@@ -167,3 +173,18 @@ def test_folder_that_cannot_be_written_is_told(tmp_path: Path):
     with pytest.raises(CheckpointError) as caught:
         save_initial_encoder(begun(TIMM), tmp_path)
     assert str(caught.value).startswith(f"{tmp_path / 'encoder'}: cannot be written: ")
+
+
+@pytest.mark.parametrize(
+    ("section", "told"),
+    [
+        ({"kind": "resnt"}, "manifest.json: encoder.kind: got 'resnt'; allowed: "),
+        ({"kind": "pixels", "image_size": "large"}, "manifest.json: encoder.image_size: got 'large'; "),
+        ({}, "manifest.json: encoder.kind: missing; "),
+    ],
+)
+def test_section_of_a_bundle_that_describes_no_encoder_is_named(section: dict[str, object], told: str) -> None:
+    prepared = build_encoder(PixelsConfig(kind="pixels", image_size=8), load=False).preprocessing
+    with pytest.raises(ConfigError) as caught:
+        encoder_without_weights(section, prepared)
+    assert str(caught.value).startswith(told)

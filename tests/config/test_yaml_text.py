@@ -74,7 +74,18 @@ def test_file_that_is_too_large_is_not_read(tmp_path: Path) -> None:
     path.write_text("a" * 1_000_001, encoding="utf-8")
     with pytest.raises(ConfigError) as caught:
         read_yaml(path)
-    assert str(caught.value) == f"{path}: 1000001 bytes; a configuration has at most 1000000"
+    assert str(caught.value) == f"{path}: more than 1000000 bytes; no configuration is so large"
+
+
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="a device without an end")
+def test_device_without_an_end_is_no_configuration() -> None:
+    with pytest.raises(ConfigError, match=r"^/dev/zero: more than 1000000 bytes"):
+        read_yaml(Path("/dev/zero"))
+
+
+def test_line_ends_of_windows(tmp_path: Path) -> None:
+    (tmp_path / "x.yaml").write_bytes(b"a: 1\r\nb: |\r\n  x\r\n  y\r\n")
+    assert read_yaml(tmp_path / "x.yaml") == {"a": 1, "b": "x\ny\n"}
 
 
 @pytest.mark.parametrize("value", ["1e-4", "2024", "no", "2024-01-02", "", " a ", "a: b #c", "😀", 1e-4, True, None])

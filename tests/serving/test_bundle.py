@@ -173,3 +173,22 @@ class PixelsEncoderLike(PixelsEncoder):
     def __init__(self, prepared: Preprocessing) -> None:
         super().__init__(image_size=8, resize="pad")
         self.preprocessing = prepared
+
+
+@pytest.mark.parametrize("name", [".DS_Store", "Thumbs.db", "desktop.ini", "._model.safetensors", ".nfs00ab12"])
+def test_files_that_systems_leave_are_passed_over(folder: Path, name: str) -> None:
+    (folder / "encoder" / name).write_bytes(b"")
+    assert len(Bundle.open(folder).items) > 0
+
+
+@pytest.mark.parametrize("name", ["other.safetensors", "modules.json", "DS_Store", "evil.py"])
+def test_other_files_beside_the_encoder_are_refused(folder: Path, name: str) -> None:
+    (folder / "encoder" / name).write_bytes(b"")
+    refuses(folder, f"{folder / 'encoder' / name}: not of this bundle")
+
+
+def test_index_of_other_dimensions_is_refused(folder: Path) -> None:
+    forge(folder, lambda manifest: manifest["encoder"].update(embedding_size=17))
+    refuses(
+        folder, f"{folder / 'index.faiss'}: holds vectors of 16 dimensions; the encoder gives 17; export the bundle"
+    )

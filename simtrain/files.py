@@ -1,5 +1,6 @@
 """Atomic writing of files and folders, JSON files, and SHA-256 hashes."""
 
+import glob
 import hashlib
 import json
 import math
@@ -18,7 +19,7 @@ def whole_file(path: Path, *, error: type[SimtrainError] | None = None, sync: bo
     """Write a file whole or not at all: a reader, an error or a kill never meets half of it.
 
     The block writes a hidden file beside the target, which takes the target's place when the block ends and is removed
-    when the block fails. Only a kill leaves it, as `.NAME.PID.tmp`.
+    when the block fails. Only a kill leaves it, as `.NAME.PID.tmp`, until the file is written again.
 
     Args:
         path: The file, in a folder that exists; an older one is replaced.
@@ -27,8 +28,12 @@ def whole_file(path: Path, *, error: type[SimtrainError] | None = None, sync: bo
 
     Yields:
         The path to write to.
+
+    Raises:
+        OSError: that names the file, not what was written beside it.
     """
     temporary = _beside(path)
+    remove_leftovers(path)
     try:
         yield temporary
         if sync:
@@ -36,12 +41,15 @@ def whole_file(path: Path, *, error: type[SimtrainError] | None = None, sync: bo
                 os.fsync(file.fileno())
         temporary.replace(path)
     except OSError as failure:
+        _give_up(temporary)
+        if failure.errno is not None and failure.filename in (None, str(temporary)):
+            failure.filename = str(path)
         if error is None:
             raise
         raise error(f"{path}: cannot be written: {failure.strerror or first_line(failure)}") from None
-    finally:
-        with suppress(OSError):  # after a failure of the folder itself; the first error is the one to tell
-            temporary.unlink(missing_ok=True)
+    except BaseException:
+        _give_up(temporary)
+        raise
 
 
 @contextmanager
@@ -54,12 +62,38 @@ def staging_folder(target: Path) -> Iterator[Path]:
         The empty folder, `.NAME.PID.tmp`.
     """
     staging = _beside(target)
+    remove_leftovers(target)
     shutil.rmtree(staging, ignore_errors=True)  # left by a killed process of the same number
     try:
         staging.mkdir(parents=True)
         yield staging
     finally:
         shutil.rmtree(staging, ignore_errors=True)
+
+
+def remove_leftovers(path: Path) -> None:
+    """Remove what killed processes have left beside a file or folder: `.NAME.PID.tmp`, and `.NAME.PID.old`.
+
+    An old one stays where nothing has taken its place. What belongs to a process that is alive stays, and so does what
+    cannot be removed.
+    """
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*"):
+        number, _, kind = left.name.removeprefix(f".{path.name}.").partition(".")
+        if not number.isdecimal() or _is_alive(int(number)) or not (kind == "tmp" or (kind == "old" and path.exists())):
+            continue
+        if left.is_dir():
+            shutil.rmtree(left, ignore_errors=True)
+        else:
+            with suppress(OSError):
+                left.unlink()
+
+
+def why_not_writable(folder: Path) -> str | None:
+    """Why a folder cannot be made or written to, as a phrase; None: it can, as far as rights tell."""
+    existing = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    if not existing.is_dir():
+        return f"{existing} is a file"
+    return None if os.access(existing, os.W_OK | os.X_OK) else f"{existing} cannot be written to"
 
 
 def write_whole(path: Path, content: bytes, *, error: type[SimtrainError] | None = None) -> None:
@@ -74,8 +108,12 @@ def write_json(path: Path, content: Mapping[str, Any], *, error: type[SimtrainEr
     Raises:
         TypeError: for a value that JSON cannot hold; the file stays as it was.
     """
-    text = json_text(content) + "\n"
-    write_whole(path, text.encode(errors="backslashreplace"), error=error)  # half a surrogate pair: as JSON escapes it
+    write_whole(path, json_bytes(content), error=error)
+
+
+def json_bytes(content: Mapping[str, Any]) -> bytes:
+    """What `write_json` writes."""
+    return (json_text(content) + "\n").encode(errors="backslashreplace")  # half a surrogate pair: as JSON escapes it
 
 
 def json_text(content: Any, *, ascii_only: bool = False) -> str:
@@ -140,6 +178,24 @@ def _finite(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_finite(inner) for inner in value]
     return value
+
+
+def _give_up(temporary: Path) -> None:
+    """Remove what was written, and give its space back at once: a library may still have the file open."""
+    with suppress(OSError):  # after a failure of the folder itself; the first error is the one to tell
+        os.truncate(temporary, 0)
+    with suppress(OSError):
+        temporary.unlink(missing_ok=True)
+
+
+def _is_alive(number: int) -> bool:
+    try:
+        os.kill(number, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:  # of another user
+        return True
+    return True
 
 
 def _beside(path: Path) -> Path:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,11 +16,13 @@ from simtrain.errors import BundleError, CatalogError, CheckpointError, Simtrain
 from simtrain.files import (
     json_text,
     read_json,
+    remove_leftovers,
     sha256_if_readable,
     sha256_of_bytes,
     sha256_of_file,
     staging_folder,
     whole_file,
+    why_not_writable,
     write_json,
     write_whole,
 )
@@ -57,6 +60,35 @@ def test_a_block_that_fails_leaves_everything_as_it_was(tmp_path: Path, failure:
         fail()
     assert caught.value is failure
     assert [(found.name, found.read_bytes()) for found in tmp_path.iterdir()] == [("a.txt", b"old")]
+
+
+def test_a_full_disk_is_told_by_the_name_of_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+
+    def fill() -> None:
+        with whole_file(path) as temporary, temporary.open("wb") as file:
+            file.write(b"half")
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(OSError, match=r"a\.txt'$") as caught:
+        fill()
+    assert caught.value.filename == str(path)
+
+
+def test_space_is_given_back_although_a_library_has_the_file_open(tmp_path: Path) -> None:
+    opened = []
+
+    def fail() -> None:
+        with whole_file(tmp_path / "a.txt") as temporary:
+            temporary.write_bytes(b"half")
+            opened.append(temporary.open("rb"))
+            raise RuntimeError("the writer's frame still holds it")
+
+    with pytest.raises(RuntimeError):
+        fail()
+    with opened[0] as file:
+        assert os.fstat(file.fileno()).st_size == 0
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_killed_process_leaves_the_old_file(tmp_path: Path) -> None:
@@ -224,3 +256,49 @@ def test_json_that_is_damaged_is_named(tmp_path: Path, content: str, reason: str
 def test_json_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="x: cannot be read: No such file or directory"):
         read_json(tmp_path / "x", error=CheckpointError)
+
+
+def dead_process() -> int:
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        pass
+    return process.pid
+
+
+def test_leftovers_of_processes_that_are_gone_are_removed_and_nothing_else(tmp_path: Path) -> None:
+    dead, alive = dead_process(), os.getppid()
+    (tmp_path / "a").write_text("new")
+    for name in (f".a.{dead}.tmp", f".a.{dead}.old", f".a.{alive}.tmp", ".a.x.tmp", f".b.{dead}.tmp", f".a.{dead}.txt"):
+        (tmp_path / name).write_text("left")
+    (tmp_path / f".a.{2**40}.tmp").mkdir()  # no process has such a number
+    (tmp_path / f".a.{2**40}.tmp" / "inside").write_text("left")
+    remove_leftovers(tmp_path / "a")
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "a", f".a.{alive}.tmp", ".a.x.tmp", f".b.{dead}.tmp", f".a.{dead}.txt",
+    }  # fmt: skip
+
+
+def test_the_old_folder_of_a_process_killed_between_two_renames_stays_where_nothing_is_in_its_place(
+    tmp_path: Path,
+) -> None:
+    old = tmp_path / f".a.{dead_process()}.old"
+    old.mkdir()
+    remove_leftovers(tmp_path / "a")
+    assert old.is_dir()
+
+
+@pytest.mark.parametrize("writing", [whole_file, staging_folder])
+def test_writing_removes_what_was_left_before(tmp_path: Path, writing: Any) -> None:
+    left = tmp_path / f".a.{dead_process()}.tmp"
+    left.write_text("left")
+    with writing(tmp_path / "a") as temporary:
+        assert not left.exists()
+        if writing is whole_file:
+            temporary.write_text("new")
+
+
+def test_why_a_folder_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("")
+    assert why_not_writable(tmp_path / "new" / "newer") is None
+    assert why_not_writable(tmp_path / "file" / "new") == f"{tmp_path / 'file'} is a file"
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    assert why_not_writable(tmp_path / "new") == f"{tmp_path} cannot be written to"

@@ -25,7 +25,8 @@ from simtrain.builders.devices import run_precision, run_process_count
 from simtrain.config import RunConfig
 from simtrain.console import SILENT, Console
 from simtrain.encoders.base import Encoder
-from simtrain.errors import ConfigError, SimtrainError
+from simtrain.errors import CheckpointError, ConfigError, first_line
+from simtrain.failures import mendable
 from simtrain.launch.processes import process_group, run_on_each
 from simtrain.modules.base import catalogue_ids
 from simtrain.runs.folder import FinishedRunError, check_run_folder, ended_record, make_run_folder
@@ -33,6 +34,7 @@ from simtrain.runs.frozen_features import frozen_data, refuse_several_processes
 from simtrain.runs.preflight_report import report_few_negatives, report_launch, report_preflight
 from simtrain.runs.preparation import prepare_run
 from simtrain.runs.run import open_run, write_run_record
+from simtrain.runs.run_lock import LOCK_FILE, lock_run
 from simtrain.runs.session import RunSession
 from simtrain.runs.teacher import relational_teacher
 from simtrain.runs.text_embeddings import text_embeddings
@@ -148,9 +150,12 @@ def _fit(config: RunConfig, ranks: Ranks, *, resume: bool, console: Console, lau
         except FinishedRunError as finished:
             shown_on.line(str(finished))
             return _finished(config)
-        start = before_training(session)
-        end = train_run(start, launched=launched)
-        return conclude(end)
+        try:
+            start = before_training(session)
+            end = train_run(start, launched=launched)
+            return conclude(end)
+        finally:
+            session.lock.release()
 
 
 def _finished(config: RunConfig) -> FitResult:
@@ -237,6 +242,7 @@ def conclude(end: TrainingEnd) -> FitResult:
         requeued = requeue_in_slurm(end.ended_by) if end.ended_by is not None else None
         if requeued is not None:
             session.console.line(requeued)
+    session.lock.release()
     return FitResult(
         folder=session.folder,
         ended_by=end.ended_by,
@@ -262,19 +268,27 @@ def _write_start(start: TrainingStart) -> None:
         return
 
     def add_files(staging: Path) -> None:
+        session.lock.moved_to(staging / LOCK_FILE)
+        lock_run(session.lock, session.folder, console=session.console)
         save_initial_encoder(session.encoder, staging)
         if start.inputs.reference is not None:
             save_reference(start.inputs.reference, staging)
 
     make_run_folder(session.folder, session.config, session.record, add_files=add_files)
+    session.lock.moved_to(session.folder / LOCK_FILE)
 
 
 @contextmanager
 def _failure_on_record(session: RunSession) -> Iterator[None]:
-    """Write to the run's record why it failed."""
+    """Write to the run's record why it failed; its own error is the one to raise, also where that cannot be written."""
     try:
         yield
-    except SimtrainError as error:
+    except Exception as error:
+        found = mendable(error)
+        reason = str(found) if found is not None else f"{type(error).__name__}: {first_line(error)}"
         if rank() == 0:
-            write_run_record(session.folder, {**session.record, "status": "failed", "reason": str(error)})
+            try:
+                write_run_record(session.folder, {**session.record, "status": "failed", "reason": reason})
+            except CheckpointError as second:
+                session.console.line(f"warning: {second}: it does not say that the run has failed")
         raise

@@ -14,7 +14,7 @@ from simtrain.catalog.table import read_catalog
 from simtrain.comparison.report import write_report
 from simtrain.comparison.result import ComparisonReport
 from simtrain.errors import CatalogError, CheckpointError
-from simtrain.files import write_json
+from simtrain.files import json_bytes, whole_file
 
 _QUALITY = 80
 
@@ -33,13 +33,14 @@ def check_output_folder(folder: Path) -> None:
 
 
 def write_comparison(report: ComparisonReport, *, json_file: Path, page: Path) -> None:
-    """Write both, each whole or not at all.
+    """Write both or none of them, so that the page shows what the figures say.
 
     Raises:
         CheckpointError: if a file cannot be written.
     """
-    write_json(json_file, report.to_dict(), error=CheckpointError)
-    write_report(page, report, thumbnail=thumbnails(Path(report.catalog)))
+    with whole_file(json_file, error=CheckpointError) as figures:
+        figures.write_bytes(json_bytes(report.to_dict()))
+        write_report(page, report, thumbnail=thumbnails(Path(report.catalog)))
 
 
 def thumbnails(folder: Path) -> Callable[[int, int], bytes | None]:

@@ -22,7 +22,7 @@ from simtrain.training.interruption import asking_signals
 from simtrain.training.ranks import LostRankError, Ranks, free_port, join, leave, rank_environment
 
 _START_METHOD = "spawn"  # a forked process cannot use the GPU of its parent
-_GRACE = 10.0  # seconds in which the others may end by themselves when one has ended badly
+_GRACE = 3.0  # seconds in which the others may end by themselves when one has ended badly, and again before SIGKILL
 _LOOK = 0.2  # seconds between two looks at whether a process has ended
 
 

@@ -14,7 +14,7 @@ from simtrain.catalog.table import Catalog
 from simtrain.config import RunConfig, differences, dump_yaml
 from simtrain.console import Console
 from simtrain.errors import CheckpointError, ConfigError
-from simtrain.files import staging_folder
+from simtrain.files import staging_folder, why_not_writable
 from simtrain.runs.initial_encoder import with_normalisation_of
 from simtrain.runs.own_code_record import changed_code, code_of_run
 from simtrain.runs.run import (
@@ -75,11 +75,10 @@ def check_run_folder(config: RunConfig, *, resume: bool) -> Path:
 
 def _check_writable(folder: Path) -> None:
     """Refuse a folder that cannot be made or written to, before anything is embedded."""
-    existing = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
-    if not existing.is_dir():
-        raise CheckpointError(f"{folder}: cannot be made: {existing} is a file; set checkpoints=FOLDER")
-    if not os.access(existing, os.W_OK | os.X_OK):
-        raise CheckpointError(f"{folder}: {existing} cannot be written to; set checkpoints=FOLDER")
+    reason = why_not_writable(folder)
+    if reason is not None:
+        made = "cannot be made: " if reason.endswith("is a file") else ""
+        raise CheckpointError(f"{folder}: {made}{reason}; set checkpoints=FOLDER")
 
 
 def is_requeued(config: RunConfig) -> bool:
@@ -182,7 +181,11 @@ def make_run_folder(
             add_files(staging)
             staging.rename(folder)
     except OSError as error:
-        raise CheckpointError(f"{folder}: cannot be made: {error.strerror}") from None
+        if folder.exists():
+            raise CheckpointError(
+                f"{folder}: another simtrain fit has begun this run meanwhile; name another with --set run=NAME"
+            ) from None
+        raise CheckpointError(f"{folder}: cannot be made: {error.strerror or error}") from None
 
 
 def _now() -> str:

@@ -16,10 +16,12 @@ from simtrain.builders import (
 from simtrain.catalog.store.reader import open_images
 from simtrain.config import RunConfig
 from simtrain.console import Console
+from simtrain.locks import FileLock
 from simtrain.runs.folder import begun_record, check_run_folder, is_requeued, resumed_record
 from simtrain.runs.frozen_features import with_last_layer
 from simtrain.runs.initial_encoder import build_initial_encoder, settle_normalisation
 from simtrain.runs.run import configured_catalog
+from simtrain.runs.run_lock import LOCK_FILE, lock_run
 from simtrain.runs.session import RunSession
 from simtrain.runs.teacher import check_teacher
 from simtrain.training.checkpoints import LAST
@@ -27,7 +29,7 @@ from simtrain.training.ranks import Ranks, broadcast_from_rank_zero, on_rank_zer
 
 
 def prepare_run(config: RunConfig, ranks: Ranks, *, resume: bool, console: Console) -> RunSession:
-    """Settle and check everything that needs no embedding; nothing is written.
+    """Settle and check everything that needs no embedding; nothing is written but the lock of a run that is resumed.
 
     Args:
         config: Configuration of the run.
@@ -36,11 +38,23 @@ def prepare_run(config: RunConfig, ranks: Ranks, *, resume: bool, console: Conso
         console: Shows each line.
 
     Raises:
-        SimtrainError: for a folder that cannot be written to, settings that do not suit catalogue or encoder, or
-            weights that cannot be loaded.
+        SimtrainError: for a run that another process trains, a folder that cannot be written to, settings that do not
+            suit catalogue or encoder, or weights that cannot be loaded.
     """
     resume = resume or broadcast_from_rank_zero(is_requeued(config))
     folder = on_rank_zero(lambda: check_run_folder(config, resume=resume))
+    lock = FileLock(path=folder / LOCK_FILE)
+    try:
+        if resume:
+            on_rank_zero(lambda: lock_run(lock, folder, console=console))
+        return _session(config, ranks, lock=lock, resume=resume, console=console)
+    except BaseException:
+        lock.release()
+        raise
+
+
+def _session(config: RunConfig, ranks: Ranks, *, lock: FileLock, resume: bool, console: Console) -> RunSession:
+    folder = lock.path.parent
     config, weights = on_rank_zero(lambda: settle_normalisation(config, folder, resume=resume, console=console))
     catalog = configured_catalog(config)
     record = on_rank_zero(
@@ -72,6 +86,7 @@ def prepare_run(config: RunConfig, ranks: Ranks, *, resume: bool, console: Conso
         config=config,
         ranks=ranks,
         folder=folder,
+        lock=lock,
         record=record,
         resumed=resume,
         begins=begins,

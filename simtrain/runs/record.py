@@ -79,6 +79,8 @@ def unfinished_words(record: dict[str, Any], *, name: str) -> str | None:
             return f"warning: {name} was interrupted{kept}; go on with: simtrain fit --resume {name}"
         case "failed":
             return f"warning: {name} failed: {record.get('reason', '')}{kept}"
+        case "killed":
+            return f"warning: {name} was killed{kept}; go on with: simtrain fit --resume {name}"
         case "running":
             return f"warning: {name} has not ended: it trains, or was killed{kept}"
     if best is not None and best["epoch"] == 0:

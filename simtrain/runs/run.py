@@ -16,6 +16,7 @@ from simtrain.console import Console
 from simtrain.errors import CatalogError, CheckpointError, nearest
 from simtrain.files import sha256_of_file, write_json
 from simtrain.runs.record import read_record, unfinished_words
+from simtrain.runs.run_lock import with_present_status
 from simtrain.version import VERSION
 
 CONFIG_FILE = "config.yaml"
@@ -54,7 +55,7 @@ class Run:
     Attributes:
         folder: Folder of the run.
         config: Configuration of the run, every default filled in.
-        record: Content of `run.json`.
+        record: Content of `run.json`; its `status` is `killed` where that says `running` and no process trains it.
         own_catalog: The catalogue that it was trained on, as its configuration names it.
     """
 
@@ -88,8 +89,9 @@ class Run:
         return signal.Signals[name] if name is not None else None
 
     def __str__(self) -> str:
-        if self.record.get("status") == "interrupted":
-            return f"interrupted; resume with: simtrain fit --resume {shlex.quote(self.argument)}"
+        status = self.record.get("status")
+        if status in ("interrupted", "killed"):
+            return f"{status}; resume with: simtrain fit --resume {shlex.quote(self.argument)}"
         lines, best = [], self.best
         if best is not None and best.value is not None and best.zero_shot is not None:
             kept = "" if best.epoch else "  (no epoch was better than the untouched encoder, which is kept)"
@@ -119,7 +121,8 @@ def open_run(name: str, *, checkpoints: Path, overrides: Sequence[str] = ()) -> 
     tree = read_yaml(path)
     own = parse_run_config(tree, where=str(path))
     config = parse_run_config(apply_overrides(tree, overrides), where=str(path)) if overrides else own
-    return Run(folder=folder, config=config, record=read_record(folder / RUN_FILE), own_catalog=own.catalog)
+    record = with_present_status(folder, read_record(folder / RUN_FILE))
+    return Run(folder=folder, config=config, record=record, own_catalog=own.catalog)
 
 
 def find_run(name: str, *, checkpoints: Path) -> Path | None:

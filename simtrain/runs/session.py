@@ -13,6 +13,7 @@ from simtrain.config import RunConfig
 from simtrain.console import Console
 from simtrain.encoders.base import Encoder
 from simtrain.evaluation.protocol import RetrievalTask
+from simtrain.locks import FileLock
 from simtrain.training.ranks import Ranks
 
 
@@ -24,6 +25,7 @@ class RunSession:
         config: Configuration of the run, with normalisation and embedding size filled in.
         ranks: Number of this process, and how many there are.
         folder: Folder of the run; a new run has none on disk before its training begins.
+        lock: Of the folder; process 0 holds it while it trains, and from the beginning where the run is resumed.
         record: Content of `run.json`; the steps before training add what they find.
         resumed: Whether the run was begun before.
         begins: Whether the run has no checkpoint yet, so that its encoder holds the initial weights.
@@ -39,6 +41,7 @@ class RunSession:
     config: RunConfig
     ranks: Ranks
     folder: Path
+    lock: FileLock
     record: dict[str, Any]
     resumed: bool
     begins: bool

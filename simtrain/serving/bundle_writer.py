@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from simtrain.encoders.base import Encoder
 from simtrain.encoders.text import FolderEncoder, TextFolderEncoder
 from simtrain.errors import BundleError
-from simtrain.files import staging_folder
+from simtrain.files import remove_leftovers, staging_folder, why_not_writable
 from simtrain.parquet import write_table
 from simtrain.serving.bundle import (
     ENCODER_FILE,
@@ -85,10 +85,13 @@ def check_target(folder: Path) -> None:
     """Refuse, before any work is done, a folder that `write_bundle` would refuse.
 
     Raises:
-        BundleError: if there is something that is not a bundle.
+        BundleError: if there is something that is not a bundle, or the place cannot be written to.
     """
     if (folder.exists() or folder.is_symlink()) and not is_bundle(folder):
         raise BundleError(f"{folder}: exists and is not a bundle; choose another folder, or remove it first")
+    reason = why_not_writable(folder.resolve().parent)
+    if reason is not None:
+        raise BundleError(f"{folder}: cannot be written: {reason}; choose another folder")
 
 
 def write_bundle(
@@ -229,3 +232,4 @@ def _put(work: Path, target: Path) -> None:
         old.rename(target)
         raise
     shutil.rmtree(old, ignore_errors=True)
+    remove_leftovers(target)

@@ -2,6 +2,7 @@
 
 # Shapes: N images, S = image_size, D dimensions of the embedding.
 
+import errno
 import importlib.util
 import logging
 import warnings
@@ -25,6 +26,7 @@ INPUT_NAME = "pixel_values"
 OUTPUT_NAME = "embeddings"
 
 _RUNTIME = "onnxruntime"
+_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)
 _PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 _CHATTY_LOGGERS = ("torch.onnx", "torch.export", "torch._dynamo", "onnxscript", "onnx_ir")
 
@@ -46,6 +48,7 @@ def export_onnx(encoder: Encoder, path: Path) -> None:
 
     Raises:
         BundleError: if a package is missing, the network cannot be exported, or gives other embeddings as ONNX.
+        OSError: if the disk is full.
     """
     if not onnx_available():
         raise BundleError(f"{path.name}: needs {', '.join(_PACKAGES)}: pip install 'simtrain[export]'")
@@ -126,10 +129,22 @@ def _export(encoder: Encoder, example: Tensor, path: Path) -> None:
                 verbose=False,
             )
         except Exception as error:  # the exporter raises whatever the network's code trips over
+            full = _of_the_disk(error)
+            if full is not None:
+                raise OSError(full.errno, full.strerror, str(path)) from error
             raise BundleError(
                 f"{path.parent}: {type(encoder).__name__} cannot be exported to ONNX: {first_line(error)[:200]}; "
                 "export the bundle without it"
             ) from error
+
+
+def _of_the_disk(error: BaseException | None) -> OSError | None:
+    """The error of the disk that an error comes from; None: it comes from none."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in _DISK_ERRORS:
+            return error
+        error = error.__cause__ or error.__context__
+    return None
 
 
 @contextmanager

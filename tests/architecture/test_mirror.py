@@ -61,7 +61,6 @@ TESTED_BY_CALLERS = {
     "comparison/repeated_training.py": "commands/test_compare.py",
     "comparison/candidates.py": "commands/test_compare.py",
     "comparison/embeddings.py": "commands/test_compare.py",
-    "comparison/files.py": "commands/test_compare.py",
     "comparison/image_panels.py": "commands/test_compare.py",
     "comparison/leakage.py": "commands/test_compare.py",
     "comparison/report/chart.py": "comparison/report/test_charts_quality.py",

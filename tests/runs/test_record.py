@@ -57,6 +57,10 @@ def test_damaged_record_is_named(tmp_path: Path, content: object, told: str) -> 
             "--resume a",
         ),
         ({"status": "failed", "reason": "loss is nan", "best": None}, "warning: a failed: loss is nan"),
+        (
+            {"status": "killed", "best": None},
+            "warning: a was killed; go on with: simtrain fit --resume a",
+        ),
         ({"status": "running", "best": None}, "warning: a has not ended: it trains, or was killed"),
         (
             {"best": {"epoch": 0, "monitor": "m", "value": 0.4}},

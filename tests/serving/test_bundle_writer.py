@@ -1,5 +1,6 @@
 """Writing a bundle whole or not at all."""
 
+import os
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -108,8 +109,18 @@ def test_what_a_killed_process_left_is_in_nobodys_way(
 
 def test_a_place_that_cannot_be_written_is_the_users_to_mend(content: BundleContent, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(BundleError, match=r"file/bundle: cannot be written: File exists$"):
+    told = f"{tmp_path / 'file' / 'bundle'}: cannot be written: {tmp_path / 'file'} is a file; choose another folder"
+    with pytest.raises(BundleError, match=f"^{re.escape(told)}$"):
         write_bundle(content, tmp_path / "file" / "bundle", formats=())
+
+
+def test_a_place_without_write_access_is_refused_before_any_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "access", lambda path, mode: not (Path(path) == tmp_path and mode & os.W_OK))
+    told = f"{tmp_path / 'new' / 'bundle'}: cannot be written: {tmp_path} cannot be written to; choose another folder"
+    with pytest.raises(BundleError, match=f"^{re.escape(told)}$"):
+        check_target(tmp_path / "new" / "bundle")
 
 
 def test_missing_parents_are_made(content: BundleContent, tmp_path: Path) -> None:

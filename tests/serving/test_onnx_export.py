@@ -1,5 +1,6 @@
 """ONNX against torch."""
 
+import errno
 import importlib.util
 from collections.abc import Callable
 from dataclasses import replace
@@ -136,3 +137,16 @@ def test_settings_of_an_encoder_s_embeddings_are_in_the_graph(tmp_path: Path, se
     pixels = torch.from_numpy(golden_images(settings.get("evaluation_image_size", 32)))
     found = OnnxEncoder(path=tmp_path / "encoder.onnx").embed(encoder.preprocessing.normalise(pixels).numpy())
     torch.testing.assert_close(torch.from_numpy(found), encoder.embed_pixels(pixels).clone(), rtol=0, atol=1e-5)
+
+
+def test_a_full_disk_is_not_blamed_on_the_network(
+    make_encoder: Callable[..., Encoder], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def export(*_arguments: object, **_settings: object) -> None:
+        raise RuntimeError("Failed to save the model") from OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(torch.onnx, "export", export)
+    with pytest.raises(OSError, match="No space left on device") as caught:
+        export_onnx(make_encoder(seed=0), tmp_path / "encoder.onnx")
+    assert caught.value.filename == str(tmp_path / "encoder.onnx")
+    assert list(tmp_path.iterdir()) == []

@@ -111,7 +111,10 @@ class StoredImages:
         if places.shard[row] < 0:
             return self._source.read(row, at_least=at_least)
         start, length = int(places.offset[row]), int(places.length[row])
-        content = memoryview(self._map(int(places.shard[row])))[start : start + length]
+        mapped = self._map(int(places.shard[row]))
+        if mapped.size() < start + length:  # of the file as it is now: reading beyond its end would end the process
+            raise _damaged(self._folder / places.names[places.shard[row]])
+        content = memoryview(mapped)[start : start + length]
         if not self._verified[row]:
             if len(content) != length or zlib.crc32(content) != places.crc32[row]:
                 raise _damaged(self._folder / places.names[places.shard[row]])

@@ -91,6 +91,19 @@ def test_a_catalogue_without_a_record_is_read_from_files(tmp_path: Path) -> None
     assert opened.description == "images: from the source's files (the catalogue has no image store)"
 
 
+def test_a_store_that_is_truncated_while_it_is_read_is_an_error_and_no_signal(tmp_path: Path) -> None:
+    catalog = shop(tmp_path, "store.kind=raw")
+    images = open_images(catalog, smallest=64).reader
+    for row in range(len(SIZES)):
+        images.read(row, at_least=None)
+    (shard,) = (catalog.folder / "images.raw").iterdir()
+    with shard.open("r+b") as file:
+        file.truncate(0)
+    with pytest.raises(CatalogError) as caught:
+        images.read(3, at_least=None)
+    assert str(caught.value) == f"{shard}: the image store is damaged; run simtrain prepare again"
+
+
 def test_the_store_outlives_its_source(tmp_path: Path) -> None:
     catalog = shop(tmp_path)
     (tmp_path / "images" / "1.png").unlink()

@@ -82,7 +82,13 @@ def chance_scores(codes: RelevanceCodes, *, recall_ks: Sequence[int], precision_
 def ranked_counts(
     own_columns: NDArray[np.int64], *, gallery_size: int, exclusions: Exclusions | None
 ) -> NDArray[np.int64]:
-    """M of each query, (Q,): gallery items that count for it, whether relevant or not."""
+    """M of each query, (Q,): gallery items that count for it, whether relevant or not.
+
+    Args:
+        own_columns: (Q,) gallery column of the query itself; -1: it is not in the gallery.
+        gallery_size: G, number of gallery items.
+        exclusions: Gallery items that count neither as finds nor as misses of some queries; None: there are none.
+    """
     everything = np.zeros(len(own_columns), dtype=np.int64), np.zeros(gallery_size, dtype=np.int64)
     return relevant_counts(*everything, own_columns=own_columns, exclusions=exclusions)
 

@@ -40,7 +40,12 @@ class Exclusions:
         return Exclusions(query_codes=self.query_codes[query_rows], gallery_codes=self.gallery_codes)
 
     def mask(self, query_rows: NDArray[np.int64], *, device: torch.device) -> Tensor:
-        """(C, G) bool, true where the gallery item does not count for the query."""
+        """(C, G) bool, true where the gallery item does not count for the query.
+
+        Args:
+            query_rows: (C,) rows of the queries.
+            device: Device of the result.
+        """
         left_out = torch.zeros(len(query_rows), len(self.gallery_codes), dtype=torch.bool, device=device)
         for column in range(self.query_codes.shape[1]):
             codes = torch.from_numpy(self.query_codes[query_rows, column]).to(device)
@@ -102,7 +107,12 @@ def _shared(queries: NDArray[np.int64], gallery: NDArray[np.int64]) -> NDArray[n
 
 
 def no_exclusions(*, queries: int, gallery: int) -> Exclusions:
-    """Nothing but the query itself is left out."""
+    """Exclusions that leave nothing out; a query itself is left out in any case.
+
+    Args:
+        queries: Q, number of queries.
+        gallery: G, number of gallery items.
+    """
     return Exclusions(
         query_codes=np.empty((queries, 0), dtype=np.int64), gallery_codes=np.empty((gallery, 0), dtype=np.int64)
     )

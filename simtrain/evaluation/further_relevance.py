@@ -24,7 +24,13 @@ def with_further_relevance(task: RetrievalTask, catalog: Catalog, further: Seque
 
 
 def answerable(task: RetrievalTask, catalog: Catalog, further: Sequence[Relevance]) -> list[Relevance]:
-    """Of some definitions of relevance, those by which a query of the task has something to find."""
+    """Of some definitions of relevance, those by which a query of the task has something to find.
+
+    Args:
+        task: Retrieval task of the main relevance.
+        catalog: Catalogue that its rows are of.
+        further: Further definitions of relevance.
+    """
     return [one for one in further if _task_by(task, catalog, one).answers().any()]
 
 

@@ -119,9 +119,13 @@ def uniformity_of(embeddings: Tensor) -> float:
 
 
 def alignment_of(embeddings: Tensor, groups: NDArray[np.int64]) -> float | None:
-    """Alignment of all pairs of one group, each pair once; None without one.
+    """Mean squared distance of all pairs of one group, each pair once, 0 to 4; None without one.
 
     The mean over pairs needs no pairs: those of a group sum up to (|Σv|² - Σ|v|²) / 2.
+
+    Args:
+        embeddings: (N, D) rows of length 1.
+        groups: (N,) equal where rows are relevant to each other; -1: relevant to none.
     """
     grouped = np.flatnonzero(groups != NO_GROUP)
     _, group_of_row, sizes = np.unique(groups[grouped], return_inverse=True, return_counts=True)

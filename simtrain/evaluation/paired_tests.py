@@ -231,7 +231,14 @@ def resolvable_share(
 def exchanges(
     *, clusters: int, draws: int, seed: int, block_elements: int = _BLOCK_ELEMENTS
 ) -> Iterator[NDArray[np.float64]]:
-    """Which clusters are exchanged, in blocks (B, P) of 0 and 1 with T rows in all, the same whatever the blocks."""
+    """Which clusters are exchanged, in blocks (B, P) of 0 and 1 with T rows in all, the same whatever the blocks.
+
+    Args:
+        clusters: P, number of clusters (products).
+        draws: T, number of exchanges; >= 1.
+        seed: Seed of the exchanges; >= 0.
+        block_elements: Largest number of values in a block, but at least one row's; >= 1.
+    """
     if draws < 1:
         raise ValueError(f"draws is {draws}; allowed: 1 or more")
     generator = np.random.default_rng(seed)

@@ -109,7 +109,12 @@ class RetrievalTask:
         )
 
     def score(self, embeddings: Tensor, *, precision_ks: Sequence[int] = ()) -> QueryScores:
-        """(N, D) unit embeddings of `rows` -> one value per query and metric."""
+        """One value per query and metric.
+
+        Args:
+            embeddings: (N, D) unit embeddings of `rows`.
+            precision_ks: The k of precision_at_k, none or each >= 1.
+        """
         return score_queries(self.retrieval_set(embeddings), precision_ks=precision_ks)
 
     def answers(self) -> NDArray[np.int64]:
@@ -216,7 +221,15 @@ def retrieval_task(
 
 
 def excluded_codes(catalog: Catalog, relevance: Relevance) -> NDArray[np.int64]:
-    """(catalogue rows, E) codes: a gallery image with a query's code in any column does not count; copies first."""
+    """Codes of what does not count: a gallery image with a query's code in any column is left out for it.
+
+    Args:
+        catalog: Catalogue of the images.
+        relevance: Definition of relevance, whose `other` and `excluded` columns leave images out.
+
+    Returns:
+        (catalogue rows, E), duplicate groups in the first column; -1: nothing is left out by that column.
+    """
     columns = [
         ["duplicate_group"],
         *([relevance.other] if relevance.other else []),

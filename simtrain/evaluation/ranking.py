@@ -120,6 +120,10 @@ class Ranking:
     def chunks(self, query_rows: NDArray[np.int64], *, chunk_elements: int) -> Iterator[NDArray[np.int64]]:
         """Pieces of `query_rows` whose keys are at most `chunk_elements` numbers, or one row where G alone is more.
 
+        Args:
+            query_rows: (n,) rows of the queries.
+            chunk_elements: Largest number of keys of a piece; >= 1.
+
         Raises:
             ValueError: chunk_elements < 1.
         """

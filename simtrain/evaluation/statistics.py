@@ -91,7 +91,13 @@ class BootstrapSettings:
 def cluster_bootstrap_interval(
     values: NDArray[np.float64], clusters: NDArray[np.int64], *, bootstrap: BootstrapSettings
 ) -> Interval:
-    """Studentised interval of the mean of one metric; see `cluster_bootstrap_intervals`."""
+    """Studentised interval of the mean of one metric; see `cluster_bootstrap_intervals`.
+
+    Args:
+        values: (S,) finite, one value per query.
+        clusters: (S,) cluster (product) of each query; any integers.
+        bootstrap: Number of draws, confidence and seed.
+    """
     intervals = cluster_bootstrap_intervals({"values": values}, clusters, bootstrap=bootstrap)
     return intervals["values"]
 
@@ -162,6 +168,12 @@ def cluster_weights(
     """How often each cluster is drawn, in blocks (B, P) that hold T rows in all; every row sums to P.
 
     The rows depend on the seed and the number of clusters only: not on `block_elements`, which bounds the memory.
+
+    Args:
+        clusters: P, number of clusters; >= 1.
+        draws: T, number of draws; >= 1.
+        seed: Seed of the draws; >= 0.
+        block_elements: Largest number of weights in a block, but at least one row's; >= 1.
     """
     generator = np.random.default_rng(seed)
     step = max(1, block_elements // clusters)

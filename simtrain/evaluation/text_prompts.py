@@ -67,6 +67,10 @@ def embed_prompts(prompts: LabelPrompts, text_encoder: TextEncoder) -> Tensor:
     """(C, D) class embeddings: the mean of a class's unit prompt embeddings, scaled to unit length.
 
     The ensembling over the embedding space of https://arxiv.org/abs/2103.00020, section 3.1.4.
+
+    Args:
+        prompts: Prompts of C classes.
+        text_encoder: Encoder of the prompts.
     """
     flat = [text for texts in prompts.texts for text in texts]
     embedded = text_encoder.embed_texts(flat)
@@ -75,6 +79,11 @@ def embed_prompts(prompts: LabelPrompts, text_encoder: TextEncoder) -> Tensor:
 
 def texts_of(catalog: Catalog, rows: NDArray[np.int64], template: str) -> list[str | None]:
     """A template filled in for each of N catalogue rows; None where one of its columns is empty or blank.
+
+    Args:
+        catalog: Catalogue with the columns.
+        rows: (N,) catalogue rows of the images.
+        template: Text with columns in braces, such as `a photo of a {label}`.
 
     Raises:
         ConfigError: for a template without a column or with a broken one.
@@ -91,6 +100,11 @@ def texts_of(catalog: Catalog, rows: NDArray[np.int64], template: str) -> list[s
 
 def filled_texts(catalog: Catalog, rows: NDArray[np.int64], template: str) -> list[str | None]:
     """The texts of `texts_of`, but None for every row where no row has all of the template's columns.
+
+    Args:
+        catalog: Catalogue with the columns.
+        rows: (N,) catalogue rows of the images.
+        template: Text with columns in braces, such as `a photo of a {label}`.
 
     Raises:
         ConfigError: for a template without a column or with a broken one.

@@ -135,14 +135,23 @@ class TextTasks:
         return {kind: task for kind, task in tasks.items() if task is not None}
 
     def score(self, image_embeddings: Tensor, text_encoder: TextEncoder) -> dict[str, float]:
-        """(N, D) unit embeddings of the images -> the mean of each text metric, 0..1.
+        """Mean of each text metric, 0..1.
 
         They are of captions where there are captions, else of the names of classes.
+
+        Args:
+            image_embeddings: (N, D) float32 unit vectors.
+            text_encoder: Text encoder into the same space.
         """
         return self.query_scores(image_embeddings, text_encoder).means()
 
     def query_scores(self, image_embeddings: Tensor, text_encoder: TextEncoder) -> TextScores:
-        """The values that `score` averages, one per query, for intervals and paired tests; arguments as `score`."""
+        """The values that `score` averages, one per query, for intervals and paired tests.
+
+        Args:
+            image_embeddings: (N, D) float32 unit vectors.
+            text_encoder: Text encoder into the same space.
+        """
         return next(iter(self.by_kind().values())).query_scores(image_embeddings, text_encoder)
 
     def scores_by_kind(self, image_embeddings: Tensor, text_encoder: TextEncoder) -> dict[str, TextScores]:

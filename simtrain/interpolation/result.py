@@ -121,7 +121,13 @@ class Interpolation:
 
 
 def tradeoff(mixes: Sequence[InterpolatedFigures], *, metric: str, text_metric: str | None) -> list[TradeOffPoint]:
-    """Gain and loss of each mix against the first, in points (hundredths of a metric)."""
+    """Gain and loss of each mix against the first, in points (hundredths of a metric).
+
+    Args:
+        mixes: Metrics of the interpolated encoders in the order of alpha, from 0.
+        metric: Name of the image metric.
+        text_metric: Name of the text metric; None where texts are not evaluated.
+    """
     first = mixes[0]
     return [
         TradeOffPoint(
@@ -150,5 +156,10 @@ def best_within(points: Sequence[TradeOffPoint], *, bound: float) -> int:
 
 
 def is_within(point: TradeOffPoint, *, bound: float) -> bool:
-    """Whether a mix loses no more than the bound; True where texts are not evaluated."""
+    """Whether a mix loses no more than the bound; True where texts are not evaluated.
+
+    Args:
+        point: Gain and loss of a mix.
+        bound: Largest loss allowed, in points; >= 0.
+    """
     return point.loss is None or point.loss <= bound + _ROUNDING

@@ -29,7 +29,7 @@ from simtrain.data.embedding import inference_device
 from simtrain.data.embedding_cache import FOLDER, EmbeddingCache
 from simtrain.errors import CatalogError, ConfigError, SimtrainError, nearest
 from simtrain.runs.loaded_encoder import LoadedEncoder
-from simtrain.runs.run import Run, count_test_reading, data_fingerprint, tell_unfinished
+from simtrain.runs.run import Run, count_test_reading, data_fingerprint, report_unfinished
 
 _ORDER = ("off_the_shelf", "whitened", "run")
 
@@ -94,7 +94,7 @@ def _plan(
     catalog, device = read_catalog(folder), inference_device(config.accelerator)
     for run in runs:
         check_run(run, catalog, console=console)
-        tell_unfinished(run, console)
+        report_unfinished(run, console)
     protocol = build_protocol(config, catalog, runs)
     candidates = list_candidates(config, runs, loaded)
     _check_names_and_baseline(config, candidates)

@@ -37,7 +37,7 @@ from simtrain.runs.run import (
     count_test_reading,
     data_fingerprint,
     read_run_catalog,
-    tell_unfinished,
+    report_unfinished,
 )
 from simtrain.runs.whitening import run_encoder, whiten_untouched
 
@@ -99,7 +99,7 @@ def evaluate(
         SimtrainError: for anything that the user can fix.
     """
     catalog = configured_catalog(config) if run is None else read_run_catalog(run)
-    tell_unfinished(run, console)
+    report_unfinished(run, console)
     task = split_task(config, catalog, split=split)
     relevance = build_relevance(config.relevance, catalog, exclude=config.evaluation.exclude)
     trivial = one_class_words(task, relevance.description)

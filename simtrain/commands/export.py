@@ -20,7 +20,7 @@ from simtrain.errors import BundleError, CatalogError, error_path
 from simtrain.runs.evaluation import embed_rows, evaluate_embeddings, evaluate_texts, score_texts
 from simtrain.runs.interpolation_record import chosen_alpha
 from simtrain.runs.own_code_record import code_of_section
-from simtrain.runs.run import Run, data_fingerprint, read_run_catalog, tell_unfinished
+from simtrain.runs.run import Run, data_fingerprint, read_run_catalog, report_unfinished
 from simtrain.runs.threshold_calibration import Calibration, calibrate
 from simtrain.runs.whitening import run_encoder
 from simtrain.serving.bundle import Bundle
@@ -102,7 +102,7 @@ def export(run: Run, *, out: Path, alpha: float | None, console: Console) -> Exp
     check_target(out)
     formats = _wanted_formats(run.config)
     catalog = read_run_catalog(run)
-    tell_unfinished(run, console)
+    report_unfinished(run, console)
     share = chosen_alpha(run.folder) if alpha is None else alpha
     encoder = run_encoder(run, alpha=share, console=console)
     with error_path("export"):

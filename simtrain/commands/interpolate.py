@@ -21,7 +21,7 @@ from simtrain.interpolation.result import InterpolatedFigures, Interpolation, be
 from simtrain.interpolation.sweep import InterpolatedScores, InterpolationSweep, SweepData, open_sweep
 from simtrain.runs.interpolation_record import write_interpolation
 from simtrain.runs.record import read_record
-from simtrain.runs.run import RUN_FILE, Run, data_fingerprint, read_run_catalog, tell_unfinished, write_run_record
+from simtrain.runs.run import RUN_FILE, Run, data_fingerprint, read_run_catalog, report_unfinished, write_run_record
 from simtrain.runs.tuned_encoder import tuned_encoder
 from simtrain.runs.whitening import whiten_run
 from simtrain.training.checkpoints import BEST
@@ -54,7 +54,7 @@ def interpolate(
     _check_run(run)
     config, checkpoint = run.config, sha256_of_file(run.folder / BEST)
     catalog = read_run_catalog(run)
-    tell_unfinished(run, console)
+    report_unfinished(run, console)
     task = build_validation(config, catalog)
     if task is None:
         raise CatalogError(f"{catalog.folder}: neither products nor labels, so there is no metric to choose alpha by")

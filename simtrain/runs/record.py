@@ -59,14 +59,14 @@ def read_record(path: Path) -> dict[str, Any]:
         _Record.model_validate(record)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        place = ".".join(map(str, first["loc"]))
+        key = ".".join(map(str, first["loc"]))
         problem = f"{first['msg'][0].lower()}{first['msg'][1:]}"
-        raise CheckpointError(f"{path}: damaged: {place}: {problem}") from None
+        raise CheckpointError(f"{path}: damaged: {key}: {problem}") from None
     return record
 
 
-def unfinished_words(record: dict[str, Any], *, name: str) -> str | None:
-    """What whoever uses a run's encoder has to know: it has not finished, or is the untouched one; None: nothing.
+def unfinished_warning(record: dict[str, Any], *, name: str) -> str | None:
+    """Warning that a run has not finished, or that its encoder is the untouched one; None: neither.
 
     Args:
         record: The run's record.
@@ -76,7 +76,7 @@ def unfinished_words(record: dict[str, Any], *, name: str) -> str | None:
     kept = "" if best is None else f"; its best weights so far, of epoch {best['epoch']}, are used"
     match status:
         case "interrupted":
-            return f"warning: {name} was interrupted{kept}; go on with: simtrain fit --resume {name}"
+            return f"warning: {name} was interrupted{kept}; resume with: simtrain fit --resume {name}"
         case "failed":
             return f"warning: {name} failed: {record.get('reason', '')}{kept}"
         case "killed":

@@ -15,7 +15,7 @@ from simtrain.config import RunConfig, apply_overrides, parse_run_config, read_y
 from simtrain.console import Console
 from simtrain.errors import CatalogError, CheckpointError, nearest
 from simtrain.files import sha256_of_file, write_json
-from simtrain.runs.record import read_record, unfinished_words
+from simtrain.runs.record import read_record, unfinished_warning
 from simtrain.runs.run_lock import with_present_status
 from simtrain.version import VERSION
 
@@ -178,11 +178,11 @@ def data_fingerprint(catalog: Catalog) -> dict[str, Any]:
     }
 
 
-def tell_unfinished(run: Run | None, console: Console) -> None:
+def report_unfinished(run: Run | None, console: Console) -> None:
     """Say of a run that is about to be used that it has not finished, or is the untouched encoder."""
-    words = None if run is None else unfinished_words(run.record, name=shlex.quote(run.argument))
-    if words is not None:
-        console.line(words)
+    warning = None if run is None else unfinished_warning(run.record, name=shlex.quote(run.argument))
+    if warning is not None:
+        console.line(warning)
 
 
 def count_test_reading(run: Run) -> int:

@@ -1,4 +1,4 @@
-"""Smallest difference between two settings that the validation split can tell from chance."""
+"""Smallest difference between two settings that the validation split can detect."""
 
 import math
 
@@ -33,9 +33,9 @@ def validation_precision(task: RetrievalTask, catalog: Catalog, *, confidence: f
         return None
     products = counted(len(set(clusters.tolist())), "product")
     limit = (
-        "no difference between two settings can be told from chance"
+        "no difference between two settings can be detected"
         if math.isnan(smallest)
-        else f"two settings whose recall_at_1 differs by less than {100 * smallest:.0f} points cannot be told apart"
+        else f"differences in recall_at_1 of less than {100 * smallest:.0f} points cannot be detected"
     )
     queries = counted(len(clusters), "query", "queries")
     return f"val is small ({queries} of {products}): {limit}{_remedy(catalog)}"

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from simtrain.errors import CheckpointError
-from simtrain.runs.record import read_record, unfinished_words
+from simtrain.runs.record import read_record, unfinished_warning
 
 WHOLE: dict[str, Any] = {
     "status": "finished",
@@ -53,7 +53,7 @@ def test_damaged_record_is_named(tmp_path: Path, content: object, told: str) -> 
         ({}, None),
         (
             {"status": "interrupted"},
-            "warning: a was interrupted; its best weights so far, of epoch 2, are used; go on with: simtrain fit "
+            "warning: a was interrupted; its best weights so far, of epoch 2, are used; resume with: simtrain fit "
             "--resume a",
         ),
         ({"status": "failed", "reason": "loss is nan", "best": None}, "warning: a failed: loss is nan"),
@@ -69,4 +69,4 @@ def test_damaged_record_is_named(tmp_path: Path, content: object, told: str) -> 
     ],
 )
 def test_what_is_said_of_a_run(change: dict[str, Any], words: str | None) -> None:
-    assert unfinished_words({**WHOLE, **change}, name="a") == words
+    assert unfinished_warning({**WHOLE, **change}, name="a") == words

@@ -29,20 +29,20 @@ def test_it_names_the_difference_and_the_command():
     points = 100 * (normal.inv_cdf(0.975) + normal.inv_cdf(0.8)) * (0.2 * (1 + 3 * 0.2) / 400) ** 0.5
     assert points == pytest.approx(7.9, abs=0.05)  # with Student's quantiles of 100 products a little more
     assert found == (
-        "val is small (400 queries of 100 products): two settings whose recall_at_1 differs by less than 8 points "
-        "cannot be told apart; prepare it with a larger share: simtrain prepare SOURCE --out shop --set split.val=0.3"
+        "val is small (400 queries of 100 products): differences in recall_at_1 of less than 8 points "
+        "cannot be detected; prepare it with a larger share: simtrain prepare SOURCE --out shop --set split.val=0.3"
     )
 
 
 def test_a_split_that_has_its_share_already_gets_no_command():
     found = line(shop(products=100, views=4, train=500))
     assert found is not None
-    assert found.endswith("less than 8 points cannot be told apart")
+    assert found.endswith("less than 8 points cannot be detected")
 
 
 def test_too_few_products_for_any_difference():
     found = line(shop(products=3, views=2, train=4))
-    assert found == "val is small (6 queries of 3 products): no difference between two settings can be told from chance"
+    assert found == "val is small (6 queries of 3 products): no difference between two settings can be detected"
 
 
 def test_a_large_split_gets_no_line():

@@ -126,10 +126,10 @@ def test_fine_tune_and_compare_tells_the_verdict_and_searches(tmp_path, monkeypa
     told = texts(notebook)
     report = json.loads((tmp_path / "made/comparison.json").read_text(encoding="utf-8"))
     words = {one["relevance"]: one["word"] for one in report["verdicts"] if one["encoder"] == "tuned"}
-    printed = re.findall(r"^verdict, by (\w+): (better|not shown to be better|worse)$", told, flags=re.MULTILINE)
+    printed = re.findall(r"^verdict, by (\w+): (better|mixed|not shown to be better|worse)$", told, flags=re.MULTILINE)
     assert dict(printed) == words
     assert words.keys() == {"product", "label", "kind"}
-    assert "the test figures of this run were read so many times: 1" in told
+    assert "number of times that the test metrics of this run were read: 1" in told
     from_python = re.findall(r"^[123]\. (\d\.\d{3}) (\S+\.jpg)", told, flags=re.MULTILINE)
     by_command = re.findall(r"^ +[123] +(\d\.\d{3}) .*?(\w+/\S+\.jpg)", told, flags=re.MULTILINE)
     assert len(from_python) == 3

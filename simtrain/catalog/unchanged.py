@@ -12,6 +12,8 @@ from simtrain.catalog.sources.opened import OpenedSource, expanded
 from simtrain.catalog.sources.walk import list_folder
 from simtrain.catalog.store.checking import damaged_shards
 from simtrain.catalog.store.layout import Record, read_record
+from simtrain.catalog.store.moving import size_of_stores
+from simtrain.catalog.store.planning import KINDS, free_disk, plan_store
 from simtrain.config import PrepareConfig
 from simtrain.files import sha256_if_readable
 
@@ -96,7 +98,9 @@ def _is_unchanged(request: Request, record: Record) -> bool:
     paths = record.table["path"].to_pylist()
     if record.origin["listing"] is not None and not _listing_agrees(record, request):
         return False
-    return facts_agree(record.table, list_files(root, paths)) and not damaged_shards(out, record)
+    if not facts_agree(record.table, list_files(root, paths)) or damaged_shards(out, record):
+        return False
+    return not _better_store_fits(record, request, [root / path for path in paths])
 
 
 def is_of_root(record: Record, root: Path, *, out: Path) -> bool:
@@ -110,6 +114,16 @@ def is_of_root(record: Record, root: Path, *, out: Path) -> bool:
 def source_root(record: Record, out: Path) -> Path:
     """Folder that the paths of a record start from."""
     return (out / str(record.origin["root"])).resolve()
+
+
+def _better_store_fits(record: Record, request: Request, files: Sequence[Path]) -> bool:
+    """Whether the disk has room now for a store that it had no room for."""
+    store = request.config.store
+    if store.kind != "auto" or record.settings.kind == KINDS[0]:
+        return False
+    free = free_disk(request.out) + size_of_stores(request.out)
+    plan = plan_store(files, side=store.side, free_bytes=free)
+    return KINDS.index(plan.kind) < KINDS.index(record.settings.kind)
 
 
 def _listing_agrees(record: Record, request: Request) -> bool:

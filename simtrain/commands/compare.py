@@ -28,6 +28,7 @@ from simtrain.console import Console
 from simtrain.data.embedding import inference_device
 from simtrain.data.embedding_cache import FOLDER, EmbeddingCache
 from simtrain.errors import CatalogError, ConfigError, SimtrainError, nearest
+from simtrain.evaluation.projection import load_umap, umap_available
 from simtrain.runs.loaded_encoder import LoadedEncoder
 from simtrain.runs.run import Run, count_test_reading, data_fingerprint, report_unfinished
 
@@ -75,6 +76,7 @@ def compare(
     Raises:
         SimtrainError: for anything that the user can fix.
     """
+    config = _with_map_method(config, console=console)
     plan = _plan(folder, runs, loaded, config=config, console=console)
     readings = {run.folder.name: count_test_reading(run) for run in runs} if config.split == "test" else {}
     scored_encoders, unavailable = _score(plan, console=console)
@@ -114,6 +116,24 @@ def _plan(
         detectable=detectable,
         embedder=embedder,
     )
+
+
+def _with_map_method(config: CompareConfig, *, console: Console) -> CompareConfig:
+    """Settle, before anything is embedded, whether the map can be made by UMAP here."""
+    method = config.pictures.map_method
+    if method == "pca" or (method == "auto" and not umap_available()):
+        return config
+    try:
+        told = load_umap()
+    except SimtrainError as error:
+        if method == "umap":
+            raise
+        console.line(f"{error}; the map is made by PCA")
+        pictures = config.pictures.model_copy(update={"map_method": "pca"})
+        return config.model_copy(update={"pictures": pictures})
+    if told is not None:
+        console.line(told)
+    return config
 
 
 def _check_names_and_baseline(config: CompareConfig, candidates: Sequence[Candidate]) -> None:

@@ -21,8 +21,15 @@ from simtrain.interpolation.result import InterpolatedFigures, Interpolation, be
 from simtrain.interpolation.sweep import InterpolatedScores, InterpolationSweep, SweepData, open_sweep
 from simtrain.runs.interpolation_record import write_interpolation
 from simtrain.runs.record import read_record
-from simtrain.runs.run import RUN_FILE, Run, data_fingerprint, read_run_catalog, report_unfinished, write_run_record
-from simtrain.runs.tuned_encoder import tuned_encoder
+from simtrain.runs.run import (
+    RUN_FILE,
+    Run,
+    data_fingerprint,
+    read_run_catalog,
+    report_unfinished,
+    write_run_record,
+)
+from simtrain.runs.tuned_encoder import of_one_checkpoint, tuned_encoder
 from simtrain.runs.whitening import whiten_run
 from simtrain.training.checkpoints import BEST
 from simtrain.version import VERSION
@@ -61,7 +68,9 @@ def interpolate(
     texts = build_text_validation(config, catalog, task)
     aim = _aim(config, texts, metric=metric, text_metric=text_metric, bound=bound)
     start = load_initial_encoder(config.encoder, run.folder).state_dict()
-    encoder = tuned_encoder(config, run.folder, alpha=1.0)
+    encoder = of_one_checkpoint(run.folder, lambda: tuned_encoder(config, run.folder, alpha=1.0))
+    if sha256_of_file(run.folder / BEST) != checkpoint:
+        raise CheckpointError(f"{run.folder / BEST}: was replaced meanwhile; run simtrain interpolate again")
     images = open_images(catalog, smallest=encoder.preprocessing.image_size)
     data = SweepData(config=config, catalog=catalog, task=task, texts=texts, images=images.reader)
     sweep = open_sweep(encoder, start, data=data, console=console)

@@ -4,7 +4,10 @@
 
 from __future__ import annotations
 
+import atexit
+import importlib
 import importlib.util
+import tempfile
 from typing import Literal
 
 import numpy as np
@@ -14,6 +17,8 @@ from torch import Tensor
 
 from simtrain.errors import SimtrainError
 
+_NO_CACHE = "cannot cache function"
+"""In the message of numba, UMAP's compiler."""
 _NEIGHBOURS = 15
 """Number of neighbours of each point that UMAP keeps near: its authors' default."""
 _SPECTRAL_LEAST = 16
@@ -23,6 +28,43 @@ _SPECTRAL_LEAST = 16
 def umap_available() -> bool:
     """Whether the extra `map` is installed."""
     return importlib.util.find_spec("umap") is not None
+
+
+def load_umap() -> str | None:
+    """Import UMAP, whose compiler keeps what it compiles on disk; where there is no place, for this process alone.
+
+    Without write access to its own folders and to the home folder, as in many containers, the import itself fails.
+
+    Returns:
+        What the user should know; None: nothing.
+
+    Raises:
+        SimtrainError: if it is not installed, or there is no folder at all that it can keep its code in.
+    """
+    if not umap_available():
+        raise SimtrainError("map_method: 'umap' needs the extra: pip install 'simtrain[map]'; or choose pca")
+    try:
+        importlib.import_module("umap")  # seconds, as it compiles
+    except RuntimeError as error:
+        if _NO_CACHE not in str(error):
+            raise
+    else:
+        return None
+    import numba
+
+    try:
+        folder = tempfile.TemporaryDirectory(prefix="simtrain-umap-")
+    except OSError as error:
+        raise SimtrainError(
+            f"map_method: 'umap' finds no folder to write compiled code to ({error.strerror})"
+        ) from None
+    atexit.register(folder.cleanup)
+    numba.config.CACHE_DIR = folder.name  # type: ignore[attr-defined]  # its module fills itself at import
+    importlib.import_module("umap")
+    return (
+        f"umap: neither its own folder nor the home folder can be written to; it is compiled for this time only, in "
+        f"{folder.name} (set NUMBA_CACHE_DIR to keep it)"
+    )
 
 
 def plane(embeddings: Tensor, *, method: Literal["pca", "umap"], seed: int) -> NDArray[np.float64]:
@@ -43,8 +85,7 @@ def plane(embeddings: Tensor, *, method: Literal["pca", "umap"], seed: int) -> N
     rows = embeddings.detach().to(device="cpu", dtype=torch.float64)
     if method == "pca":
         return _pca(rows)
-    if not umap_available():
-        raise SimtrainError("map_method: 'umap' needs the extra: pip install 'simtrain[map]'; or choose pca")
+    load_umap()
     return _umap(rows, seed=seed) if len(rows) > 2 else _pca(rows)  # of two points each is the other's neighbour
 
 
@@ -60,7 +101,7 @@ def _pca(rows: Tensor) -> NDArray[np.float64]:
 
 
 def _umap(rows: Tensor, *, seed: int) -> NDArray[np.float64]:
-    import umap  # seconds, as it compiles
+    import umap
 
     reducer = umap.UMAP(
         n_components=2,

@@ -1,6 +1,7 @@
 """Run folder: creation, checks before resuming, and the record in `run.json`."""
 
 import os
+import re
 import shlex
 import signal
 from collections.abc import Callable
@@ -180,6 +181,8 @@ def make_run_folder(
             write_run_record(staging, record)
             add_files(staging)
             staging.rename(folder)
+    except CheckpointError as error:  # of a file in the folder that was to become this one
+        raise CheckpointError(re.sub(rf"\.{re.escape(folder.name)}\.\d+\.tmp", folder.name, str(error))) from None
     except OSError as error:
         if folder.exists():
             raise CheckpointError(

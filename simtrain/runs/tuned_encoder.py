@@ -1,14 +1,41 @@
 """Fine-tuned encoder of a run, interpolated with its initial weights where asked for."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from simtrain.builders import build_encoder, load_initial_encoder, saved_encoder_config
 from simtrain.config import RunConfig
 from simtrain.encoders.base import Encoder
-from simtrain.errors import CheckpointError, error_path
+from simtrain.errors import CheckpointError, SimtrainError, error_path
 from simtrain.runs.interpolation_record import chosen_alpha, stored_statistics
-from simtrain.training.checkpoints import take_encoder_weights
+from simtrain.training.checkpoints import BEST, take_encoder_weights
 from simtrain.training.weight_interpolation import mixed_weights, moved_norms
+
+_ATTEMPTS = 5
+
+
+def of_one_checkpoint(run_folder: Path, load: Callable[[], Encoder]) -> Encoder:
+    """What `load` makes of a run's `best.ckpt`; it starts over where training has replaced the file meanwhile.
+
+    Args:
+        run_folder: The run's folder.
+        load: Reads the checkpoint, and what belongs to it, such as an alpha or a whitening.
+
+    Raises:
+        CheckpointError: of `load`, or if the checkpoint is replaced again and again.
+    """
+    path = run_folder / BEST
+    for _ in range(_ATTEMPTS):
+        before = _stamp(path)
+        try:
+            encoder = load()
+        except SimtrainError:
+            if _stamp(path) == before:
+                raise
+        else:
+            if _stamp(path) == before:
+                return encoder
+    raise CheckpointError(f"{path}: is replaced again and again; try again when its training has ended")
 
 
 def tuned_encoder(config: RunConfig, run_folder: Path, *, alpha: float | None) -> Encoder:
@@ -43,3 +70,12 @@ def tuned_encoder(config: RunConfig, run_folder: Path, *, alpha: float | None) -
         weights.update(stored_statistics(run_folder, alpha=share))
     encoder.load_state_dict(weights)
     return encoder
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    """What changes when another checkpoint takes the place, which is by a rename."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino, found.st_mtime_ns

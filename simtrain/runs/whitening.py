@@ -18,7 +18,7 @@ from simtrain.files import sha256_of_file, whole_file
 from simtrain.runs.evaluation import embed_rows, evaluate_embeddings
 from simtrain.runs.interpolation_record import chosen_alpha
 from simtrain.runs.run import Run, configured_catalog, read_run_catalog
-from simtrain.runs.tuned_encoder import tuned_encoder
+from simtrain.runs.tuned_encoder import of_one_checkpoint, tuned_encoder
 from simtrain.training.checkpoints import BEST
 from simtrain.training.ranks import on_rank_zero
 
@@ -47,7 +47,7 @@ def run_encoder(run: Run, *, alpha: float | None, console: Console) -> Encoder:
     """The encoder of a run as it is evaluated, exported and searched: `tuned_encoder`, whitened if it says so.
 
     The whitening is the one in the run's folder, if it is of these weights and settings; else it is learned anew from
-    the run's training images.
+    the run's training images. All of it belongs to one checkpoint, also where training replaces it meanwhile.
 
     Args:
         run: With a `best.ckpt`.
@@ -58,6 +58,10 @@ def run_encoder(run: Run, *, alpha: float | None, console: Console) -> Encoder:
     Raises:
         SimtrainError: as `tuned_encoder`; if the training images are needed, and are not what they were.
     """
+    return of_one_checkpoint(run.folder, lambda: _run_encoder(run, alpha=alpha, console=console))
+
+
+def _run_encoder(run: Run, *, alpha: float | None, console: Console) -> Encoder:
     share = chosen_alpha(run.folder) if alpha is None else alpha
     encoder = tuned_encoder(run.config, run.folder, alpha=share)
     settings = whitening_of(run.config.encoder)

@@ -10,7 +10,7 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 from torch import nn
 from typing_extensions import override
 
-from simtrain.errors import CheckpointError
+from simtrain.errors import CheckpointError, first_line
 from simtrain.files import whole_file
 from simtrain.training.collapse_guard import CollapsedError
 from simtrain.training.non_finite_guard import NonFiniteError
@@ -19,6 +19,7 @@ from simtrain.training.ranks import broadcast_from_rank_zero, gather_objects, ra
 
 BEST = "best.ckpt"
 LAST = "last.ckpt"
+_WRITER = "enforce fail at inline_container"  # of torch's files, where fewer bytes than given were written
 _LEARNING, _AVERAGED = "encoder.", "averaged.encoder."
 
 
@@ -31,8 +32,11 @@ class WholeFileIO(TorchCheckpointIO):
         try:
             with whole_file(target) as temporary:
                 torch.save(checkpoint, temporary)
-        except (OSError, RuntimeError) as error:  # torch's writer tells of a full disk as a RuntimeError
-            raise CheckpointError(f"{target}: cannot be written: {str(error).splitlines()[0]}") from error
+        except OSError as error:
+            raise CheckpointError(f"{target}: cannot be written: {error.strerror or first_line(error)}") from error
+        except RuntimeError as error:  # torch's writer tells of a full disk as one of its own
+            full = "the disk is full, or a limit of the size of files is reached: " if _WRITER in str(error) else ""
+            raise CheckpointError(f"{target}: cannot be written: {full}{first_line(error)}") from error
 
     @override
     def load_checkpoint(self, path: Any, *arguments: Any, **settings: Any) -> dict[str, Any]:

@@ -10,6 +10,8 @@ from recording_console import RecordingConsole
 from small_shops import class_folders, interrupting_console, product_rows, run, save_noise, snapshot, write_table
 
 from simtrain.catalog.images import read_image
+from simtrain.catalog.prepare_report import PrepareReport
+from simtrain.catalog.store.moving import size_of_stores
 from simtrain.catalog.store.reader import open_images
 from simtrain.commands.prepare import prepare
 from simtrain.config import load_prepare_config
@@ -211,3 +213,23 @@ def test_folds_need_a_column_of_their_own(tmp_path: Path) -> None:
     rows = [{**row, "fold": "1"} for row in product_rows(tmp_path, ["train"] * 3)]
     with pytest.raises(CatalogError, match=r"^split\.folds: the source has a column 'fold' of its own"):
         run(write_table(tmp_path, rows), tmp_path / "out", "split.folds=3")
+
+
+@pytest.mark.parametrize(("free", "first"), [(3_000, "no store"), (20_000, "JPEG")])
+def test_a_store_that_a_full_disk_forbade_is_made_once_there_is_space(
+    free: int, first: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = class_folders(tmp_path / "images")  # 15 of 16 x 12: 8,640 bytes raw, 1,728 as JPEG
+
+    def prepared(space: int) -> PrepareReport:
+        for place in ("simtrain.commands.prepare.free_disk", "simtrain.catalog.unchanged.free_disk"):
+            monkeypatch.setattr(place, lambda folder: space - size_of_stores(folder))
+        return run(images, tmp_path / "out")
+
+    assert prepared(free).store.startswith(first)
+    assert prepared(free).fresh is None
+    upgraded = prepared(10**9)
+    assert upgraded.store.startswith("raw pixels")
+    assert upgraded.fresh == 15
+    assert prepared(10**9).fresh is None
+    assert prepared(0).fresh is None

@@ -1,3 +1,8 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -67,3 +72,31 @@ def test_umap_takes_few_images(rows: int) -> None:
     points = plane(clumps(rows)[0], method="umap", seed=5)
     assert points.shape == (rows, 2)
     assert np.isfinite(points).all()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not umap_available(), reason="needs the extra: pip install 'simtrain[map]'")
+def test_umap_works_where_nothing_but_the_temporary_folder_can_be_written(tmp_path: Path) -> None:
+    """In a process of its own, where numba finds no place to keep its code in."""
+    script = (
+        "from numba.core import caching\n"
+        "for locator in caching.CacheImpl._locator_classes[1:]: locator.from_function = lambda *_: None\n"
+        "import torch; from simtrain.evaluation.projection import load_umap, plane\n"
+        "print(load_umap()); print(load_umap())\n"
+        "print(tuple(plane(torch.randn(20, 4), method='umap', seed=0).shape))\n"
+    )
+    kept_out = {name: value for name, value in os.environ.items() if name != "NUMBA_CACHE_DIR"}
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**kept_out, "TMPDIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    told, again, shape = done.stdout.splitlines()
+    assert told.startswith(
+        "umap: neither its own folder nor the home folder can be written to; it is compiled for this"
+    )
+    assert f"in {tmp_path}/simtrain-umap-" in told
+    assert (again, shape) == ("None", "(20, 2)")
+    assert list(tmp_path.iterdir()) == []

@@ -17,12 +17,14 @@ from simtrain.catalog.table import Catalog
 from simtrain.commands.evaluate import evaluate
 from simtrain.commands.export import export
 from simtrain.console import SILENT
+from simtrain.encoders.base import Encoder
+from simtrain.encoders.baseline import PixelsEncoder
 from simtrain.errors import CheckpointError
 from simtrain.evaluation.protocol import retrieval_task
 from simtrain.evaluation.relevance import same
 from simtrain.runs.evaluation import embed_rows
 from simtrain.runs.run import Run
-from simtrain.runs.tuned_encoder import tuned_encoder
+from simtrain.runs.tuned_encoder import of_one_checkpoint, tuned_encoder
 from simtrain.serving.manifest import read_manifest
 from simtrain.training.checkpoints import read_module_state
 
@@ -167,3 +169,41 @@ def test_a_start_of_another_make_is_told(first_clip_run: Run, norms_run: Run, mo
         tuned_encoder(norms_run.config, norms_run.folder, alpha=0.5)
     expected = f"{norms_run.folder}: initial and fine-tuned encoder differ: only the start has 'network."
     assert str(caught.value).startswith(expected)
+
+
+def test_an_encoder_is_of_one_checkpoint_where_training_replaces_it_meanwhile(tmp_path: Path):
+    path, encoders = tmp_path / "best.ckpt", [PixelsEncoder(image_size=8, resize="pad") for _ in range(3)]
+    path.write_text("first")
+
+    def load() -> Encoder:
+        (tmp_path / "next").write_text("next")
+        encoder = encoders.pop()
+        if len(encoders) == 1:
+            return encoder
+        (tmp_path / "next").replace(path)
+        if not encoders:
+            raise AssertionError("loaded once too often")
+        raise CheckpointError("alpha belongs to another checkpoint")
+
+    last = encoders[1]
+    assert of_one_checkpoint(tmp_path, load) is last
+
+
+def test_a_checkpoint_that_is_replaced_again_and_again_is_told(tmp_path: Path):
+    def load() -> Encoder:
+        (tmp_path / "next").write_text("next")
+        (tmp_path / "next").replace(tmp_path / "best.ckpt")
+        return PixelsEncoder(image_size=8, resize="pad")
+
+    with pytest.raises(CheckpointError) as caught:
+        of_one_checkpoint(tmp_path, load)
+    told = f"{tmp_path / 'best.ckpt'}: is replaced again and again; try again when its training has ended"
+    assert str(caught.value) == told
+
+
+def test_an_error_of_a_checkpoint_that_stays_is_its_own(tmp_path: Path):
+    def load() -> Encoder:
+        raise CheckpointError("broken")
+
+    with pytest.raises(CheckpointError, match=r"^broken$"):
+        of_one_checkpoint(tmp_path, load)

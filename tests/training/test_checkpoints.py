@@ -4,6 +4,8 @@ import os
 import pickle
 import re
 import signal
+import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -85,10 +87,30 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path, monkeypatch: pyt
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(torch, "save", full_disk)
-    with pytest.raises(CheckpointError, match=r"a\.ckpt: cannot be written: \[Errno 28\] No space left on device$"):
+    with pytest.raises(CheckpointError, match=r"a\.ckpt: cannot be written: No space left on device$"):
         WholeFileIO().save_checkpoint({"state_dict": {"weight": torch.ones(1)}}, target)
     assert target.read_bytes() == before
     assert [path.name for path in tmp_path.iterdir()] == ["a.ckpt"]
+
+
+def test_a_file_that_the_disk_does_not_take_whole_is_told_as_such(tmp_path: Path) -> None:
+    """A real limit: torch's own writer tells of it in words of its own."""
+    script = (
+        "import resource, sys; from pathlib import Path; import torch\n"
+        "from simtrain.training.checkpoints import WholeFileIO\n"
+        "import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))\n"
+        "try: WholeFileIO().save_checkpoint({'weight': torch.zeros(10**6)}, Path(sys.argv[1]))\n"
+        "except Exception as error: print(type(error).__name__, error)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path / "a.ckpt")], capture_output=True, text=True, check=True
+    )
+    told = (
+        f"CheckpointError {tmp_path / 'a.ckpt'}: cannot be written: the disk is full, or a limit of the size of files"
+    )
+    assert done.stdout.startswith(told)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_best_epoch_is_kept(tmp_path: Path) -> None:

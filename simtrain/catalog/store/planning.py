@@ -13,6 +13,9 @@ from simtrain.catalog.store.layout import StoreKind
 RAW_LIMIT = 4 * 2**30
 """Bytes of raw pixels that a set counts as small with: they stay in the memory of a workstation."""
 
+KINDS: tuple[StoreKind, ...] = ("raw", "jpeg", "none")
+"""Kinds of store, the best first."""
+
 _RAW_SHARE, _JPEG_SHARE = 0.25, 0.5  # of the free disk
 _JPEG_BYTES_PER_PIXEL = 0.6  # quality 95 without colour subsampling; measured 0.2 to 0.5 on product photographs
 _SAMPLE = 200

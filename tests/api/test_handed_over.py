@@ -16,6 +16,7 @@ from torch import nn
 
 import simtrain
 from simtrain.errors import ConfigError, SimtrainError
+from simtrain.runs.run import write_run_record
 
 QUIET = simtrain.Console()
 SETTINGS = {
@@ -147,6 +148,7 @@ def test_opened_later_it_is_asked_for_again(run: Any, catalog: Any, tmp_path: Pa
 
 def test_a_resumed_run_goes_on_with_the_weights_of_the_run_and_not_of_the_objects(run: Any, catalog: Any):
     before = torch.load(run.folder / "last.ckpt", weights_only=True)["state_dict"]
+    write_run_record(run.folder, {**run.record, "status": "interrupted", "ended_by": "SIGTERM"})
     resumed = simtrain.fit(resume=run.folder, encoder=Small(6), objective=Pull(5.0), catalog=catalog, console=QUIET)
     assert resumed.record["status"] == "finished"
     assert len(resumed.record["resumed"]) == 1
@@ -205,6 +207,6 @@ def test_a_run_of_another_kind_takes_no_object(tmp_path: Path):
     folder.mkdir(parents=True)
     tree = config(tmp_path, catalog="shop", encoder={"kind": "resnet"}, objective={"kind": "triplet"})
     (folder / "config.yaml").write_text(json.dumps(tree))
-    (folder / "run.json").write_text("{}")
+    (folder / "run.json").write_text('{"status": "finished", "data": {"sha256": "a", "catalog": "shop"}}')
     with pytest.raises(ConfigError, match=r"^encoder: an object was handed over, and encoder\.kind is resnet, not py"):
         simtrain.open_run(folder, encoder=Small(4))

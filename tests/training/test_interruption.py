@@ -2,6 +2,7 @@
 
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,14 +13,21 @@ SLURM = ("SLURM_JOB_ID", "SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID", "SLURM_RES
 
 
 @pytest.fixture
-def listening() -> Interruption:
-    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGHUP)
-    before = {number: signal.getsignal(number) for number in numbers}
+def listening() -> Iterator[Interruption]:
+    defaults = {
+        signal.SIGTERM: signal.SIG_DFL,
+        signal.SIGINT: signal.default_int_handler,
+        signal.SIGUSR1: signal.SIG_DFL,
+        signal.SIGHUP: signal.SIG_DFL,
+    }
+    # Where the tests run in the background or below nohup, these are ignored.
+    own = {number: signal.signal(number, handler) for number, handler in defaults.items()}
     interruption = Interruption(watched=False)
     interruption.listen()
     yield interruption
     interruption.forget()
-    assert {number: signal.getsignal(number) for number in before} == before
+    after = {number: signal.signal(number, handler) for number, handler in own.items()}
+    assert after == defaults
 
 
 @pytest.fixture

@@ -127,7 +127,8 @@ def test_the_whole_job(simtrain: Command, tmp_path: Path) -> None:
     assert "recall_at_1" in shown
     assert "95 % interval" in shown
     figures = json.loads((tmp_path / "checkpoints/shop/evaluation.json").read_text())
-    assert set(figures["metrics"]) == {"recall_at_1", "recall_at_5", "recall_at_10", "map_at_r", "r_precision", "mrr"}
+    image_metrics = {"recall_at_1", "recall_at_5", "recall_at_10", "map_at_r", "r_precision", "mrr"}
+    assert set(figures["metrics"]) == image_metrics | {f"kind_{name}" for name in image_metrics}
     assert all(found["low"] <= found["mean"] <= found["high"] for found in figures["metrics"].values())
     assert simtrain("export", "shop", "--out", "bundle")[0] == 0
     query = sorted((tmp_path / "catalog/source").rglob("*.jpg"))[0]

@@ -429,6 +429,6 @@ def test_folds_ask_every_image_once(in_folds: Catalog, tmp_path: Path):
     pooled = sum(one.metrics["map_at_r"].mean * one.queries for one in alone) / sum(one.queries for one in alone)
     assert figure(found, "fold0", "map_at_r") == pytest.approx(pooled)
     with pytest.raises(
-        CheckpointError, match=r"^--run: fold1 with seed 0 has no run of fold 0; name one for each fold$"
+        CheckpointError, match=r"^--run: fold1: seed 0 has no run of fold 0; allowed: one run of each fold$"
     ):
         compared(in_folds, runs[1], train(in_folds, tmp_path, run="odd", seed=3, fold=0, **small))

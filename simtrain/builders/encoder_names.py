@@ -66,6 +66,6 @@ def encoder_name_path(name: str) -> Iterator[None]:
     try:
         with error_path("encoder" if is_config_file(name) else ""):
             yield
-    except ConfigError as error:  # of weights that cannot be had the comparison says whose they are
+    except ConfigError as error:  # of unavailable weights the comparison says whose they are
         error.argument = name if error.argument is None else f"{name}: {error.argument}"
         raise

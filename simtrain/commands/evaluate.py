@@ -26,7 +26,7 @@ from simtrain.errors import CheckpointError, error_path
 from simtrain.evaluation.drift import EmbeddingDrift, embedding_drift
 from simtrain.evaluation.protocol import RetrievalTask
 from simtrain.evaluation.text_task import TextScores, TextTasks
-from simtrain.preflight.evaluation import one_class_words
+from simtrain.preflight.evaluation import one_class_warning
 from simtrain.runs.evaluation import embed_rows, evaluate_embeddings, evaluate_texts, missing_texts, score_texts
 from simtrain.runs.evaluation_report import EvaluationReport
 from simtrain.runs.interpolation_record import chosen_alpha
@@ -102,7 +102,7 @@ def evaluate(
     report_unfinished(run, console)
     task = split_task(config, catalog, split=split)
     relevance = build_relevance(config.relevance, catalog, exclude=config.evaluation.exclude)
-    trivial = one_class_words(task, relevance.description)
+    trivial = one_class_warning(task, relevance.description)
     if trivial is not None:
         console.line(trivial)
     texts = build_text_validation(config, catalog, task)  # refuses a misspelt template before anything is embedded

@@ -24,7 +24,9 @@ def check_run(run: Run, catalog: Catalog, *, console: Console) -> None:
             another catalogue whose pictures are not known to be others.
     """
     if not (run.folder / BEST).is_file():
-        raise CheckpointError(f"{run.folder / BEST}: no such checkpoint; go on with simtrain fit --resume {run.folder}")
+        raise CheckpointError(
+            f"{run.folder / BEST}: no such checkpoint; resume with: simtrain fit --resume {run.folder}"
+        )
     _check_data(run, run, catalog)
     seen, one = {run.folder.resolve()}, run
     while one.config.init_from is not None:

@@ -182,7 +182,7 @@ def open_clip_model(name: str) -> SentenceTransformer:
         name: Name of the model, as `open_sentence_model` takes it.
 
     Raises:
-        CheckpointError: if there is none of that name, or it cannot be had.
+        CheckpointError: if there is none of that name, or it is unavailable.
         ConfigError: for a model that does not read both images and texts.
     """
     opened = open_sentence_model(name, processor=_PROCESSOR)

@@ -38,7 +38,7 @@ def open_sentence_model(name: str, *, processor: Mapping[str, str]) -> SentenceT
         processor: Settings of its image or text processor.
 
     Raises:
-        CheckpointError: if it is none of them, or cannot be had.
+        CheckpointError: if it is none of them, or is unavailable.
     """
     # A tokenizer of before tokenizers 0.23 writes a warning into each loader process that is forked after it was used.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")

@@ -117,7 +117,7 @@ def open_text_tower(name: str) -> TextTower:
         name: A local folder, `package:MODULE/FOLDER`, or a name on the hub, which is downloaded once.
 
     Raises:
-        CheckpointError: if it is none of them, or cannot be had.
+        CheckpointError: if it is none of them, or is unavailable.
         ConfigError: for a model that reads no texts.
     """
     model = open_sentence_model(name, processor={})

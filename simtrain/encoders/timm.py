@@ -84,7 +84,7 @@ def timm_network(model: str, *, from_hub: bool, image_size: int | None, evaluati
     Raises:
         ConfigError: for a name or a weights tag that timm does not know, with those it does, or a size that the model
             cannot be built for or does not take.
-        CheckpointError: if the weights cannot be had.
+        CheckpointError: if the weights are unavailable.
     """
     if not timm.is_model(model):
         near = difflib.get_close_matches(model.split(".")[0], timm.list_models(), n=3, cutoff=0.5)

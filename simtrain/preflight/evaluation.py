@@ -42,7 +42,7 @@ def validation_conflicts(config: RunConfig, catalog: Catalog, task: RetrievalTas
     yield from _few_answers(task, answered)
 
 
-def one_class_words(task: RetrievalTask, relevance: str) -> str | None:
+def one_class_warning(task: RetrievalTask, relevance: str) -> str | None:
     """What is to be known of metrics of a gallery in which everything is relevant to everything; None: it is not so.
 
     Args:

@@ -9,7 +9,7 @@ from simtrain.preflight import conflict_warnings
 from simtrain.preflight.negatives import few_negatives
 from simtrain.runs.session import RunSession
 from simtrain.runs.text_embeddings import truncation_line
-from simtrain.training.ranks import Ranks, launch_words
+from simtrain.training.ranks import Ranks, launch_message
 
 
 def report_preflight(session: RunSession) -> None:
@@ -45,7 +45,7 @@ def report_launch(config: RunConfig, ranks: Ranks | None, *, console: Console) -
     """Say what makes this process one of several, and where `trainer.devices` has no effect."""
     asked, frozen = config.trainer.devices, config.trainer.freeze_encoder
     if ranks is not None and ranks.size > 1 and ranks.rank == 0:
-        console.line(launch_words(ranks, timeout=config.trainer.rank_timeout))
+        console.line(launch_message(ranks, timeout=config.trainer.rank_timeout))
     if asked == "auto" or (ranks is not None and ranks.rank > 0):
         return
     if frozen and asked != 1:

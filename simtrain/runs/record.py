@@ -80,7 +80,7 @@ def unfinished_warning(record: dict[str, Any], *, name: str) -> str | None:
         case "failed":
             return f"warning: {name} failed: {record.get('reason', '')}{kept}"
         case "killed":
-            return f"warning: {name} was killed{kept}; go on with: simtrain fit --resume {name}"
+            return f"warning: {name} was killed{kept}; resume with: simtrain fit --resume {name}"
         case "running":
             return f"warning: {name} has not ended: it trains, or was killed{kept}"
     if best is not None and best["epoch"] == 0:

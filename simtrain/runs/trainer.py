@@ -234,5 +234,6 @@ def _lost(error: RuntimeError, config: RunConfig) -> LostRankError:
     reason = str(error).splitlines()[0][-160:]
     return LostRankError(
         f"process {rank()} of {rank_count()}: another process has ended, or has not answered within "
-        f"trainer.rank_timeout={config.trainer.rank_timeout} seconds ({reason}); go on with --resume {config.run}"
+        f"trainer.rank_timeout={config.trainer.rank_timeout} seconds ({reason}); resume with: "
+        f"simtrain fit --resume {config.run}"
     )

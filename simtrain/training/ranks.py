@@ -258,7 +258,7 @@ def _talking_device() -> torch.device:
     return torch.device("cuda", torch.cuda.current_device()) if dist.get_backend() == "nccl" else torch.device("cpu")
 
 
-def launch_words(ranks: Ranks, *, timeout: int) -> str:
+def launch_message(ranks: Ranks, *, timeout: int) -> str:
     """What makes this process one of several, and what to do if it is alone, as a line."""
     cause, advice = launch_cause(os.environ), advice_to_run_alone(os.environ)
     return f"process {ranks.rank} of {ranks.size} ({cause}); the others have {timeout} s to join; {advice}"

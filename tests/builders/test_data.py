@@ -1,4 +1,4 @@
-"""From configuration to batches, groups and objectives, and what is said where they cannot be had."""
+"""From configuration to batches, groups and objectives, and what is said where they are not possible."""
 
 import re
 from collections.abc import Sequence

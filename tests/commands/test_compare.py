@@ -251,7 +251,7 @@ def test_a_reading_that_is_broken_off_counts(own_catalog: Catalog, run: Run, mon
 def test_a_run_without_its_weights_is_told_first(own_catalog: Catalog, run: Run):
     (run.folder / "best.ckpt").unlink()
     with pytest.raises(
-        CheckpointError, match=r"small/best\.ckpt: no such checkpoint; go on with simtrain fit --resume"
+        CheckpointError, match=r"small/best\.ckpt: no such checkpoint; resume with: simtrain fit --resume"
     ):
         compared(own_catalog, run)
     assert "test_readings" not in json.loads((run.folder / "run.json").read_text())

@@ -1,4 +1,4 @@
-"""Names of models, and what is said of those that cannot be had."""
+"""Names of models, and what is said of unavailable ones."""
 
 import os
 from pathlib import Path

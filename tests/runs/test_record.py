@@ -59,7 +59,7 @@ def test_damaged_record_is_named(tmp_path: Path, content: object, told: str) -> 
         ({"status": "failed", "reason": "loss is nan", "best": None}, "warning: a failed: loss is nan"),
         (
             {"status": "killed", "best": None},
-            "warning: a was killed; go on with: simtrain fit --resume a",
+            "warning: a was killed; resume with: simtrain fit --resume a",
         ),
         ({"status": "running", "best": None}, "warning: a has not ended: it trains, or was killed"),
         (

@@ -7,7 +7,7 @@ import torch
 from simtrain.console import SILENT
 from simtrain.errors import SimtrainError
 from simtrain.launch.processes import run_on_each
-from simtrain.training.ranks import Ranks, launch_words, launched_ranks
+from simtrain.training.ranks import Ranks, launch_message, launched_ranks
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("preloaded_processes")]
 WEIGHTS = [[0.1675, 0.2676, 0.3678, 0.4679, 0.5680], [0.5763, 0.6742, 0.7721, 0.8700, 0.9679]]
@@ -116,7 +116,7 @@ def test_left_over_variables_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, value)
     ranks = launched_ranks()
     assert ranks is not None
-    assert launch_words(ranks, timeout=600) == (
+    assert launch_message(ranks, timeout=600) == (
         "process 0 of 2 (RANK=0, WORLD_SIZE=2, LOCAL_RANK=0); the others have 600 s to join; to run alone: unset RANK "
         "WORLD_SIZE LOCAL_RANK LOCAL_WORLD_SIZE"
     )

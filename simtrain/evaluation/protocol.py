@@ -10,14 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from simtrain.catalog.table import Catalog, with_larger_share
-from simtrain.errors import CatalogError
+from simtrain.catalog.table import Catalog
 from simtrain.evaluation.balance import BALANCED, balanced_score
 from simtrain.evaluation.exclusions import Exclusions, exclusions_of
 from simtrain.evaluation.image_copies import copied_queries, near_copied, without_copies
 from simtrain.evaluation.metrics import QueryScores, RetrievalSet, relevant_counts, score_queries
 from simtrain.evaluation.ranking import Ranking, nearest_neighbours
-from simtrain.evaluation.relevance import Relevance, filled_columns
+from simtrain.evaluation.relevance import Relevance
+from simtrain.evaluation.relevance_checks import check_answerable, check_not_empty
 from simtrain.evaluation.statistics import BootstrapSettings, Interval, cluster_bootstrap_intervals
 
 
@@ -199,7 +199,7 @@ def retrieval_task(
     is_query = np.isin(every_row, catalog.rows_of([split])) & catalog.rows["query"].to_numpy(dtype=bool)
     in_gallery_splits = np.isin(every_row, catalog.rows_of(gallery_splits or [split]))
     in_gallery = in_gallery_splits & catalog.rows["gallery"].to_numpy(dtype=bool)
-    _check_not_empty(catalog, groups, is_query, split=split, relevance=relevance)
+    check_not_empty(catalog, groups, is_query, split=split, relevance=relevance)
     copied, count = copied_queries(catalog, is_query, in_gallery), int(is_query.sum())
     excluded_groups = [catalog.groups([column]) for column in relevance.excluded]
     rows, is_query, in_gallery = without_copies(catalog, [groups, *excluded_groups], is_query, in_gallery)
@@ -216,7 +216,7 @@ def retrieval_task(
         near_copied_queries=near_copied(excluded[:, 0], is_query[rows], in_gallery[rows]),
         excluded=excluded,
     )
-    _check_answerable(catalog, task, queries=count, split=split, relevance=relevance)
+    check_answerable(catalog, task.answers(), queries=count, split=split, relevance=relevance)
     return task
 
 
@@ -267,29 +267,3 @@ def evaluate_retrieval(task: RetrievalTask, embeddings: Tensor, *, bootstrap: Bo
 def _intervals(task: RetrievalTask, scores: QueryScores, *, bootstrap: BootstrapSettings) -> dict[str, Interval]:
     clusters = task.clusters[task.queries[scores.query_rows]]
     return cluster_bootstrap_intervals(scores.values, clusters, bootstrap=bootstrap)
-
-
-def _check_not_empty(
-    catalog: Catalog, groups: NDArray[np.int64], is_query: NDArray[np.bool_], *, split: str, relevance: Relevance
-) -> None:
-    if not is_query.any():
-        raise CatalogError(
-            f"{catalog.folder}: split '{split}' has no query images; {with_larger_share(catalog.folder, split)}"
-        )
-    if not (groups >= 0).any():
-        others = [column for column in filled_columns(catalog.rows) if (column,) != relevance.columns]
-        hint = f"; filled: {', '.join(others)} (set relevance={others[0]})" if others else ""
-        raise CatalogError(f"{catalog.folder}: relevance column '{' + '.join(relevance.columns)}' is empty{hint}")
-
-
-def _check_answerable(catalog: Catalog, task: RetrievalTask, *, queries: int, split: str, relevance: Relevance) -> None:
-    if task.answers().any():
-        return
-    what = f"'{' + '.join(relevance.columns)}'"
-    if relevance.other:
-        what += f" and another '{' + '.join(relevance.other)}'"
-    what += "".join(f" and another '{column}'" for column in relevance.excluded)
-    raise CatalogError(
-        f"{catalog.folder}: none of {queries} queries of split '{split}' has another image of its own {what} to find; "
-        f"{with_larger_share(catalog.folder, split)}"
-    )

@@ -77,6 +77,7 @@ TESTED_BY_CALLERS = {
     "config/overrides.py": "config/test_loading.py",
     "config/prepare.py": "config/test_loading.py",
     "config/relevance.py": "config/test_run.py",
+    "evaluation/relevance_checks.py": "evaluation/test_protocol.py",
     "evaluation/image_copies.py": "evaluation/test_protocol.py",
     "interpolation/summary.py": "interpolation/test_result.py",
     "launch/small_encoders.py": "launch/test_ddp_equivalence.py",

@@ -289,8 +289,13 @@ NO_QUERIES = (
         (
             {"product": [f"p{row}" for row in range(12)]},
             {},
-            "shop: none of 4 queries of split 'test' has another image of its own 'product' to find; prepare it with "
-            "a larger share: simtrain prepare SOURCE --out shop --set split.test=0.2",
+            "shop: every 'product' has one image, so there is nothing to find by it; add a second image of each, and "
+            "prepare again",
+        ),
+        (
+            {"product": [f"p{row}" for row in range(12)], "label": ["cup", "lamp"] * 6},
+            {},
+            "shop: every 'product' has one image, so there is nothing to find by it; set relevance=label",
         ),
         (
             {"gallery": [False] * 12},

@@ -53,7 +53,7 @@ def test_another_process_is_refused_by_name_until_the_first_is_killed(
 
 
 def test_a_child_that_outlives_a_killed_process_does_not_hold_on_to_its_lock(tmp_path: Path) -> None:
-    then = "import os; child = os.fork(); child or sys.stdin.read(); print(child, flush=True); sys.stdin.read()"
+    then = "import os; os.fork() or print(os.getpid(), flush=True); sys.stdin.read()"  # the child tells that it runs
     with held_by_another(tmp_path / "lock", then=then) as process:
         assert process.stdout is not None
         child = int(process.stdout.readline())

@@ -49,7 +49,10 @@ def test_command_shows_figures_and_writes_them_with_a_page(catalog: Catalog, sim
         (("--set", "relevance=[colour]"), "catalog.parquet: no column 'colour'"),
         (("--set", "category=kind"), "catalog.parquet: no column 'kind'"),
         (("--set", "levels=[id,path]"), "levels: none of 24 queries is alike to an item in the gallery of 24"),
-        (("--set", "relevance=[id]"), "has another image of its own 'id' to find; prepare it with a larger share: "),
+        (
+            ("--set", "relevance=[id]"),
+            "every 'id' has one image, so there is nothing to find by it; set relevance=product",
+        ),
         (("--baseline", "clip", "--encoders", "clip"), "baseline: 'clip' is unavailable: model: 'clip-"),
         (("--set", "folds=true"), "no column 'fold'; prepare with --set split.folds=5"),
         (("--set", "draw=3"), "--set: draw: unknown key; did you mean 'draws'?"),

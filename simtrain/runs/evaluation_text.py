@@ -7,7 +7,7 @@ from simtrain.evaluation.drift import GUARDED, EmbeddingDrift
 from simtrain.evaluation.statistics import Interval
 from simtrain.evaluation.text_figures import TextEvaluation, TextRetrievalFigures
 from simtrain.evaluation.text_task import SCORED, TEXT_KIND_NAMES
-from simtrain.phrases import between, percent, quoted, signed_points
+from simtrain.phrases import between, counted, percent, quoted, signed_points
 from simtrain.tables import Alignment, text_table
 
 if TYPE_CHECKING:
@@ -28,7 +28,11 @@ def report_lines(report: "EvaluationReport") -> Iterator[str]:
     yield from [] if report.weights is None else report.weights.lines()
     yield metric_table(evaluation.metrics, confidence=evaluation.confidence)
     if evaluation.lone_queries:
-        yield f"{evaluation.lone_queries} queries have no relevant image and are left out"
+        yield counted(
+            evaluation.lone_queries,
+            "query has no relevant image and is left out",
+            "queries have no relevant image and are left out",
+        )
     if evaluation.copied_queries:
         yield (
             f"{evaluation.copied_queries} queries have an exact copy of themselves in the gallery; copies are left out"

@@ -21,7 +21,7 @@ from simtrain.data.texts import CatalogTexts
 from simtrain.data.transforms import ViewTransform, custom_transform, parts_transform
 from simtrain.encoders.base import Encoder
 from simtrain.errors import CatalogError, ConfigError, error_path
-from simtrain.evaluation.further_relevance import answerable, with_further_relevance
+from simtrain.evaluation.further_relevance import with_further_relevance
 from simtrain.evaluation.protocol import RetrievalTask, retrieval_task
 from simtrain.evaluation.relevance import filled_columns, usual_further
 from simtrain.training.ranks import local_count, rank, rank_count
@@ -53,7 +53,7 @@ def split_task(config: RunConfig, catalog: Catalog, *, split: str) -> RetrievalT
             return with_further_relevance(task, catalog, asked)
         usual = usual_further(catalog) if config.relevance == "product" else []
         excluding = [replace(one, excluded=tuple(settings.exclude)) for one in usual]
-        return with_further_relevance(task, catalog, answerable(task, catalog, excluding))
+        return with_further_relevance(task, catalog, excluding, answerable_only=True)
 
 
 def build_data(

@@ -45,10 +45,10 @@ def comparison_verdicts(
         baselines: Definition of relevance -> baseline.
     """
     settings = VerdictSettings(bootstrap=protocol.bootstrap, power=protocol.config.power)
-    main = _verdicts(_in_metrics(protocol, scored_encoders, baselines, [protocol.config.metric]), settings)
+    main = _verdicts(_in_metrics(scored_encoders, baselines, [protocol.config.metric]), settings)
     others = [name for name in protocol.config.headline_metrics if name != protocol.config.metric]
     further = [
-        *_in_metrics(protocol, scored_encoders, baselines, others),
+        *_in_metrics(scored_encoders, baselines, others),
         *_of_altered_copies(scored_encoders, baselines[protocol.relevance[0]]),
     ]
     beside = _verdicts(further, settings)
@@ -77,7 +77,6 @@ def _verdicts(comparisons: Sequence[PairedComparison], settings: VerdictSettings
 
 
 def _in_metrics(
-    protocol: ComparisonProtocol,
     scored_encoders: Sequence[ScoredEncoder],
     baselines: Mapping[str, ScoredEncoder],
     metrics: Sequence[str],
@@ -87,7 +86,7 @@ def _in_metrics(
         for metric in metrics
         for scored in scored_encoders
         for relevance, scores in scored.scores.items()
-        if scored is not baselines[relevance] and relevance in protocol.relevance
+        if scored is not baselines[relevance]
     ]
 
 

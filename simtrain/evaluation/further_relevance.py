@@ -9,38 +9,30 @@ from simtrain.evaluation.protocol import RetrievalTask, excluded_codes
 from simtrain.evaluation.relevance import Relevance
 
 
-def with_further_relevance(task: RetrievalTask, catalog: Catalog, further: Sequence[Relevance]) -> RetrievalTask:
+def with_further_relevance(
+    task: RetrievalTask, catalog: Catalog, further: Sequence[Relevance], *, answerable_only: bool = False
+) -> RetrievalTask:
     """The same task with further definitions of relevance over its images.
 
     Args:
         task: Retrieval task of the main relevance.
         catalog: Catalogue that its rows are of.
         further: Further definitions; their names stand before their metrics, such as `kind_map_at_r`.
+        answerable_only: Leave out definitions by which no query has anything to find, rather than refuse them.
 
     Raises:
-        CatalogError: if by one of them no query has anything to find, or a column is missing.
+        CatalogError: for a definition without anything to find, unless it is left out, or a missing column.
     """
-    return replace(task, further={one.name: _of_same_images(task, catalog, one) for one in further})
-
-
-def answerable(task: RetrievalTask, catalog: Catalog, further: Sequence[Relevance]) -> list[Relevance]:
-    """Of some definitions of relevance, those by which a query of the task has something to find.
-
-    Args:
-        task: Retrieval task of the main relevance.
-        catalog: Catalogue that its rows are of.
-        further: Further definitions of relevance.
-    """
-    return [one for one in further if _task_by(task, catalog, one).answers().any()]
-
-
-def _of_same_images(task: RetrievalTask, catalog: Catalog, relevance: Relevance) -> RetrievalTask:
-    further = _task_by(task, catalog, relevance)
-    if not further.answers().any():
-        raise CatalogError(
-            f"{catalog.folder}: no query has an image to find that is relevant by {relevance.description}"
-        )
-    return further
+    tasks = {}
+    for relevance in further:
+        by_relevance = _task_by(task, catalog, relevance)
+        if by_relevance.answers().any():
+            tasks[relevance.name] = by_relevance
+        elif not answerable_only:
+            raise CatalogError(
+                f"{catalog.folder}: no query has an image to find that is relevant by {relevance.description}"
+            )
+    return replace(task, further=tasks)
 
 
 def _task_by(task: RetrievalTask, catalog: Catalog, relevance: Relevance) -> RetrievalTask:

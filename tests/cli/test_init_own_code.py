@@ -28,23 +28,6 @@ SHOP = [
 
 
 @pytest.fixture
-def simtrain(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["simtrain", *arguments])
-        status = 0
-        try:
-            cli.main()
-        except SystemExit as leaving:
-            status = int(leaving.code or 0)
-        shown = capsys.readouterr()
-        return status, shown.out, shown.err
-
-    return run
-
-
-@pytest.fixture
 def module(tmp_path: Path) -> Iterator[OwnModule]:
     with OwnModule(tmp_path).importable() as made:
         yield made

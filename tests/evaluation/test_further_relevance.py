@@ -8,7 +8,7 @@ from tiny_training import catalog_of
 
 from simtrain.errors import CatalogError
 from simtrain.evaluation.balance import balanced_score
-from simtrain.evaluation.further_relevance import answerable, with_further_relevance
+from simtrain.evaluation.further_relevance import with_further_relevance
 from simtrain.evaluation.protocol import evaluate_retrieval, retrieval_task
 from simtrain.evaluation.relevance import same, same_kind
 from simtrain.evaluation.statistics import BootstrapSettings
@@ -51,6 +51,7 @@ def test_evaluation_gives_their_intervals_beside():
 
 def test_what_has_no_answer_is_left_out_or_refused():
     task = task_by(same(["product"]))
-    assert answerable(task, SHOP, [KIND, OTHER_SHAPE]) == [KIND]
+    found = with_further_relevance(task, SHOP, [KIND, OTHER_SHAPE], answerable_only=True)
+    assert list(found.further) == [KIND.name]
     with pytest.raises(CatalogError, match="relevant by same label, other shape only"):
         with_further_relevance(task, SHOP, [OTHER_SHAPE])

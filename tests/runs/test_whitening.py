@@ -27,7 +27,7 @@ from simtrain.commands.fit import fit
 from simtrain.config import RunConfig, dump_yaml
 from simtrain.console import SILENT
 from simtrain.errors import BundleError, ConfigError
-from simtrain.evaluation.further_relevance import answerable, with_further_relevance
+from simtrain.evaluation.further_relevance import with_further_relevance
 from simtrain.evaluation.protocol import RetrievalTask, retrieval_task
 from simtrain.evaluation.relevance import same, same_kind
 from simtrain.files import sha256_of_file, write_json
@@ -104,7 +104,7 @@ def expected_metrics(run: Run, catalog: Catalog, *, split: str, power: float = P
 def with_kind(task: RetrievalTask, catalog: Catalog) -> RetrievalTask:
     """What evaluate shows beside products, where there is an answer."""
     kind = same_kind(catalog, columns=["label"], other=["product"])
-    return with_further_relevance(task, catalog, answerable(task, catalog, [kind]))
+    return with_further_relevance(task, catalog, [kind], answerable_only=True)
 
 
 def means(report: Any) -> dict[str, float]:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from simtrain.catalog.families import family_findings, family_values
 from simtrain.catalog.inspection.caption_findings import caption_findings
 from simtrain.catalog.inspection.duplicates import (
     Belonging,
@@ -73,7 +74,14 @@ def assemble(images: ReadableImages, *, near: Sequence[Pair], config: PrepareCon
     apart = Belonging(products=products, labels=labels) if keeps else None
     clusters = clusters_of_copies(ids, contents, near, apart=apart)
     open_set = config.split.protocol == "open_set"
-    groups = group_keys(products=products, labels=labels if open_set else None, clusters=clusters, given=given)
+    families = family_values(rows, images.group_columns, nothing=config.nothing)
+    groups = group_keys(
+        products=products,
+        labels=labels if open_set else None,
+        clusters=clusters,
+        given=given,
+        families=list(families.values()),
+    )
     split = assign_splits(groups, given=given, val=config.split.val, test=config.split.test, seed=config.seed)
     aside = np.array(copies_to_set_aside(split.sides, clusters), dtype=bool)
     kept_sides = [None if out else side for side, out in zip(split.sides, aside, strict=True)]
@@ -83,6 +91,7 @@ def assemble(images: ReadableImages, *, near: Sequence[Pair], config: PrepareCon
     findings = [
         *images.findings,
         *groups_across_splits(split, groups=groups, ids=ids),
+        *family_findings(groups, families=families, products=products),
         *copies_set_aside(ids, aside, clusters=clusters, sides=split.sides, products=products),
         *duplicate_findings(ids, exact, products=products, labels=labels),
         *near_duplicate_findings(ids, told, products=products, labels=labels, splits=kept_sides, kept=keeps),

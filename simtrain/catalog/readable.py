@@ -24,12 +24,14 @@ class ReadableImages:
         facts: Facts of each row's file, without its fingerprint.
         fingerprints: (N, `FINGERPRINT_BYTES`) uint8 fingerprints.
         findings: Findings of the source, and the files that cannot be read.
+        group_columns: Columns of `rows` whose equal values keep images on one side of the split.
     """
 
     rows: pd.DataFrame
     facts: list[ImageFacts]
     fingerprints: NDArray[np.uint8]
     findings: list[dict[str, Any]]
+    group_columns: tuple[str, ...]
 
     @property
     def contents(self) -> list[str]:
@@ -75,6 +77,7 @@ def readable_images(source: Source, table: pa.Table, *, name: str) -> ReadableIm
         facts=[facts[place] for place in places[kept]],
         fingerprints=_fingerprints(table.take(pa.array(places[kept]))),
         findings=[*source.findings, *unreadable],
+        group_columns=source.group_columns,
     )
 
 

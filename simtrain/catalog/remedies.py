@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simtrain.catalog.split import Split
+from simtrain.catalog.split import FAMILY, Split
 from simtrain.phrases import counted
 
 
@@ -15,6 +15,12 @@ def groups_across_splits(split: Split, *, groups: list[str], ids: list[str]) -> 
     if not split.straddling:
         return []
     cut = set(split.straddling)
+    tied = any(group.startswith(FAMILY) for group in cut)
+    one, many = (
+        ("product, family or class", "products, families or classes")
+        if tied
+        else ("product or class", "products or classes")
+    )
     first_id = dict(zip(reversed(groups), reversed(ids), strict=True))
     return [
         {
@@ -24,10 +30,11 @@ def groups_across_splits(split: Split, *, groups: list[str], ids: list[str]) -> 
             "names": [group.partition(":")[2] for group in split.straddling],
             "examples": [first_id[group] for group in split.straddling[:5]],
             "ids": [identifier for identifier, group in zip(ids, groups, strict=True) if group in cut],
-            "message": f"{counted(len(cut), 'product or class', 'products or classes')} stood in several splits; "
+            "message": f"{counted(len(cut), one, many)} stood in several splits; "
             f"{counted(split.moved, 'image was', 'images were')} moved so that each is whole in the strictest",
-            "reason": "images of one product (open set: class) stood in several splits; each went whole to test, "
-            "else to val",
+            "of": "product, family or picture" if tied else "product or picture",
+            "reason": f"images of one product{' or family' if tied else ''} (open set: class) stood in several splits; "
+            "each went whole to test, else to val",
         }
     ]
 

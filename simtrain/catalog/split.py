@@ -1,18 +1,22 @@
 """Assignment of train, val and test splits: no product or duplicate in two splits, and growth moves nothing.
 
-What stays together is a group: a product (open set: a class), else the copies of one picture. A group's side follows
-from a hash of the seed and the group's key alone, so a product stays where it is when others come or go; the copies of
-a picture without a product are named after the first of them, and move if a new one comes before it. Copies that are
+What stays together is a group: a product (open set: a class), else the copies of one picture; and all products that
+families tie together. A group's side follows from a hash of the seed and the group's key alone, so a product stays
+where it is when others come or go; the copies of a picture without a product are named after the first of them, and
+move if a new one comes before it, and groups of families may move where a new image ties them together. Copies that are
 pictures of groups on different sides are set aside on the less strict one; they do not tie those groups together, or
 one size chart in every product would put the whole shop on one side.
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 
 from simtrain.errors import CatalogError
+
+FAMILY = "group:"
+"""What the key of a group that families tie together begins with."""
 
 _STRICTEST_FIRST = ("test", "val", "train")
 
@@ -38,8 +42,12 @@ def group_keys(
     labels: Sequence[str | None] | None,
     clusters: Sequence[str],
     given: Sequence[str | None],
+    families: Sequence[Sequence[str | None]] = (),
 ) -> list[str]:
     """The key of each image's group: `product:` and the product, or `image:` and the cluster where it has none.
+
+    Products and images that are tied by equal values of a family, also indirectly, are one group: `group:` and its
+    first value in alphabetical order, of the first column that it has any of.
 
     Args:
         products: Product of each image, or None.
@@ -47,6 +55,8 @@ def group_keys(
             has several; None: a closed set.
         clusters: Equal for copies of one picture.
         given: Split of each image by its source: copies that it put on different sides are no group.
+        families: For each column that ties products together, the value of each image, such as `family=oslo`, different
+            in every column; None: tied to nothing.
     """
     sides: dict[str, set[str]] = defaultdict(set)
     for cluster, split in zip(clusters, given, strict=True):
@@ -55,6 +65,8 @@ def group_keys(
     for product, cluster, split in zip(products, clusters, given, strict=True):
         apart = f":{split}" if len(sides[cluster]) > 1 else ""
         keys.append(f"product:{product}" if product is not None else f"image:{cluster}{apart}")
+    if families:
+        keys = _family_keys(keys, products=products, families=families)
     if labels is None:
         return keys
     return connected_keys(names=labels, links=keys, prefix="label:", otherwise=keys)
@@ -71,7 +83,42 @@ def connected_keys(
         prefix: Put before a key that is a name: the group's first in alphabetical order.
         otherwise: The key of each image in a group without any name.
     """
-    root_of = list(range(len(links)))
+    ties = [
+        [("link", link)] + ([("name", name)] if name is not None else [])
+        for name, link in zip(names, links, strict=True)
+    ]
+    roots = _roots(ties)
+    members: dict[int, list[str]] = defaultdict(list)
+    for root, name in zip(roots, names, strict=True):
+        if name is not None:
+            members[root].append(name)
+    chosen = {root: f"{prefix}{min(names_of)}" for root, names_of in members.items()}
+    return [chosen.get(root, key) for root, key in zip(roots, otherwise, strict=True)]
+
+
+def _family_keys(
+    keys: Sequence[str], *, products: Sequence[str | None], families: Sequence[Sequence[str | None]]
+) -> list[str]:
+    values = [
+        [(column, value) for column, value in enumerate(row) if value is not None]
+        for row in zip(*families, strict=True)
+    ]
+    roots = _roots(
+        [  # a picture without a product ties no families together, or one size chart in each would
+            [*own, *([("key", key)] if product is not None or not own else [])]
+            for own, key, product in zip(values, keys, products, strict=True)
+        ]
+    )
+    first: dict[int, tuple[int, str]] = {}
+    for root, own in zip(roots, values, strict=True):
+        for one in own:
+            first[root] = min(one, first.get(root, one))
+    return [f"{FAMILY}{first[root][1]}" if root in first else key for root, key in zip(roots, keys, strict=True)]
+
+
+def _roots(ties: Sequence[Sequence[Hashable]]) -> list[int]:
+    """For each row a number that is equal for rows with an equal tie, also indirectly."""
+    root_of = list(range(len(ties)))
 
     def find(row: int) -> int:
         while root_of[row] != row:
@@ -79,17 +126,11 @@ def connected_keys(
             row = root_of[row]
         return row
 
-    first: dict[tuple[str, str], int] = {}
-    for row, (name, link) in enumerate(zip(names, links, strict=True)):
-        for tie in [("link", link)] + ([("name", name)] if name is not None else []):
+    first: dict[Hashable, int] = {}
+    for row, own in enumerate(ties):
+        for tie in own:
             root_of[find(row)] = find(first.setdefault(tie, row))
-    roots = [find(row) for row in range(len(links))]
-    members: dict[int, list[str]] = defaultdict(list)
-    for root, name in zip(roots, names, strict=True):
-        if name is not None:
-            members[root].append(name)
-    chosen = {root: f"{prefix}{min(names_of)}" for root, names_of in members.items()}
-    return [chosen.get(root, key) for root, key in zip(roots, otherwise, strict=True)]
+    return [find(row) for row in range(len(ties))]
 
 
 def copies_to_set_aside(sides: Sequence[str], clusters: Sequence[str]) -> list[bool]:
@@ -169,8 +210,10 @@ def _position(group: str, *, seed: int, purpose: str) -> float:
 def _refuse_an_empty_train(wishes: dict[str, set[str]], side_of: dict[str, str]) -> None:
     in_train = [group for group, wish in wishes.items() if "train" in wish]
     if in_train and "train" not in side_of.values():
+        tied = any(group.startswith(FAMILY) for group in in_train)
+        what, other = ("families", "columns.group") if tied else ("products or classes", "product column")
         raise CatalogError(
-            f"nothing is left to train on: all {len(in_train)} products or classes in train are also "
+            f"nothing is left to train on: all {len(in_train)} {what} in train are also "
             "in val or test, and none may be cut in two; the column is too coarse, or the split was "
-            "made image by image: map another product column or drop the split column"
+            f"made image by image: map another {other} or drop the split column"
         )

@@ -208,6 +208,8 @@ def _number(kind: str, findings: Sequence[_Finding], *, examples: int) -> str:
     match kind:
         case "groups_across_splits":
             return counted(sum(finding["groups"] for finding in findings), "group")
+        case "families":
+            return counted(sum(finding["groups"] for finding in findings), "group")
         case "label_imbalance" | "labels_only_outside_train":
             return counted(sum(len(finding["labels"]) for finding in findings), "label")
         case (
@@ -217,6 +219,7 @@ def _number(kind: str, findings: Sequence[_Finding], *, examples: int) -> str:
             | "one_label"
             | "several_pictures"
             | "products_of_one_image"
+            | "families_tie_most"
         ):
             return counted(sum(finding["images"] for finding in findings), "image")
         case "pictures_not_read" | "other_files" | "clutter":

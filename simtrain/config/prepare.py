@@ -37,6 +37,23 @@ class ColumnsConfig(Section):
     gallery: str | Literal[False] | None = None
     """Whether the image is in the gallery in evaluations (true or false)."""
 
+    group: str | list[str] | None = None
+    """Column, or a list of columns, whose equal values keep images of different products on one side of the split and
+    in one fold, such as a design's family or a photo session; null: none, also where the table has a column `group`."""
+
+    @field_validator("group", mode="before")
+    @classmethod
+    def _one_column_or_more(cls, value: object) -> object:
+        several = isinstance(value, list) and bool(value) and all(isinstance(name, str) for name in value)
+        if value is None or isinstance(value, str) or several:
+            return value
+        raise ValueError(f"got {value!r}; allowed: the name of a column, or a list of names such as [family, session]")
+
+    @property
+    def groups(self) -> list[str]:
+        """The columns of `group` as a list."""
+        return [] if self.group is None else [self.group] if isinstance(self.group, str) else self.group
+
 
 class DialectConfig(Section):
     """How text files (`.csv`, `.tsv`) stand for tables; found where nothing is said."""

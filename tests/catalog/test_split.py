@@ -81,6 +81,105 @@ def test_an_open_set_keeps_classes_whole_also_by_way_of_a_product() -> None:
     assert keys == ["label:cup", "label:cup", "label:lamp", "label:lamp", "image:5"]
 
 
+FAMILIES = st.lists(
+    st.tuples(PRODUCTS, st.sampled_from([None, *"uvwxyz"]), st.sampled_from([None, "1", "2", "3"])), max_size=25
+)
+
+
+def family_groups(images: list[tuple[str | None, str | None, str | None]]) -> list[str]:
+    """Keys by two family columns; every image is another picture."""
+    columns = [
+        [value and f"{name}={value}" for value in column]
+        for name, column in zip("fg", own_columns(images), strict=True)
+    ]
+    clusters = [str(row) for row in range(len(images))]
+    return group_keys(
+        products=[image[0] for image in images],
+        labels=None,
+        clusters=clusters,
+        given=[None] * len(images),
+        families=columns,
+    )
+
+
+def own_columns(images: list[tuple[str | None, str | None, str | None]]) -> list[list[str | None]]:
+    return [[image[place] for image in images] for place in (1, 2)]
+
+
+@given(FAMILIES)
+def test_families_tie_what_shares_a_product_or_a_value_also_indirectly(
+    images: list[tuple[str | None, str | None, str | None]],
+) -> None:
+    left, components = set(range(len(images))), []
+    while left:  # flooding: slow, and nothing like union-find
+        component = {min(left)}
+        while True:
+            grown = component | {
+                row
+                for row in left
+                for other in component
+                if any(one is not None and one == its for one, its in zip(images[row], images[other], strict=True))
+            }
+            if grown == component:
+                break
+            component = grown
+        components.append(sorted(component))
+        left -= component
+    rows_of_key = defaultdict(list)
+    for row, key in enumerate(family_groups(images)):
+        rows_of_key[key].append(row)
+    assert sorted(rows_of_key.values()) == sorted(components)
+
+
+@given(FAMILIES, st.integers(1, 10))
+def test_growth_moves_nothing_but_what_a_new_image_ties_together(
+    images: list[tuple[str | None, str | None, str | None]], later: int
+) -> None:
+    before, after = family_groups(images[:-later]), family_groups(images)[: len(images[:-later])]
+    for row, key in enumerate(before):
+        old = {other for other, its in enumerate(before) if its == key}
+        now = {other for other, its in enumerate(after) if its == after[row]}
+        assert old <= now
+        new = zip(images[len(before) :], family_groups(images)[len(before) :], strict=True)
+        tied = any(value is not None for image, its in new if its == after[row] for value in image[1:])
+        assert after[row] == key or old < now or tied
+
+
+def test_keys_of_families_and_of_what_has_none() -> None:
+    images = [
+        ("p", "x", None),
+        ("q", "x", "2"),
+        ("r", None, "2"),
+        ("s", None, None),
+        ("t", None, "3"),
+        (None, "y", "1"),
+    ]
+    tied = "group:f=x"
+    assert family_groups(images) == [tied, tied, tied, "product:s", "group:g=3", "group:f=y"]
+
+
+def test_a_picture_in_every_family_ties_no_families_together() -> None:
+    keys = group_keys(
+        products=[None, None, "p", None],
+        labels=None,
+        clusters=["chart"] * 4,
+        given=[None] * 4,
+        families=[["f=x", "f=y", "f=y", None]],
+    )
+    assert keys == ["group:f=x", "group:f=y", "group:f=y", "image:chart"]
+
+
+def test_an_open_set_keeps_classes_whole_also_by_way_of_a_family() -> None:
+    keys = group_keys(
+        products=["p", "q", "r", None],
+        labels=["mug", "cup", "lamp", None],
+        clusters=list("1234"),
+        given=[None] * 4,
+        families=[["f=x", "f=x", None, "f=y"]],
+    )
+    assert keys == ["label:cup", "label:cup", "label:lamp", "group:f=y"]
+
+
 @given(st.lists(st.tuples(st.sampled_from(["train", "val", "test"]), st.integers(0, 5)), max_size=20))
 def test_what_is_not_set_aside_leaves_no_copies_on_two_sides(images: list[tuple[str, int]]) -> None:
     sides, clusters = [side for side, _ in images], [str(cluster) for _, cluster in images]
@@ -198,3 +297,9 @@ def test_train_that_straddles_away_is_an_error() -> None:
         "may be cut in two; the column is too coarse, or the split was made image by image: map another "
         "product column or drop the split column"
     )
+
+
+def test_train_whose_families_straddle_away_is_an_error() -> None:
+    keys = ["group:f=x", "group:f=x"]
+    with pytest.raises(CatalogError, match=r"all 1 families in train are also .*: map another columns\.group or drop"):
+        assign_splits(keys, given=["train", "test"], val=0.1, test=0.2, seed=0)

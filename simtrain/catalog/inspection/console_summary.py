@@ -55,8 +55,9 @@ def _line(kind: str, found: Sequence[_Finding], *, labels: int) -> str:
         case "groups_across_splits":
             groups = sum(finding["groups"] for finding in found)
             moved = sum(finding["moved_images"] for finding in found)
+            one = first.get("of", "product or picture")  # earlier files say nothing of it
             return (
-                f"{counted(groups, 'group')} of one product or picture stood in several splits, such as "
+                f"{counted(groups, 'group')} of one {one} stood in several splits, such as "
                 f"{quoted(first['examples'][0])}; moved {counted(moved, 'image')} to the strictest (test, else val)"
             )
         case "duplicates_differ":

@@ -55,6 +55,15 @@ IMAGE_KINDS: dict[str, Kind] = {
         why="A query is answered by another image of its own product, and there is none.",
         remedy="Evaluate and train by label (--set relevance=label), add images, or group variants into one product.",
     ),
+    "families_tie_most": Kind(
+        severity="warning",
+        shown="text",
+        title="Families that tie nearly everything together, or nothing",
+        why="Equal values of columns.group keep images on one side of the split, also indirectly. A group of more than "
+        "half of the images leaves one split almost everything; columns without values keep nothing together.",
+        remedy="Leave cells empty that mean no family, or name the words with --set 'nothing=[…]'; else name a finer "
+        "column, or fewer, with --set columns.group=NAME.",
+    ),
     "labels_only_outside_train": Kind(
         severity="warning",
         shown="singly",
@@ -126,6 +135,13 @@ IMAGE_KINDS: dict[str, Kind] = {
         why="Squeezed or cropped into a square, they lose most of what they show; banners and strips of several "
         "pictures look like this.",
         remedy="Crop them to the product. The limit is --set inspection.largest_aspect=RATIO.",
+    ),
+    "families": Kind(
+        severity="note",
+        shown="text",
+        title="Families that were kept on one side of the split",
+        why="Products of one family look so alike that training on one tells too much of the other.",
+        remedy="Nothing has to be done.",
     ),
     "captions_repeated": Kind(
         severity="note",

@@ -70,6 +70,24 @@ def united(source: Source, *, nothing: Sequence[str]) -> Source:
     return replace(source, rows=rows, findings=findings)
 
 
+def comparable_values(values: Sequence[str | None], *, nothing: Sequence[str]) -> list[str | None]:
+    """Values of one column in a spelling that is equal where a person reads them as equal; words for nothing are None.
+
+    Args:
+        values: Value of each image, or None.
+        nothing: Words that stand for nothing, in any case.
+    """
+    present, _ = _without_nothing(list(values), [""] * len(values), nothing=nothing)
+    keys, _ = _keys([value for value in present if value is not None])
+    return [None if value is None else keys[value] or None for value in present]
+
+
+def _keys(present: Sequence[str]) -> tuple[dict[str, str], bool]:
+    """For each value the spelling by which it is compared; and whether all of them are numbers."""
+    numbers = bool(present) and all(_NUMBER.fullmatch(_key(value)) for value in present)
+    return {value: _WHOLE.sub(r"\1", _key(value)) if numbers else _key(value) for value in set(present)}, numbers
+
+
 def _key(value: str) -> str:
     return " ".join(unicodedata.normalize("NFKC", value).translate(_LETTERS).split())
 
@@ -82,9 +100,8 @@ def _one_spelling(
     values: list[str | None], ids: Sequence[str], *, column: str
 ) -> tuple[list[str | None], list[dict[str, Any]]]:
     present = [value for value in values if value is not None]
-    numbers = bool(present) and all(_NUMBER.fullmatch(_key(value)) for value in present)
+    keys, numbers = _keys(present)
     spelled: dict[str, Counter[str]] = defaultdict(Counter)
-    keys = {value: _WHOLE.sub(r"\1", _key(value)) if numbers else _key(value) for value in set(present)}
     for value in present:
         spelled[keys[value]][value] += 1
     chosen = {key: min(ways, key=lambda way: (-ways[way], way)) for key, ways in spelled.items()}

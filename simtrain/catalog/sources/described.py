@@ -64,7 +64,12 @@ def read_described(
         if any(split is not None for split in parts["split"]):
             rows = rows.assign(split=text_column(parts["split"]))
             findings += told_splits
-    return Source(rows=rows, root=listing.root, findings=[*findings, *_unnamed(listing, rows, path=chosen[0][0])])
+    return Source(
+        rows=rows,
+        root=listing.root,
+        findings=[*findings, *_unnamed(listing, rows, path=chosen[0][0])],
+        group_columns=tuple(dict.fromkeys(column for source in sources for column in source.group_columns)),
+    )
 
 
 def _of_table(listing: Listing, path: str, table: SideTable | None, *, config: PrepareConfig) -> Source:

@@ -40,11 +40,13 @@ class Source:
             POSIX path relative to `root`; `split`, `product`, `label` and `caption` may be null.
         root: Folder that the paths start from.
         findings: Problems found in the source, as dictionaries with a `kind`, the `ids` and a `message`.
+        group_columns: Columns of `rows` whose equal values keep images on one side of the split.
     """
 
     rows: pd.DataFrame
     root: Path
     findings: list[dict[str, Any]]
+    group_columns: tuple[str, ...] = ()
 
 
 def known_split(name: str) -> str | None:

@@ -69,11 +69,13 @@ def read_table_source(path: Path, *, settings: TableSettings) -> Source:
         CatalogError: for columns that are not there, paths outside the root, ids that are not unique, values that a
             part does not allow.
     """
-    wanted = {part: name.strip() for part, name in settings.columns.model_dump().items() if isinstance(name, str)}
-    barred = {part for part, name in settings.columns.model_dump().items() if name is False}
-    text_columns = {name.lower() for name in (*PARTS, *wanted.values())}
+    chosen = settings.columns.model_dump(exclude={"group"})
+    wanted = {part: name.strip() for part, name in chosen.items() if isinstance(name, str)}
+    barred = {part for part, name in chosen.items() if name is False}
+    text_columns = {name.strip().lower() for name in (*PARTS, *wanted.values(), *settings.columns.groups)}
     table = read_table_file(path, text_columns=text_columns, dialect=settings.dialect)
     used, findings = _columns_in_use(path, table, wanted=wanted, barred=barred)
+    groups = _group_columns(path, table, wanted=settings.columns.groups)
     folder = (settings.root if settings.root is not None else path.parent).resolve()
     if not folder.is_dir():
         raise CatalogError(f"{folder}: no such folder; the paths of {path} start from it (root)")
@@ -93,7 +95,31 @@ def read_table_source(path: Path, *, settings: TableSettings) -> Source:
         parts["product"], missed = products_from_paths(paths, ids=ids, pattern=settings.product_pattern)
         told += missed
     further, renamed = _further(frame, used=used)
-    return Source(rows=source_rows(parts, further), root=folder, findings=[*table.findings, *findings, *told, *renamed])
+    kept_as = {name: part for part, name in used.items()} | {
+        finding["column"]: finding["kept_as"] for finding in renamed
+    }
+    return Source(
+        rows=source_rows(parts, further),
+        root=folder,
+        findings=[*table.findings, *findings, *told, *renamed],
+        group_columns=tuple(name if name in further else kept_as[name] for name in groups),
+    )
+
+
+def _group_columns(path: Path, table: TableFile, *, wanted: Sequence[str]) -> list[str]:
+    """The table's columns of `columns.group`, each once."""
+    names = [str(name) for name in table.frame.columns]
+    return list(dict.fromkeys(_column_named(path, names, part="group", wanted=name.strip()) for name in wanted))
+
+
+def _column_named(path: Path, names: Sequence[str], *, part: str, wanted: str) -> str:
+    """The column of that name, capitals aside."""
+    by_small = {name.lower(): name for name in reversed(names)}
+    column = wanted if wanted in names else by_small.get(wanted.lower())
+    if column is None:
+        hint = nearest(wanted, names) or f"; it has {', '.join(names)}"
+        raise CatalogError(f"{path}: columns.{part}: no column '{wanted}'{hint}")
+    return column
 
 
 def _without_equal_rows(
@@ -122,13 +148,9 @@ def _columns_in_use(
     """The column of each part that the table gives: the named ones, else one of the part's own name that is free."""
     names = [str(name) for name in table.frame.columns]
     by_small = {name.lower(): name for name in reversed(names)}
-    used = {part: name if name in names else by_small.get(name.lower(), name) for part, name in wanted.items()}
-    if used["path"] not in names:
+    if wanted["path"] not in names and wanted["path"].lower() not in by_small:
         raise CatalogError(_no_path_column(path, table.frame, wanted=wanted["path"]))
-    for part, column in used.items():
-        if column not in names:
-            hint = nearest(column, names) or f"; it has {', '.join(names)}"
-            raise CatalogError(f"{path}: columns.{part}: no column '{column}'{hint}")
+    used = {part: _column_named(path, names, part=part, wanted=name) for part, name in wanted.items()}
     free = {name for name in names if name not in used.values()}
     findings = []
     for part in PARTS:

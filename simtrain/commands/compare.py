@@ -21,6 +21,7 @@ from simtrain.comparison.protocol import (
 )
 from simtrain.comparison.result import ComparisonReport, Unavailable
 from simtrain.comparison.scoring import ScoredEncoder, score_candidate
+from simtrain.comparison.text_maps import JUDGED, score_text_maps
 from simtrain.comparison.verdict_families import largest_family
 from simtrain.comparison.whitened_variants import whitened_variants
 from simtrain.config import CompareConfig
@@ -80,12 +81,18 @@ def compare(
     plan = _plan(folder, runs, loaded, config=config, console=console)
     readings = {run.folder.name: count_test_reading(run) for run in runs} if config.split == "test" else {}
     scored_encoders, unavailable = _score(plan, console=console)
+    text_maps, without_map = score_text_maps(plan.candidates, plan.protocol, plan.embedder)
+    for one in text_maps:
+        console.line(f"{one.figures.name}: {JUDGED} {one.figures.text[JUDGED].mean:.3f}, {one.scores.texts}")
+    for missing in without_map:
+        console.line(f"{missing.name}: unavailable: {missing.reason}")
     inputs = ReportInputs(
         catalog=plan.catalog,
         image_source=plan.embedder.images(ALTERED_IMAGE_SIDE).description,
         detectable=plan.detectable,
-        unavailable=unavailable,
+        unavailable=[*unavailable, *without_map],
         test_readings=readings,
+        text_maps=text_maps,
     )
     return assemble_report(plan.protocol, scored_encoders, inputs=inputs)
 

@@ -12,7 +12,8 @@ from simtrain.comparison.image_panels import collect_report_images
 from simtrain.comparison.protocol import ComparisonProtocol, DetectableDifferences
 from simtrain.comparison.result import ComparisonReport, EncoderFigures, RelevanceFigures, Unavailable
 from simtrain.comparison.scoring import ScoredEncoder
-from simtrain.comparison.verdict import Verdict
+from simtrain.comparison.text_maps import ScoredTextMap, text_verdicts
+from simtrain.comparison.verdict import Verdict, VerdictSettings
 from simtrain.comparison.verdict_families import comparison_verdicts
 from simtrain.config import CompareConfig
 from simtrain.errors import ConfigError
@@ -29,6 +30,7 @@ class ReportInputs:
         detectable: Smallest detectable differences.
         unavailable: Encoders that could not be loaded.
         test_readings: Run -> number of evaluations on the test split, this one included; empty for other splits.
+        text_maps: Linear maps beside the runs that embed texts.
     """
 
     catalog: Catalog
@@ -36,6 +38,7 @@ class ReportInputs:
     detectable: DetectableDifferences
     unavailable: list[Unavailable]
     test_readings: dict[str, int]
+    text_maps: Sequence[ScoredTextMap]
 
 
 def assemble_report(
@@ -81,6 +84,13 @@ def assemble_report(
             shown_encoders=[baseline, *(scored for scored in scored_encoders if scored.figures.kind == "run")],
             reference_encoder=_reference_encoder(scored_encoders, baseline),
             catalog=catalog,
+        ),
+        texts=next((scored.text.texts for scored in scored_encoders if scored.text is not None), None),
+        text_maps=[one.figures for one in inputs.text_maps],
+        text_verdicts=text_verdicts(
+            scored_encoders,
+            inputs.text_maps,
+            settings=VerdictSettings(bootstrap=protocol.bootstrap, power=config.power),
         ),
     )
 

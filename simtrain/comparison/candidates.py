@@ -55,6 +55,7 @@ class Candidate:
         required: Whether the comparison fails if the encoder cannot be loaded.
         seeds: Factories of each seed that the training was repeated with: one for each fold, or one for all folds.
         whitened: Whether the encoder whitens its embeddings itself; then no whitened variants of it are added.
+        text_start: Of a run that embeds texts, factories of its initial encoder, one for each fold; else empty.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Candidate:
     required: bool
     seeds: tuple[tuple[EncoderFactory, ...], ...]
     whitened: bool
+    text_start: tuple[EncoderFactory, ...] = ()
 
     def details(self) -> dict[str, Any]:
         """Its record for JSON."""
@@ -203,6 +205,7 @@ def _fine_tuned_candidate(training: RepeatedTraining) -> Candidate:
         required=True,
         seeds=_factories_by_seed(training, _fine_tuned_factory),
         whitened=whitening_of(first.config.encoder) is not None,
+        text_start=_factories_by_seed(training, _initial_factory)[0] if first.config.reads_texts else (),
     )
 
 

@@ -104,6 +104,25 @@ class EncoderFigures:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TextMapFigures:
+    """Results of a linear map from texts to images, which joins two encoders without training them."""
+
+    name: str
+    runs: tuple[str, ...]
+    """Runs that began with these two encoders, and are judged against the map."""
+    words: str
+    """Description of the map for people."""
+    strengths: tuple[float, ...]
+    """Strength of each fold's ridge, chosen on its training texts, in units of their mean variance along an axis."""
+    training_texts: tuple[int, ...]
+    """Number of different texts that the map of each fold was fitted on."""
+    training_images: tuple[int, ...]
+    """Number of images that these texts belong to."""
+    text: dict[str, Interval]
+    """Text retrieval metrics, named as in `EncoderFigures.text`."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Unavailable:
     """An encoder that could not be loaded."""
 
@@ -167,6 +186,12 @@ class ComparisonReport:
     made_with: dict[str, Any]
     """Versions of the libraries."""
     pictures: ReportImages
+    texts: str | None = None
+    """What the texts are: `captions` or `classes`; None: no encoder embeds texts, or there are none."""
+    text_maps: list[TextMapFigures] = field(default_factory=list)
+    """Linear maps beside the runs that embed texts; empty without such runs or without captions of training images."""
+    text_verdicts: list[Verdict] = field(default_factory=list)
+    """Verdicts of these runs against their maps in `text_to_image_recall_at_1`, corrected together."""
 
     def encoder(self, name: str) -> EncoderFigures:
         """The figures of an encoder by its name.

@@ -33,7 +33,8 @@ from simtrain.comparison.neighbours import AlteredQueries, AlteredScores, altere
 from simtrain.comparison.protocol import ComparisonProtocol
 from simtrain.comparison.report_images import FoundImage
 from simtrain.comparison.result import EncoderFigures, EncoderKind, Unavailable
-from simtrain.comparison.secondary_metrics import calibrated_thresholds, measured_cost, text_metrics
+from simtrain.comparison.secondary_metrics import calibrated_thresholds, measured_cost
+from simtrain.comparison.text_scores import PooledTextScores, pooled_text_scores
 from simtrain.comparison.whitened_variants import WhitenedVariant, whitened_variants
 from simtrain.encoders.whitening import Whitening, fit_whitening
 from simtrain.errors import SimtrainError
@@ -57,6 +58,7 @@ class ScoredEncoder:
         fingerprints: Fingerprints of its weights, by seed and fold.
         found: Nearest images of the shown queries.
         altered: Which altered copies of images found their originals; None where none were made.
+        text: Scores of text retrieval by the first seed; None for encoders that embed no texts, or without texts.
         reopen: Returns its embeddings of the first fold again.
     """
 
@@ -66,6 +68,7 @@ class ScoredEncoder:
     fingerprints: tuple[str, ...]
     found: list[tuple[FoundImage, ...]]
     altered: AlteredScores | None
+    text: PooledTextScores | None
     reopen: Callable[[], EmbeddingLookup]
 
 
@@ -172,14 +175,22 @@ def _scored_variant(
     first, transform = seeds[0][0], transforms[0][0]
     transformed = [replace(one, embeddings=transform(one.embeddings)) for one in altered]
     of_altered = altered_scores(protocol.folds[0], lookups[0][0], transformed)
+    text = None
+    if variant.transforms is None:  # whitening moves images out of the space of their texts
+        encoders = [of_fold.encoder for of_fold in seeds[0]]
+        text = pooled_text_scores(encoders, lookups[0], protocol.folds, protocol.texts)
     # Taken out of `first`, so that `reopen` does not hold its embeddings in memory.
     factory, fingerprint, rows = first.factory, first.fingerprint, first.embedded.rows
     return ScoredEncoder(
-        figures=_figures(variant, seeds, lookups, scores, of_altered, protocol),
+        figures=replace(
+            _figures(variant, seeds, lookups, scores, of_altered, protocol),
+            text={} if text is None else text.intervals(bootstrap=protocol.bootstrap),
+        ),
         scores=scores,
         validation=_validation_means(protocol, lookups),
         fingerprints=tuple(of_fold.fingerprint for of_seed in seeds for of_fold in of_seed),
         altered=of_altered,
+        text=text,
         found=found_images(protocol.folds[0], lookups[0][0], protocol.shown, count=protocol.config.pictures.neighbours),
         reopen=lambda: _lookup(embedder.reload(factory, fingerprint, rows).of, transform),
     )
@@ -214,9 +225,6 @@ def _figures(
         categories=figures_by_category(main_scores, protocol.categories, bootstrap=bootstrap),
         confused=confusions(task, rows, vectors, protocol.categories),
         robustness=[] if altered is None else altered.figures(bootstrap=bootstrap),
-        text={}
-        if variant.transforms is not None
-        else text_metrics(seeds[0], lookups[0], protocol.folds, protocol.texts, bootstrap=bootstrap),
         geometry=geometry(vectors, task.groups, most_rows=_GEOMETRY_ROWS, seed=bootstrap.seed),
         thresholds=calibrated_thresholds(fold, lookup, protocol.config.thresholds, bootstrap=bootstrap),
         cost=measured_cost(seeds[0][0], vectors[torch.from_numpy(task.gallery)]),

@@ -1,57 +1,25 @@
-"""Text metrics, similarity thresholds and cost of an encoder."""
+"""Similarity thresholds and cost of an encoder."""
 
 # Shapes: G gallery images, D dimensions.
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from typing import cast
 
-import numpy as np
 from torch import Tensor
 
 from simtrain.comparison.embeddings import EmbeddedEncoder
 from simtrain.comparison.fold_scores import EmbeddingLookup
-from simtrain.comparison.folds import Fold, distinct_clusters
+from simtrain.comparison.folds import Fold
 from simtrain.comparison.result import Cost
 from simtrain.config import ThresholdsConfig
-from simtrain.encoders.text import TextEncoder
-from simtrain.evaluation.statistics import BootstrapSettings, Interval, cluster_bootstrap_intervals
-from simtrain.evaluation.text_task import TextTasks
+from simtrain.evaluation.statistics import BootstrapSettings
 from simtrain.evaluation.thresholds import SimilarityThresholds, ThresholdSettings, similarity_thresholds
 from simtrain.serving.index import ItemIndex
 
 _TIMED_QUERIES = 1000
 _SEARCH_DEPTH = 10
 _HISTOGRAM_BINS = 100
-
-
-def text_metrics(
-    encoders: Sequence[EmbeddedEncoder],
-    lookups: Sequence[EmbeddingLookup],
-    folds: Sequence[Fold],
-    texts: Sequence[TextTasks | None],
-    *,
-    bootstrap: BootstrapSettings,
-) -> dict[str, Interval]:
-    """Text retrieval metrics over all folds; empty where the encoder embeds no texts."""
-    found = [
-        tasks.query_scores(lookup(fold.rows_of_task(fold.main_task)), cast(TextEncoder, encoder.encoder))
-        for encoder, lookup, fold, tasks in zip(encoders, lookups, folds, texts, strict=True)
-        if tasks is not None and isinstance(encoder.encoder, TextEncoder)
-    ]
-    if not found:
-        return {}
-    values = {name: np.concatenate([of.values()[name] for of in found]) for name in found[0].values()}
-    return {
-        name: cluster_bootstrap_intervals(
-            {name: of_all},
-            np.concatenate([distinct_clusters(of.clusters()[name], index) for index, of in enumerate(found)]),
-            bootstrap=bootstrap,
-        )[name]
-        for name, of_all in values.items()
-    }
 
 
 def calibrated_thresholds(

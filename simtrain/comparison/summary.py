@@ -1,6 +1,6 @@
 """A comparison as lines of text: every encoder's main figures, and the verdicts."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from simtrain.phrases import between, percent
@@ -8,8 +8,10 @@ from simtrain.tables import Alignment, text_table
 
 if TYPE_CHECKING:
     from simtrain.comparison.result import ComparisonReport, EncoderFigures
+    from simtrain.evaluation.statistics import Interval
 
 _BASELINE = "baseline"
+_TEXT_METRICS = ("text_to_image_recall_at_1", "text_to_image_recall_at_5", "image_to_text_recall_at_1")
 
 
 def report_lines(report: "ComparisonReport") -> Iterator[str]:
@@ -32,15 +34,43 @@ def report_lines(report: "ComparisonReport") -> Iterator[str]:
         figures: list[tuple[str, Alignment]] = [(name, "right") for name in (report.metric, level, *shown)]
         columns: Sequence[tuple[str, Alignment]] = [("encoder", "left"), *figures, ("verdict", "left")]
         yield text_table(columns, [_row(report, one, relevance, shown) for one in report.encoders])
+    if report.texts is not None:
+        yield from _text_lines(report)
     for verdict in report.verdicts():
         if report.encoder(verdict.encoder).kind == "run":
-            for sentence in verdict.sentences:
-                yield sentence
-    for sentence in report.hints():
-        yield sentence
+            yield from verdict.sentences
+    for verdict in report.text_verdicts:
+        yield from verdict.sentences
+    yield from report.hints()
     often = {name: count for name, count in report.test_readings.items() if count > 1}
     for name, count in often.items():
         yield f"{name}: evaluated {count} times on the test split; do not choose a run by its test metrics"
+
+
+def _text_lines(report: "ComparisonReport") -> Iterator[str]:
+    """Text retrieval of every encoder that embeds texts, and of the linear maps, before the runs."""
+    yield f"text retrieval: {report.texts} that search images, and images that search {report.texts}"
+    for one in report.text_maps:
+        yield f"{one.name}: {one.words}"
+    level = f"{100 * report.confidence:g} % interval"
+    columns: list[tuple[str, Alignment]] = [("encoder", "left")]
+    for name in _TEXT_METRICS:
+        columns.append((name.replace("_recall", "\nrecall"), "right"))
+        columns += [(level, "right")] if name == _TEXT_METRICS[0] else []
+    words = {verdict.encoder: verdict.word for verdict in report.text_verdicts}
+    with_texts = [one for one in report.encoders if one.text]
+    rows = [
+        *((one.name, one.text, "") for one in with_texts if one.kind != "run"),
+        *((one.name, one.text, _BASELINE) for one in report.text_maps),
+        *((one.name, one.text, words.get(one.name, "")) for one in with_texts if one.kind == "run"),
+    ]
+    yield text_table([*columns, ("verdict", "left")], [_text_row(*row) for row in rows])
+
+
+def _text_row(name: str, figures: "Mapping[str, Interval]", word: str) -> list[str]:
+    main, *others = (percent(figures[metric].mean) for metric in _TEXT_METRICS)
+    interval = figures[_TEXT_METRICS[0]]
+    return [name, main, between(interval.low, interval.high, unknown="unknown"), *others, word]
 
 
 def _row(report: "ComparisonReport", figures: "EncoderFigures", relevance: str, shown: list[str]) -> list[str]:

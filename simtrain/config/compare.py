@@ -120,6 +120,10 @@ class CompareConfig(Section):
     captions: str | None = "{caption}"
     """Template of each image's text, for encoders that embed texts; null: none."""
 
+    text_map: bool = True
+    """Whether runs that embed texts are compared on `captions` with a linear map: ridge regression from the texts to
+    the images of the training split, by the encoders that the run began with."""
+
     label_templates: list[str] = Field(default_factory=lambda: ["a photo of a {label}", "{label}"])
     """Templates of class names, for encoders that embed texts, where there are no captions."""
 

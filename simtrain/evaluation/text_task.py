@@ -134,6 +134,11 @@ class TextTasks:
         tasks = {"captions": self.captions, "labels": self.labels}
         return {kind: task for kind, task in tasks.items() if task is not None}
 
+    @property
+    def main_kind(self) -> str:
+        """The kind of text that `score` and `query_scores` are of: `captions`, or `labels` without captions."""
+        return next(iter(self.by_kind()))
+
     def score(self, image_embeddings: Tensor, text_encoder: TextEncoder) -> dict[str, float]:
         """Mean of each text metric, 0..1.
 
@@ -152,7 +157,7 @@ class TextTasks:
             image_embeddings: (N, D) float32 unit vectors.
             text_encoder: Text encoder into the same space.
         """
-        return next(iter(self.by_kind().values())).query_scores(image_embeddings, text_encoder)
+        return self.by_kind()[self.main_kind].query_scores(image_embeddings, text_encoder)
 
     def scores_by_kind(self, image_embeddings: Tensor, text_encoder: TextEncoder) -> dict[str, TextScores]:
         """`captions` and `labels` -> their scores, where there are such texts.

@@ -63,6 +63,7 @@ def scored(
             clusters=rows // VIEWS,
             alterations=[("turned", "turned", slice(0, 180))],
         ),
+        text=None,
         reopen=lambda: pytest.fail("not needed"),
     )
 

@@ -42,7 +42,7 @@ from simtrain.comparison.report.tables import (
     text_table,
     variants_of,
 )
-from simtrain.comparison.report.verdicts import VerdictSection, verdict_section
+from simtrain.comparison.report.verdicts import ShownVerdict, VerdictSection, text_verdicts, verdict_section
 from simtrain.comparison.report.wording import page_text
 from simtrain.comparison.report_images import EmbeddingMap
 from simtrain.evaluation.thresholds import SimilarityThresholds
@@ -107,6 +107,7 @@ class Content:
     panels: ImagePanels
     robustness: tuple[Chart, Table] | None
     text: Table | None
+    text_verdicts: tuple[ShownVerdict, ...]
     cost_chart: Chart | None
     cost: Table | None
     geometry: Table | None
@@ -164,6 +165,7 @@ def build_content(selection: EncoderSelection, page_images: PageImages) -> Conte
         panels=panels,
         robustness=(robustness_chart(selection, variants), robustness_table(selection, variants)) if variants else None,
         text=text_table(selection),
+        text_verdicts=text_verdicts(selection),
         cost_chart=cost_chart(selection),
         cost=cost_table(selection),
         geometry=geometry_table(selection),

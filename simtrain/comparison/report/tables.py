@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from simtrain.comparison.report.encoder_selection import EncoderSelection, LegendEntry
 from simtrain.comparison.report.verdicts import VERDICT_STYLES
 from simtrain.comparison.report.wording import page_text
-from simtrain.comparison.result import EncoderFigures, RobustnessFigure
+from simtrain.comparison.result import EncoderFigures, RobustnessFigure, TextMapFigures
 from simtrain.evaluation.statistics import Interval
 from simtrain.phrases import NOTHING, between, percent, signed_percent, significant
 
@@ -131,14 +131,21 @@ def text_table(selection: EncoderSelection) -> Table | None:
     if not shown:
         return None
 
-    def cells(one: EncoderFigures) -> tuple[Cell, ...]:
+    def cells(one: EncoderFigures | TextMapFigures) -> tuple[Cell, ...]:
         return tuple(_percents(one.text.get(name)) for name in names)
 
+    maps = tuple(
+        Row(name=page_text(one.name, to=_NAME), cells=cells(one), description=page_text(one.words, to=_LONGEST_WORDS))
+        for one in selection.report.text_maps
+    )
     return Table(
-        caption="Percent",
+        caption=f"Percent, with {100 * selection.report.confidence:g} % intervals",
         first="encoder",
         columns=tuple(names),
-        groups=tuple(_grouped(selection, shown, cells, baseline=selection.report.baseline)),
+        groups=(
+            *_grouped(selection, shown, cells, baseline=None),
+            *((("Linear maps from texts to images", maps),) if maps else ()),
+        ),
     )
 
 
@@ -204,7 +211,7 @@ def _grouped(
     encoders: Sequence[EncoderFigures],
     cells: Callable[[EncoderFigures], tuple[Cell, ...]],
     *,
-    baseline: str,
+    baseline: str | None,
 ) -> Iterable[tuple[str, tuple[Row, ...]]]:
     kinds: Mapping[str, str] = _KINDS
     for kind, title in kinds.items():

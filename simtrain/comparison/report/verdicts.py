@@ -77,6 +77,11 @@ def verdict_section(selection: EncoderSelection) -> VerdictSection:
     )
 
 
+def text_verdicts(selection: EncoderSelection) -> tuple[ShownVerdict, ...]:
+    """Verdicts of runs on text retrieval, against the linear maps."""
+    return tuple(_shown_verdict(selection, verdict, in_searches="") for verdict in selection.report.text_verdicts)
+
+
 def _by_relevance(selection: EncoderSelection) -> Iterable[VerdictGroup]:
     for relevance in selection.report.relevance:
         found = _verdict_group(selection, selection.runs or selection.ranked[:1], relevance)
@@ -90,17 +95,19 @@ def _verdict_group(
     with_verdicts = [(one, one.relevances[relevance].verdict) for one in encoders if relevance in one.relevances]
     found = [(one, verdict) for one, verdict in with_verdicts if verdict is not None]
     found.sort(key=lambda both: -both[1].difference.mean)
-    return tuple(_shown_verdict(selection, one, verdict) for one, verdict in found)
+    return tuple(
+        _shown_verdict(selection, verdict, in_searches=_in_searches(selection, one, verdict)) for one, verdict in found
+    )
 
 
-def _shown_verdict(selection: EncoderSelection, encoder: EncoderFigures, verdict: Verdict) -> ShownVerdict:
+def _shown_verdict(selection: EncoderSelection, verdict: Verdict, *, in_searches: str) -> ShownVerdict:
     style, mark = VERDICT_STYLES[verdict.word]
     return ShownVerdict(
-        encoder=selection.legend_entry(encoder.name),
+        encoder=selection.legend_entry(verdict.encoder),
         word=verdict.word,
         style=style,
         mark=mark,
-        in_searches=_in_searches(selection, encoder, verdict),
+        in_searches=in_searches,
         sentences=_short(verdict).sentences,
     )
 

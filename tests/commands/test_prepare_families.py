@@ -113,5 +113,6 @@ def test_values_that_name_no_column_are_refused(value: str) -> None:
         load_prepare_config(None, [f"columns.group={value}"])
     found = {"{a: b}": "{'a': 'b'}"}.get(value, value)
     assert str(caught.value) == (
-        f"--set: columns.group: got {found}; allowed: the name of a column, or a list of names such as [family, session]"
+        f"--set: columns.group: got {found}; allowed: the name of a column, or a list of names such as "
+        "[family, session]"
     )

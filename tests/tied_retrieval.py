@@ -9,7 +9,8 @@ from torch import Tensor
 
 from simtrain.evaluation.exclusions import Exclusions
 from simtrain.evaluation.graded import GradedSet, Level
-from simtrain.evaluation.metrics import RetrievalSet, score_queries
+from simtrain.evaluation.metrics import score_queries
+from simtrain.evaluation.retrieval_set import RetrievalSet
 
 KS = (1, 2, 5, 1000)
 

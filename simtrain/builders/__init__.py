@@ -4,7 +4,7 @@ from simtrain.builders.auxiliary_losses import needs_initial_encoder
 from simtrain.builders.data import build_batches, build_data, build_transform, build_validation
 from simtrain.builders.encoder import build_encoder, plain_config, whitening_of
 from simtrain.builders.objective import build_module, needs_reference
-from simtrain.builders.relevance import build_relevance
+from simtrain.builders.relevance import build_relevance, qrels_hashes, unknown_names
 from simtrain.builders.saved_encoder import (
     encoder_without_weights,
     load_initial_encoder,
@@ -34,8 +34,10 @@ __all__ = [
     "needs_reference",
     "normalisation_of",
     "plain_config",
+    "qrels_hashes",
     "save_initial_encoder",
     "saved_encoder_config",
+    "unknown_names",
     "whitening_of",
     "with_normalisation",
 ]

@@ -105,6 +105,9 @@ def _plan(
         check_run(run, catalog, console=console)
         report_unfinished(run, console)
     protocol = build_protocol(config, catalog, runs)
+    for qrels in [one.qrels for one in protocol.relevances.values() if one.qrels is not None]:
+        if (remark := qrels.remark(catalog)) is not None:
+            console.line(f"warning: {remark}")
     candidates = list_candidates(config, runs, loaded)
     _check_names_and_baseline(config, candidates)
     verdicts = _most_verdicts(candidates, protocol)

@@ -13,6 +13,7 @@ from simtrain.builders import (
     build_text_validation,
     inspect_weights_file,
     load_initial_encoder,
+    unknown_names,
     whitening_of,
 )
 from simtrain.builders.bootstrap import build_bootstrap
@@ -105,6 +106,8 @@ def evaluate(
     trivial = one_class_warning(task, relevance.description)
     if trivial is not None:
         console.line(trivial)
+    for line in unknown_names(config.relevances, catalog):
+        console.line(f"warning: {line}")
     texts = build_text_validation(config, catalog, task)  # refuses a misspelt template before anything is embedded
     if loaded is None:
         encoder, share = _encoder(config, run, alpha, catalog, console=console)

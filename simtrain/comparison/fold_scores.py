@@ -111,6 +111,7 @@ def pooled_chance(folds: Sequence[Fold], *, relevance: str, recall_ks: Sequence[
             query_groups=task.groups[task.queries],
             gallery_groups=task.groups[task.gallery],
             exclusions=task.exclusions(),
+            judged=task.judged_among(),
         )
         return chance_scores(codes, recall_ks=recall_ks, precision_ks=PRECISION_KS)
 

@@ -65,9 +65,11 @@ def found_images(
             FoundImage(
                 row=int(catalog_rows[task.gallery[row]]),
                 similarity=float(similarity),
-                relevant=bool(task.groups[task.gallery[row]] == task.groups[position] != -1),
+                relevant=bool(relevant),
             )
-            for row, similarity in zip(near.tolist(), likenesses.tolist(), strict=True)
+            for row, similarity, relevant in zip(
+                near.tolist(), likenesses.tolist(), task.relevant_to(position, task.gallery[near]).tolist(), strict=True
+            )
             if row >= 0
         )
         for position, near, likenesses in zip(query_positions.tolist(), rows, similarities, strict=True)

@@ -40,7 +40,7 @@ from simtrain.config.prepare import (
     SyntheticConfig,
 )
 from simtrain.config.regularisation import KeepConfig
-from simtrain.config.relevance import KindConfig, RelevanceSetting, columns_of
+from simtrain.config.relevance import KindConfig, QrelsConfig, RelevanceSetting, columns_of
 from simtrain.config.run import RunConfig
 from simtrain.config.texts import MixedTextsConfig, TextsConfig
 from simtrain.config.tracking import TrackingConfig, WandbConfig
@@ -75,6 +75,7 @@ __all__ = [
     "PixelsConfig",
     "PrepareConfig",
     "PythonEncoderConfig",
+    "QrelsConfig",
     "RelationNeeds",
     "RelevanceSetting",
     "ResNetConfig",

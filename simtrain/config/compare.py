@@ -86,7 +86,8 @@ class CompareConfig(Section):
 
     relevance: list[RelevanceSetting] | None = None
     """Definitions of relevance, the main one first: columns, or lists of columns, whose equal values make images
-    relevant, or `kind` (the same label among other products; `{same: category, other: product}` over other columns);
+    relevant, or `kind` (the same label among other products; `{same: category, other: product}` over other columns), or
+    `{qrels: FILE}`, a table of judged pairs;
     null: what the runs were trained for, then `product`, `label` and `kind` where product and label are filled."""
 
     exclude: ExcludedColumns | None = None

@@ -201,6 +201,7 @@ def _walk(schema: type[Section], location: Sequence[int | str]) -> tuple[list[st
     for step in location:
         tagged = [model for model in candidates if _tag(model) == step]
         if isinstance(step, str) and step.startswith("<"):  # the form of a value that may be text, list or section
+            section = next((model for model in candidates if f"<{model.__name__}>" == step), section)
             continue
         if tagged:
             section, candidates = tagged[0], []

@@ -10,6 +10,7 @@ from simtrain.config.distillation import DistillationConfig, MixedDistillationCo
 from simtrain.config.named_code import NamedCode
 from simtrain.config.objective_needs import GroupNeeds, ObjectiveNeeds, ObjectiveSection, RelationNeeds
 from simtrain.config.objective_parts import ComponentConfig, FalseNegativesConfig, MemoryConfig, ProjectionHeadConfig
+from simtrain.config.relevance import PositiveColumn
 from simtrain.config.texts import MixedTextsConfig, TextsConfig
 
 
@@ -69,7 +70,7 @@ class SimCLRConfig(ObjectiveSection):
 
 
 class _GroupedConfig(ObjectiveSection):
-    positive: str = "product"
+    positive: PositiveColumn = "product"
     """Catalogue column whose equal values make two images a positive pair: `product`, `label` or any other."""
 
     images_per_group: int = Field(default=2, ge=2, le=64)
@@ -216,7 +217,7 @@ class PythonObjectiveConfig(ObjectiveSection, NamedCode):
     kind: Literal["python"]
     """`python`"""
 
-    positive: str = "product"
+    positive: PositiveColumn = "product"
     """Catalogue column whose equal values make two images a positive pair: batches are whole groups of it, and labels
     their numbers. `augmentation`: images in random order, and the views of one image have the same label."""
 

@@ -38,7 +38,8 @@ class RunConfig(Section):
 
     relevance: RelevanceSetting = "product"
     """The column, or columns together, whose equal values make one image relevant to another in an evaluation; `kind`:
-    the same label among other products, `{same: category, other: product}` likewise over other columns."""
+    the same label among other products, `{same: category, other: product}` likewise over other columns;
+    `{qrels: FILE}`: pairs that a table of judgements says are relevant."""
 
     encoder: EncoderConfig
     """The network and its input."""
@@ -75,6 +76,11 @@ class RunConfig(Section):
     def relevance_columns(self) -> list[str]:
         """The columns whose equal values make images relevant, as a list."""
         return columns_of(self.relevance)
+
+    @property
+    def relevances(self) -> list[RelevanceSetting]:
+        """The definition of relevance, and those that the metrics are shown by beside."""
+        return [self.relevance, *(self.evaluation.further_relevance or [])]
 
     @property
     def trains(self) -> bool:

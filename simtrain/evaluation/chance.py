@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 
 from simtrain.evaluation.exclusions import Exclusions
 from simtrain.evaluation.graded import Level, check_levels, discounts, grade_counts, ideal_gains, level_gains
+from simtrain.evaluation.judged_pairs import JudgedPairs
 from simtrain.evaluation.metrics import QueryScores, check_groups, check_ks, relevant_counts
 
 
@@ -40,6 +41,7 @@ class RelevanceCodes:
         query_groups: (Q,) relevance code of each query; -1: nothing is relevant to it.
         gallery_groups: (G,) relevance code of each gallery item from the same numbering; -1: relevant to nothing.
         exclusions: Gallery items that count neither as finds nor as misses of some queries; None: there are none.
+        judged: Pairs of rows that say what is relevant, in the place of the codes; None: the codes say it.
     """
 
     query_ids: Sequence[str]
@@ -47,6 +49,7 @@ class RelevanceCodes:
     query_groups: NDArray[np.int64]
     gallery_groups: NDArray[np.int64]
     exclusions: Exclusions | None = None
+    judged: JudgedPairs | None = None
 
 
 def chance_scores(codes: RelevanceCodes, *, recall_ks: Sequence[int], precision_ks: Sequence[int]) -> QueryScores:
@@ -69,7 +72,11 @@ def chance_scores(codes: RelevanceCodes, *, recall_ks: Sequence[int], precision_
         own_columns=own_columns,
     )
     counts = relevant_counts(
-        codes.query_groups, codes.gallery_groups, own_columns=own_columns, exclusions=codes.exclusions
+        codes.query_groups,
+        codes.gallery_groups,
+        own_columns=own_columns,
+        exclusions=codes.exclusions,
+        judged=codes.judged,
     )
     query_rows = np.flatnonzero(counts)
     if len(query_rows) == 0:

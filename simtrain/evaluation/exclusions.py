@@ -55,6 +55,11 @@ class Exclusions:
                 left_out[asking] |= codes[asking, None] == gallery
         return left_out
 
+    def hold(self, queries: NDArray[np.int64], items: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """(n,) whether the gallery item does not count for the query, for each of n pairs of rows."""
+        codes = self.query_codes[queries]
+        return np.asarray(((codes != NO_CODE) & (codes == self.gallery_codes[items])).any(axis=1))
+
     def counts(self, query_groups: NDArray[np.int64], gallery_groups: NDArray[np.int64]) -> NDArray[np.int64]:
         """(Q,) gallery items of each query's group that do not count for it.
 

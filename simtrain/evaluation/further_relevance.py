@@ -38,7 +38,8 @@ def with_further_relevance(
 def _task_by(task: RetrievalTask, catalog: Catalog, relevance: Relevance) -> RetrievalTask:
     return replace(
         task,
-        groups=catalog.groups(relevance.columns)[task.rows],
+        groups=relevance.codes(catalog)[task.rows],
+        judged=None if relevance.qrels is None else relevance.qrels.pairs(catalog, task.rows),
         excluded=excluded_codes(catalog, relevance)[task.rows],
         further={},
     )

@@ -30,7 +30,7 @@ def copied_queries(catalog: Catalog, is_query: NDArray[np.bool_], in_gallery: ND
         is_query: (N,) whether the image is a query.
         in_gallery: (N,) whether the image is in the gallery.
     """
-    pictures = _pictures(catalog)
+    pictures = picture_codes(catalog)
     sizes = np.bincount(pictures[in_gallery], minlength=int(pictures.max(initial=-1)) + 1)
     return int((sizes[pictures[is_query]] > in_gallery[is_query]).sum())
 
@@ -51,7 +51,7 @@ def without_copies(
         same for the gallery.
     """
     taking_part = np.flatnonzero(is_query | in_gallery)
-    kinds = np.stack([codes[taking_part] for codes in (_pictures(catalog), *groups)], axis=1)
+    kinds = np.stack([codes[taking_part] for codes in (picture_codes(catalog), *groups)], axis=1)
     _, first, kind = np.unique(kinds, axis=0, return_index=True, return_inverse=True)
     representative = taking_part[first][kind]
     any_query, any_in_gallery = np.zeros_like(is_query), np.zeros_like(in_gallery)
@@ -60,7 +60,7 @@ def without_copies(
     return np.sort(taking_part[first]).astype(np.int64), any_query, any_in_gallery
 
 
-def _pictures(catalog: Catalog) -> NDArray[np.int64]:
+def picture_codes(catalog: Catalog) -> NDArray[np.int64]:
     """One number per row, equal where the decoded pictures are equal (without their hashes: where the files are)."""
     exact = next((column for column in ("pixel_sha256", "sha256") if column in catalog.rows.columns), None)
     rows = np.arange(len(catalog.rows), dtype=np.int64)

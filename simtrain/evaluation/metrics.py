@@ -19,37 +19,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from simtrain.evaluation.exclusions import Exclusions, no_exclusions
+from simtrain.evaluation.judged_pairs import JudgedPairs
 from simtrain.evaluation.ranking import CHUNK_ELEMENTS, REMOVED_KEY, Ranking
+from simtrain.evaluation.retrieval_set import RetrievalSet
 
 RECALL_KS = (1, 5, 10)
 """The k of recall_at_k, by default."""
 
 NO_GROUP = -1
 """Group code of an item that is relevant to nothing."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class RetrievalSet:
-    """Queries, and the gallery searched with them.
-
-    Query/gallery protocol: two sets, which may share items. Leave-one-out: the same set twice. A query is never its own
-    neighbour, because gallery items with its id are left out.
-    """
-
-    query_embeddings: Tensor
-    """(Q, D) float32 rows of length 1, on the CPU or a CUDA device."""
-    gallery_embeddings: Tensor
-    """(G, D) float32 rows of length 1, on the same device."""
-    query_ids: Sequence[str]
-    """(Q,) unique."""
-    gallery_ids: Sequence[str]
-    """(G,) unique; equal similarities rank in the order of these."""
-    query_groups: NDArray[np.int64]
-    """(Q,) relevance code: relevant are the gallery items of the same code. -1: has no relevant items."""
-    gallery_groups: NDArray[np.int64]
-    """(G,) relevance code from the same numbering. -1: relevant to none."""
-    exclusions: Exclusions | None = None
-    """Gallery items that count neither as finds nor as misses of some queries, such as near copies; None: none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,6 +79,7 @@ def score_queries(
         retrieval.gallery_groups,
         own_columns=ranking.own_columns,
         exclusions=ranking.exclusions,
+        judged=retrieval.judged,
     )
     query_rows = np.flatnonzero(counts)
     if len(query_rows) == 0:
@@ -157,6 +136,7 @@ def relevant_counts(
     *,
     own_columns: NDArray[np.int64],
     exclusions: Exclusions | None = None,
+    judged: JudgedPairs | None = None,
 ) -> NDArray[np.int64]:
     """R of each query, (Q,): gallery items of its group that count for it, itself never; 0 for a lone query.
 
@@ -165,7 +145,10 @@ def relevant_counts(
         gallery_groups: (G,) relevance codes from the same numbering.
         own_columns: (Q,) gallery column of the query itself; -1: it is not in the gallery.
         exclusions: Gallery items that count neither as finds nor as misses of some queries; None: there are none.
+        judged: Pairs of rows that say what is relevant, in the place of the codes; None: the codes say it.
     """
+    if judged is not None:
+        return judged.counts(own_columns=own_columns, exclusions=exclusions)
     if exclusions is None:
         exclusions = no_exclusions(queries=len(query_groups), gallery=len(gallery_groups))
     groups, sizes = np.unique(gallery_groups, return_counts=True)
@@ -239,17 +222,15 @@ def _score_chunk(
 ) -> dict[str, Tensor]:
     """Metric name -> (C,) float64 of some queries, none of them lone."""
     keys = ranking.keys(query_rows)
-    query_groups = torch.from_numpy(retrieval.query_groups[query_rows]).to(keys.device)[:, None]
-    # A copy, because a column of a pandas table is read-only, and torch warns of sharing such memory.
-    gallery_groups = torch.tensor(retrieval.gallery_groups, device=keys.device)
+    relevant = retrieval.relevant(query_rows, device=keys.device)
     # The query itself is of its own group, but has the smallest key: it comes after all others, beyond the first R. So
     # do the items that do not count for it.
-    best_relevant = keys.masked_fill(gallery_groups != query_groups, REMOVED_KEY).amax(dim=1, keepdim=True)
+    best_relevant = keys.masked_fill(~relevant, REMOVED_KEY).amax(dim=1, keepdim=True)
     first_ranks = 1 + (keys > best_relevant).sum(dim=1)
 
     rank_count = min(len(retrieval.gallery_ids), max(*recall_ks, *precision_ks, int(relevant_counts.max())))
     nearest = torch.topk(keys, rank_count)
-    relevance = (gallery_groups[nearest.indices] == query_groups) & (nearest.values != REMOVED_KEY)
+    relevance = relevant.gather(1, nearest.indices) & (nearest.values != REMOVED_KEY)
     counts = torch.from_numpy(relevant_counts).to(keys.device)
     metrics = ranked_relevance_metrics(relevance, counts, recall_ks=recall_ks, precision_ks=precision_ks)
     return {**metrics, "mrr": 1.0 / first_ranks.double()}

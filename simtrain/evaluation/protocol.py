@@ -14,10 +14,12 @@ from simtrain.catalog.table import Catalog
 from simtrain.evaluation.balance import BALANCED, balanced_score
 from simtrain.evaluation.exclusions import Exclusions, exclusions_of
 from simtrain.evaluation.image_copies import copied_queries, near_copied, without_copies
-from simtrain.evaluation.metrics import QueryScores, RetrievalSet, relevant_counts, score_queries
+from simtrain.evaluation.judged_pairs import JudgedPairs
+from simtrain.evaluation.metrics import NO_GROUP, QueryScores, relevant_counts, score_queries
 from simtrain.evaluation.ranking import Ranking, nearest_neighbours
 from simtrain.evaluation.relevance import Relevance
 from simtrain.evaluation.relevance_checks import check_answerable, check_not_empty
+from simtrain.evaluation.retrieval_set import RetrievalSet
 from simtrain.evaluation.statistics import BootstrapSettings, Interval, cluster_bootstrap_intervals
 
 
@@ -41,6 +43,8 @@ class RetrievalTask:
         near_copied_queries: Number of queries that have a near copy of themselves in the gallery.
         excluded: (N, E) codes; a gallery image with a query's code in any of the columns does not count for it. -1:
             none. None: there are no such columns.
+        judged: Pairs of positions in `rows` that say what is relevant, in the place of `groups`, whose codes then only
+            say by -1 what is judged for no query; None: `groups` say it.
         further: Name -> task of the same images by another definition of relevance, whose metrics are shown beside.
     """
 
@@ -53,6 +57,7 @@ class RetrievalTask:
     copied_queries: int
     near_copied_queries: int = 0
     excluded: NDArray[np.int64] | None = None
+    judged: JudgedPairs | None = None
     further: Mapping[str, "RetrievalTask"] = field(default_factory=dict)
 
     @property
@@ -106,7 +111,18 @@ class RetrievalTask:
             query_groups=self.groups[self.queries],
             gallery_groups=self.groups[self.gallery],
             exclusions=self.exclusions(),
+            judged=self.judged_among(),
         )
+
+    def judged_among(self) -> JudgedPairs | None:
+        """The judged pairs by rows of queries and gallery; None: codes say what is relevant."""
+        return None if self.judged is None else self.judged.among(self.queries, self.gallery)
+
+    def relevant_to(self, position: int, others: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """(n,) whether each of n images is relevant to another one, all by positions in `rows`."""
+        if self.judged is not None:
+            return self.judged.hold(np.full(len(others), position), others)
+        return np.asarray((self.groups[others] == self.groups[position]) & (self.groups[position] != NO_GROUP))
 
     def score(self, embeddings: Tensor, *, precision_ks: Sequence[int] = ()) -> QueryScores:
         """One value per query and metric.
@@ -124,6 +140,7 @@ class RetrievalTask:
             self.groups[self.gallery],
             own_columns=self.own_columns(),
             exclusions=self.exclusions(),
+            judged=self.judged_among(),
         )
 
     def own_columns(self) -> NDArray[np.int64]:
@@ -194,7 +211,7 @@ def retrieval_task(
     Raises:
         CatalogError: if no query has anything to find, with what the catalogue offers instead.
     """
-    groups = catalog.groups(relevance.columns)
+    groups = relevance.codes(catalog)
     every_row = np.arange(len(groups))
     is_query = np.isin(every_row, catalog.rows_of([split])) & catalog.rows["query"].to_numpy(dtype=bool)
     in_gallery_splits = np.isin(every_row, catalog.rows_of(gallery_splits or [split]))
@@ -202,7 +219,8 @@ def retrieval_task(
     check_not_empty(catalog, groups, is_query, split=split, relevance=relevance)
     copied, count = copied_queries(catalog, is_query, in_gallery), int(is_query.sum())
     excluded_groups = [catalog.groups([column]) for column in relevance.excluded]
-    rows, is_query, in_gallery = without_copies(catalog, [groups, *excluded_groups], is_query, in_gallery)
+    same_answers = [] if relevance.qrels is not None else [groups]  # copies are judged as one
+    rows, is_query, in_gallery = without_copies(catalog, [*same_answers, *excluded_groups], is_query, in_gallery)
     excluded = excluded_codes(catalog, relevance)[rows]
     products = catalog.groups(["product"])[rows]
     task = RetrievalTask(
@@ -215,6 +233,7 @@ def retrieval_task(
         copied_queries=copied,
         near_copied_queries=near_copied(excluded[:, 0], is_query[rows], in_gallery[rows]),
         excluded=excluded,
+        judged=None if relevance.qrels is None else relevance.qrels.pairs(catalog, rows),
     )
     check_answerable(catalog, task.answers(), queries=count, split=split, relevance=relevance)
     return task

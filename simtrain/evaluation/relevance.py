@@ -5,12 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from simtrain.catalog.table import Catalog
+from simtrain.evaluation.qrels import Qrels
 
 KIND = "kind"
 """Name of "same label, other products", in figures and in the configuration."""
+
+QRELS = "qrels"
+"""What the name of a table of judged pairs begins with, in figures."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,28 +29,53 @@ class Relevance:
         other: Columns; an image with equal values in all of them counts neither as a find nor as a miss. Empty: there
             are no such columns.
         excluded: Columns, such as the vendor; an image with an equal value in any of them does not count either.
+        qrels: Judged pairs that say what is relevant, in the place of `columns`; None: the columns say it.
     """
 
     name: str
     columns: tuple[str, ...]
     other: tuple[str, ...]
     excluded: tuple[str, ...] = ()
+    qrels: Qrels | None = None
+
+    def codes(self, catalog: Catalog) -> NDArray[np.int64]:
+        """(catalogue rows,) codes, equal where images are relevant to each other; -1: relevant to none.
+
+        By judged pairs a code says no more than that an image is a query whose answers were judged.
+        """
+        return catalog.groups(self.columns) if self.qrels is None else self.qrels.asking(catalog)
 
     @property
     def description(self) -> str:
         """Definition as a phrase, such as "same label, other product only", for sentences with "relevant ="."""
-        same = f"same {' + '.join(self.columns)}"
+        same = f"same {' + '.join(self.columns)}" if self.qrels is None else self.qrels.description
         differing = [*([" + ".join(self.other)] if self.other else []), *self.excluded]
         return f"{same}, other {' and other '.join(differing)} only" if differing else same
 
     def columns_or_name(self) -> list[str]:
-        """The columns; the name instead where other columns have to differ. JSON files hold this list."""
+        """The columns; the name instead where other columns have to differ; of judged pairs also the file's hash.
+
+        JSON files hold this list.
+        """
+        if self.qrels is not None:
+            return [self.name, f"sha256 {self.qrels.sha256}"]
         return [self.name] if self.other else list(self.columns)
 
 
 def same(columns: Sequence[str]) -> Relevance:
     """Relevance of images that agree in one or more columns; its name is that of the columns."""
     return Relevance(name=" + ".join(columns), columns=tuple(columns), other=())
+
+
+def judged(qrels: Qrels) -> Relevance:
+    """Relevance by judged pairs; its name is that of the file, such as `qrels (pairs.csv)`.
+
+    Where the table names values of a column, as products, and none for itself, other images of the query's own value
+    count neither as finds nor as misses.
+    """
+    by = () if qrels.by is None or qrels.judges_own else (qrels.by,)
+    name = f"{QRELS} ({qrels.file}{', by ' + qrels.by if qrels.by is not None else ''})"
+    return Relevance(name=name, columns=(), other=by, qrels=qrels)
 
 
 def same_kind(catalog: Catalog, *, columns: Sequence[str], other: Sequence[str]) -> Relevance:

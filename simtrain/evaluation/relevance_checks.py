@@ -31,7 +31,7 @@ def check_not_empty(
         raise CatalogError(
             f"{catalog.folder}: split '{split}' has no query images; {with_larger_share(catalog.folder, split)}"
         )
-    if not (groups >= 0).any():
+    if relevance.qrels is None and not (groups >= 0).any():
         others = [column for column in filled_columns(catalog.rows) if (column,) != relevance.columns]
         hint = f"; filled: {', '.join(others)} (set relevance={others[0]})" if others else ""
         raise CatalogError(f"{catalog.folder}: relevance column '{' + '.join(relevance.columns)}' is empty{hint}")
@@ -54,6 +54,12 @@ def check_answerable(
     """
     if answers.any():
         return
+    if relevance.qrels is not None:
+        raise CatalogError(
+            f"{catalog.folder}: none of {queries} queries of split '{split}' has an image to find that "
+            f"{relevance.qrels.file} judges relevant; judge images of that split, or widen the gallery with "
+            "gallery_splits"
+        )
     what = f"'{' + '.join(relevance.columns)}'"
     if _group_sizes(catalog, relevance.columns).max(initial=0) == 1:
         others = [

@@ -12,8 +12,9 @@ import torch.nn.functional as F
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from simtrain.evaluation.metrics import NO_GROUP, RECALL_KS, RetrievalSet, score_queries
+from simtrain.evaluation.metrics import NO_GROUP, RECALL_KS, score_queries
 from simtrain.evaluation.protocol import Evaluation
+from simtrain.evaluation.retrieval_set import RetrievalSet
 from simtrain.evaluation.statistics import BootstrapSettings, cluster_bootstrap_intervals
 
 Labels = Sequence[Any] | NDArray[Any] | Tensor

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from simtrain.evaluation.metrics import QueryScores, RetrievalSet, score_queries
+from simtrain.evaluation.metrics import QueryScores, score_queries
+from simtrain.evaluation.retrieval_set import RetrievalSet
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,8 +24,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from simtrain.evaluation.metrics import NO_GROUP, RetrievalSet
+from simtrain.evaluation.metrics import NO_GROUP
 from simtrain.evaluation.ranking import Ranking, nearest_neighbours
+from simtrain.evaluation.retrieval_set import RetrievalSet
 from simtrain.evaluation.statistics import BootstrapSettings, cluster_bootstrap_interval
 
 _TILE_ELEMENTS = 2**22
@@ -185,7 +186,7 @@ def _neighbour_pairs(
     indices, ranks = np.nonzero(rows >= 0)
     cosines = similarities[indices, ranks].astype(np.float64)
     falling = np.argsort(-cosines, kind="stable")
-    relevant = retrieval.gallery_groups[rows[indices, ranks]] == retrieval.query_groups[queries[indices]]
+    relevant = retrieval.relevant_pairs(queries[indices], rows[indices, ranks])
     asked = queries[indices[falling]]
     return _Pairs(similarities=cosines[falling], relevant=relevant[falling], queries=asked, clusters=clusters[asked])
 
@@ -247,15 +248,13 @@ def _counts_of_all_pairs(retrieval: RetrievalSet, queries: NDArray[np.int64], *,
     columns = {item_id: column for column, item_id in enumerate(retrieval.gallery_ids)}
     own = np.array([columns.get(retrieval.query_ids[row], -1) for row in queries], dtype=np.int64)
     device = retrieval.gallery_embeddings.device
-    gallery_groups = torch.tensor(retrieval.gallery_groups, device=device)
     counts = np.zeros((2, bins), dtype=np.int64)
     step = max(1, _TILE_ELEMENTS // max(1, *retrieval.gallery_embeddings.shape))
     for start in range(0, len(queries), step):
         block = torch.from_numpy(queries[start : start + step]).to(device)
         similarities = retrieval.query_embeddings[block] @ retrieval.gallery_embeddings.T
         bins_of_pairs = ((similarities + 1.0) * (bins / 2)).long().clamp_(0, bins - 1)
-        query_groups = torch.tensor(retrieval.query_groups[queries[start : start + step]], device=device)
-        bins_of_pairs += bins * (query_groups[:, None] == gallery_groups)
+        bins_of_pairs += bins * retrieval.relevant(queries[start : start + step], device=device)
         own_columns = torch.from_numpy(own[start : start + step]).to(device)
         in_gallery = torch.nonzero(own_columns >= 0)[:, 0]
         bins_of_pairs[in_gallery, own_columns[in_gallery]] = 2 * bins

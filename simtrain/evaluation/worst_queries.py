@@ -35,7 +35,7 @@ def worst_queries(task: RetrievalTask, embeddings: Tensor, scores: QueryScores, 
                 row=int(task.rows[position]),
                 average_precision=float(precision[index]),
                 neighbours=tuple(task.rows[shown].tolist()),
-                relevant=tuple((task.groups[shown] == task.groups[position]).tolist()),
+                relevant=tuple(task.relevant_to(position, shown).tolist()),
             )
         )
     return shown_queries

@@ -20,7 +20,8 @@ from simtrain.data.batch import Batch
 from simtrain.data.embedding import EmbeddingSettings, embed_images, inference_device
 from simtrain.data.texts import CatalogTexts
 from simtrain.encoders.base import Encoder
-from simtrain.evaluation.metrics import RetrievalSet, score_queries
+from simtrain.evaluation.metrics import score_queries
+from simtrain.evaluation.retrieval_set import RetrievalSet
 from simtrain.launch.processes import process_group, run_on_each
 from simtrain.launch.small_encoders import IMAGE_SIZE, NoiseImages, SmallAlignedEncoder, SmallEncoder
 from simtrain.modules.base import RetrievalModule

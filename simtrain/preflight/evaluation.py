@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from simtrain.builders import unknown_names
 from simtrain.catalog.table import Catalog
 from simtrain.config import RunConfig
 from simtrain.evaluation.protocol import RetrievalTask
@@ -29,9 +30,11 @@ def validation_conflicts(config: RunConfig, catalog: Catalog, task: RetrievalTas
     """
     if task is None:
         return
+    for line in unknown_names(config.relevances, catalog):
+        yield Conflict(kind="unknown names", message=line, figures={})
     answered = task.answers() > 0
     kinds = np.unique(task.groups[task.queries[answered]])
-    if len(kinds) == 1:
+    if len(kinds) == 1 and task.judged is None:
         yield _single_group(config, catalog, queries=int(answered.sum()))
         return
     if answered.sum() < _FEW_QUERIES:
@@ -49,7 +52,7 @@ def one_class_warning(task: RetrievalTask, relevance: str) -> str | None:
         task: Retrieval task that is evaluated.
         relevance: What makes images relevant, in words.
     """
-    if len(np.unique(task.groups[task.gallery])) > 1:
+    if task.judged is not None or len(np.unique(task.groups[task.gallery])) > 1:
         return None
     return (
         f"warning: all {len(task.gallery)} gallery images are the same by {relevance}: nothing wrong can be found, and "
@@ -96,6 +99,13 @@ def _few_queries(config: RunConfig, catalog: Catalog, *, queries: int, answered:
 
 def _lone_queries(config: RunConfig, answered: NDArray[np.bool_]) -> Conflict:
     lone, name = int((~answered).sum()), " + ".join(config.relevance_columns)
+    if not name:
+        return Conflict(
+            kind="lone queries",
+            message=f"{lone} of {len(answered)} validation queries have no gallery image that is judged relevant: "
+            f"the metrics are of the other {len(answered) - lone} only",
+            figures={"queries": len(answered), "answered": len(answered) - lone},
+        )
     return Conflict(
         kind="lone queries",
         message=f"{lone} of {len(answered)} validation queries have no other image of their '{name}' to find: the "
@@ -109,8 +119,11 @@ def _lone_queries(config: RunConfig, answered: NDArray[np.bool_]) -> Conflict:
 def _few_answers(task: RetrievalTask, answered: NDArray[np.bool_]) -> Iterator[Conflict]:
     """Several queries to one answer: the figures count that answer several times."""
     asking = task.queries[answered]
-    others_asking = _sizes(task.groups, asking)[task.groups[task.gallery]] - np.isin(task.gallery, asking)
-    answers = int(((task.groups[task.gallery] >= 0) & (others_asking > 0)).sum())
+    if task.judged is not None:
+        answers = len(np.unique(task.judged.among(asking, task.gallery).items))
+    else:
+        others_asking = _sizes(task.groups, asking)[task.groups[task.gallery]] - np.isin(task.gallery, asking)
+        answers = int(((task.groups[task.gallery] >= 0) & (others_asking > 0)).sum())
     if len(asking) <= answers:
         return
     yield Conflict(

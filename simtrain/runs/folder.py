@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from simtrain.builders import WeightsFile
+from simtrain.builders import WeightsFile, qrels_hashes
 from simtrain.builders.devices import run_device
 from simtrain.catalog.table import Catalog
 from simtrain.config import RunConfig, differences, dump_yaml
@@ -119,6 +119,9 @@ def resumed_record(
         )
     if run.record["data"]["sha256"] != data_fingerprint(catalog)["sha256"]:
         raise CheckpointError(f"{folder}: the catalogue {catalog.folder} has changed since the run began")
+    for path, sha256 in qrels_hashes(config.relevances).items():
+        if run.record.get("qrels", {}).get(path) != sha256:
+            raise CheckpointError(f"{folder}: the judged pairs in {path} have changed since the run began")
     if run.record["status"] == "finished":
         raise FinishedRunError(
             f"{folder} has finished; there is nothing to resume. For more epochs start a new run from it: "
@@ -147,6 +150,7 @@ def begun_record(config: RunConfig, catalog: Catalog, ranks: Ranks, *, weights: 
         "encoder_weights": weights.to_dict() if weights is not None else None,
         "device": str(run_device(config)),
         "processes": ranks.size,
+        **({"qrels": hashes} if (hashes := qrels_hashes(config.relevances)) else {}),
     }
     job = os.environ.get("SLURM_JOB_ID")
     return {**record, "slurm_job": job} if job is not None else record

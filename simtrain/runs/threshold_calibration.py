@@ -37,6 +37,7 @@ class Calibration:
         reason: Why there are none, as a sentence; None where there are some.
         split: Split of the queries.
         relevance: Columns whose equal values make a result relevant, or the name of another definition.
+        relevance_description: Definition of relevance as a phrase, such as "same product".
         confidence: Level of the intervals, between 0 and 1.
     """
 
@@ -44,6 +45,7 @@ class Calibration:
     reason: str | None
     split: str
     relevance: list[str]
+    relevance_description: str
     confidence: float
 
     def lines(self) -> list[str]:
@@ -58,7 +60,7 @@ class Calibration:
             if level.similarity is not None
         ]
         answer = (
-            f"similarity thresholds: {', '.join(levels) or 'none'}; relevant = same {' + '.join(self.relevance)}, the "
+            f"similarity thresholds: {', '.join(levels) or 'none'}; relevant = {self.relevance_description}, the "
             f"{calibrated.neighbours} nearest of {calibrated.queries} queries of {self.split} among all "
             f"{calibrated.gallery} images"
         )
@@ -117,5 +119,6 @@ def calibrate(config: RunConfig, catalog: Catalog, embeddings: Tensor, *, scored
         reason=reason,
         split=_SPLIT,
         relevance=relevance.columns_or_name(),
+        relevance_description=relevance.description,
         confidence=config.evaluation.confidence,
     )

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from simtrain.evaluation import thresholds
-from simtrain.evaluation.metrics import RetrievalSet
+from simtrain.evaluation.retrieval_set import RetrievalSet
 from simtrain.evaluation.statistics import BootstrapSettings
 from simtrain.evaluation.thresholds import (
     SimilarityThresholds,

@@ -35,7 +35,7 @@ def verdict_basis(selection: EncoderSelection) -> tuple[DescribedTerm, ...]:
             term="Queries",
             sentences=(f"{queries} search a gallery of {report.gallery:,} images, {_evaluated_split(selection)}.",),
         ),
-        DescribedTerm(term="Relevant", sentences=(f"Images of the {relevance}.", *_other_relevances(selection))),
+        DescribedTerm(term="Relevant", sentences=(f"{_relevant_images(relevance)}.", *_other_relevances(selection))),
         DescribedTerm(
             term="Main metric",
             sentences=(f"{report.metric}: {METRIC_WORDS.get(report.metric, 'larger is better')}.",),
@@ -130,6 +130,11 @@ def _evaluated_split(selection: EncoderSelection) -> str:
     if folds:
         return f"test splits of folds {', '.join(str(fold) for fold in folds)}"
     return f"split {sentence_text(selection.report.split, to=_LONGEST_TEXT)}"
+
+
+def _relevant_images(definition: str) -> str:
+    """The start of a sentence: `Images of the same product`; of judged pairs the definition itself."""
+    return f"Images of the {definition}" if definition.startswith("same ") else definition[0].upper() + definition[1:]
 
 
 def _other_relevances(selection: EncoderSelection) -> Iterable[str]:

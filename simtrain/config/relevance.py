@@ -37,7 +37,7 @@ class QrelsConfig(Section):
 
 
 def _form(value: object) -> str:
-    if isinstance(value, QrelsConfig) or (isinstance(value, dict) and "qrels" in value):
+    if isinstance(value, QrelsConfig) or (isinstance(value, dict) and any(str(key).startswith("qr") for key in value)):
         return "<QrelsConfig>"
     return "<column>" if isinstance(value, str) else "<columns>" if isinstance(value, list) else "<KindConfig>"
 

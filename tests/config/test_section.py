@@ -21,6 +21,7 @@ SECTIONS_OF_A_RUN = {
     "ImageTextConfig",
     "KeepConfig",
     "KindConfig",
+    "QrelsConfig",
     "LoraConfig",
     "MemoryConfig",
     "MetricLearningConfig",

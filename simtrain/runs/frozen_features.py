@@ -13,18 +13,16 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from simtrain.builders import build_batches, build_transform, load_initial_encoder
-from simtrain.catalog.store.reader import ImageReader, OpenedImages, open_images
+from simtrain.catalog.store.reader import ImageReader, OpenedImages
 from simtrain.catalog.table import Catalog
 from simtrain.config import RunConfig, TwoTowersConfig
 from simtrain.console import Console
 from simtrain.data.altered_images import MirroredImages
 from simtrain.data.cached_features import AugmentedImages, CachedData, CachedImages, CachedViews
-from simtrain.data.embedding import device_name, inference_device
-from simtrain.data.embedding_cache import FOLDER, EmbeddingCache, encoder_fingerprint, variant_fingerprint
+from simtrain.data.embedding_cache import encoder_fingerprint, variant_fingerprint
 from simtrain.encoders.base import Encoder
 from simtrain.errors import ConfigError
-from simtrain.runs.evaluation import embed_rows
-from simtrain.runs.run import data_fingerprint
+from simtrain.runs.cached_embedding import CachedEmbedding
 from simtrain.runs.session import RunSession
 from simtrain.training.ranks import Ranks
 
@@ -163,22 +161,17 @@ class _Embedding:
         return self._features(rows, views, variant_fingerprint(self._fingerprint, json.dumps(about, sort_keys=True)))
 
     def _features(self, rows: NDArray[np.int64], images: ImageReader, fingerprint: str) -> Tensor:
-        def embed(missing: NDArray[np.int64]) -> Tensor:
-            return embed_rows(self.network, images, missing.tolist(), config=self.config, console=self.console)
-
-        device = device_name(inference_device(self.config.trainer.accelerator))
-        wanted = np.unique(rows)
-        return self._cache.get(fingerprint, wanted, embed, device=device).of(rows)
+        self._cached.embed(self.network, fingerprint, images, rows)
+        return self._cached.vectors(fingerprint, rows)
 
     @cached_property
     def _images(self) -> OpenedImages:
-        return open_images(self.catalog, smallest=self.network.preprocessing.image_size)
+        return self._cached.images(self.network.preprocessing.image_size)
 
     @cached_property
     def _fingerprint(self) -> str:
         return encoder_fingerprint(self.network, images=self._images.description)
 
     @cached_property
-    def _cache(self) -> EmbeddingCache:
-        fingerprint = str(data_fingerprint(self.catalog)["sha256"])
-        return EmbeddingCache(self.catalog.folder / FOLDER, data=fingerprint)
+    def _cached(self) -> CachedEmbedding:
+        return CachedEmbedding(config=self.config, catalog=self.catalog, console=self.console)

@@ -2,10 +2,8 @@
 
 # Shapes: R catalogue rows, N training images, D dimensions of an encoder, C of the teacher's vectors.
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 import numpy as np
 import torch
@@ -13,20 +11,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from simtrain.builders import build_encoder, load_initial_encoder
-from simtrain.builders.devices import run_device
 from simtrain.builders.encoder_names import encoder_name_path, named_encoder
-from simtrain.catalog.store.reader import ImageReader, open_images
 from simtrain.catalog.table import Catalog
 from simtrain.config import EncoderConfig, NamedCode, RelationNeeds, RunConfig
-from simtrain.console import Console
 from simtrain.data.altered_images import MirroredImages
-from simtrain.data.embedding import device_name
-from simtrain.data.embedding_cache import FOLDER, Embedded, EmbeddingCache, encoder_fingerprint, variant_fingerprint
+from simtrain.data.embedding_cache import encoder_fingerprint, variant_fingerprint
 from simtrain.encoders.base import Encoder
 from simtrain.encoders.relational_teacher import TeacherSpace, mirror_average, teacher_vectors
 from simtrain.errors import ConfigError, error_path, first_line, nearest
-from simtrain.runs.evaluation import embed_rows
-from simtrain.runs.run import data_fingerprint
+from simtrain.runs.cached_embedding import CachedEmbedding
 from simtrain.runs.session import RunSession
 from simtrain.training.ranks import on_rank_zero
 
@@ -80,8 +73,8 @@ def relational_teacher(session: RunSession) -> Tensor | None:
     apart = _neighbour_columns(needs, catalog)
     teacher = _teacher(needs, session)
     sizes = _image_sizes(needs, teacher)
-    embedding = _Embedding(config=config, catalog=catalog, rows=rows, console=session.console)
-    keys = [embedding.embed(size, teacher) for size in sizes]
+    embedding = CachedEmbedding(config=config, catalog=catalog, console=session.console)
+    keys = [_embed(teacher, size, rows, embedding) for size in sizes]
     space = TeacherSpace(
         whitening_power=settings.whitening_power,
         dimensions=settings.teacher_dimensions,
@@ -89,7 +82,9 @@ def relational_teacher(session: RunSession) -> Tensor | None:
     )
 
     def vectors() -> Tensor:
-        parts = [embedding.vectors(key) for key in keys]
+        parts = [
+            mirror_average(embedding.vectors(key.plain, rows), embedding.vectors(key.mirrored, rows)) for key in keys
+        ]
         made = teacher_vectors(parts, space=space, apart=[torch.from_numpy(codes[rows]) for codes in apart])
         vectors_by_row = torch.zeros(len(catalog.rows), made.shape[1], dtype=torch.float16)
         vectors_by_row[torch.from_numpy(rows)] = made.half()
@@ -97,7 +92,8 @@ def relational_teacher(session: RunSession) -> Tensor | None:
 
     embeddings = on_rank_zero(vectors)
     pixels = ", ".join(map(str, sizes))
-    session.console.line(f"teacher {settings.teacher} at {pixels} px: {embedding.summary()}")
+    told = embedding.summary(f"{len(rows)} training images and their mirror images")
+    session.console.line(f"teacher {settings.teacher} at {pixels} px: {told}")
     return embeddings
 
 
@@ -183,64 +179,11 @@ class _CacheKeys:
     mirrored: str
 
 
-@dataclass(kw_only=True)
-class _Embedding:
-    """Embedding of the training images, through the cache in the catalogue's folder.
-
-    Attributes:
-        config: Configuration of the run, for batch size and device.
-        catalog: Catalogue of the run.
-        rows: (N,) catalogue rows of the training images, ascending.
-        console: Shows the progress of the embedding.
-    """
-
-    config: RunConfig
-    catalog: Catalog
-    rows: NDArray[np.int64]
-    console: Console
-    _seconds: float = 0.0
-    _made: int = 0
-
-    def embed(self, size: int, teacher: Encoder) -> _CacheKeys:
-        """Embed images and mirror images at a size where the cache lacks them; every process calls it alike."""
-        encoder, images = _at_size(teacher, size), open_images(self.catalog, smallest=size)
-        plain = encoder_fingerprint(encoder, images=images.description)
-        keys = _CacheKeys(plain=plain, mirrored=variant_fingerprint(plain, _MIRRORED))
-        self._embed_missing(encoder, keys.plain, images.reader)
-        self._embed_missing(encoder, keys.mirrored, MirroredImages(images=images.reader))
-        return keys
-
-    def vectors(self, keys: _CacheKeys) -> Tensor:
-        """(N, D) unit vectors at an image size, averaged over mirror images; for the first process alone."""
-        plain, mirrored = (self._cache.load(name, self.rows).vectors for name in (keys.plain, keys.mirrored))
-        return mirror_average(plain, mirrored)
-
-    def summary(self) -> str:
-        """Number of embedded images, the seconds that it took and where they are stored, for a console line."""
-        count = f"{len(self.rows)} training images and their mirror images"
-        if not self._made:
-            return f"{count}: embeddings read from the cache"
-        lasting = on_rank_zero(lambda: self._cache.lasting)
-        where = (
-            f"cached in {self.catalog.folder / FOLDER}" if lasting else "not cached: no write access to the catalogue"
-        )
-        return f"{count} embedded in {self._seconds:.0f} s ({where})"
-
-    def _embed_missing(self, encoder: Encoder, fingerprint: str, images: ImageReader) -> None:
-        missing = on_rank_zero(lambda: self._cache.missing(fingerprint, self.rows))
-        if len(missing) == 0:
-            return
-        began = time.perf_counter()
-        vectors = embed_rows(encoder, images, missing.tolist(), config=self.config, console=self.console)
-        seconds = time.perf_counter() - began
-        device = device_name(run_device(self.config))
-        made = Embedded(rows=missing, vectors=vectors, seconds=seconds, images=len(missing), device=device)
-        on_rank_zero(lambda: self._cache.add(fingerprint, made))
-        self._seconds += seconds
-        self._made += len(missing)
-
-    @cached_property
-    def _cache(self) -> EmbeddingCache:
-        """Cache of the catalogue; the first process alone uses it."""
-        fingerprint = str(data_fingerprint(self.catalog)["sha256"])
-        return EmbeddingCache(self.catalog.folder / FOLDER, data=fingerprint)
+def _embed(teacher: Encoder, size: int, rows: NDArray[np.int64], embedding: CachedEmbedding) -> _CacheKeys:
+    """Embed images and mirror images at a size where the cache lacks them; every process calls it alike."""
+    encoder, images = _at_size(teacher, size), embedding.images(size)
+    plain = encoder_fingerprint(encoder, images=images.description)
+    keys = _CacheKeys(plain=plain, mirrored=variant_fingerprint(plain, _MIRRORED))
+    embedding.embed(encoder, keys.plain, images.reader, rows)
+    embedding.embed(encoder, keys.mirrored, MirroredImages(images=images.reader), rows)
+    return keys

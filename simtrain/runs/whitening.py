@@ -6,15 +6,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from simtrain.builders import build_validation, whitening_of
 from simtrain.catalog.store.reader import open_images
 from simtrain.catalog.table import Catalog
 from simtrain.config import EncoderWhiteningConfig, RunConfig
 from simtrain.console import Console
+from simtrain.data.embedding_cache import encoder_fingerprint
 from simtrain.encoders.base import Encoder
 from simtrain.encoders.whitening import Whitening, fit_whitening, load_whitening
 from simtrain.errors import CheckpointError
 from simtrain.files import sha256_of_file, whole_file
+from simtrain.phrases import counted
+from simtrain.runs.cached_embedding import CachedEmbedding
 from simtrain.runs.evaluation import embed_rows, evaluate_embeddings
 from simtrain.runs.interpolation_record import chosen_alpha
 from simtrain.runs.run import Run, configured_catalog, read_run_catalog
@@ -29,6 +34,8 @@ WHITENING_FILE = "whitening.safetensors"
 def whiten_untouched(encoder: Encoder, catalog: Catalog, *, config: RunConfig, console: Console) -> None:
     """Whiten, in place, an encoder that no run has trained, if its configuration says so.
 
+    The embeddings of the training images are kept in the catalogue's folder, where teachers and comparisons find them.
+
     Args:
         encoder: Built as `config.encoder` says.
         catalog: Catalogue whose training images are embedded.
@@ -39,8 +46,14 @@ def whiten_untouched(encoder: Encoder, catalog: Catalog, *, config: RunConfig, c
         SimtrainError: if the training images cannot be read, or do not differ.
     """
     settings = whitening_of(config.encoder)
-    if settings is not None:
-        encoder.whiten(_fitted(encoder, catalog, settings, config=config, console=console))
+    if settings is None:
+        return
+    cached, rows = CachedEmbedding(config=config, catalog=catalog, console=console), catalog.rows_of(["train"])
+    images = cached.images(encoder.preprocessing.image_size)
+    fingerprint = encoder_fingerprint(encoder, images=images.description)
+    cached.embed(encoder, fingerprint, images.reader, rows)
+    console.line(f"whitening: {cached.summary(counted(len(rows), 'training image'))}")
+    encoder.whiten(on_rank_zero(lambda: _fit(cached.vectors(fingerprint, rows), settings)))
 
 
 def run_encoder(run: Run, *, alpha: float | None, console: Console) -> Encoder:
@@ -122,11 +135,11 @@ def _fitted(
     rows = catalog.rows_of(["train"])
     images = open_images(catalog, smallest=encoder.preprocessing.image_size)
     embeddings = embed_rows(encoder, images.reader, rows.tolist(), config=config, console=console)
-    return on_rank_zero(
-        lambda: fit_whitening(
-            embeddings, dimensions=settings.dimensions, shrinkage=settings.shrinkage, power=settings.power
-        )
-    )
+    return on_rank_zero(lambda: _fit(embeddings, settings))
+
+
+def _fit(embeddings: Tensor, settings: EncoderWhiteningConfig) -> Whitening:
+    return fit_whitening(embeddings, dimensions=settings.dimensions, shrinkage=settings.shrinkage, power=settings.power)
 
 
 def _subject(config: RunConfig, encoder: Encoder, folder: Path, *, alpha: float) -> dict[str, Any]:

@@ -1,0 +1,99 @@
+"""Embeddings of a catalogue's images by untouched encoders, through the cache in the catalogue's folder."""
+
+# Shapes: N images, C rows of a run's catalogue, D dimensions of the embedding.
+
+import time
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from simtrain.builders.devices import run_device
+from simtrain.catalog.store.reader import ImageReader, OpenedImages, open_images
+from simtrain.catalog.table import Catalog, read_catalog
+from simtrain.config import RunConfig
+from simtrain.console import Console
+from simtrain.data.embedding import device_name
+from simtrain.data.embedding_cache import FOLDER, Embedded, EmbeddingCache
+from simtrain.encoders.base import Encoder
+from simtrain.runs.evaluation import embed_rows
+from simtrain.runs.run import data_fingerprint
+from simtrain.training.ranks import on_rank_zero
+
+
+@dataclass(kw_only=True)
+class CachedEmbedding:
+    """Embedding of images through the cache, which runs, folds and comparisons of a catalogue share.
+
+    Rows that it is given are of the run's catalogue. A fold lacks some rows of the whole catalogue and so numbers the
+    others anew; in the cache rows are always those of the whole.
+
+    Attributes:
+        config: Configuration of the run, for fold, batch size and device.
+        catalog: Catalogue of the run.
+        console: Shows the progress of the embedding.
+    """
+
+    config: RunConfig
+    catalog: Catalog
+    console: Console
+    _seconds: float = 0.0
+    _made: int = 0
+
+    def images(self, image_size: int) -> OpenedImages:
+        """Reader by rows of the whole catalogue, of images for an input of `image_size` pixels."""
+        return open_images(self._whole, smallest=image_size)
+
+    def embed(self, encoder: Encoder, fingerprint: str, images: ImageReader, rows: NDArray[np.int64]) -> None:
+        """Embed the images that the cache lacks; every process calls it alike.
+
+        Args:
+            encoder: Encoder; it is moved to the run's device and put in evaluation mode.
+            fingerprint: Fingerprint of the encoder and its images.
+            images: Reader by rows of the whole catalogue.
+            rows: (N,) rows of the run's catalogue.
+        """
+        wanted = np.unique(self._whole_rows[rows])
+        missing = on_rank_zero(lambda: self._cache.missing(fingerprint, wanted))
+        if len(missing) == 0:
+            return
+        began = time.perf_counter()
+        vectors = embed_rows(encoder, images, missing.tolist(), config=self.config, console=self.console)
+        seconds = time.perf_counter() - began
+        device = device_name(run_device(self.config))
+        made = Embedded(rows=missing, vectors=vectors, seconds=seconds, images=len(missing), device=device)
+        on_rank_zero(lambda: self._cache.add(fingerprint, made))
+        self._seconds += seconds
+        self._made += len(missing)
+
+    def vectors(self, fingerprint: str, rows: NDArray[np.int64]) -> Tensor:
+        """(N, D) unit vectors of rows of the run's catalogue that `embed` was given; for the first process alone."""
+        whole = self._whole_rows[rows]
+        return self._cache.load(fingerprint, np.unique(whole)).of(whole)
+
+    def summary(self, images: str) -> str:
+        """A phrase: whether these images were embedded, the seconds that it took and where the embeddings are."""
+        if not self._made:
+            return f"{images}: embeddings read from the cache"
+        lasting = on_rank_zero(lambda: self._cache.lasting)
+        where = (
+            f"cached in {self.catalog.folder / FOLDER}" if lasting else "not cached: no write access to the catalogue"
+        )
+        return f"{images} embedded in {self._seconds:.0f} s ({where})"
+
+    @cached_property
+    def _whole(self) -> Catalog:
+        return self.catalog if self.config.fold is None else read_catalog(self.catalog.folder)
+
+    @cached_property
+    def _whole_rows(self) -> NDArray[np.int64]:
+        """(C,) row in the whole catalogue of each row of the run's."""
+        row_of_id = {name: row for row, name in enumerate(self._whole.rows["id"])}
+        return np.array([row_of_id[name] for name in self.catalog.rows["id"]], dtype=np.int64)
+
+    @cached_property
+    def _cache(self) -> EmbeddingCache:
+        """Cache of the catalogue; the first process alone uses it."""
+        return EmbeddingCache(self.catalog.folder / FOLDER, data=str(data_fingerprint(self.catalog)["sha256"]))

@@ -1,8 +1,12 @@
 """Errors that a user can fix. Each is shown in one or two lines without traceback, with exit status 2."""
 
 import difflib
+import errno
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+
+_REASONS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EIO)
 
 
 class SimtrainError(Exception):
@@ -75,6 +79,17 @@ def nearest(name: str, allowed: Iterable[str]) -> str:
     """`; did you mean 'x'?` for the allowed name nearest to a misspelt one, or nothing where none is near."""
     matches = difflib.get_close_matches(name, list(allowed), n=1, cutoff=0.6)
     return f"; did you mean '{matches[0]}'?" if matches else ""
+
+
+def system_reason(error: Exception) -> str:
+    """Why the system refused, such as `No space left on device`, also where a library has wrapped that in other words.
+
+    The first line of the message where it is nothing of the system's.
+    """
+    for number in _REASONS:
+        if os.strerror(number) in str(error):
+            return os.strerror(number)
+    return getattr(error, "strerror", None) or first_line(error)
 
 
 def first_line(error: Exception) -> str:

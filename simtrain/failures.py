@@ -21,6 +21,7 @@ _INPUT_LIBRARIES = {
 """Libraries that read what others wrote, or talk to the network: what they raise is about that."""
 
 _INPUT_ERRORS = (UnicodeError, json.JSONDecodeError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, yaml.YAMLError)
+_NULL_IN_A_PATH = ("embedded null byte", "embedded null character")
 _OWN = "simtrain"
 _ABOUT_THE_MACHINE = {
     "Could not determine home directory": "there is no home folder here; set HOME",
@@ -47,6 +48,8 @@ def mendable(error: BaseException) -> SimtrainError | None:
         return SimtrainError(f"out of memory{_reason(error)}; try smaller batches, or a smaller image size")
     if isinstance(error, OSError):
         return SimtrainError(_told(error))
+    if isinstance(error, ValueError) and str(error) in _NULL_IN_A_PATH:
+        return SimtrainError(f"{_place(error)}a path holds a null character, which no path can")
     library = type(error).__module__.partition(".")[0]
     if isinstance(error, _INPUT_ERRORS) or library in _INPUT_LIBRARIES:
         return SimtrainError(f"{_place(error)}{type(error).__name__}: {own_line(error)}")

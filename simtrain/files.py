@@ -1,17 +1,20 @@
 """Atomic writing of files and folders, JSON files, and SHA-256 hashes."""
 
+import ctypes
 import glob
 import hashlib
 import json
 import math
 import os
 import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from simtrain.errors import SimtrainError, first_line
+from simtrain.errors import SimtrainError, first_line, system_reason
+
+_HERE, _EXCHANGE = -100, 2  # AT_FDCWD and RENAME_EXCHANGE of Linux
 
 
 @contextmanager
@@ -34,22 +37,74 @@ def whole_file(path: Path, *, error: type[SimtrainError] | None = None, sync: bo
     """
     temporary = _beside(path)
     remove_leftovers(path)
-    try:
+    with ExitStack() as stack:
+        stack.enter_context(_named(path, error=error))
+        stack.callback(_give_up, temporary)
         yield temporary
         if sync:
             with temporary.open("rb") as file:
                 os.fsync(file.fileno())
         temporary.replace(path)
-    except OSError as failure:
-        _give_up(temporary)
-        if failure.errno is not None and failure.filename in (None, str(temporary)):
-            failure.filename = str(path)
-        if error is None:
+
+
+def write_together(contents: Mapping[Path, bytes], *, error: type[SimtrainError] | None = None) -> None:
+    """Write files that belong together, such as figures and their page: all of them, or none.
+
+    Killed in the middle of their renames, the files after the first are missing (the old ones are then hidden, as
+    `.NAME.PID.old`, until they are written again); never is a new one beside an old one.
+
+    Args:
+        contents: File, in a folder that exists -> content; the file that counts comes first.
+        error: As for `whole_file`.
+
+    Raises:
+        OSError: that names the file which cannot be written; all are then as they were.
+    """
+    first, *others = contents
+    with ExitStack() as stack:
+        for path, content in contents.items():
+            remove_leftovers(path)
+            stack.callback(_give_up, _beside(path))
+            with _named(path, error=error):
+                _beside(path).write_bytes(content)
+        with _named(first, error=error):
+            _take_places(first, others)
+    for path in contents:
+        remove_leftovers(path)
+
+
+def replace_folder(work: Path, target: Path) -> None:
+    """Rename a folder to `target`; one that is there is exchanged with it, in one step where the system can (Linux).
+
+    Elsewhere it takes two, and a process killed in between leaves the old folder as `.NAME.PID.old`.
+
+    Args:
+        work: The new folder; the old one has its name afterwards, or is removed.
+        target: Its place, in the same folder.
+
+    Raises:
+        OSError: if it cannot be renamed; the target is then as it was.
+    """
+    if not target.exists():
+        work.rename(target)
+    elif not exchanged(work, target):
+        old = _aside(target)
+        target.rename(old)
+        try:
+            work.rename(target)
+        except OSError:
+            old.rename(target)
             raise
-        raise error(f"{path}: cannot be written: {failure.strerror or first_line(failure)}") from None
-    except BaseException:
-        _give_up(temporary)
-        raise
+        shutil.rmtree(old, ignore_errors=True)
+    remove_leftovers(target)
+
+
+def exchanged(first: Path, second: Path) -> bool:
+    """Have two files or folders change names in one step; False: not done, as the system or file system cannot."""
+    rename = getattr(ctypes.CDLL(None), "renameat2", None)
+    if rename is None:
+        return False
+    return bool(rename(_HERE, os.fsencode(first), _HERE, os.fsencode(second), _EXCHANGE) == 0)
 
 
 @contextmanager
@@ -139,7 +194,7 @@ def read_json(path: Path, *, error: type[SimtrainError]) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as failure:
-        raise error(f"{path}: cannot be read: {failure.strerror or first_line(failure)}") from None
+        raise error(f"{path}: cannot be read: {system_reason(failure)}") from None
     except (ValueError, RecursionError) as failure:
         raise error(f"{path}: not JSON, or damaged: {first_line(failure).partition('; use sys.')[0][:160]}") from None
     if not isinstance(content, dict):
@@ -180,6 +235,37 @@ def _finite(value: Any) -> Any:
     return value
 
 
+@contextmanager
+def _named(path: Path, *, error: type[SimtrainError] | None) -> Iterator[None]:
+    """Errors of the system name the file, not what is written beside it."""
+    try:
+        yield
+    except OSError as failure:
+        if failure.errno is not None and failure.filename in (None, str(_beside(path))):
+            failure.filename = str(path)
+        if error is None:
+            raise
+        raise error(f"{path}: cannot be written: {system_reason(failure)}") from None
+
+
+def _take_places(first: Path, others: Sequence[Path]) -> None:
+    """Rename what was written beside files that belong together; old ones go aside, so that none stays by itself."""
+    aside: dict[Path, Path] = {}
+    try:
+        for path in others:
+            if path.exists():
+                aside[path] = path.rename(_aside(path))
+        _beside(first).replace(first)
+    except BaseException:
+        for path, old in aside.items():
+            old.rename(path)
+        raise
+    for path in others:
+        _beside(path).replace(path)
+    for old in aside.values():
+        old.unlink()
+
+
 def _give_up(temporary: Path) -> None:
     """Remove what was written, and give its space back at once: a library may still have the file open."""
     with suppress(OSError):  # after a failure of the folder itself; the first error is the one to tell
@@ -200,3 +286,7 @@ def _is_alive(number: int) -> bool:
 
 def _beside(path: Path) -> Path:
     return path.with_name(f".{path.name}.{os.getpid()}.tmp")
+
+
+def _aside(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{os.getpid()}.old")

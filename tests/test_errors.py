@@ -2,7 +2,7 @@ import pickle
 
 import pytest
 
-from simtrain.errors import CheckpointError, ConfigError, SimtrainError, error_path
+from simtrain.errors import CheckpointError, ConfigError, SimtrainError, error_path, system_reason
 
 
 def told(error: SimtrainError, *paths: tuple[str, dict[str, str] | None, bool]) -> str:
@@ -47,3 +47,18 @@ def test_an_error_without_an_argument_is_about_the_whole_if_asked(whole: bool, e
 def test_an_error_from_another_process_names_its_argument():
     error = pickle.loads(pickle.dumps(ConfigError("got 8", argument="devices")))
     assert told(error, ("trainer", None, False)) == "trainer.devices: got 8"
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (OSError(28, "No space left on device", "a"), "No space left on device"),
+        (OSError("Error writing bytes to file. Detail: [errno 28] No space left on device"), "No space left on device"),
+        (RuntimeError("faiss: write error: 3 != 4 (File too large)"), "File too large"),
+        (OSError(39, "Directory not empty", "a"), "Directory not empty"),
+        (OSError("the disk\nis odd"), "the disk"),
+        (RuntimeError("shape"), "shape"),
+    ],
+)
+def test_the_systems_reason_in_whatever_words_a_library_has_for_it(error: Exception, reason: str):
+    assert system_reason(error) == reason

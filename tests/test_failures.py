@@ -3,6 +3,7 @@
 import errno
 import json
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
@@ -38,6 +39,13 @@ def test_error_of_ours_stays_what_it_is() -> None:
 )
 def test_error_of_the_system_names_its_file(number: int, reason: str) -> None:
     assert told(OSError(number, reason, "shop/x")) == f"shop/x: {reason}"
+
+
+@pytest.mark.parametrize("use", [Path.resolve, Path.stat, Path.read_bytes])
+def test_a_name_that_no_path_can_have_is_told(use: Callable[[Path], object]) -> None:
+    with pytest.raises(ValueError, match="embedded null") as caught:
+        use(Path("a\0b"))
+    assert told(caught.value) == "a path holds a null character, which no path can"
 
 
 def test_error_of_the_system_without_a_file() -> None:

@@ -12,11 +12,14 @@ from typing import Any
 
 import pytest
 
+from simtrain import files
 from simtrain.errors import BundleError, CatalogError, CheckpointError, SimtrainError
 from simtrain.files import (
+    exchanged,
     json_text,
     read_json,
     remove_leftovers,
+    replace_folder,
     sha256_if_readable,
     sha256_of_bytes,
     sha256_of_file,
@@ -24,6 +27,7 @@ from simtrain.files import (
     whole_file,
     why_not_writable,
     write_json,
+    write_together,
     write_whole,
 )
 
@@ -302,3 +306,112 @@ def test_why_a_folder_cannot_be_written(tmp_path: Path, monkeypatch: pytest.Monk
     assert why_not_writable(tmp_path / "file" / "new") == f"{tmp_path / 'file'} is a file"
     monkeypatch.setattr(os, "access", lambda path, mode: False)
     assert why_not_writable(tmp_path / "new") == f"{tmp_path} cannot be written to"
+
+
+def folder_of(path: Path, text: str) -> Path:
+    path.mkdir()
+    (path / "a.txt").write_text(text)
+    return path
+
+
+def names_and_texts(folder: Path) -> dict[str, str]:
+    return {path.relative_to(folder).as_posix(): path.read_text() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("in_one_step", [True, False])
+def test_a_folder_takes_the_place_of_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_one_step: bool
+) -> None:
+    if not in_one_step:
+        monkeypatch.setattr(files, "exchanged", lambda first, second: False)
+    old = folder_of(tmp_path / f".a.{dead_process()}.old", "older")
+    target = tmp_path / "a"
+    for text in ("old", "new"):
+        with staging_folder(target) as staging:
+            (staging / "a.txt").write_text(text)
+            replace_folder(staging, target)
+        assert names_and_texts(tmp_path) == {"a/a.txt": text}  # also without what killed processes have left
+    assert not old.exists()
+
+
+def test_there_is_a_folder_at_every_moment_of_an_exchange(tmp_path: Path) -> None:
+    first, second = folder_of(tmp_path / "a", "first"), folder_of(tmp_path / "b", "second")
+    if sys.platform != "linux" or not exchanged(first, second):
+        pytest.skip("this file system cannot exchange names")
+    assert names_and_texts(tmp_path) == {"a/a.txt": "second", "b/a.txt": "first"}
+    assert exchanged(first, tmp_path / "missing") is False
+    assert names_and_texts(tmp_path) == {"a/a.txt": "second", "b/a.txt": "first"}
+
+
+def test_a_system_without_the_call_exchanges_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files.ctypes, "CDLL", lambda name: object())
+    first, second = folder_of(tmp_path / "a", "first"), folder_of(tmp_path / "b", "second")
+    assert exchanged(first, second) is False
+    assert names_and_texts(tmp_path) == {"a/a.txt": "first", "b/a.txt": "second"}
+
+
+def test_files_that_belong_together_are_all_new(tmp_path: Path) -> None:
+    paths = [tmp_path / name for name in ("figures.json", "page.html", "picture.png")]
+    left = tmp_path / f".page.html.{dead_process()}.old"
+    left.write_text("older")
+    for text in ("old", "new"):
+        write_together({path: f"{text} {path.name}".encode() for path in paths})
+        assert names_and_texts(tmp_path) == {path.name: f"{text} {path.name}" for path in paths}
+
+
+@pytest.mark.parametrize("failing", ["figures.json", "page.html"])
+@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left on device"), KeyboardInterrupt()])
+def test_files_that_belong_together_are_all_old_if_one_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str, error: BaseException
+) -> None:
+    figures, page = tmp_path / "figures.json", tmp_path / "page.html"
+    write_together({figures: b"old", page: b"old"})
+    write_bytes = Path.write_bytes
+
+    def fail(path: Path, content: bytes) -> int:
+        write_bytes(path, content[:1])
+        if path.name.startswith(f".{failing}."):
+            raise type(error)(*error.args)
+        return len(content)
+
+    monkeypatch.setattr(Path, "write_bytes", fail)
+    with pytest.raises(type(error)) as caught:
+        write_together({figures: b"new", page: b"new"})
+    assert names_and_texts(tmp_path) == {"figures.json": "old", "page.html": "old"}
+    if isinstance(error, OSError):
+        assert caught.value.filename == str(tmp_path / failing)
+
+
+def test_a_first_rename_that_fails_puts_the_others_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    figures, page = tmp_path / "figures.json", tmp_path / "page.html"
+    write_together({figures: b"old", page: b"old"})
+
+    def fail(path: Path, target: Path) -> Path:
+        raise OSError(errno.EIO, "Input/output error", str(path))
+
+    monkeypatch.setattr(Path, "replace", fail)
+    with pytest.raises(CheckpointError, match=r"figures\.json: cannot be written: Input/output error$"):
+        write_together({figures: b"new", page: b"new"}, error=CheckpointError)
+    assert names_and_texts(tmp_path) == {"figures.json": "old", "page.html": "old"}
+
+
+@pytest.mark.parametrize("at", [1, 2, 3])
+def test_files_of_two_times_are_never_beside_each_other(tmp_path: Path, at: int) -> None:
+    figures, page = tmp_path / "figures.json", tmp_path / "page.html"
+    write_together({figures: b"old", page: b"old"})
+    script = (
+        "import os, signal, sys; from pathlib import Path; from simtrain.files import write_together\n"
+        "renames = iter(range(1, 9))\n"
+        "def kill(event, _):\n"
+        "    if event == 'os.rename' and next(renames) == int(sys.argv[2]): os.kill(os.getpid(), signal.SIGKILL)\n"
+        "sys.addaudithook(kill); folder = Path(sys.argv[1])\n"
+        "write_together({folder / 'figures.json': b'new', folder / 'page.html': b'new'})\n"
+    )
+    killed = subprocess.run([sys.executable, "-c", script, str(tmp_path), str(at)], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    shown = {path.name: path.read_text() for path in tmp_path.iterdir() if not path.name.startswith(".")}
+    assert shown == {1: {"figures.json": "old", "page.html": "old"}, 2: {"figures.json": "old"}}.get(
+        at, {"figures.json": "new"}
+    )
+    write_together({figures: b"newer", page: b"newer"})
+    assert names_and_texts(tmp_path) == {"figures.json": "newer", "page.html": "newer"}

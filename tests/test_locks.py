@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from simtrain import locks
-from simtrain.locks import FileLock, LockHeldError, is_locked
+from simtrain.errors import BundleError
+from simtrain.locks import FileLock, LockHeldError, is_locked, remove_left_locks, written_by_one
 
 HOLD = (
     "import sys; from pathlib import Path; from simtrain.locks import FileLock\n"
@@ -109,3 +110,72 @@ def test_a_lock_that_fails_otherwise_is_an_error(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(locks.fcntl, "flock", broken)
     with pytest.raises(OSError, match="Input/output error"):
         FileLock(path=tmp_path / "lock").acquire(without=refuse)
+
+
+def test_the_lock_of_whoever_made_the_folder_anew_is_left_alone(tmp_path: Path) -> None:
+    first, second = FileLock(path=tmp_path / "work" / "lock"), FileLock(path=tmp_path / "work" / "lock")
+    first.path.parent.mkdir()
+    first.acquire(without=refuse)
+    first.path.unlink()  # with its folder, by its holder
+    second.acquire(without=refuse)
+    first.release()
+    assert is_locked(second.path)
+    second.release()
+    assert not second.path.exists()
+
+
+def test_a_full_disk_takes_the_lock_without_its_holders_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lock, other = FileLock(path=tmp_path / "lock"), FileLock(path=tmp_path / "lock")
+
+    def full(_file: object, _content: bytes) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(locks, "_PAUSE", 0)
+    monkeypatch.setattr(locks, "_write", full)
+    lock.acquire(without=refuse)
+    with pytest.raises(LockHeldError, match=r"^another process$"):
+        other.acquire(without=refuse)
+    lock.release()
+
+
+def test_who_writes_waits_for_who_writes_already(tmp_path: Path) -> None:
+    script = (
+        "import sys; from pathlib import Path; from simtrain.errors import SimtrainError\n"
+        "from simtrain.locks import written_by_one\n"
+        "path = Path(sys.argv[1])\n"
+        "for _ in range(200):\n"
+        "    with written_by_one(path, error=SimtrainError):\n"
+        "        path.write_text(str(int(path.read_text()) + 1))\n"
+    )
+    (tmp_path / "count").write_text("0")
+    processes = [subprocess.Popen([sys.executable, "-c", script, str(tmp_path / "count")]) for _ in range(3)]
+    assert [process.wait() for process in processes] == [0, 0, 0]
+    assert (tmp_path / "count").read_text() == "600"
+    assert [path.name for path in tmp_path.iterdir()] == ["count"]
+
+
+def test_who_does_not_let_go_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(locks, "_PAUSE", 0)
+    path = tmp_path / "bundle"
+    with held_by_another(tmp_path / ".bundle.lock") as process:
+        told = (
+            f"{path}: is being written by process {process.pid} on {os.uname().nodename}; try again when that has ended"
+        )
+        with pytest.raises(BundleError) as caught, written_by_one(path, error=BundleError):
+            pass
+    assert str(caught.value) == f"{told}, or end it"
+
+
+def test_a_folder_that_cannot_be_written_is_told_by_the_name_of_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "missing" / "a.json"
+    with pytest.raises(BundleError) as caught, written_by_one(path, error=BundleError):
+        pass
+    assert str(caught.value) == f"{path}: cannot be written: No such file or directory"
+
+
+def test_locks_of_killed_processes_are_removed_and_held_ones_stay(tmp_path: Path) -> None:
+    for name in (".lock", ".a.json.lock", "b.lock"):
+        (tmp_path / name).touch()
+    with held_by_another(tmp_path / ".held.json.lock"):
+        remove_left_locks(tmp_path)
+        assert {path.name for path in tmp_path.iterdir()} == {".lock", "b.lock", ".held.json.lock"}

@@ -16,7 +16,7 @@ from simtrain.config import ClipConfig, EncoderConfig, NamedCode, TwoTowersConfi
 from simtrain.encoders.base import Encoder
 from simtrain.encoders.preprocessing import Preprocessing
 from simtrain.encoders.text import FolderEncoder, TextFolderEncoder
-from simtrain.errors import CheckpointError, error_path, first_line
+from simtrain.errors import CheckpointError, error_path, system_reason
 
 _FOLDER = "encoder"
 _WEIGHTS_FILE = "weights.safetensors"
@@ -44,7 +44,7 @@ def save_initial_encoder(encoder: Encoder, run_folder: Path) -> None:
         if isinstance(plain, TextFolderEncoder) and plain.has_text_folder:
             plain.save_text_folder(folder / _TEXT_FOLDER)
     except (OSError, SafetensorError) as error:
-        raise CheckpointError(f"{folder}: cannot be written: {first_line(error)}") from None
+        raise CheckpointError(f"{folder}: cannot be written: {system_reason(error)}") from None
 
 
 def saved_encoder_config(config: EncoderConfig, run_folder: Path) -> EncoderConfig:

@@ -1,15 +1,14 @@
 """Atomic writing of the catalogue's files: finished in a work folder, then moved together."""
 
-import errno
-import fcntl
-import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from simtrain.console import Console
-from simtrain.errors import CatalogError, SimtrainError
+from simtrain.errors import CatalogError, SimtrainError, system_reason
+from simtrain.files import exchanged
+from simtrain.locks import FileLock, LockHeldError
 
 WORK_FOLDER = ".prepare"
 """Folder, inside the catalogue's, for what is not finished; a killed run leaves it, the next one goes on with it."""
@@ -27,7 +26,7 @@ PLAN_FILE = "plan.json"
 """What an interrupted run had decided about what it read; worth nothing by itself."""
 
 _LOCK = "lock"
-_NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL}
+_TRIES = 100  # to make a folder that others remove at their end
 
 
 class UnfinishedError(CatalogError):
@@ -78,17 +77,21 @@ def publish(staging: Path, out: Path, *, names: Sequence[str]) -> None:
         staging: Folder that holds it.
         out: Where files and folders of the same names are replaced.
         names: What to move, in this order; the one that makes the others count comes last. Names that are not in
-            `staging` are passed over.
+            `staging` are passed over. While a folder is replaced, the last one is not there: a kill leaves it out
+            rather than beside a folder of another time.
     """
     names = [name for name in names if (staging / name).exists()]
     previous = staging / "previous"
     shutil.rmtree(previous, ignore_errors=True)  # of a run that was killed just here
     previous.mkdir()
     try:
+        if any((out / name).is_dir() for name in names) and (out / names[-1]).is_file():
+            (out / names[-1]).rename(previous / names[-1])
         for name in names:
-            if (out / name).is_dir():  # a folder cannot be replaced in one step
-                (out / name).rename(previous / name)
-            elif (out / name).exists():
+            if (out / name).is_dir():
+                _put_folder(staging / name, out / name, previous=previous / name)
+                continue
+            if (out / name).exists():
                 shutil.copy2(out / name, previous / name)
             (staging / name).replace(out / name)
     except BaseException:
@@ -102,37 +105,41 @@ def publish(staging: Path, out: Path, *, names: Sequence[str]) -> None:
 
 def cannot_write(out: Path, error: OSError) -> CatalogError:
     """The error for a full disk, a read-only folder and the like."""
-    return UnfinishedError(f"{out}: cannot be written to: {error.strerror or error}")
+    return UnfinishedError(f"{out}: cannot be written to: {system_reason(error)}")
 
 
 @contextmanager
 def _locked(work: Path, out: Path, *, console: Console) -> Iterator[None]:
     """Hold the folder's lock, which a killed process lets go of."""
-    while True:
+
+    def without(error: OSError) -> None:
+        console.line(f"{out}: its file system has no locks ({error.strerror}): start no second prepare in it")
+
+    lock = FileLock(path=work / _LOCK)
+    try:
+        _take(lock, work, without=without)
+    except LockHeldError as held:
+        raise CatalogError(
+            f"{out}: another simtrain prepare ({held}) is at work in this folder; wait until that has ended, or end it"
+        ) from None
+    except OSError as error:
+        raise CatalogError(str(cannot_write(out, error))) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _take(lock: FileLock, work: Path, *, without: Callable[[OSError], None]) -> None:
+    for attempt in range(_TRIES):
         try:
             work.mkdir(parents=True, exist_ok=True)
-            lock = (work / _LOCK).open("w")
-        except OSError as error:
-            raise CatalogError(str(cannot_write(out, error))) from None
-        with lock:
-            try:
-                fcntl.flock(lock.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise CatalogError(f"{out}: another simtrain prepare is at work in this folder") from None
-            except OSError as error:
-                if error.errno not in _NO_LOCKS:
-                    raise CatalogError(str(cannot_write(out, error))) from None
-                console.line(f"{out}: its file system has no locks ({error.strerror}): start no second prepare in it")
-            if _is_open_file(work / _LOCK, lock.fileno()):  # else its holder has just removed it
-                yield
-                return
-
-
-def _is_open_file(path: Path, descriptor: int) -> bool:
-    try:
-        return os.path.samestat(path.stat(), os.fstat(descriptor))
-    except FileNotFoundError:
-        return False
+            lock.acquire(without=without)
+        except FileNotFoundError:  # another one has just removed the folder at its end
+            if attempt == _TRIES - 1:
+                raise
+        else:
+            return
 
 
 def _clear(work: Path, *, kept: Sequence[str]) -> None:
@@ -143,6 +150,26 @@ def _clear(work: Path, *, kept: Sequence[str]) -> None:
     for path in work.iterdir():
         if path.name not in (*worth, _LOCK):
             _remove(path)
+
+
+def _put_folder(folder: Path, place: Path, *, previous: Path) -> None:
+    """Put a folder in the place of another, which becomes `previous`; in one step where the system can.
+
+    All of it happens below the folder of `previous`, of which nothing is used again after a kill.
+    """
+    waiting = previous.with_name(f"{previous.name}.new")
+    folder.rename(waiting)
+    swapped = exchanged(waiting, place)
+    try:
+        (waiting if swapped else place).rename(previous)
+        if not swapped:
+            waiting.rename(place)
+    except BaseException:
+        if swapped:
+            exchanged(waiting, place)
+        with suppress(OSError):  # it is in its place; the one who calls takes it away
+            waiting.rename(folder)
+        raise
 
 
 def _remove(path: Path) -> None:

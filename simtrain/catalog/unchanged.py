@@ -13,7 +13,7 @@ from simtrain.catalog.sources.walk import list_folder
 from simtrain.catalog.store.checking import damaged_shards
 from simtrain.catalog.store.layout import Record, read_record
 from simtrain.catalog.store.moving import size_of_stores
-from simtrain.catalog.store.planning import KINDS, free_disk, plan_store
+from simtrain.catalog.store.planning import better_kind_fits, free_disk
 from simtrain.config import PrepareConfig
 from simtrain.files import sha256_if_readable
 
@@ -119,11 +119,10 @@ def source_root(record: Record, out: Path) -> Path:
 def _better_store_fits(record: Record, request: Request, files: Sequence[Path]) -> bool:
     """Whether the disk has room now for a store that it had no room for."""
     store = request.config.store
-    if store.kind != "auto" or record.settings.kind == KINDS[0]:
+    if store.kind != "auto":
         return False
     free = free_disk(request.out) + size_of_stores(request.out)
-    plan = plan_store(files, side=store.side, free_bytes=free)
-    return KINDS.index(plan.kind) < KINDS.index(record.settings.kind)
+    return better_kind_fits(record.settings.kind, files, side=store.side, free_bytes=free)
 
 
 def _listing_agrees(record: Record, request: Request) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from simtrain.cli.console import TERMINAL
-from simtrain.errors import SimtrainError, first_line
+from simtrain.errors import SimtrainError, system_reason
 
 if TYPE_CHECKING:
     from simtrain.runs.run import Run
@@ -85,6 +85,6 @@ def make_folder_of(path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=path.parent).close()
     except OSError as error:
-        raise SimtrainError(f"{path}: cannot be written: {error.strerror or first_line(error)}") from None
+        raise SimtrainError(f"{path}: cannot be written: {system_reason(error)}") from None
     if path.is_dir():
         raise SimtrainError(f"{path}: is a folder; expected the name of a file")

@@ -28,7 +28,7 @@ from simtrain.catalog.staging import MADE_FOLDER, PLAN_FILE, SHARDS_FOLDER, cann
 from simtrain.catalog.store.checking import usable_rows
 from simtrain.catalog.store.layout import RECORD_FILE, Record, StoreSettings, read_record, write_record
 from simtrain.catalog.store.moving import move_shards, remove_unused, size_of_stores
-from simtrain.catalog.store.planning import StorePlan, free_disk, plan_store
+from simtrain.catalog.store.planning import StorePlan, better_kind_fits, free_disk, plan_store
 from simtrain.catalog.summary import SummaryContent, write_summary
 from simtrain.catalog.table import CATALOG_FILE, FOLD_COLUMN, Catalog, stage_catalog
 from simtrain.catalog.thumbnails import Thumbnails
@@ -132,19 +132,23 @@ def _read(opened: OpenedSource, request: Request, *, work: Path, console: Consol
 
 
 def _plan(opened: OpenedSource, config: PrepareConfig, *, paths: list[str], work: Path, out: Path) -> StorePlan:
-    """Choose the kind of image store; an interrupted run's choice and files are reused."""
+    """Choose the kind of image store; an interrupted run's choice and files stay, unless a better kind fits now."""
     begun = work / SHARDS_FOLDER / PLAN_FILE
     root = opened.source.root
     asked = {"rules": RULES, "root": str(root), "made_from": made_from_what(root), "store": config.store.model_dump()}
+    files, side, free = [root / path for path in paths], config.store.side, free_disk(out) + size_of_stores(out)
     with suppress(OSError, ValueError, KeyError):  # no run was interrupted here
         note = json.loads(begun.read_text(encoding="utf-8"))
-        if note["asked"] == asked:
+        made = sum(path.stat().st_size for path in begun.parent.iterdir())
+        automatic = config.store.kind == "auto"
+        if note["asked"] == asked and not (
+            automatic and better_kind_fits(note["kind"], files, side=side, free_bytes=free + made)
+        ):
             return StorePlan(kind=note["kind"], reason=note["reason"])
     shutil.rmtree(work / SHARDS_FOLDER)  # of another source
     (work / SHARDS_FOLDER).mkdir()
     if config.store.kind == "auto":
-        files = [root / path for path in paths]
-        plan = plan_store(files, side=config.store.side, free_bytes=free_disk(out) + size_of_stores(out))
+        plan = plan_store(files, side=side, free_bytes=free)
     else:
         plan = StorePlan(kind=config.store.kind, reason="as configured")
     begun.write_text(json.dumps({"asked": asked, "kind": plan.kind, "reason": plan.reason}), encoding="utf-8")
@@ -188,7 +192,7 @@ def _write(assembled: Assembled, read: _ReadSource, opened: OpenedSource, reques
     origin = request.origin(opened, root=final_root, results=results)
     write_record(Record(table=table, settings=settings, origin=origin), work / RECORD_FILE)
     with move_shards(work / SHARDS_FOLDER, out, settings=settings, table=table):
-        publish(work, out, names=[MADE_FOLDER, *_RESULTS])
+        publish(work, out, names=[MADE_FOLDER, *_RESULTS] if made else _RESULTS)
     remove_unused(out, settings=settings, table=table)
     _remove_made_before(out / MADE_FOLDER, used=[final_root, *(Path(str(path)) for path, _, _ in opened.inputs)])
 

@@ -11,10 +11,11 @@ import simplejpeg
 from simtrain.catalog.store.reader import open_images
 from simtrain.catalog.store.reduction import reduced
 from simtrain.catalog.table import read_catalog
-from simtrain.comparison.report import write_report
+from simtrain.comparison.report import report_page
 from simtrain.comparison.result import ComparisonReport
-from simtrain.errors import CatalogError, CheckpointError
-from simtrain.files import json_bytes, whole_file
+from simtrain.errors import CatalogError, CheckpointError, system_reason
+from simtrain.files import json_bytes, write_together
+from simtrain.locks import written_by_one
 
 _QUALITY = 80
 
@@ -29,18 +30,21 @@ def check_output_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
-        raise CheckpointError(f"--out {folder}: cannot be written to: {error.strerror}") from None
+        raise CheckpointError(f"--out {folder}: cannot be written to: {system_reason(error)}") from None
 
 
 def write_comparison(report: ComparisonReport, *, json_file: Path, page: Path) -> None:
-    """Write both or none of them, so that the page shows what the figures say.
+    """Write both or none of them, so that the page shows what the figures say; after another comparison that writes.
 
     Raises:
         CheckpointError: if a file cannot be written.
     """
-    with whole_file(json_file, error=CheckpointError) as figures:
-        figures.write_bytes(json_bytes(report.to_dict()))
-        write_report(page, report, thumbnail=thumbnails(Path(report.catalog)))
+    contents = {
+        json_file: json_bytes(report.to_dict()),
+        page: report_page(report, thumbnail=thumbnails(Path(report.catalog))),
+    }
+    with written_by_one(json_file, error=CheckpointError):
+        write_together(contents, error=CheckpointError)
 
 
 def thumbnails(folder: Path) -> Callable[[int, int], bytes | None]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from simtrain.catalog.images import read_image
-from simtrain.errors import CatalogError, SimtrainError
+from simtrain.errors import CatalogError, SimtrainError, system_reason
 from simtrain.files import whole_file
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def check_plot_path(path: Path) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise SimtrainError(f"{path}: cannot be written: {error.strerror}") from None
+        raise SimtrainError(f"{path}: cannot be written: {system_reason(error)}") from None
     if path.is_dir():
         raise SimtrainError(f"{path}: is a folder; expected a file name that ends in .png")
 

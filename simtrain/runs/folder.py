@@ -14,7 +14,7 @@ from simtrain.builders.devices import run_device
 from simtrain.catalog.table import Catalog
 from simtrain.config import RunConfig, differences, dump_yaml
 from simtrain.console import Console
-from simtrain.errors import CheckpointError, ConfigError
+from simtrain.errors import CheckpointError, ConfigError, system_reason
 from simtrain.files import staging_folder, why_not_writable
 from simtrain.runs.initial_encoder import with_normalisation_of
 from simtrain.runs.own_code_record import changed_code, code_of_run
@@ -136,7 +136,8 @@ def resumed_record(
             "random numbers of dropout do not"
         )
     resumed = [*run.record.get("resumed", []), _now()]
-    return {**run.record, "status": "running", "resumed": resumed, "processes": ranks.size}
+    record = {key: value for key, value in run.record.items() if key != "reason"}  # why it failed before
+    return {**record, "status": "running", "resumed": resumed, "processes": ranks.size}
 
 
 def begun_record(config: RunConfig, catalog: Catalog, ranks: Ranks, *, weights: WeightsFile | None) -> dict[str, Any]:
@@ -192,7 +193,7 @@ def make_run_folder(
             raise CheckpointError(
                 f"{folder}: another simtrain fit has begun this run meanwhile; name another with --set run=NAME"
             ) from None
-        raise CheckpointError(f"{folder}: cannot be made: {error.strerror or error}") from None
+        raise CheckpointError(f"{folder}: cannot be made: {system_reason(error)}") from None
 
 
 def _now() -> str:

@@ -10,7 +10,8 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from simtrain.errors import CheckpointError, first_line
-from simtrain.files import sha256_of_bytes, sha256_of_file, whole_file, write_json, write_whole
+from simtrain.files import json_bytes, remove_leftovers, sha256_of_bytes, sha256_of_file, write_together, write_whole
+from simtrain.locks import written_by_one
 from simtrain.training.checkpoints import BEST
 
 INTERPOLATION_FILE = "interpolation.json"
@@ -29,8 +30,8 @@ def write_interpolation(
 ) -> None:
     """Write a sweep's figures, plot and BatchNorm statistics to the run folder; those of an older sweep are replaced.
 
-    The figures come last but one and name the statistics, whose file has a name of its own: if the process is killed
-    before, the older sweep's files remain valid.
+    The figures name the statistics, whose file has a name of its own and is written first: if the process is killed
+    before the figures are there, the older sweep's files remain valid.
 
     Args:
         run_folder: The run's folder.
@@ -44,17 +45,15 @@ def write_interpolation(
     """
     written = save({_key(alpha, name): value for alpha, named in statistics.items() for name, value in named.items()})
     file = f"interpolation_{sha256_of_bytes(written)[:16]}.safetensors" if statistics else None
-    try:
-        with whole_file(run_folder / PICTURE_FILE) as temporary:
-            temporary.write_bytes(picture)
+    record = {**content, "checkpoint": {"file": BEST, "sha256": checkpoint}, "statistics": file}
+    contents = {run_folder / INTERPOLATION_FILE: json_bytes(record), run_folder / PICTURE_FILE: picture}
+    with written_by_one(run_folder / INTERPOLATION_FILE, error=CheckpointError):
+        try:
             if file is not None:
-                write_whole(run_folder / file, written)
-            record = {**content, "checkpoint": {"file": BEST, "sha256": checkpoint}, "statistics": file}
-            write_json(run_folder / INTERPOLATION_FILE, record, error=CheckpointError)
-    except OSError as error:
-        raise CheckpointError(f"{run_folder}: cannot be written: {error.strerror}") from None
-    finally:
-        _remove_others(run_folder)
+                write_whole(run_folder / file, written, error=CheckpointError)
+            write_together(contents, error=CheckpointError)
+        finally:
+            _remove_others(run_folder)
 
 
 def chosen_alpha(run_folder: Path) -> float:
@@ -125,6 +124,7 @@ def _remove_others(run_folder: Path) -> None:
     except (OSError, ValueError, TypeError, KeyError):
         named = None
     for path in run_folder.glob(_STATISTICS_FILES):
+        remove_leftovers(path)
         if path.name != named:
             path.unlink(missing_ok=True)
 

@@ -18,6 +18,13 @@ class _Data(_Part):
     sha256: str
     catalog: str
 
+    @field_validator("catalog")
+    @classmethod
+    def _is_a_path(cls, path: str) -> str:
+        if "\0" in path:
+            raise ValueError("is no path: it holds a null character")
+        return path
+
 
 class _Best(_Part):
     epoch: int

@@ -6,6 +6,7 @@ import shlex
 import signal
 import subprocess
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from simtrain.config import RunConfig, apply_overrides, parse_run_config, read_y
 from simtrain.console import Console
 from simtrain.errors import CatalogError, CheckpointError, nearest
 from simtrain.files import sha256_of_file, write_json
+from simtrain.locks import written_by_one
 from simtrain.runs.record import read_record, unfinished_warning
 from simtrain.runs.run_lock import with_present_status
 from simtrain.version import VERSION
@@ -191,9 +193,11 @@ def count_test_reading(run: Run) -> int:
     Raises:
         CheckpointError: if the record cannot be written.
     """
-    record = read_record(run.folder / RUN_FILE)  # as it is now
-    count = int(record.get(TEST_READINGS, 0)) + 1
-    write_run_record(run.folder, {**record, TEST_READINGS: count})
+    path = run.folder / RUN_FILE
+    with written_by_one(path, error=CheckpointError):
+        record = read_record(path)  # as it is now
+        count = int(record.get(TEST_READINGS, 0)) + 1
+        write_json(path, {**record, TEST_READINGS: count}, error=CheckpointError)
     return count
 
 
@@ -214,7 +218,7 @@ def environment() -> dict[str, Any]:
 
 
 def write_run_record(folder: Path, record: Mapping[str, Any]) -> None:
-    """Write a run's `run.json`, whole or not at all.
+    """Write a run's `run.json`, whole or not at all; test readings that were counted meanwhile stay counted.
 
     Args:
         folder: The run's folder.
@@ -223,7 +227,17 @@ def write_run_record(folder: Path, record: Mapping[str, Any]) -> None:
     Raises:
         CheckpointError: if it cannot be written.
     """
-    write_json(folder / RUN_FILE, record, error=CheckpointError)
+    path = folder / RUN_FILE
+    with written_by_one(path, error=CheckpointError):
+        write_json(path, {**record, **_test_readings(path)}, error=CheckpointError)
+
+
+def _test_readings(path: Path) -> dict[str, Any]:
+    """The count of a record on disk; empty where there is none yet, or it cannot be read."""
+    with suppress(CheckpointError):
+        record = read_record(path)
+        return {TEST_READINGS: record[TEST_READINGS]} if TEST_READINGS in record else {}
+    return {}
 
 
 def _git_commit() -> dict[str, Any] | None:

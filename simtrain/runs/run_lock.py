@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Any
 
 from simtrain.console import Console
-from simtrain.errors import CheckpointError
+from simtrain.errors import CheckpointError, system_reason
 from simtrain.files import remove_leftovers
-from simtrain.locks import FileLock, LockHeldError, is_locked
+from simtrain.locks import FileLock, LockHeldError, is_locked, remove_left_locks
 
 LOCK_FILE = ".lock"
 """Below a run's folder, while it is trained."""
@@ -34,7 +34,8 @@ def lock_run(lock: FileLock, folder: Path, *, console: Console) -> None:
             f"{folder}: this run is being trained by {error}; wait until that has ended, or end it, and resume then"
         ) from None
     except OSError as error:
-        raise CheckpointError(f"{folder}: cannot be written to: {error.strerror}") from None
+        raise CheckpointError(f"{folder}: cannot be written to: {system_reason(error)}") from None
+    remove_left_locks(folder)
     for left in folder.glob(".*.tmp"):
         remove_leftovers(folder / left.name[1:].removesuffix(".tmp").rpartition(".")[0])
 

@@ -3,7 +3,6 @@
 # Shapes: N items, D dimensions of the embedding.
 
 import json
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +15,9 @@ from numpy.typing import NDArray
 
 from simtrain.encoders.base import Encoder
 from simtrain.encoders.text import FolderEncoder, TextFolderEncoder
-from simtrain.errors import BundleError
-from simtrain.files import remove_leftovers, staging_folder, why_not_writable
+from simtrain.errors import BundleError, system_reason
+from simtrain.files import replace_folder, staging_folder, why_not_writable
+from simtrain.locks import written_by_one
 from simtrain.parquet import write_table
 from simtrain.serving.bundle import (
     ENCODER_FILE,
@@ -103,8 +103,8 @@ def write_bundle(
 ) -> Path:
     """Write the whole bundle beside its place, then put it there; a bundle that is there already is replaced.
 
-    A process killed in between leaves a hidden folder beside the target, and the target as it was (killed in the very
-    moment between two renames, the old bundle is the hidden folder that ends in `.old`).
+    A process killed in between leaves a hidden folder beside the target, and the target as it was. Of two that write
+    the same bundle the later one's stays.
 
     Args:
         content: Encoder, embeddings, items and figures of the bundle.
@@ -130,7 +130,7 @@ def write_bundle(
                 check(work)
             _put(work, target)
     except OSError as error:
-        raise BundleError(f"{folder}: cannot be written: {error.strerror or error}") from error
+        raise BundleError(f"{folder}: cannot be written: {system_reason(error)}") from error
     return folder
 
 
@@ -220,16 +220,7 @@ def _write_index_and_items(folder: Path, content: BundleContent, *, fingerprint:
 
 
 def _put(work: Path, target: Path) -> None:
-    if not target.exists():
-        work.rename(target)
-        return
-    check_target(target)  # it may have changed while the new one was made
-    old = target.with_name(f"{work.name.removesuffix('.tmp')}.old")
-    target.rename(old)
-    try:
-        work.rename(target)
-    except OSError:
-        old.rename(target)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
-    remove_leftovers(target)
+    with written_by_one(target, error=BundleError):
+        if target.exists():
+            check_target(target)  # it may have changed while the new one was made
+        replace_folder(work, target)

@@ -12,7 +12,7 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from simtrain.errors import BundleError
+from simtrain.errors import BundleError, first_line, system_reason
 from simtrain.files import whole_file
 from simtrain.serving.replacement import HashingReader, check_hash
 
@@ -131,7 +131,8 @@ class ItemIndex:
             with whole_file(path) as temporary:
                 faiss.write_index(self._index, str(temporary))
         except RuntimeError as error:  # FAISS's name for a full disk or a folder that cannot be written
-            raise OSError(f"{path}: {_reason(error)}") from None
+            reason = system_reason(error)
+            raise OSError(reason if reason != first_line(error) else f"{path}: {_reason(error)}") from None
 
     @property
     def count(self) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
-from simtrain.errors import BundleError
+from simtrain.errors import BundleError, system_reason
 from simtrain.files import sha256_of_bytes
 
 Opened = TypeVar("Opened")
@@ -34,7 +34,7 @@ def read_checked(path: Path, *, sha256: str) -> bytes:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise BundleError(f"{path}: cannot be read: {error.strerror or error}") from None
+        raise BundleError(f"{path}: cannot be read: {system_reason(error)}") from None
     check_hash(path, sha256_of_bytes(content), expected=sha256)
     return content
 

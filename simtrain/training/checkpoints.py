@@ -10,7 +10,7 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 from torch import nn
 from typing_extensions import override
 
-from simtrain.errors import CheckpointError, first_line
+from simtrain.errors import CheckpointError, first_line, system_reason
 from simtrain.files import whole_file
 from simtrain.training.collapse_guard import CollapsedError
 from simtrain.training.non_finite_guard import NonFiniteError
@@ -33,10 +33,11 @@ class WholeFileIO(TorchCheckpointIO):
             with whole_file(target) as temporary:
                 torch.save(checkpoint, temporary)
         except OSError as error:
-            raise CheckpointError(f"{target}: cannot be written: {error.strerror or first_line(error)}") from error
+            raise CheckpointError(f"{target}: cannot be written: {system_reason(error)}") from error
         except RuntimeError as error:  # torch's writer tells of a full disk as one of its own
-            full = "the disk is full, or a limit of the size of files is reached: " if _WRITER in str(error) else ""
-            raise CheckpointError(f"{target}: cannot be written: {full}{first_line(error)}") from error
+            full = "the disk is full, or a limit of the size of files is reached"
+            reason = full if _WRITER in str(error) else first_line(error)
+            raise CheckpointError(f"{target}: cannot be written: {reason}") from error
 
     @override
     def load_checkpoint(self, path: Any, *arguments: Any, **settings: Any) -> dict[str, Any]:

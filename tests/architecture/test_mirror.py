@@ -11,6 +11,7 @@ PACKAGE = Path(simtrain.__file__).parent
 TESTS = Path(__file__).parents[1]
 
 OF_NO_MODULE = {
+    "cli/test_disturbed.py": "end to end: kills, full disks, two at once",
     "cli/test_fuzz.py": "end to end: mutated files",
     "test_first_format.py": "end to end: artifacts that an earlier version wrote",
     "test_notebooks.py": "end to end: the notebooks",

@@ -4,15 +4,18 @@ import errno
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 from unittest.mock import Mock
 
 import pytest
 from recording_console import RecordingConsole
 
+from simtrain import locks
 from simtrain.catalog import staging
 from simtrain.catalog.staging import DOWNLOAD_FOLDER, SHARDS_FOLDER, WORK_FOLDER, publish, work_folder
 from simtrain.console import SILENT
 from simtrain.errors import CatalogError
+from simtrain.locks import FileLock
 
 NAMES = ["pictures", "notes.json", "table.parquet"]
 
@@ -56,16 +59,56 @@ def test_failure_at_any_step_undoes_the_others(
         fill(out, content="old")
     before = contents(tmp_path)
 
-    def replace(self: Path, target: Path) -> Path:
-        if self.name == failing and self.parent.name == WORK_FOLDER:
+    def rename(self: Path, target: Path) -> Path:
+        if target == out / failing and self != out / WORK_FOLDER / "previous" / failing:
             raise error
-        return self.rename(target)
+        os.replace(self, target)  # noqa: PTH105 - what is patched here
+        return target
 
-    monkeypatch.setattr(Path, "replace", replace)
+    monkeypatch.setattr(staging, "exchanged", lambda first, second: False)  # as on other systems than Linux
+    monkeypatch.setattr(Path, "replace", rename)
+    monkeypatch.setattr(Path, "rename", rename)
     with pytest.raises(type(error)):
         publish_new(out)
     assert contents(tmp_path) == before
     assert (tmp_path / "deep").exists() is exists
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
+def test_a_folder_that_was_exchanged_is_put_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    fill(tmp_path, content="old")
+    before = contents(tmp_path)
+
+    def rename(self: Path, target: Path) -> Path:
+        if target.name == "pictures" and target.parent.name == "previous":
+            raise error
+        os.rename(self, target)  # noqa: PTH104 - what is patched here
+        return target
+
+    monkeypatch.setattr(Path, "rename", rename)
+    with pytest.raises(type(error)):
+        publish_new(tmp_path)
+    assert contents(tmp_path) == before
+
+
+def test_a_folder_that_its_holder_has_just_removed_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    acquire, removed = FileLock.acquire, []
+
+    def acquire_too_late(lock: FileLock, **settings: Any) -> None:
+        if not removed:
+            removed.append(lock.path.parent)
+            lock.path.parent.rmdir()
+        acquire(lock, **settings)
+
+    monkeypatch.setattr(FileLock, "acquire", acquire_too_late)
+    with work_folder(tmp_path / "out", console=SILENT) as work:
+        assert [work] == removed
+        assert (work / SHARDS_FOLDER).is_dir()
+    assert not work.exists()
 
 
 def test_half_a_backup_is_not_put_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,7 +145,7 @@ def work_and_fail(out: Path, *, error: BaseException) -> None:
 def test_interruption_keeps_what_was_read_and_downloaded(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         work_and_fail(tmp_path / "out", error=KeyboardInterrupt())
-    kept = {".prepare/download/part": "half", ".prepare/shards/a.facts": "read", ".prepare/lock": ""}
+    kept = {".prepare/download/part": "half", ".prepare/shards/a.facts": "read"}
     assert contents(tmp_path / "out") == kept
     with work_folder(tmp_path / "out", console=SILENT) as work:
         assert (work / SHARDS_FOLDER / "a.facts").is_file()
@@ -112,13 +155,17 @@ def test_interruption_keeps_what_was_read_and_downloaded(tmp_path: Path) -> None
 def test_error_keeps_the_part_of_a_download_only(tmp_path: Path) -> None:
     with pytest.raises(CatalogError):
         work_and_fail(tmp_path / "out", error=CatalogError("no network"))
-    assert contents(tmp_path / "out") == {".prepare/download/part": "half", ".prepare/lock": ""}
+    assert contents(tmp_path / "out") == {".prepare/download/part": "half"}
 
 
 def test_two_at_once_are_refused(tmp_path: Path) -> None:
     with (
         work_folder(tmp_path / "out", console=SILENT) as work,
-        pytest.raises(CatalogError, match=r"out: another simtrain prepare is at work in this folder$"),
+        pytest.raises(
+            CatalogError,
+            match=rf"out: another simtrain prepare \(process {os.getpid()} on .*\) is at work in this folder; wait "
+            r"until that has ended, or end it$",
+        ),
         work_folder(tmp_path / "out", console=SILENT),
     ):
         pass
@@ -130,7 +177,7 @@ def test_file_system_without_locks_is_told(tmp_path: Path, monkeypatch: pytest.M
     def no_locks(_descriptor: int, _operation: int) -> None:
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(staging.fcntl, "flock", no_locks)
+    monkeypatch.setattr(locks.fcntl, "flock", no_locks)
     console = RecordingConsole()
     with work_folder(tmp_path / "out", console=console) as work:
         assert work.is_dir()
@@ -142,7 +189,7 @@ def test_lock_that_fails_otherwise_is_an_error(tmp_path: Path, monkeypatch: pyte
     def broken(_descriptor: int, _operation: int) -> None:
         raise OSError(errno.EIO, "Input/output error")
 
-    monkeypatch.setattr(staging.fcntl, "flock", broken)
+    monkeypatch.setattr(locks.fcntl, "flock", broken)
     told = f"{tmp_path / 'out'}: cannot be written to: Input/output error"
     with pytest.raises(CatalogError) as caught, work_folder(tmp_path / "out", console=SILENT):
         pass

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pandas as pd
@@ -196,3 +197,30 @@ def test_a_record_of_older_rules_is_not_taken_for_unchanged(tmp_path: Path, monk
     monkeypatch.setattr("simtrain.catalog.unchanged.RULES", 99)
     assert run(source, out).fresh == 0
     assert json.loads((out / "findings.json").read_text())["counts"]["images"] == 6
+
+
+def test_pictures_that_an_interrupted_run_made_do_not_replace_those_of_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, made = tmp_path / "out", "synthetic:4"
+    settings = ("synthetic.views=1", "synthetic.image_size=40")
+    run(made, out, *settings)
+    before = snapshot(out / "source")
+    with monkeypatch.context() as patched:
+        patched.setattr("simtrain.commands.prepare.near_duplicates", Mock(side_effect=KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            run(made, out, "synthetic.views=1", "synthetic.image_size=48")
+    assert (out / ".prepare" / "source").is_dir()
+    run(made, out, *settings, "store.kind=jpeg")
+    assert snapshot(out / "source") == before
+
+
+def test_a_store_that_a_full_disk_interrupted_is_planned_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source, out = shop(tmp_path / "images"), tmp_path / "out"
+    with monkeypatch.context() as patched:
+        patched.setattr("simtrain.commands.prepare.free_disk", lambda folder: 0)
+        patched.setattr("simtrain.commands.prepare.publish", Mock(side_effect=OSError(28, "No space left on device")))
+        with pytest.raises(CatalogError, match="No space left on device"):
+            run(source, out)
+    run(source, out)
+    assert sorted(path.name for path in out.glob("images.*")) == ["images.parquet", "images.raw"]

@@ -34,6 +34,7 @@ def test_whole_record_is_read_with_all_of_it(tmp_path: Path) -> None:
         ({}, "damaged: status: field required"),
         ({**WHOLE, "data": None}, "damaged: data: input should be"),
         ({**WHOLE, "data": {"catalog": "/shop"}}, "damaged: data.sha256: field required"),
+        ({**WHOLE, "data": {"catalog": "a\0b", "sha256": "ab"}}, "damaged: data.catalog: value error, is no path"),
         ({**WHOLE, "best": {"epoch": "x", "monitor": "m", "value": 0.5}}, "damaged: best.epoch: input should be"),
         ({**WHOLE, "ended_by": "SIGNOTHING"}, "damaged: ended_by: value error, is no signal"),
         ({**WHOLE, "test_readings": "often"}, "damaged: test_readings: input should be"),

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from bundle_files import Factory, files_of
 
+from simtrain import files
 from simtrain.encoders.base import Encoder
 from simtrain.errors import BundleError
 from simtrain.serving import bundle_writer
@@ -89,6 +90,7 @@ def test_a_failing_last_rename_puts_the_old_bundle_back(
             raise OSError(28, "No space left on device")
         return rename(path, target)
 
+    monkeypatch.setattr(files, "exchanged", lambda first, second: False)
     monkeypatch.setattr(Path, "rename", fail_for_the_new_one)
     with pytest.raises(BundleError, match=r"bundle: cannot be written: No space left on device$"):
         write_bundle(other_content, folder, formats=())
@@ -99,7 +101,7 @@ def test_what_a_killed_process_left_is_in_nobodys_way(
     content: BundleContent, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patched:
-        patched.setattr(bundle_writer.shutil, "rmtree", lambda *_, **__: None)  # killed: nothing is cleaned up
+        patched.setattr(files.shutil, "rmtree", lambda *_, **__: None)  # killed: nothing is cleaned up
         patched.setattr(bundle_writer, "write_manifest", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             write_bundle(content, tmp_path / "bundle", formats=())

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 from simtrain.console import Console
-from simtrain.errors import CatalogError, first_line
+from simtrain.errors import CatalogError, first_line, system_reason
 
 _MOST_MEMBERS = 5_000_000
 _CHUNK = 1 << 20
@@ -111,7 +111,7 @@ def _told(archive: Path, member: str | None = None) -> Iterator[None]:
     except CatalogError:
         raise
     except OSError as error:
-        raise CatalogError(f"{where}: cannot be unpacked: {error.strerror or first_line(error)}") from None
+        raise CatalogError(f"{where}: cannot be unpacked: {system_reason(error)}") from None
     except Exception as error:  # the parsers raise whatever they trip over
         raise CatalogError(f"{where}: cannot be unpacked: {first_line(error)}") from None
 

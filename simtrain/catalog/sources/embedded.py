@@ -19,7 +19,7 @@ from simtrain.catalog.sources.embedded_columns import (
 )
 from simtrain.catalog.sources.embedded_layout import EmbeddedFiles, Layout, layout_of, split_of_file
 from simtrain.console import Console
-from simtrain.errors import CatalogError, first_line
+from simtrain.errors import CatalogError, system_reason
 from simtrain.files import whole_file
 
 ROWS_FILE = "rows.parquet"
@@ -79,7 +79,7 @@ def extract_embedded(embedded: EmbeddedFiles, folder: Path, *, image_column: str
             for _ in console.bar(rows, layout.rows, "extracting images"):
                 pass
     except OSError as error:
-        raise CatalogError(f"{folder}: cannot be written to: {error.strerror or first_line(error)}") from None
+        raise CatalogError(f"{folder}: cannot be written to: {system_reason(error)}") from None
     return table
 
 

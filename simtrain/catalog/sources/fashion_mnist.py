@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from simtrain.console import Console
-from simtrain.errors import CatalogError, first_line
+from simtrain.errors import CatalogError, system_reason
 from simtrain.files import whole_file
 
 # Shapes: N pictures of a split.
@@ -70,7 +70,7 @@ def write_fashion_mnist(place: Path, folder: Path, *, console: Console) -> Path:
         total = sum(map(len, pictures.values()))
         return _write_manifest(folder / MANIFEST, list(console.bar(rows, total, "writing images")))
     except OSError as error:
-        raise CatalogError(f"{folder}: cannot be written to: {error.strerror or first_line(error)}") from None
+        raise CatalogError(f"{folder}: cannot be written to: {system_reason(error)}") from None
 
 
 def _raw_folder(place: Path) -> Path:
@@ -127,7 +127,7 @@ def _read_bytes(path: Path) -> bytes:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
             content = file.read(_MOST_BYTES + 1)
     except (OSError, EOFError, zlib.error) as error:
-        raise CatalogError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or first_line(error)}") from None
+        raise CatalogError(f"{path}: cannot be read: {system_reason(error)}") from None
     if len(content) > _MOST_BYTES:
         raise CatalogError(f"{path}: not of Fashion-MNIST: has more than {_MOST_BYTES:,} bytes")
     return content

@@ -9,7 +9,7 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from simtrain.errors import CatalogError, first_line
+from simtrain.errors import CatalogError, first_line, system_reason
 
 if TYPE_CHECKING:
     from requests import HTTPError, Response, Session
@@ -82,7 +82,7 @@ def _told(name: str) -> Iterator[None]:
             f"{_by_hand(name)}"
         ) from None
     except OSError as error:
-        raise CatalogError(f"kaggle:{name}: cannot be saved: {error.strerror or first_line(error)}") from None
+        raise CatalogError(f"kaggle:{name}: cannot be saved: {system_reason(error)}") from None
     except Exception as error:  # the client raises bare Exceptions, KeyErrors and ValueErrors
         raise CatalogError(f"kaggle:{name}: the kaggle package failed: {first_line(error)}") from None
 

@@ -25,7 +25,7 @@ from simtrain.catalog.sources.walk import Listing, list_folder
 from simtrain.catalog.staging import DOWNLOAD_FOLDER
 from simtrain.config import ColumnsConfig, PrepareConfig
 from simtrain.console import Console
-from simtrain.errors import CatalogError, error_path, nearest
+from simtrain.errors import CatalogError, error_path, nearest, system_reason
 from simtrain.own_code import check_arguments, import_target
 from simtrain.phrases import counted
 
@@ -267,7 +267,7 @@ def _draw_synthetic(name: str, *, config: PrepareConfig, opening: Opening) -> Pa
                 workers=config.workers or os.cpu_count() or 1,
             )
         except OSError as error:
-            raise CatalogError(f"{name}: its pictures cannot be written: {error.strerror}") from None
+            raise CatalogError(f"{name}: its pictures cannot be written: {system_reason(error)}") from None
 
     return opening.making.folder(made_from, make) / "manifest.csv"
 

@@ -49,6 +49,13 @@ def plan_store(files: Sequence[Path], *, side: int, free_bytes: int) -> StorePla
     return StorePlan(kind="none", reason=f"even JPEG would take {_gigabytes(jpeg)}, more than half of the free disk")
 
 
+def better_kind_fits(kind: StoreKind, files: Sequence[Path], *, side: int, free_bytes: int) -> bool:
+    """Whether the disk has room for a better kind of store than this one."""
+    if kind == KINDS[0]:
+        return False
+    return KINDS.index(plan_store(files, side=side, free_bytes=free_bytes).kind) < KINDS.index(kind)
+
+
 def free_disk(folder: Path) -> int:
     """Free bytes where a folder is, or will be."""
     existing = next(place for place in (folder, *folder.resolve().parents) if place.exists())

@@ -27,21 +27,34 @@ _TEMPLATES = "simtrain.comparison.report"
 
 
 def write_report(path: Path, report: ComparisonReport, *, thumbnail: Callable[[int, int], bytes | None]) -> None:
-    """Write one HTML file that needs no network; the same arguments give the same bytes.
+    """Write the page of `report_page` to a file, whole or not at all.
 
     Args:
         path: File to write; an existing one is replaced.
         report: Results of the comparison.
-        thumbnail: Row of the catalogue and wanted side in pixels -> a JPEG; None where there is no picture. Asked only
-            for what is shown; what would make the file larger than about 12 MB is left out, which the page says.
+        thumbnail: As for `report_page`.
 
     Raises:
         CheckpointError: if the file cannot be written; then nothing is left of it.
         ValueError: for a thumbnail that is no JPEG.
     """
+    write_whole(path, report_page(report, thumbnail=thumbnail), error=CheckpointError)
+
+
+def report_page(report: ComparisonReport, *, thumbnail: Callable[[int, int], bytes | None]) -> bytes:
+    """One HTML file that needs no network; the same arguments give the same bytes.
+
+    Args:
+        report: Results of the comparison.
+        thumbnail: Row of the catalogue and wanted side in pixels -> a JPEG; None where there is no picture. Asked only
+            for what is shown; what would make the file larger than about 12 MB is left out, which the page says.
+
+    Raises:
+        ValueError: for a thumbnail that is no JPEG.
+    """
     page_images = PageImages(thumbnail=thumbnail, captions=report.pictures.captions, characters=_PICTURE_CHARACTERS)
     content = build_content(select_encoders(report), page_images)
-    write_whole(path, _page(content, page_images).encode("utf-8", "replace"), error=CheckpointError)
+    return _page(content, page_images).encode("utf-8", "replace")
 
 
 def _page(content: Content, page_images: PageImages) -> str:

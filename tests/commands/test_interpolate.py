@@ -118,11 +118,11 @@ def test_a_folder_that_cannot_be_written_stays_as_it_was(norms_run: Run, monkeyp
     sweep(norms_run, steps=3)
     before = contents(norms_run.folder)
 
-    def full(path: Path, content: dict[str, Any], *, error: type[Exception]) -> None:
-        raise OSError(28, "No space left on device")
+    def full(contents: dict[Path, bytes], *, error: type[Exception]) -> None:
+        raise error(f"{next(iter(contents))}: cannot be written: No space left on device")
 
-    monkeypatch.setattr(interpolation_record, "write_json", full)
+    monkeypatch.setattr(interpolation_record, "write_together", full)
     with pytest.raises(CheckpointError) as caught:
         sweep(norms_run, steps=4)
-    assert str(caught.value) == f"{norms_run.folder}: cannot be written: No space left on device"
+    assert str(caught.value) == f"{norms_run.folder}/interpolation.json: cannot be written: No space left on device"
     assert contents(norms_run.folder) == before

@@ -21,6 +21,7 @@ from simtrain.data.texts import CatalogTexts
 from simtrain.data.transforms import ViewTransform, custom_transform, parts_transform
 from simtrain.encoders.base import Encoder
 from simtrain.errors import CatalogError, ConfigError, error_path
+from simtrain.evaluation.distractors import distractor_rows, gallery_size
 from simtrain.evaluation.further_relevance import with_further_relevance
 from simtrain.evaluation.protocol import RetrievalTask, retrieval_task
 from simtrain.evaluation.relevance import filled_columns, usual_further
@@ -42,12 +43,15 @@ def split_task(config: RunConfig, catalog: Catalog, *, split: str) -> RetrievalT
     """
     settings = config.evaluation
     with error_path("evaluation"):
-        task = retrieval_task(
-            catalog,
-            split=split,
-            gallery_splits=settings.gallery_splits,
-            relevance=build_relevance(config.relevance, catalog, exclude=settings.exclude),
-        )
+        relevance = build_relevance(config.relevance, catalog, exclude=settings.exclude)
+        galleries = settings.gallery_splits
+        task = retrieval_task(catalog, split=split, gallery_splits=galleries, relevance=relevance)
+        if split == "val" and settings.distractors is not None:
+            wanted = gallery_size(catalog, galleries or ["test"], relevance) - len(task.gallery)
+            added = distractor_rows(catalog, task, relevance=relevance, count=wanted, seed=config.seed)
+            task = retrieval_task(
+                catalog, split=split, gallery_splits=galleries, relevance=relevance, distractors=added
+            )
         if settings.further_relevance is not None:
             asked = [build_relevance(one, catalog, exclude=settings.exclude) for one in settings.further_relevance]
             return with_further_relevance(task, catalog, asked)

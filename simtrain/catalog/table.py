@@ -24,6 +24,7 @@ COLUMNS = (*TEXT_COLUMNS, "query", "gallery", "width", "height", "sha256", "dupl
 _MAY_LACK = ("product", "label", "caption")
 _METADATA_KEY = b"simtrain"
 _FORMAT_VERSION = 1
+_LARGER_SHARE = 0.3  # that is advised for a split that is too small; `SplitConfig` has 0.2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,9 +121,16 @@ def stage_catalog(catalog: Catalog, path: Path) -> None:
     write_table(table, path)
 
 
-def with_larger_share(folder: Path, split: str, *, share: float = 0.2) -> str:
+def with_larger_share(folder: Path, split: str) -> str:
     """What to do for more images in a split of a catalogue, for messages."""
-    return f"prepare it with a larger share: simtrain prepare SOURCE --out {folder} --set split.{split}={share:g}"
+    share = f"split.{split}={_LARGER_SHARE:g}"
+    return f"prepare it with a larger share: simtrain prepare SOURCE --out {folder} --set {share}"
+
+
+def with_larger_val(catalog: Catalog) -> str | None:
+    """What to do for more validation images; None where `val` has its share of what is not for testing already."""
+    val, train = (len(catalog.rows_of([split])) for split in ("val", "train"))
+    return None if val >= _LARGER_SHARE * (val + train) else with_larger_share(catalog.folder, "val")
 
 
 def read_catalog(folder: Path) -> Catalog:

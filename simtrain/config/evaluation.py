@@ -42,6 +42,11 @@ class EvaluationConfig(Section):
     gallery_splits: list[SplitName] | None = None
     """Splits whose `gallery` images are searched; null: the evaluated split itself."""
 
+    distractors: Literal["train"] | None = None
+    """`train`: training images join the gallery of `val` until it is as large as that of `test`, so that a small `val`
+    is as hard to search. They are wrong answers to every query by the definition that is scored, drawn by the run's
+    seed, and embedded again in each epoch. null: none."""
+
     exclude: ExcludedColumns = Field(default_factory=list)
     """Columns, such as `vendor` or `session`: a gallery image that has the query's value in one of them counts neither
     as a find nor as a miss. Name columns that make images similar for other reasons than the product. At most 4."""

@@ -140,6 +140,18 @@ class RunConfig(Section):
         return self
 
     @model_validator(mode="after")
+    def _distractors_have_no_texts(self) -> "RunConfig":
+        evaluation = self.evaluation
+        with_texts = evaluation.captions is not None or evaluation.label_templates
+        if evaluation.distractors is not None and self.reads_texts and with_texts:
+            raise ValueError(
+                "evaluation.distractors: the text metrics of this encoder are of the same images, and texts of "
+                "training images are no test; set evaluation.captions=null and evaluation.label_templates=[], or "
+                "evaluation.distractors=null"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _texts_are_read_and_learned(self) -> "RunConfig":
         kind, texts = self.encoder.kind, self.texts
         if texts is not None and not self.reads_texts:

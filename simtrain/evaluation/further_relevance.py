@@ -3,9 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from simtrain.catalog.table import Catalog
 from simtrain.errors import CatalogError
-from simtrain.evaluation.protocol import RetrievalTask, excluded_codes
+from simtrain.evaluation.distractors import wrong_answers
+from simtrain.evaluation.protocol import RetrievalTask
 from simtrain.evaluation.relevance import Relevance
 
 
@@ -36,10 +39,15 @@ def with_further_relevance(
 
 
 def _task_by(task: RetrievalTask, catalog: Catalog, relevance: Relevance) -> RetrievalTask:
+    wrong = wrong_answers(catalog, relevance, task.rows[task.queries])[task.rows]
+    kept = task.distractors[wrong[task.distractors]]  # what is right by this definition was not asked to be one
+    dropped = np.setdiff1d(task.distractors, kept)
     return replace(
         task,
+        gallery=np.setdiff1d(task.gallery, dropped),
+        distractors=kept,
         groups=relevance.codes(catalog)[task.rows],
         judged=None if relevance.qrels is None else relevance.qrels.pairs(catalog, task.rows),
-        excluded=excluded_codes(catalog, relevance)[task.rows],
+        excluded=relevance.exclusion_codes(catalog)[task.rows],
         further={},
     )

@@ -45,6 +45,7 @@ class RetrievalTask:
             none. None: there are no such columns.
         judged: Pairs of positions in `rows` that say what is relevant, in the place of `groups`, whose codes then only
             say by -1 what is judged for no query; None: `groups` say it.
+        distractors: (n,) positions in `rows` of gallery images that were added from another split.
         further: Name -> task of the same images by another definition of relevance, whose metrics are shown beside.
     """
 
@@ -58,6 +59,7 @@ class RetrievalTask:
     near_copied_queries: int = 0
     excluded: NDArray[np.int64] | None = None
     judged: JudgedPairs | None = None
+    distractors: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     further: Mapping[str, "RetrievalTask"] = field(default_factory=dict)
 
     @property
@@ -174,6 +176,7 @@ class Evaluation:
         near_copied_queries: Number of queries with a near copy of themselves in the gallery, which does not count.
         gallery: Number of gallery images.
         confidence: Level of the intervals, between 0 and 1.
+        distractors: Number of gallery images that were added from another split.
     """
 
     metrics: dict[str, Interval]
@@ -183,6 +186,7 @@ class Evaluation:
     near_copied_queries: int
     gallery: int
     confidence: float
+    distractors: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON; an unknown interval is null."""
@@ -193,12 +197,18 @@ class Evaluation:
             "copied_queries": self.copied_queries,
             "near_copied_queries": self.near_copied_queries,
             "gallery": self.gallery,
+            "distractors": self.distractors,
             "confidence": self.confidence,
         }
 
 
 def retrieval_task(
-    catalog: Catalog, *, split: str, gallery_splits: Sequence[str] | None, relevance: Relevance
+    catalog: Catalog,
+    *,
+    split: str,
+    gallery_splits: Sequence[str] | None,
+    relevance: Relevance,
+    distractors: NDArray[np.int64] | None = None,
 ) -> RetrievalTask:
     """Retrieval task of a split: its `query` images against the `gallery` images of the gallery's splits.
 
@@ -207,6 +217,7 @@ def retrieval_task(
         split: Split to evaluate: `train`, `val` or `test`.
         gallery_splits: Splits of the gallery; None: the evaluated split.
         relevance: What makes images relevant to each other.
+        distractors: (n,) catalogue rows that join the gallery; None: none.
 
     Raises:
         CatalogError: if no query has anything to find, with what the catalogue offers instead.
@@ -216,12 +227,14 @@ def retrieval_task(
     is_query = np.isin(every_row, catalog.rows_of([split])) & catalog.rows["query"].to_numpy(dtype=bool)
     in_gallery_splits = np.isin(every_row, catalog.rows_of(gallery_splits or [split]))
     in_gallery = in_gallery_splits & catalog.rows["gallery"].to_numpy(dtype=bool)
+    added = np.empty(0, dtype=np.int64) if distractors is None else distractors
+    in_gallery[added] = True
     check_not_empty(catalog, groups, is_query, split=split, relevance=relevance)
     copied, count = copied_queries(catalog, is_query, in_gallery), int(is_query.sum())
     excluded_groups = [catalog.groups([column]) for column in relevance.excluded]
     same_answers = [] if relevance.qrels is not None else [groups]  # copies are judged as one
     rows, is_query, in_gallery = without_copies(catalog, [*same_answers, *excluded_groups], is_query, in_gallery)
-    excluded = excluded_codes(catalog, relevance)[rows]
+    excluded = relevance.exclusion_codes(catalog)[rows]
     products = catalog.groups(["product"])[rows]
     task = RetrievalTask(
         rows=rows,
@@ -234,27 +247,10 @@ def retrieval_task(
         near_copied_queries=near_copied(excluded[:, 0], is_query[rows], in_gallery[rows]),
         excluded=excluded,
         judged=None if relevance.qrels is None else relevance.qrels.pairs(catalog, rows),
+        distractors=np.flatnonzero(np.isin(rows, added)),
     )
     check_answerable(catalog, task.answers(), queries=count, split=split, relevance=relevance)
     return task
-
-
-def excluded_codes(catalog: Catalog, relevance: Relevance) -> NDArray[np.int64]:
-    """Codes of what does not count: a gallery image with a query's code in any column is left out for it.
-
-    Args:
-        catalog: Catalogue of the images.
-        relevance: Definition of relevance, whose `other` and `excluded` columns leave images out.
-
-    Returns:
-        (catalogue rows, E), duplicate groups in the first column; -1: nothing is left out by that column.
-    """
-    columns = [
-        ["duplicate_group"],
-        *([relevance.other] if relevance.other else []),
-        *([one] for one in relevance.excluded),
-    ]
-    return np.stack([catalog.groups(list(names)) for names in columns], axis=1)
 
 
 def evaluate_retrieval(task: RetrievalTask, embeddings: Tensor, *, bootstrap: BootstrapSettings) -> Evaluation:
@@ -280,6 +276,7 @@ def evaluate_retrieval(task: RetrievalTask, embeddings: Tensor, *, bootstrap: Bo
         near_copied_queries=task.near_copied_queries,
         gallery=len(task.gallery),
         confidence=bootstrap.confidence,
+        distractors=len(task.distractors),
     )
 
 

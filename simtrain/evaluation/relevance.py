@@ -45,6 +45,14 @@ class Relevance:
         """
         return catalog.groups(self.columns) if self.qrels is None else self.qrels.asking(catalog)
 
+    def exclusion_codes(self, catalog: Catalog) -> NDArray[np.int64]:
+        """(catalogue rows, E) codes: a gallery image with a query's code in any column does not count for it.
+
+        Duplicate groups are the first column, then `other` and each of `excluded`; -1: nothing is left out by it.
+        """
+        columns = [("duplicate_group",), *([self.other] if self.other else []), *((one,) for one in self.excluded)]
+        return np.stack([catalog.groups(names) for names in columns], axis=1)
+
     @property
     def description(self) -> str:
         """Definition as a phrase, such as "same label, other product only", for sentences with "relevant ="."""

@@ -2,22 +2,22 @@
 
 # Shapes: N images of the task, Q queries, G gallery images.
 
-import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from simtrain.builders import unknown_names
-from simtrain.catalog.table import Catalog
+from simtrain.catalog.table import Catalog, with_larger_val
 from simtrain.config import RunConfig
 from simtrain.evaluation.protocol import RetrievalTask
 from simtrain.evaluation.relevance import filled_columns
 from simtrain.preflight.conflict import Conflict
 
+_FEW, _ONE_GROUP = "few queries", "single group"
 _FEW_QUERIES = 30
 _MANY = 0.1  # share of queries without an answer that is worth a word
-_LARGEST_SHARE = 0.4
 
 
 def validation_conflicts(config: RunConfig, catalog: Catalog, task: RetrievalTask | None) -> Iterator[Conflict]:
@@ -43,6 +43,11 @@ def validation_conflicts(config: RunConfig, catalog: Catalog, task: RetrievalTas
     if (~answered).sum() > _MANY * len(answered):
         yield _lone_queries(config, answered)
     yield from _few_answers(task, answered)
+
+
+def has_few_queries(conflicts: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether warnings of a run's record say that validation has too few queries, or those of one group alone."""
+    return any(one["kind"] in (_FEW, _ONE_GROUP) for one in conflicts)
 
 
 def one_class_warning(task: RetrievalTask, relevance: str) -> str | None:
@@ -71,9 +76,9 @@ def _single_group(config: RunConfig, catalog: Catalog, *, queries: int) -> Confl
     val = catalog.rows.iloc[catalog.rows_of(["val"])]
     others = [column for column in filled_columns(val) if column not in config.relevance_columns]
     varied = [column for column in others if (val[column].value_counts() >= 2).sum() >= 2]
-    instead = f"--set relevance={varied[0]}" if varied else _prepare(catalog, "--set split.val=0.2")
+    instead = f"--set relevance={varied[0]}" if varied else _more_validation(catalog)
     return Conflict(
-        kind="single group",
+        kind=_ONE_GROUP,
         message=f"all {queries} validation queries with a relevant image have the same '{name}': their metrics cannot "
         f"rank epochs; {instead}",
         figures={"queries": queries, "groups": 1},
@@ -81,16 +86,9 @@ def _single_group(config: RunConfig, catalog: Catalog, *, queries: int) -> Confl
 
 
 def _few_queries(config: RunConfig, catalog: Catalog, *, queries: int, answered: int) -> Conflict:
-    share = len(catalog.rows_of(["val"])) / len(catalog.rows)
-    wanted = math.ceil(20 * share * _FEW_QUERIES / answered) / 20  # in steps of 0.05
-    if config.fold is not None:
-        instead = "prepare with fewer split.folds"
-    elif wanted <= _LARGEST_SHARE:
-        instead = _prepare(catalog, f"--set split.val={wanted:g}")
-    else:
-        instead = "add pictures"
+    instead = "prepare with fewer split.folds" if config.fold is not None else _more_validation(catalog)
     return Conflict(
-        kind="few queries",
+        kind=_FEW,
         message=f"only {answered} validation queries have a relevant image: each counts "
         f"{100 / answered:.0f} points, too coarse to compare epochs; {instead}",
         figures={"queries": queries, "answered": answered},
@@ -134,5 +132,5 @@ def _few_answers(task: RetrievalTask, answered: NDArray[np.bool_]) -> Iterator[C
     )
 
 
-def _prepare(catalog: Catalog, setting: str) -> str:
-    return f"prepare it again: simtrain prepare SOURCE --out {catalog.folder} {setting}"
+def _more_validation(catalog: Catalog) -> str:
+    return with_larger_val(catalog) or "add pictures"

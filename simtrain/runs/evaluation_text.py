@@ -20,8 +20,9 @@ _KIND = {"captions": "a caption", "classes": "a class"}
 def report_lines(report: "EvaluationReport") -> Iterator[str]:
     """Each metric with its interval, in percent: of images, then of texts; then the embedding drift."""
     evaluation = report.evaluation
+    added = f" ({evaluation.distractors} of them distractors from train)" if evaluation.distractors else ""
     yield (
-        f"{report.name}, split {report.split}: {evaluation.queries} queries among {evaluation.gallery} images, "
+        f"{report.name}, split {report.split}: {evaluation.queries} queries among {evaluation.gallery} images{added}, "
         f"relevant = {report.relevance_description}"
     )
     yield report.images

@@ -2,7 +2,7 @@
 
 import math
 
-from simtrain.catalog.table import Catalog, with_larger_share
+from simtrain.catalog.table import Catalog, with_larger_val
 from simtrain.evaluation.paired_tests import resolvable_share
 from simtrain.evaluation.protocol import RetrievalTask
 from simtrain.phrases import counted
@@ -13,7 +13,6 @@ DISCORDANT_SHARE = 0.2
 WITHIN_PRODUCT = 0.2
 """Assumed correlation of such differences within a product."""
 
-_LARGEST_SHARE = 0.3
 _COARSE = 0.03  # settings of one recipe differ by one to three points
 
 
@@ -38,11 +37,5 @@ def validation_precision(task: RetrievalTask, catalog: Catalog, *, confidence: f
         else f"differences in recall_at_1 of less than {100 * smallest:.0f} points cannot be detected"
     )
     queries = counted(len(clusters), "query", "queries")
-    return f"val is small ({queries} of {products}): {limit}{_remedy(catalog)}"
-
-
-def _remedy(catalog: Catalog) -> str:
-    """How to have a larger validation split; empty where it has its share of what is not for testing already."""
-    val, train = (len(catalog.rows_of([split])) for split in ("val", "train"))
-    enough = val >= _LARGEST_SHARE * (val + train)
-    return "" if enough else f"; {with_larger_share(catalog.folder, 'val', share=_LARGEST_SHARE)}"
+    remedy = with_larger_val(catalog)
+    return f"val is small ({queries} of {products}): {limit}{'' if remedy is None else f'; {remedy}'}"

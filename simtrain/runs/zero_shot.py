@@ -13,6 +13,7 @@ from simtrain.errors import CheckpointError, first_line
 from simtrain.evaluation.balance import BALANCED, balanced_score
 from simtrain.evaluation.statistics import Interval
 from simtrain.evaluation.text_figures import means_by_name
+from simtrain.preflight.evaluation import has_few_queries
 from simtrain.runs.evaluation import embed_rows, evaluate_embeddings, evaluate_texts, score_texts
 from simtrain.runs.session import RunSession
 from simtrain.runs.validation_precision import validation_precision
@@ -42,7 +43,7 @@ def zero_shot_metrics(session: RunSession) -> dict[str, float]:
         record["zero_shot"] = {"split": "val", **images.to_dict(), "text": texts}
         session.console.line(_zero_shot_line(record["zero_shot"], config))
         small = validation_precision(task, session.catalog, confidence=config.evaluation.confidence)
-        if small is not None:
+        if small is not None and not has_few_queries(record.get("conflicts", [])):  # those were told with what to do
             session.console.line(small)
     return _means(record["zero_shot"])
 
@@ -103,4 +104,6 @@ def _zero_shot_line(zero_shot: dict[str, Any], config: RunConfig) -> str:
     means, shown = _means(zero_shot), ("map_at_r", "recall_at_1", "text_to_image_recall_at_5")
     figures = "  ".join(f"{name} {means[name]:.3f}" for name in shown if name in means)
     what = "zero-shot" if config.init_from is None else f"before training ({config.init_from})"
-    return f"{what} on val ({zero_shot['queries']} queries, {zero_shot['gallery']} images): {figures}"
+    added = zero_shot.get("distractors", 0)
+    images = f"{zero_shot['gallery']} images" + (f", {added} of them distractors from train" if added else "")
+    return f"{what} on val ({zero_shot['queries']} queries, {images}): {figures}"

@@ -13,7 +13,7 @@ from small_configs import ALIGNED, CAPTIONS, FOLDER, NAMED, PAIRS, SIMCLR, TRIPL
 from tiny_training import SIZE, TinyEncoder, catalog_of, draw_images
 
 from simtrain.builders import build_data, build_texts, build_transform, build_validation
-from simtrain.builders.data import _check_shares
+from simtrain.builders.data import _check_shares, split_task
 from simtrain.catalog.store.reader import source_images
 from simtrain.catalog.table import Catalog
 from simtrain.config import AugmentationConfig, RunConfig, TransformConfig
@@ -247,6 +247,22 @@ def test_validation_goes_by_the_configured_columns_and_gallery() -> None:
     task = build_validation(config, catalog)
     assert task is not None
     assert (task.rows[task.queries].tolist(), task.rows[task.gallery].tolist()) == ([1, 2], [0])
+
+
+def test_validation_with_distractors_is_as_large_as_test() -> None:
+    products = [f"p{row // 2}" for row in range(30)]
+    shop = catalog_of(Path("shop"), split=["train"] * 16 + ["val"] * 4 + ["test"] * 10, product=products)
+    config = config_of(SIMCLR, evaluation={"distractors": "train"})
+    task = build_validation(config, shop)
+    assert task is not None
+    added = task.rows[task.distractors].tolist()
+    assert (len(task.gallery), len(added)) == (10, 6)
+    assert set(added) <= set(range(16))
+    assert task.rows[task.queries].tolist() == [16, 17, 18, 19]
+    assert len(split_task(config, shop, split="test").distractors) == 0
+    other = build_validation(config.model_copy(update={"seed": 1}), shop)
+    assert other is not None
+    assert other.rows.tolist() != task.rows.tolist()
 
 
 def test_ones_own_transforms_replace_the_preset() -> None:

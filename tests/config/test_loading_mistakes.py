@@ -191,6 +191,12 @@ def test_where_opens_the_message_of_a_parsed_tree():
             "two_towers; got pixels",
         ),
         (
+            ["encoder={kind: clip}", "evaluation.distractors=train"],
+            "evaluation.distractors: the text metrics of this encoder are of the same images, and texts of training "
+            "images are no test; set evaluation.captions=null and evaluation.label_templates=[], or "
+            "evaluation.distractors=null",
+        ),
+        (
             ["encoder={kind: clip, train_text: true}"],
             "encoder.train_text: no loss reads texts here; set it to false, or add objective.texts, or take "
             "objective.kind: image_text",

@@ -249,6 +249,7 @@ def test_an_interval_that_cannot_be_told_is_null() -> None:
         near_copied_queries=2,
         gallery=3,
         confidence=0.95,
+        distractors=1,
     )
     assert evaluation.to_dict() == {
         "metrics": {
@@ -260,13 +261,14 @@ def test_an_interval_that_cannot_be_told_is_null() -> None:
         "copied_queries": 1,
         "near_copied_queries": 2,
         "gallery": 3,
+        "distractors": 1,
         "confidence": 0.95,
     }
 
 
 NO_QUERIES = (
     "shop: split 'test' has no query images; prepare it with a larger share: "
-    "simtrain prepare SOURCE --out shop --set split.test=0.2"
+    "simtrain prepare SOURCE --out shop --set split.test=0.3"
 )
 
 
@@ -301,13 +303,13 @@ NO_QUERIES = (
             {"gallery": [False] * 12},
             {},
             "shop: none of 4 queries of split 'test' has another image of its own 'product' to find; prepare it with "
-            "a larger share: simtrain prepare SOURCE --out shop --set split.test=0.2",
+            "a larger share: simtrain prepare SOURCE --out shop --set split.test=0.3",
         ),
         (
             {},
             {"gallery_splits": ["train"]},
             "shop: none of 4 queries of split 'test' has another image of its own 'product' to find; prepare it with "
-            "a larger share: simtrain prepare SOURCE --out shop --set split.test=0.2",
+            "a larger share: simtrain prepare SOURCE --out shop --set split.test=0.3",
         ),
         (
             {},

@@ -2,6 +2,8 @@
 
 from small_conflicts import SIMCLR, config_of, found, products, shop
 
+from simtrain.preflight.evaluation import has_few_queries
+
 
 def test_too_few_queries() -> None:
     few = shop({"product": ["a", "a", "b", "b"] + ["c"] * 8, "split": ["val"] * 4 + ["train"] * 8})
@@ -11,8 +13,12 @@ def test_too_few_queries() -> None:
         "add pictures"
     )
     more = shop({"product": ["a", "a", "b", "b"] * 5 + ["c"] * 280, "split": ["val"] * 20 + ["train"] * 280})
-    (conflict,) = found(config_of(SIMCLR), more)  # 20 of 300 images answer 20 queries; 30 of 300 answer 30
-    assert conflict.message.endswith("prepare it again: simtrain prepare SOURCE --out shop --set split.val=0.1")
+    (conflict,) = found(config_of(SIMCLR), more)
+    assert conflict.message.endswith(
+        "; prepare it with a larger share: simtrain prepare SOURCE --out shop --set split.val=0.3"
+    )
+    assert has_few_queries([vars(conflict)])
+    assert not has_few_queries([{"kind": "lone queries"}])
 
 
 def test_lone_queries() -> None:

@@ -44,3 +44,19 @@ def test_the_untouched_encoders_texts_go_on_record(config: RunConfig, catalog: C
 def test_a_record_from_before_there_were_texts_is_read(config: RunConfig, catalog: Catalog) -> None:
     record = {"zero_shot": {"split": "val", "metrics": {"map_at_r": {"mean": 0.5, "low": None, "high": None}}}}
     assert first_figures(config, catalog, record) == ({"map_at_r": 0.5, "balanced": 0.5}, [])
+
+
+@pytest.mark.parametrize(("kind", "told"), [("few queries", 0), ("single group", 0), ("lone queries", 1)])
+def test_a_small_split_is_told_once(make_config: MakeConfig, catalog: Catalog, kind: str, told: int) -> None:
+    _, said = first_figures(make_config(), catalog, {"conflicts": [{"kind": kind}]})
+    assert sum(line.startswith("val is small") for line in said) == told
+
+
+def test_distractors_are_on_record_and_told(make_config: MakeConfig, catalog: Catalog) -> None:
+    record: dict[str, Any] = {}
+    evaluation = {"bootstrap_draws": 100, "distractors": "train"}
+    _, said = first_figures(make_config(evaluation=evaluation), catalog, record)
+    val, test = (len(catalog.rows_of([split])) for split in ("val", "test"))
+    assert (record["zero_shot"]["gallery"], record["zero_shot"]["distractors"]) == (max(val, test), max(0, test - val))
+    assert record["zero_shot"]["queries"] <= val
+    assert any(f"{test} images, {test - val} of them distractors from train" in line for line in said)

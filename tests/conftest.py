@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from simtrain.cli.host_memory import keep_freed_memory
+
 if TYPE_CHECKING:
     from simtrain.catalog.table import Catalog
     from simtrain.config import RunConfig
@@ -24,6 +26,7 @@ os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 os.environ.setdefault("WANDB_MODE", "offline")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+keep_freed_memory()  # as the command line does; training takes a third less processor time
 
 
 LONG = (

@@ -7,6 +7,7 @@ from typer.exceptions import TyperException
 
 from simtrain.cli import compare, config, doctor, evaluate, export, fit, interpolate, prepare, search
 from simtrain.cli.console import TERMINAL, fail, set_up_output
+from simtrain.cli.host_memory import keep_freed_memory
 from simtrain.cli.wall import CLOSED_PIPE, end_with
 
 app = typer.Typer(
@@ -31,6 +32,7 @@ app.command("config")(config.show_config)
 def main() -> None:
     """Run the command line; an error that the user can fix is one or two lines, with exit status 2."""
     set_up_output()
+    keep_freed_memory()
     try:
         status = app(standalone_mode=False)
         sys.stdout.flush()

@@ -3,6 +3,7 @@
 from simtrain.builders.auxiliary_losses import needs_initial_encoder
 from simtrain.builders.data import build_batches, build_data, build_transform, build_validation
 from simtrain.builders.encoder import build_encoder, plain_config, whitening_of
+from simtrain.builders.levels import build_levels
 from simtrain.builders.objective import build_module, needs_reference
 from simtrain.builders.relevance import build_relevance, qrels_hashes, unknown_names
 from simtrain.builders.saved_encoder import (
@@ -21,6 +22,7 @@ __all__ = [
     "build_batches",
     "build_data",
     "build_encoder",
+    "build_levels",
     "build_module",
     "build_relevance",
     "build_text_validation",

@@ -39,6 +39,7 @@ def build_auxiliary_losses(config: RunConfig, *, encoder: Encoder, inputs: Train
         regulariser=regulariser,
         teacher=_teacher(needs.relations, inputs),
         teacher_weight=needs.relations.weight if needs.relations is not None else 0.0,
+        levels=inputs.levels,
         validation_texts=inputs.validation_texts,
     )
 

@@ -28,7 +28,6 @@ from simtrain.encoders.base import Encoder
 from simtrain.errors import CheckpointError, ConfigError, first_line
 from simtrain.failures import mendable
 from simtrain.launch.processes import process_group, run_on_each
-from simtrain.modules.base import catalogue_ids
 from simtrain.runs.folder import FinishedRunError, check_run_folder, ended_record, make_run_folder
 from simtrain.runs.frozen_features import frozen_data, refuse_several_processes
 from simtrain.runs.preflight_report import report_few_negatives, report_launch, report_preflight
@@ -206,7 +205,7 @@ def train_run(start: TrainingStart, *, launched: bool) -> TrainingEnd:
     """
     session = start.session
     module = build_module(session.config, encoder=session.encoder, inputs=start.inputs, validation=session.validation)
-    module.item_id = catalogue_ids([str(name) for name in session.catalog.rows["id"]])
+    module.item_id = [str(name) for name in session.catalog.rows["id"]].__getitem__
     callbacks = build_callbacks(session, zero_shot=start.zero_shot, item_id=module.item_id, launched=launched)
     on_rank_zero(lambda: _write_start(start))
     torch.manual_seed(session.config.seed + session.ranks.rank)  # dropout differs from process to process

@@ -4,7 +4,10 @@ from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Literal
 
+from pydantic import Field
+
 from simtrain.config.distillation import DistillationConfig
+from simtrain.config.objective_parts import LevelConfig
 from simtrain.config.regularisation import KeepConfig
 from simtrain.config.section import Section
 from simtrain.config.texts import TextsConfig
@@ -79,10 +82,14 @@ class ObjectiveNeeds:
 
 
 class ObjectiveSection(Section):
-    """Base section of the objectives: kind, regularisation towards the initial encoder, requirements."""
+    """Base section of the objectives: kind, coarser levels, regularisation, requirements."""
 
     kind: str
     """Name of the objective."""
+
+    levels: list[LevelConfig] = Field(default_factory=list)
+    """Coarser levels of similarity, such as `[{column: label, weight: 0.1}]`: a weak supervised contrastive loss each,
+    which draws images of *other* products of one value together."""
 
     keep: KeepConfig = KeepConfig()
     """Losses that keep the encoder near its initial weights and embeddings."""

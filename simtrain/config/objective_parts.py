@@ -46,3 +46,22 @@ class ComponentConfig(Section):
 
     parameters: dict[str, Any] = Field(default_factory=dict)
     """Keyword arguments of its constructor; `num_classes` and `embedding_size` are filled in where it wants them."""
+
+
+class LevelConfig(Section):
+    """A coarser level of similarity: images of other products with an equal value are drawn together, weakly.
+
+    The supervised contrastive loss (https://arxiv.org/abs/2004.11362) without the pairs of one product, which the
+    objective's own loss speaks for. Levels of a hierarchy as losses beside each other: HAPPIER
+    (https://arxiv.org/abs/2207.04873), HIER (https://arxiv.org/abs/2212.14258).
+    """
+
+    column: str
+    """Catalogue column of the level, such as `label`; images where it is empty are only negatives."""
+
+    weight: float = Field(default=0.2, gt=0, le=10)
+    """Weight of the level's supervised contrastive loss, above 0 to 10. Higher values keep more of the category and
+    learn less of the product."""
+
+    temperature: float = Field(default=0.1, gt=0, le=10)
+    """Divides the cosine similarities, above 0 to 10."""

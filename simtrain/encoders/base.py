@@ -18,6 +18,8 @@ from simtrain.encoders.preprocessing import Preprocessing
 from simtrain.encoders.whitening import Whitening
 from simtrain.errors import ConfigError
 
+_PIXELS_AT_ONCE_ON_CPU = 2**20  # about 20 images of 224 x 224
+
 
 class Encoder(nn.Module, ABC):
     """A network from preprocessed images to embeddings.
@@ -90,7 +92,8 @@ class Encoder(nn.Module, ABC):
     def embed_pixels(self, pixels: Tensor) -> Tensor:
         """(N, S, S, 3) uint8 pixels -> (N, D) embeddings of unit length, all in float32, without gradients.
 
-        Never by compiled code, whose sums are rounded otherwise.
+        Never by compiled code, whose sums are rounded otherwise. On a CPU some images at a time, so that what passes
+        between layers stays small: that is faster, and its memory does not grow with N.
         """
         with (
             _exact_convolutions(),
@@ -98,7 +101,7 @@ class Encoder(nn.Module, ABC):
             torch.autocast(pixels.device.type, enabled=False),
             torch.compiler.set_stance("force_eager") if self._is_compiled else nullcontext(),
         ):
-            return self.embed(self.preprocessing.normalise(pixels))
+            return torch.cat([self.embed(self.preprocessing.normalise(part)) for part in _parts(pixels)])
 
     def embed_features(self, features: Tensor) -> Tensor:
         """(N, m, F) features of `pretrained_encoder` -> (N, D) embeddings of unit length, without gradients.
@@ -208,3 +211,10 @@ def _exact_convolutions() -> Iterator[None]:
         yield
     finally:
         convolutions.fp32_precision = before
+
+
+def _parts(pixels: Tensor) -> tuple[Tensor, ...]:
+    """(N, S, S, 3) of images -> parts of it that pass through the network one after the other."""
+    if pixels.device.type != "cpu":
+        return (pixels,)
+    return torch.split(pixels, max(1, _PIXELS_AT_ONCE_ON_CPU // (pixels.shape[1] * pixels.shape[2])))

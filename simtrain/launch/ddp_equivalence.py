@@ -3,7 +3,7 @@
 # Shapes: B samples of the whole batch, V views, S = IMAGE_SIZE.
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from torch.nn.parallel import DistributedDataParallel
 from typing_extensions import override
 
 from simtrain.builders import TrainingInputs, build_module
-from simtrain.config import parse_run_config
+from simtrain.config import RunConfig, parse_run_config
 from simtrain.console import SILENT, Console
 from simtrain.data.batch import Batch
 from simtrain.data.embedding import EmbeddingSettings, embed_images, inference_device
@@ -25,6 +25,7 @@ from simtrain.evaluation.retrieval_set import RetrievalSet
 from simtrain.launch.processes import process_group, run_on_each
 from simtrain.launch.small_encoders import IMAGE_SIZE, NoiseImages, SmallAlignedEncoder, SmallEncoder
 from simtrain.modules.base import RetrievalModule
+from simtrain.modules.coarser_level import CoarserLevel
 from simtrain.training.ranks import SINGLE_PROCESS, launched_ranks
 
 LOSS_BOUND = 1e-6
@@ -50,6 +51,7 @@ CASES: Mapping[str, dict[str, Any]] = {
     },
     "distillation": {"kind": "distill"},
     "triplet with distillation": {"kind": "triplet", "distill": {"weight": 0.5}},
+    "triplet with a coarser level": {"kind": "triplet", "levels": [{"column": "label"}]},
     "SupCon": {"kind": "metric_learning", "loss": {"name": "SupConLoss"}},
     "MultiSimilarity": {
         "kind": "metric_learning",
@@ -165,7 +167,7 @@ def _measured(objective: dict[str, Any], samples: int, device: torch.device) -> 
     )
     torch.manual_seed(0)
     encoder = SmallAlignedEncoder() if _reads_texts(objective) else SmallEncoder()
-    inputs = _training_inputs(samples, encoder)
+    inputs = replace(_training_inputs(samples, encoder), levels=_levels(config, samples))
     module = build_module(config, encoder=encoder, inputs=inputs, validation=None).to(device).train()
     with torch.no_grad():  # away from its start, where what holds it there has no gradient
         for parameter in encoder.parameters():
@@ -201,6 +203,15 @@ def _training_inputs(samples: int, encoder: Encoder) -> TrainingInputs:
         start=encoder,
         texts=CatalogTexts(texts=[f"text {place}" for place in range(5)], ids=ids, criteria=ids),
     )
+
+
+def _levels(config: RunConfig, samples: int) -> list[CoarserLevel]:
+    """Every two pairs of positives are of one kind."""
+    numbers = torch.arange(samples) // 4
+    return [
+        CoarserLevel(column=level.column, numbers=numbers, weight=level.weight, temperature=level.temperature)
+        for level in config.objective.levels
+    ]
 
 
 def _share_of_noise(samples: int, *, views: int, seed: int) -> Batch:

@@ -10,11 +10,17 @@ from simtrain.losses.tiles import log_sum_exp_of_others, unit_rows
 
 
 def supervised_contrastive_loss(
-    embeddings: Tensor, labels: Tensor, *, temperature: float = 0.1, excluded: PairMask | None = None
+    embeddings: Tensor,
+    labels: Tensor,
+    *,
+    temperature: float = 0.1,
+    excluded: PairMask | None = None,
+    unpaired: Tensor | None = None,
 ) -> Tensor:
     """Mean over the anchors of the mean cross-entropy of picking one of the anchor's positives among all other rows.
 
-    An anchor is a row with another row of its label. Computed in float32 at least, in memory that grows with N·D.
+    An anchor is a row that is paired with another row of its label. Computed in float32 at least, in memory that grows
+    with N·D.
 
     Args:
         embeddings: (N, D) embeddings; need not be of unit length.
@@ -22,31 +28,64 @@ def supervised_contrastive_loss(
         temperature: Divides the cosine similarities; above 0.
         excluded: Pairs of the N rows that are no negatives; rows of one label stay positives. None: all pairs of
             different labels are negatives.
+        unpaired: (N,) int64: two rows with the same number, 0 or more, are neither positives nor negatives of each
+            other, such as images of one product where labels are categories. None: all rows are paired.
 
     Returns:
         Scalar. N equal embeddings give log(N - 1).
 
     Raises:
-        ValueError: if no two rows have the same known label, or the temperature is not above 0.
+        ValueError: if no two paired rows have the same known label, or the temperature is not above 0.
     """
     if not temperature > 0:
         raise ValueError(f"temperature: got {temperature}; must be above 0")
-    classes, group = torch.unique(labels, return_inverse=True)
-    sizes = torch.bincount(group, minlength=len(classes))
-    anchors = (labels >= 0) & (sizes[group] > 1)
+    classes, shared, counts = _groups(labels, unpaired)
+    anchors = (labels >= 0) & (counts > 0)
     if not anchors.any():
-        raise ValueError(f"labels: {len(labels)} rows, of which no two have the same known label")
+        pair = "" if unpaired is None else " and are paired"
+        raise ValueError(f"labels: {len(labels)} rows, of which no two have the same known label{pair}")
 
     def leave_out(tile: Tensor, first: slice, second: slice) -> None:
         if excluded is not None:
             positives = (labels[first, None] == labels[second]) & (labels[first, None] >= 0)
             tile.masked_fill_(excluded.block(first, second) & ~positives, -torch.inf)
+        if unpaired is not None:
+            tile.masked_fill_((unpaired[first, None] == unpaired[second]) & (unpaired[second] >= 0), -torch.inf)
 
     with torch.autocast(embeddings.device.type, enabled=False):
         unit = unit_rows(embeddings)
-        # The mean similarity to the positives is that to their mean: their sum is that of the class less oneself.
-        sums = unit.new_zeros(len(classes), unit.shape[1]).index_add(0, group, unit)
-        positives = (sums[group[anchors]] - unit[anchors]) / (sizes[group[anchors], None] - 1)
+        # The mean similarity to the positives is that to their mean: the sum of the class less that of the unpaired.
+        sums = _sums(unit, classes)[anchors] - _sums(unit, shared)[anchors]
+        positives = sums / counts[anchors, None]
         with_positives = (unit[anchors] * positives).sum(dim=1) / temperature
         among_others = log_sum_exp_of_others(unit, temperature=temperature, leave_out=leave_out)
         return (among_others[anchors] - with_positives).mean()
+
+
+def any_positive(labels: Tensor, *, unpaired: Tensor | None = None) -> bool:
+    """Whether two paired rows have the same known label.
+
+    Args:
+        labels: (N,) int64, -1 where unknown.
+        unpaired: (N,) int64: two rows with the same number, 0 or more, are no pair; None: all rows are paired.
+    """
+    _, _, counts = _groups(labels, unpaired)
+    return bool(((labels >= 0) & (counts > 0)).any())
+
+
+def _groups(labels: Tensor, unpaired: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+    """(N,) numbers of a row's label, of the rows of its label that it is not paired with, and the count of positives.
+
+    A row is not paired with itself.
+    """
+    own = torch.arange(len(labels), device=labels.device)
+    if unpaired is not None:
+        own = torch.where(unpaired >= 0, unpaired, own + unpaired.max() + 1)
+    _, classes = torch.unique(labels, return_inverse=True)
+    _, shared = torch.unique(torch.stack([classes, own]), dim=1, return_inverse=True)
+    return classes, shared, torch.bincount(classes)[classes] - torch.bincount(shared)[shared]
+
+
+def _sums(unit: Tensor, groups: Tensor) -> Tensor:
+    """(N, D): of each row the sum over the rows of its group."""
+    return unit.new_zeros(int(groups.max()) + 1, unit.shape[1]).index_add(0, groups, unit)[groups]

@@ -3,11 +3,10 @@
 # Shapes: B samples of the whole batch, b of this process, V views, O dimensions that the loss sees, N images.
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-import numpy as np
 import pytorch_lightning as pl
 import torch
 import torch.nn.functional as F
@@ -21,6 +20,7 @@ from simtrain.encoders.text import AlignedEncoder
 from simtrain.evaluation.protocol import RetrievalTask
 from simtrain.losses.loss_value import LossValue
 from simtrain.losses.start_regularisation import distillation_loss
+from simtrain.modules.coarser_level import with_levels
 from simtrain.modules.global_batch import (
     NO_AUXILIARY_LOSSES,
     AuxiliaryLosses,
@@ -115,7 +115,7 @@ class RetrievalModule(pl.LightningModule, ABC):
         embedded, projected = self.project(batch)
         embeddings, rows = whole(projected), gather(batch.rows)
         drift = None
-        if self._auxiliary.image_text is None and regulariser is None and not self._auxiliary.teacher_weight:
+        if not self._auxiliary.sees_embeddings:
             return GlobalBatch(embeddings=embeddings, labels=gather(batch.labels), rows=rows)
         joint = embeddings if isinstance(self.head, nn.Identity) else whole(embedded)
         if regulariser is not None and regulariser.distillation:
@@ -139,6 +139,9 @@ class RetrievalModule(pl.LightningModule, ABC):
         if batch.joint is not None and auxiliary.teacher is not None and auxiliary.teacher_weight:
             loss = auxiliary.teacher.loss(batch.joint, rows=batch.flat_rows, groups=self.positives(batch))
             value = value.plus("relations", loss, weight=auxiliary.teacher_weight)
+        if batch.joint is not None:
+            groups = self.positives(batch)
+            value = with_levels(value, auxiliary.levels, batch.joint, rows=batch.flat_rows, groups=groups)
         if batch.drift is not None and auxiliary.regulariser is not None:
             value = value.plus("distillation", batch.drift, weight=auxiliary.regulariser.distillation)
         if auxiliary.regulariser is not None and auxiliary.regulariser.weight_distance:
@@ -291,9 +294,3 @@ class RetrievalModule(pl.LightningModule, ABC):
             set_trainable(self._pretrained(), trainable=not self._in_head_only_epoch)
         if self._in_head_only_epoch:
             hold_batch_norm(self.encoder)  # its running statistics are no less pretrained than its weights
-
-
-def catalogue_ids(ids: Sequence[str]) -> Callable[[int], str]:
-    """Names catalogue rows by their ids."""
-    known = np.asarray(ids, dtype=object)
-    return lambda row: str(known[row])

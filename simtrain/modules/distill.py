@@ -7,7 +7,7 @@ from typing_extensions import override
 from simtrain.encoders.base import Encoder
 from simtrain.evaluation.protocol import RetrievalTask
 from simtrain.losses.loss_value import LossValue
-from simtrain.losses.supervised import supervised_contrastive_loss
+from simtrain.losses.supervised import any_positive, supervised_contrastive_loss
 from simtrain.modules.base import RetrievalModule
 from simtrain.modules.global_batch import AuxiliaryLosses, GlobalBatch, TrainingSettings
 from simtrain.modules.relational_teacher import RelationalTeacher
@@ -50,7 +50,7 @@ class DistillModule(RetrievalModule):
         loss = self._teacher.loss(batch.embeddings, rows=batch.flat_rows, groups=self.positives(batch))
         value = LossValue(total=loss, parts={"relations": loss.detach()})
         labels = batch.labels.repeat(batch.rows.shape[1])
-        if not self._label_weight or not _any_pair(labels):
+        if not self._label_weight or not any_positive(labels):
             return value
         supervised = supervised_contrastive_loss(batch.embeddings, labels, temperature=self.temperature)
         return value.plus("supervised", supervised, weight=self._label_weight)
@@ -59,9 +59,3 @@ class DistillModule(RetrievalModule):
     def positives(self, batch: GlobalBatch) -> Tensor:
         samples, views = batch.rows.shape
         return torch.arange(samples, device=batch.rows.device).repeat(views)
-
-
-def _any_pair(labels: Tensor) -> bool:
-    """Whether two rows have the same known label."""
-    known = labels[labels >= 0]
-    return len(torch.unique(known)) < len(known)

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from simtrain.data.batch import Batch
 from simtrain.evaluation.text_task import TextTasks
+from simtrain.modules.coarser_level import CoarserLevel
 from simtrain.modules.image_text_pairs import ImageTextPairs, PairedEmbeddings
 from simtrain.modules.relational_teacher import RelationalTeacher
 from simtrain.modules.start_regulariser import StartRegulariser
@@ -56,6 +57,7 @@ class AuxiliaryLosses:
         regulariser: Regularisation towards the initial weights; None: none.
         teacher: Teacher of relational distillation; None: none.
         teacher_weight: Factor of the relational distillation loss; 0: it is not added, as it is the objective's own.
+        levels: Coarser levels of similarity.
         validation_texts: Text retrieval task that validation scores; None: none.
     """
 
@@ -64,7 +66,13 @@ class AuxiliaryLosses:
     regulariser: StartRegulariser | None = None
     teacher: RelationalTeacher | None = None
     teacher_weight: float = 0.0
+    levels: Sequence[CoarserLevel] = ()
     validation_texts: TextTasks | None = None
+
+    @property
+    def sees_embeddings(self) -> bool:
+        """Whether one of them needs the embeddings before the projection head."""
+        return bool(self.image_text is not None or self.regulariser is not None or self.teacher_weight or self.levels)
 
 
 NO_AUXILIARY_LOSSES = AuxiliaryLosses()

@@ -8,6 +8,7 @@ import torch
 from simtrain.builders import (
     TrainingInputs,
     build_data,
+    build_levels,
     build_module,
     build_text_validation,
     build_texts,
@@ -79,6 +80,7 @@ def _session(config: RunConfig, ranks: Ranks, *, lock: FileLock, resume: bool, c
         duplicate_groups=torch.from_numpy(catalog.groups(["duplicate_group"])),
         reference=torch.zeros(1, 1),
         teacher=torch.zeros(1, 1),
+        levels=build_levels(config, catalog),
         texts=texts,
         validation_texts=build_text_validation(config, catalog, validation),
     )

@@ -228,3 +228,14 @@ def test_a_comparison_shares_the_embeddings_of_the_teacher(make_config: MakeConf
     name = encoder_fingerprint(encoder, images=told)[:24]
     kept = [path.name for path in (catalog.folder / FOLDER).iterdir()]
     assert json.dumps(kept).count(name) == 1
+
+
+def test_a_coarser_level_is_learned_beside_triplets_and_distillation(make_config: MakeConfig) -> None:
+    objective = {**BESIDE_TRIPLET, "levels": [{"column": "label", "weight": 0.3}]}
+    config = make_config(objective=objective, trainer={"epochs": 4, "accelerator": "cpu"}, tracking={"every_steps": 1})
+    folder = run(config).folder
+    rows = [row.split(",") for row in (folder / "steps.csv").read_text().splitlines()]
+    place = rows[0].index("loss_level_label")
+    losses = [float(row[place]) for row in rows[1:]]
+    assert sum(losses[-5:]) < sum(losses[:5])
+    assert "levels:" in (folder / "config.yaml").read_text()

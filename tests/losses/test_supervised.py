@@ -10,7 +10,7 @@ from pytorch_metric_learning.losses import SupConLoss
 from torch import Tensor
 
 from simtrain.losses.false_negatives import FalseNegatives, PairMask
-from simtrain.losses.supervised import supervised_contrastive_loss
+from simtrain.losses.supervised import any_positive, supervised_contrastive_loss
 
 TEMPERATURES = (0.01, 0.07, 0.5)
 
@@ -109,3 +109,46 @@ def test_a_batch_without_a_positive_pair_is_an_error(labels: list[int]) -> None:
 def test_a_temperature_not_above_zero_is_an_error() -> None:
     with pytest.raises(ValueError, match=r"^temperature: got 0.0; must be above 0$"):
         supervised_contrastive_loss(random_rows(2), torch.zeros(2), temperature=0.0, excluded=None)
+
+
+UNPAIRED = [3, 3, 5, 5, 7, -1, -1, 7]
+
+
+@pytest.mark.parametrize("temperature", TEMPERATURES)
+def test_rows_that_are_no_pair_are_neither_positives_nor_negatives(temperature: float) -> None:
+    labels = [0, 0, 0, 1, 1, 1, 0, 2]
+    embeddings = random_rows(8).requires_grad_()
+    unit = [row / row.square().sum().sqrt() for row in embeddings]
+    losses = []
+    for a in range(8):
+        paired = [b for b in range(8) if b != a and not (UNPAIRED[a] == UNPAIRED[b] != -1)]
+        logits = {b: (unit[a] * unit[b]).sum() / temperature for b in paired}
+        positives = [b for b in paired if labels[b] == labels[a]]
+        if positives:
+            among = torch.stack(list(logits.values())).logsumexp(dim=0)
+            losses.append(torch.stack([among - logits[p] for p in positives]).mean())
+    expected = torch.stack(losses).mean()
+    found = supervised_contrastive_loss(
+        embeddings, torch.tensor(labels), temperature=temperature, unpaired=torch.tensor(UNPAIRED)
+    )
+    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(torch.autograd.grad(found, embeddings), torch.autograd.grad(expected, embeddings))
+
+
+@pytest.mark.parametrize(
+    ("labels", "unpaired", "expected"),
+    [
+        ([0, 0], None, True),
+        ([0, 1], None, False),
+        ([-1, -1], None, False),
+        ([0, 0], [4, 4], False),
+        ([0, 0], [-1, -1], True),
+        ([0, 0, 0], [4, 4, 5], True),
+    ],
+)
+def test_whether_there_is_a_positive_pair(labels: list[int], unpaired: list[int] | None, expected: bool) -> None:
+    apart = None if unpaired is None else torch.tensor(unpaired)
+    assert any_positive(torch.tensor(labels), unpaired=apart) is expected
+    if not expected:
+        with pytest.raises(ValueError, match="no two have the same known label"):
+            supervised_contrastive_loss(random_rows(len(labels)), torch.tensor(labels), unpaired=apart)

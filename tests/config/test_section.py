@@ -20,6 +20,7 @@ SECTIONS_OF_A_RUN = {
     "HistogramConfig",
     "ImageTextConfig",
     "KeepConfig",
+    "LevelConfig",
     "KindConfig",
     "QrelsConfig",
     "LoraConfig",

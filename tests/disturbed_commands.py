@@ -46,7 +46,7 @@ class Verb:
 
 _AGAIN = ("prepare", "pictures", "--out", "again", "--set", "workers=1", "--set", "inspection.smallest_side=32")
 _RENDERED = ("prepare", "synthetic:4", "--out", "rendered", "--set", "workers=1", "--set", "synthetic.views=2")
-_COMPARE = ("compare", "catalog", "--encoders", "pixels,histogram_hsv", "--run", "shop", "--split", "val")
+_COMPARE = ("compare", "catalog", "--encoders", "pixels,histogram_hsv", "--split", "val")
 _COMPARED = (*_COMPARE, "--out", "compared", "--set", "pictures.map_method=pca")
 
 VERBS = {

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import pandas as pd
 import timm
 import torch
 import yaml
@@ -54,6 +55,14 @@ def make_artifacts(run: Run) -> None:
     pictures = sorted(Path("catalog/source").rglob("*.jpg"))[:6]
     rows = [f"{path},p{place // 2},1.5" for place, path in enumerate(pictures)]
     Path("table.csv").write_text("\n".join(["path,product,price", *rows]), encoding="utf-8")
+    frame = pd.read_csv("table.csv")
+    frame.to_csv("table.tsv", sep="\t", index=False)
+    frame.to_json("table.jsonl", orient="records", lines=True)
+    frame.to_parquet("table.parquet", index=False)
+    frame.to_excel("table.xlsx", index=False)
+    assert run("fit", "shop.yaml", "--set", "run=going", "--set", "trainer.max_steps=1")[0] == 0
+    record = Path("checkpoints/going/run.json")
+    record.write_text(record.read_text(encoding="utf-8").replace('"finished",', '"interrupted",', 1), encoding="utf-8")
 
 
 def targets() -> list[Target]:
@@ -77,15 +86,24 @@ def targets() -> list[Target]:
         Target(file="bundle/encoder/golden.safetensors", arguments=search, mutate=mutated_bytes),
         Target(file="foreign.pth", arguments=("evaluate", "pth.yaml", *judged[2:]), mutate=mutated_bytes),
         Target(file="foreign.safetensors", arguments=by_name, mutate=mutated_bytes),
-        Target(file="table.csv", arguments=("prepare", "table.csv", "--out", "from_table"), mutate=mutated_bytes),
+        Target(file="checkpoints/going/last.ckpt", arguments=("fit", "--resume", "going"), mutate=mutated_bytes),
+        *(
+            Target(
+                file=f"table.{kind}",
+                arguments=("prepare", f"table.{kind}", "--out", "from_table"),
+                mutate=mutated_bytes,
+            )
+            for kind in ("csv", "tsv", "jsonl", "parquet", "xlsx")
+        ),
     ]
 
 
 def try_mutation(target: Target, seed: int, run: Run) -> tuple[int, str]:
     """Mutate the file, run the command, and put the file back; exit status, and everything that was printed."""
     path, chance = Path(target.file), random.Random(f"{target.file} {seed}")
-    manifest = Path("bundle/manifest.json")
+    manifest, going = Path("bundle/manifest.json"), Path("checkpoints/going")
     whole, signed = path.read_bytes(), manifest.read_bytes()
+    run_files = {file: file.read_bytes() for file in going.rglob("*") if file.is_file()}
     path.write_bytes(target.mutate(whole, chance))
     if target.file.startswith("bundle/") and chance.random() < 0.7:
         _sign_again(Path("bundle"))
@@ -94,6 +112,8 @@ def try_mutation(target: Target, seed: int, run: Run) -> tuple[int, str]:
     finally:
         path.write_bytes(whole)
         manifest.write_bytes(signed)
+        for file, content in run_files.items() if path.is_relative_to(going) else ():  # as before it went on
+            file.write_bytes(content)
     return status, shown + aside
 
 

@@ -13,8 +13,8 @@ def prepare(
     source: Annotated[
         str,
         typer.Argument(
-            help="Folder of images, table (.csv, .tsv, .jsonl, .parquet), synthetic[:PRODUCTS], kaggle:OWNER/NAME, "
-            "digikala, fashion-mnist[:FOLDER], python:MODULE:FUNCTION."
+            help="Folder of images, table (.csv, .tsv, .jsonl, .parquet, .xlsx), synthetic[:PRODUCTS], "
+            "kaggle:OWNER/NAME, digikala, fashion-mnist[:FOLDER], python:MODULE:FUNCTION."
         ),
     ],
     out: Annotated[Path, typer.Option(callback=expanded, help="Folder for the catalogue.")],

@@ -18,7 +18,8 @@ def read_qrels(path: Path, *, by: str | None) -> Qrels:
     """Read judgements: `query`, `item` and, unless every row is relevant, `grade` (0 or less: not relevant).
 
     Args:
-        path: A `.csv`, `.tsv`, `.jsonl` or `.parquet` table, or TREC's `.txt` or `.qrels`: `query 0 item grade` a line.
+        path: A `.csv`, `.tsv`, `.jsonl`, `.parquet` or `.xlsx` table, or TREC's `.txt` or `.qrels`: `query 0 item
+            grade` a line.
         by: Column of the catalogue whose values the file names; None: ids of images.
 
     Raises:

@@ -1,9 +1,10 @@
 """`simtrain evaluate` on the command line."""
 
+import json
 from pathlib import Path
 
 import pytest
-from small_commands import Command, last_line, write_config, write_shop
+from small_commands import SMALL_CATALOG, Command, last_line, write_config, write_shop
 
 
 def test_a_misspelt_run_is_named_with_the_right_one(simtrain: Command) -> None:
@@ -29,3 +30,31 @@ def test_a_run_names_the_key_of_its_encoder(simtrain: Command, run_yaml: Path, v
     status, _, told = simtrain(verb, str(run_yaml))
     assert status == 2
     assert last_line(told).startswith("error: encoder.model: torchvision has no 'resnet51'; allowed: resnet101, ")
+
+
+def test_each_split_has_its_own_file(simtrain: Command) -> None:
+    assert simtrain("prepare", "synthetic:16", "--out", "catalog", *SMALL_CATALOG)[0] == 0
+    write_config(Path("shop.yaml"))
+    assert simtrain("fit", "shop.yaml", "--set", "trainer.max_steps=1")[0] == 0
+    run = Path("checkpoints/shop")
+    assert simtrain("evaluate", "shop")[0] == 0
+    of_test = (run / "evaluation.json").read_bytes()
+    for split in ("val", "train"):
+        status, shown, _ = simtrain("evaluate", "shop", "--split", split)
+        assert (status, last_line(shown)) == (0, f"written: {run}/evaluation_{split}.json")
+        assert json.loads((run / f"evaluation_{split}.json").read_text())["split"] == split
+    assert (run / "evaluation.json").read_bytes() == of_test
+    assert json.loads(of_test)["split"] == "test"
+
+
+def test_one_class_only_is_told(simtrain: Command, tmp_path: Path) -> None:
+    write_shop(tmp_path / "shop", classes={"mug": 24})
+    assert simtrain("prepare", "shop", "--out", "catalog")[0] == 0
+    write_config(tmp_path / "pixels.yaml", encoder={"kind": "pixels"}, relevance="label")
+    status, shown, _ = simtrain("evaluate", "pixels.yaml", "--split", "train")
+    assert status == 0
+    images = json.loads(Path("evaluation_train.json").read_text())["gallery"]
+    assert shown.splitlines()[0] == (
+        f"warning: all {images} gallery images are the same by same label: nothing wrong can be found, and 100 % says "
+        "nothing; take another column with --set relevance=COLUMN"
+    )

@@ -54,3 +54,14 @@ def test_fit_names_the_key_of_its_accelerator(simtrain: Command, run_yaml: Path,
     status, _, told = simtrain("fit", str(run_yaml), "--set", "trainer.accelerator=gpu")
     assert status == 2
     assert last_line(told) == "error: trainer.accelerator: got 'gpu', but torch sees none here; allowed: auto, cpu"
+
+
+@pytest.mark.parametrize("key", ["run", "checkpoints"])
+def test_a_run_that_goes_on_keeps_its_name(simtrain: Command, key: str) -> None:
+    told = (
+        f"error: --set {key}=b: --resume goes on with a, under its name; leave one of them out, or start a new run "
+        "from its weights with --set init_from=a\n"
+    )
+    assert simtrain("fit", "--resume", "a", "--set", f"{key}=b") == (2, "", told)
+    write_config(Path("shop.yaml"))
+    assert simtrain("fit", "shop.yaml", "--resume", "a", "--set", f"{key}=b") == (2, "", told)

@@ -14,7 +14,7 @@ def told(config: dict[str, Any], captions: list[str | None]) -> list[Conflict]:
     )
     encoder = {"kind": "clip", "model": "nowhere"}
     conflicts = found(config_of({"kind": "image_text", **config}, encoder=encoder, data={"batch_size": 16}), catalog)
-    return [conflict for conflict in conflicts if conflict.kind in ("repeated texts", "untold images")]
+    return [conflict for conflict in conflicts if conflict.kind in ("repeated texts", "untold images", "one text")]
 
 
 def test_texts_that_repeat_are_false_negatives_of_a_plain_loss() -> None:
@@ -36,4 +36,13 @@ def test_images_that_are_mostly_untold_are_reported() -> None:
     (conflict,) = told({}, [f"mug {row}" if row < 20 else None for row in range(60)])
     assert (
         conflict.message == "25 of 45 training images have no text of '{caption}'; the image-text loss leaves them out"
+    )
+
+
+def test_one_text_for_all_images_is_nothing_to_learn_from() -> None:
+    (conflict,) = told({}, ["a mug"] * 60)
+    assert (conflict.kind, conflict.message) == (
+        "one text",
+        "all 45 training images with a text have the same text 'a mug': there is nothing to learn from it; name a "
+        "column that differs in a template",
     )

@@ -20,6 +20,7 @@ from simtrain.catalog.sources.kaggle import DIGIKALA, download_kaggle
 from simtrain.catalog.sources.opened import OpenedSource, expanded, read_pictures, read_table, uses_embedded
 from simtrain.catalog.sources.own_rows import PATH, RowsFunction, write_own_rows
 from simtrain.catalog.sources.source import Source
+from simtrain.catalog.sources.spreadsheet import OTHER_SHEETS
 from simtrain.catalog.sources.table_file import TABLE_SUFFIXES, is_table
 from simtrain.catalog.sources.walk import Listing, list_folder
 from simtrain.catalog.staging import DOWNLOAD_FOLDER
@@ -113,6 +114,8 @@ def _local(name: str, *, config: PrepareConfig, opening: Opening) -> OpenedSourc
     if not path.exists():
         raise CatalogError(_no_such_source(name))
     if not is_table(path):
+        if path.suffix.lower() in OTHER_SHEETS:
+            raise CatalogError(f"{path}: a spreadsheet that is not read; save it as .xlsx or .csv")
         raise CatalogError(
             f"{path}: not a source; expected a folder of images or a table ({', '.join(TABLE_SUFFIXES)})"
         )

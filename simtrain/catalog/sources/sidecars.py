@@ -66,15 +66,16 @@ def read_sidecars(
                 else:
                     content = json.loads(text)
                     entry = content if isinstance(content, dict) else {}
+            except UnicodeDecodeError:
+                broken.append({"kind": "left_out", "path": path, "reason": "not UTF-8 text; save it as UTF-8"})
             except (OSError, ValueError) as error:
                 broken.append({"kind": "left_out", "path": path, "reason": f"cannot be read: {error}"[:200]})
         told = entry.get("caption")
         captions.append(caption if caption is not None else told if isinstance(told, str) and told.strip() else None)
         fields.append(entry)
-    message = (
-        f"captions and fields of {counted(len(sidecars), 'image')} were read from files of their names beside them"
-    )
-    finding = {"kind": "sidecars", "images": len(sidecars), "message": message}
+    read = sum(caption is not None or bool(entry) for caption, entry in zip(captions, fields, strict=True))
+    message = f"captions and fields of {counted(read, 'image')} were read from files of their names beside them"
+    finding = {"kind": "sidecars", "images": read, "message": message}
     return captions, _columns(fields, taken=taken), [finding, *broken] if sidecars else broken
 
 

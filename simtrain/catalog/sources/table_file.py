@@ -1,4 +1,4 @@
-"""CSV, TSV, JSON Lines and Parquet tables read without changing what their columns hold."""
+"""CSV, TSV, JSON Lines, Parquet and Excel tables read without changing what their columns hold."""
 
 import json
 import re
@@ -13,12 +13,13 @@ import pyarrow as pa
 from simtrain.catalog.picture_kinds import accident_of
 from simtrain.catalog.sources.csv_dialect import DelimitedText, Dialect, read_delimited
 from simtrain.catalog.sources.source import text_column
+from simtrain.catalog.sources.spreadsheet import SHEET_SUFFIXES, read_sheet
 from simtrain.errors import CatalogError
 from simtrain.parquet import read_table
 from simtrain.phrases import counted, listed
 
-TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet")
-_MORE_SUFFIXES = (".tab", ".ndjson")
+TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet", ".xlsx")
+_MORE_SUFFIXES = (".tab", ".ndjson", ".xlsm")
 _INTEGER = re.compile(r"[+-]?(0|[1-9][0-9]*)")
 _DECIMAL = re.compile(r"[+-]?(0|[1-9][0-9]*|(?=\.))(\.[0-9]*)?([eE][+-]?[0-9]+)?|[nN]a[nN]")
 _DECIMAL_COMMA = re.compile(r"[+-]?(0|[1-9][0-9]*|[1-9][0-9]{0,2}(\.[0-9]{3})+)(,[0-9]+)?")
@@ -60,7 +61,7 @@ def read_table_file(path: Path, *, text_columns: Collection[str], dialect: Diale
     A column of a CSV becomes numbers where every value is one; a leading zero (`00123`) makes it text.
 
     Args:
-        path: A `.csv`, `.tsv`, `.jsonl` or `.parquet` file.
+        path: A `.csv`, `.tsv`, `.jsonl`, `.parquet` or `.xlsx` file.
         text_columns: Columns of a CSV that stay text whatever they hold, in small letters.
         dialect: How to read text files.
 
@@ -72,6 +73,8 @@ def read_table_file(path: Path, *, text_columns: Collection[str], dialect: Diale
         table = TableFile(frame=_read_parquet(path))
     elif suffix in (".jsonl", ".ndjson"):
         table = _read_json_lines(path)
+    elif suffix in SHEET_SUFFIXES:
+        table = _read_sheet(path)
     else:
         table = _read_csv(path, text_columns=text_columns, dialect=dialect)
     if table.frame.empty:
@@ -160,6 +163,13 @@ def _read_json_lines(path: Path) -> TableFile:
     names = list(dict.fromkeys(name for row in rows for name in row))
     frame = pd.DataFrame({name.strip(): _json_column([row.get(name) for row in rows]) for name in names})
     return TableFile(frame=frame, findings=_findings(path, [], left_out=left_out))
+
+
+def _read_sheet(path: Path) -> TableFile:
+    sheet = read_sheet(path)
+    _refuse_repeated_columns(path, [name for name, _ in sheet.columns])
+    frame = pd.DataFrame({name: _json_column(values) for name, values in sheet.columns})
+    return TableFile(frame=frame, findings=_findings(path, sheet.remarks, left_out=[]))
 
 
 def _json_column(values: Sequence[Any]) -> pd.Series:

@@ -40,7 +40,7 @@ _OWN = frozenset(
 )  # fmt: skip
 """What lies in a catalogue's folder, where that is the source folder itself."""
 
-_TABLES = frozenset({".csv", ".tsv", ".tab", ".jsonl", ".ndjson", ".parquet"})
+_TABLES = frozenset({".csv", ".tsv", ".tab", ".jsonl", ".ndjson", ".parquet", ".xlsx", ".xlsm"})
 _SIDECARS = frozenset({".txt", ".caption", ".json"})
 _ARCHIVES = frozenset({".7z", ".gz", ".rar", ".tar", ".tgz", ".xz", ".zip"})
 _SHOWN_SUFFIXES = 4

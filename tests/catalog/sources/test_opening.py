@@ -30,7 +30,7 @@ def opening(folder: Path) -> Opening:
         ("DIR/x/y", "DIR/x/y: no such folder or table; for a rendered example catalogue give: synthetic"),
         (
             "DIR/list.txt",
-            "DIR/list.txt: not a source; expected a folder of images or a table (.csv, .tsv, .jsonl, .parquet)",
+            "DIR/list.txt: not a source; expected a folder of images or a table (.csv, .tsv, .jsonl, .parquet, .xlsx)",
         ),
         (
             "synthetic:many",

@@ -340,3 +340,18 @@ def test_nothing_of_wandb_is_imported_before_a_run_begins() -> None:
 
 def test_the_time_to_begin_and_to_end_is_bounded() -> None:
     assert (door._SECONDS_TO_BEGIN, door._SECONDS_TO_END) == (10, 30)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("of_settings", "of_environment", "project"),
+    [(None, "mine", "mine"), ("shop", "mine", "shop"), (None, "", "simtrain")],
+)
+def test_the_project_is_that_of_the_settings_or_of_the_environment(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, of_settings: str | None, of_environment: str, project: str
+) -> None:
+    monkeypatch.setenv("WANDB_PROJECT", of_environment)
+    tracker = tracker_of(folder, project=of_settings)
+    tracker.begin(step=0)
+    tracker.end(None)
+    assert [run["project"] for run in records(run_folder(folder), "run")][:1] == [project]

@@ -1,0 +1,137 @@
+"""Excel sheets (`.xlsx`, `.xlsm`) read as tables, by the optional package openpyxl."""
+
+import warnings
+import zipfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time
+from datetime import timedelta as duration
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from simtrain.errors import CatalogError
+from simtrain.failures import damage_told
+from simtrain.phrases import counted, listed, quoted
+
+SHEET_SUFFIXES = (".xlsx", ".xlsm")
+OTHER_SHEETS = (".xls", ".xlsb", ".ods", ".numbers")
+"""Names of spreadsheets that are not read."""
+
+_OLD_OR_ENCRYPTED = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+_LARGEST_CONTENT = 2 << 30
+_MOST_ROWS = 1 << 20
+_EXACT = 2**53
+_ERRORS = {"#DIV/0!", "#GETTING_DATA", "#N/A", "#NAME?", "#NULL!", "#NUM!", "#REF!", "#VALUE!"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sheet:
+    """The table of a sheet.
+
+    Attributes:
+        columns: Name and values of each column, in order; values are plain ones, dates as `YYYY-MM-DD`.
+        remarks: What is worth telling of how it was read.
+    """
+
+    columns: list[tuple[str, list[Any]]]
+    remarks: list[str]
+
+
+def read_sheet(path: Path) -> Sheet:
+    """Read the first sheet that is shown and not empty; its first row with a value names the columns.
+
+    Formulas have the values that were saved with them.
+
+    Raises:
+        CatalogError: if openpyxl is not installed, the file is no such spreadsheet, is damaged, unpacks to more than
+            2 GB or has more than 1,048,576 rows, or no sheet has a value.
+    """
+    if find_spec("openpyxl") is None:
+        raise CatalogError(
+            f"{path}: Excel sheets need openpyxl: pip install 'simtrain[xlsx]', or save the sheet as .csv"
+        )
+    _refuse_others(path)
+    with damage_told(path, error=CatalogError, advice="; save it again, or as .csv"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of what openpyxl does not keep, such as rules for colours
+        return _first_sheet(path)
+
+
+def _refuse_others(path: Path) -> None:
+    try:
+        with path.open("rb") as file:
+            head = file.read(len(_OLD_OR_ENCRYPTED))
+        with zipfile.ZipFile(path) as archive:
+            size = sum(member.file_size for member in archive.infolist())
+    except OSError as error:
+        raise CatalogError(f"{path}: cannot be read: {error.strerror}") from None
+    except (zipfile.BadZipFile, ValueError, NotImplementedError):
+        reason = "is no Excel file (.xlsx), or damaged"
+        if head == _OLD_OR_ENCRYPTED:
+            reason = "has a password, or is of an old Excel (.xls)"
+        raise CatalogError(f"{path}: {reason}; save it as .xlsx without a password, or as .csv") from None
+    if size > _LARGEST_CONTENT:
+        raise CatalogError(f"{path}: unpacks to {size / 1e9:.0f} GB, more than 2; save the sheet as .csv")
+
+
+def _first_sheet(path: Path) -> Sheet:
+    from openpyxl import load_workbook
+
+    with path.open("rb") as file:
+        book = load_workbook(file, read_only=True, data_only=True, keep_links=False)
+        shown = [sheet for sheet in book.worksheets if sheet.sheet_state == "visible"]
+        for sheet in shown:
+            sheet.reset_dimensions()  # what a file says of its size need not be true
+            rows = list(_rows(sheet.iter_rows(values_only=True), path=path))
+            if rows:
+                others = [other.title for other in shown if other.title != sheet.title]
+                return _table(rows, remarks=_other_sheets(sheet.title, others))
+    raise CatalogError(f"{path}: has no rows")
+
+
+def _rows(found: Iterator[Sequence[Any]], *, path: Path) -> Iterator[list[Any]]:
+    """Rows with a value, without the empty cells at their ends."""
+    for number, cells in enumerate(found, start=1):
+        if number > _MOST_ROWS:
+            raise CatalogError(f"{path}: has more than {_MOST_ROWS:,} rows, which no sheet of Excel has")
+        row = [cell.strip() or None if isinstance(cell, str) else cell for cell in cells]
+        while row and row[-1] is None:
+            row.pop()
+        if row:
+            yield row
+
+
+def _table(rows: list[list[Any]], *, remarks: list[str]) -> Sheet:
+    header, *records = rows
+    columns, errors = list[tuple[str, list[Any]]](), 0
+    for position in range(max(map(len, rows))):
+        name = header[position] if position < len(header) else None
+        values = [record[position] if position < len(record) else None for record in records]
+        if name is None and all(value is None for value in values):
+            continue
+        errors += sum(isinstance(value, str) and value in _ERRORS for value in values)
+        columns.append((f"column_{position + 1}" if name is None else str(_plain(name)), [_plain(v) for v in values]))
+    if errors:
+        remarks.append(f"{counted(errors, 'cell')} with the error of a formula, such as #N/A, taken as empty")
+    return Sheet(columns=columns, remarks=remarks)
+
+
+def _other_sheets(name: str, others: Sequence[str]) -> list[str]:
+    if not others:
+        return []
+    return [f"the sheet {quoted(name)} is read, {listed(others)} not; to read another one, put it first"]
+
+
+def _plain(value: Any) -> Any:
+    """A cell as a value of JSON: dates and times as text, whole numbers without decimals."""
+    if isinstance(value, str):
+        return None if value in _ERRORS else value
+    if isinstance(value, datetime):
+        return value.date().isoformat() if value.time() == time() else value.isoformat(sep=" ")
+    if isinstance(value, date | time):
+        return value.isoformat()
+    if isinstance(value, duration):
+        return str(value)
+    if isinstance(value, float) and value.is_integer() and abs(value) < _EXACT:
+        return int(value)
+    return value

@@ -1,0 +1,163 @@
+"""Excel sheets as tables: what their cells become, and what is refused of them."""
+
+import datetime
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import openpyxl
+import pandas as pd
+import pytest
+from small_shops import run, save_noise
+
+from simtrain.catalog.sources import spreadsheet
+from simtrain.catalog.sources.csv_dialect import Dialect
+from simtrain.catalog.sources.table_file import TableFile, read_table_file
+from simtrain.errors import CatalogError
+
+
+def write_book(path: Path, *sheets: list[list[Any]], hidden: tuple[int, ...] = ()) -> Path:
+    book = openpyxl.Workbook()
+    book.remove(book.active)
+    for number, rows in enumerate(sheets):
+        sheet = book.create_sheet(f"sheet {number}")
+        sheet.sheet_state = "hidden" if number in hidden else "visible"
+        for row in rows:
+            sheet.append(row)
+    book.save(path)
+    return path
+
+
+def read(path: Path) -> TableFile:
+    return read_table_file(path, text_columns=(), dialect=Dialect(encoding=None, separator=None))
+
+
+def message(path: Path) -> str:
+    with pytest.raises(CatalogError) as caught:
+        read(path)
+    return str(caught.value)
+
+
+def test_cells_are_what_a_person_sees(tmp_path: Path) -> None:
+    path = write_book(
+        tmp_path / "shop.xlsx",
+        [
+            [],
+            [None, "path ", "sku", "ean", "price", "new", "since", "seen", "note"],
+            [None, "a.jpg", "00123", 4006381333931, 1.5, True, datetime.datetime(2026, 1, 2), datetime.time(9, 30), 7],
+            [],
+            [None, "b.jpg", "00124", 4006381333948.0, 2, False, datetime.datetime(2026, 1, 3, 4, 5), None, "کفش"],
+        ],
+    )
+    table = read(path)
+    assert table.findings == []
+    assert table.frame.astype(object).where(table.frame.notna(), None).to_dict("list") == {
+        "path": ["a.jpg", "b.jpg"],
+        "sku": ["00123", "00124"],
+        "ean": [4006381333931, 4006381333948],
+        "price": [1.5, 2.0],
+        "new": [True, False],
+        "since": ["2026-01-02", "2026-01-03 04:05:00"],
+        "seen": ["09:30:00", None],
+        "note": ["7", "کفش"],
+    }
+    assert table.frame["ean"].dtype == "int64"
+
+
+def test_errors_of_formulas_and_other_sheets_are_told(tmp_path: Path) -> None:
+    rows = [["path", "product"], ["a.jpg", "#N/A"], ["b.jpg", "p"]]
+    table = read(write_book(tmp_path / "shop.xlsx", [["secret"], ["x"]], [], rows, [["more"], [1]], hidden=(0,)))
+    assert table.frame["product"].tolist()[1] == "p"
+    assert table.frame["product"].isna().tolist() == [True, False]
+    (told,) = (finding["message"] for finding in table.findings)
+    assert told == (
+        "shop.xlsx: the sheet 'sheet 2' is read, 'sheet 1' and 'sheet 3' not; to read another one, put it first; 1 "
+        "cell with the error of a formula, such as #N/A, taken as empty"
+    )
+
+
+def test_columns_without_a_name(tmp_path: Path) -> None:
+    table = read(write_book(tmp_path / "shop.xlsx", [["path", None, None], ["a.jpg", None, 3], ["b.jpg"]]))
+    assert list(table.frame.columns) == ["path", "column_3"]
+
+
+@pytest.mark.parametrize("sheets", [[[]], [[[None, " "]]], [[["path", "product"]]]])
+def test_a_sheet_without_rows_is_refused(tmp_path: Path, sheets: list[list[list[Any]]]) -> None:
+    assert message(write_book(tmp_path / "shop.xlsx", *sheets)).endswith("shop.xlsx: has no rows")
+
+
+def test_two_columns_of_one_name_are_refused(tmp_path: Path) -> None:
+    path = write_book(tmp_path / "shop.xlsx", [["path", "a", "a "], ["x", 1, 2]])
+    assert message(path) == f"{path}: the column 'a' stands 2 times; names must differ"
+
+
+def test_without_the_package_the_command_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_book(tmp_path / "shop.xlsx", [["path"], ["a.jpg"]])
+    monkeypatch.setattr(spreadsheet, "find_spec", lambda name: None)
+    assert message(path) == (
+        f"{path}: Excel sheets need openpyxl: pip install 'simtrain[xlsx]', or save the sheet as .csv"
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "is no Excel file (.xlsx), or damaged"),
+        (b"path,product\na.jpg,1\n", "is no Excel file (.xlsx), or damaged"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600), "has a password, or is of an old Excel (.xls)"),
+    ],
+)
+def test_what_is_no_sheet_is_refused(tmp_path: Path, content: bytes, reason: str) -> None:
+    path = tmp_path / "shop.xlsx"
+    path.write_bytes(content)
+    assert message(path) == f"{path}: {reason}; save it as .xlsx without a password, or as .csv"
+
+
+def rewritten(path: Path, name: str, change: Any) -> Path:
+    """The file with one of its members changed."""
+    target = path.with_name("changed.xlsx")
+    with zipfile.ZipFile(path) as old, zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as new:
+        for member in old.namelist():
+            content = old.read(member)
+            new.writestr(member, change(content) if member == name else content)
+    return target
+
+
+def test_damage_inside_is_told(tmp_path: Path) -> None:
+    path = write_book(tmp_path / "shop.xlsx", [["path"], ["a.jpg"]])
+    damaged = rewritten(path, "xl/workbook.xml", lambda content: content[: len(content) // 2])
+    assert message(damaged).startswith(f"{damaged}: damaged: ")
+    assert message(damaged).endswith("; save it again, or as .csv")
+
+
+def test_a_file_that_unpacks_to_too_much_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spreadsheet, "_LARGEST_CONTENT", 10**6)
+    path = write_book(tmp_path / "shop.xlsx", [["path"], ["a.jpg"]])
+    bomb = rewritten(path, "xl/workbook.xml", lambda content: content + bytes(3 * 10**6))
+    assert message(bomb) == f"{bomb}: unpacks to 0 GB, more than 2; save the sheet as .csv"
+
+
+def test_a_row_that_no_sheet_has_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spreadsheet, "_MOST_ROWS", 1000)
+    path = write_book(tmp_path / "shop.xlsx", [["path"], ["a.jpg"]])
+    far = rewritten(path, "xl/worksheets/sheet1.xml", lambda content: content.replace(b'r="2"', b'r="99999999999"'))
+    assert message(far) == f"{far}: has more than 1,000 rows, which no sheet of Excel has"
+
+
+def test_a_catalogue_of_a_sheet_is_that_of_the_same_csv(tmp_path: Path) -> None:
+    header, rows = ["path", "product", "price"], [[f"{n}.png", f"p{n // 2}", n + 0.5] for n in range(8)]
+    for number in range(8):
+        save_noise(tmp_path / f"{number}.png", seed=number)
+    write_book(tmp_path / "shop.xlsx", [header, *rows])
+    pd.DataFrame(rows, columns=header).to_csv(tmp_path / "shop.csv", index=False)
+    found = [run(tmp_path / f"shop.{kind}", tmp_path / kind).catalog.rows for kind in ("xlsx", "csv")]
+    pd.testing.assert_frame_equal(*found)
+
+
+@pytest.mark.parametrize("suffix", [".xls", ".ods", ".numbers"])
+def test_other_spreadsheets_are_named(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"shop{suffix}"
+    path.write_bytes(b"x")
+    with pytest.raises(CatalogError) as caught:
+        run(path, tmp_path / "out")
+    assert str(caught.value) == f"{path}: a spreadsheet that is not read; save it as .xlsx or .csv"

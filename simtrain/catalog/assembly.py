@@ -34,7 +34,7 @@ from simtrain.catalog.split import (
     copies_to_set_aside,
     group_keys,
 )
-from simtrain.catalog.table import COLUMNS, FOLD_COLUMN, SPLITS
+from simtrain.catalog.table import COLUMNS, FOLD_COLUMN, NEAR_DUPLICATES, SPLITS
 from simtrain.config import PrepareConfig
 from simtrain.errors import CatalogError
 
@@ -119,6 +119,7 @@ def assemble(images: ReadableImages, *, near: Sequence[Pair], config: PrepareCon
         [images.facts[row] for row in kept],
         splits=[split.sides[row] for row in kept],
         duplicates=copies,
+        near_duplicates=duplicate_groups(kept_ids, [clusters[row] for row in kept]),
     )
     if config.split.folds is not None:
         folds = assign_folds([groups[row] for row in kept], folds=config.split.folds, seed=config.seed)
@@ -135,9 +136,14 @@ def assemble(images: ReadableImages, *, near: Sequence[Pair], config: PrepareCon
 
 
 def _table(
-    rows: pd.DataFrame, facts: list[ImageFacts], *, splits: list[str], duplicates: list[str | None]
+    rows: pd.DataFrame,
+    facts: list[ImageFacts],
+    *,
+    splits: list[str],
+    duplicates: list[str | None],
+    near_duplicates: list[str | None],
 ) -> pd.DataFrame:
-    """The catalogue's columns in their order, then the pixels' hash, then the source's own."""
+    """The catalogue's columns in their order, then the pixels' hash and near duplicates, then the source's own."""
     computed = {
         "split": text_column(splits),
         "width": pd.Series([fact.width for fact in facts], dtype="int32"),
@@ -145,9 +151,10 @@ def _table(
         "sha256": text_column([fact.sha256 for fact in facts]),
         "duplicate_group": text_column(duplicates),
         "pixel_sha256": text_column([fact.pixel_sha256 for fact in facts]),
+        NEAR_DUPLICATES: text_column(near_duplicates),
     }
     further = [name for name in rows.columns if name not in PARTS]
-    order = [*COLUMNS, "pixel_sha256", *further]
+    order = [*COLUMNS, "pixel_sha256", NEAR_DUPLICATES, *further]
     return pd.DataFrame({name: computed[name] if name in computed else rows[name] for name in order})
 
 

@@ -18,6 +18,8 @@ from simtrain.parquet import read_table, write_table
 
 CATALOG_FILE = "catalog.parquet"
 FOLD_COLUMN = "fold"
+NEAR_DUPLICATES = "near_duplicate_group"
+"""Column of exact and near copies, which catalogues of earlier versions lack."""
 SPLITS = ("train", "val", "test")
 TEXT_COLUMNS = ("id", "path", "split", "product", "label", "caption")
 COLUMNS = (*TEXT_COLUMNS, "query", "gallery", "width", "height", "sha256", "duplicate_group")
@@ -98,6 +100,12 @@ class Catalog:
                 f"{self.folder / CATALOG_FILE}: the values of '{name}' cannot be grouped; take text or numbers"
             ) from None
         return np.where(keys.isna().any(axis=1).to_numpy(), -1, codes)
+
+
+def copy_codes(catalog: Catalog) -> NDArray[np.int64]:
+    """(N,) one number per row, equal for exact and near copies of one picture; -1: it has none that is known."""
+    column = NEAR_DUPLICATES if NEAR_DUPLICATES in catalog.rows.columns else "duplicate_group"
+    return catalog.groups([column])
 
 
 def write_catalog(catalog: Catalog) -> Path:

@@ -17,7 +17,7 @@ from simtrain.catalog.store.planning import better_kind_fits, free_disk
 from simtrain.config import PrepareConfig
 from simtrain.files import sha256_if_readable
 
-RULES = 3
+RULES = 4
 """Raised where the same source and settings make another catalogue than before."""
 
 _COLUMNS = ["path", "size", "mtime_ns", "shard", "offset", "length", "crc32"]

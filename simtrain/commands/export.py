@@ -12,7 +12,7 @@ from torch import Tensor
 from simtrain.builders import build_text_validation, build_validation, encoder_without_weights, plain_config
 from simtrain.builders.devices import run_device
 from simtrain.catalog.store.reader import ImageReader, open_images, source_images
-from simtrain.catalog.table import Catalog
+from simtrain.catalog.table import NEAR_DUPLICATES, Catalog
 from simtrain.config import RunConfig
 from simtrain.console import SILENT, Console
 from simtrain.encoders.base import Encoder
@@ -32,7 +32,7 @@ from simtrain.serving.manifest import MANIFEST_FILE
 from simtrain.serving.verification import verify_bundle
 
 CHECKED_IMAGES = 64
-_LEFT_OUT = ("split", "query", "gallery", "width", "height", "sha256", "pixel_sha256")
+_LEFT_OUT = ("split", "query", "gallery", "width", "height", "sha256", "pixel_sha256", NEAR_DUPLICATES)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from simtrain.catalog.table import copy_codes
 from simtrain.comparison.encoder_metrics import CatalogCategories
 from simtrain.comparison.fold_scores import EmbeddingLookup
 from simtrain.comparison.folds import Fold
@@ -139,7 +140,7 @@ def altered_scores(fold: Fold, lookup: EmbeddingLookup, altered: Sequence[Altere
 
 def _copy_codes(fold: Fold, task: RetrievalTask) -> dict[int, int]:
     """Catalogue row of each image of a task -> code that is equal for near copies of each other."""
-    copies = fold.catalog.groups(["duplicate_group"])[task.rows]
+    copies = copy_codes(fold.catalog)[task.rows]
     own_code = -1 - np.arange(len(copies))
     return dict(zip(fold.rows_of_task(task).tolist(), np.where(copies >= 0, copies, own_code).tolist(), strict=True))
 
@@ -187,7 +188,7 @@ def possible_duplicates(fold: Fold, lookup: EmbeddingLookup, *, most: int) -> tu
     ids = task.gallery_ids
     ranking = Ranking.of(vectors, vectors, query_ids=ids, gallery_ids=ids)
     rows, similarities = nearest_neighbours(ranking, k=_ALIKE_NEIGHBOURS)
-    copies = fold.catalog.groups(["duplicate_group"])[task.rows[task.gallery]]
+    copies = copy_codes(fold.catalog)[task.rows[task.gallery]]
     products = task.clusters[task.gallery]
     pairs: dict[tuple[int, int], float] = {}
     for one, (near, likenesses) in enumerate(zip(rows.tolist(), similarities.tolist(), strict=True)):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from simtrain.catalog.table import Catalog
+from simtrain.catalog.table import Catalog, copy_codes
 from simtrain.evaluation.image_copies import picture_codes, without_copies
 from simtrain.evaluation.metrics import NO_GROUP
 from simtrain.evaluation.protocol import RetrievalTask
@@ -29,7 +29,7 @@ def distractor_rows(
         count: Number of images that are wanted; none where it is 0 or less.
         seed: Seed of the draw.
     """
-    pictures, groups = picture_codes(catalog), catalog.groups(["duplicate_group"])
+    pictures, groups = picture_codes(catalog), copy_codes(catalog)
     copies = np.isin(pictures, pictures[task.rows]) | ((groups >= 0) & np.isin(groups, groups[task.rows]))
     wrong = wrong_answers(catalog, relevance, task.rows[task.queries])
     usable = wrong & ~copies & catalog.rows["gallery"].to_numpy(dtype=bool)

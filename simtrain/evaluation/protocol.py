@@ -29,8 +29,8 @@ class RetrievalTask:
 
     Exact copies of an image that are relevant to each other count once, as the first of them: any encoder finds a copy,
     and a copy would be the same query again.
-    Near copies of a query (of its `duplicate_group`) do not count for it, neither as finds nor as misses: any encoder
-    finds those too.
+    Near copies of a query (of its `near_duplicate_group`, or else `duplicate_group`) do not count for it, neither as
+    finds nor as misses: any encoder finds those too.
 
     Attributes:
         rows: (N,) catalogue rows of all queries and gallery images, ascending.

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from simtrain.catalog.table import Catalog
+from simtrain.catalog.table import Catalog, copy_codes
 from simtrain.evaluation.qrels import Qrels
 
 KIND = "kind"
@@ -48,10 +48,10 @@ class Relevance:
     def exclusion_codes(self, catalog: Catalog) -> NDArray[np.int64]:
         """(catalogue rows, E) codes: a gallery image with a query's code in any column does not count for it.
 
-        Duplicate groups are the first column, then `other` and each of `excluded`; -1: nothing is left out by it.
+        Exact and near copies are the first column, then `other` and each of `excluded`; -1: nothing is left out by it.
         """
-        columns = [("duplicate_group",), *([self.other] if self.other else []), *((one,) for one in self.excluded)]
-        return np.stack([catalog.groups(names) for names in columns], axis=1)
+        columns = [*([self.other] if self.other else []), *((one,) for one in self.excluded)]
+        return np.stack([copy_codes(catalog), *(catalog.groups(names) for names in columns)], axis=1)
 
     @property
     def description(self) -> str:

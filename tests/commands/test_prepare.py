@@ -9,14 +9,14 @@ import pytest
 from PIL import Image
 from small_shops import class_folders, product_rows, run, save_noise, snapshot, write_table
 
-from simtrain.catalog.table import COLUMNS, read_catalog
+from simtrain.catalog.table import COLUMNS, NEAR_DUPLICATES, read_catalog
 from simtrain.errors import CatalogError
 
 
 def test_folder_becomes_a_catalogue(tmp_path: Path) -> None:
     report = run(class_folders(tmp_path / "images"), tmp_path / "out")
     rows = report.catalog.rows
-    assert list(rows.columns) == [*COLUMNS, "pixel_sha256"]
+    assert list(rows.columns) == [*COLUMNS, "pixel_sha256", NEAR_DUPLICATES]
     assert rows["id"].tolist() == [f"label{label}/{image}.png" for label in range(3) for image in range(5)]
     assert set(rows["split"]) == {"train", "val", "test"}
     assert rows["product"].isna().all()
@@ -47,7 +47,7 @@ def test_table_keeps_its_order_and_columns(tmp_path: Path) -> None:
     report = run(write_table(tmp_path, rows), tmp_path / "out", "columns.product=sku")
     assert report.catalog.rows["path"].tolist() == ["کفش نو.PNG", "a.png"]
     assert report.catalog.rows["product"].tolist() == report.catalog.rows["sku"].tolist() == ["00123", "7"]
-    assert list(report.catalog.rows.columns) == [*COLUMNS, "pixel_sha256", "sku", "price"]
+    assert list(report.catalog.rows.columns) == [*COLUMNS, "pixel_sha256", NEAR_DUPLICATES, "sku", "price"]
     assert report.catalog.rows["price"].tolist() == [9.5, 10.0]
 
 

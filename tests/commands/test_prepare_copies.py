@@ -3,11 +3,15 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 from PIL import Image, ImageDraw
 from small_shops import product_rows, run, save_noise, write_table
 
 from simtrain.errors import CatalogError
+from simtrain.evaluation.protocol import retrieval_task
+from simtrain.evaluation.relevance import same
 
 DOTS = ("crimson", "navy", "olive", "teal", "purple", "orange", "black", "sienna", "green", "gold")
 
@@ -76,3 +80,36 @@ def test_products_whose_every_image_is_a_copy_are_counted(tmp_path: Path) -> Non
     (line,) = [line for line in report.lines() if line.startswith("set aside")]
     assert "2 images (1 product loses all images)" in line
     assert "with them 1 products" in (tmp_path / "out" / "summary.html").read_text(encoding="utf-8")
+
+
+def shapes(path: Path, *, seed: int) -> Image.Image:
+    """A picture of shapes of its own."""
+    draw, picture = np.random.default_rng(seed), Image.new("RGB", (240, 200), "white")
+    pen = ImageDraw.Draw(picture)
+    for _ in range(12):
+        left, top, width, height = (int(number) for number in draw.integers(10, 150, 4))
+        pen.ellipse((left, top, left + width, top + height), fill=tuple(draw.integers(0, 256, 3).tolist()))
+    picture.save(path)
+    return picture
+
+
+def test_a_saved_again_copy_of_a_query_is_no_find_though_nobody_asked_for_fix(tmp_path: Path) -> None:
+    rows = []
+    for number in range(12):
+        for view in range(2):
+            picture = shapes(tmp_path / f"{number}_{view}.png", seed=2 * number + view)
+            picture.save(tmp_path / f"{number}_{view}.jpg", quality=80)
+            own = {"product": f"p{number}", "split": "test"}
+            rows += [{"path": f"{number}_{view}.{suffix}", **own} for suffix in ("png", "jpg")]
+    catalog = run(write_table(tmp_path, rows), tmp_path / "out").catalog
+    assert catalog.rows["duplicate_group"].isna().all()
+    groups = catalog.rows.groupby("near_duplicate_group")["path"].apply(sorted).tolist()
+    assert sorted(groups) == sorted([f"{n}_{view}.jpg", f"{n}_{view}.png"] for n in range(12) for view in range(2))
+    task = retrieval_task(catalog, split="test", gallery_splits=None, relevance=same(["product"]))
+    assert task.near_copied_queries == len(rows)
+    assert task.answers().tolist() == [2] * len(rows)  # the other photo and its copy, never the query's own copy
+    alike = torch.eye(24).repeat_interleave(2, dim=0)  # an encoder that knows copies and nothing else
+    nearest, _ = task.nearest(alike, task.queries, k=len(rows))
+    for query, found in enumerate(nearest.tolist()):
+        assert query ^ 1 not in found
+    assert float(task.score(alike).values["recall_at_1"].mean()) < 0.2

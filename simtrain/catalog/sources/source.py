@@ -14,7 +14,7 @@ from simtrain.errors import CatalogError, nearest
 PARTS = ("id", "path", "split", "product", "label", "caption", "query", "gallery")
 """The columns that every source gives."""
 
-COMPUTED = ("width", "height", "sha256", "duplicate_group", "pixel_sha256")
+COMPUTED = ("width", "height", "sha256", "duplicate_group", "pixel_sha256", "near_duplicate_group")
 """The columns that only reading the images gives."""
 
 _SPLITS = {

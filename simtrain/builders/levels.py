@@ -45,7 +45,9 @@ def _check_column(catalog: Catalog, column: str, *, positive: str | None, key: s
     groups = catalog.groups([positive])[rows] if positive is not None else np.arange(len(rows))
     known = values >= 0
     if not known.any():
-        raise CatalogError(f"{catalog.folder}: '{column}' is empty in split 'train', and {key} needs it; set objective.levels=[]")
+        raise CatalogError(
+            f"{catalog.folder}: '{column}' is empty in split 'train', and {key} needs it; set objective.levels=[]"
+        )
     pairs = np.unique(np.stack([values[known], groups[known]]), axis=1)
     if len(np.unique(pairs[0])) == pairs.shape[1]:
         what = f"'{positive}' each" if positive is not None else "image each"

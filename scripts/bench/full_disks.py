@@ -29,6 +29,7 @@ from disturbed_commands import (  # noqa: E402 - of the tests, whose folder is o
 
 SHARES = (0.1, 0.5, 0.9)
 _PAGE = 4096
+_FEW = 4 * _PAGE  # of a command whose files are so small that new ones fit where old ones were
 _ENOUGH = 1 << 30
 _OWN_MOUNTS = "SIMTRAIN_OWN_MOUNTS"
 
@@ -86,7 +87,7 @@ def _peak(verb: Verb, world: Path, *, log: Path) -> int:
     while not command.wait(0.002):
         most = max(most, _used(world))
     assert command.ended().status == 0, command.ended().shown
-    return max(most, _used(world)) - before
+    return max(most - before, _used(world) - before, _FEW)
 
 
 def _used(folder: Path) -> int:

@@ -1,5 +1,6 @@
 """Excel sheets (`.xlsx`, `.xlsm`) read as tables, by the optional package openpyxl."""
 
+import re
 import warnings
 import zipfile
 from collections.abc import Iterator, Sequence
@@ -21,6 +22,9 @@ OTHER_SHEETS = (".xls", ".xlsb", ".ods", ".numbers")
 _OLD_OR_ENCRYPTED = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _LARGEST_CONTENT = 2 << 30
 _MOST_ROWS = 1 << 20
+_PART = 1 << 20
+_MERGED = re.compile(rb'<mergeCell ref="[A-Z]{1,3}(\d{1,7}):[A-Z]{1,3}(\d{1,7})"')
+_LONGEST_MERGE = 64
 _EXACT = 2**53
 _ERRORS = {"#DIV/0!", "#GETTING_DATA", "#N/A", "#NAME?", "#NULL!", "#NUM!", "#REF!", "#VALUE!"}
 
@@ -85,7 +89,7 @@ def _first_sheet(path: Path) -> Sheet:
             rows = list(_rows(sheet.iter_rows(values_only=True), path=path))
             if rows:
                 others = [other.title for other in shown if other.title != sheet.title]
-                return _table(rows, remarks=_other_sheets(sheet.title, others))
+                return _table(rows, remarks=[*_other_sheets(sheet.title, others), *_merged_rows(path)])
     raise CatalogError(f"{path}: has no rows")
 
 
@@ -103,14 +107,18 @@ def _rows(found: Iterator[Sequence[Any]], *, path: Path) -> Iterator[list[Any]]:
 
 def _table(rows: list[list[Any]], *, remarks: list[str]) -> Sheet:
     header, *records = rows
-    columns, errors = list[tuple[str, list[Any]]](), 0
+    columns, empty, errors = list[tuple[str, list[Any]]](), list[str](), 0
     for position in range(max(map(len, rows))):
         name = header[position] if position < len(header) else None
         values = [record[position] if position < len(record) else None for record in records]
         if name is None and all(value is None for value in values):
             continue
+        if records and all(value is None for value in values):
+            empty.append(str(_plain(name)))
         errors += sum(isinstance(value, str) and value in _ERRORS for value in values)
         columns.append((f"column_{position + 1}" if name is None else str(_plain(name)), [_plain(v) for v in values]))
+    if empty:
+        remarks.append(f"{listed(empty)} without a value (formulas have none until Excel has saved them)")
     if errors:
         remarks.append(f"{counted(errors, 'cell')} with the error of a formula, such as #N/A, taken as empty")
     return Sheet(columns=columns, remarks=remarks)
@@ -120,6 +128,23 @@ def _other_sheets(name: str, others: Sequence[str]) -> list[str]:
     if not others:
         return []
     return [f"the sheet {quoted(name)} is read, {listed(others)} not; to read another one, put it first"]
+
+
+def _merged_rows(path: Path) -> list[str]:
+    """What is to be known where cells are merged over rows; openpyxl does not say so of a sheet that is streamed."""
+    merged = 0
+    with zipfile.ZipFile(path) as archive:
+        for name in archive.namelist():
+            if name.startswith("xl/worksheets/") and name.endswith(".xml"):
+                before = b""
+                with archive.open(name) as file:
+                    while part := file.read(_PART):
+                        found = list(_MERGED.finditer(before + part))
+                        merged += sum(first != last for first, last in (match.groups() for match in found))
+                        before = (before + part)[found[-1].end() if found else -_LONGEST_MERGE :][-_LONGEST_MERGE:]
+    if not merged:
+        return []
+    return [f"{counted(merged, 'cell')} merged over rows: the first row has the value, the others have none; fill them"]
 
 
 def _plain(value: Any) -> Any:

@@ -76,6 +76,24 @@ def test_errors_of_formulas_and_other_sheets_are_told(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("part", [1, 7, 1 << 20])
+def test_what_a_sheet_does_not_hold_for_each_row_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: int
+) -> None:
+    monkeypatch.setattr(spreadsheet, "_PART", part)
+    book = openpyxl.Workbook()
+    for row in (["path", "product", "total"], *([f"{number}.jpg", number, f"=B{number}"] for number in range(6))):
+        book.active.append(row)
+    for cells in ("B2:B3", "B4:B5", "A7:B7"):  # the last one within a row
+        book.active.merge_cells(cells)
+    book.save(tmp_path / "shop.xlsx")
+    (told,) = (finding["message"] for finding in read(tmp_path / "shop.xlsx").findings)
+    assert told == (
+        "shop.xlsx: 2 cells merged over rows: the first row has the value, the others have none; fill them; 'total' "
+        "without a value (formulas have none until Excel has saved them)"
+    )
+
+
 def test_columns_without_a_name(tmp_path: Path) -> None:
     table = read(write_book(tmp_path / "shop.xlsx", [["path", None, None], ["a.jpg", None, 3], ["b.jpg"]]))
     assert list(table.frame.columns) == ["path", "column_3"]

@@ -10,15 +10,10 @@ from pathlib import Path
 from simtrain.catalog.table import Catalog, read_catalog
 from simtrain.comparison.assemble import ReportInputs, assemble_report
 from simtrain.comparison.candidates import Candidate, list_candidates
+from simtrain.comparison.detectable import DetectableDifferences, detectable_differences
 from simtrain.comparison.embeddings import ALTERED_IMAGE_SIDE, Embedder
 from simtrain.comparison.leakage import check_run
-from simtrain.comparison.protocol import (
-    ComparisonProtocol,
-    DetectableDifferences,
-    build_protocol,
-    detectable_differences,
-    with_altered_images,
-)
+from simtrain.comparison.protocol import ComparisonProtocol, build_protocol, with_altered_images
 from simtrain.comparison.result import ComparisonReport, Unavailable
 from simtrain.comparison.scoring import ScoredEncoder, score_candidate
 from simtrain.comparison.text_maps import JUDGED, score_text_maps

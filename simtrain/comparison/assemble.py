@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from simtrain.catalog.table import Catalog
+from simtrain.comparison.detectable import DetectableDifferences, differences_measured_on_val
 from simtrain.comparison.encoder_metrics import recall_curve, relevance_figures
 from simtrain.comparison.fold_scores import CURVE_KS, pooled_chance, pooled_chance_grades
 from simtrain.comparison.image_panels import collect_report_images
-from simtrain.comparison.protocol import ComparisonProtocol, DetectableDifferences
+from simtrain.comparison.protocol import ComparisonProtocol
 from simtrain.comparison.result import ComparisonReport, EncoderFigures, RelevanceFigures, Unavailable
 from simtrain.comparison.scoring import ScoredEncoder
 from simtrain.comparison.text_maps import ScoredTextMap, text_verdicts
@@ -27,7 +28,7 @@ class ReportInputs:
     Attributes:
         catalog: The whole catalogue, with its own splits.
         image_source: Where its images were read from, as a phrase.
-        detectable: Smallest detectable differences.
+        detectable: Smallest detectable differences, by assumptions.
         unavailable: Encoders that could not be loaded.
         test_readings: Run -> number of evaluations on the test split, this one included; empty for other splits.
         text_maps: Linear maps beside the runs that embed texts.
@@ -50,6 +51,7 @@ def assemble_report(
     baselines = {relevance: scored for relevance, (scored, _) in chosen.items()}
     baseline, reason = chosen[protocol.relevance[0]]
     verdicts, catalog = comparison_verdicts(protocol, scored_encoders, baselines), inputs.catalog
+    measured = differences_measured_on_val(protocol, scored_encoders, baselines, comparisons=len(verdicts))
     return ComparisonReport(
         catalog=str(catalog.folder),
         data=data_fingerprint(catalog),
@@ -70,8 +72,10 @@ def assemble_report(
         baseline=baseline.figures.name,
         baseline_reason=reason,
         baselines={relevance: scored.figures.name for relevance, scored in baselines.items()},
-        resolvable=inputs.detectable.by_relevance,
-        resolvable_words=inputs.detectable.sentences,
+        resolvable={relevance: of["recall_at_1"] for relevance, of in inputs.detectable.smallest.items()},
+        resolvable_map_at_r={relevance: of["map_at_r"] for relevance, of in inputs.detectable.smallest.items()},
+        resolvable_on_val=measured.smallest,
+        resolvable_words=[*inputs.detectable.sentences, *measured.sentences],
         encoders=[_chance(protocol), *(_with_verdicts(scored, verdicts) for scored in scored_encoders)],
         unavailable=inputs.unavailable,
         test_readings=inputs.test_readings,

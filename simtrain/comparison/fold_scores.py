@@ -74,6 +74,19 @@ def pooled_scores(
     return _pooled(folds, tasks, [[score(*pair) for pair in zip(folds, of_seed, strict=True)] for of_seed in lookups])
 
 
+def pooled_validation_scores(
+    folds: Sequence[Fold], lookups: Sequence[Sequence[EmbeddingLookup]], *, relevance: str
+) -> PooledScores:
+    """Scores on the validation splits by one definition of relevance, by which each of them has queries."""
+
+    def score(fold: Fold, lookup: EmbeddingLookup) -> QueryScores:
+        task = fold.validation_tasks[relevance]
+        return task.score(lookup(fold.rows_of_task(task)), precision_ks=PRECISION_KS)
+
+    tasks = [fold.validation_tasks[relevance] for fold in folds]
+    return _pooled(folds, tasks, [[score(*pair) for pair in zip(folds, of_seed, strict=True)] for of_seed in lookups])
+
+
 def pooled_grades(
     folds: Sequence[Fold], lookups: Sequence[Sequence[EmbeddingLookup]], *, levels: Sequence[Sequence[str]]
 ) -> PooledScores:

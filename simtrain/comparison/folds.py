@@ -16,6 +16,8 @@ from simtrain.evaluation.metrics import QueryScores
 from simtrain.evaluation.protocol import RetrievalTask, retrieval_task
 from simtrain.evaluation.relevance import Relevance
 
+_CODES_OF_FOLD = 2**40
+
 
 @dataclass(frozen=True, kw_only=True)
 class FoldSettings:
@@ -78,7 +80,12 @@ class Fold:
 
 def distinct_clusters(clusters: NDArray[np.int64], fold_index: int) -> NDArray[np.int64]:
     """Cluster codes of one fold, made different from those of the other folds: no product is in two folds."""
-    return clusters + fold_index * 2**40
+    return clusters + fold_index * _CODES_OF_FOLD
+
+
+def fold_indices(clusters: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Index of the fold that each code of `distinct_clusters` is of."""
+    return clusters // _CODES_OF_FOLD
 
 
 def build_fold(catalog: Catalog, *, number: int | None, settings: FoldSettings) -> Fold:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -15,18 +14,16 @@ from simtrain.catalog.table import FOLD_COLUMN, Catalog
 from simtrain.comparison.candidates import folds_of
 from simtrain.comparison.categories import catalog_categories, relevance_levels
 from simtrain.comparison.encoder_metrics import CatalogCategories
-from simtrain.comparison.folds import Fold, FoldSettings, build_fold, distinct_clusters
+from simtrain.comparison.folds import Fold, FoldSettings, build_fold
 from simtrain.config import CompareConfig
 from simtrain.console import Console
 from simtrain.data.altered_images import altered_rows
 from simtrain.data.robustness import QueryVariant
 from simtrain.errors import CatalogError, CheckpointError
-from simtrain.evaluation.paired_tests import resolvable_share
 from simtrain.evaluation.relevance import Relevance, usual_relevances
 from simtrain.evaluation.statistics import BootstrapSettings
 from simtrain.evaluation.text_task import TextTasks, text_tasks
 from simtrain.runs.run import Run
-from simtrain.runs.validation_precision import DISCORDANT_SHARE, WITHIN_PRODUCT
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,19 +56,6 @@ class ComparisonProtocol:
     def relevance(self) -> list[str]:
         """Names of the definitions of relevance, the main one first."""
         return list(self.relevances)
-
-
-@dataclass(frozen=True, kw_only=True)
-class DetectableDifferences:
-    """Smallest difference of recall_at_1 that the queries can detect, computed before any encoder runs.
-
-    Attributes:
-        by_relevance: Definition of relevance -> smallest difference, 0..1; None: none can be detected.
-        sentences: The same in sentences, with the assumptions.
-    """
-
-    by_relevance: dict[str, float | None]
-    sentences: list[str]
 
 
 def build_protocol(config: CompareConfig, catalog: Catalog, runs: Sequence[Run]) -> ComparisonProtocol:
@@ -124,68 +108,6 @@ def with_altered_images(protocol: ComparisonProtocol, images: ImageReader, *, co
     drawn = np.random.default_rng(protocol.config.seed).choice(gallery, count, replace=False)
     altered = altered_rows(images, np.sort(drawn), console=console) if count else []
     return replace(protocol, altered=altered)
-
-
-def detectable_differences(protocol: ComparisonProtocol, *, comparisons: int) -> DetectableDifferences:
-    """Smallest detectable difference of recall_at_1 for each definition of relevance.
-
-    Args:
-        protocol: Protocol with the queries.
-        comparisons: Number of verdicts that are corrected together; >= 0.
-    """
-    config = protocol.config
-    level = (1 - config.confidence) / max(1, comparisons)
-    by_relevance: dict[str, float | None] = {}
-    for relevance in protocol.relevance:
-        difference = _smallest_difference(_clusters(protocol.folds, relevance), level=level, power=config.power)
-        by_relevance[relevance] = None if math.isnan(difference) else difference
-    sentences = [_detectable_sentence(relevance, found, config) for relevance, found in by_relevance.items()]
-    sentences.append(
-        f"Assumed: at {100 * DISCORDANT_SHARE:g} % of the queries exactly one of two encoders is right; the queries "
-        f"of a product correlate by {WITHIN_PRODUCT:g}; {comparisons} verdicts are corrected together."
-    )
-    with_folds = _folds_sentence(protocol, level=level)
-    return DetectableDifferences(
-        by_relevance=by_relevance, sentences=[*sentences, *([with_folds] if with_folds else [])]
-    )
-
-
-def _clusters(folds: Sequence[Fold], relevance: str) -> NDArray[np.int64]:
-    tasks = [fold.tasks[relevance] for fold in folds]
-    return np.concatenate([distinct_clusters(task.clusters[task.queries], index) for index, task in enumerate(tasks)])
-
-
-def _smallest_difference(clusters: NDArray[np.int64], *, level: float, power: float) -> float:
-    return resolvable_share(
-        clusters, discordant_share=DISCORDANT_SHARE, within_product=WITHIN_PRODUCT, level=level, power=power
-    )
-
-
-def _detectable_sentence(relevance: str, difference: float | None, config: CompareConfig) -> str:
-    if difference is None:
-        return f"Relevance {relevance}: the split has too few products to detect any difference."
-    return (
-        f"Relevance {relevance}: the split can detect differences in recall_at_1 of {100 * difference:.1f} points or "
-        f"more, with {100 * config.power:g} % probability."
-    )
-
-
-def _folds_sentence(protocol: ComparisonProtocol, *, level: float) -> str:
-    """Smallest detectable difference with cross-validation folds; empty if folds are in use or would not help."""
-    fold = protocol.folds[0]
-    if fold.number is not None:
-        return ""
-    products = fold.catalog.groups(["product"])
-    own_numbers = products.max(initial=-1) + 1 + np.arange(len(products))
-    clusters = np.where(products >= 0, products, own_numbers)
-    difference = _smallest_difference(clusters, level=level, power=protocol.config.power)
-    if math.isnan(difference):
-        return ""
-    prepare = "" if FOLD_COLUMN in fold.catalog.rows.columns else "prepare with --set split.folds=5, "
-    return (
-        f"With folds every image is a query; differences of {100 * difference:.1f} points become detectable: {prepare}"
-        "fit once for each fold with --set fold=0, fold=1 and so on, then compare with --run for each."
-    )
 
 
 def _relevance(

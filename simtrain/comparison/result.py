@@ -175,7 +175,7 @@ class ComparisonReport:
     """Definition of relevance -> smallest difference of recall_at_1 that the split can detect, computed before any
     encoder ran; None: none can be detected."""
     resolvable_words: list[str]
-    """The same in sentences, with what was assumed."""
+    """The same for recall_at_1 and map_at_r in sentences, with what was assumed, and measured on val."""
     encoders: list[EncoderFigures]
     """Chance first, then off the shelf, whitened, runs."""
     unavailable: list[Unavailable]
@@ -186,6 +186,11 @@ class ComparisonReport:
     made_with: dict[str, Any]
     """Versions of the libraries."""
     pictures: ReportImages
+    resolvable_map_at_r: dict[str, float | None] = field(default_factory=dict)
+    """As `resolvable`, for map_at_r."""
+    resolvable_on_val: dict[str, dict[str, float | None]] = field(default_factory=dict)
+    """Definition of relevance -> recall_at_1 and map_at_r -> the smallest difference, by how the baseline and the best
+    other encoder differ on val; empty where val has queries of fewer than 10 products, or is what is evaluated."""
     texts: str | None = None
     """What the texts are: `captions` or `classes`; None: no encoder embeds texts, or there are none."""
     text_maps: list[TextMapFigures] = field(default_factory=list)

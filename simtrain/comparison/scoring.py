@@ -22,13 +22,13 @@ from simtrain.comparison.encoder_metrics import (
 )
 from simtrain.comparison.fold_scores import (
     CURVE_KS,
-    PRECISION_KS,
     EmbeddingLookup,
     PooledScores,
     pooled_grades,
     pooled_scores,
+    pooled_validation_scores,
 )
-from simtrain.comparison.folds import Fold
+from simtrain.comparison.folds import Fold, fold_indices
 from simtrain.comparison.neighbours import AlteredQueries, AlteredScores, altered_scores, found_images
 from simtrain.comparison.protocol import ComparisonProtocol
 from simtrain.comparison.report_images import FoundImage
@@ -55,6 +55,7 @@ class ScoredEncoder:
         scores: Definition of relevance -> scores query by query.
         validation: Definition of relevance -> mean of the main metric on the validation splits, 0..1, where they have
             queries.
+        validation_scores: The same definitions of relevance -> scores query by query there.
         fingerprints: Fingerprints of its weights, by seed and fold.
         found: Nearest images of the shown queries.
         altered: Which altered copies of images found their originals; None where none were made.
@@ -65,6 +66,7 @@ class ScoredEncoder:
     figures: EncoderFigures
     scores: dict[str, PooledScores]
     validation: dict[str, float]
+    validation_scores: dict[str, PooledScores]
     fingerprints: tuple[str, ...]
     found: list[tuple[FoundImage, ...]]
     altered: AlteredScores | None
@@ -172,6 +174,7 @@ def _scored_variant(
         )
         for index, relevance in enumerate(protocol.relevance)
     }
+    validation = _validation_scores(protocol, lookups)
     first, transform = seeds[0][0], transforms[0][0]
     transformed = [replace(one, embeddings=transform(one.embeddings)) for one in altered]
     of_altered = altered_scores(protocol.folds[0], lookups[0][0], transformed)
@@ -187,7 +190,8 @@ def _scored_variant(
             text={} if text is None else text.intervals(bootstrap=protocol.bootstrap),
         ),
         scores=scores,
-        validation=_validation_means(protocol, lookups),
+        validation={name: _mean_of_folds(one, protocol.config.metric) for name, one in validation.items()},
+        validation_scores=validation,
         fingerprints=tuple(of_fold.fingerprint for of_seed in seeds for of_fold in of_seed),
         altered=of_altered,
         text=text,
@@ -232,20 +236,21 @@ def _figures(
     )
 
 
-def _validation_means(protocol: ComparisonProtocol, lookups: Sequence[Sequence[EmbeddingLookup]]) -> dict[str, float]:
-    """Definition of relevance -> mean of the main metric over seeds and folds on the validation splits."""
-    found = {}
-    for relevance in protocol.relevance:
-        if any(relevance not in fold.validation_tasks for fold in protocol.folds):
-            continue
-        tasks = [fold.validation_tasks[relevance] for fold in protocol.folds]
-        means = [
-            task.score(lookup(fold.rows_of_task(task)), precision_ks=PRECISION_KS).means()[protocol.config.metric]
-            for of_seed in lookups
-            for fold, task, lookup in zip(protocol.folds, tasks, of_seed, strict=True)
-        ]
-        found[relevance] = float(np.mean(means))
-    return found
+def _validation_scores(
+    protocol: ComparisonProtocol, lookups: Sequence[Sequence[EmbeddingLookup]]
+) -> dict[str, PooledScores]:
+    """Definition of relevance -> scores on the validation splits, where each fold has queries there."""
+    return {
+        relevance: pooled_validation_scores(protocol.folds, lookups, relevance=relevance)
+        for relevance in protocol.relevance
+        if all(relevance in fold.validation_tasks for fold in protocol.folds)
+    }
+
+
+def _mean_of_folds(scores: PooledScores, metric: str) -> float:
+    """Mean over seeds and folds, each fold counting alike however many queries it has."""
+    values, folds = scores.over_seeds(metric), fold_indices(scores.clusters)
+    return float(np.mean([values[folds == fold].mean() for fold in np.unique(folds)]))
 
 
 def _lookup(embeddings_of: Callable[[NDArray[np.int64]], Tensor], transform: EmbeddingTransform) -> EmbeddingLookup:

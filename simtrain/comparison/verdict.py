@@ -24,8 +24,8 @@ from simtrain.evaluation.paired_tests import (
     holm_corrected,
     paired_differences,
     pool_seeds,
-    resolvable_difference,
 )
+from simtrain.evaluation.resolvable_difference import resolvable_difference
 from simtrain.evaluation.statistics import BootstrapSettings, Interval
 
 _ROUNDING = 1e-12

@@ -3,8 +3,8 @@
 import math
 
 from simtrain.catalog.table import Catalog, with_larger_val
-from simtrain.evaluation.paired_tests import resolvable_share
 from simtrain.evaluation.protocol import RetrievalTask
+from simtrain.evaluation.resolvable_difference import resolvable_share
 from simtrain.phrases import counted
 
 DISCORDANT_SHARE = 0.2
@@ -24,9 +24,18 @@ def validation_precision(task: RetrievalTask, catalog: Catalog, *, confidence: f
         catalog: Its catalogue.
         confidence: Confidence of a difference, above 0.5 to below 1.
     """
-    clusters = task.clusters[task.queries[task.answers() > 0]]
-    smallest = resolvable_share(
-        clusters, discordant_share=DISCORDANT_SHARE, within_product=WITHIN_PRODUCT, level=1 - confidence, power=0.8
+    answers = task.answers()
+    clusters, ranks = task.clusters[task.queries[answers > 0]], answers[answers > 0]
+    smallest, of_map = (
+        resolvable_share(
+            clusters,
+            discordant_share=DISCORDANT_SHARE,
+            within_product=WITHIN_PRODUCT,
+            level=1 - confidence,
+            power=0.8,
+            ranks=of_metric,
+        )
+        for of_metric in (None, ranks)
     )
     if smallest <= _COARSE:
         return None
@@ -34,7 +43,8 @@ def validation_precision(task: RetrievalTask, catalog: Catalog, *, confidence: f
     limit = (
         "no difference between two settings can be detected"
         if math.isnan(smallest)
-        else f"differences in recall_at_1 of less than {100 * smallest:.0f} points cannot be detected"
+        else f"differences in recall_at_1 of less than {100 * smallest:.0f} points and in map_at_r of less than "
+        f"{100 * of_map:.0f} points cannot be detected"
     )
     queries = counted(len(clusters), "query", "queries")
     remedy = with_larger_val(catalog)

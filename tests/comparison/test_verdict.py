@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from simtrain.comparison.verdict import PairedComparison, Verdict, VerdictSettings, verdicts_with_correction
-from simtrain.evaluation.paired_tests import resolvable_difference
+from simtrain.evaluation.resolvable_difference import resolvable_difference
 from simtrain.evaluation.statistics import BootstrapSettings
 
 SETTINGS = VerdictSettings(bootstrap=BootstrapSettings(draws=1999, confidence=0.95, seed=0), power=0.8)

@@ -56,6 +56,7 @@ def scored(
         figures=encoder(name, kind, quality=0.5, baseline="start", word=None, difference=0.0),
         scores=scores,
         validation={},
+        validation_scores={},
         fingerprints=(name,),
         found=[],
         altered=AlteredScores(

@@ -27,17 +27,20 @@ def test_it_names_the_difference_and_the_command():
     assert found is not None
     normal = NormalDist()
     points = 100 * (normal.inv_cdf(0.975) + normal.inv_cdf(0.8)) * (0.2 * (1 + 3 * 0.2) / 400) ** 0.5
+    of_map = points * ((0.2 + 0.8 / 3 + 3 * 0.2) / (1 + 3 * 0.2)) ** 0.5  # each query has 3 relevant images
+    assert of_map == pytest.approx(6.5, abs=0.05)
     assert points == pytest.approx(7.9, abs=0.05)  # with Student's quantiles of 100 products a little more
     assert found == (
-        "val is small (400 queries of 100 products): differences in recall_at_1 of less than 8 points "
-        "cannot be detected; prepare it with a larger share: simtrain prepare SOURCE --out shop --set split.val=0.3"
+        "val is small (400 queries of 100 products): differences in recall_at_1 of less than 8 points and in map_at_r "
+        "of less than 7 points cannot be detected; prepare it with a larger share: "
+        "simtrain prepare SOURCE --out shop --set split.val=0.3"
     )
 
 
 def test_a_split_that_has_its_share_already_gets_no_command():
     found = line(shop(products=100, views=4, train=500))
     assert found is not None
-    assert found.endswith("less than 8 points cannot be detected")
+    assert found.endswith("in map_at_r of less than 7 points cannot be detected")
 
 
 def test_too_few_products_for_any_difference():

@@ -12,9 +12,10 @@ from simtrain.encoders.base import Encoder
 from simtrain.errors import BundleError, SimtrainError
 from simtrain.serving.bundle import Bundle
 from simtrain.serving.manifest import MANIFEST_FILE
-from simtrain.serving.onnx_bundle_encoder import OnnxBundleEncoder, can_run_onnx
-from simtrain.serving.onnx_export import ONNX_FILE
+from simtrain.serving.onnx_bundle_encoder import OnnxBundleEncoder
+from simtrain.serving.onnx_runtime import ONNX_FILE, can_run_onnx
 from simtrain.serving.replacement import open_while_replaced
+from simtrain.serving.torch_query_encoder import TorchQueryEncoder
 
 
 def open_with_encoder(
@@ -74,6 +75,6 @@ def build_bundle_encoder(
                 preprocessing=bundle.preprocessing,
                 embedding_size=int(bundle.manifest["encoder"]["embedding_size"]),
             )
-            bundle.check_golden(encoder, device=torch.device("cpu"))
+            bundle.check_golden(TorchQueryEncoder(encoder=encoder, device=torch.device("cpu")))
             return encoder
     return bundle.load_encoder(partial(encoder_without_weights, file=file, like=like))

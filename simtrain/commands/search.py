@@ -1,16 +1,24 @@
 """`simtrain search`: nearest items of a bundle to an image or a text."""
 
+from __future__ import annotations
+
+import importlib.util
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
-from torch import nn
-
-from simtrain.builders.bundle_encoder import build_bundle_encoder, open_with_encoder
-from simtrain.config import EncoderConfig
+from simtrain.errors import BundleError
 from simtrain.own_code import code_allowed, is_code_allowed
 from simtrain.serving.bundle import Bundle
+from simtrain.serving.onnx_query_encoder import onnx_query_encoder, suits_onnx
+from simtrain.serving.onnx_runtime import can_run_onnx
 from simtrain.serving.opened_bundle import OpenedBundle, SearchResult, read_query
+from simtrain.serving.replacement import open_while_replaced
 from simtrain.serving.searcher import Searcher
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from simtrain.config import EncoderConfig
 
 
 def open_bundle(
@@ -19,34 +27,70 @@ def open_bundle(
     exported: str | None = None,
     network: nn.Module | None = None,
     like: EncoderConfig | None = None,
+    texts: bool = True,
 ) -> OpenedBundle:
     """Open a bundle, checking every file and that its encoder gives the bundle's embeddings on this machine.
 
+    Its `encoder.onnx` answers, without torch, where there is one, onnxruntime is installed, and neither texts nor code
+    of the user's own need torch.
+
     Args:
         folder: Folder of the bundle.
-        exported: The lines of `export`, where it was just written.
+        exported: The lines of `export`, where it was just written; None: it was there before.
         network: A network in memory, for a bundle whose encoder was handed over as an object; None: none.
         like: The section of the run's configuration, whose permission and object hold for the bundle too; None: none.
+        texts: Whether texts may be asked for, if the encoder embeds them.
 
     Raises:
         BundleError: naming the first file that is missing, altered or of another bundle.
     """
     place, allowed = Path(folder).expanduser(), is_code_allowed()
+
+    def searcher_of(bundle: Bundle) -> Searcher:
+        if network is None and like is None and suits_onnx(bundle, texts=texts, code_allowed=allowed):
+            return Searcher(bundle=bundle, encoder=onnx_query_encoder(bundle))
+        return _searcher_by_torch(bundle, network=network, like=like)
+
+    def opening() -> tuple[Bundle, Searcher]:
+        bundle = Bundle.open(place)
+        return bundle, searcher_of(bundle)
+
     if exported is None:
-        bundle, encoder = open_with_encoder(place, network=network, like=like)
-        searcher = Searcher(bundle=bundle, encoder=encoder, device=torch.device("cpu"))
+        bundle, searcher = open_while_replaced(place, opening)
         return OpenedBundle(bundle=bundle, load_searcher=lambda: searcher, exported=None)
-    bundle = Bundle.open(place)
+    written = Bundle.open(place)
 
     def load_searcher() -> Searcher:  # later: of a bundle that was just written, `export` has checked the encoder
         with code_allowed(allowed):
-            loaded = build_bundle_encoder(bundle, network=network, like=like)
-        return Searcher(bundle=bundle, encoder=loaded, device=torch.device("cpu"))
+            return searcher_of(written)
 
-    return OpenedBundle(bundle=bundle, load_searcher=load_searcher, exported=exported)
+    return OpenedBundle(bundle=written, load_searcher=load_searcher, exported=exported)
 
 
 def search(folder: Path, *, image: Path | None, text: str | None, k: int, plot: Path | None) -> SearchResult:
     """Open a bundle for one search; see `OpenedBundle.search`. The query is read and checked before the bundle."""
     query = read_query(image, text=text, plot=plot)
-    return open_bundle(folder).answer(query, k=k)
+    return open_bundle(folder, texts=text is not None).answer(query, k=k)
+
+
+def _searcher_by_torch(bundle: Bundle, *, network: nn.Module | None, like: EncoderConfig | None) -> Searcher:
+    if importlib.util.find_spec("torch") is None:
+        raise BundleError(_why_torch(bundle))
+    import torch  # heavy, and not needed by a search with ONNX
+
+    from simtrain.builders.bundle_encoder import build_bundle_encoder
+    from simtrain.serving.torch_query_encoder import TorchQueryEncoder
+
+    encoder = build_bundle_encoder(bundle, network=network, like=like)
+    return Searcher(bundle=bundle, encoder=TorchQueryEncoder(encoder=encoder, device=torch.device("cpu")))
+
+
+def _why_torch(bundle: Bundle) -> str:
+    if bundle.onnx_path is not None and not can_run_onnx():
+        return f"{bundle.onnx_path}: needs onnxruntime: pip install onnxruntime; or torch: pip install simtrain"
+    if bundle.onnx_path is None:
+        return (
+            f"{bundle.folder}: has no encoder.onnx, and torch, which its encoder then needs, is not installed: "
+            "pip install simtrain"
+        )
+    return f"{bundle.folder}: its encoder needs torch here: pip install simtrain"

@@ -2,14 +2,17 @@
 
 # Shapes: N images, H × W pixels as they came, S = image_size.
 
+from __future__ import annotations
+
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor
+
+if TYPE_CHECKING:  # a search by ONNX prepares its image without torch
+    from torch import Tensor
 
 Resize = Literal["pad", "crop", "squash"]
 Normalisation = Literal["imagenet", "unit_range"]
@@ -81,9 +84,15 @@ class Preprocessing:
 
     def normalise(self, pixels: Tensor) -> Tensor:
         """(N, S, S, 3) uint8 -> (N, 3, S, S) float32 in the encoder's range, in channels-last memory."""
-        mean = torch.tensor(self.mean, device=pixels.device)
-        std = torch.tensor(self.std, device=pixels.device)
-        return ((pixels.float() / 255 - mean) / std).permute(0, 3, 1, 2)
+        scaled = pixels.float() / 255
+        mean, std = scaled.new_tensor(self.mean), scaled.new_tensor(self.std)
+        return ((scaled - mean) / std).permute(0, 3, 1, 2)
+
+    def normalised(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """`normalise` without torch: (N, S, S, 3) uint8 -> (N, 3, S, S) float32 in the encoder's range."""
+        mean, std = np.array(self.mean, dtype=np.float32), np.array(self.std, dtype=np.float32)
+        values = (pixels.astype(np.float32) / np.float32(255) - mean) / std
+        return np.ascontiguousarray(values.transpose(0, 3, 1, 2))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON; without what is off, which bundles of before do not know."""
@@ -91,7 +100,7 @@ class Preprocessing:
         return values if self.flip_averaging else {k: v for k, v in values.items() if k != "flip_averaging"}
 
     @staticmethod
-    def from_dict(values: dict[str, Any]) -> "Preprocessing":
+    def from_dict(values: dict[str, Any]) -> Preprocessing:
         """The inverse of `to_dict`."""
         known = {"flip_averaging": False, **values}
         return Preprocessing(**{**known, "mean": tuple(values["mean"]), "std": tuple(values["std"])})

@@ -4,29 +4,28 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pyarrow as pa
-import torch
-from safetensors import SafetensorError
-from safetensors.torch import load
 
-from simtrain.encoders.base import Encoder
 from simtrain.encoders.preprocessing import Preprocessing
-from simtrain.encoders.whitening import load_whitening
-from simtrain.errors import BundleError, CheckpointError, first_line
+from simtrain.errors import BundleError, first_line
 from simtrain.failures import damage_told
 from simtrain.parquet import read_table_bytes
-from simtrain.serving.export_formats import FORMATS
-from simtrain.serving.golden import check_golden, space_fingerprint
+from simtrain.serving.golden import Golden, check_golden, check_golden_images, read_golden, space_fingerprint
 from simtrain.serving.index import ItemIndex
 from simtrain.serving.manifest import MANIFEST_FILE, check_files, read_manifest
-from simtrain.serving.onnx_export import ONNX_FILE
+from simtrain.serving.onnx_runtime import ONNX_FILE
+from simtrain.serving.query_encoder import QueryEncoder
 from simtrain.serving.replacement import open_while_replaced, read_checked
+
+if TYPE_CHECKING:  # a search by ONNX needs no torch
+    from simtrain.encoders.base import Encoder
+    from simtrain.serving.recreated_encoder import NetworkFactory
 
 ENCODER_FOLDER = "encoder"
 TEXT_FOLDER = "encoder/text_tower"
@@ -46,9 +45,6 @@ _OF_SYSTEMS = re.compile(r"\.DS_Store|Thumbs\.db|desktop\.ini|\._.*|\.nfs[0-9a-f
 """Names of files that file managers and file systems leave in a folder; no library reads them."""
 
 _AGAIN = "; export the bundle again"
-
-NetworkFactory = Callable[[dict[str, Any], Preprocessing], Encoder]
-"""From an encoder's configuration and preprocessing to that encoder, its weights still whatever they are."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +92,7 @@ class Bundle:
     @staticmethod
     def _checked(folder: Path, manifest: dict[str, Any]) -> Bundle:
         required = (WEIGHTS_FILE, ENCODER_FILE, GOLDEN_FILE, INDEX_FILE, ITEMS_FILE)
-        exported = [each.file for each in FORMATS]
+        exported = [path.name for path in sorted(folder.glob("encoder.*"))]
         optional = (*exported, *_encoder_files(folder))  # a library opens that folder, and takes what lies in it
         check_files(folder, manifest["files"], required=required, optional=optional)
         hashes = manifest["files"]
@@ -134,7 +130,7 @@ class Bundle:
 
     def _check_descriptions(self) -> None:
         """Read once what a search will need, so that what is wrong with it is told when the bundle is opened."""
-        _ = self.promises, self.encoder_config["kind"], self._config_to_open, Path(self.manifest["image_root"])
+        _ = self.promises, self.encoder_config["kind"], self.config_to_open, Path(self.manifest["image_root"])
         if not isinstance(self.manifest["image_root"], str):
             raise TypeError("image_root is no text")
 
@@ -174,15 +170,15 @@ class Bundle:
         return self.folder / ONNX_FILE if ONNX_FILE in self.manifest["files"] else None
 
     @property
-    def _has_own_folder(self) -> bool:
+    def has_own_folder(self) -> bool:
         """Whether `encoder/` is a folder that the encoder's own library opens, weights and all."""
         return bool(self.manifest["encoder"].get("own_folder", False))
 
     @property
-    def _config_to_open(self) -> dict[str, Any]:
+    def config_to_open(self) -> dict[str, Any]:
         """The encoder's section, naming what the bundle holds in the place of what the run named."""
         config = self.encoder_config
-        if self._has_own_folder:
+        if self.has_own_folder:
             config["model"] = str(self.folder / ENCODER_FOLDER)
         if self.manifest["encoder"].get("text_folder", False):
             config[_TEXT_KEYS[config["kind"]]] = str(self.folder / TEXT_FOLDER)
@@ -201,29 +197,35 @@ class Bundle:
         Raises:
             BundleError: if the network is another one, or this environment gives other embeddings.
         """
-        encoder = network_factory(self._config_to_open, self.preprocessing)
-        if encoder.preprocessing != self.preprocessing:
-            raise BundleError(
-                f"{self.folder / ENCODER_FILE}: the re-created encoder prepares images otherwise: "
-                f"{encoder.preprocessing}; the bundle's is {self.preprocessing}"
-            )
-        encoder = encoder.float().cpu()
-        if not self._has_own_folder:
-            _fill(encoder, self.folder / WEIGHTS_FILE, self.content(WEIGHTS_FILE))
-        if self.manifest["encoder"].get("whitened", False):
-            _whiten(encoder, self.folder / WHITENING_FILE)
-        encoder.eval()
-        self._check_opened_by_path()
-        self.check_golden(encoder, device=torch.device("cpu"))
-        return encoder
+        from simtrain.serving.recreated_encoder import recreated_encoder
 
-    def check_golden(self, encoder: Encoder, *, device: torch.device) -> None:
-        """See that an encoder that was moved to a device gives the bundle's embeddings there.
+        return recreated_encoder(self, network_factory)
+
+    @cached_property
+    def golden(self) -> Golden:
+        """Golden images and texts with their embeddings.
+
+        Raises:
+            BundleError: if the file holds something else, or another bundle has taken the place.
+        """
+        return read_golden(self.folder / GOLDEN_FILE, content=self.content(GOLDEN_FILE))
+
+    @property
+    def reads_texts(self) -> bool:
+        """Whether the encoder embeds texts too."""
+        return self.golden.text_embeddings is not None
+
+    def check_golden(self, encoder: QueryEncoder) -> None:
+        """See that an encoder gives the bundle's embeddings, of texts too where it embeds them.
 
         Raises:
             BundleError: if it does not.
         """
-        check_golden(self.folder / GOLDEN_FILE, encoder, content=self.content(GOLDEN_FILE), device=device)
+        check_golden(self.golden, encoder)
+
+    def check_golden_images(self, encoder: QueryEncoder) -> None:
+        """`check_golden` for an encoder of the image side alone."""
+        check_golden_images(self.golden, encoder)
 
     def content(self, name: str) -> bytes:
         """Content of one of the bundle's files, which is what the manifest says.
@@ -236,9 +238,9 @@ class Bundle:
         """
         return read_checked(self.folder / name, sha256=self.manifest["files"][name])
 
-    def _check_opened_by_path(self) -> None:
+    def check_opened_by_path(self) -> None:
         """See that what libraries have opened by its path was of this bundle."""
-        folders = [ENCODER_FOLDER] if self._has_own_folder else [TEXT_FOLDER, WHITENING_FILE]
+        folders = [ENCODER_FOLDER] if self.has_own_folder else [TEXT_FOLDER, WHITENING_FILE]
         hashes = {name: sha for name, sha in self.manifest["files"].items() if name.startswith(tuple(folders))}
         check_files(self.folder, hashes, required=(), optional=())
 
@@ -250,22 +252,6 @@ def _encoder_files(folder: Path) -> list[str]:
         for path in sorted(files)
         if not path.is_dir() and not _OF_SYSTEMS.fullmatch(path.name)
     ]
-
-
-def _fill(encoder: Encoder, path: Path, content: bytes) -> None:
-    try:
-        encoder.load_state_dict(load(content), strict=True)
-    except (RuntimeError, SafetensorError) as error:
-        reason = " ".join(str(error).split())[:300]
-        raise BundleError(f"{path}: does not fit the network that its configuration makes: {reason}") from None
-
-
-def _whiten(encoder: Encoder, path: Path) -> None:
-    try:
-        whitening, _ = load_whitening(path)
-        encoder.whiten(whitening)
-    except (CheckpointError, ValueError) as error:
-        raise BundleError(f"{path}: does not fit the encoder: {first_line(error)}") from None
 
 
 def _read_items(path: Path, content: bytes) -> tuple[pd.DataFrame, str | None]:

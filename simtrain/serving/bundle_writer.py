@@ -31,7 +31,8 @@ from simtrain.serving.bundle import (
     WHITENING_FILE,
 )
 from simtrain.serving.export_format import ExportFormat
-from simtrain.serving.golden import reference_copy, space_fingerprint, write_golden, write_tensors
+from simtrain.serving.golden import space_fingerprint
+from simtrain.serving.golden_writer import reference_copy, write_golden, write_tensors
 from simtrain.serving.index import ItemIndex, recall_against_exact
 from simtrain.serving.manifest import hashes_of, is_bundle, library_versions, write_manifest
 from simtrain.version import VERSION

@@ -2,26 +2,24 @@
 
 # Shapes: S = image_size, D dimensions of the embedding; 4 golden images, 4 golden texts.
 
-import copy
 import json
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.torch import load, save
-from torch import Tensor
+from safetensors.numpy import load
 
-from simtrain.encoders.base import Encoder
 from simtrain.encoders.preprocessing import Preprocessing
-from simtrain.encoders.text import TextEncoder
 from simtrain.errors import BundleError
 from simtrain.files import sha256_of_bytes
+from simtrain.serving.query_encoder import QueryEncoder
 
 _LEAST_COSINE = 0.9999
 _LARGEST_DIFFERENCE = 1e-3
-_TEXTS = ("a photo of a red mug", "Women's shoes, black - size 38", "یک لیوان قرمز", "a chair " * 60)
+GOLDEN_TEXTS = ("a photo of a red mug", "Women's shoes, black - size 38", "یک لیوان قرمز", "a chair " * 60)
 """Words, case and punctuation, another script, and more than any tower reads."""
 
 
@@ -44,56 +42,67 @@ def golden_images(image_size: int) -> NDArray[np.uint8]:
     return np.stack([gradient, checkerboard, discs, stripes]).astype(np.uint8)
 
 
-def reference_copy(encoder: Encoder) -> Encoder:
-    """Copy an encoder to what a bundle keeps of it: float32, on the CPU, evaluating."""
-    return copy.deepcopy(encoder).float().cpu().eval()
+@dataclass(frozen=True, kw_only=True)
+class Golden:
+    """Golden images and texts, and what the bundle's encoder made of them.
 
-
-def write_golden(path: Path, encoder: Encoder) -> None:
-    """Save the golden images and what the encoder makes of them, as `images` and `embeddings`.
-
-    Of an encoder that reads texts also `text_embeddings` of `texts`, which is JSON in UTF-8.
+    Attributes:
+        path: File that they are from, for messages.
+        images: (4, S, S, 3) uint8.
+        embeddings: (4, D) of the images.
+        texts: The texts; empty where the encoder reads none.
+        text_embeddings: (4, D) of the texts; None where there are none.
     """
-    images = torch.from_numpy(golden_images(encoder.preprocessing.image_size))
-    golden = {"images": images, "embeddings": encoder.embed_pixels(images)}
-    if isinstance(encoder, TextEncoder):
-        written = torch.tensor(list(json.dumps(_TEXTS).encode()), dtype=torch.uint8)
-        golden |= {"texts": written, "text_embeddings": encoder.embed_texts(_TEXTS).cpu()}
-    write_tensors(path, golden)
+
+    path: Path
+    images: NDArray[np.uint8]
+    embeddings: NDArray[np.float32]
+    texts: list[str]
+    text_embeddings: NDArray[np.float32] | None
 
 
-def write_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
-    """Save tensors that are on the CPU by name, as safetensors."""
-    # safetensors' own writer makes files that nobody but their owner can read; a bundle is there to be passed on.
-    path.write_bytes(save({name: value.contiguous() for name, value in tensors.items()}))
-
-
-def check_golden(path: Path, encoder: Encoder, *, content: bytes, device: torch.device) -> None:
-    """Embed the golden images, and the golden texts where there are any, again.
+def read_golden(path: Path, *, content: bytes) -> Golden:
+    """What a bundle says of its golden images and texts.
 
     Args:
         path: File that `write_golden` wrote, for messages.
-        encoder: Encoder on `device`, in evaluation mode.
         content: Of that file.
-        device: Device to compute on.
+
+    Raises:
+        BundleError: for a file that holds something else.
+    """
+    try:
+        found: dict[str, NDArray[Any]] = load(content)
+        images, embeddings = found["images"], found["embeddings"]
+        texts = json.loads(bytes(found["texts"].tolist())) if "texts" in found else []
+        text_embeddings = found["text_embeddings"] if texts else None
+    except (SafetensorError, KeyError, ValueError, TypeError, RecursionError) as error:
+        raise BundleError(f"{path}: not golden embeddings: {error}") from None
+    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[-1] != 3 or not images.size:
+        raise BundleError(f"{path}: not golden embeddings: images are {images.dtype} of shape {images.shape}")
+    return Golden(path=path, images=images, embeddings=embeddings, texts=texts, text_embeddings=text_embeddings)
+
+
+def check_golden_images(golden: Golden, encoder: QueryEncoder) -> None:
+    """Embed the golden images again.
 
     Raises:
         BundleError: if an embedding is not what it was: cosine below 0.9999 or a number off by more than 1e-3.
     """
-    try:
-        golden = load(content)
-        images, expected = golden["images"], golden["embeddings"]
-        texts = json.loads(bytes(golden["texts"].tolist())) if "texts" in golden else []
-        expected_of_texts = golden["text_embeddings"] if texts else None
-    except (SafetensorError, KeyError, ValueError, TypeError, RecursionError) as error:
-        raise BundleError(f"{path}: not golden embeddings: {error}") from None
-    if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[-1] != 3:
-        raise BundleError(f"{path}: not golden embeddings: images are {images.dtype} of shape {tuple(images.shape)}")
-    _compare(path, encoder.embed_pixels(images.to(device)).cpu(), expected, what="images")
-    if expected_of_texts is not None:
-        if not isinstance(encoder, TextEncoder):
-            raise BundleError(f"{path}: the bundle's encoder reads texts, the re-created one does not")
-        _compare(path, encoder.embed_texts(texts).cpu(), expected_of_texts, what="texts")
+    _compare(golden.path, encoder.embed_pixels(golden.images), golden.embeddings, what="images")
+
+
+def check_golden(golden: Golden, encoder: QueryEncoder) -> None:
+    """Embed the golden images, and the golden texts where there are any, again.
+
+    Raises:
+        BundleError: as `check_golden_images`, and if the encoder does not read texts that there are.
+    """
+    check_golden_images(golden, encoder)
+    if golden.text_embeddings is not None:
+        if encoder.no_texts is not None:
+            raise BundleError(f"{golden.path}: the bundle's encoder reads texts, the re-created one does not")
+        _compare(golden.path, encoder.embed_texts(golden.texts), golden.text_embeddings, what="texts")
 
 
 def space_fingerprint(
@@ -106,14 +115,13 @@ def space_fingerprint(
     return sha256_of_bytes(json.dumps(parts, sort_keys=True, separators=(",", ":")).encode())
 
 
-def _compare(path: Path, found: Tensor, expected: Tensor, *, what: str) -> None:
+def _compare(path: Path, found: NDArray[np.float32], expected: NDArray[np.float32], *, what: str) -> None:
     if found.shape != expected.shape:
         raise BundleError(
-            f"{path}: the re-created encoder gives embeddings of {tuple(found.shape)}; the bundle's are "
-            f"{tuple(expected.shape)}"
+            f"{path}: the re-created encoder gives embeddings of {found.shape}; the bundle's are {expected.shape}"
         )
-    cosine = float((found * expected).sum(dim=1).min())
-    difference = float((found - expected).abs().max())
+    cosine = float((found * expected).sum(axis=1).min())
+    difference = float(np.abs(found - expected).max())
     if not (cosine >= _LEAST_COSINE and difference <= _LARGEST_DIFFERENCE):  # so that NaN fails
         raise BundleError(
             f"{path.parent}: this environment does not give the bundle's embeddings: golden {what} have cosine "

@@ -2,7 +2,6 @@
 
 # Shapes: N images, S = image_size, D dimensions of the embedding.
 
-import importlib.util
 from pathlib import Path
 
 import torch
@@ -12,12 +11,7 @@ from typing_extensions import override
 from simtrain.encoders.base import Encoder
 from simtrain.encoders.preprocessing import Preprocessing
 from simtrain.files import sha256_of_bytes
-from simtrain.serving.onnx_export import OnnxEncoder
-
-
-def can_run_onnx() -> bool:
-    """Whether onnxruntime is installed."""
-    return importlib.util.find_spec("onnxruntime") is not None
+from simtrain.serving.onnx_runtime import OnnxEncoder
 
 
 class OnnxBundleEncoder(Encoder):

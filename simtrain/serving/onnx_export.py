@@ -1,4 +1,4 @@
-"""Export of an encoder to ONNX, and the exported encoder under onnxruntime."""
+"""Export of an encoder to ONNX."""
 
 # Shapes: N images, S = image_size, D dimensions of the embedding.
 
@@ -10,9 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from typing_extensions import override
 
@@ -20,12 +18,8 @@ from simtrain.encoders.base import Encoder
 from simtrain.errors import BundleError, first_line
 from simtrain.files import whole_file
 from simtrain.serving.export_format import ExportFormat, check_equal
+from simtrain.serving.onnx_runtime import INPUT_NAME, ONNX_FILE, OUTPUT_NAME, RUNTIME, OnnxEncoder
 
-ONNX_FILE = "encoder.onnx"
-INPUT_NAME = "pixel_values"
-OUTPUT_NAME = "embeddings"
-
-_RUNTIME = "onnxruntime"
 _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)
 _PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 _CHATTY_LOGGERS = ("torch.onnx", "torch.export", "torch._dynamo", "onnxscript", "onnx_ir")
@@ -60,41 +54,13 @@ def export_onnx(encoder: Encoder, path: Path) -> None:
         for count in (1, 2, 3):
             with torch.inference_mode():
                 expected = encoder.embed(images[:count]).numpy()
-            check_equal(expected, exported.embed(images[:count].numpy()), name=path.name, runtime=_RUNTIME)
-
-
-class OnnxEncoder:
-    """An encoder that `export_onnx` wrote, run by onnxruntime on the CPU.
-
-    Args:
-        path: File that `export_onnx` wrote.
-        content: Of that file, where it has been read; None: it is read.
-
-    Raises:
-        BundleError: if onnxruntime cannot open it.
-    """
-
-    def __init__(self, *, path: Path, content: bytes | None = None) -> None:
-        import onnxruntime  # of an extra
-
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3  # errors only
-        try:
-            model = str(path) if content is None else content
-            self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # onnxruntime's errors have no common base
-            raise BundleError(f"{path}: onnxruntime cannot open it: {first_line(error)[:200]}") from error
-
-    def embed(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(N, 3, S, S) normalised images -> (N, D) embeddings of unit length."""
-        result: NDArray[np.float32] = self._session.run([OUTPUT_NAME], {INPUT_NAME: np.ascontiguousarray(images)})[0]
-        return result
+            check_equal(expected, exported.embed(images[:count].numpy()), name=path.name, runtime=RUNTIME)
 
 
 ONNX = ExportFormat(
     name="onnx",
     file=ONNX_FILE,
-    runtime=_RUNTIME,
+    runtime=RUNTIME,
     extra="export",
     available=onnx_available,
     write=export_onnx,

@@ -9,13 +9,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 from numpy.typing import NDArray
 
-from simtrain.encoders.base import Encoder
-from simtrain.encoders.text import LimitedTextEncoder, TextEncoder
 from simtrain.errors import BundleError, SimtrainError
 from simtrain.serving.bundle import Bundle, PromisedPrecision
+from simtrain.serving.query_encoder import QueryEncoder, embed_decoded_images
 
 _OWN_FIELDS = ("id", "path", "product", "label", "caption")
 _BATCH_SIZE = 32
@@ -57,20 +55,13 @@ class Searcher:
 
     Args:
         bundle: An open bundle.
-        encoder: Encoder that `bundle.load_encoder` returned.
-        device: Device that images are embedded on.
-
-    Raises:
-        BundleError: if the encoder does not give the bundle's embeddings on this device.
+        encoder: Its encoder, which was checked to give the bundle's golden embeddings.
     """
 
-    def __init__(self, *, bundle: Bundle, encoder: Encoder, device: torch.device) -> None:
+    def __init__(self, *, bundle: Bundle, encoder: QueryEncoder) -> None:
         self._bundle = bundle
         self._promises = bundle.promises
-        self._encoder = encoder.to(device).eval()
-        self._device = device
-        if device.type != "cpu":  # on the CPU `load_encoder` has looked already
-            bundle.check_golden(self._encoder, device=device)
+        self._encoder = encoder
 
     def by_image(self, image: NDArray[np.uint8], *, k: int) -> list[Neighbour]:
         """The k items nearest to a picture, nearest first; all of them if there are fewer.
@@ -88,7 +79,7 @@ class Searcher:
         """`by_image` for several pictures, embedded in batches."""
         answers: list[list[Neighbour]] = []
         for start in range(0, len(images), _BATCH_SIZE):
-            embeddings = embed_decoded_images(self._encoder, images[start : start + _BATCH_SIZE], device=self._device)
+            embeddings = embed_decoded_images(self._encoder, images[start : start + _BATCH_SIZE])
             if not np.linalg.norm(embeddings, axis=1).all():
                 raise SimtrainError(
                     "search: the encoder gives the query an embedding of length 0 (a flat picture?): nothing is similar"
@@ -100,7 +91,7 @@ class Searcher:
     def embed(self, images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
         """(H, W, 3) uint8 RGB pictures -> (N, D) of unit length, in batches."""
         parts = [
-            embed_decoded_images(self._encoder, images[start : start + _BATCH_SIZE], device=self._device)
+            embed_decoded_images(self._encoder, images[start : start + _BATCH_SIZE])
             for start in range(0, len(images), _BATCH_SIZE)
         ]
         size = self._encoder.embedding_size
@@ -114,10 +105,10 @@ class Searcher:
             k: Number of neighbours; >= 1.
 
         Raises:
-            BundleError: if the encoder has no text tower.
+            BundleError: if the encoder embeds no texts, or none here.
             ValueError: k < 1.
         """
-        embeddings = self._text_encoder().embed_texts([text]).cpu().numpy()
+        embeddings = self._text_encoder().embed_texts([text])
         rows, similarities = self._bundle.index.search(embeddings, k=k)[0]
         return self._neighbours(rows, similarities, promises=[])
 
@@ -125,15 +116,13 @@ class Searcher:
         """After how many tokens the encoder stops reading this text; None: it reads all of it.
 
         Raises:
-            BundleError: if the encoder has no text tower.
+            BundleError: if the encoder embeds no texts, or none here.
         """
-        encoder = self._text_encoder()
-        cut = isinstance(encoder, LimitedTextEncoder) and encoder.truncated([text])
-        return encoder.longest_text if isinstance(encoder, LimitedTextEncoder) and cut else None
+        return self._text_encoder().tokens_read(text)
 
-    def _text_encoder(self) -> TextEncoder:
-        if not isinstance(self._encoder, TextEncoder):
-            raise BundleError(f"{self._bundle.folder}: this bundle's encoder has no text tower; search it by image")
+    def _text_encoder(self) -> QueryEncoder:
+        if self._encoder.no_texts is not None:
+            raise BundleError(f"{self._bundle.folder}: {self._encoder.no_texts}")
         return self._encoder
 
     def _neighbours(
@@ -144,30 +133,6 @@ class Searcher:
             _neighbour(item, rank=rank, row=int(row), similarity=float(similarity), promises=promises)
             for rank, (item, row, similarity) in enumerate(zip(items, rows, similarities, strict=True), start=1)
         ]
-
-
-def embed_decoded_images(
-    encoder: Encoder, images: Sequence[NDArray[np.uint8]], *, device: torch.device
-) -> NDArray[np.float32]:
-    """Prepare and embed decoded pictures as one batch.
-
-    Args:
-        encoder: Encoder on `device`, in evaluation mode.
-        images: N images, each (H, W, 3) uint8 RGB.
-        device: Device to compute on.
-
-    Returns:
-        (N, D) float32 embeddings of unit length.
-
-    Raises:
-        ValueError: for a picture that is not (H, W, 3) uint8.
-    """
-    for image in images:
-        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
-            raise ValueError(f"image is {image.dtype} of shape {image.shape}; allowed: uint8 of shape (H, W, 3)")
-    pixels = torch.from_numpy(np.stack([encoder.preprocessing.pixels(image) for image in images]))
-    embeddings: NDArray[np.float32] = encoder.embed_pixels(pixels.to(device)).cpu().numpy()
-    return embeddings
 
 
 def _neighbour(

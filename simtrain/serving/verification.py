@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 
 from simtrain.encoders.base import Encoder
 from simtrain.errors import BundleError
-from simtrain.serving.bundle import Bundle, NetworkFactory
+from simtrain.serving.bundle import Bundle
 from simtrain.serving.export_format import ExportedEncoder, ExportFormat, check_equal
 from simtrain.serving.export_formats import FORMATS
-from simtrain.serving.searcher import embed_decoded_images
+from simtrain.serving.query_encoder import embed_decoded_images
+from simtrain.serving.recreated_encoder import NetworkFactory
+from simtrain.serving.torch_query_encoder import TorchQueryEncoder
 
 _VECTOR_TOLERANCE = 1e-5
 _TIE_TOLERANCE = 1e-6
@@ -61,7 +63,7 @@ def verify_bundle(
     for start in range(0, len(chosen), _BATCH_SIZE):
         batch = chosen[start : start + _BATCH_SIZE]
         pictures = [images(int(row)) for row in batch]
-        embeddings = embed_decoded_images(encoder, pictures, device=device)
+        embeddings = embed_decoded_images(TorchQueryEncoder(encoder=encoder, device=device), pictures)
         if bundle.index.is_exact:
             _check_vectors(bundle, batch, embeddings)
             _check_first(bundle, batch, embeddings)

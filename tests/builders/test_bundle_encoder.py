@@ -5,7 +5,6 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-import torch
 from torch import nn
 
 from simtrain.builders import bundle_encoder
@@ -13,6 +12,7 @@ from simtrain.builders.bundle_encoder import build_bundle_encoder
 from simtrain.errors import BundleError
 from simtrain.own_code import CodeNotAllowedError, code_allowed, is_code_allowed
 from simtrain.serving.bundle import Bundle
+from simtrain.serving.torch_query_encoder import TorchQueryEncoder
 
 OWN = {"kind": "python", "target": "my_parts:MyEncoder"}
 
@@ -35,8 +35,8 @@ class Fake:
     def content(self, name: str) -> bytes:
         return name.encode()
 
-    def check_golden(self, encoder: object, *, device: torch.device) -> None:
-        self.checked.append(encoder)
+    def check_golden(self, encoder: TorchQueryEncoder) -> None:
+        self.checked.append(encoder.encoder)
 
 
 @pytest.fixture(autouse=True)

@@ -17,7 +17,7 @@ from own_modules import OwnModule
 from simtrain import cli
 from simtrain.config import load_prepare_config
 from simtrain.serving.bundle import Bundle
-from simtrain.serving.onnx_export import OnnxEncoder
+from simtrain.serving.onnx_runtime import OnnxEncoder
 
 Run = Callable[..., tuple[int, str, str]]
 

@@ -37,7 +37,8 @@ from simtrain.runs.tuned_encoder import tuned_encoder
 from simtrain.runs.whitening import run_encoder
 from simtrain.serving.bundle import Bundle
 from simtrain.serving.golden import golden_images
-from simtrain.serving.onnx_export import OnnxEncoder, onnx_available
+from simtrain.serving.onnx_export import onnx_available
+from simtrain.serving.onnx_runtime import OnnxEncoder
 from simtrain.training.epoch_table import read_metrics
 
 MakeConfig = Callable[..., RunConfig]

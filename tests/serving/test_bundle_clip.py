@@ -26,6 +26,7 @@ from simtrain.serving.bundle import Bundle
 from simtrain.serving.bundle_writer import BundleContent, write_bundle
 from simtrain.serving.onnx_export import ONNX
 from simtrain.serving.searcher import Searcher
+from simtrain.serving.torch_query_encoder import TorchQueryEncoder
 from simtrain.serving.verification import verify_bundle
 
 COUNT = 10
@@ -81,7 +82,8 @@ def clip_bundle(whole: Path, tmp_path: Path) -> Path:
 @pytest.fixture
 def searcher(clip_bundle: Path) -> Searcher:
     bundle = Bundle.open(clip_bundle)
-    return Searcher(bundle=bundle, encoder=bundle.load_encoder(encoder_without_weights), device=torch.device("cpu"))
+    encoder = TorchQueryEncoder(encoder=bundle.load_encoder(encoder_without_weights), device=torch.device("cpu"))
+    return Searcher(bundle=bundle, encoder=encoder)
 
 
 def test_plain_sentence_transformers_gives_the_vectors_of_the_index(clip_bundle: Path, clip_shop: ClipShop):
@@ -172,7 +174,7 @@ def test_another_text_tower_is_another_space(clip_shop: ClipShop, whole: Path, t
 def test_golden_texts_are_longer_than_any_tower_reads(clip_shop: ClipShop):
     encoder = clip_shop.content.encoder
     assert isinstance(encoder, ClipEncoder)
-    assert encoder.truncated(list(golden._TEXTS))
+    assert encoder.truncated(list(golden.GOLDEN_TEXTS))
 
 
 @pytest.mark.slow

@@ -22,7 +22,8 @@ from simtrain.errors import BundleError
 from simtrain.serving.bundle import Bundle
 from simtrain.serving.bundle_writer import BundleContent, write_bundle
 from simtrain.serving.golden import golden_images
-from simtrain.serving.onnx_export import ONNX, OnnxEncoder, export_onnx, onnx_available
+from simtrain.serving.onnx_export import ONNX, export_onnx, onnx_available
+from simtrain.serving.onnx_runtime import OnnxEncoder
 from simtrain.serving.verification import verify_bundle
 
 needs_onnx = pytest.mark.skipif(not onnx_available(), reason="needs the extra 'export'")

@@ -20,6 +20,7 @@ from simtrain.serving.bundle import Bundle
 from simtrain.serving.bundle_writer import BundleContent, write_bundle
 from simtrain.serving.replacement import open_while_replaced
 from simtrain.serving.searcher import Searcher
+from simtrain.serving.torch_query_encoder import TorchQueryEncoder
 
 SEARCHES = 40
 Answer = tuple[tuple[str, str, float], ...]
@@ -46,7 +47,8 @@ def answer(folder: Path, factory: Factory) -> Answer:
 
     def opening() -> Searcher:
         bundle = Bundle.open(folder)
-        return Searcher(bundle=bundle, encoder=bundle.load_encoder(factory), device=torch.device("cpu"))
+        encoder = TorchQueryEncoder(encoder=bundle.load_encoder(factory), device=torch.device("cpu"))
+        return Searcher(bundle=bundle, encoder=encoder)
 
     picture = np.random.default_rng(0).integers(0, 256, (30, 30, 3), dtype=np.uint8)
     found = open_while_replaced(folder, opening).by_image(picture, k=3)

@@ -15,11 +15,17 @@ from simtrain.errors import BundleError
 from simtrain.serving.bundle import Bundle
 from simtrain.serving.bundle_writer import BundleContent, write_bundle
 from simtrain.serving.searcher import Searcher
+from simtrain.serving.torch_query_encoder import TorchQueryEncoder
+
+
+def searcher_of(bundle: Bundle, factory: Callable[..., Encoder]) -> Searcher:
+    encoder = TorchQueryEncoder(encoder=bundle.load_encoder(factory), device=torch.device("cpu"))
+    return Searcher(bundle=bundle, encoder=encoder)
 
 
 @pytest.fixture
 def searcher(bundle: Bundle, factory: Callable[..., Encoder]) -> Searcher:
-    return Searcher(bundle=bundle, encoder=bundle.load_encoder(factory), device=torch.device("cpu"))
+    return searcher_of(bundle, factory)
 
 
 def test_neighbours_are_those_of_a_loop_over_the_embeddings(searcher: Searcher, shop: Any) -> None:
@@ -61,7 +67,7 @@ def test_neighbours_carry_the_highest_precision_that_they_are_similar_enough_for
         replace(content, thresholds=thresholds, no_thresholds=None), tmp_path / "promising", formats=()
     )
     bundle = Bundle.open(folder)
-    promising = Searcher(bundle=bundle, encoder=bundle.load_encoder(factory), device=torch.device("cpu"))
+    promising = searcher_of(bundle, factory)
     found = promising.by_image(shop.picture("p11"), k=6)
     assert [one.precision for one in found] == [0.95, 0.95, 0.9, 0.9, None, None]
 

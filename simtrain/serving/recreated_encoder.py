@@ -1,0 +1,56 @@
+"""A bundle's encoder, re-created with torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load
+
+from simtrain.encoders.base import Encoder
+from simtrain.encoders.preprocessing import Preprocessing
+from simtrain.encoders.whitening import load_whitening
+from simtrain.errors import BundleError, CheckpointError, first_line
+from simtrain.serving.bundle import ENCODER_FILE, WEIGHTS_FILE, WHITENING_FILE, Bundle
+from simtrain.serving.torch_query_encoder import TorchQueryEncoder
+
+NetworkFactory = Callable[[dict[str, Any], Preprocessing], Encoder]
+"""From an encoder's configuration and preprocessing to that encoder, its weights still whatever they are."""
+
+
+def recreated_encoder(bundle: Bundle, network_factory: NetworkFactory) -> Encoder:
+    """See `Bundle.load_encoder`."""
+    encoder = network_factory(bundle.config_to_open, bundle.preprocessing)
+    if encoder.preprocessing != bundle.preprocessing:
+        raise BundleError(
+            f"{bundle.folder / ENCODER_FILE}: the re-created encoder prepares images otherwise: "
+            f"{encoder.preprocessing}; the bundle's is {bundle.preprocessing}"
+        )
+    encoder = encoder.float().cpu()
+    if not bundle.has_own_folder:
+        _fill(encoder, bundle.folder / WEIGHTS_FILE, bundle.content(WEIGHTS_FILE))
+    if bundle.manifest["encoder"].get("whitened", False):
+        _whiten(encoder, bundle.folder / WHITENING_FILE)
+    encoder.eval()
+    bundle.check_opened_by_path()
+    bundle.check_golden(TorchQueryEncoder(encoder=encoder, device=torch.device("cpu")))
+    return encoder
+
+
+def _fill(encoder: Encoder, path: Path, content: bytes) -> None:
+    try:
+        encoder.load_state_dict(load(content), strict=True)
+    except (RuntimeError, SafetensorError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise BundleError(f"{path}: does not fit the network that its configuration makes: {reason}") from None
+
+
+def _whiten(encoder: Encoder, path: Path) -> None:
+    try:
+        whitening, _ = load_whitening(path)
+        encoder.whiten(whitening)
+    except (CheckpointError, ValueError) as error:
+        raise BundleError(f"{path}: does not fit the encoder: {first_line(error)}") from None

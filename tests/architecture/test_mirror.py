@@ -91,7 +91,12 @@ TESTED_BY_CALLERS = {
     "runs/preparation.py": "commands/test_fit.py",
     "runs/run.py": "commands/test_fit.py",
     "runs/text_embeddings.py": "commands/test_fit_texts.py",
+    "serving/golden_writer.py": "serving/test_bundle.py",
+    "serving/onnx_runtime.py": "serving/test_onnx_export.py",
     "serving/opened_bundle.py": "commands/test_search.py",
+    "serving/query_encoder.py": "serving/test_searcher.py",
+    "serving/recreated_encoder.py": "serving/test_bundle.py",
+    "serving/torch_query_encoder.py": "serving/test_searcher.py",
 }
 """Modules without a test file of their own -> the test file that runs their code."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from simtrain.api.inputs import (
@@ -12,7 +13,14 @@ from simtrain.api.inputs import (
     opened_run,
     or_terminal,
 )
-from simtrain.config import RunConfig, apply_overrides, is_config_file, parse_run_config
+from simtrain.config import (
+    UNUSED_OBJECTIVE,
+    RunConfig,
+    apply_overrides,
+    is_config_file,
+    load_untrained_config,
+    parse_run_config,
+)
 from simtrain.config.overrides import Overrides, override_lines
 from simtrain.console import Console
 from simtrain.errors import ConfigError
@@ -64,8 +72,7 @@ def _evaluated(
 ) -> EvaluationReport:
     if isinstance(encoder, RunConfig) or is_config_file(encoder):
         refuse_alpha(alpha, "a configuration" if isinstance(encoder, RunConfig) else encoder)
-        source = encoder if isinstance(encoder, RunConfig) else str(encoder)
-        config = checked_config(source, catalog=catalog, overrides=overrides)
+        config = _config(encoder, catalog, overrides)
         from simtrain.commands.evaluate import evaluate
 
         return evaluate(config, run=None, split=split, alpha=None, console=or_terminal(console))
@@ -84,12 +91,19 @@ def _evaluated(
     return evaluate(config, run=None, split=split, alpha=None, console=or_terminal(console), loaded=loaded)
 
 
+def _config(source: EncoderSource | RunConfig, catalog: CatalogSource | None, overrides: Overrides) -> RunConfig:
+    if isinstance(source, RunConfig):
+        return checked_config(source, catalog=catalog, overrides=overrides)
+    lines = [*catalog_override(catalog), *override_lines(overrides)]
+    return load_untrained_config(Path(str(source)).expanduser(), lines)
+
+
 def _config_of(loaded: LoadedEncoder, catalog: CatalogSource, overrides: Overrides) -> RunConfig:
     """Every setting at its default, but for the encoder and the catalogue."""
     section = {"kind": "pixels"}  # stands where a configuration needs one; the encoder in memory is evaluated
     if loaded.config is not None:
         section = loaded.section()
-    tree = {"catalog": str(catalog_folder(catalog)), "encoder": section, "objective": {"kind": "simclr"}}
+    tree = {"catalog": str(catalog_folder(catalog)), "encoder": section, "objective": UNUSED_OBJECTIVE}
     return parse_run_config(apply_overrides(tree, override_lines(overrides)), where=loaded.name)
 
 

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from simtrain.config import EncoderConfig, is_config_file, load_run_config, parse_encoder
+from simtrain.config import UNUSED_OBJECTIVE, EncoderConfig, is_config_file, load_run_config, parse_encoder
 from simtrain.errors import ConfigError, error_path, nearest
 
 OFF_THE_SHELF: Mapping[str, Mapping[str, Any]] = {
@@ -32,8 +32,8 @@ def named_encoder(name: str) -> EncoderConfig:
 
     Args:
         name: One of `OFF_THE_SHELF`; `timm:MODEL[=WEIGHTS]`, `resnet:MODEL[=WEIGHTS]` or `clip:MODEL`, weights as
-            `encoder.weights` takes them; `python:MODULE:NAME`, a network of the user's own; or a run's configuration
-            (a .yaml file), whose encoder it is.
+            `encoder.weights` takes them; `python:MODULE:NAME`, a network of the user's own; or a .yaml file, whose
+            `encoder` it is: a run's configuration, which may lack all else.
 
     Raises:
         ConfigError: for any other name, with the nearest.
@@ -49,11 +49,16 @@ def named_encoder(name: str) -> EncoderConfig:
     if model and kind == "python":
         return parse_encoder({"kind": "python", "target": model}, where=name)
     if is_config_file(name):
-        return load_run_config(Path(name), []).encoder
+        return _encoder_of_file(Path(name))
     raise ConfigError(
         f"encoders: no encoder '{name}'{nearest(name, OFF_THE_SHELF)}; allowed: {', '.join(OFF_THE_SHELF)}, "
         "timm:MODEL[=WEIGHTS], resnet:MODEL[=WEIGHTS], clip:MODEL, python:MODULE:NAME, a run's .yaml"
     )
+
+
+def _encoder_of_file(path: Path) -> EncoderConfig:
+    unused = {"catalog": "unused", "objective": UNUSED_OBJECTIVE}
+    return load_run_config(path, [], change=lambda tree: {**unused, **tree}).encoder
 
 
 @contextmanager

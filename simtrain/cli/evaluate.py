@@ -40,11 +40,11 @@ def evaluate(
 ) -> None:
     """Evaluate a run or an encoder: retrieval metrics with confidence intervals."""
     from simtrain.api.evaluate import evaluate, refuse_alpha
-    from simtrain.config import is_config_file, load_run_config
+    from simtrain.config import is_config_file, load_untrained_config
 
     if is_config_file(target):
         refuse_alpha(alpha, target)
-        config = load_run_config(Path(target), overrides or [])
+        config = load_untrained_config(Path(target), overrides or [])
         to = json_file or Path(_file_name(split))
         make_folder_of(to)
         report = evaluate(config, split=split.value, allow_code=allow_code, console=TERMINAL)

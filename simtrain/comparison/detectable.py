@@ -16,6 +16,7 @@ from simtrain.comparison.folds import Fold, distinct_clusters
 from simtrain.comparison.protocol import ComparisonProtocol
 from simtrain.comparison.scoring import ScoredEncoder
 from simtrain.evaluation.resolvable_difference import resolvable_by_spread, resolvable_share, spread_of
+from simtrain.phrases import counted
 from simtrain.runs.validation_precision import DISCORDANT_SHARE, WITHIN_PRODUCT
 
 DETECTED = ("recall_at_1", "map_at_r")
@@ -59,7 +60,7 @@ def detectable_differences(protocol: ComparisonProtocol, *, comparisons: int) ->
     sentences.append(
         f"Assumed: at {100 * DISCORDANT_SHARE:g} % of the queries exactly one of two encoders is right, for map_at_r "
         f"at as many of the places of each query; results within a product correlate by {WITHIN_PRODUCT:g}; "
-        f"{comparisons} verdicts are corrected together."
+        f"{counted(comparisons, 'verdict is', 'verdicts are')} corrected together."
     )
     with_folds = _folds_sentence(protocol, level=level)
     return DetectableDifferences(smallest=smallest, sentences=[*sentences, *([with_folds] if with_folds else [])])
@@ -100,10 +101,7 @@ def differences_measured_on_val(
             spread = spread_of(differences, of_other.clusters)
             found = resolvable_by_spread(clusters, spread, level=level, power=power)
             smallest[relevance][metric] = None if math.isnan(found) else found
-        opening = (
-            f"Relevance {relevance}, by how {other.figures.name} and {baseline.figures.name} differ from query to "
-            "query on val"
-        )
+        opening = f"Relevance {relevance}, as {other.figures.name} and {baseline.figures.name} differ on val"
         sentences.append(_sentence(opening, smallest[relevance], power))
     return DetectableDifferences(smallest=smallest, sentences=sentences)
 
@@ -151,7 +149,9 @@ def _sentence(opening: str, smallest: Mapping[str, float | None], power: float) 
     ]
     if not told:
         return f"{opening}: the split has too few products to detect any difference."
-    return f"{opening}: the split can detect differences {' and '.join(told)}, with {100 * power:g} % probability."
+    none = [metric for metric, found in smallest.items() if found is None]
+    but = f" (in {none[0]} none)" if none else ""
+    return f"{opening}: the split can detect differences {' and '.join(told)}{but}, with {100 * power:g} % probability."
 
 
 def _folds_sentence(protocol: ComparisonProtocol, *, level: float) -> str:

@@ -17,6 +17,8 @@ from simtrain.evaluation.geometry import Geometry
 from simtrain.evaluation.statistics import Interval
 from simtrain.evaluation.thresholds import SimilarityThresholds
 
+_ROUNDING = 1e-9
+
 EncoderKind = Literal["chance", "off_the_shelf", "whitened", "run"]
 
 
@@ -232,6 +234,17 @@ class ComparisonReport:
         if found is None:
             raise ValueError(f"{name}: has no verdict, because it is the baseline")
         return found
+
+    def warnings(self) -> list[str]:
+        """Sentences on definitions of relevance by which nothing wrong can be found: every encoder has 100 %."""
+        chance = [one for one in self.encoders if one.kind == "chance"]
+        return [
+            f"warning: by {relevance} every gallery image is relevant to every query: nothing wrong can be found, and "
+            "100 % says nothing; take another definition with --set relevance=COLUMN"
+            for one in chance
+            for relevance, of in one.relevances.items()
+            if of.metrics["map_at_r"].mean > 1 - _ROUNDING
+        ]
 
     def hints(self) -> list[str]:
         """Sentences on encoders that no run has trained and that are better than the baseline which val has chosen."""

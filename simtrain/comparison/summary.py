@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from simtrain.phrases import between, percent
+from simtrain.phrases import between, counted, percent
 from simtrain.tables import Alignment, text_table
 
 if TYPE_CHECKING:
@@ -17,12 +17,16 @@ _TEXT_METRICS = ("text_to_image_recall_at_1", "text_to_image_recall_at_5", "imag
 def report_lines(report: "ComparisonReport") -> Iterator[str]:
     """The verdicts, then every encoder's main figures, in percent."""
     where = f"folds {', '.join(map(str, report.folds))}" if report.folds else f"split {report.split}"
-    yield f"{where}: {report.queries} queries of {report.products} products among {report.gallery} images"
+    yield (
+        f"{where}: {counted(report.queries, 'query', 'queries')} of {counted(report.products, 'product')} among "
+        f"{counted(report.gallery, 'image')}"
+    )
+    yield from report.warnings()
     if report.copies:
-        yield f"{report.copies} queries have an exact copy in the gallery; copies are left out"
+        yield f"{_queries_with(report.copies)} an exact copy in the gallery; copies are left out"
     if report.near_copies:
         yield (
-            f"{report.near_copies} queries have a near copy in the gallery; near copies are left out of their ranking"
+            f"{_queries_with(report.near_copies)} a near copy in the gallery; near copies are left out of their ranking"
         )
     shown = [name for name in ("recall_at_1", "recall_at_5", "map_at_r") if name != report.metric][:2]
     for relevance in report.relevance:
@@ -45,6 +49,10 @@ def report_lines(report: "ComparisonReport") -> Iterator[str]:
     often = {name: count for name, count in report.test_readings.items() if count > 1}
     for name, count in often.items():
         yield f"{name}: evaluated {count} times on the test split; do not choose a run by its test metrics"
+
+
+def _queries_with(count: int) -> str:
+    return counted(count, "query has", "queries have")
 
 
 def _text_lines(report: "ComparisonReport") -> Iterator[str]:

@@ -17,6 +17,7 @@ from simtrain.config.encoder import (
 )
 from simtrain.config.evaluation import EvaluationConfig, ExportConfig, ThresholdsConfig
 from simtrain.config.loading import (
+    UNUSED_OBJECTIVE,
     apply_overrides,
     differences,
     dump_yaml,
@@ -24,6 +25,7 @@ from simtrain.config.loading import (
     load_compare_config,
     load_prepare_config,
     load_run_config,
+    load_untrained_config,
     parse_encoder,
     parse_run_config,
 )
@@ -48,6 +50,7 @@ from simtrain.config.training import DataConfig, OptimizerConfig, TrainerConfig
 from simtrain.config.yaml_text import read_yaml
 
 __all__ = [
+    "UNUSED_OBJECTIVE",
     "AugmentationConfig",
     "ClipConfig",
     "ColumnsConfig",
@@ -100,6 +103,7 @@ __all__ = [
     "load_compare_config",
     "load_prepare_config",
     "load_run_config",
+    "load_untrained_config",
     "parse_encoder",
     "parse_run_config",
     "read_yaml",

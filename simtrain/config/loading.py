@@ -20,6 +20,9 @@ from simtrain.errors import ConfigError, nearest
 AnySection = TypeVar("AnySection", bound=Section)
 
 
+UNUSED_OBJECTIVE = {"kind": "simclr"}
+"""The `objective` of a configuration that nothing trains by."""
+
 _NULLS = ("", "~", "null", "Null", "NULL")
 
 
@@ -53,6 +56,15 @@ def load_run_config(
     if tree["run"] is None:
         tree["run"] = "-".join(path.stem.split()) or None
     return parse_run_config(tree, where=str(path))
+
+
+def load_untrained_config(path: Path, overrides: Sequence[str]) -> RunConfig:
+    """Like `load_run_config`, for an encoder that is used without training: the file needs no `objective`.
+
+    Raises:
+        ConfigError: naming the file, the key, what was found and what is allowed.
+    """
+    return load_run_config(path, overrides, change=lambda tree: {"objective": UNUSED_OBJECTIVE, **tree})
 
 
 def parse_run_config(tree: Mapping[str, Any], *, where: str) -> RunConfig:

@@ -58,3 +58,17 @@ def test_one_class_only_is_told(simtrain: Command, tmp_path: Path) -> None:
         f"warning: all {images} gallery images are the same by same label: nothing wrong can be found, and 100 % says "
         "nothing; take another column with --set relevance=COLUMN"
     )
+
+
+def test_an_encoder_without_training_needs_no_objective(simtrain: Command, tmp_path: Path) -> None:
+    write_shop(tmp_path / "shop", classes={f"class{number}": 12 for number in range(8)})
+    assert simtrain("prepare", "shop", "--out", "catalog")[0] == 0
+    Path("colours.yaml").write_text("catalog: catalog\nrelevance: label\nencoder: {kind: histogram, bins: 4}\n")
+    status, told, _ = simtrain("evaluate", "colours.yaml", "--split", "train")
+    assert (status, "map_at_r" in told) == (0, True)
+
+
+def test_a_catalogue_is_still_asked_for(simtrain: Command) -> None:
+    Path("colours.yaml").write_text("encoder: {kind: histogram}\n")
+    expected = "error: colours.yaml: catalog: missing; it has no default\n"
+    assert simtrain("evaluate", "colours.yaml") == (2, "", expected)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 import yaml
@@ -16,7 +17,7 @@ from small_runs import copied, train
 from simtrain.builders import build_encoder, encoder_names
 from simtrain.builders.encoder_names import OFF_THE_SHELF, named_encoder
 from simtrain.catalog.store.reader import open_images
-from simtrain.catalog.table import Catalog
+from simtrain.catalog.table import Catalog, write_catalog
 from simtrain.commands.compare import compare
 from simtrain.commands.evaluate import evaluate
 from simtrain.commands.prepare import prepare
@@ -432,3 +433,73 @@ def test_folds_ask_every_image_once(in_folds: Catalog, tmp_path: Path):
         CheckpointError, match=r"^--run: fold1: seed 0 has no run of fold 0; allowed: one run of each fold$"
     ):
         compared(in_folds, runs[1], train(in_folds, tmp_path, run="odd", seed=3, fold=0, **small))
+
+
+def test_where_umap_cannot_be_used_the_map_is_made_by_pca_which_is_told(
+    own_catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+):
+    def refuse() -> None:
+        raise ConfigError("umap: cannot be compiled here")
+
+    monkeypatch.setattr("simtrain.commands.compare.umap_available", lambda: True)
+    monkeypatch.setattr("simtrain.commands.compare.load_umap", refuse)
+    console = RecordingConsole()
+    overrides = ("whitening=null", "relevance=[product]", "pictures.map_method=auto")
+    found = compare(own_catalog.folder, [], config=settings(*overrides, encoders="[pixels]"), console=console)
+    assert console.lines[0] == "umap: cannot be compiled here; the map is made by PCA"
+    (drawn,) = found.pictures.maps
+    assert drawn.method.startswith("PCA")
+    rows = list(drawn.rows)
+    images = vectors(own_catalog, "pixels", rows).double().numpy()
+    _, _, axes = np.linalg.svd(images - images.mean(axis=0), full_matrices=False)
+    for axis, coordinates in zip(axes[:2], (drawn.x, drawn.y), strict=True):
+        along = (images - images.mean(axis=0)) @ axis
+        assert abs(np.corrcoef(along, coordinates)[0, 1]) == pytest.approx(1, abs=1e-3)
+    with pytest.raises(ConfigError, match=r"^umap: cannot be compiled here$"):
+        compared(own_catalog, config=settings("pictures.map_method=umap", encoders="[pixels]"))
+
+
+def stored(catalog: Catalog, folder: Path, rows: pd.DataFrame) -> Catalog:
+    folder.mkdir()
+    found = Catalog(rows=rows.reset_index(drop=True), root=catalog.root, folder=folder)
+    write_catalog(found)
+    return found
+
+
+def lines_of(report: ComparisonReport) -> list[str]:
+    return str(report).splitlines()
+
+
+def test_one_class_says_nothing(own_catalog: Catalog, tmp_path: Path):
+    shop = stored(own_catalog, tmp_path / "shop", own_catalog.rows.assign(label="mug"))
+    told = lines_of(compared(shop, config=settings("whitening=null", "relevance=[product,label]")))
+    assert [line for line in told if line.startswith("warning: ")] == [
+        "warning: by label every gallery image is relevant to every query: nothing wrong can be found, and 100 % says "
+        "nothing; take another definition with --set relevance=COLUMN"
+    ]
+
+
+def test_one_product_says_nothing_and_is_counted_in_the_singular(own_catalog: Catalog, tmp_path: Path):
+    test, product = own_catalog.rows["split"] == "test", own_catalog.rows["product"]
+    shop = stored(own_catalog, tmp_path / "shop", own_catalog.rows[~test | (product == product[test].iloc[0])])
+    found = compared(shop, config=settings("whitening=null", "relevance=[product]"))
+    assert lines_of(found)[0] == "split test: 4 queries of 1 product among 4 images"
+    assert lines_of(found)[1].startswith("warning: by product every gallery image is relevant to every query: ")
+    (verdict,) = found.verdicts()
+    assert verdict.sentences[1] == "Both have the same result at every product."
+
+
+def test_one_query_gives_no_verdict(own_catalog: Catalog, tmp_path: Path):
+    test = own_catalog.rows["split"] == "test"
+    asked = test & (test.cumsum() == 1)
+    shop = stored(own_catalog, tmp_path / "shop", own_catalog.rows.assign(query=~test | asked, gallery=~test | ~asked))
+    found = compared(shop, config=settings("whitening=null", "relevance=[product]"))
+    assert lines_of(found)[0] == "split test: 1 query of 1 product among 23 images"
+    assert found.warnings() == []
+    assert found.resolvable_words[0] == "Relevance product: the split has too few products to detect any difference."
+    (verdict,) = found.verdicts()
+    assert verdict.word == "not shown to be better"
+    assert verdict.sentences[1] in (
+        "Both have the same result at every product.",
+        "They differ at 1 product; that is too few for a verdict at this confidence.",
+    )

@@ -101,13 +101,13 @@ def test_on_val_the_spread_between_baseline_and_best_run_counts(encoders: list[S
         covariance = min(max(float(np.mean(together)), 0.0), float(np.mean(off**2)))
         expected = points((np.mean(off**2) + 2 * covariance) / TEST, level=0.05 / 3)
         assert found.smallest["product"][metric] == pytest.approx(expected, rel=1e-3)
-    assert found.sentences[0].startswith("Relevance product, by how good and start differ from query to query on val: ")
+    assert found.sentences[0].startswith("Relevance product, as good and start differ on val: ")
 
 
 def test_without_runs_the_best_other_encoder_counts(encoders: list[ScoredEncoder]) -> None:
     start, white, *_ = encoders
     found = differences_measured_on_val(protocol(), [start, white], {"product": start}, comparisons=1)
-    assert "by how white and start differ" in found.sentences[0]
+    assert "as white and start differ" in found.sentences[0]
 
 
 def test_nothing_is_measured_on_the_evaluated_split_or_on_few_products(encoders: list[ScoredEncoder]) -> None:

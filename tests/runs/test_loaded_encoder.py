@@ -93,3 +93,8 @@ def test_a_loaded_encoder_is_itself():
     loaded = load_encoder("pixels")
     assert isinstance(loaded, LoadedEncoder)
     assert load_encoder(loaded) is loaded
+
+
+def test_a_file_with_nothing_but_an_encoder_is_enough(tmp_path: Path) -> None:
+    (tmp_path / "colours.yaml").write_text("encoder: {kind: histogram, bins: 4}\n")
+    assert load_encoder(tmp_path / "colours.yaml").embedding_size == 4**3

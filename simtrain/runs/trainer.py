@@ -18,7 +18,7 @@ from simtrain.console import Console
 from simtrain.errors import ConfigError, error_path
 from simtrain.evaluation.balance import BALANCED, balanced_parts
 from simtrain.runs.session import RunSession
-from simtrain.training.checkpoints import LAST, BestAndLast, ValidateLastSteps, WholeFileIO
+from simtrain.training.checkpoints import LAST, BestAndLast, ValidateLastSteps, WholeFileIO, restoring_told
 from simtrain.training.collapse_guard import CollapseGuard
 from simtrain.training.devices import trainer_placement
 from simtrain.training.epoch_table import EpochLog
@@ -177,7 +177,8 @@ def train_module(
     interruption = callbacks.interruption
     interruption.listen()
     try:
-        trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+        with restoring_told(last):
+            trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
     except (SystemExit, KeyboardInterrupt):
         return interruption.ended_by or signal.SIGINT
     except RuntimeError as error:

@@ -1,5 +1,9 @@
 """Checkpoints of the best and the last state of a run, written atomically."""
 
+import shlex
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +15,7 @@ from torch import nn
 from typing_extensions import override
 
 from simtrain.errors import CheckpointError, first_line, system_reason
+from simtrain.failures import own_line
 from simtrain.files import whole_file
 from simtrain.training.collapse_guard import CollapsedError
 from simtrain.training.non_finite_guard import NonFiniteError
@@ -20,6 +25,8 @@ from simtrain.training.ranks import broadcast_from_rank_zero, gather_objects, ra
 BEST = "best.ckpt"
 LAST = "last.ckpt"
 _WRITER = "enforce fail at inline_container"  # of torch's files, where fewer bytes than given were written
+_RESTORING = "checkpoint_connector.py"  # Lightning's, whose functions `restore...` hand a checkpoint to all parts
+_DAMAGE = (LookupError, TypeError, ValueError, AttributeError, AssertionError)
 _LEARNING, _AVERAGED = "encoder.", "averaged.encoder."
 
 
@@ -45,6 +52,34 @@ class WholeFileIO(TorchCheckpointIO):
             return super().load_checkpoint(path, *arguments, **settings)
         except Exception as error:  # torch raises whatever the bytes make its unpickler trip over
             raise CheckpointError(f"{path}: not a checkpoint of simtrain fit ({type(error).__name__})") from None
+
+
+@contextmanager
+def restoring_told(checkpoint: Path) -> Iterator[None]:
+    """What goes wrong while a run takes up a checkpoint is damage of that file, and told as such.
+
+    Raises:
+        CheckpointError: that names it, with what to do instead.
+    """
+    try:
+        yield
+    except (*_DAMAGE, RuntimeError) as error:
+        unfit = isinstance(error, RuntimeError) and "loading state_dict" not in str(error)
+        if unfit or not _while_restoring(error):
+            raise
+        reason = f"{type(error).__name__}: {own_line(error)[:160]}"
+        raise CheckpointError(
+            f"{checkpoint}: damaged: {reason}; begin a new run, for example from its best weights: simtrain fit "
+            f"CONFIG.yaml --set init_from={shlex.quote(str(checkpoint.parent))} --set run=NAME"
+        ) from error
+
+
+def _while_restoring(error: Exception) -> bool:
+    frames = traceback.extract_tb(error.__traceback__)
+    return any(
+        Path(frame.filename).name == _RESTORING and frame.name.lstrip("_").startswith(("restore", "resume_start"))
+        for frame in frames
+    )
 
 
 class ValidateLastSteps(pl.Callback):

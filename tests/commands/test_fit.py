@@ -264,6 +264,44 @@ def test_a_broken_checkpoint_is_told_on_resume(make_config: MakeConfig, finished
         run(make_config(), resume=True)
 
 
+def without(tree: dict[str, Any], *keys: str) -> None:
+    """Remove what the last of nested keys names; an underscore names the first key there is."""
+    for key in keys[:-1]:
+        tree = tree[next(iter(tree)) if key == "_" else key]
+    del tree[next(iter(tree)) if keys[-1] == "_" else keys[-1]]
+
+
+@pytest.mark.parametrize(
+    ("missing", "reason"),
+    [
+        (("pytorch-lightning_version",), "KeyError: 'pytorch-lightning_version'"),
+        (("state_dict",), "KeyError: 'state_dict'"),
+        (("state_dict", "_"), "RuntimeError: Error(s) in loading state_dict for MetricLearningModule:"),
+        (("optimizer_states",), "KeyError: "),
+        (("CatalogData", "epoch"), "KeyError: 'epoch'"),
+        (("loops", "fit_loop"), "KeyError: 'fit_loop'"),
+    ],
+)
+def test_a_checkpoint_that_lacks_a_part_is_named_on_resume(
+    make_config: MakeConfig, finished: Path, missing: tuple[str, ...], reason: str
+) -> None:
+    path = finished / "last.ckpt"
+    content = torch.load(path, weights_only=True)
+    without(content, *missing)
+    torch.save(content, path)
+    record = json.loads((finished / "run.json").read_text())
+    write_json(finished / "run.json", {**record, "status": "interrupted"})
+    with pytest.raises(CheckpointError) as caught:
+        run(make_config(), resume=True)
+    told = str(caught.value)
+    assert told.startswith(f"{path}: damaged: {reason}")
+    assert told.endswith(
+        f"; begin a new run, for example from its best weights: simtrain fit CONFIG.yaml --set init_from={finished} "
+        "--set run=NAME"
+    )
+    assert len(told.splitlines()) == 1
+
+
 def test_a_loss_that_is_no_number_ends_the_run(make_config: MakeConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         MetricLearningModule, "loss", lambda module, seen: LossValue(total=seen.embeddings.sum() * torch.nan)

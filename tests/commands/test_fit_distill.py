@@ -231,11 +231,12 @@ def test_a_comparison_shares_the_embeddings_of_the_teacher(make_config: MakeConf
 
 
 def test_a_coarser_level_is_learned_beside_triplets_and_distillation(make_config: MakeConfig) -> None:
-    objective = {**BESIDE_TRIPLET, "levels": [{"column": "label", "weight": 0.3}]}
-    config = make_config(objective=objective, trainer={"epochs": 4, "accelerator": "cpu"}, tracking={"every_steps": 1})
+    objective = {**BESIDE_TRIPLET, "levels": [{"column": "label", "weight": 2.0}]}
+    config = make_config(objective=objective, trainer={"epochs": 8, "accelerator": "cpu"}, tracking={"every_steps": 1})
     folder = run(config).folder
     rows = [row.split(",") for row in (folder / "steps.csv").read_text().splitlines()]
     place = rows[0].index("loss_level_label")
-    losses = [float(row[place]) for row in rows[1:]]
-    assert sum(losses[-5:]) < sum(losses[:5])
+    losses = [float(row[place]) for row in rows[1:] if row[place]]  # a batch without two products of a label has none
+    assert len(losses) >= 20
+    assert sum(losses[-10:]) < sum(losses[:10])
     assert "levels:" in (folder / "config.yaml").read_text()

@@ -75,7 +75,8 @@ def test_text_of_trec(tmp_path: Path) -> None:
         (
             "p.json",
             "[]",
-            "not a table of relevant pairs; expected a file with one of: .csv, .tsv, .jsonl, .parquet, .txt, .qrels",
+            "not a table of relevant pairs; expected a file with one of: .csv, .tsv, .jsonl, .parquet, .xlsx, .txt, "
+            ".qrels",
         ),
     ],
 )

@@ -7,7 +7,10 @@ from pydantic import Field, field_validator, model_validator
 from simtrain.config.encoder import EncoderConfig
 from simtrain.config.section import Section
 
-_NOTHING = ("nan", "none", "null", "<na>", "nat", "n/a", "#n/a", "-", "--", "?")
+_NOTHING = (
+    "nan", "-nan", "none", "<none>", "null", "(null)", "[null]", "<null>", "nil", "undefined", "\\n", "<na>", "nat",
+    "n/a", "n.a.", "#n/a", "(blank)", "-", "--", "...", "?",
+)  # fmt: skip
 
 
 class ColumnsConfig(Section):

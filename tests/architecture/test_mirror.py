@@ -50,6 +50,7 @@ TESTED_BY_CALLERS = {
     "catalog/sources/path_lookup.py": "catalog/sources/test_table_paths.py",
     "catalog/sources/sidecars.py": "catalog/sources/test_side_tables.py",
     "catalog/sources/source.py": "catalog/sources/test_table_source.py",
+    "catalog/sources/spelling.py": "catalog/sources/test_alike.py",
     "catalog/sources/table_file.py": "catalog/sources/test_csv_dialect.py",
     "catalog/store/checking.py": "commands/test_prepare.py",
     "catalog/store/moving.py": "commands/test_prepare.py",

@@ -11,25 +11,15 @@ from typing import Any
 import pandas as pd
 
 from simtrain.catalog.sources.source import PARTS, Source, text_column
+from simtrain.catalog.sources.spelling import cleaned, compared, folded
 from simtrain.phrases import counted, listed, quoted
-
-_SHAPELESS: dict[str, str | int | None] = dict.fromkeys("\u200b\u200e\u200f\u202a\u202b\u202c\u2060\ufeff\u00ad", "")
-_LETTERS = str.maketrans(
-    {
-        "\u064a": "\u06cc", "\u0649": "\u06cc",  # yeh
-        "\u0643": "\u06a9",  # kaf
-        "\u06d5": "\u0647", "\u06c0": "\u0647",  # heh
-        "\u0640": "",  # a stroke that makes a word longer
-        **{chr(0x0660 + digit): str(digit) for digit in range(10)},
-        **{chr(0x06F0 + digit): str(digit) for digit in range(10)},
-        **_SHAPELESS,
-    }
-)  # fmt: skip
-"""Arabic and Persian letters and digits that look the same, and characters without a shape."""
 
 _NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
 _WHOLE = re.compile(r"([+-]?[0-9]+)\.0+")
-_RUINED = re.compile(r"[+-]?[0-9][.,]?[0-9]*[eE]\+[0-9]{2,3}|#+|#(REF|VALUE|NAME|NUM|DIV/0|N/A)[!?]?", re.ASCII)
+_RUINED = re.compile(
+    r"[+-]?[0-9][.,]?[0-9]*[eE]\+[0-9]{2,3}|[+-]?[0-9][.,][0-9]+[eE]-?[0-9]{1,3}"  # 4.00E+12, 4,00E12, 1.2e-05
+    r"|#+|#¡?[^\W\d_][\w/]*[!?]|#(REF|VALUE|NAME|NUM|DIV/0|N/A|NV|N/B|N/D|H/\u0414|I/T)"  # ####, #REF!, #WERT!, #NV
+)
 _WORDS = frozenset({"unknown", "undefined", "missing"})
 _PRODUCT_WORDS = frozenset(
     {"0", "00", "000", "0000", "-1", "other", "default", "tbd", "na", "no", "x", "xxx", "misc", "empty"}
@@ -45,9 +35,9 @@ def united(source: Source, *, nothing: Sequence[str]) -> Source:
     """The source with products and labels in one spelling, and products that are words for nothing left empty.
 
     Equal are values that differ in blanks at the ends or in number, in the Unicode form of letters (wide letters and
-    ligatures too), in Arabic and Persian forms of a letter or digit, in characters without a shape, and, where all
-    values of a column are numbers, in a `.0`. The spelling that most images have is kept. Values that differ in case
-    alone stay two, and are told.
+    ligatures too), in letters and strokes of one shape (Arabic and Persian, Latin and Cyrillic, dashes, quotes), in
+    characters without a shape, and in a number's `.0`. The spelling that most images have is kept. Values that differ
+    in case or in zeros at the front stay two, and are told.
 
     Args:
         source: The images as they were read.
@@ -64,7 +54,7 @@ def united(source: Source, *, nothing: Sequence[str]) -> Source:
         values, told = _one_spelling(values, ids, column=column)
         findings += told
         rows[column] = text_column(values)
-        findings += _differ_in_case(values, column=column)
+        findings += [*_differ_in_case(values, column=column), *_differ_in_zeros(values, column=column)]
         findings += _words_of_many_images(values, column=column, nothing=nothing)
     findings += _further_columns(rows)
     return replace(source, rows=rows, findings=findings)
@@ -83,17 +73,18 @@ def comparable_values(values: Sequence[str | None], *, nothing: Sequence[str]) -
 
 
 def _keys(present: Sequence[str]) -> tuple[dict[str, str], bool]:
-    """For each value the spelling by which it is compared; and whether all of them are numbers."""
-    numbers = bool(present) and all(_NUMBER.fullmatch(_key(value)) for value in present)
-    return {value: _WHOLE.sub(r"\1", _key(value)) if numbers else _key(value) for value in set(present)}, numbers
+    """For each value the spelling by which it is compared; and whether all of them are numbers.
 
-
-def _key(value: str) -> str:
-    return " ".join(unicodedata.normalize("NFKC", value).translate(_LETTERS).split())
-
-
-def _clean(value: str) -> str:
-    return " ".join(unicodedata.normalize("NFC", value).translate(str.maketrans(_SHAPELESS)).split())
+    `1000.0` is `1000` where all are numbers, or where both stand there and no number has decimals.
+    """
+    keys = {value: compared(value) for value in set(present)}
+    forms = set(keys.values())
+    numbers = [form for form in forms if _NUMBER.fullmatch(form)]
+    all_numbers = bool(numbers) and len(numbers) == len(forms)
+    whole = all("." not in form or _WHOLE.fullmatch(form) for form in numbers)
+    bare = {form: _WHOLE.sub(r"\1", form) for form in forms}
+    use = {form for form in forms if all_numbers or (whole and bare[form] in forms)}
+    return {value: bare[key] if key in use else key for value, key in keys.items()}, all_numbers
 
 
 def _one_spelling(
@@ -107,7 +98,7 @@ def _one_spelling(
     chosen = {key: min(ways, key=lambda way: (-ways[way], way)) for key, ways in spelled.items()}
     if numbers:
         chosen = {key: _WHOLE.sub(r"\1", way.strip()) for key, way in chosen.items()}
-    result = [None if value is None or not keys[value] else _clean(chosen[keys[value]]) for value in values]
+    result = [None if value is None or not keys[value] else cleaned(chosen[keys[value]]) for value in values]
     several = {key: sorted(ways) for key, ways in spelled.items() if len(ways) > 1}
     if not several:
         return result, []
@@ -116,7 +107,7 @@ def _one_spelling(
     shown = [way.encode("ascii", "backslashreplace").decode() if _look_equal(ways) else way for way in ways]
     message = (
         f"{counted(len(several), column)} written in more than one way taken as one each ({_how(ways)}), such as "
-        f"{listed(shown)}; now {quoted(_clean(chosen[key]))}"
+        f"{listed(shown)}; now {quoted(cleaned(chosen[key]))}"
     )
     return result, [
         {"kind": "values_united", "column": column, "values": list(several.values()), "ids": named, "message": message}
@@ -124,7 +115,8 @@ def _one_spelling(
 
 
 def _look_equal(ways: Sequence[str]) -> bool:
-    return len({_clean(way) for way in ways}) < len(ways) and all(way == way.strip() for way in ways)
+    unseen = len({cleaned(way) for way in ways}) < len(ways) or len({way.isascii() for way in ways}) > 1
+    return unseen and all(way == way.strip() for way in ways)
 
 
 def _how(ways: Sequence[str]) -> str:
@@ -134,19 +126,19 @@ def _how(ways: Sequence[str]) -> str:
         return "blanks"
     if any(_WHOLE.fullmatch(way.strip()) for way in ways):
         return "a number with and without .0"
-    return "Arabic and Persian letters, or characters without a shape"
+    return "letters and strokes that look the same, or characters without a shape"
 
 
 def _without_nothing(
     values: list[str | None], ids: Sequence[str], *, nothing: Sequence[str]
 ) -> tuple[list[str | None], list[dict[str, Any]]]:
-    words = {word.strip().casefold() for word in nothing}
-    empty = [row for row, value in enumerate(values) if value is not None and _key(value).casefold() in words]
+    words = {folded(word) for word in nothing}
+    empty = [row for row, value in enumerate(values) if value is not None and folded(value) in words]
     gone = set(empty)
     ruined = [
         row
         for row, value in enumerate(values)
-        if value is not None and words and row not in gone and _RUINED.fullmatch(_key(value))
+        if value is not None and words and row not in gone and _RUINED.fullmatch(compared(value))
     ]
     found = []
     for rows, kind, what in (
@@ -189,15 +181,31 @@ def _differ_in_case(values: Sequence[str | None], *, column: str) -> list[dict[s
     return [{"kind": "values_differ_in_case", "column": column, "values": several, "message": message}]
 
 
+def _differ_in_zeros(values: Sequence[str | None], *, column: str) -> list[dict[str, Any]]:
+    """Numbers that differ in zeros at the front, which spreadsheets take away."""
+    ways: dict[str, set[str]] = defaultdict(set)
+    for value in values:
+        if value is not None and value.isdigit():
+            ways[value.lstrip("0")].add(value)
+    several = [sorted(group) for _, group in sorted(ways.items()) if len(group) > 1]
+    if not several:
+        return []
+    message = (
+        f"{counted(len(several), column)} with and without zeros at the front, which count as different: "
+        f"{listed(several[0])}; write them alike if they are one"
+    )
+    return [{"kind": "values_differ_in_zeros", "column": column, "values": several, "message": message}]
+
+
 def _words_of_many_images(values: Sequence[str | None], *, column: str, nothing: Sequence[str]) -> list[dict[str, Any]]:
     """Values that may mean none: such words, and a product of far more images than the others have."""
     counts = Counter(value for value in values if value is not None)
-    words = {*_WORDS, *(name.casefold() for name in nothing)}
+    words = {*_WORDS, *(folded(word) for word in nothing)}
     ordered = sorted(counts.values())
     found = []
     for value, images in counts.most_common():
         usual = _median_without(ordered, images)
-        word = value.casefold() in (words if column == "label" else words | _PRODUCT_WORDS) or not _has_letters(value)
+        word = folded(value) in (words if column == "label" else words | _PRODUCT_WORDS) or not _has_letters(value)
         told = word and images > 1 if column == "label" else images > (usual if word else max(_FAR_MORE * usual, _MANY))
         if told:
             message = (
@@ -233,7 +241,7 @@ def _further_columns(rows: pd.DataFrame) -> list[dict[str, Any]]:
             continue
         ways: dict[str, list[str]] = defaultdict(list)
         for value in distinct:
-            ways[_key(value)].append(value)
+            ways[compared(value)].append(value)
         several = [sorted(group) for _, group in sorted(ways.items()) if len(group) > 1]
         if several:
             message = (

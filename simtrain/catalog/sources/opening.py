@@ -116,6 +116,10 @@ def _local(name: str, *, config: PrepareConfig, opening: Opening) -> OpenedSourc
     if not is_table(path):
         if path.suffix.lower() in OTHER_SHEETS:
             raise CatalogError(f"{path}: a spreadsheet that is not read; save it as .xlsx or .csv")
+        if path.suffix.lower() == ".json":
+            raise CatalogError(
+                f"{path}: JSON is read as one object a line; write it so and save it as .jsonl, or as .csv"
+            )
         raise CatalogError(
             f"{path}: not a source; expected a folder of images or a table ({', '.join(TABLE_SUFFIXES)})"
         )

@@ -1,5 +1,6 @@
 """Files that a table's paths mean: exact, written otherwise (blanks, case, Unicode form, suffix), or elsewhere."""
 
+import html
 import os
 import posixpath
 import re
@@ -11,9 +12,14 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from simtrain.catalog.picture_kinds import HEIF_SUFFIXES, IMAGE_SUFFIXES
-from simtrain.errors import CatalogError
+from simtrain.catalog.sources.spelling import folded
+from simtrain.errors import CatalogError, first_line
+from simtrain.phrases import quoted, shortened
 
 _MOST_LISTED = 300_000
+_CHARACTERS = 120
+_FILE = "file:"
+_NOT_LOCAL = "is not a local file; download the images and give their paths"
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]|\\\\")
 
 
@@ -56,17 +62,16 @@ class PathLookup:
         Raises:
             CatalogError: opened by `where`, for what is no path of a file below the root.
         """
-        path, foreign = self._inside(_local(text, where=where), where=where)
+        path, foreign = (None, _NOT_LOCAL) if _is_address(text) else self._inside(_local(text), where=where)
         if path is not None and self._is_file(path):
             return FoundPath(path=path, mended=None, given=path, is_there=True)
         if path is not None and (near := self._written_otherwise(path)) is not None:
             return FoundPath(path=near, mended=_difference(path, near), given=path, is_there=True)
-        elsewhere = path is None and (text.lstrip().startswith("/") or _DRIVE.match(text) or "file:" in text.lower())
-        likely = self.likely(text) if self.anywhere or elsewhere else None
+        likely = self.likely(text) if self.anywhere or (path is None and _is_of_elsewhere(text)) else None
         if likely is not None:
             return FoundPath(path=likely, mended="the folder", given=path, is_there=True)
         if path is None:
-            raise CatalogError(f"{where}: '{text}' {foreign}")
+            raise CatalogError(f"{where}: {quoted(shortened(text, to=_CHARACTERS))} {foreign}")
         return FoundPath(path=path, mended=None, given=path, is_there=False)
 
     def likely(self, text: str) -> str | None:
@@ -93,7 +98,8 @@ class PathLookup:
             given = Path(posixpath.normpath((self.root / text).as_posix()))
             target = (self.root / text).resolve()
         except (ValueError, OSError, RuntimeError) as error:  # a NUL character, a link to itself
-            raise CatalogError(f"{where}: '{text}' cannot be a path: {error}") from None
+            shown = quoted(shortened(text, to=_CHARACTERS))
+            raise CatalogError(f"{where}: {shown} cannot be a path: {first_line(error)[:80]}") from None
         if given.is_relative_to(self.root) and (self.follow_links or target.is_relative_to(self.root)):
             return given.relative_to(self.root).as_posix(), ""
         if target.is_relative_to(self.root):
@@ -106,7 +112,7 @@ class PathLookup:
         return os.path.exists(f"{self.root}/{path}")  # noqa: PTH110 - a Path for each of 100,000 files takes a second
 
     def _written_otherwise(self, path: str) -> str | None:
-        """The one file whose names are the same but for blanks, case, Unicode form, %20 or the suffix."""
+        """The one file whose names are the same but for blanks, case, Unicode form, look-alikes, %20 or the suffix."""
         found = [""]
         names = path.split("/")
         for number, name in enumerate(names):
@@ -170,20 +176,28 @@ def start_of(missing: Sequence[tuple[str, str]], *, root: Path) -> Path | None:
     return best if best is not None and 2 * votes[best] > len(missing) else None
 
 
-def _local(text: str, *, where: str) -> str:
+def _is_of_elsewhere(text: str) -> bool:
+    """Whether a path starts from the root of some machine, or is an address."""
+    return text.lstrip().startswith("/") or bool(_DRIVE.match(text)) or "://" in text or _FILE in text.lower()
+
+
+def _is_address(text: str) -> bool:
+    return "://" in text and not text.strip().lower().startswith(_FILE)
+
+
+def _local(text: str) -> str:
     """The text, a `file://` address as the path that it is."""
-    if text.strip().lower().startswith("file:"):
+    if text.strip().lower().startswith(_FILE):
         address = urlsplit(text.strip())
         path = unquote(address.path)
         return path.removeprefix("/") if _DRIVE.match(path.removeprefix("/")) else path
-    if "://" in text:
-        raise CatalogError(f"{where}: '{text}' is not a local file; download the images and give their paths")
     return text
 
 
 def _folded(name: str) -> str:
-    name = unquote(name) if "%" in name else name
-    return " ".join(unicodedata.normalize("NFC", name).casefold().split())
+    """A name without quotes around it, an address's question behind it, and what HTML and addresses write for it."""
+    plain = html.unescape(unquote(name)).partition("?")[0]
+    return folded(plain).strip("\"'")
 
 
 def _difference(given: str, found: str) -> str:
@@ -197,7 +211,7 @@ def _difference(given: str, found: str) -> str:
         part.strip() for part in found.split("/")
     ]:
         return "blanks"
-    return "spelling (blanks, case, Unicode form, suffix)"
+    return "spelling (blanks, case, Unicode form, letters of one shape, suffix)"
 
 
 def _files_below(root: Path) -> Iterator[str]:

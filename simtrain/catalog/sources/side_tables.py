@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from simtrain.catalog.sources.csv_dialect import Dialect
+from simtrain.catalog.sources.likely_columns import likely_columns
 from simtrain.catalog.sources.table_file import read_table_file
 from simtrain.catalog.sources.walk import Listing
 from simtrain.errors import CatalogError
@@ -20,19 +21,6 @@ _MOST_TABLES = 20
 _LARGEST_TABLE = 200 << 20
 _SAMPLE = 500
 _LEAST = 0.5
-_GUESSES = {
-    "product": (
-        "product", "product_id", "productid", "sku", "item_id", "itemid", "article_id", "articleid", "parent_asin",
-        "asin", "style_id", "product_code", "posting_id", "label_group",
-    ),
-    "label": (
-        "label", "category", "class", "articletype", "article_type", "subcategory", "mastercategory", "category_name",
-        "product_type", "colour", "color",
-    ),
-    "caption": (
-        "caption", "text", "title", "description", "productdisplayname", "product_name", "name", "product_title",
-    ),
-}  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,11 +84,8 @@ def _command(table: SideTable, named: str, *, source: str, output: Path) -> str:
     settings = [f"table={named}"]
     if table.column != "path":
         settings.append(f"columns.path={table.column}")
-    small = {name.lower(): name for name in reversed(table.columns)}
-    for part, guesses in _GUESSES.items():
-        name = next((small[guess] for guess in guesses if guess in small and small[guess] != table.column), None)
-        if name is not None and name != part:
-            settings.append(f"columns.{part}={name}")
+    likely = likely_columns(table.columns, taken=[table.column])
+    settings += [f"columns.{part}={name}" for part, name in likely.items() if name != part]
     words = ["simtrain", "prepare", source, "--out", str(output)]
     for setting in settings:
         words += ["--set", setting]

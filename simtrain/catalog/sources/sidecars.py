@@ -68,7 +68,7 @@ def read_sidecars(
                     entry = content if isinstance(content, dict) else {}
             except UnicodeDecodeError:
                 broken.append({"kind": "left_out", "path": path, "reason": "not UTF-8 text; save it as UTF-8"})
-            except (OSError, ValueError) as error:
+            except (OSError, ValueError, RecursionError) as error:
                 broken.append({"kind": "left_out", "path": path, "reason": f"cannot be read: {error}"[:200]})
         told = entry.get("caption")
         captions.append(caption if caption is not None else told if isinstance(told, str) and told.strip() else None)

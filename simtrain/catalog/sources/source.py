@@ -27,6 +27,7 @@ _SPLITS = {
     "test": "test",
     "testing": "test",
 }
+_LARGEST_EXACT = 2.0**53
 _BOOLEANS = {"true": True, "yes": True, "t": True, "y": True, "1": True}
 _BOOLEANS |= {"false": False, "no": False, "f": False, "n": False, "0": False}
 
@@ -92,7 +93,8 @@ def is_boolean(text: str) -> bool:
 def text_of(value: object, *, where: str) -> str | None:
     """A single value as text; None for empty ones.
 
-    A whole number that was stored as a float, as happens to numbers beside empty cells, loses its `.0`.
+    A whole number that was stored as a float, as happens to numbers beside empty cells, loses its `.0`. One of so many
+    digits that a float has lost the last of them is written with its exponent, like a spreadsheet's.
 
     Raises:
         CatalogError: for lists, bytes and the like, opened by `where`.
@@ -104,7 +106,7 @@ def text_of(value: object, *, where: str) -> str | None:
     if isinstance(value, numbers.Real) and math.isnan(value):
         return None
     if isinstance(value, float) and value.is_integer():
-        return str(int(value))
+        return str(int(value)) if abs(value) <= _LARGEST_EXACT else f"{value:.15e}"
     if not pd.api.types.is_scalar(value) or isinstance(value, bytes):
         raise CatalogError(f"{where}: expected text, found {type(value).__name__}")
     return str(value)

@@ -13,6 +13,7 @@ import pyarrow as pa
 from simtrain.catalog.picture_kinds import accident_of
 from simtrain.catalog.sources.csv_dialect import DelimitedText, Dialect, read_delimited
 from simtrain.catalog.sources.source import text_column
+from simtrain.catalog.sources.spelling import folded
 from simtrain.catalog.sources.spreadsheet import SHEET_SUFFIXES, read_sheet
 from simtrain.errors import CatalogError
 from simtrain.parquet import read_table
@@ -24,6 +25,7 @@ _INTEGER = re.compile(r"[+-]?(0|[1-9][0-9]*)")
 _DECIMAL = re.compile(r"[+-]?(0|[1-9][0-9]*|(?=\.))(\.[0-9]*)?([eE][+-]?[0-9]+)?|[nN]a[nN]")
 _DECIMAL_COMMA = re.compile(r"[+-]?(0|[1-9][0-9]*|[1-9][0-9]{0,2}(\.[0-9]{3})+)(,[0-9]+)?")
 _LARGEST_INTEGER = 2**63 - 1
+_MOST_DIGITS = 30
 _NULLABLE = {
     pa.int8(): pd.Int8Dtype(),
     pa.int16(): pd.Int16Dtype(),
@@ -62,7 +64,7 @@ def read_table_file(path: Path, *, text_columns: Collection[str], dialect: Diale
 
     Args:
         path: A `.csv`, `.tsv`, `.jsonl`, `.parquet` or `.xlsx` file.
-        text_columns: Columns of a CSV that stay text whatever they hold, in small letters.
+        text_columns: Columns of a CSV that stay text whatever they hold, as `folded` names.
         dialect: How to read text files.
 
     Raises:
@@ -112,7 +114,7 @@ def _read_csv(path: Path, *, text_columns: Collection[str], dialect: Dialect) ->
     columns, with_commas = {}, []
     for position, name in header.items():
         values = [record[position].strip() for record in text.records]
-        if name.lower() in text_columns:
+        if folded(name) in text_columns:
             columns[name] = text_column([record[position] or None for record in text.records])
         else:
             comma = text.separator != "," and any(_with_comma(value) for value in values)
@@ -146,7 +148,7 @@ def _read_json_lines(path: Path) -> TableFile:
                 if line.strip():
                     try:
                         row = json.loads(line)
-                    except ValueError:
+                    except (ValueError, RecursionError):  # no JSON, or a million brackets
                         row = None
                     if isinstance(row, dict):
                         rows.append(row)
@@ -159,10 +161,16 @@ def _read_json_lines(path: Path) -> TableFile:
     if not rows and (accident := accident_of(path.read_bytes()[:4096])) is not None:
         raise CatalogError(f"{path}: {accident}")
     if left_out and len(left_out) > len(rows) / 4:
-        raise CatalogError(f"{path}: line {left_out[0]} is no JSON object; expected one on each line")
+        whole = "; it looks like one JSON list: write one object a line" if _begins_a_list(path) else ""
+        raise CatalogError(f"{path}: line {left_out[0]} is no JSON object; expected one on each line{whole}")
     names = list(dict.fromkeys(name for row in rows for name in row))
     frame = pd.DataFrame({name.strip(): _json_column([row.get(name) for row in rows]) for name in names})
     return TableFile(frame=frame, findings=_findings(path, [], left_out=left_out))
+
+
+def _begins_a_list(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(64).removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"[")
 
 
 def _read_sheet(path: Path) -> TableFile:
@@ -217,7 +225,7 @@ def _typed_column(raw: list[str], values: list[str], *, comma: bool) -> pd.Serie
     """Numbers where every value is one, else the text as it came."""
     present = [value for value in values if value]
     if present and all(_INTEGER.fullmatch(value) for value in present):
-        integers = [int(value) if value else None for value in values]
+        integers = [int(value[:_MOST_DIGITS]) if value else None for value in values]  # beyond, it is too large anyhow
         if all(abs(integer) <= _LARGEST_INTEGER for integer in integers if integer is not None):
             return pd.Series(integers, dtype="int64" if len(present) == len(values) else "Int64")
     elif comma and all(_DECIMAL_COMMA.fullmatch(value) for value in present):

@@ -1,5 +1,6 @@
 """Source of images that a CSV, TSV, JSON Lines or Parquet table names and describes."""
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,20 +10,21 @@ import pandas as pd
 
 from simtrain.catalog.images import IMAGE_SUFFIXES
 from simtrain.catalog.sources.csv_dialect import Dialect
+from simtrain.catalog.sources.likely_columns import likely_columns
 from simtrain.catalog.sources.path_lookup import PathLookup
 from simtrain.catalog.sources.product_pattern import products_from_paths
 from simtrain.catalog.sources.source import (
     COMPUTED,
     PARTS,
     Source,
-    boolean_of,
     is_boolean,
     known_split,
     source_rows,
-    split_of,
     text_of,
 )
+from simtrain.catalog.sources.spelling import folded
 from simtrain.catalog.sources.table_file import TableFile, read_table_file
+from simtrain.catalog.sources.table_parts import parts_of, refuse_repeated_ids, rows_that_fit, unfit_ids
 from simtrain.catalog.sources.table_paths import paths_of
 from simtrain.config import ColumnsConfig
 from simtrain.errors import CatalogError, nearest
@@ -59,7 +61,7 @@ def read_table_source(path: Path, *, settings: TableSettings) -> Source:
     part by another name stays under its own name too, unless that is the name of a part. A column that nothing uses,
     but whose name the catalogue needs, is kept as `source_NAME`; so is one of a part's name that holds something else,
     such as search words in `query`. Rows are counted from 1 below the header; those without a path, and
-    few with one that cannot be, are left out and told.
+    few with one that cannot be or with another value that is not allowed, are left out and told.
 
     Args:
         path: The table.
@@ -72,7 +74,7 @@ def read_table_source(path: Path, *, settings: TableSettings) -> Source:
     chosen = settings.columns.model_dump(exclude={"group"})
     wanted = {part: name.strip() for part, name in chosen.items() if isinstance(name, str)}
     barred = {part for part, name in chosen.items() if name is False}
-    text_columns = {name.strip().lower() for name in (*PARTS, *wanted.values(), *settings.columns.groups)}
+    text_columns = {folded(name) for name in (*PARTS, *wanted.values(), *settings.columns.groups)}
     table = read_table_file(path, text_columns=text_columns, dialect=settings.dialect)
     used, findings = _columns_in_use(path, table, wanted=wanted, barred=barred)
     groups = _group_columns(path, table, wanted=settings.columns.groups)
@@ -83,9 +85,15 @@ def read_table_source(path: Path, *, settings: TableSettings) -> Source:
     paths, kept, told = paths_of(path, table.frame[used["path"]].tolist(), name=used["path"], lookup=lookup)
     paths, kept, equal = _without_equal_rows(path, table.frame, paths=paths, kept=kept)
     told += equal
-    frame = table.frame.iloc[kept].reset_index(drop=True)
-    parts = {"path": paths, **_parts(path, frame, used=used, rows=[row + 1 for row in kept])}
-    _refuse_repeated_ids(path, parts.get("id", paths), rows=[row + 1 for row in kept], name=used.get("id"))
+    frame, numbers = table.frame.iloc[kept].reset_index(drop=True), [row + 1 for row in kept]
+    places, odd = rows_that_fit(path, frame, used=used, rows=numbers)
+    frame, numbers = frame.iloc[places].reset_index(drop=True), [numbers[place] for place in places]
+    paths = [paths[place] for place in places]
+    told += odd
+    if "id" in used and "id" not in wanted and (problem := unfit_ids(frame[used["id"]], rows=numbers)) is not None:
+        told.append(_set_free(path, "id", used.pop("id"), problem))
+    parts = {"path": paths, **parts_of(path, frame, used=used, rows=numbers)}
+    refuse_repeated_ids(path, parts.get("id", paths), rows=numbers, name=used.get("id"))
     if settings.product_pattern is not None:
         if "product" in used:
             raise CatalogError(
@@ -114,8 +122,7 @@ def _group_columns(path: Path, table: TableFile, *, wanted: Sequence[str]) -> li
 
 def _column_named(path: Path, names: Sequence[str], *, part: str, wanted: str) -> str:
     """The column of that name, capitals aside."""
-    by_small = {name.lower(): name for name in reversed(names)}
-    column = wanted if wanted in names else by_small.get(wanted.lower())
+    column = wanted if wanted in names else _by_folded(names).get(folded(wanted))
     if column is None:
         hint = nearest(wanted, names) or f"; it has {', '.join(names)}"
         raise CatalogError(f"{path}: columns.{part}: no column '{wanted}'{hint}")
@@ -147,14 +154,14 @@ def _columns_in_use(
 ) -> tuple[dict[str, str], list[dict[str, Any]]]:
     """The column of each part that the table gives: the named ones, else one of the part's own name that is free."""
     names = [str(name) for name in table.frame.columns]
-    by_small = {name.lower(): name for name in reversed(names)}
-    if wanted["path"] not in names and wanted["path"].lower() not in by_small:
+    by_folded = _by_folded(names)
+    if wanted["path"] not in names and folded(wanted["path"]) not in by_folded:
         raise CatalogError(_no_path_column(path, table.frame, wanted=wanted["path"]))
     used = {part: _column_named(path, names, part=part, wanted=name) for part, name in wanted.items()}
     free = {name for name in names if name not in used.values()}
     findings = []
     for part in PARTS:
-        name = part if part in free else by_small.get(part, part)
+        name = part if part in free else by_folded.get(part, part)
         if part in used or part in barred or name not in free:
             continue
         problem = _unfit(table.frame[name], part)
@@ -166,9 +173,27 @@ def _columns_in_use(
     odd |= {part: used[part] for part, name in wanted.items() if used[part] != name}
     if odd:
         told = ", ".join(f"'{name}' as {part}" for part, name in odd.items())
-        message = f"{path.name}: columns read though their names differ in capitals: {told}"
+        message = f"{path.name}: columns read though their names differ in capitals or blanks: {told}"
         findings.append({"kind": "columns_matched", "columns": odd, "message": message})
+    if set(wanted) == {"path"} and not barred:
+        freed = {str(finding["column"]) for finding in findings if finding["kind"] == "column_set_free"}
+        findings += _likely_columns(path, [name for name in names if name not in freed], used=used)
     return used, findings
+
+
+def _by_folded(names: Sequence[str]) -> dict[str, str]:
+    return {folded(name): name for name in reversed(names)}
+
+
+def _likely_columns(path: Path, names: Sequence[str], *, used: Mapping[str, str]) -> list[dict[str, Any]]:
+    """A finding where no column has a part's name, but one a usual name of it, such as `sku`."""
+    likely = {part: name for part, name in likely_columns(names, taken=list(used.values())).items() if part not in used}
+    if not likely:
+        return []
+    named = ", ".join(f"'{name}' may be the {part}" for part, name in likely.items())
+    words = [word for part, name in likely.items() for word in ("--set", f"columns.{part}={name}")]
+    message = f"{path.name}: {named}; to use it as such: {shlex.join(words)}"
+    return [{"kind": "likely_columns", "columns": likely, "message": message}]
 
 
 def _set_free(path: Path, part: str, name: str, problem: str) -> dict[str, Any]:
@@ -205,44 +230,6 @@ def _no_path_column(path: Path, frame: pd.DataFrame, *, wanted: str) -> str:
         if head and all(value.endswith(tuple(IMAGE_SUFFIXES)) for value in head):
             return f"{message}; '{name}' looks like image files: --set columns.path={name}"
     return message
-
-
-def _parts(
-    path: Path, frame: pd.DataFrame, *, used: Mapping[str, str], rows: Sequence[int]
-) -> dict[str, Sequence[Any]]:
-    parts: dict[str, Sequence[Any]] = {}
-    for part, name in used.items():
-        places = [f"{path}: row {row}: {name}" for row in rows]
-        cells = list(zip(frame[name].tolist(), places, strict=True))
-        if part in ("query", "gallery"):
-            parts[part] = [_boolean(value, part=part, where=place) for value, place in cells]
-        elif part == "split":
-            parts[part] = [split_of(text_of(value, where=place), where=place) for value, place in cells]
-        elif part != "path":
-            parts[part] = [text_of(value, where=place) for value, place in cells]
-    return parts
-
-
-def _boolean(value: object, *, part: str, where: str) -> bool:
-    try:
-        return boolean_of(value, where=where)
-    except CatalogError as error:
-        raise CatalogError(f"{error}; not to use the column: --set columns.{part}=false") from None
-
-
-_NO_ID = "; not to use the column: --set columns.id=false"
-
-
-def _refuse_repeated_ids(table: Path, ids: Sequence[str | None], *, rows: Sequence[int], name: str | None) -> None:
-    first: dict[str, int] = {}
-    for row, identifier in zip(rows, ids, strict=True):
-        if identifier is None:
-            raise CatalogError(f"{table}: row {row}: {name} is empty; every image needs an id of its own{_NO_ID}")
-        if identifier in first:
-            what = "id" if name is not None else "path"
-            hint = _NO_ID if name is not None else "; a column of unique ids can be named with --set columns.id=NAME"
-            raise CatalogError(f"{table}: rows {first[identifier]} and {row} have the same {what} '{identifier}'{hint}")
-        first[identifier] = row
 
 
 def _further(frame: pd.DataFrame, *, used: Mapping[str, str]) -> tuple[dict[str, pd.Series], list[dict[str, Any]]]:

@@ -44,6 +44,17 @@ def kinds(found: Source) -> list[str]:
         ("\ufedb\ufbfe\ufed2", "\u06a9\u06cc\u0641", "\u06a9\u06cc\u0641"),  # letters in their printed forms
         ("\u200fSKU1", "SKU1", "SKU1"),
         ("1000.0", "1000", "1000"),
+        (
+            "\u06a9\u062a\u0627\u0628\u200c",
+            "\u06a9\u062a\u0627\u0628",
+            "\u06a9\u062a\u0627\u0628",
+        ),  # a joiner at its end
+        ("\u06a9\u0650\u062a\u0627\u0628", "\u06a9\u062a\u0627\u0628", "\u06a9\u062a\u0627\u0628"),  # a sign of a vowel
+        ("\u2066SKU1\u2069", "SKU1", "SKU1"),  # marks of direction
+        ("SKU\u20131", "SKU-1", "SKU-1"),  # a word processor's dash
+        ("men\u2019s", "men's", "men's"),
+        ("\u0410\u041212", "AB12", "AB12"),  # Cyrillic
+        ("'00123", "00123", "00123"),  # a spreadsheet's mark of a text
     ],
 )
 def test_values_that_look_equal_are_one(one: str, other: str, kept: str) -> None:
@@ -60,6 +71,21 @@ def test_versions_are_no_whole_numbers() -> None:
     assert products("007", "7", "7.0") == ["007", "7", "7"]
 
 
+def test_a_number_that_stands_there_with_and_without_a_point_is_one_beside_texts() -> None:
+    assert products("1000.0", "1000", "SKU1", "7.0") == ["1000", "1000", "SKU1", "7.0"]
+
+
+def test_a_joiner_within_a_word_stays() -> None:
+    assert products("\u0646\u06cc\u0645\u200c\u0628\u0648\u062a") == ["\u0646\u06cc\u0645\u200c\u0628\u0648\u062a"]
+
+
+def test_zeros_at_the_front_stay_apart_and_are_told() -> None:
+    found = united(source(["0012", "12", "a", "0", "00"]), nothing=WORDS)
+    assert found.rows["product"].tolist() == ["0012", "12", "a", "0", "00"]
+    (finding,) = found.findings
+    assert (finding["kind"], finding["values"]) == ("values_differ_in_zeros", [["0", "00"], ["0012", "12"]])
+
+
 def test_the_spelling_that_most_images_have_is_kept() -> None:
     assert products("\u0643", "\u0643", "\u06a9") == ["\u0643"] * 3
 
@@ -70,7 +96,9 @@ def test_capitals_stay_apart_and_are_told() -> None:
     assert [finding["values"] for finding in found.findings] == [[["Mug", "mug"]]]
 
 
-@pytest.mark.parametrize("word", ["nan", "NULL", "None", "-", "n/a", "<NA>", " NaN ", "#N/A"])
+@pytest.mark.parametrize(
+    "word", ["nan", "NULL", "None", "-", "n/a", "<NA>", " NaN ", "#N/A", "\\N", "(null)", "\u2014"]
+)
 def test_words_for_nothing_are_no_product(word: str) -> None:
     found = united(source([word, "p", word]), nothing=WORDS)
     assert found.rows["product"].isna().tolist() == [True, False, True]
@@ -79,7 +107,7 @@ def test_words_for_nothing_are_no_product(word: str) -> None:
     assert products(word.strip(), "p", nothing=[]) == [word.strip(), "p"]
 
 
-@pytest.mark.parametrize("ruin", ["4.00E+12", "4,00E+12", "1E+15", "#REF!", "########"])
+@pytest.mark.parametrize("ruin", ["4.00E+12", "4,00E+12", "1E+15", "#REF!", "########", "4.00E12", "#WERT!", "#NV"])
 def test_ruined_ids_are_no_product(ruin: str) -> None:
     found = united(source([ruin, "p", ruin, "4E12"]), nothing=WORDS)
     assert found.rows["product"].isna().tolist() == [True, False, True, False]

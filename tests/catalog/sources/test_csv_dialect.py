@@ -134,5 +134,8 @@ def test_few_broken_lines_of_json_are_left_out_and_many_refused(tmp_path: Path) 
     whole = "\n".join(f'{{"path": "{row}.jpg"}}' for row in range(8))
     table = read(tmp_path / "t.jsonl", f"{whole}\n{{broken\n")
     assert (len(table.frame), table.findings[0]["rows"]) == (8, [9])
+    assert read(tmp_path / "t.jsonl", f"{whole}\n{'[' * 100_000}\n").findings[0]["rows"] == [9]
     with pytest.raises(CatalogError, match=r"t\.jsonl: line 1 is no JSON object; expected one on each line$"):
-        read(tmp_path / "t.jsonl", "[\n]\n")
+        read(tmp_path / "t.jsonl", "a\nb\n")
+    with pytest.raises(CatalogError, match=r"on each line; it looks like one JSON list: write one object a line$"):
+        read(tmp_path / "t.jsonl", '[\n{"path": "a.jpg"}\n]\n')

@@ -27,6 +27,9 @@ def paths(found: Source) -> list[str]:
     return [str(path) for path in found.rows["path"]]
 
 
+OTHERWISE = "spelling (blanks, case, Unicode form, letters of one shape, suffix)"
+
+
 @pytest.mark.parametrize(
     ("file", "text", "how"),
     [
@@ -37,7 +40,13 @@ def paths(found: Source) -> list[str]:
         ("Café/é.jpg", unicodedata.normalize("NFD", "Café/é.jpg"), "the Unicode form of letters"),
         ("mug/1163.jpg", "mug/1163", "the suffix"),
         ("mug/a.webp", "mug/a.jpeg", "the suffix"),
-        ("two words.jpg", "two%20words.jpg", "spelling (blanks, case, Unicode form, suffix)"),
+        ("two words.jpg", "two%20words.jpg", OTHERWISE),
+        ("a.jpg", "'a.jpg'", OTHERWISE),
+        ("m&m.jpg", "m&amp;m.jpg", OTHERWISE),
+        ("a-b.jpg", "a\u2013b.jpg", OTHERWISE),
+        ("\u06cc.jpg", "\u064a.jpg", OTHERWISE),
+        ("mug/a.jpg", "\u200fmug/a.jpg", OTHERWISE),
+        ("mug/a.jpg", "mug/a.jpg?v=3", "the suffix"),
     ],
 )
 def test_details_that_nobody_sees(tmp_path: Path, file: str, text: str, how: str) -> None:
@@ -92,7 +101,14 @@ def test_file_addresses_are_paths(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["C:\\\\shop\\\\mug\\\\0.jpg", "D:/0.jpg", "/mnt/old/mug/0.jpg", "\\\\\\\\nas\\\\mug\\\\0.jpg"]
+    "text",
+    [
+        "https://shop.com/img/0.jpg?v=2",
+        "C:\\\\shop\\\\mug\\\\0.jpg",
+        "D:/0.jpg",
+        "/mnt/old/mug/0.jpg",
+        "\\\\\\\\nas\\\\mug\\\\0.jpg",
+    ],
 )
 def test_paths_of_another_machine_whose_ends_are_files_here(tmp_path: Path, text: str) -> None:
     found = source(touch(tmp_path, "mug/0.jpg"), text.replace("\\\\", "\\"))

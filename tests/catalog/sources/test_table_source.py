@@ -86,10 +86,66 @@ def test_names_that_the_catalogue_needs_are_kept_under_another(tmp_path: Path) -
     ]
 
 
+@pytest.mark.parametrize(
+    "name", ["Product", " product ", "\u00a0product", "pro\u200bduct", "\ufeffproduct", "\uff30roduct"]
+)
+def test_capitals_and_blanks_of_a_columns_name_do_not_count(tmp_path: Path, name: str) -> None:
+    source = table(csv_table(tmp_path, f"path,{name}\na.jpg,007\n"))
+    assert values(source, "product") == ["007"]
+    assert values(
+        table(csv_table(tmp_path, "path,gro\u0308\u00dfe\na.jpg,007\n"), product="Gr\u00f6\u00dfe"), "product"
+    ) == ["007"]
+
+
+def test_usual_names_of_a_part_that_nothing_uses_are_told(tmp_path: Path) -> None:
+    text = "path,Product ID,articleType,name\na.jpg,1,mug,red\n"
+    (finding,) = table(csv_table(tmp_path, text)).findings
+    assert finding["message"] == (
+        "table.csv: 'Product ID' may be the product, 'articleType' may be the label, 'name' may be the caption; to use "
+        "it as such: --set 'columns.product=Product ID' --set columns.label=articleType --set columns.caption=name"
+    )
+    assert table(csv_table(tmp_path, text), product="name").findings == []
+
+
+def test_a_column_of_ids_that_are_none_is_set_free(tmp_path: Path) -> None:
+    source = table(csv_table(tmp_path, "path,id\na.jpg,x\nb.jpg,x\n"))
+    assert (values(source, "id"), values(source, "source_id")) == (["a.jpg", "b.jpg"], ["x", "x"])
+    assert source.findings[0]["message"] == (
+        "table.csv: column 'id' is not used as id, for it holds 'x' in several rows; to use it all the same: "
+        "--set columns.id=id; not to be told: --set columns.id=false"
+    )
+    empty = table(csv_table(tmp_path, "path,id\na.jpg,x\nb.jpg,\n,\n"))
+    assert "for it is empty in row 2;" in str(empty.findings[0]["message"])
+
+
+@pytest.mark.parametrize(("part", "good", "odd"), [("split", "train", "spare"), ("gallery", "yes", "maybe")])
+def test_few_rows_of_another_value_are_left_out(tmp_path: Path, part: str, good: str, odd: str) -> None:
+    rows = [f"{row}.jpg,{odd if row == 3 else good}" for row in range(6)]
+    source = table(csv_table(tmp_path, f"path,{part}\n" + "\n".join(rows)))
+    assert values(source, "path") == ["0.jpg", "1.jpg", "2.jpg", "4.jpg", "5.jpg"]
+    (finding,) = source.findings
+    assert (finding["kind"], finding["rows"]) == ("rows_left_out", [4])
+    assert finding["message"].startswith(f"1 row left out, the first: {tmp_path}/table.csv: row 4: {part}: '{odd}' is ")
+
+
+def test_numbers_that_a_float_cannot_hold_are_no_products(tmp_path: Path) -> None:
+    ids = [float(2**53), float(2**53 + 2), 12345678901234567890.0, None]
+    pq.write_table(pa.table({"path": ["a", "b", "c", "d"], "product": ids}), tmp_path / "table.parquet")
+    found = united(table(tmp_path / "table.parquet"), nothing=[])
+    assert values(found, "product") == ["9007199254740992", "9.007199254740994e+15", "1.234567890123457e+19", None]
+    assert values(united(table(tmp_path / "table.parquet"), nothing=["-"]), "product") == [
+        "9007199254740992",
+        None,
+        None,
+        None,
+    ]
+
+
 def test_csv_types(tmp_path: Path) -> None:
-    header = "path,zip,huge,mixed,none,name,negative\n"
-    text = f"{header}a.jpg,01234,99999999999999999999,1,,NA,-3\nb.jpg,12345,1,one,,None,+4\n"
+    header = "path,zip,huge,mixed,none,name,negative,long\n"
+    text = f"{header}a.jpg,01234,99999999999999999999,1,,NA,-3,{'9' * 5000}\nb.jpg,12345,1,one,,None,+4,1\n"
     source = table(csv_table(tmp_path, text))
+    assert values(source, "long") == ["9" * 5000, "1"]
     assert values(source, "zip") == ["01234", "12345"]
     assert values(source, "huge") == ["99999999999999999999", "1"]
     assert values(source, "mixed") == ["1", "one"]
@@ -179,8 +235,8 @@ OUTSIDE = "lies outside DIR; --set root=FOLDER names another folder to start fro
             {},
             "rows 1 and 3 have the same path 'a.jpg'; a column of unique ids can be named with --set columns.id=NAME",
         ),
-        ("path,id\na.jpg,x\nb.jpg,x\n", {}, f"rows 1 and 2 have the same id 'x'{NO_ID}"),
-        ("path,id\na.jpg,\n", {}, f"row 1: id is empty; every image needs an id of its own{NO_ID}"),
+        ("path,id\na.jpg,x\nb.jpg,x\n", {"id": "id"}, f"rows 1 and 2 have the same id 'x'{NO_ID}"),
+        ("path,id\na.jpg,\n", {"id": "id"}, f"row 1: id is empty; every image needs an id of its own{NO_ID}"),
         (
             "path,split\na.jpg,tset\n",
             {},

@@ -44,6 +44,17 @@ _MAGIC = {
 }
 _AVIF, _HEIF = (b"avif", b"avis"), (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 _LFS = b"version https://git-lfs"
+_ANNEX = (b"/annex/objects/", b"../.git/annex/objects/", b".git/annex/objects/")
+_PACKED = {
+    b"PK\x03\x04": "is a ZIP archive, or a spreadsheet (.xlsx) under another name",
+    b"\x1f\x8b": "is compressed (gzip); unpack it",
+    b"BZh": "is compressed (bzip2); unpack it",
+    b"\xfd7zXZ": "is compressed (xz); unpack it",
+    b"7z\xbc\xaf": "is a 7z archive; unpack it",
+    b"Rar!": "is a RAR archive; unpack it",
+    b"\xd0\xcf\x11\xe0": "is a file of an old Excel or Word; save it as .xlsx or .csv",
+    b"SQLite format 3": "is a database (SQLite); export the table as .csv",
+}
 
 
 def picture_suffix(head: bytes) -> str | None:
@@ -74,16 +85,23 @@ def accident_of(head: bytes) -> str | None:
         return "is a pointer of git-lfs, not the data; run: git lfs pull"
     if text.startswith((b"<!doctype html", b"<html")):
         return "is a web page; the download went wrong"
+    if head.startswith(_ANNEX):
+        return "is a pointer of git-annex, not the data; run: git annex get"
     if text.startswith((b"<?xml", b"<error")):
         return "is XML; the download went wrong, or it is a drawing (SVG)"
     if text.startswith(b"<svg"):
         return "is a drawing (SVG), which is not read; save it as PNG"
-    if text.startswith(b"{"):
+    if text.startswith((b"<!--", b"<head", b"<body", b"<table", b"<title", b"<script")):
+        return "is a web page, or a part of one"
+    if text.startswith((b"{", b"[{")):
         return "is JSON; the download went wrong"
     if head.startswith(b"%PDF"):
         return "is a PDF; save its pages as PNG"
     if head.startswith(b"8BPS"):
         return "is a Photoshop file, which is not read; save it as PNG"
+    for magic, what in _PACKED.items():
+        if head.startswith(magic):
+            return what
     if head[:4096].strip(b"\0") == b"":
         return "holds zeros only; its copy or download did not end"
     return None

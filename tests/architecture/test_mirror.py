@@ -42,6 +42,7 @@ TESTED_BY_CALLERS = {
     "catalog/prepare_report.py": "commands/test_prepare.py",
     "catalog/readable.py": "commands/test_prepare.py",
     "catalog/remedies.py": "commands/test_prepare.py",
+    "catalog/sources/csv_records.py": "catalog/sources/test_csv_dialect.py",
     "catalog/sources/described.py": "catalog/sources/test_side_tables.py",
     "catalog/sources/embedded_columns.py": "catalog/sources/test_embedded.py",
     "catalog/sources/embedded_layout.py": "catalog/sources/test_embedded.py",

@@ -2,18 +2,18 @@
 
 import csv
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from statistics import mode
 
 from simtrain.catalog.picture_kinds import accident_of
+from simtrain.catalog.sources.csv_records import large_cells, lines_of, read_records
 from simtrain.errors import CatalogError
+from simtrain.phrases import counted, quoted, shortened
 
 _SEPARATORS = (",", ";", "\t", "|")
 _SAMPLE = 50
-_LARGEST_CELL = 2**31 - 1
 _NAMES = {"\t": "tabs"}
 _FOREIGN_LETTERS = re.compile(rb"[\x80-\xff]{3,}")
 
@@ -39,7 +39,7 @@ class DelimitedText:
         header: Names of the columns, blanks around them cut.
         records: As many fields each as the header; lines without any value are none.
         lines: The line that each record ends in.
-        left_out: Lines with another number of fields.
+        left_out: Lines with another number of fields, or whose quotes do not fit, each with what is wrong.
         separator: What separates fields.
         remarks: What is worth telling of the dialect.
     """
@@ -47,7 +47,7 @@ class DelimitedText:
     header: list[str]
     records: list[list[str]]
     lines: list[int]
-    left_out: list[int]
+    left_out: list[tuple[int, str]]
     separator: str
     remarks: list[str]
 
@@ -56,8 +56,7 @@ def read_delimited(path: Path, *, dialect: Dialect) -> DelimitedText:
     """Read a `.csv`, `.tsv` or the like.
 
     Raises:
-        CatalogError: if it cannot be read or decoded, is not CSV, or more than a fifth of its lines have another number
-            of fields than the header.
+        CatalogError: if it cannot be read or decoded, or more than a fifth of its lines are no record of its header.
     """
     text, remarks = _decoded(path, dialect.encoding)
     hinted = re.match(r"sep=(.)\r?\n", text)  # a spreadsheet's first line
@@ -67,11 +66,22 @@ def read_delimited(path: Path, *, dialect: Dialect) -> DelimitedText:
     separator = given or _separator_of(text, first="\t" if path.suffix.lower() in (".tsv", ".tab") else ",")
     if separator != "," and dialect.separator is None and path.suffix.lower() == ".csv":
         remarks.append(f"its fields are separated by {_NAMES.get(separator, repr(separator))}")
-    header, records, lines, left_out = _records(path, text, separator)
-    if left_out and (len(left_out) > len(records) / 4 or not records):
-        raise CatalogError(_wrong_number_of_fields(path, text, separator, line=left_out[0], header=header))
+    found = read_records(path, text, separator)
+    if found.problems and (len(found.problems) > len(found.records) / 4 or not found.records):
+        line, problem = found.problems[0]
+        one = len(found.header) == 1
+        hint = "; are its fields separated by something else? --set dialect.separator=';'" if one else ""
+        raise CatalogError(f"{path}: line {line} {problem}{hint}")
+    if found.above:
+        named = counted(len(found.above), "line")
+        remarks.append(f"{named} above the header passed over, such as {quoted(shortened(found.above[0], to=60))}")
     return DelimitedText(
-        header=header, records=records, lines=lines, left_out=left_out, separator=separator, remarks=remarks
+        header=found.header,
+        records=found.records,
+        lines=found.lines,
+        left_out=found.problems,
+        separator=separator,
+        remarks=remarks,
     )
 
 
@@ -88,8 +98,9 @@ def _decoded(path: Path, encoding: str | None) -> tuple[str, list[str]]:
             return data.decode(encoding).removeprefix("\ufeff"), []
         except (LookupError, UnicodeDecodeError) as error:
             raise CatalogError(f"{path}: dialect.encoding '{encoding}' does not fit: {error}") from None
-    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        return _by(path, data, "utf-16"), ["its text is UTF-16"]
+    wide = _wide_encoding(data)
+    if wide is not None:
+        return _by(path, data, wide).removeprefix("\ufeff"), [f"its text is {wide[:6].upper()}"]
     try:
         return data.decode("utf-8-sig"), []
     except UnicodeDecodeError as error:
@@ -97,10 +108,23 @@ def _decoded(path: Path, encoding: str | None) -> tuple[str, list[str]]:
         if 2 * foreign > sum(byte >= 0x80 for byte in data):  # whole words of other letters: not Western Europe
             raise CatalogError(
                 f"{path}: not UTF-8 text ({error.reason}); save it as UTF-8, or name its encoding, such as Windows' "
-                "for Arabic and Persian: --set dialect.encoding=cp1256"
+                "for Arabic and Persian (Cyrillic: cp1251, Chinese: gb18030): --set dialect.encoding=cp1256"
             ) from None
     told = "its text is not UTF-8 and was read as Windows' for Western Europe (cp1252); --set dialect.encoding=NAME"
     return _by(path, data, "cp1252"), [told]
+
+
+def _wide_encoding(data: bytes) -> str | None:
+    """UTF-32 or UTF-16 by its mark, or by the zeros of Latin letters; None: neither."""
+    if data[:4] in (b"\xff\xfe\0\0", b"\0\0\xfe\xff"):
+        return "utf-32"
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return "utf-16"
+    head = data[:2000]
+    for encoding, zeros, others in (("utf-16-le", head[1::2], head[::2]), ("utf-16-be", head[::2], head[1::2])):
+        if zeros and zeros.count(0) > 0.6 * len(zeros) and 0 not in others:
+            return encoding
+    return None
 
 
 def _by(path: Path, data: bytes, encoding: str) -> str:
@@ -114,60 +138,13 @@ def _separator_of(text: str, *, first: str) -> str:
     """The separator by which the header has most fields, all lines as many as the header; else the usual one."""
     best, most = first, 0
     for separator in (first, *(other for other in _SEPARATORS if other != first)):
-        with _large_cells():
+        with large_cells():
             try:
-                sample = list(islice(csv.reader(_lines(text), delimiter=separator), _SAMPLE))
+                sample = list(islice(csv.reader(lines_of(text), delimiter=separator), _SAMPLE))
             except csv.Error:
                 continue
         counts = [len(record) for record in sample if record]
-        if counts and counts[0] > max(most, 1) and counts.count(counts[0]) >= 0.8 * len(counts):
-            best, most = separator, counts[0]
+        width = counts[0] if counts and counts[0] > 1 else mode(counts or [0])  # a title has no separator
+        if width > max(most, 1) and counts.count(width) >= 0.8 * len(counts):
+            best, most = separator, width
     return best
-
-
-def _records(path: Path, text: str, separator: str) -> tuple[list[str], list[list[str]], list[int], list[int]]:
-    records: list[list[str]] = []
-    lines: list[int] = []
-    left_out: list[int] = []
-    first = text.partition("\n")[0]
-    blanks = re.search(re.escape(separator) + " ", first) is not None  # `path, product`: blanks behind each separator
-    rows = _lines(text)
-    with _large_cells():
-        reader = csv.reader(rows, delimiter=separator, strict=True, skipinitialspace=blanks)
-        try:
-            header = [name.strip().removeprefix("\ufeff") for name in next(reader, [])]
-            if not header:
-                raise CatalogError(f"{path}: is empty; expected a header line with the names of the columns")
-            for record in reader:
-                if len(record) == len(header) and any(field.strip() for field in record):
-                    records.append(record)
-                    lines.append(reader.line_num)
-                elif len(record) != len(header) and any(field.strip() for field in record):
-                    left_out.append(reader.line_num)
-        except csv.Error as error:
-            raise CatalogError(f"{path}: line {reader.line_num}: not CSV: {error}") from None
-    return header, records, lines, left_out
-
-
-def _lines(text: str) -> Iterator[str]:
-    """Lines by any of the three usual ends, each with its own; other characters that Unicode calls ends are text."""
-    for line in re.finditer(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+$", text):
-        yield line.group()
-
-
-def _wrong_number_of_fields(path: Path, text: str, separator: str, *, line: int, header: Sequence[str]) -> str:
-    with _large_cells():
-        reader = csv.reader(_lines(text), delimiter=separator)
-        fields = next((len(record) for record in reader if reader.line_num == line), 0)
-    hint = "; are its fields separated by something else? --set dialect.separator=';'" if len(header) == 1 else ""
-    return f"{path}: line {line} has {fields} fields; the header has {len(header)}{hint}"
-
-
-@contextmanager
-def _large_cells() -> Iterator[None]:
-    """Python's own bound for a cell, 131,072 characters, is less than a description with its HTML."""
-    before = csv.field_size_limit(_LARGEST_CELL)
-    try:
-        yield
-    finally:
-        csv.field_size_limit(before)

@@ -201,17 +201,19 @@ def _folded(name: str) -> str:
 
 
 def _difference(given: str, found: str) -> str:
-    if posixpath.splitext(found)[0] in (given, posixpath.splitext(given)[0]):
-        return "the suffix"
     if unicodedata.normalize("NFC", given) == unicodedata.normalize("NFC", found):
         return "the Unicode form of letters"
     if given.casefold() == found.casefold():
         return "upper and lower case"
-    if " ".join(given.split()) == " ".join(found.split()) or [part.strip() for part in given.split("/")] == [
-        part.strip() for part in found.split("/")
-    ]:
+    if _without_blanks(given) == _without_blanks(found):
         return "blanks"
+    if posixpath.splitext(found)[0] in (given, posixpath.splitext(given)[0]):
+        return "the suffix"
     return "spelling (blanks, case, Unicode form, letters of one shape, suffix)"
+
+
+def _without_blanks(path: str) -> list[str]:
+    return [" ".join(part.split()) for part in path.split("/")]
 
 
 def _files_below(root: Path) -> Iterator[str]:

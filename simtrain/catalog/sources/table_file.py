@@ -141,7 +141,7 @@ def _named_columns(text: DelimitedText) -> tuple[dict[int, str], int]:
 
 def _read_json_lines(path: Path) -> TableFile:
     rows: list[dict[str, Any]] = []
-    left_out: list[int] = []
+    left_out: list[tuple[int, str]] = []
     try:
         with path.open(encoding="utf-8-sig") as file:
             for number, line in enumerate(file, start=1):
@@ -153,7 +153,7 @@ def _read_json_lines(path: Path) -> TableFile:
                     if isinstance(row, dict):
                         rows.append(row)
                     else:
-                        left_out.append(number)
+                        left_out.append((number, "is no JSON object; expected one on each line"))
     except UnicodeDecodeError as error:
         raise CatalogError(f"{path}: not UTF-8 text ({error.reason}); save it as UTF-8") from None
     except OSError as error:
@@ -162,7 +162,7 @@ def _read_json_lines(path: Path) -> TableFile:
         raise CatalogError(f"{path}: {accident}")
     if left_out and len(left_out) > len(rows) / 4:
         whole = "; it looks like one JSON list: write one object a line" if _begins_a_list(path) else ""
-        raise CatalogError(f"{path}: line {left_out[0]} is no JSON object; expected one on each line{whole}")
+        raise CatalogError(f"{path}: line {left_out[0][0]} {left_out[0][1]}{whole}")
     names = list(dict.fromkeys(name for row in rows for name in row))
     frame = pd.DataFrame({name.strip(): _json_column([row.get(name) for row in rows]) for name in names})
     return TableFile(frame=frame, findings=_findings(path, [], left_out=left_out))
@@ -197,17 +197,14 @@ def _json_column(values: Sequence[Any]) -> pd.Series:
     )
 
 
-def _findings(path: Path, remarks: list[str], *, left_out: list[int]) -> list[dict[str, Any]]:
+def _findings(path: Path, remarks: list[str], *, left_out: list[tuple[int, str]]) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     if remarks:
         found.append({"kind": "table_dialect", "remarks": remarks, "message": f"{path.name}: {'; '.join(remarks)}"})
     if left_out:
-        message = (
-            f"{path.name}: {counted(len(left_out), 'line')} of another number of fields, or no row at all, left out, "
-            "the "
-            f"first: line {left_out[0]}"
-        )
-        found.append({"kind": "rows_left_out", "rows": left_out, "message": message})
+        line, what = left_out[0]
+        message = f"{path.name}: {counted(len(left_out), 'line')} left out, the first: line {line} {what}"
+        found.append({"kind": "rows_left_out", "rows": [number for number, _ in left_out], "message": message})
     return found
 
 

@@ -217,14 +217,18 @@ def _unfit(values: pd.Series, part: str) -> str | None:
     return None
 
 
+_SEPARATORS = (";", "\t", "|", "~", "^", ":", " ")
 _SPLITS = ("train", "training", "val", "valid", "validation", "dev", "test", "testing")
 
 
 def _no_path_column(path: Path, frame: pd.DataFrame, *, wanted: str) -> str:
     names = [str(name) for name in frame.columns]
     message = f"{path}: no column '{wanted}' with the image files; it has {', '.join(names)}"
-    if len(names) == 1 and any(separator in names[0] for separator in ";\t|"):
-        return f"{message}; are its fields separated by something else? --set dialect.separator=';'"
+    separator = next((sign for sign in _SEPARATORS if len(names) == 1 and sign in names[0]), None)
+    if separator is not None:
+        return f"{message}; are its fields separated by something else? --set dialect.separator='{separator}'"
+    if any(name.lower().endswith(tuple(IMAGE_SUFFIXES)) for name in names):
+        return f"{message}; has it no header? write the names of the columns into its first line, such as path,product"
     for name, values in frame.items():
         head = [str(value).strip().lower() for value in values.dropna().head(20)]
         if head and all(value.endswith(tuple(IMAGE_SUFFIXES)) for value in head):

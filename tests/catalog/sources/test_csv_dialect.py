@@ -56,7 +56,7 @@ def test_decimal_commas_are_numbers_beside_another_separator(tmp_path: Path) -> 
 
 @pytest.mark.parametrize(
     ("encoding", "told"),
-    [("utf-8", 0), ("utf-8-sig", 0), ("utf-16", 1), ("cp1252", 1)],
+    [("utf-8", 0), ("utf-8-sig", 0), ("utf-16", 1), ("utf-16-le", 1), ("utf-16-be", 1), ("utf-32", 1), ("cp1252", 1)],
 )
 def test_usual_encodings(tmp_path: Path, encoding: str, told: int) -> None:
     table = read(tmp_path / "t.csv", "path,product\nk\u00f6nig.jpg,Gr\u00f6\u00dfe\n".encode(encoding))
@@ -97,6 +97,52 @@ def test_a_few_ragged_lines_are_left_out_and_told(tmp_path: Path) -> None:
     assert len(table.frame) == 9
     (finding,) = table.findings
     assert (finding["kind"], finding["rows"]) == ("rows_left_out", [6])
+    assert finding["message"] == "t.csv: 1 line left out, the first: line 6 has 3 fields; the header has 2"
+
+
+@pytest.mark.parametrize(
+    ("odd", "problem"),
+    [
+        ('x.jpg,"12" pan"', """is not CSV: ',' expected after '"'"""),
+        ('x.jpg,"12 pan', "is not CSV: a quote that opens here is never closed"),
+    ],
+)
+@pytest.mark.parametrize("quoted", ["p", '"p"', '"p\nq"'])
+def test_a_line_whose_quotes_do_not_fit_takes_no_other_with_it(
+    tmp_path: Path, odd: str, problem: str, quoted: str
+) -> None:
+    lines = [f"{row}.jpg,{quoted}" for row in range(9)]
+    table = read(tmp_path / "t.csv", "path,product\n" + "\n".join([*lines[:4], odd, *lines[4:]]))
+    assert columns(table) == {"path": [f"{row}.jpg" for row in range(9)], "product": [quoted.strip('"')] * 9}
+    line = 2 + 4 * len(quoted.split("\n"))
+    (finding,) = table.findings
+    assert (finding["kind"], finding["rows"]) == ("rows_left_out", [line])
+    if odd.count('"') > 1 or quoted == "p":
+        assert finding["message"] == f"t.csv: 1 line left out, the first: line {line} {problem}"
+
+
+@pytest.mark.parametrize(
+    ("above", "told"),
+    [("\n\n", []), ("Products\n", ["Products"]), ("Our list,,\n\n", ["Our list,,"]), ("# a\n# b\n", ["# a", "# b"])],
+)
+def test_titles_above_the_header_are_passed_over(tmp_path: Path, above: str, told: list[str]) -> None:
+    table = read(tmp_path / "t.csv", f"{above}path,product,n\na.jpg,x,1\n")
+    assert columns(table) == {"path": ["a.jpg"], "product": ["x"], "n": [1]}
+    remark = (
+        f"{len(told)} line{'s' if len(told) > 1 else ''} above the header passed over, such as '{(told or [''])[0]}'"
+    )
+    assert [finding["remarks"] for finding in table.findings] == ([[remark]] if told else [])
+
+
+def test_a_column_alone_has_its_header_in_the_first_line(tmp_path: Path) -> None:
+    assert columns(read(tmp_path / "t.csv", "path\na.jpg\nb.jpg\n")) == {"path": ["a.jpg", "b.jpg"]}
+    with pytest.raises(CatalogError, match="line 2 has 2 fields; the header has 1"):
+        read(tmp_path / "t.csv", "path\na.jpg,1\nb.jpg,2\n")
+
+
+def test_separators_at_the_ends_of_rows_alone_are_no_fields(tmp_path: Path) -> None:
+    table = read(tmp_path / "t.csv", "path,product\na.jpg,x,\nb.jpg,y,,\n")
+    assert columns(table) == {"path": ["a.jpg", "b.jpg"], "product": ["x", "y"]}
 
 
 def test_cells_of_any_length(tmp_path: Path) -> None:
@@ -114,6 +160,11 @@ def test_cells_of_any_length(tmp_path: Path) -> None:
             "is a pointer of git-lfs, not the data; run: git lfs pull",
         ),
         ("<!DOCTYPE html><html></html>", "is a web page; the download went wrong"),
+        ("/annex/objects/SHA256E-s104--0a.csv\n", "is a pointer of git-annex, not the data; run: git annex get"),
+        ("PK\3\4\0\0", "is a ZIP archive, or a spreadsheet (.xlsx) under another name"),
+        ("<table><tr><td>path</td></tr></table>", "is a web page, or a part of one"),
+        ('[{"path": "a.jpg"}]', "is JSON; the download went wrong"),
+        ("\n", "is empty; expected a header line with the names of the columns"),
         ("", "is empty; expected a header line with the names of the columns"),
     ],
 )

@@ -218,6 +218,18 @@ OUTSIDE = "lies outside DIR; --set root=FOLDER names another folder to start fro
             "no column 'path' with the image files; it has name, file; 'file' looks like image files: "
             "--set columns.path=file",
         ),
+        (
+            "path~product\na.jpg~b\n",
+            {},
+            "no column 'path' with the image files; it has path~product; are its fields separated by something else? "
+            "--set dialect.separator='~'",
+        ),
+        (
+            "a.jpg,x\nb.jpg,x\n",
+            {},
+            "no column 'path' with the image files; it has a.jpg, x; has it no header? write the names of the columns "
+            "into its first line, such as path,product",
+        ),
         ("path,product\na,b\n", {"product": "prodct"}, "columns.product: no column 'prodct'; did you mean 'product'?"),
         ("path,name\na,b\n", {"label": "xyz"}, "columns.label: no column 'xyz'; it has path, name"),
         ("path,path\na,b\n", {}, "the column 'path' stands 2 times; names must differ"),

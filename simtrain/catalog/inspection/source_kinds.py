@@ -35,8 +35,8 @@ SOURCE_KINDS: dict[str, Kind] = {
         severity="warning",
         shown="text",
         title="Rows of the table that were left out",
-        why="They name no image, or their number of fields is not the header's.",
-        remedy="Fill in the path, or take the rows out of the table.",
+        why="They name no image, their fields are not the header's, or a value is not allowed.",
+        remedy="Mend the rows, or take them out of the table.",
     ),
     "product_pattern_missed": Kind(
         severity="warning",
@@ -72,6 +72,20 @@ SOURCE_KINDS: dict[str, Kind] = {
         title="Products or labels that differ in upper and lower case only",
         why="They count as different: images of one thing may stand in train and in test.",
         remedy="Write them alike, if they are one.",
+    ),
+    "values_differ_in_zeros": Kind(
+        severity="warning",
+        shown="text",
+        title="Products or labels that differ in zeros at the front only",
+        why="Spreadsheets take such zeros away. Images of one thing may stand in train and in test.",
+        remedy="Write them alike, if they are one; export the column as text.",
+    ),
+    "likely_columns": Kind(
+        severity="warning",
+        shown="text",
+        title="Columns that nothing uses, of usual names",
+        why="No column is called product, label or caption, but one may hold it.",
+        remedy="Name it: --set columns.product=NAME; or, not to be told, --set columns.product=false.",
     ),
     "split_inside_label": Kind(
         severity="warning",
@@ -156,7 +170,7 @@ SOURCE_KINDS: dict[str, Kind] = {
         severity="note",
         shown="text",
         title="Columns that were read by another spelling",
-        why="Their names differ in capitals from the parts that they play.",
+        why="Their names differ in capitals, blanks or the like from the parts that they play.",
         remedy="If one means something else: --set columns.PART=false.",
     ),
     "column_set_free": Kind(

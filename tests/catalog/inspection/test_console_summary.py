@@ -1,7 +1,10 @@
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+import simtrain.catalog.sources
 from simtrain.catalog.inspection.console_summary import MOST_LINES, by_harm, lines_of
 from simtrain.catalog.inspection.findings import duplicate_findings, near_duplicate_findings
 from simtrain.catalog.inspection.kinds import KINDS, SEVERITY
@@ -16,6 +19,14 @@ def test_kinds_are_ordered_by_severity() -> None:
 def test_unknown_kinds_are_refused() -> None:
     with pytest.raises(ValueError, match=r"^no kind of finding: 'odd'; known: groups_across_splits, set_aside, "):
         by_harm([{"kind": "odd"}])
+
+
+def test_every_kind_that_a_source_tells_is_known() -> None:
+    told = set()
+    for module in Path(simtrain.catalog.sources.__file__).parent.glob("*.py"):
+        told |= set(re.findall(r'"kind": "(\w+)"', module.read_text(encoding="utf-8")))
+    assert len(told) >= 25
+    assert told - set(KINDS) == set()
 
 
 def test_lines_have_count_and_example_and_the_worst_come_first() -> None:

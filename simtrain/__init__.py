@@ -1,4 +1,4 @@
-"""Fine-tune pretrained image encoders for similar-product search: prepare, fit, evaluate, compare, export, search.
+"""Fine-tune pretrained image encoders for similar-product search: prepare, fit, compare, export, search, serve.
 
     import simtrain
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from simtrain.api.interpolate import interpolate as interpolate
     from simtrain.api.prepare import open_catalog as open_catalog
     from simtrain.api.prepare import prepare as prepare
+    from simtrain.api.serve import serve as serve
     from simtrain.console import Console as Console
     from simtrain.errors import SimtrainError as SimtrainError
     from simtrain.evaluation.retrieval_metrics import retrieval_metrics as retrieval_metrics
@@ -50,6 +51,7 @@ _HOMES = {
     "open_run": "simtrain.api.fit",
     "prepare": "simtrain.api.prepare",
     "retrieval_metrics": "simtrain.evaluation.retrieval_metrics",
+    "serve": "simtrain.api.serve",
     "SimtrainError": "simtrain.errors",
 }
 """Public name -> the module that holds it."""
@@ -70,6 +72,7 @@ __all__ = [
     "open_run",
     "prepare",
     "retrieval_metrics",
+    "serve",
 ]
 
 

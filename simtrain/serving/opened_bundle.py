@@ -54,7 +54,7 @@ class SearchResult:
             "bundle": str(self.bundle),
             "fingerprint": self.fingerprint,
             "thresholds": [] if self.by_text else [asdict(promised) for promised in self.promises],
-            "neighbours": [_plain(found) for found in self.neighbours],
+            "neighbours": [neighbour_record(found) for found in self.neighbours],
         }
 
     def __iter__(self) -> Iterator[Neighbour]:
@@ -87,7 +87,7 @@ class SearchResult:
         return table
 
 
-def _plain(found: Neighbour) -> dict[str, Any]:
+def neighbour_record(found: Neighbour) -> dict[str, Any]:
     """A neighbour for JSON; a column of the shop's own that has the name of one of ours gives way."""
     own = {
         "rank": found.rank,

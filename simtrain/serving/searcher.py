@@ -63,6 +63,11 @@ class Searcher:
         self._promises = bundle.promises
         self._encoder = encoder
 
+    @property
+    def encoder(self) -> QueryEncoder:
+        """Encoder of the queries."""
+        return self._encoder
+
     def by_image(self, image: NDArray[np.uint8], *, k: int) -> list[Neighbour]:
         """The k items nearest to a picture, nearest first; all of them if there are fewer.
 
@@ -85,7 +90,7 @@ class Searcher:
                     "search: the encoder gives the query an embedding of length 0 (a flat picture?): nothing is similar"
                 )
             for rows, similarities in self._bundle.index.search(embeddings, k=k):
-                answers.append(self._neighbours(rows, similarities, promises=self._promises))
+                answers.append(self.neighbours(rows, similarities, of_image=True))
         return answers
 
     def embed(self, images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
@@ -110,7 +115,7 @@ class Searcher:
         """
         embeddings = self._text_encoder().embed_texts([text])
         rows, similarities = self._bundle.index.search(embeddings, k=k)[0]
-        return self._neighbours(rows, similarities, promises=[])
+        return self.neighbours(rows, similarities, of_image=False)
 
     def tokens_read(self, text: str) -> int | None:
         """After how many tokens the encoder stops reading this text; None: it reads all of it.
@@ -125,9 +130,17 @@ class Searcher:
             raise BundleError(f"{self._bundle.folder}: {self._encoder.no_texts}")
         return self._encoder
 
-    def _neighbours(
-        self, rows: NDArray[np.int64], similarities: NDArray[np.float32], *, promises: Sequence[PromisedPrecision]
+    def neighbours(
+        self, rows: NDArray[np.int64], similarities: NDArray[np.float32], *, of_image: bool
     ) -> list[Neighbour]:
+        """Items that were found, with their columns.
+
+        Args:
+            rows: Rows of the bundle's items, nearest first.
+            similarities: Their cosine similarities.
+            of_image: Whether the query was an image, for which the bundle's thresholds hold.
+        """
+        promises = self._promises if of_image else []
         items = self._bundle.items.iloc[rows].to_dict(orient="records")
         return [
             _neighbour(item, rank=rank, row=int(row), similarity=float(similarity), promises=promises)

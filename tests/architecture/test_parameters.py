@@ -15,6 +15,7 @@ EXCEPTIONS = {
     "api/fit.py: fit": PUBLIC,
     "api/interpolate.py: interpolate": PUBLIC,
     "api/prepare.py: prepare": PUBLIC,
+    "api/serve.py: serve": PUBLIC,
     "evaluation/retrieval_metrics.py: retrieval_metrics": PUBLIC,
 }
 """Function -> the reason why it has more."""

@@ -53,7 +53,9 @@ def test_watch_sees_a_heavy_import():
     assert done.stdout == "watched: None ['faiss']\n"
 
 
-@pytest.mark.parametrize("verb", ["", "prepare", "fit", "evaluate", "interpolate", "export", "search", "config"])
+@pytest.mark.parametrize(
+    "verb", ["", "prepare", "fit", "evaluate", "interpolate", "export", "search", "serve", "config"]
+)
 def test_help_ends_well(simtrain: Command, verb: str):
     status, shown, _ = simtrain(*verb.split(), "--help")
     assert status == 0
@@ -62,7 +64,7 @@ def test_help_ends_well(simtrain: Command, verb: str):
 
 def test_help_names_every_verb(simtrain: Command):
     words = simtrain("--help")[1].split()
-    assert {"prepare", "fit", "evaluate", "interpolate", "export", "search", "config"} <= set(words)
+    assert {"prepare", "fit", "evaluate", "interpolate", "export", "search", "serve", "config"} <= set(words)
 
 
 def test_help_of_fit_is_short(simtrain: Command):

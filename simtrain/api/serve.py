@@ -1,0 +1,56 @@
+"""`simtrain.serve`: a bundle behind a JSON API and a search page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from simtrain.console import TERMINAL, Console
+from simtrain.own_code import code_allowed
+
+
+def serve(
+    bundle: str | Path,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    images: str | Path | None = None,
+    token: str | None = None,
+    url_hosts: Sequence[str] = (),
+    upload_megabytes: float = 20.0,
+    megapixels: float = 64.0,
+    seconds: float = 20.0,
+    allow_code: bool = False,
+    console: Console | None = None,
+) -> None:
+    """Answer searches over HTTP until SIGTERM or Ctrl-C.
+
+    Args:
+        bundle: Folder of the bundle; one that replaces it meanwhile takes over without a pause.
+        host: Address to listen on; 0.0.0.0 lets other machines in.
+        port: Port to listen on, 0 to 65535; 0: a free one.
+        images: Folder of the items' pictures; None: where `export` found them.
+        token: Word that every request has to bring; None: none.
+        url_hosts: Hosts that query pictures may be fetched from, as `shop.example` or `shop.example:8443`.
+        upload_megabytes: Largest query picture in MB; above 0.
+        megapixels: Largest query picture in millions of pixels; above 0.
+        seconds: Longest time to send a request, and to answer it; above 0.
+        allow_code: Whether code that the bundle names (`kind: python`) may be imported.
+        console: Is told the address and each replacement; None: the terminal.
+
+    Raises:
+        SimtrainError: for anything that the user can mend.
+    """
+    from simtrain.commands.serve import serve
+    from simtrain.serving.app.settings import ServeSettings, usual_limits
+
+    settings = ServeSettings(
+        host=host,
+        port=port,
+        images=None if images is None else Path(images).expanduser(),
+        token=token,
+        url_hosts=tuple(name.lower() for name in url_hosts),
+        limits=usual_limits(upload_megabytes=upload_megabytes, megapixels=megapixels, seconds=seconds),
+    )
+    with code_allowed(allow_code):
+        serve(str(bundle), settings=settings, console=TERMINAL if console is None else console)

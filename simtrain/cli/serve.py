@@ -1,0 +1,48 @@
+"""`simtrain serve`: arguments."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from simtrain.cli.arguments import AllowCodeOption, expanded
+from simtrain.cli.console import TERMINAL
+
+
+def serve(
+    bundle: Annotated[str, typer.Argument(metavar="BUNDLE", help="Bundle folder, written by simtrain export.")],
+    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 lets other machines in.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0: a free one.")] = 8000,
+    images: Annotated[
+        Path | None,
+        typer.Option(callback=expanded, metavar="FOLDER", help="Pictures of the items. Default: where they were."),
+    ] = None,
+    token: Annotated[
+        str | None,
+        typer.Option(envvar="SIMTRAIN_SERVE_TOKEN", show_envvar=True, help="Word that every request has to bring."),
+    ] = None,
+    url_host: Annotated[
+        list[str] | None,
+        typer.Option(metavar="HOST", help="Fetch query pictures from URLs of this host; repeatable. Default: none."),
+    ] = None,
+    upload_megabytes: Annotated[float, typer.Option(min=0.001, help="Largest query picture in MB.")] = 20.0,
+    megapixels: Annotated[float, typer.Option(min=0.001, help="Largest query picture in millions of pixels.")] = 64.0,
+    seconds: Annotated[float, typer.Option(min=0.1, help="Longest time to send a request, and to answer it.")] = 20.0,
+    allow_code: AllowCodeOption = False,
+) -> None:
+    """Search page and JSON API of a bundle, for this machine unless --host says otherwise."""
+    from simtrain.api.serve import serve as run_serve
+
+    run_serve(
+        bundle,
+        host=host,
+        port=port,
+        images=images,
+        token=token,
+        url_hosts=url_host or (),
+        upload_megabytes=upload_megabytes,
+        megapixels=megapixels,
+        seconds=seconds,
+        allow_code=allow_code,
+        console=TERMINAL,
+    )

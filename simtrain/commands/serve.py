@@ -1,0 +1,66 @@
+"""`simtrain serve`: a bundle behind a JSON API and a search page."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+from simtrain.commands.search import open_bundle
+from simtrain.console import Console
+from simtrain.errors import SimtrainError
+from simtrain.own_code import code_allowed, is_code_allowed
+from simtrain.serving.app.settings import ServeSettings
+from simtrain.serving.opened_bundle import OpenedBundle
+
+_LIBRARIES = {"fastapi": "fastapi", "uvicorn": "uvicorn", "httpx2": "httpx2", "multipart": "python_multipart",
+              "prometheus": "prometheus_client"}  # fmt: skip
+_ELSEWHERE = ("milvus:",)
+
+
+def serve(source: str, *, settings: ServeSettings, console: Console) -> None:
+    """Answer searches until SIGTERM or Ctrl-C; a bundle that is replaced meanwhile takes over without a pause.
+
+    Args:
+        source: A bundle's folder.
+        settings: Address, token, hosts of URLs, limits.
+        console: Is told the address and each replacement.
+
+    Raises:
+        SimtrainError: for a bundle that cannot be opened, an address that is taken, settings that cannot be, or
+            libraries of the extra `serve` that are not installed.
+    """
+    if source.startswith(_ELSEWHERE):
+        raise SimtrainError(f"serve: {source}: only bundles are served; give the folder of simtrain export")
+    _check(settings)
+    from simtrain.serving.app.api import create_app
+    from simtrain.serving.app.live_bundle import LiveBundle
+    from simtrain.serving.app.metrics import ServiceMetrics
+    from simtrain.serving.app.server import run_server
+
+    folder, allowed, metrics = Path(source).expanduser(), is_code_allowed(), ServiceMetrics()
+
+    def opening() -> OpenedBundle:  # also in the thread that watches the folder
+        with code_allowed(allowed):
+            return open_bundle(folder)
+
+    live = LiveBundle(folder=folder, opening=opening, limits=settings.limits, metrics=metrics, console=console)
+
+    def ready(url: str) -> None:
+        with live.use() as served:
+            console.line(f"{served.opened}\nserving: {url}  (stop with Ctrl-C)")
+
+    run_server(create_app(live, settings=settings, metrics=metrics), settings=settings, ready=ready)
+    console.aside("stopped")
+
+
+def _check(settings: ServeSettings) -> None:
+    missing = [name for name, module in _LIBRARIES.items() if importlib.util.find_spec(module) is None]
+    if missing:
+        raise SimtrainError(f"serve: {', '.join(missing)}: not installed; run: pip install 'simtrain[serve]'")
+    if settings.images is not None and not settings.images.is_dir():
+        raise SimtrainError(f"--images {settings.images}: no such folder; name the one that the items' paths begin in")
+    if settings.token is not None and not settings.token.strip():
+        raise SimtrainError("--token: is empty; give a word that others cannot guess, or leave it out")
+    for host in settings.url_hosts:
+        if not host or set("/@*? ") & set(host):
+            raise SimtrainError(f"--url-host {host}: allowed: a host such as shop.example or shop.example:8443")

@@ -1,0 +1,1 @@
+"""Search service over a bundle: JSON API and page."""

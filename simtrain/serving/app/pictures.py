@@ -1,0 +1,57 @@
+"""Pictures of a bundle's items, as small JPEGs."""
+
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+import simplejpeg
+from PIL import Image
+
+from simtrain.catalog.images import read_image
+from simtrain.errors import CatalogError
+from simtrain.serving.app.request_error import RequestError
+from simtrain.serving.bundle import Bundle
+
+_MISSING = 404
+_QUALITY = 85
+
+
+def picture_file(bundle: Bundle, row: int, *, images: Path | None) -> Path:
+    """The file of an item's picture, which lies within the folder of pictures, links followed.
+
+    Args:
+        bundle: An open bundle.
+        row: Row of its items.
+        images: Folder of the pictures; None: where they were when the bundle was made.
+
+    Raises:
+        RequestError: with status 404, if it is not there.
+    """
+    root = (Path(bundle.manifest["image_root"]) if images is None else images).resolve()
+    relative = PurePosixPath(str(bundle.items["path"].iat[row]))
+    try:
+        file = (root / relative).resolve()
+        if file.is_relative_to(root) and file.is_file():
+            return file
+    except (OSError, ValueError):  # a name that no file can have
+        pass
+    raise RequestError("its picture is not here", status=_MISSING)
+
+
+def small_picture(file: Path, *, side: int) -> bytes:
+    """A JPEG of the picture, without anything else that its file holds.
+
+    Args:
+        file: The picture's file.
+        side: Pixels of the longer side, or fewer where the picture is smaller.
+
+    Raises:
+        RequestError: with status 404, if it cannot be read.
+    """
+    try:
+        pixels = read_image(file, at_least=side)
+    except CatalogError:
+        raise RequestError("its picture cannot be read", status=_MISSING) from None
+    image = Image.fromarray(pixels)
+    image.thumbnail((side, side))
+    content: bytes = simplejpeg.encode_jpeg(np.ascontiguousarray(np.asarray(image)), quality=_QUALITY)
+    return content

@@ -1,0 +1,51 @@
+"""Neighbours among items that pass a filter, and embedding in batches."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from simtrain.serving.app import served_bundle
+from simtrain.serving.app.served_bundle import ServedBundle, nearest_passing
+from simtrain.serving.index import ItemIndex
+
+
+def vectors(count: int) -> Any:
+    values = np.random.default_rng(1).normal(size=(count, 8)).astype(np.float32)
+    return values / np.linalg.norm(values, axis=1, keepdims=True)
+
+
+@pytest.mark.parametrize("one_by_one", [20_000, 0])
+@pytest.mark.parametrize("share", [0.02, 0.5, 1.0])
+def test_neighbours_that_pass_are_those_of_a_sorted_list(
+    one_by_one: int, share: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(served_bundle, "_COMPARED_WITH_EACH", one_by_one)
+    items, query = vectors(300), vectors(301)[300]
+    passing = np.random.default_rng(2).random(300) < share
+    index = ItemIndex.build(items, factory="Flat")
+    rows, similarities = nearest_passing(index, query, k=7, passing=passing)
+    exact = items.astype(np.float64) @ query.astype(np.float64)
+    expected = sorted(np.flatnonzero(passing), key=lambda row: -exact[row])[:7]
+    assert rows.tolist() == expected
+    assert similarities == pytest.approx(exact[expected], abs=1e-6)
+
+
+def test_no_item_passes() -> None:
+    rows, similarities = nearest_passing(
+        ItemIndex.build(vectors(9), factory="Flat"), vectors(1)[0], k=3, passing=np.zeros(9, dtype=np.bool_)
+    )
+    assert len(rows) == len(similarities) == 0
+
+
+def test_pictures_and_texts_of_one_batch_get_their_own_embeddings(served: ServedBundle, shop: Any) -> None:
+    prepared = served.bundle.preprocessing.pixels(shop.picture("p11"))
+    futures = [served.embed(query) for query in ("p02", prepared, "p30")]
+    vectors_of = dict(zip(shop.items["id"], shop.embeddings, strict=True))
+    for future, name in zip(futures, ("p02", "p11", "p30"), strict=True):
+        assert future.result(20) == pytest.approx(vectors_of[name], abs=1e-5)
+
+
+def test_rows_of_ids(served: ServedBundle) -> None:
+    assert served.opened.items["id"].iat[served.row_of("p11")] == "p11"
+    assert served.row_of("../p11") is None

@@ -24,6 +24,13 @@ SOURCE_KINDS: dict[str, Kind] = {
         why="A table names images of the folder. What it says of products, labels and texts is not in the catalogue.",
         remedy="Run the command below, or name the table with --set table=FILE and its columns with --set columns.….",
     ),
+    "naming_file": Kind(
+        severity="warning",
+        shown="text",
+        title="Texts and JSON files that name the images and are not read",
+        why="What such a file says of products, labels and splits is not in the catalogue.",
+        remedy="Write a table (.csv) with a row for each image, and give it as the source.",
+    ),
     "left_out": Kind(
         severity="warning",
         shown="text",

@@ -18,9 +18,13 @@ _FILLER = frozenset(
 """Words beside a split's that do not change its meaning, as in `train_images`."""
 
 
+_LOOSELY = {"trn": "train", "tst": "test", "eval": "val", "evaluation": "val", "holdout": "test", "heldout": "test"}
+"""Words that may stand for a split, in names that are told and taken for labels."""
+
+
 def folder_split(name: str) -> str | None:
     """The split that a folder's name tells: `train`, `Test_Images`, `train2017`, `training set`; None for any other."""
-    words = [word for word in re.split(r"[\s_.\-]+|(?<=[a-z])(?=[A-Z0-9])", name) if word]
+    words = _words(name)
     splits = [split for word in words if (split := known_split(word)) is not None]
     rest = [word for word in words if known_split(word) is None]
     plain = all(word.lower() in _FILLER or word.isdigit() for word in rest)
@@ -96,7 +100,7 @@ def _splits_found(read: list[str], *, depth: int, images: int) -> list[dict[str,
 def _split_inside_label(folders: Sequence[tuple[str, ...]]) -> list[dict[str, Any]]:
     inner = [names for names in folders if any(folder_split(name) for name in names)]
     if not inner:
-        return []
+        return _like_splits(folders)
     name = next(name for name in inner[0] if folder_split(name))
     levels = ",".join("split" if part == name else f"level{place}" for place, part in enumerate(inner[0], start=1))
     message = (
@@ -104,3 +108,28 @@ def _split_inside_label(folders: Sequence[tuple[str, ...]]) -> list[dict[str, An
         f"the split: --set levels=[{levels}], with label or product for the level that is one"
     )
     return [{"kind": "split_inside_label", "folder": name, "images": len(inner), "message": message}]
+
+
+def _like_splits(folders: Sequence[tuple[str, ...]]) -> list[dict[str, Any]]:
+    """A finding where names at one depth hold words for two splits beside others, such as `shoes_train`."""
+    for depth in range(min(_DEEPEST, max(map(len, folders)))):
+        names = sorted({parts[depth] for parts in folders if len(parts) > depth})
+        split_names = [name for name in names if _loose_splits(name)]
+        if len({split for name in split_names for split in _loose_splits(name)}) > 1:
+            images = sum(len(parts) > depth and parts[depth] in split_names for parts in folders)
+            message = (
+                f"folders {listed(split_names)} sound like splits, and are read as a part of the label; if they are: "
+                "rename them to train, val and test, or give a table with a column split"
+            )
+            finding = {"kind": "split_inside_label", "folder": split_names[0], "images": images, "message": message}
+            return [finding]
+    return []
+
+
+def _loose_splits(name: str) -> set[str]:
+    found = {known_split(word) or _LOOSELY.get(word.lower()) for word in _words(name)}
+    return {split for split in found if split is not None}
+
+
+def _words(name: str) -> list[str]:
+    return [word for word in re.split(r"[\s_.\-]+|(?<=[a-z])(?=[A-Z0-9])", name) if word]

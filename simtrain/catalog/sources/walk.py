@@ -18,19 +18,11 @@ from simtrain.catalog.picture_kinds import (
     picture_suffix,
     reads_heif,
 )
+from simtrain.catalog.sources.clutter import is_clutter, without_thumbnails
 from simtrain.catalog.sources.generated import MARKER_FILE
 from simtrain.catalog.staging import WORK_FOLDER
 from simtrain.files import sha256_of_bytes
 from simtrain.phrases import counted
-
-_CLUTTER = frozenset(
-    {
-        "__macosx", "@eadir", "#recycle", "#snapshot", "@recycle", "@recently-snapshot", "$recycle.bin", "recycler",
-        "system volume information", "lost+found", "network trash folder", "temporary items", "__pycache__",
-        "thumbs.db", "ehthumbs.db", "desktop.ini", "picasa.ini",
-    }
-)  # fmt: skip
-"""What other programs leave behind, in small letters: thumbnails, deleted files, settings."""
 
 _OWN = frozenset(
     {
@@ -44,6 +36,7 @@ _TABLES = frozenset({".csv", ".tsv", ".tab", ".jsonl", ".ndjson", ".parquet", ".
 _SIDECARS = frozenset({".txt", ".caption", ".json"})
 _ARCHIVES = frozenset({".7z", ".gz", ".rar", ".tar", ".tgz", ".xz", ".zip"})
 _SHOWN_SUFFIXES = 4
+_DEEPEST = 200
 
 
 @dataclass(kw_only=True)
@@ -150,7 +143,9 @@ def list_folder(root: Path, *, output: Path, follow_links: bool) -> Listing:
             left out in any case.
     """
     walk = _Walk(listing=Listing(folder=root, root=root.resolve()), output=output.resolve(), follow_links=follow_links)
-    walk.listing.images = sorted(walk.images_below(str(walk.listing.root), prefix=""))
+    found = sorted(walk.images_below(str(walk.listing.root), prefix=""))
+    walk.listing.images, thumbnails = without_thumbnails(found)
+    walk.listing.clutter |= thumbnails
     walk.listing.tables.sort()
     walk.listing.sidecars.sort()
     return walk.listing
@@ -171,6 +166,9 @@ class _Walk:
     def images_below(self, folder: str, *, prefix: str) -> Iterator[str]:
         """POSIX paths, relative to the root, of the images in a folder and below it."""
         # Plain strings and scandir's own knowledge of each entry: a Path and a stat for each of 100,000 files is slow.
+        if prefix.count("/") > _DEEPEST:
+            self._leave_out(prefix.rstrip("/"), f"lies more than {_DEEPEST} folders deep")
+            return
         try:
             with os.scandir(folder) as entries:
                 listed = sorted(entries, key=lambda entry: entry.name)
@@ -182,12 +180,12 @@ class _Walk:
             if entry.name in own or entry.name == MARKER_FILE:
                 continue
             path = f"{prefix}{entry.name}"
-            if entry.name.startswith(".") or entry.name.lower() in _CLUTTER:
+            if entry.name.startswith(".") or is_clutter(entry.name):
                 self._count_clutter(entry)
             elif entry.is_dir(follow_symlinks=False):
                 if Path(entry.path) != self.output:
                     yield from self.images_below(entry.path, prefix=f"{path}/")
-            elif entry.is_symlink() and Path(entry.path).is_dir():
+            elif entry.is_symlink() and os.path.isdir(entry.path):  # noqa: PTH112 - a Path raises for names too long
                 if self._follows(entry, path):
                     yield from self.images_below(entry.path, prefix=f"{path}/")
             elif self._takes(entry, path):

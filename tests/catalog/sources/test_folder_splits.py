@@ -68,3 +68,15 @@ def test_one_such_folder_alone_is_a_label_and_told() -> None:
 
 def test_usual_splits_need_no_word() -> None:
     assert parts("train/mug/a.jpg", "test/mug/b.jpg")[2] == []
+
+
+@pytest.mark.parametrize(("train", "test"), [("trn", "tst"), ("shoes_train", "shoes_test"), ("eval", "holdout")])
+def test_names_that_sound_like_splits_are_told(train: str, test: str) -> None:
+    parts, (finding,) = conventional_parts([f"{train}/mug/0.png", f"{test}/mug/1.png"])
+    assert parts["split"] == [None, None]
+    assert finding["kind"] == "split_inside_label"
+    first, second = sorted([train, test])
+    assert finding["message"] == (
+        f"folders '{first}' and '{second}' sound like splits, and are read as a part of the label; if they are: rename "
+        "them to train, val and test, or give a table with a column split"
+    )

@@ -116,6 +116,25 @@ def test_tables_of_other_things_are_no_side_tables(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("annotations.json", '{"images": [{"file_name": "0.png"}, {"file_name": "1.png"}, {"file_name":"2.png"}]}'),
+        ("train.txt", "photos/0.png 4\nphotos/1.png 4\nphotos\\2.png 5\n"),
+        ("products.csv", 'sku,images\n7,"0.png|1.png"\n8,2.png;3.png\n'),
+    ],
+)
+def test_files_that_name_images_and_are_no_tables_are_told(tmp_path: Path, name: str, text: str) -> None:
+    root = pictures(tmp_path / "src", "photos/0.png", "photos/1.png", "photos/2.png")
+    (root / name).write_text(text)
+    (root / "readme.txt").write_text("the first is 0.png")
+    (message,) = told(run(root, tmp_path / "out"), "naming_file")
+    assert message == (
+        f"{name} names 3 of these images; it is not read. If it says what they are: write a table (.csv) with a row "
+        "for each image and columns such as path, product, label and split, and give it as the source"
+    )
+
+
 def test_a_table_that_comes_later_is_noticed(tmp_path: Path) -> None:
     root = pictures(tmp_path / "src", "a.png", "b.png")
     run(root, tmp_path / "out")

@@ -85,6 +85,12 @@ def test_heic_is_taken_where_it_can_be_read_and_told_where_not(tmp_path: Path, m
         "__MACOSX",
         "@Recycle",
         "lost+found",
+        "@__thumb",
+        "RECYCLED",
+        "FOUND.000",
+        "_vti_cnf",
+        "thumbs",
+        "_Thumbnails_200x200",
     ],
 )
 def test_what_other_programs_leave_is_no_picture_of_the_shop(tmp_path: Path, name: str) -> None:
@@ -94,6 +100,30 @@ def test_what_other_programs_leave_is_no_picture_of_the_shop(tmp_path: Path, nam
     assert found.images == ["mug/a.jpg"]
     (finding,) = findings(found, "clutter")
     assert finding["files"] == 1
+
+
+def test_thumbnails_beside_the_folder_of_their_pictures_are_none(tmp_path: Path) -> None:
+    for path in ("images/a.png", "images/b.png", "thumbs/thumb_a.png", "thumbs/b-150x150.png", "thumbs/logo.png"):
+        save(tmp_path / path)
+    found = listing(tmp_path)
+    assert (found.images, found.clutter) == (["images/a.png", "images/b.png"], {"thumbs": 3})
+
+
+def test_a_folder_of_that_name_with_other_pictures_is_the_shops(tmp_path: Path) -> None:
+    for path in ("mug/a.png", "thumbs/c.png", "thumbs/d.png", "thumbs/a.png"):
+        save(tmp_path / path)
+    assert len(listing(tmp_path).images) == 4
+
+
+def test_folders_beyond_any_use_are_left_out(tmp_path: Path) -> None:
+    save(tmp_path / "/".join(["a"] * 210) / "deep.png")
+    (tmp_path / "long.png").symlink_to("x" * 300)
+    save(tmp_path / "b.png")
+    found = listing(tmp_path)
+    assert found.images == ["b.png"]
+    reasons = [finding["reason"] for finding in findings(found, "left_out")]
+    assert reasons[0] == "lies more than 200 folders deep"
+    assert len(reasons) == 2
 
 
 def test_links_into_a_store_are_read(tmp_path: Path) -> None:

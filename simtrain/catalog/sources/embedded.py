@@ -21,6 +21,7 @@ from simtrain.catalog.sources.embedded_layout import EmbeddedFiles, Layout, layo
 from simtrain.console import Console
 from simtrain.errors import CatalogError, system_reason
 from simtrain.files import whole_file
+from simtrain.phrases import listed, shortened
 
 ROWS_FILE = "rows.parquet"
 _UNKNOWN = ".bin"
@@ -44,6 +45,31 @@ def embedded_files(root: Path, tables: Sequence[str]) -> EmbeddedFiles:
         except CatalogError as error:
             problems.append((table, str(error).removeprefix(f"{path}: ")))
     return EmbeddedFiles(files=found, root=root, problems=problems)
+
+
+def refuse_unknown_pictures(root: Path, tables: Sequence[str]) -> None:
+    """Say what the Parquet files of a folder without images hold, where that is no picture that is known.
+
+    Raises:
+        CatalogError: with the columns of the first of them.
+    """
+    for table in tables:
+        if table.lower().endswith(".parquet"):
+            with told(root / table), opened(root / table) as file:
+                columns = [f"{column.name} ({column.type})" for column in file.schema_arrow]
+            raise CatalogError(
+                f"{root / table}: no column holds pictures that are known (bytes of an image file, or structs or lists "
+                f"of them); it has {shortened(', '.join(columns), to=300)}"
+            )
+
+
+def other_pictures(embedded: EmbeddedFiles, *, image_column: str | None) -> list[dict[str, Any]]:
+    """A finding where columns of pictures beside the chosen one are not read."""
+    others = sorted({name for path in embedded.files for name in embedded_columns(path)} - {image_column})
+    if image_column is None or not others:
+        return []
+    message = f"not read: the pictures of {listed(others)}; only those of '{image_column}' are (columns.path)"
+    return [{"kind": "pictures_not_read", "files": 0, "suffixes": {}, "examples": others[:1], "message": message}]
 
 
 def extract_embedded(embedded: EmbeddedFiles, folder: Path, *, image_column: str | None, console: Console) -> Path:

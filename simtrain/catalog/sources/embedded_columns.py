@@ -65,13 +65,14 @@ def features_of(schema: pa.Schema) -> dict[str, dict[str, Any]]:
     try:
         features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
         return {name: feature for name, feature in features.items() if isinstance(feature, dict)}
-    except (KeyError, ValueError, TypeError, AttributeError):
+    except (KeyError, ValueError, TypeError, AttributeError, RecursionError):
         return {}
 
 
 def is_bytes(kind: pa.DataType) -> bool:
     """Whether values are bytes."""
-    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_binary_view(kind))
+    fixed = pa.types.is_fixed_size_binary(kind)
+    return bool(fixed or pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_binary_view(kind))
 
 
 def is_list(kind: pa.DataType) -> bool:
@@ -125,7 +126,7 @@ def _begins_like_a_picture(file: pq.ParquetFile, column: str) -> bool:
         for value in values.to_pylist():
             if value and picture_suffix(value[:HEAD_BYTES]) is not None:
                 return True
-            looked_at += value is not None
+            looked_at += bool(value)
         if looked_at >= _LOOKED_AT:
             return False
     return False

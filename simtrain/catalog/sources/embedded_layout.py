@@ -137,11 +137,17 @@ def _kept_names(names: Sequence[str], *, taken: Sequence[str]) -> dict[str, str]
 
 
 def split_of_file(path: Path, root: Path) -> str | None:
-    """By the file's name, else by the innermost folder below the root, whose own name counts for `0000.parquet`."""
-    split = known_split(re.split(r"[-_.]", path.name)[0])
-    if split is not None:
-        return split
+    """By the file's name, else by the innermost folder below the root, whose own name counts for `0000.parquet`.
+
+    The name tells a split if it begins with one, or holds the words of one alone, such as `shop-train-00000`.
+    """
+    words = [known_split(word) for word in re.split(r"[-_.]", path.name)]
+    if words[0] is not None:
+        return words[0]
+    told = {word for word in words if word is not None}
+    if len(told) == 1:
+        return told.pop()
     folders = list(path.parent.relative_to(root).parts) if path.is_relative_to(root) else []
     if path.stem.isdigit():
         folders = [root.resolve().name, *folders]
-    return next((told for name in reversed(folders) if (told := folder_split(name)) is not None), None)
+    return next((split for name in reversed(folders) if (split := folder_split(name)) is not None), None)

@@ -11,7 +11,7 @@ import pandas as pd
 
 from simtrain.catalog.sources.alike import united
 from simtrain.catalog.sources.archive import unpack_archive
-from simtrain.catalog.sources.embedded import embedded_files, extract_embedded
+from simtrain.catalog.sources.embedded import embedded_files, extract_embedded, other_pictures, refuse_unknown_pictures
 from simtrain.catalog.sources.embedded_columns import embedded_columns
 from simtrain.catalog.sources.embedded_layout import EmbeddedFiles
 from simtrain.catalog.sources.fashion_mnist import write_fashion_mnist
@@ -109,6 +109,8 @@ def _local(name: str, *, config: PrepareConfig, opening: Opening) -> OpenedSourc
         if embedded.problems and not listing.images:
             first, reason = embedded.problems[0]
             raise CatalogError(f"{path / first}: {reason}")
+        if not listing.images:
+            refuse_unknown_pictures(path, listing.tables)
         _refuse(config, source=name, names=("root",), kind="a folder of images")
         return read_pictures(name, listing, embedded, config=config, output=opening.output)
     if not path.exists():
@@ -197,6 +199,7 @@ def _embedded(
     table = opening.making.folder({"embedded": inputs, "column": chosen}, make) / "rows.parquet"
     columns = config.columns.model_copy(update={"path": ColumnsConfig().path})
     opened = read_table(table, config.model_copy(update={"columns": columns}), inputs=inputs)
+    told = [*told, *other_pictures(embedded, image_column=chosen)]
     findings = [*told, *opened.source.findings, *_several_pictures(opened.source)]
     return replace(opened, source=replace(opened.source, findings=findings))
 

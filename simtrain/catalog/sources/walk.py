@@ -35,6 +35,7 @@ _OWN = frozenset(
 _TABLES = frozenset({".csv", ".tsv", ".tab", ".jsonl", ".ndjson", ".parquet", ".xlsx", ".xlsm"})
 _SIDECARS = frozenset({".txt", ".caption", ".json"})
 _ARCHIVES = frozenset({".7z", ".gz", ".rar", ".tar", ".tgz", ".xz", ".zip"})
+_STORES = frozenset({".arrow", ".tfrecord", ".lmdb", ".mdb", ".h5", ".hdf5", ".npz", ".npy", ".pkl", ".pickle", ".mat"})
 _SHOWN_SUFFIXES = 4
 _DEEPEST = 200
 
@@ -111,6 +112,10 @@ class Listing:
             found.append({"kind": "pictures_not_read", **_counts(self.pictures), "message": message})
         if self.others.files:
             packed = "" if _ARCHIVES.isdisjoint(self.others.suffixes) else "; archives are not opened: unpack them"
+            if not _STORES.isdisjoint(self.others.suffixes):
+                packed += (
+                    "; pictures inside them are not read: write them to image files, or with datasets to_parquet()"
+                )
             message = f"not looked at, as they are no pictures: {self.others.told()}{packed}"
             found.append({"kind": "other_files", **_counts(self.others), "message": message})
         clutter = {name: files for name, files in sorted(self.clutter.items()) if files}

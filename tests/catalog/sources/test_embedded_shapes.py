@@ -4,12 +4,15 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 from small_embedded import IMAGE, cells, extract, picture, refused, write
 from small_shops import run
 
 from simtrain.catalog.sources.embedded import embedded_files, extract_embedded
 from simtrain.catalog.sources.embedded_columns import embedded_columns
+from simtrain.catalog.sources.embedded_layout import split_of_file
 from simtrain.console import SILENT
+from simtrain.errors import CatalogError
 
 
 def lists(*contents: list[bytes]) -> pa.Array:
@@ -50,6 +53,8 @@ def test_one_broken_value_does_not_decide_what_a_column_is(tmp_path: Path) -> No
     contents = [b"", b"<html>404</html>", picture(1, "AVIF"), picture(2)]
     file = write(tmp_path / "0.parquet", {"image": pa.array(contents)})
     assert embedded_columns(file) == ["image"]
+    empty = write(tmp_path / "empty.parquet", {"image": pa.array([b""] * 70 + [picture(0)])})
+    assert embedded_columns(empty) == ["image"]
     suffixes = [path.rpartition(".")[2] for path in extract(file)["path"].to_pylist()]
     assert suffixes == ["bin", "bin", "avif", "png"]
 
@@ -78,6 +83,37 @@ def test_folders_tell_the_split_of_files_below(tmp_path: Path) -> None:
     assert table["split"].to_pylist() == ["train", "val"]
     (alone,) = embedded_files(tmp_path / "default" / "train", ["0000.parquet"]).files
     assert extract(alone)["split"].to_pylist() == ["train"]
+
+
+def test_words_within_a_files_name_tell_the_split(tmp_path: Path) -> None:
+    names = (
+        "shop-train-0.parquet",
+        "shop.test.0.parquet",
+        "train-test-0.parquet",
+        "shop-0.parquet",
+        "x-train-test.parquet",
+    )
+    files = [write(tmp_path / name, {"image": cells(picture(0))}) for name in names]
+    assert [split_of_file(file, tmp_path) for file in files] == ["train", "test", "train", None, None]
+
+
+def test_pictures_of_another_shape_are_refused_with_the_columns(tmp_path: Path) -> None:
+    deep = pa.array([[[picture(0)]]], type=pa.list_(pa.list_(pa.binary())))
+    write(tmp_path / "src" / "t.parquet", {"photos": deep, "sku": pa.array(["a"])})
+    with pytest.raises(CatalogError) as told:
+        run(tmp_path / "src", tmp_path / "out")
+    assert str(told.value) == (
+        f"{tmp_path / 'src' / 't.parquet'}: no column holds pictures that are known (bytes of an image file, or "
+        "structs or lists of them); it has photos (list<element: list<element: binary>>), sku (string)"
+    )
+
+
+def test_pictures_of_columns_that_are_not_chosen_are_told(tmp_path: Path) -> None:
+    shots = {name: cells(*(picture(row + len(name)) for row in range(9))) for name in ("front", "back", "sole")}
+    write(tmp_path / "src" / "t.parquet", shots)
+    report = run(tmp_path / "src", tmp_path / "out", "columns.path=front")
+    told = [finding["message"] for finding in report.findings if finding["kind"] == "pictures_not_read"]
+    assert told == ["not read: the pictures of 'back' and 'sole'; only those of 'front' are (columns.path)"]
 
 
 def test_pointers_of_git_lfs_are_named(tmp_path: Path) -> None:

@@ -1,0 +1,104 @@
+"""`requirements/serve.txt` is enough: search and serve in an environment where torch is not installed."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from simtrain.serving.onnx_export import onnx_available
+
+ROOT = Path(__file__).parents[3]
+REQUIREMENTS = ROOT / "requirements" / "serve.txt"
+LEFT_OUT = ("torch", "torchvision", "pytorch-lightning", "transformers", "sentence-transformers", "timm")
+
+
+def requirements() -> list[str]:
+    lines = REQUIREMENTS.read_text(encoding="utf-8").splitlines()
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+def test_its_bounds_are_those_of_the_package() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    declared = {*project["dependencies"], *extras["serve"], *extras["export"]}
+    assert set(requirements()) <= declared
+    assert set(extras["serve"]) <= set(requirements())
+    assert not [line for line in requirements() if line.startswith(LEFT_OUT)]
+
+
+@pytest.fixture(scope="module")
+def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An interpreter with what `requirements/serve.txt` lists, and simtrain without its dependencies."""
+    folder = tmp_path_factory.mktemp("plain")
+    subprocess.run([sys.executable, "-m", "venv", str(folder / "venv")], check=True)
+    found = folder / "venv" / "bin" / "python"
+    pip = [str(found), "-m", "pip", "--disable-pip-version-check"]
+    probe = subprocess.run(
+        [*pip, "download", "--quiet", "--no-deps", "--dest", str(folder), "typing-extensions"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if probe.returncode != 0:
+        pytest.skip(f"no package index is reachable: {probe.stderr.strip().splitlines()[-1]}")
+    source = folder / "source"  # building leaves folders in the source
+    shutil.copytree(ROOT / "simtrain", source / "simtrain", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source)
+    needed = ["-r", str(REQUIREMENTS), "-c", str(ROOT / "constraints.txt")]
+    subprocess.run([*pip, "install", "--quiet", *needed], check=True)
+    subprocess.run([*pip, "install", "--quiet", "--no-deps", str(source)], check=True)
+    return found
+
+
+def environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not onnx_available(), reason="needs the extra 'export'")
+def test_search_and_serve_without_torch(python: Path, onnx_folder: Path, shop: Any, tmp_path: Path) -> None:
+    run: Callable[..., Any] = subprocess.run
+    missing = run([str(python), "-c", "import torch"], capture_output=True, check=False, env=environment())
+    assert missing.returncode == 1
+    simtrain, image = str(python.with_name("simtrain")), shop.root / "11.png"
+    command = [simtrain, "search", str(onnx_folder), "--image", str(image), "-k", "3", "--json"]
+    searched = run(command, capture_output=True, text=True, check=False, cwd=tmp_path, env=environment())
+    assert (searched.returncode, searched.stderr) == (0, "")
+    expected = [(one["id"], one["precision"]) for one in json.loads(searched.stdout)["neighbours"]]
+    assert expected[0] == ("p11", 0.95)
+
+    refused = run(
+        [simtrain, "search", str(onnx_folder), "--text", "red"],
+        capture_output=True, text=True, check=False, cwd=tmp_path, env=environment(),
+    )  # fmt: skip
+    assert (refused.returncode, refused.stderr) == (
+        2, f"error: {onnx_folder}: this bundle's encoder has no text tower; search it by image\n",
+    )  # fmt: skip
+
+    served = subprocess.Popen(
+        [simtrain, "serve", str(onnx_folder), "--port", "0"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path, env=environment(),
+    )  # fmt: skip
+    try:
+        assert served.stdout is not None
+        _, told = served.stdout.readline(), served.stdout.readline()
+        url = told.split()[1]
+        answer = httpx2.post(f"{url}api/search", params={"k": 3}, files={"image": image.read_bytes()}, timeout=60)
+        assert [(one["id"], one["precision"]) for one in answer.json()["neighbours"]] == expected
+        assert "<title>Similar products</title>" in httpx2.get(url).text
+        served.send_signal(signal.SIGTERM)
+        _, errors = served.communicate(timeout=60)
+        assert (served.returncode, errors) == (0, "stopped\n")
+    finally:
+        served.kill()
+        served.communicate()

@@ -2,7 +2,7 @@
 
 # Shapes: H × W pixels as they came, k neighbours.
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,6 +62,7 @@ class Searcher:
         self._bundle = bundle
         self._promises = bundle.promises
         self._encoder = encoder
+        self._columns = {str(name): bundle.items[name].array for name in bundle.items.columns}
 
     @property
     def encoder(self) -> QueryEncoder:
@@ -141,7 +142,8 @@ class Searcher:
             of_image: Whether the query was an image, for which the bundle's thresholds hold.
         """
         promises = self._promises if of_image else []
-        items = self._bundle.items.iloc[rows].to_dict(orient="records")
+        values = [column.take(rows).tolist() for column in self._columns.values()]  # a frame's rows take thrice as long
+        items = [dict(zip(self._columns, item, strict=True)) for item in zip(*values, strict=True)]
         return [
             _neighbour(item, rank=rank, row=int(row), similarity=float(similarity), promises=promises)
             for rank, (item, row, similarity) in enumerate(zip(items, rows, similarities, strict=True), start=1)
@@ -149,10 +151,10 @@ class Searcher:
 
 
 def _neighbour(
-    item: dict[Hashable, Any], *, rank: int, row: int, similarity: float, promises: Sequence[PromisedPrecision]
+    item: dict[str, Any], *, rank: int, row: int, similarity: float, promises: Sequence[PromisedPrecision]
 ) -> Neighbour:
     kept = [promised.precision for promised in promises if similarity >= promised.similarity - _ROUNDING]
-    values = {str(name): _plain(value) for name, value in item.items()}
+    values = {name: _plain(value) for name, value in item.items()}
     text = {name: None if values.get(name) is None else str(values[name]) for name in ("product", "label", "caption")}
     return Neighbour(
         rank=rank,
@@ -167,6 +169,8 @@ def _neighbour(
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, str | bool | int):
+        return value
     if isinstance(value, np.ndarray):
         return [_plain(inner) for inner in value.tolist()]
     if isinstance(value, list | tuple):

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from simtrain.serving.app.request_error import RequestError
-from simtrain.serving.app.served_bundle import ServedBundle, nearest_passing
+from simtrain.serving.app.served_bundle import ServedBundle
 from simtrain.serving.opened_bundle import neighbour_record
 
 _WRONG, _NOT_FOUND = 422, 404
@@ -94,9 +94,7 @@ async def answer(served: ServedBundle, parameters: SearchParameters, *, picture:
     vector = _mixed(parts)
     own = picture.row if picture is not None else None
     spare = 0 if own is None else 1
-    rows, similarities = await asyncio.to_thread(
-        nearest_passing, served.bundle.index, vector, k=parameters.k + spare, passing=passing
-    )
+    rows, similarities = await asyncio.wrap_future(served.nearest(vector, k=parameters.k + spare, passing=passing))
     wanted = rows != (-1 if own is None else own)  # an item is no news to itself
     if lowest is not None:
         wanted &= similarities >= lowest - _ROUNDING

@@ -4,8 +4,9 @@
 
 import math
 from collections.abc import Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 
+import faiss
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,6 +19,8 @@ from simtrain.serving.opened_bundle import OpenedBundle
 
 Query = NDArray[np.uint8] | str
 """(S, S, 3) pixels, or a text."""
+
+_SEARCHING_THREADS = 4
 
 _COMPARED_WITH_EACH = 20_000
 """So many items that pass a filter are compared with the query one by one."""
@@ -39,6 +42,9 @@ class ServedBundle:
         self.filters = ItemFilters(items=opened.items)
         self._metrics = metrics
         self._rows = {str(name): row for row, name in enumerate(opened.items["id"])}
+        self._searching = ThreadPoolExecutor(
+            max_workers=_SEARCHING_THREADS, thread_name_prefix="searching", initializer=_search_alone
+        )
         self._batches: MicroBatches[Query, NDArray[np.float32]] = MicroBatches(
             compute=self._embedded, largest=limits.batch, waiting=limits.waiting
         )
@@ -65,9 +71,16 @@ class ServedBundle:
         """
         return self._batches.submit(query)
 
+    def nearest(
+        self, query: NDArray[np.float32], *, k: int, passing: NDArray[np.bool_] | None
+    ) -> "Future[tuple[NDArray[np.int64], NDArray[np.float32]]]":
+        """`nearest_passing` of this bundle's index, in a thread."""
+        return self._searching.submit(nearest_passing, self.bundle.index, query, k=k, passing=passing)
+
     def close(self) -> None:
         """Answer what waits, and end."""
         self._batches.close()
+        self._searching.shutdown()
 
     def _embedded(self, queries: list[Query]) -> Sequence[NDArray[np.float32]]:
         encoder = self.searcher.encoder
@@ -80,6 +93,11 @@ class ServedBundle:
             if texts:
                 embeddings[texts] = encoder.embed_texts([str(queries[place]) for place in texts])
         return list(embeddings)
+
+
+def _search_alone() -> None:
+    """Of a thread that searches: requests are many, and a second thread for one query costs ten times what it gives."""
+    faiss.omp_set_num_threads(1)
 
 
 def nearest_passing(

@@ -1,6 +1,7 @@
 """The process that serves: its socket, its signals, and connections that send nothing."""
 
 import asyncio
+import logging
 import os
 import signal
 import socket
@@ -39,11 +40,13 @@ def run_server(app: Guard, *, settings: ServeSettings, ready: Callable[[str], No
             http=_protocol(settings.limits.seconds),
             ws="none",
             log_config=None,
+            log_level="error",  # what strangers send is answered, not logged
             access_log=False,
             server_header=False,
             limit_concurrency=settings.limits.connections,
             timeout_graceful_shutdown=_GRACE_SECONDS,
         )
+        logging.getLogger("python_multipart").setLevel(logging.ERROR)  # the same
         ready(f"http://{host}:{port}/")
         with _ended_by_signals():
             uvicorn.Server(config).run(sockets=[listener])

@@ -1,7 +1,7 @@
 """`simtrain export`: a bundle of a run's best encoder with the index and the items of its catalogue, verified."""
 
 import shlex
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from simtrain.builders import build_text_validation, build_validation, encoder_w
 from simtrain.builders.devices import run_device
 from simtrain.catalog.store.reader import ImageReader, open_images, source_images
 from simtrain.catalog.table import NEAR_DUPLICATES, Catalog
-from simtrain.config import RunConfig
+from simtrain.config import ExportConfig, RunConfig
 from simtrain.console import SILENT, Console
 from simtrain.encoders.base import Encoder
 from simtrain.errors import BundleError, CatalogError, error_path
@@ -24,11 +24,12 @@ from simtrain.runs.run import Run, data_fingerprint, read_run_catalog, report_un
 from simtrain.runs.threshold_calibration import Calibration, calibrate
 from simtrain.runs.whitening import run_encoder
 from simtrain.serving.bundle import Bundle
-from simtrain.serving.bundle_writer import BundleContent, check_target, write_bundle
+from simtrain.serving.bundle_writer import BundleContent, IndexSettings, check_target, write_bundle
 from simtrain.serving.export_format import ExportFormat
 from simtrain.serving.export_formats import FORMATS
-from simtrain.serving.index import EXACT_FACTORY, checked_factory
-from simtrain.serving.manifest import MANIFEST_FILE
+from simtrain.serving.index_factory import AUTO, EXACT_FACTORY, checked_factory, chosen_factory
+from simtrain.serving.index_report import index_lines
+from simtrain.serving.manifest import MANIFEST_FILE, read_manifest
 from simtrain.serving.verification import verify_bundle
 
 CHECKED_IMAGES = 64
@@ -47,7 +48,7 @@ class ExportResult:
         images: Source of the images, as a phrase.
         agreement: The lowest cosine, among those checked, between an item and a query with its own file; NaN where
             the source's files are missing.
-        exact: Whether the index compares with every item.
+        index: What the manifest says of the index: factory, recall, time and bytes.
         calibration: Calibrated similarity thresholds, or why there are none.
     """
 
@@ -57,12 +58,12 @@ class ExportResult:
     formats: tuple[str, ...]
     images: str
     agreement: float
-    exact: bool
+    index: dict[str, Any]
     calibration: Calibration
 
     def _verified(self) -> str:
         """What `verify_bundle` has seen: an approximate index may lose some images."""
-        if self.exact:
+        if self.index["factory"] == EXACT_FACTORY:
             return f"{self.checked} images give the same embeddings, and each finds itself first"
         return f"most of {self.checked} images find themselves among the 10 nearest (an approximate index)"
 
@@ -77,6 +78,7 @@ class ExportResult:
                 f"a query with an item's original file has a similarity of {self.agreement:.4f} or more to it "
                 "(the image store holds it smaller)"
             )
+        lines += index_lines(self.index)
         lines += [
             f"{each.file}: not written; it needs pip install 'simtrain[{each.extra}]' and export.{each.name} not false"
             for each in FORMATS
@@ -105,18 +107,15 @@ def export(run: Run, *, out: Path, alpha: float | None, console: Console) -> Exp
     report_unfinished(run, console)
     share = chosen_alpha(run.folder) if alpha is None else alpha
     encoder = run_encoder(run, alpha=share, console=console)
-    with error_path("export"):
-        factory = checked_factory(run.config.export.index, dimensions=encoder.embedding_size)
+    _index_settings(run.config.export, catalog, encoder)  # what it refuses, it refuses before images are embedded
     every_row = list(range(len(catalog.rows)))
     images = open_images(catalog, smallest=encoder.preprocessing.image_size)
     embeddings = embed_rows(encoder, images.reader, every_row, config=run.config, console=console)
     calibration = calibrate(run.config, catalog, embeddings, scored=build_validation(run.config, catalog) is not None)
-    content = replace(
-        _content(run, catalog, encoder, embeddings, alpha=share, calibration=calibration), index_factory=factory
-    )
+    content = _content(run, catalog, encoder, embeddings, alpha=share, calibration=calibration)
     agreement = _agreement(run.config, catalog, encoder, embeddings)
     write_bundle(content, out, formats=formats, check=lambda folder: _check(folder, run.config, catalog, images.reader))
-    items = len(content.items)
+    items, described = len(content.items), read_manifest(out)["index"]
     return ExportResult(
         folder=out,
         items=items,
@@ -124,7 +123,7 @@ def export(run: Run, *, out: Path, alpha: float | None, console: Console) -> Exp
         formats=tuple(each.name for each in formats),
         images=images.description,
         agreement=agreement,
-        exact=factory == EXACT_FACTORY,
+        index=described,
         calibration=calibration,
     )
 
@@ -133,8 +132,6 @@ def _content(
     run: Run, catalog: Catalog, encoder: Encoder, embeddings: Tensor, *, alpha: float, calibration: Calibration
 ) -> BundleContent:
     in_gallery = catalog.rows["gallery"].to_numpy(dtype=bool)
-    if not in_gallery.any():
-        raise CatalogError(f"{catalog.folder}: no image has gallery = true; the index would be empty")
     return BundleContent(
         encoder=encoder,
         encoder_config=plain_config(run.config.encoder).model_dump(mode="json"),
@@ -151,8 +148,26 @@ def _content(
         metrics=_metrics(run, catalog, encoder, embeddings),
         thresholds=calibration.to_dict(),
         no_thresholds=calibration.reason,
-        index_factory=run.config.export.index,
+        index=_index_settings(run.config.export, catalog, encoder),
     )
+
+
+def _index_settings(config: ExportConfig, catalog: Catalog, encoder: Encoder) -> IndexSettings:
+    """The index that the configuration asks for."""
+    count, dimensions = int(catalog.rows["gallery"].sum()), encoder.embedding_size
+    if count == 0:
+        raise CatalogError(f"{catalog.folder}: no image has gallery = true; the index would be empty")
+    with error_path("export"):
+        if config.index == AUTO:
+            factory = chosen_factory(count=count, dimensions=dimensions, memory_mib=config.index_memory_mib)
+        elif config.index_memory_mib is not None:
+            raise BundleError(
+                f"found {config.index_memory_mib} beside index '{config.index}'; allowed: with index auto alone",
+                argument="index_memory_mib",
+            )
+        else:
+            factory = checked_factory(config.index, dimensions=dimensions)
+    return IndexSettings(factory=factory, wanted_recall=config.index_recall, stored_as=config.index_vectors)
 
 
 def _code(config: RunConfig) -> dict[str, Any] | None:

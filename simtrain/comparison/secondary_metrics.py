@@ -15,7 +15,7 @@ from simtrain.comparison.result import Cost
 from simtrain.config import ThresholdsConfig
 from simtrain.evaluation.statistics import BootstrapSettings
 from simtrain.evaluation.thresholds import SimilarityThresholds, ThresholdSettings, similarity_thresholds
-from simtrain.serving.index import ItemIndex
+from simtrain.serving.index_building import exact_index
 
 _TIMED_QUERIES = 1000
 _SEARCH_DEPTH = 10
@@ -41,7 +41,7 @@ def calibrated_thresholds(
 def measured_cost(encoder: EmbeddedEncoder, gallery: Tensor) -> Cost:
     """Cost of embedding, and of searching (G, D) unit embeddings of the gallery."""
     vectors = gallery.contiguous().numpy()
-    index, queries = ItemIndex.build(vectors, factory="Flat"), vectors[:_TIMED_QUERIES]
+    index, queries = exact_index(vectors), vectors[:_TIMED_QUERIES]
     begun = time.perf_counter()
     index.search(queries, k=min(_SEARCH_DEPTH, len(vectors)))
     seconds = time.perf_counter() - begun

@@ -83,8 +83,21 @@ class ThresholdsConfig(Section):
 class ExportConfig(Section):
     """What `simtrain export` writes."""
 
-    index: str = "Flat"
-    """A FAISS factory string: `Flat` (exact), `HNSW32`, `IVF1024,Flat` …"""
+    index: str = "auto"
+    """`auto`: exact up to 50,000 items; beyond, inverted lists of 8-bit codes, or smaller ones where `index_memory_mib`
+    asks for it. Or a FAISS factory string: `Flat` (exact), `HNSW32`, `IVF1024,SQ8`, `PCA64,IVF1024,SQ8` … Similarities
+    are exact cosines whatever the index."""
+
+    index_memory_mib: int | None = Field(default=None, ge=1, le=10_000_000)
+    """Memory in MiB, 1 to 10000000, that an index of `auto` may take; null: no limit. The vectors that exact
+    similarities are computed from stay on the disk."""
+
+    index_recall: float = Field(default=0.99, ge=0.5, le=0.999)
+    """Share of the 10 nearest items, 0.5 to 0.999, that the search of an approximate index is tuned to find."""
+
+    index_vectors: Literal["float32", "float16"] = "float32"
+    """Numbers of the vectors beside an approximate index: `float16` halves their file, and moves similarities by up to
+    about 0.0001."""
 
     onnx: bool | None = None
     """Write `encoder.onnx`; null: if the extra `export` is installed."""

@@ -22,6 +22,8 @@ from simtrain.serving.manifest import MANIFEST_FILE, check_files, read_manifest
 from simtrain.serving.onnx_runtime import ONNX_FILE
 from simtrain.serving.query_encoder import QueryEncoder
 from simtrain.serving.replacement import open_while_replaced, read_checked
+from simtrain.serving.search_settings import SearchSettings
+from simtrain.serving.stored_vectors import map_vectors
 
 if TYPE_CHECKING:  # a search by ONNX needs no torch
     from simtrain.encoders.base import Encoder
@@ -34,6 +36,7 @@ WHITENING_FILE = "encoder/whitening.safetensors"
 ENCODER_FILE = "encoder/encoder.json"
 GOLDEN_FILE = "encoder/golden.safetensors"
 INDEX_FILE = "index.faiss"
+VECTORS_FILE = "vectors.safetensors"
 ITEMS_FILE = "items.parquet"
 ITEMS_METADATA_KEY = b"simtrain"
 """Under it the schema of `items.parquet` holds JSON with the fingerprint of the embedding space."""
@@ -94,10 +97,10 @@ class Bundle:
         required = (WEIGHTS_FILE, ENCODER_FILE, GOLDEN_FILE, INDEX_FILE, ITEMS_FILE)
         exported = [path.name for path in sorted(folder.glob("encoder.*"))]
         optional = (*exported, *_encoder_files(folder))  # a library opens that folder, and takes what lies in it
-        check_files(folder, manifest["files"], required=required, optional=optional)
         hashes = manifest["files"]
-        factory = str(manifest["index"]["factory"])
-        index = ItemIndex.read(folder / INDEX_FILE, factory=factory, sha256=hashes[INDEX_FILE])
+        hashed_here = {name: sha for name, sha in hashes.items() if name != VECTORS_FILE}  # mapped, then hashed
+        check_files(folder, hashed_here, required=required, optional=optional)
+        index = _read_index(folder, manifest)
         items_content = read_checked(folder / ITEMS_FILE, sha256=hashes[ITEMS_FILE])
         items, items_fingerprint = _read_items(folder / ITEMS_FILE, items_content)
         bundle = Bundle(folder=folder, manifest=manifest, items=items, index=index)
@@ -243,6 +246,21 @@ class Bundle:
         folders = [ENCODER_FOLDER] if self.has_own_folder else [TEXT_FOLDER, WHITENING_FILE]
         hashes = {name: sha for name, sha in self.manifest["files"].items() if name.startswith(tuple(folders))}
         check_files(self.folder, hashes, required=(), optional=())
+
+
+def _read_index(folder: Path, manifest: dict[str, Any]) -> ItemIndex:
+    """The index, with the vectors beside it where it is approximate; bundles of before have none."""
+    hashes, described = manifest["files"], manifest["index"]
+    if VECTORS_FILE not in hashes and ("search" in described or (folder / VECTORS_FILE).exists()):
+        raise BundleError(f"{folder / VECTORS_FILE}: not of this bundle: {MANIFEST_FILE} does not list it")
+    stored = map_vectors(folder / VECTORS_FILE, sha256=hashes[VECTORS_FILE]) if VECTORS_FILE in hashes else None
+    return ItemIndex.read(
+        folder / INDEX_FILE,
+        factory=str(described["factory"]),
+        sha256=hashes[INDEX_FILE],
+        stored=stored,
+        settings=SearchSettings.from_dict(described["search"]) if stored is not None else None,
+    )
 
 
 def _encoder_files(folder: Path) -> list[str]:

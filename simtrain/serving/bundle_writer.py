@@ -27,18 +27,33 @@ from simtrain.serving.bundle import (
     ITEMS_FILE,
     ITEMS_METADATA_KEY,
     TEXT_FOLDER,
+    VECTORS_FILE,
     WEIGHTS_FILE,
     WHITENING_FILE,
 )
 from simtrain.serving.export_format import ExportFormat
 from simtrain.serving.golden import space_fingerprint
 from simtrain.serving.golden_writer import reference_copy, write_golden, write_tensors
-from simtrain.serving.index import ItemIndex, recall_against_exact
+from simtrain.serving.index_building import BuiltIndex, build_index
+from simtrain.serving.index_factory import EXACT_FACTORY
 from simtrain.serving.manifest import hashes_of, is_bundle, library_versions, write_manifest
+from simtrain.serving.search_settings import RECALL_DEPTH
+from simtrain.serving.stored_vectors import VectorType, map_vectors, write_vectors
 from simtrain.version import VERSION
 
-RECALL_DEPTH = 10
-"""Neighbours looked at when an index is measured against exact search."""
+
+@dataclass(frozen=True, kw_only=True)
+class IndexSettings:
+    """How the index of a bundle is built."""
+
+    factory: str
+    """A FAISS factory string; `Flat` is exact."""
+
+    wanted_recall: float
+    """Share of the 10 nearest items that a search of an approximate index is tuned to find, above 0 and below 1."""
+
+    stored_as: VectorType
+    """Type of the numbers of the vectors beside an approximate index, from which similarities are computed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,8 +93,8 @@ class BundleContent:
     no_thresholds: str | None
     """Why `thresholds` is None, as a sentence; None where they were measured."""
 
-    index_factory: str
-    """A FAISS factory string; `Flat` is exact."""
+    index: IndexSettings
+    """How the index is built."""
 
 
 def check_target(folder: Path) -> None:
@@ -204,19 +219,47 @@ def _write_index_and_items(folder: Path, content: BundleContent, *, fingerprint:
     """Both in the order of ids, so that the order of rows breaks ties as ids do."""
     ids = content.items["id"].astype(str).tolist()
     order = sorted(range(len(ids)), key=ids.__getitem__)
-    embeddings = np.ascontiguousarray(content.embeddings[order], dtype=np.float32)
-    index = ItemIndex.build(embeddings, factory=content.index_factory)
-    index.save(folder / INDEX_FILE)
+    built = _write_index(folder, content, order=order)
     table = pa.Table.from_pandas(content.items.iloc[order].reset_index(drop=True), preserve_index=False)
     note = json.dumps({"fingerprint": fingerprint}).encode()
     table = table.replace_schema_metadata({**(table.schema.metadata or {}), ITEMS_METADATA_KEY: note})
     write_table(table, folder / ITEMS_FILE)
-    return {
-        "factory": content.index_factory,
+    return _described(folder, built, wanted_recall=content.index.wanted_recall)
+
+
+def _write_index(folder: Path, content: BundleContent, *, order: list[int]) -> BuiltIndex:
+    """An exact index holds the vectors themselves; beside an approximate one they lie in a file of their own."""
+    settings = content.index
+    if settings.factory == EXACT_FACTORY:
+        vectors = np.ascontiguousarray(content.embeddings[order], dtype=np.float32)
+    else:
+        write_vectors(folder / VECTORS_FILE, content.embeddings, order=order, stored_as=settings.stored_as)
+        vectors = map_vectors(folder / VECTORS_FILE, sha256=None)
+    built = build_index(vectors, factory=settings.factory, wanted_recall=settings.wanted_recall)
+    built.index.save(folder / INDEX_FILE)
+    return built
+
+
+def _described(folder: Path, built: BuiltIndex, *, wanted_recall: float) -> dict[str, Any]:
+    """What the manifest says of the index; `search` of an approximate one only."""
+    described = {
+        "factory": built.index.factory,
         "metric": "cosine",
-        "count": index.count,
-        "recall_vs_exact": recall_against_exact(index, embeddings, k=RECALL_DEPTH),
+        "count": built.index.count,
+        "recall_vs_exact": built.recall,
         "recall_depth": RECALL_DEPTH,
+        "milliseconds_per_query": built.milliseconds,
+        "bytes_per_vector": (folder / INDEX_FILE).stat().st_size / built.index.count,
+    }
+    if built.settings is None:
+        return described
+    return {
+        **described,
+        "recall_of_codes": built.recall_of_codes,
+        "wanted_recall": wanted_recall,
+        "held_out_queries": built.held_out,
+        "stored_bytes_per_vector": (folder / VECTORS_FILE).stat().st_size / built.index.count,
+        "search": built.settings.to_dict(),
     }
 
 

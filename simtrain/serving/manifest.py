@@ -8,11 +8,12 @@ from typing import Any
 
 from simtrain.errors import BundleError
 from simtrain.files import sha256_of_bytes, sha256_of_file, write_json
+from simtrain.phrases import joined
 from simtrain.serving.replacement import check_hash
 
 MANIFEST_FILE = "manifest.json"
-FORMAT_VERSION = 2
-_READABLE_VERSIONS = (1, 2)  # 1: encoders that are neither whitened nor averaged over mirror images
+FORMAT_VERSION = 3
+_READABLE_VERSIONS = (1, 2, 3)  # 1: encoders neither whitened nor averaged over mirrored images; 2: no stored vectors
 _FORMAT = "simtrain bundle"
 _LIBRARIES = (
     "torch", "torchvision", "timm", "sentence-transformers", "transformers", "tokenizers", "numpy", "pillow",
@@ -54,7 +55,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     if manifest.get("format_version") not in _READABLE_VERSIONS:
         raise BundleError(
             f"{path}: format_version is {manifest.get('format_version')}; this simtrain reads "
-            f"{' and '.join(map(str, _READABLE_VERSIONS))}"
+            f"{joined([str(version) for version in _READABLE_VERSIONS])}"
         )
     if manifest.get("checksum") != _checksum(manifest) or any(key not in manifest for key in _KEYS):
         raise BundleError(f"{path}: altered; export the bundle again")

@@ -1,8 +1,10 @@
 """Exporting a run: its own catalogue, and an old bundle that outlives a bad one."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from small_runs import change_splits
 
@@ -12,6 +14,7 @@ from simtrain.config import RunConfig
 from simtrain.console import SILENT
 from simtrain.errors import BundleError, CheckpointError
 from simtrain.runs.run import Run
+from simtrain.serving.bundle import Bundle
 
 MakeConfig = Callable[..., RunConfig]
 
@@ -21,6 +24,42 @@ def test_a_run_is_not_exported_with_a_catalogue_that_changed(trained: Run, own_c
     with pytest.raises(CheckpointError, match="has changed since this run was trained"):
         export(trained, out=tmp_path / "bundle", alpha=None, console=SILENT)
     assert not (tmp_path / "bundle").exists()
+
+
+def changed(run: Run, **settings: object) -> Run:
+    export_section = run.config.export.model_copy(update=settings)
+    return replace(run, config=run.config.model_copy(update={"export": export_section}))
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"index": "IFV4,Flat"}, "export.index: FAISS has no index 'IFV4,Flat' over cosines of "),
+        ({"index_memory_mib": 0}, "export.index_memory_mib: 120 items of 256 dimensions need 1 MiB "),
+        (
+            {"index": "Flat", "index_memory_mib": 9},
+            "export.index_memory_mib: found 9 beside index 'Flat'; allowed: with index auto alone",
+        ),
+    ],
+)
+def test_an_index_that_cannot_be_is_refused_before_images_are_embedded(
+    settings: dict[str, object], told: str, trained: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export_module, "embed_rows", lambda *_arguments, **_settings: 1 / 0)
+    with pytest.raises(BundleError) as caught:
+        export(changed(trained, **settings), out=tmp_path / "bundle", alpha=None, console=SILENT)
+    assert str(caught.value).startswith(told)
+
+
+def test_an_approximate_index_is_exported_with_its_recall(trained: Run, tmp_path: Path) -> None:
+    result = export(changed(trained, index="ivf2,sq8"), out=tmp_path / "bundle", alpha=None, console=SILENT)
+    assert "index: IVF2,SQ8, " in str(result)
+    assert "recall: it finds 100.0 % of the 10 nearest items of " in str(result)
+    bundle = Bundle.open(tmp_path / "bundle")
+    vectors = bundle.index.vectors(np.arange(bundle.index.count))
+    ((_, near),) = bundle.index.search(vectors[:1], k=3)
+    expected = vectors.astype(np.float64) @ vectors[0]
+    np.testing.assert_allclose(near, np.sort(expected)[::-1][:3], rtol=0, atol=1e-6)
 
 
 def test_a_bundle_that_fails_its_check_leaves_the_old_one(

@@ -20,7 +20,7 @@ from simtrain.catalog.images import read_image
 from simtrain.encoders.base import Encoder
 from simtrain.encoders.preprocessing import Preprocessing
 from simtrain.serving.bundle import Bundle
-from simtrain.serving.bundle_writer import BundleContent, write_bundle
+from simtrain.serving.bundle_writer import BundleContent, IndexSettings, write_bundle
 
 COUNT = 40
 
@@ -124,7 +124,7 @@ def content(shop: Shop) -> BundleContent:
         metrics={"map_at_r": {"value": 0.5, "low": 0.4, "high": 0.6}},
         thresholds=None,
         no_thresholds="not measured",
-        index_factory="Flat",
+        index=IndexSettings(factory="Flat", wanted_recall=0.99, stored_as="float32"),
     )
 
 

@@ -18,7 +18,7 @@ from simtrain.encoders.baseline import HistogramEncoder, PixelsEncoder
 from simtrain.encoders.preprocessing import Preprocessing
 from simtrain.errors import BundleError
 from simtrain.serving.bundle import Bundle, PromisedPrecision
-from simtrain.serving.bundle_writer import BundleContent, write_bundle
+from simtrain.serving.bundle_writer import BundleContent, IndexSettings, write_bundle
 from simtrain.serving.golden import golden_images
 
 
@@ -192,3 +192,42 @@ def test_index_of_other_dimensions_is_refused(folder: Path) -> None:
     refuses(
         folder, f"{folder / 'index.faiss'}: holds vectors of 16 dimensions; the encoder gives 17; export the bundle"
     )
+
+
+@pytest.fixture
+def approximate(content: BundleContent, tmp_path: Path) -> Path:
+    index = IndexSettings(factory="IVF4,SQ8", wanted_recall=0.99, stored_as="float32")
+    return write_bundle(replace(content, index=index), tmp_path / "approximate", formats=())
+
+
+def test_an_approximate_index_comes_with_its_vectors(approximate: Path, content: BundleContent) -> None:
+    assert sorted(files_of(approximate)) == sorted((*HASHED, "vectors.safetensors", "manifest.json"))
+    opened = Bundle.open(approximate)
+    by_id = dict(zip(content.items["id"], content.embeddings, strict=True))
+    expected = np.stack([by_id[name] for name in opened.items["id"]])
+    np.testing.assert_array_equal(opened.index.vectors(np.arange(40)), expected)
+    for query, (rows, near) in zip(expected, opened.index.search(expected, k=40), strict=True):
+        assert sorted(rows.tolist()) == list(range(40))
+        np.testing.assert_allclose(near, expected[rows].astype(np.float64) @ query, rtol=0, atol=1e-7)
+    described = opened.manifest["index"]
+    assert described["factory"] == "IVF4,SQ8"
+    assert described["recall_vs_exact"] == 1.0
+    assert described["bytes_per_vector"] == (approximate / "index.faiss").stat().st_size / 40
+    assert described["stored_bytes_per_vector"] == (approximate / "vectors.safetensors").stat().st_size / 40
+    assert described["milliseconds_per_query"] > 0
+
+
+def test_vectors_of_another_bundle_are_refused(approximate: Path, folder: Path) -> None:
+    vectors = approximate / "vectors.safetensors"
+    shutil.copy(vectors, folder)
+    refuses(folder, f"{folder / 'vectors.safetensors'}: not of this bundle: manifest.json does not list it")
+    flip_a_bit(vectors)
+    refuses(approximate, f"{vectors}: altered or of another bundle: its SHA-256 is ")
+    vectors.unlink()
+    refuses(approximate, f"{vectors}: missing; export the bundle again")
+
+
+@pytest.mark.parametrize("search", [None, {}, {"width": 0, "candidates": 10}, {"width": 2, "candidates": "10"}, []])
+def test_damaged_search_settings_are_told(approximate: Path, search: object) -> None:
+    forge(approximate, lambda manifest: manifest["index"].update(search=search))
+    refuses(approximate, f"{approximate / 'manifest.json'}: damaged")

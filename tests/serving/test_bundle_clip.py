@@ -23,7 +23,7 @@ from simtrain.encoders.clip import ClipEncoder
 from simtrain.errors import BundleError
 from simtrain.serving import golden
 from simtrain.serving.bundle import Bundle
-from simtrain.serving.bundle_writer import BundleContent, write_bundle
+from simtrain.serving.bundle_writer import BundleContent, IndexSettings, write_bundle
 from simtrain.serving.onnx_export import ONNX
 from simtrain.serving.searcher import Searcher
 from simtrain.serving.torch_query_encoder import TorchQueryEncoder
@@ -63,7 +63,7 @@ def clip_shop(tmp_path_factory: pytest.TempPathFactory) -> ClipShop:
         metrics={},
         thresholds=None,
         no_thresholds="not measured",
-        index_factory="Flat",
+        index=IndexSettings(factory="Flat", wanted_recall=0.99, stored_as="float32"),
     )
     return ClipShop(content=content, pictures=pictures)
 

@@ -30,7 +30,7 @@ from simtrain.encoders.text import TextEncoder
 from simtrain.encoders.text_tower import TextTower
 from simtrain.errors import BundleError
 from simtrain.serving.bundle import Bundle
-from simtrain.serving.bundle_writer import BundleContent, write_bundle
+from simtrain.serving.bundle_writer import BundleContent, IndexSettings, write_bundle
 from simtrain.serving.onnx_export import ONNX
 from simtrain.serving.verification import verify_bundle
 
@@ -79,7 +79,7 @@ def content_of(values: dict[str, Any], pictures: list[NDArray[np.uint8]], root: 
         metrics={},
         thresholds={"relevance": ["product"], "levels": [PROMISED_TO_ALL_IMAGES]},
         no_thresholds=None,
-        index_factory="Flat",
+        index=IndexSettings(factory="Flat", wanted_recall=0.99, stored_as="float32"),
     )
 
 

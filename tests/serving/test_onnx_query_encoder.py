@@ -21,7 +21,7 @@ from simtrain.commands.search import open_bundle
 from simtrain.config import parse_encoder
 from simtrain.errors import BundleError
 from simtrain.serving.bundle import Bundle
-from simtrain.serving.bundle_writer import BundleContent, write_bundle
+from simtrain.serving.bundle_writer import BundleContent, IndexSettings, write_bundle
 from simtrain.serving.onnx_export import ONNX, onnx_available
 from simtrain.serving.onnx_query_encoder import OnnxQueryEncoder, onnx_query_encoder, suits_onnx
 from simtrain.serving.searcher import Searcher
@@ -72,7 +72,7 @@ def written_bundle(folder: Path, settings: dict[str, Any]) -> Path:
         metrics={},
         thresholds=None,
         no_thresholds="not measured",
-        index_factory="Flat",
+        index=IndexSettings(factory="Flat", wanted_recall=0.99, stored_as="float32"),
     )
     return write_bundle(content, folder / "bundle", formats=[ONNX])
 

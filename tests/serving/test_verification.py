@@ -6,14 +6,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import faiss
 import numpy as np
 import pytest
 import torch
+from bundle_files import forge
 from numpy.typing import NDArray
 
 from simtrain.encoders.base import Encoder
 from simtrain.errors import BundleError
-from simtrain.serving.bundle_writer import BundleContent, write_bundle
+from simtrain.serving.bundle_writer import BundleContent, IndexSettings, write_bundle
+from simtrain.serving.stored_vectors import VectorType
 from simtrain.serving.verification import verify_bundle
 
 Check = Callable[[Path], None]
@@ -48,11 +51,13 @@ def test_a_sound_bundle_passes_its_identical_pictures_included(verify: Check, fo
     verify(folder)
 
 
-@pytest.mark.parametrize("factory_string", ["HNSW32", "SQ8"])
+@pytest.mark.parametrize("stored_as", ["float32", "float16"])
+@pytest.mark.parametrize("factory_string", ["HNSW32", "SQ8", "IVF4,SQ8"])
 def test_a_sound_approximate_bundle_passes(
-    factory_string: str, verify: Check, content: BundleContent, tmp_path: Path
+    factory_string: str, stored_as: VectorType, verify: Check, content: BundleContent, tmp_path: Path
 ) -> None:
-    verify(write_bundle(replace(content, index_factory=factory_string), tmp_path / "bundle", formats=()))
+    index = IndexSettings(factory=factory_string, wanted_recall=0.99, stored_as=stored_as)
+    verify(write_bundle(replace(content, index=index), tmp_path / "bundle", formats=()))
 
 
 @pytest.mark.parametrize(
@@ -72,10 +77,23 @@ def test_embeddings_of_another_encoder_or_preprocessing_are_found_out(
 def test_an_approximate_index_of_another_encoder_is_found_out(
     verify: Check, mixed: Callable[..., BundleContent], tmp_path: Path
 ) -> None:
-    folder = write_bundle(replace(mixed(seed=5), index_factory="HNSW32"), tmp_path / "bundle", formats=())
-    with pytest.raises(
-        BundleError, match="of 40 items find themselves among the 10 nearest; the index 'HNSW32' is too"
-    ):
+    index = IndexSettings(factory="HNSW32", wanted_recall=0.99, stored_as="float16")
+    folder = write_bundle(replace(mixed(seed=5), index=index), tmp_path / "bundle", formats=())
+    with pytest.raises(BundleError, match=r"is not what the encoder makes of its image: they differ by .*: 0\.0005\)"):
+        verify(folder)
+
+
+def test_an_approximate_index_that_loses_its_items_is_found_out(
+    verify: Check, content: BundleContent, tmp_path: Path
+) -> None:
+    index = IndexSettings(factory="IVF4,Flat", wanted_recall=0.99, stored_as="float32")
+    folder = write_bundle(replace(content, index=index), tmp_path / "bundle", formats=())
+    shuffled = faiss.index_factory(16, "IVF4,Flat", faiss.METRIC_INNER_PRODUCT)
+    shuffled.train(content.embeddings)
+    shuffled.add_with_ids(-content.embeddings, np.arange(40))  # the farthest seem to be the nearest
+    faiss.write_index(shuffled, str(folder / "index.faiss"))
+    forge(folder, lambda manifest: manifest["index"].update(search={"width": 4, "candidates": 10}))
+    with pytest.raises(BundleError, match="items find themselves among the 10 nearest; the index 'IVF4,Flat' is too"):
         verify(folder)
 
 

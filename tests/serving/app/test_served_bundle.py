@@ -7,7 +7,7 @@ import pytest
 
 from simtrain.serving.app import served_bundle
 from simtrain.serving.app.served_bundle import ServedBundle, nearest_passing
-from simtrain.serving.index import ItemIndex
+from simtrain.serving.index_building import exact_index
 
 
 def vectors(count: int) -> Any:
@@ -23,7 +23,7 @@ def test_neighbours_that_pass_are_those_of_a_sorted_list(
     monkeypatch.setattr(served_bundle, "_COMPARED_WITH_EACH", one_by_one)
     items, query = vectors(300), vectors(301)[300]
     passing = np.random.default_rng(2).random(300) < share
-    index = ItemIndex.build(items, factory="Flat")
+    index = exact_index(items)
     rows, similarities = nearest_passing(index, query, k=7, passing=passing)
     exact = items.astype(np.float64) @ query.astype(np.float64)
     expected = sorted(np.flatnonzero(passing), key=lambda row: -exact[row])[:7]
@@ -33,7 +33,7 @@ def test_neighbours_that_pass_are_those_of_a_sorted_list(
 
 def test_no_item_passes() -> None:
     rows, similarities = nearest_passing(
-        ItemIndex.build(vectors(9), factory="Flat"), vectors(1)[0], k=3, passing=np.zeros(9, dtype=np.bool_)
+        exact_index(vectors(9)), vectors(1)[0], k=3, passing=np.zeros(9, dtype=np.bool_)
     )
     assert len(rows) == len(similarities) == 0
 

@@ -18,6 +18,7 @@ from simtrain.console import SILENT, Console
 from simtrain.encoders.base import Encoder
 from simtrain.errors import BundleError, CatalogError, error_path
 from simtrain.runs.evaluation import embed_rows, evaluate_embeddings, evaluate_texts, score_texts
+from simtrain.runs.index_report import index_lines
 from simtrain.runs.interpolation_record import chosen_alpha
 from simtrain.runs.own_code_record import code_of_section
 from simtrain.runs.run import Run, data_fingerprint, read_run_catalog, report_unfinished
@@ -28,7 +29,6 @@ from simtrain.serving.bundle_writer import BundleContent, IndexSettings, check_t
 from simtrain.serving.export_format import ExportFormat
 from simtrain.serving.export_formats import FORMATS
 from simtrain.serving.index_factory import AUTO, EXACT_FACTORY, checked_factory, chosen_factory
-from simtrain.serving.index_report import index_lines
 from simtrain.serving.manifest import MANIFEST_FILE, read_manifest
 from simtrain.serving.verification import verify_bundle
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from simtrain.errors import BundleError
 from simtrain.serving.index_factory import EXACT_FACTORY
 from simtrain.serving.index_file import read_index_file, write_index_file
-from simtrain.serving.search_settings import SearchSettings, set_width, width_range
+from simtrain.serving.search_settings import SearchSettings, parameters_for, set_width, width_range
 
 _UNIT_TOLERANCE = 1e-3
 _SPARE_CANDIDATES = 16
@@ -158,8 +158,11 @@ class ItemIndex:
     def _search_candidates(
         self, queries: NDArray[np.float32], *, k: int
     ) -> list[tuple[NDArray[np.int64], NDArray[np.float32]]]:
-        wanted = k if self._settings is None else min(self._settings.candidates_for(k), self.count)
-        _, found = self._index.search(queries, wanted)
+        wanted, parameters = k, None
+        if self._settings is not None:
+            wanted = min(self._settings.candidates_for(k), self.count)
+            parameters = parameters_for(self._index, self._settings, neighbours=k)
+        _, found = self._index.search(queries, wanted, params=parameters)
         answers = []
         for query, row in zip(queries, found, strict=True):
             candidates = row[row >= 0]

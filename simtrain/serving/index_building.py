@@ -20,7 +20,7 @@ from simtrain.serving.index_file import faiss_reason
 from simtrain.serving.index_tuning import HeldOutQueries, tuned_settings
 from simtrain.serving.search_settings import RECALL_DEPTH, SearchSettings, innermost
 
-_HELD_OUT = 512
+_HELD_OUT = 1024
 _ITEMS_PER_HELD_OUT = 10
 _TRAINING_ROWS = 65_536
 _TRAINING_ROWS_PER_LIST = 64
@@ -54,8 +54,8 @@ class BuiltIndex:
 def build_index(vectors: NDArray[Any], *, factory: str, wanted_recall: float) -> BuiltIndex:
     """Index N vectors under the ids 0..N-1.
 
-    Of an approximate index up to 512 items, a tenth at most, are held out: half of them tune the search, the other half
-    measure it, all among the items that are in; then they are added too. With fewer than 10 items all are queries.
+    Of an approximate index up to 1024 items, a tenth at most, are held out: half of them tune the search, the other
+    half measure it, all among the items that are in; then they are added too. With fewer than 10 items all are queries.
 
     Args:
         vectors: (N, D) rows of length 1, float32, or float16 for an approximate index; N >= 1. May be memory-mapped:
@@ -129,7 +129,7 @@ def _built(vectors: NDArray[Any], *, factory: str, wanted_recall: float) -> Buil
 def _empty_index(factory: str, *, dimensions: int) -> Any:
     """Inverted lists hold ids of 64 bits themselves; other indexes get a map of them."""
     index = faiss.index_factory(dimensions, factory, faiss.METRIC_INNER_PRODUCT)
-    if faiss.try_extract_index_ivf(index) is None:
+    if not isinstance(innermost(index), faiss.IndexIVF):
         index = faiss.index_factory(dimensions, f"IDMap,{factory}", faiss.METRIC_INNER_PRODUCT)
     inner = innermost(index)
     if hasattr(inner, "do_polysemous_training"):

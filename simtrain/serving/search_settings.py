@@ -23,7 +23,8 @@ class SearchSettings:
     has neither."""
 
     candidates: int
-    """Items whose exact similarity is computed to find 10 neighbours, 1 or more; for more neighbours as many more."""
+    """Items whose exact similarity is computed to find 10 neighbours, 1 or more; for more neighbours as many more, and
+    in as many more inverted lists."""
 
     def __post_init__(self) -> None:
         for name, value in asdict(self).items():
@@ -90,6 +91,18 @@ def set_width(index: Any, width: int) -> None:
         inner.hnsw.efSearch = width
     else:
         raise ValueError("the index has no search width")
+
+
+def parameters_for(index: Any, settings: SearchSettings, *, neighbours: int) -> Any:
+    """FAISS's parameters of one search for more than 10 neighbours, which lie in more inverted lists; None: as set."""
+    inverted = innermost(index)
+    if not isinstance(inverted, faiss.IndexIVF) or settings.width is None or neighbours <= RECALL_DEPTH:
+        return None
+    wider = min(inverted.nlist, -(-neighbours * settings.width // RECALL_DEPTH))
+    parameters = faiss.SearchParametersIVF(nprobe=wider)  # type: ignore[call-arg]  # FAISS adds them to SWIG's
+    if isinstance(index, faiss.IndexPreTransform):
+        return faiss.SearchParametersPreTransform(index_params=parameters)  # type: ignore[call-arg]  # the same
+    return parameters
 
 
 def innermost(index: Any) -> Any:

@@ -178,6 +178,9 @@ class PixelsEncoderLike(PixelsEncoder):
 @pytest.mark.parametrize("name", [".DS_Store", "Thumbs.db", "desktop.ini", "._model.safetensors", ".nfs00ab12"])
 def test_files_that_systems_leave_are_passed_over(folder: Path, name: str) -> None:
     (folder / "encoder" / name).write_bytes(b"")
+    (folder / name).write_bytes(b"")
+    (folder / "._index.faiss").write_bytes(b"")
+    (folder / "._encoder.onnx").write_bytes(b"")
     assert len(Bundle.open(folder).items) > 0
 
 

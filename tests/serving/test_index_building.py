@@ -24,7 +24,9 @@ def true_recall(index: object, queries: NDArray[np.float32], items: NDArray[np.f
     return found / (10 * len(queries))
 
 
-@pytest.mark.parametrize("factory", ["IVF16,SQ8", "HNSW8", "IVF16,SQ4", "IVF16,RaBitQ", "PQ4x4", "PCA6,Flat"])
+@pytest.mark.parametrize(
+    "factory", ["IVF16,SQ8", "HNSW8", "IVF16,SQ4", "IVF16,RaBitQ", "PQ4x4", "PCA6,Flat", "IVF16,SQ8,RFlat"]
+)
 def test_the_search_is_tuned_until_it_finds_what_was_asked_for(factory: str) -> None:
     items, queries = unit_rows(2000, 12, seed=1), unit_rows(200, 12, seed=2)
     made = build_index(items, factory=factory, wanted_recall=0.95)

@@ -6,7 +6,7 @@ import faiss
 import numpy as np
 import pytest
 
-from simtrain.serving.search_settings import SearchSettings, set_width, width_range
+from simtrain.serving.search_settings import SearchSettings, parameters_for, set_width, width_range
 
 
 def filled(factory: str) -> Any:
@@ -49,6 +49,20 @@ def test_others_have_none(factory: str) -> None:
     assert width_range(index) is None
     with pytest.raises(ValueError, match=r"^the index has no search width$"):
         set_width(index, 3)
+
+
+@pytest.mark.parametrize("factory", ["IVF16,Flat", "PCA8,IVF16,Flat", "IVF16,SQ8", "IVF16,RaBitQ"])
+def test_more_neighbours_lie_in_more_lists(factory: str) -> None:
+    index, query = filled(factory), np.ones((1, 8), dtype=np.float32)
+    set_width(index, 2)
+    settings = SearchSettings(width=2, candidates=10)
+    assert parameters_for(index, settings, neighbours=10) is None
+    counts = [
+        int((index.search(query, 200, params=parameters_for(index, settings, neighbours=k))[1] >= 0).sum())
+        for k in (10, 20, 80, 1000)
+    ]
+    lists = index.search(query, 200)[1]
+    assert counts[0] == (lists >= 0).sum() < counts[1] < counts[2] == counts[3] == 200
 
 
 def test_more_neighbours_take_more_candidates() -> None:

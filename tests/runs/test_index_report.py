@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from simtrain.serving.index_report import index_lines
+from simtrain.runs.index_report import index_lines
 
 DESCRIBED: dict[str, Any] = {
     "factory": "IVF1024,SQ8",

@@ -1,5 +1,6 @@
 """Errors of the operating system and of libraries, told as errors that a user can mend."""
 
+import csv
 import errno
 import json
 import lzma
@@ -20,7 +21,9 @@ _INPUT_LIBRARIES = {
 }  # fmt: skip
 """Libraries that read what others wrote, or talk to the network: what they raise is about that."""
 
-_INPUT_ERRORS = (UnicodeError, json.JSONDecodeError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, yaml.YAMLError)
+_INPUT_ERRORS = (
+    UnicodeError, json.JSONDecodeError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, yaml.YAMLError, csv.Error,
+)  # fmt: skip
 _NULL_IN_A_PATH = ("embedded null byte", "embedded null character")
 _OWN = "simtrain"
 _ABOUT_THE_MACHINE = {
@@ -53,6 +56,8 @@ def mendable(error: BaseException) -> SimtrainError | None:
     library = type(error).__module__.partition(".")[0]
     if isinstance(error, _INPUT_ERRORS) or library in _INPUT_LIBRARIES:
         return SimtrainError(f"{_place(error)}{type(error).__name__}: {own_line(error)}")
+    if isinstance(error, RecursionError) and "JSON" in str(error):
+        return SimtrainError(f"{_place(error)}JSON that is nested too deeply to be read")
     if isinstance(error, RuntimeError):
         for beginning, meaning in _ABOUT_THE_MACHINE.items():
             if beginning in str(error):

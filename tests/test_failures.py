@@ -1,5 +1,6 @@
 """Errors of the system and of libraries: which of them a user can mend, and what is said of them."""
 
+import csv
 import errno
 import json
 import zipfile
@@ -59,6 +60,7 @@ def test_error_of_the_system_without_a_file() -> None:
         SafetensorError("header too large"),
         yaml.YAMLError("tab"),
         json.JSONDecodeError("Expecting value", "x", 0),
+        csv.Error("line contains NUL"),
         zipfile.BadZipFile("no zip"),
         UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte"),
     ],
@@ -79,6 +81,14 @@ def test_error_about_a_file_of_others_is_told(error: Exception) -> None:
 )
 def test_error_about_the_machine_is_told(error: Exception, beginning: str) -> None:
     assert told(error).startswith(beginning)
+
+
+def test_json_without_end_is_told(tmp_path: Path) -> None:
+    (tmp_path / "deep.json").write_text("[" * 200_000)
+    with pytest.raises(RecursionError) as caught:
+        json.loads((tmp_path / "deep.json").read_text())
+    assert told(caught.value) == "JSON that is nested too deeply to be read"
+    assert mendable(RecursionError("maximum recursion depth exceeded")) is None
 
 
 @pytest.mark.parametrize("error", [ValueError("k is 0"), KeyError("x"), RuntimeError("shape"), TypeError("None")])

@@ -156,6 +156,6 @@ def _recorded_around(path: Path) -> Normalisation | None:
             image = encoder.get("image", encoder) if encoder["kind"] == "two_towers" else encoder
             named = image.get("normalisation") or _UNTOLD
             return next((name for name in NORMALISATIONS if image["kind"] == "resnet" and name == named), None)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, ConfigError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, ConfigError):
         pass  # some other program's files: the normalisation is then assumed, and a line says so
     return None

@@ -137,7 +137,7 @@ def _plan(opened: OpenedSource, config: PrepareConfig, *, paths: list[str], work
     root = opened.source.root
     asked = {"rules": RULES, "root": str(root), "made_from": made_from_what(root), "store": config.store.model_dump()}
     files, side, free = [root / path for path in paths], config.store.side, free_disk(out) + size_of_stores(out)
-    with suppress(OSError, ValueError, KeyError):  # no run was interrupted here
+    with suppress(OSError, ValueError, KeyError, TypeError, RecursionError):  # no run was interrupted here
         note = json.loads(begun.read_text(encoding="utf-8"))
         made = sum(path.stat().st_size for path in begun.parent.iterdir())
         automatic = config.store.kind == "auto"

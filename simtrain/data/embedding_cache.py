@@ -170,7 +170,7 @@ class EmbeddingCache:
                         images=int(note["images"]),
                         device=str(note["device"]),
                     )
-            except (OSError, SafetensorError, KeyError, TypeError, ValueError):
+            except (OSError, SafetensorError, KeyError, TypeError, ValueError, RecursionError):
                 continue
         return None
 

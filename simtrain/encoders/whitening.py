@@ -121,7 +121,7 @@ def load_whitening(path: Path) -> tuple[Whitening, dict[str, Any]]:
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no mapping
             note = json.loads((file.metadata() or {}).get(_NOTE, "{}"))
-    except (OSError, SafetensorError, ValueError):
+    except (OSError, SafetensorError, ValueError, RecursionError):
         raise CheckpointError(f"{path}: no whitening that can be read; allowed: a file of Whitening.save") from None
     shapes = [tuple(tensors[key].shape) for key in _KEYS if key in tensors]
     if set(tensors) != set(_KEYS) or len(shapes[1]) != 2 or shapes[0] != shapes[1][:1]:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simtrain.catalog.sources.source import text_of
+from simtrain.catalog.sources.spelling import compared
 from simtrain.catalog.table import CATALOG_FILE, Catalog
 from simtrain.errors import CatalogError
 from simtrain.evaluation.image_copies import picture_codes
@@ -121,4 +122,15 @@ class Qrels:
         codes = picture_codes(catalog) if self.by is None else catalog.groups([self.by])
         names = [text_of(value, where=str(self.by)) for value in catalog.rows[self.by or "id"].tolist()]
         code_of = {str(name): code for name, code in zip(names, codes.tolist(), strict=True) if code != NO_GROUP}
-        return codes, code_of
+        return codes, code_of | self._otherwise_spelled(code_of)
+
+    def _otherwise_spelled(self, code_of: dict[str, int]) -> dict[str, int]:
+        """Names of the table that the catalogue has in another spelling, which a person reads as equal."""
+        missing = {name for name in (*self.queries, *self.items) if name not in code_of}
+        if not missing:
+            return {}
+        by_form: dict[str, set[int]] = {}
+        for name, code in code_of.items():
+            by_form.setdefault(compared(name), set()).add(code)
+        found = {name: by_form.get(compared(name), set()) for name in missing}
+        return {name: next(iter(codes)) for name, codes in found.items() if len(codes) == 1}

@@ -10,6 +10,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from simtrain.errors import CheckpointError, first_line
+from simtrain.failures import damage_told
 from simtrain.files import json_bytes, remove_leftovers, sha256_of_bytes, sha256_of_file, write_together, write_whole
 from simtrain.locks import written_by_one
 from simtrain.training.checkpoints import BEST
@@ -86,7 +87,8 @@ def stored_statistics(run_folder: Path, *, alpha: float) -> dict[str, Tensor]:
     prefix = _key(alpha, "")
     statistics = {key.removeprefix(prefix): value for key, value in kept.items() if key.startswith(prefix)}
     if not statistics:
-        known = ", ".join(f"{value:g}" for value in sorted({float(key.partition("/")[0]) for key in kept}))
+        with damage_told(path, error=CheckpointError, advice=f"; {_remedy(run_folder)}"):
+            known = ", ".join(f"{value:g}" for value in sorted({float(key.partition("/")[0]) for key in kept}))
         raise CheckpointError(
             f"{run_folder}: this run trained BatchNorm, and alpha {alpha:g} was not tried; take one of 0, {known}, "
             f"1, or run simtrain interpolate {run_folder} with other --steps"
@@ -102,7 +104,7 @@ def _record(run_folder: Path) -> dict[str, Any] | None:
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
         alpha, sha256, _ = float(record["alpha"]), record["checkpoint"]["sha256"], record["statistics"]
-    except (OSError, ValueError, TypeError, KeyError):
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
         raise CheckpointError(f"{path}: not a file of simtrain interpolate; {_remedy(run_folder)}") from None
     if not 0 <= alpha <= 1:
         raise CheckpointError(f"{path}: alpha is {alpha:g}; allowed: 0 to 1; {_remedy(run_folder)}")
@@ -121,7 +123,7 @@ def _remove_others(run_folder: Path) -> None:
     """Statistics that `interpolation.json` does not name: of an older sweep, or of one that was killed."""
     try:
         named = json.loads((run_folder / INTERPOLATION_FILE).read_text(encoding="utf-8"))["statistics"]
-    except (OSError, ValueError, TypeError, KeyError):
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
         named = None
     for path in run_folder.glob(_STATISTICS_FILES):
         remove_leftovers(path)

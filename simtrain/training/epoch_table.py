@@ -11,7 +11,10 @@ import pytorch_lightning as pl
 from typing_extensions import override
 
 from simtrain.console import Console, Step
+from simtrain.errors import CheckpointError
+from simtrain.failures import damage_told
 from simtrain.files import write_whole
+from simtrain.training.tracking.step_table import check_rows
 
 METRICS_FILE = "metrics.csv"
 _LEADING = ("epoch", "step", "train_loss", "learning_rate", "images_per_second", "seconds")
@@ -115,11 +118,18 @@ class EpochLog(pl.Callback):
 
 
 def read_metrics(path: Path) -> list[dict[str, str]]:
-    """The rows of a `metrics.csv`; none where there is no file."""
+    """The rows of a `metrics.csv`; none where there is no file.
+
+    Raises:
+        CheckpointError: if it is damaged.
+    """
     if not path.exists():
         return []
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
+    with damage_told(path, error=CheckpointError, advice="; move it away to go on without the figures so far"):
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file, strict=True))
+        check_rows(rows, number="epoch")
+    return rows
 
 
 def _as_text(row: Mapping[str, Any]) -> dict[str, str]:

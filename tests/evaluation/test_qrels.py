@@ -157,6 +157,17 @@ def test_names_that_the_catalogue_lacks_are_told() -> None:
     assert qrels(*ROWS).remark(shop()) is None
 
 
+def test_names_in_another_spelling_are_the_catalogues() -> None:
+    catalog = shop(product=["Caf\u00e9-1", "Caf\u00e9-1", "b", "b", "C", "c"])
+    table = qrels(("Cafe\u0301\u20131 ", "b", 1), ("b", "\u0441", 1), by="product")  # a dash; a Cyrillic letter
+    assert table.remark(catalog) is None
+    assert pairs_of(task_of(table, catalog)) == {
+        *((query, item) for query in ("i00", "i01") for item in ("i02", "i03")),
+        ("i02", "i05"),
+        ("i03", "i05"),
+    }
+
+
 def test_a_table_of_other_names_is_refused() -> None:
     with pytest.raises(CatalogError) as caught:
         qrels(("p1", "p2", 1)).check_known(shop())

@@ -9,6 +9,7 @@ from recording_console import RecordingConsole
 from tiny_training import Shop, bare_trainer, draw_shop, noise_batch
 
 from simtrain.console import SILENT, Console
+from simtrain.errors import CheckpointError
 from simtrain.training import epoch_table as progress
 from simtrain.training.epoch_table import METRICS_FILE, EpochLog, read_metrics
 
@@ -128,6 +129,17 @@ def test_nothing_but_the_table_is_left(shop: Shop, tmp_path: Path) -> None:
 
 def test_a_table_that_is_not_there_has_no_rows(tmp_path: Path) -> None:
     assert read_metrics(tmp_path / METRICS_FILE) == []
+
+
+@pytest.mark.parametrize(
+    "content", ["<html>\nx\n", "epoch,step\n1,2,3\n", "epoch,step\nx,1\n", 'epoch,step\n1,"2\n', "epoch\n\xff\n"]
+)
+def test_a_damaged_table_is_told(tmp_path: Path, content: str) -> None:
+    (tmp_path / "metrics.csv").write_text(content, encoding="latin-1")
+    with pytest.raises(
+        CheckpointError, match=r"metrics\.csv: damaged: .*; move it away to go on without the figures so far$"
+    ):
+        read_metrics(tmp_path / "metrics.csv")
 
 
 def test_each_batch_tells_how_far_the_run_is(shop: Shop, tmp_path: Path) -> None:

@@ -5,9 +5,12 @@ import io
 from collections.abc import Mapping
 from pathlib import Path
 
+from simtrain.errors import CheckpointError
+from simtrain.failures import damage_told
 from simtrain.files import write_whole
 
 STEPS_FILE = "steps.csv"
+_DIGITS = 18
 
 
 class StepTable:
@@ -46,12 +49,35 @@ class StepTable:
 
 
 def read_steps(path: Path) -> list[dict[str, str]]:
-    """The whole rows of a `steps.csv`; none where there is no file."""
+    """The whole rows of a `steps.csv`; none where there is no file.
+
+    Raises:
+        CheckpointError: if it is damaged.
+    """
     if not path.exists():
         return []
-    text = path.read_text(encoding="utf-8")
-    whole = text[: text.rfind("\n") + 1]
-    return list(csv.DictReader(io.StringIO(whole)))
+    with damage_told(path, error=CheckpointError, advice="; move it away to go on without the figures so far"):
+        text = path.read_text(encoding="utf-8")
+        whole = text[: text.rfind("\n") + 1]
+        rows = list(csv.DictReader(io.StringIO(whole), strict=True))
+        check_rows(rows, number="step")
+    return rows
+
+
+def check_rows(rows: list[dict[str, str]], *, number: str) -> None:
+    """Refuse rows of another table than a run writes.
+
+    Args:
+        rows: As `csv.DictReader` gives them.
+        number: The column that numbers them.
+
+    Raises:
+        ValueError: naming the first line that is wrong.
+    """
+    for line, row in enumerate(rows, start=2):
+        whole = None not in row and None not in row.values()
+        if not whole or not row.get(number, "").isdecimal() or len(row[number]) > _DIGITS:
+            raise ValueError(f"line {line} is no row with a number in the column {number}")
 
 
 def _lines(columns: list[str], rows: list[dict[str, str]], *, header: bool) -> str:

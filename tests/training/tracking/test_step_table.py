@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+import pytest
+
+from simtrain.errors import CheckpointError
 from simtrain.training.tracking.step_table import STEPS_FILE, StepTable
 
 
@@ -27,3 +30,12 @@ def test_a_run_that_begins_keeps_no_row_of_an_earlier_one(tmp_path: Path) -> Non
     path.write_text("step,loss\n1,0.5\n")
     StepTable(path).resume_from(0)
     assert not path.exists()
+
+
+@pytest.mark.parametrize("content", ["<html>\nx\n", "step,loss\n1\n", "step,loss\n1,2,3\n", f"step\n{'9' * 5000}\n"])
+def test_a_damaged_table_is_told(tmp_path: Path, content: str) -> None:
+    (tmp_path / "steps.csv").write_text(content)
+    with pytest.raises(
+        CheckpointError, match=r"steps\.csv: damaged: ValueError: line 2 is no row with a number in the column"
+    ):
+        StepTable(tmp_path / "steps.csv").resume_from(4)

@@ -4,6 +4,8 @@ import csv
 import errno
 import json
 import lzma
+import os
+import re
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -26,6 +28,7 @@ _INPUT_ERRORS = (
 )  # fmt: skip
 _NULL_IN_A_PATH = ("embedded null byte", "embedded null character")
 _OWN = "simtrain"
+_NO_NUMBER = re.compile(r"invalid literal for int\(\) with base 10: '(.+)'")
 _ABOUT_THE_MACHINE = {
     "Could not determine home directory": "there is no home folder here; set HOME",
     "DataLoader worker": "a process that loads images ended; out of memory perhaps: try --set data.workers=0",
@@ -53,6 +56,8 @@ def mendable(error: BaseException) -> SimtrainError | None:
         return SimtrainError(_told(error))
     if isinstance(error, ValueError) and str(error) in _NULL_IN_A_PATH:
         return SimtrainError(f"{_place(error)}a path holds a null character, which no path can")
+    if isinstance(error, ValueError) and (told := _of_the_environment(error)) is not None:
+        return SimtrainError(told)
     library = type(error).__module__.partition(".")[0]
     if isinstance(error, _INPUT_ERRORS) or library in _INPUT_LIBRARIES:
         return SimtrainError(f"{_place(error)}{type(error).__name__}: {own_line(error)}")
@@ -99,6 +104,26 @@ def _told(error: OSError) -> str:
     where = f"{name}: " if isinstance(name, str) and name else _place(error)
     more = "; there is no space left" if error.errno == errno.EDQUOT else ""
     return f"{where}{reason}{more}"
+
+
+def _of_the_environment(error: ValueError) -> str | None:
+    """What is wrong with a variable that a library, not our code, wanted a number of; None: it is something else."""
+    text = _NO_NUMBER.fullmatch(str(error))
+    if text is None or _modules(error)[-1:] == [_OWN]:
+        return None
+    names = sorted(name for name, value in os.environ.items() if value == text[1])
+    if not names:
+        return None
+    return f"{names[0]}={text[1]}: the environment holds no whole number there; to go on without it: unset {names[0]}"
+
+
+def _modules(error: BaseException) -> list[str]:
+    """The package of each frame of an exception's traceback, outermost first."""
+    found, traceback = [], error.__traceback__
+    while traceback is not None:
+        found.append(str(traceback.tb_frame.f_globals.get("__name__", "")).partition(".")[0])
+        traceback = traceback.tb_next
+    return found
 
 
 def _reason(error: BaseException) -> str:

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pytest
 import torch
 import yaml
+from lightning_fabric.utilities.rank_zero import _get_rank
 from safetensors import SafetensorError
 
 from simtrain.errors import CatalogError
@@ -81,6 +82,16 @@ def test_error_about_a_file_of_others_is_told(error: Exception) -> None:
 )
 def test_error_about_the_machine_is_told(error: Exception, beginning: str) -> None:
     assert told(error).startswith(beginning)
+
+
+def test_a_variable_that_a_library_cannot_read_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RANK", "odd")
+    with pytest.raises(ValueError, match="odd") as caught:
+        _get_rank()
+    assert told(caught.value) == (
+        "RANK=odd: the environment holds no whole number there; to go on without it: unset RANK"
+    )
+    assert mendable(ValueError("invalid literal for int() with base 10: 'none has it'")) is None
 
 
 def test_json_without_end_is_told(tmp_path: Path) -> None:

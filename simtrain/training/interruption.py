@@ -9,6 +9,7 @@ from typing import Any
 import pytorch_lightning as pl
 from typing_extensions import override
 
+from simtrain.training.launch_environment import whole_number
 from simtrain.training.ranks import any_rank, gather_objects, rank_count
 
 _ON_UNIX = ("SIGUSR1", "SIGHUP")
@@ -109,8 +110,8 @@ def requeue_in_slurm(ended_by: signal.Signals) -> str | None:
     job = os.environ.get("SLURM_JOB_ID")
     if job is None or ended_by != getattr(signal, "SIGUSR1", None):
         return None
-    array = os.environ.get("SLURM_ARRAY_JOB_ID")
-    name = f"{array}_{os.environ['SLURM_ARRAY_TASK_ID']}" if array else job
+    array, task = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
+    name = f"{array}_{task}" if array and task else job
     try:
         done = subprocess.run(["scontrol", "requeue", name], capture_output=True, text=True, timeout=60, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
@@ -121,5 +122,9 @@ def requeue_in_slurm(ended_by: signal.Signals) -> str | None:
 
 
 def requeued_in_slurm() -> bool:
-    """Whether SLURM has started this job before."""
-    return int(os.environ.get("SLURM_RESTART_COUNT", "0") or "0") > 0
+    """Whether SLURM has started this job before.
+
+    Raises:
+        SimtrainError: if its count is no number.
+    """
+    return bool(os.environ.get("SLURM_RESTART_COUNT")) and whole_number(os.environ, "SLURM_RESTART_COUNT") > 0

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from simtrain.errors import SimtrainError
 from simtrain.training.interruption import Interruption, requeue_in_slurm, requeued_in_slurm
 
 SLURM = ("SLURM_JOB_ID", "SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID", "SLURM_RESTART_COUNT")
@@ -114,3 +115,11 @@ def test_a_job_knows_that_it_was_started_before(
     if count is not None:
         monkeypatch.setenv("SLURM_RESTART_COUNT", count)
     assert requeued_in_slurm() is expected
+
+
+def test_a_count_that_is_no_number_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLURM_RESTART_COUNT", "odd")
+    with pytest.raises(
+        SimtrainError, match=r"^SLURM_RESTART_COUNT=odd: the environment of a launcher takes whole numbers"
+    ):
+        requeued_in_slurm()

@@ -12,7 +12,17 @@ from simtrain.errors import SimtrainError
 
 
 def set_up_output() -> None:
-    """Characters that the terminal does not know become escapes; warnings of libraries stay off it."""
+    """Characters that the terminal does not know become escapes; warnings of libraries stay off it.
+
+    What a shell or a service has closed (`>&-`) goes nowhere, instead of into the next file that is opened.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+    sys.stdout = sys.stdout or open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115 - as long as the process
+    sys.stderr = sys.stderr or open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

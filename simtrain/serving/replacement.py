@@ -1,5 +1,6 @@
 """Reading of a bundle that may be replaced meanwhile: what is opened is what was hashed."""
 
+import glob
 import hashlib
 import time
 from collections.abc import Callable
@@ -111,4 +112,4 @@ def _stamp(folder: Path) -> _Stamp:
 
 def _is_between_renames(folder: Path) -> bool:
     target = folder.resolve()
-    return not target.exists() and any(target.parent.glob(f".{target.name}.*.old"))
+    return not target.exists() and any(target.parent.glob(f".{glob.escape(target.name)}.*.old"))

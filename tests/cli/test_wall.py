@@ -74,6 +74,18 @@ def test_output_that_nobody_reads() -> None:
     assert (done.returncode, done.stderr) == (141, b"")
 
 
+def test_output_that_is_closed_goes_nowhere(tmp_path: Path) -> None:
+    code = (
+        "import os, sys; os.close(0), os.close(1), os.close(2); sys.stdout = sys.stderr = None\n"
+        "from simtrain.cli.console import set_up_output\n"
+        "set_up_output(); kept = open(sys.argv[1], 'w'); print('out'); print('err', file=sys.stderr)\n"
+        "sys.stdout.isatty(); kept.write(str(kept.fileno())); kept.close()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, tmp_path / "kept"], capture_output=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+    assert int((tmp_path / "kept").read_text()) > 2
+
+
 def test_screen_that_knows_ascii(tmp_path: Path) -> None:
     config = tmp_path / "کفش.yaml"
     config.write_text("catalog: کفش\nencoder: {kind: pixels}\nobjective: {kind: simclr}\n", encoding="utf-8")

@@ -71,7 +71,7 @@ def write_own_rows(function: RowsFunction, folder: Path, *, name: str, path_colu
             raise CatalogError(f"{where}: neither '{IMAGE}' with the bytes of an image file nor '{path_column}'")
     if not rows:
         raise CatalogError(f"{name}: gave no rows")
-    table = folder / _TABLE
+    table = (folder / _TABLE).absolute()  # a relative `shop:v2/x` is an address to pyarrow
     try:
         pd.DataFrame(rows).to_parquet(table, index=False)
     except (ValueError, TypeError) as error:  # pyarrow's errors are of these kinds

@@ -70,6 +70,11 @@ def test_relative_files_start_from_the_working_folder_and_columns_may_have_other
     assert set(catalog.rows["product"]) == {"x"}
 
 
+def test_a_catalogue_may_have_a_colon_in_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    assert len(made(as_bytes, Path("shop:v2")).catalog.rows) == 6
+
+
 def test_the_function_is_called_each_time_and_equal_images_are_not_read_again(tmp_path: Path):
     calls, count = [], [6]
 

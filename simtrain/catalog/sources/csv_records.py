@@ -50,7 +50,7 @@ def read_records(path: Path, text: str, separator: str) -> Records:
         for number, record in _parsed(path, lines, separator)
         if isinstance(record, str) or any(field.strip() for field in record)
     ]
-    head = _header_place([record for _, record in entries[:_MOST_ABOVE]])
+    head = header_place([record for _, record in entries])
     if not entries or isinstance(entries[head][1], str):
         raise CatalogError(f"{path}: is empty; expected a header line with the names of the columns")
     header = [name.strip().removeprefix("\ufeff") for name in entries[head][1]]
@@ -67,6 +67,24 @@ def read_records(path: Path, text: str, separator: str) -> Records:
             numbers.append(number)
     above = [lines[number - 1].strip() for number, _ in entries[:head]]
     return Records(header=header, records=records, lines=numbers, problems=problems, above=above)
+
+
+def header_place(records: Sequence[list[str] | str]) -> int:
+    """Place of the header among the first lines of a table.
+
+    It is the first line with several values, if so has the next one, and those above have one each; else the first.
+
+    Args:
+        records: Fields of each line with a value; of one that is no record, what is wrong with it.
+    """
+    first = records[:_MOST_ABOVE]
+    for place, record in enumerate(first):
+        below = first[place + 1] if place + 1 < len(first) else record
+        if isinstance(record, str) or isinstance(below, str) or _names_an_image(record):
+            return 0
+        if len(_values(record)) > 1:
+            return place if len(_values(below)) > 1 else 0
+    return 0
 
 
 def lines_of(text: str) -> Iterator[str]:
@@ -106,17 +124,6 @@ def _parsed(path: Path, lines: Sequence[str], separator: str) -> Iterator[tuple[
             yield start, f"is not CSV: {opened}"
             if damaged > _MOST_DAMAGED:
                 raise CatalogError(f"{path}: line {start}: is not CSV: {opened}") from None
-
-
-def _header_place(records: Sequence[list[str] | str]) -> int:
-    """The first line with several values, if so has the next one, and those above have one each; else the first."""
-    for place, record in enumerate(records):
-        below = records[place + 1] if place + 1 < len(records) else record
-        if isinstance(record, str) or isinstance(below, str) or _names_an_image(record):
-            return 0
-        if len(_values(record)) > 1:
-            return place if len(_values(below)) > 1 else 0
-    return 0
 
 
 def _values(record: Sequence[str]) -> list[str]:

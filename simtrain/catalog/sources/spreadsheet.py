@@ -11,9 +11,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from simtrain.catalog.sources.csv_records import header_place
 from simtrain.errors import CatalogError
 from simtrain.failures import damage_told
-from simtrain.phrases import counted, listed, quoted
+from simtrain.phrases import counted, listed, quoted, shortened
 
 SHEET_SUFFIXES = (".xlsx", ".xlsm")
 OTHER_SHEETS = (".xls", ".xlsb", ".ods", ".numbers")
@@ -26,6 +27,7 @@ _PART = 1 << 20
 _MERGED = re.compile(rb'<mergeCell ref="[A-Z]{1,3}(\d{1,7}):[A-Z]{1,3}(\d{1,7})"')
 _LONGEST_MERGE = 64
 _EXACT = 2**53
+_MOST_ABOVE = 12
 _ERRORS = {"#DIV/0!", "#GETTING_DATA", "#N/A", "#NAME?", "#NULL!", "#NUM!", "#REF!", "#VALUE!"}
 
 
@@ -43,9 +45,9 @@ class Sheet:
 
 
 def read_sheet(path: Path) -> Sheet:
-    """Read the first sheet that is shown and not empty; its first row with a value names the columns.
+    """Read the first sheet that is shown and not empty; its first row below titles names the columns.
 
-    Formulas have the values that were saved with them.
+    Titles are rows of one value above one with several. Formulas have the values that were saved with them.
 
     Raises:
         CatalogError: if openpyxl is not installed, the file is no such spreadsheet, is damaged, unpacks to more than
@@ -106,7 +108,13 @@ def _rows(found: Iterator[Sequence[Any]], *, path: Path) -> Iterator[list[Any]]:
 
 
 def _table(rows: list[list[Any]], *, remarks: list[str]) -> Sheet:
-    header, *records = rows
+    place = header_place([["" if cell is None else str(cell) for cell in row] for row in rows[:_MOST_ABOVE]])
+    header, records = rows[place], rows[place + 1 :]
+    if place:
+        title = str(next(cell for cell in rows[0] if cell is not None))
+        remarks.append(
+            f"{counted(place, 'row')} above the header passed over, such as {quoted(shortened(title, to=60))}"
+        )
     columns, empty, errors = list[tuple[str, list[Any]]](), list[str](), 0
     for position in range(max(map(len, rows))):
         name = header[position] if position < len(header) else None

@@ -94,6 +94,13 @@ def test_what_a_sheet_does_not_hold_for_each_row_is_told(
     )
 
 
+def test_titles_above_the_header_are_passed_over(tmp_path: Path) -> None:
+    rows = [[None, "Our products"], [2024], ["path", "product"], ["a.jpg", 7], ["b.jpg", 8]]
+    table = read(write_book(tmp_path / "shop.xlsx", rows))
+    assert {name: table.frame[name].tolist() for name in table.frame} == {"path": ["a.jpg", "b.jpg"], "product": [7, 8]}
+    assert table.findings[0]["remarks"] == ["2 rows above the header passed over, such as 'Our products'"]
+
+
 def test_columns_without_a_name(tmp_path: Path) -> None:
     table = read(write_book(tmp_path / "shop.xlsx", [["path", None, None], ["a.jpg", None, 3], ["b.jpg"]]))
     assert list(table.frame.columns) == ["path", "column_3"]

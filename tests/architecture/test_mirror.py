@@ -93,7 +93,6 @@ TESTED_BY_CALLERS = {
     "runs/evaluation_text.py": "commands/test_evaluate.py",
     "runs/folder.py": "commands/test_fit.py",
     "runs/frozen_features.py": "commands/test_fit_frozen.py",
-    "runs/preflight_report.py": "commands/test_fit.py",
     "runs/preparation.py": "commands/test_fit.py",
     "runs/run.py": "commands/test_fit.py",
     "runs/text_embeddings.py": "commands/test_fit_texts.py",

@@ -37,8 +37,12 @@ def without_thumbnails(images: Sequence[str]) -> tuple[list[str], dict[str, int]
     """
     inside: dict[str, list[str]] = defaultdict(list)
     others = []
+    known_folders: dict[str, str | None] = {}  # by the image's own, of which there are few
     for path in images:
-        folder = _thumbnail_folder(path)
+        own = posixpath.dirname(path)
+        if own not in known_folders:
+            known_folders[own] = _thumbnail_folder(path)
+        folder = known_folders[own]
         if folder is None:
             others.append(path)
         else:

@@ -8,7 +8,7 @@ from typing import Any
 from simtrain.catalog.sources.walk import Listing
 
 _MOST_FILES = 20
-_LARGEST_FILE = 100 << 20
+_LARGEST_FILE = 50 << 20
 _LEAST_SHARE, _LEAST = 0.1, 3
 _WORD = re.compile(r"[^\s\"',;|<>()\[\]{}=/\\\\]+")
 

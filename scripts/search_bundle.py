@@ -14,8 +14,8 @@ import onnxruntime
 from PIL import Image, ImageOps
 
 bundle, image_file, k = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]) if len(sys.argv) > 3 else 5
-how = json.loads((bundle / "manifest.json").read_text(encoding="utf-8"))["preprocessing"]
-side = how["image_size"]
+manifest = json.loads((bundle / "manifest.json").read_text(encoding="utf-8"))
+how, side = manifest["preprocessing"], manifest["preprocessing"]["image_size"]
 
 picture = ImageOps.exif_transpose(Image.open(image_file))
 if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
@@ -37,6 +37,12 @@ square.paste(picture, tuple((side - length) // 2 if length <= side else -((lengt
 pixels = (np.asarray(square, np.float32) / np.float32(255) - np.float32(how["mean"])) / np.float32(how["std"])
 encoder = onnxruntime.InferenceSession(bundle / "encoder.onnx", providers=["CPUExecutionProvider"])
 (embedding,) = encoder.run(["embeddings"], {"pixel_values": pixels.transpose(2, 0, 1)[None].copy()})
-similarities, rows = faiss.read_index(str(bundle / "index.faiss")).search(embedding, k)
-for row, similarity in zip(rows[0], similarities[0], strict=True):
+index, wanted = faiss.read_index(str(bundle / "index.faiss")), manifest["index"].get("search", {"candidates": 0})
+(similarities,), (rows,) = index.search(embedding, max(k, wanted["candidates"]))
+if (stored := bundle / "vectors.safetensors").exists():  # an approximate index proposes, the vectors decide
+    content, rows = np.memmap(stored, mode="r"), rows[rows >= 0]
+    tensors = content[8 + int.from_bytes(content[:8].tobytes(), "little") :].reshape(index.ntotal, -1)[rows]
+    similarities = tensors.view(f"f{tensors.shape[1] // index.d}").astype(np.float32) @ embedding[0]
+order = np.argsort(-similarities, kind="stable")[: min(k, index.ntotal)]
+for row, similarity in zip(rows[order], similarities[order], strict=True):
     print(row, f"{similarity:.4f}")

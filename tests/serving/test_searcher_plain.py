@@ -14,8 +14,9 @@ import pytest
 from PIL import Image
 
 from simtrain.commands.search import open_bundle
-from simtrain.serving.bundle_writer import BundleContent, write_bundle
+from simtrain.serving.bundle_writer import BundleContent, IndexSettings, write_bundle
 from simtrain.serving.onnx_export import ONNX, onnx_available
+from simtrain.serving.stored_vectors import VectorType
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "search_bundle.py"
 
@@ -31,16 +32,27 @@ def test_it_is_short_and_imports_four_libraries() -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(not onnx_available(), reason="needs the extra 'export'")
-@pytest.mark.parametrize("resize", ["pad", "crop", "squash"])
+@pytest.mark.parametrize(
+    ("resize", "factory", "stored_as"),
+    [("pad", "Flat", "float32"), ("crop", "IVF4,SQ8", "float32"), ("squash", "IVF4,SQ8", "float16")],
+)
 def test_it_finds_the_same_ten(
-    resize: str, content: BundleContent, make_encoder: Any, shop: Any, tmp_path: Path
+    resize: str,
+    factory: str,
+    stored_as: VectorType,
+    content: BundleContent,
+    make_encoder: Any,
+    shop: Any,
+    tmp_path: Path,
 ) -> None:
     encoder = make_encoder(seed=1, resize=resize, interpolation="bicubic", flip_averaging=resize == "crop")
     pictures = [encoder.preprocessing.pixels(shop.picture(name)) for name in shop.items["id"]]
     import torch
 
     embeddings = encoder.embed_pixels(torch.from_numpy(np.stack(pictures))).numpy()
-    folder = write_bundle(replace(content, encoder=encoder, embeddings=embeddings), tmp_path / "bundle", formats=[ONNX])
+    index = IndexSettings(factory=factory, wanted_recall=0.99, stored_as=stored_as)
+    made = replace(content, encoder=encoder, embeddings=embeddings, index=index)
+    folder = write_bundle(made, tmp_path / "bundle", formats=[ONNX])
     transparent, turned = Image.open(shop.root / "05.png").convert("RGBA"), Image.Exif()
     transparent.putalpha(Image.linear_gradient("L").resize(transparent.size))
     transparent.save(tmp_path / "transparent.png")

@@ -119,7 +119,7 @@ def nearest_passing(
     rows = np.flatnonzero(passing)
     if not len(rows):
         return rows, np.empty(0, dtype=np.float32)
-    if index.is_exact and len(rows) <= _COMPARED_WITH_EACH:
+    if index.keeps_vectors and len(rows) <= _COMPARED_WITH_EACH:
         similarities = (index.vectors(rows).astype(np.float64) @ query.astype(np.float64)).astype(np.float32)
         order = np.lexsort((rows, -similarities))[:k]
         return rows[order], similarities[order]

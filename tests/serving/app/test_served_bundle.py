@@ -7,7 +7,7 @@ import pytest
 
 from simtrain.serving.app import served_bundle
 from simtrain.serving.app.served_bundle import ServedBundle, nearest_passing
-from simtrain.serving.index_building import exact_index
+from simtrain.serving.index_building import build_index, exact_index
 
 
 def vectors(count: int) -> Any:
@@ -17,13 +17,14 @@ def vectors(count: int) -> Any:
 
 @pytest.mark.parametrize("one_by_one", [20_000, 0])
 @pytest.mark.parametrize("share", [0.02, 0.5, 1.0])
+@pytest.mark.parametrize("factory", ["Flat", "SQ8"])
 def test_neighbours_that_pass_are_those_of_a_sorted_list(
-    one_by_one: int, share: float, monkeypatch: pytest.MonkeyPatch
+    factory: str, one_by_one: int, share: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(served_bundle, "_COMPARED_WITH_EACH", one_by_one)
     items, query = vectors(300), vectors(301)[300]
     passing = np.random.default_rng(2).random(300) < share
-    index = exact_index(items)
+    index = build_index(items, factory=factory, wanted_recall=0.99).index
     rows, similarities = nearest_passing(index, query, k=7, passing=passing)
     exact = items.astype(np.float64) @ query.astype(np.float64)
     expected = sorted(np.flatnonzero(passing), key=lambda row: -exact[row])[:7]

@@ -44,8 +44,14 @@ ITEMS_METADATA_KEY = b"simtrain"
 _TEXT_KEYS = {"clip": "text_model", "two_towers": "text"}
 """Kind of an encoder -> what its configuration calls a text tower that is a model of its own."""
 
-_OF_SYSTEMS = re.compile(r"\.DS_Store|Thumbs\.db|desktop\.ini|\._.*|\.nfs[0-9a-f]+|\.gitattributes|\.directory")
+_OF_SYSTEMS = re.compile(
+    r"\.DS_Store|\.localized|Icon\r|(eh)?[Tt]humbs\.db|desktop\.ini|\._.*|\.nfs[0-9a-f]+|\.fuse_hidden\w+|\.smbdelete\w+"
+    r"|\.git(attributes|ignore|keep)|\.directory|\.~lock\..*#"
+)
 """Names of files that file managers and file systems leave in a folder; no library reads them."""
+
+_FOLDERS_OF_SYSTEMS = re.compile(r"\..+|__pycache__|@eaDir|@__thumb|#recycle|\$RECYCLE\.BIN")
+"""Names of folders likewise, whatever lies in them."""
 
 _AGAIN = "; export the bundle again"
 
@@ -268,8 +274,12 @@ def _encoder_files(folder: Path) -> list[str]:
     return [
         path.relative_to(folder).as_posix()
         for path in sorted(files)
-        if not path.is_dir() and not _OF_SYSTEMS.fullmatch(path.name)
+        if not path.is_dir() and not _is_of_a_system(path.relative_to(folder))
     ]
+
+
+def _is_of_a_system(path: Path) -> bool:
+    return bool(_OF_SYSTEMS.fullmatch(path.name) or any(map(_FOLDERS_OF_SYSTEMS.fullmatch, path.parent.parts)))
 
 
 def _read_items(path: Path, content: bytes) -> tuple[pd.DataFrame, str | None]:

@@ -175,17 +175,35 @@ class PixelsEncoderLike(PixelsEncoder):
         self.preprocessing = prepared
 
 
-@pytest.mark.parametrize("name", [".DS_Store", "Thumbs.db", "desktop.ini", "._model.safetensors", ".nfs00ab12"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        ".DS_Store",
+        "Thumbs.db",
+        "desktop.ini",
+        "._model.safetensors",
+        ".nfs00ab12",
+        ".fuse_hidden0001",
+        ".~lock.encoder.json#",
+        "Icon\r",
+        ".gitkeep",
+        "__pycache__/a.cpython-311.pyc",
+        ".ipynb_checkpoints/encoder-checkpoint.json",
+        "@eaDir/model.safetensors/SYNO",
+    ],
+)
 def test_files_that_systems_leave_are_passed_over(folder: Path, name: str) -> None:
-    (folder / "encoder" / name).write_bytes(b"")
-    (folder / name).write_bytes(b"")
+    for place in (folder / "encoder" / name, folder / name):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(b"")
     (folder / "._index.faiss").write_bytes(b"")
     (folder / "._encoder.onnx").write_bytes(b"")
     assert len(Bundle.open(folder).items) > 0
 
 
-@pytest.mark.parametrize("name", ["other.safetensors", "modules.json", "DS_Store", "evil.py"])
+@pytest.mark.parametrize("name", ["other.safetensors", "modules.json", "DS_Store", "evil.py", "eaDir/a.json"])
 def test_other_files_beside_the_encoder_are_refused(folder: Path, name: str) -> None:
+    (folder / "encoder" / name).parent.mkdir(parents=True, exist_ok=True)
     (folder / "encoder" / name).write_bytes(b"")
     refuses(folder, f"{folder / 'encoder' / name}: not of this bundle")
 

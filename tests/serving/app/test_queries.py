@@ -106,6 +106,15 @@ def test_no_such_item(served: ServedBundle, name: str) -> None:
     assert caught.value.status == 404
 
 
+def test_an_index_without_vectors_is_told(served: ServedBundle) -> None:
+    served.bundle.index.factory = "SQ8"
+    with pytest.raises(RequestError) as caught:
+        asked(served, item(served, "p11"))
+    assert str(caught.value) == (
+        "id: this bundle's index keeps no vectors; upload the item's picture, or export with index Flat"
+    )
+
+
 def test_a_query_that_the_encoder_makes_nothing_of(served: ServedBundle, shop: Any) -> None:
     opposite = {"p30": -vector(shop, "p11")}
     object.__setattr__(served.searcher.encoder, "vectors", opposite)

@@ -233,6 +233,7 @@ function restore() {
   search({ remember: false });
 }
 
+at("preview").addEventListener("error", ({ target }) => { target.hidden = true; });
 for (const id of ["file", "camera"]) at(id).addEventListener("change", ({ target }) => { take(target.files); target.value = ""; });
 at("forget").addEventListener("click", () => { Object.assign(state, { image: null, id: null }); search(); at("file").focus(); });
 at("query").addEventListener("submit", (event) => { event.preventDefault(); search({ focus: true }); });

@@ -1,7 +1,8 @@
 """Searches a bundle with onnxruntime, Pillow, NumPy and FAISS alone: python scripts/search_bundle.py BUNDLE IMAGE [K].
 
 Prints the row in items.parquet and the similarity of the K nearest items (5). What `simtrain search` does beyond this:
-it checks every file and the embeddings, follows colour profiles, refuses pictures of too many pixels, and shows ids.
+it checks every file and the embeddings, follows colour profiles, refuses pictures of too many pixels, and shows ids;
+where the index is not Flat it searches with tuned settings and takes similarities from the stored vectors.
 """
 
 import json

@@ -148,9 +148,7 @@ def hostile_uploads(file: bytes) -> dict[str, bytes]:
         "nothing": request_of(b""),
         "no form": b"POST /api/search HTTP/1.1\r\nhost: localhost\r\ncontent-type: multipart/form-data; boundary=x\r\n"
         b"content-length: 9\r\n\r\n--x broken",
-        "head of 78 kB": b"GET /api/search?"
-        + b"filter=a%3Db&" * 6000
-        + b" HTTP/1.1\r\nhost: localhost\r\n\r\n",
+        "head of 78 kB": b"GET /api/search?" + b"filter=a%3Db&" * 6000 + b" HTTP/1.1\r\nhost: localhost\r\n\r\n",
         "id of another file": b"GET /api/picture?id=../../../../etc/passwd HTTP/1.1\r\nhost: localhost\r\n\r\n",
         "path of another file": b"GET /../../../../etc/passwd HTTP/1.1\r\nhost: localhost\r\n\r\n",
     }

@@ -134,9 +134,9 @@ def row_of_item(served: ServedBundle, item_id: str) -> int:
 
 async def _picture_vector(served: ServedBundle, picture: PictureQuery) -> NDArray[np.float32]:
     if picture.pixels is None:
-        if not served.bundle.index.is_exact:
+        if not served.bundle.index.keeps_vectors:  # of an earlier version
             raise RequestError(
-                "id: this bundle's index keeps no vectors; upload the item's picture, or export with index Flat",
+                "id: this bundle's index keeps no vectors; upload the item's picture, or export the bundle again",
                 status=_WRONG,
             )
         stored: NDArray[np.float32] = served.bundle.index.vectors(np.array([picture.row], dtype=np.int64))[0]

@@ -111,7 +111,7 @@ def test_an_index_without_vectors_is_told(served: ServedBundle) -> None:
     with pytest.raises(RequestError) as caught:
         asked(served, item(served, "p11"))
     assert str(caught.value) == (
-        "id: this bundle's index keeps no vectors; upload the item's picture, or export with index Flat"
+        "id: this bundle's index keeps no vectors; upload the item's picture, or export the bundle again"
     )
 
 

@@ -19,7 +19,7 @@ _ROUNDING = 1e-12
 
 
 @dataclass(frozen=True, kw_only=True)
-class Spread:
+class DifferenceSpread:
     """How differences of two encoders vary from query to query.
 
     Attributes:
@@ -105,12 +105,12 @@ def resolvable_share(
         raise ValueError(f"within_product is {within_product}; allowed: 0 to 1")
     answers = 1.0 if ranks is None else float((1.0 / ranks).mean())  # of the mean of R answers, 1 / R each
     variance = discordant_share * (within_product + (1.0 - within_product) * answers)
-    spread = Spread(variance=variance, within_product=discordant_share * within_product)
+    spread = DifferenceSpread(variance=variance, within_product=discordant_share * within_product)
     smallest = resolvable_by_spread(clusters, spread, level=level, power=power)
     return smallest if smallest <= discordant_share else math.nan
 
 
-def resolvable_by_spread(clusters: NDArray[np.int64], spread: Spread, *, level: float, power: float) -> float:
+def resolvable_by_spread(clusters: NDArray[np.int64], spread: DifferenceSpread, *, level: float, power: float) -> float:
     """`resolvable_difference` of a split from the spread of differences alone.
 
     The variance of the mean is (variance + (Σ n² / Σ n - 1) · within_product) / S, with n queries of a product.
@@ -131,7 +131,7 @@ def resolvable_by_spread(clusters: NDArray[np.int64], spread: Spread, *, level: 
     return _smallest(standard_error, sizes, level=level, power=power)
 
 
-def spread_of(differences: NDArray[np.float64], clusters: NDArray[np.int64]) -> Spread:
+def spread_of(differences: NDArray[np.float64], clusters: NDArray[np.int64]) -> DifferenceSpread:
     """Spread of the differences of two encoders, by the method of moments.
 
     The covariance within products is the mean product of the deviations of all pairs of queries of one product; without
@@ -148,10 +148,10 @@ def spread_of(differences: NDArray[np.float64], clusters: NDArray[np.int64]) -> 
     sizes = np.bincount(product)
     pairs = float((sizes * (sizes - 1)).sum())
     if pairs == 0:
-        return Spread(variance=variance, within_product=variance)
+        return DifferenceSpread(variance=variance, within_product=variance)
     sums = np.bincount(product, weights=deviations)
     covariance = float((sums**2 - np.bincount(product, weights=squares)).sum()) / pairs
-    return Spread(variance=variance, within_product=min(max(covariance, 0.0), variance))
+    return DifferenceSpread(variance=variance, within_product=min(max(covariance, 0.0), variance))
 
 
 def _standard_error(centred_sums: NDArray[np.float64], sizes: NDArray[np.int64]) -> float:

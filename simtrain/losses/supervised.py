@@ -37,13 +37,30 @@ def supervised_contrastive_loss(
     Raises:
         ValueError: if no two paired rows have the same known label, or the temperature is not above 0.
     """
+    loss = supervised_contrastive_loss_if_any(
+        embeddings, labels, temperature=temperature, excluded=excluded, unpaired=unpaired
+    )
+    if loss is None:
+        pair = "" if unpaired is None else " and are paired"
+        raise ValueError(f"labels: {len(labels)} rows, of which no two have the same known label{pair}")
+    return loss
+
+
+def supervised_contrastive_loss_if_any(
+    embeddings: Tensor,
+    labels: Tensor,
+    *,
+    temperature: float = 0.1,
+    excluded: PairMask | None = None,
+    unpaired: Tensor | None = None,
+) -> Tensor | None:
+    """`supervised_contrastive_loss`, or None where no two paired rows have the same known label."""
     if not temperature > 0:
         raise ValueError(f"temperature: got {temperature}; must be above 0")
     classes, shared, counts = _groups(labels, unpaired)
     anchors = (labels >= 0) & (counts > 0)
     if not anchors.any():
-        pair = "" if unpaired is None else " and are paired"
-        raise ValueError(f"labels: {len(labels)} rows, of which no two have the same known label{pair}")
+        return None
 
     def leave_out(tile: Tensor, first: slice, second: slice) -> None:
         if excluded is not None:
@@ -60,17 +77,6 @@ def supervised_contrastive_loss(
         with_positives = (unit[anchors] * positives).sum(dim=1) / temperature
         among_others = log_sum_exp_of_others(unit, temperature=temperature, leave_out=leave_out)
         return (among_others[anchors] - with_positives).mean()
-
-
-def any_positive(labels: Tensor, *, unpaired: Tensor | None = None) -> bool:
-    """Whether two paired rows have the same known label.
-
-    Args:
-        labels: (N,) int64, -1 where unknown.
-        unpaired: (N,) int64: two rows with the same number, 0 or more, are no pair; None: all rows are paired.
-    """
-    _, _, counts = _groups(labels, unpaired)
-    return bool(((labels >= 0) & (counts > 0)).any())
 
 
 def _groups(labels: Tensor, unpaired: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from simtrain.losses.loss_value import LossValue
-from simtrain.losses.supervised import any_positive, supervised_contrastive_loss
+from simtrain.losses.supervised import supervised_contrastive_loss_if_any
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,9 +39,7 @@ class CoarserLevel:
             groups: (N,) int64, equal where two are positives of the objective's own loss; -1: no positives.
         """
         values = self.numbers[rows.to(self.numbers.device)].to(rows.device)
-        if not any_positive(values, unpaired=groups):
-            return None
-        return supervised_contrastive_loss(embeddings, values, temperature=self.temperature, unpaired=groups)
+        return supervised_contrastive_loss_if_any(embeddings, values, temperature=self.temperature, unpaired=groups)
 
 
 def with_levels(

@@ -7,7 +7,7 @@ from typing_extensions import override
 from simtrain.encoders.base import Encoder
 from simtrain.evaluation.protocol import RetrievalTask
 from simtrain.losses.loss_value import LossValue
-from simtrain.losses.supervised import any_positive, supervised_contrastive_loss
+from simtrain.losses.supervised import supervised_contrastive_loss_if_any
 from simtrain.modules.base import RetrievalModule
 from simtrain.modules.global_batch import AuxiliaryLosses, GlobalBatch, TrainingSettings
 from simtrain.modules.relational_teacher import RelationalTeacher
@@ -49,11 +49,11 @@ class DistillModule(RetrievalModule):
     def loss(self, batch: GlobalBatch) -> LossValue:
         loss = self._teacher.loss(batch.embeddings, rows=batch.flat_rows, groups=self.positives(batch))
         value = LossValue(total=loss, parts={"relations": loss.detach()})
-        labels = batch.labels.repeat(batch.rows.shape[1])
-        if not self._label_weight or not any_positive(labels):
+        if not self._label_weight:
             return value
-        supervised = supervised_contrastive_loss(batch.embeddings, labels, temperature=self.temperature)
-        return value.plus("supervised", supervised, weight=self._label_weight)
+        labels = batch.labels.repeat(batch.rows.shape[1])
+        supervised = supervised_contrastive_loss_if_any(batch.embeddings, labels, temperature=self.temperature)
+        return value if supervised is None else value.plus("supervised", supervised, weight=self._label_weight)
 
     @override
     def positives(self, batch: GlobalBatch) -> Tensor:

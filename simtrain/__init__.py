@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from simtrain import losses as losses
     from simtrain.api.compare import compare as compare
     from simtrain.api.doctor import doctor as doctor
+    from simtrain.api.embed import embed as embed
     from simtrain.api.evaluate import evaluate as evaluate
     from simtrain.api.export import export as export
     from simtrain.api.export import open_bundle as open_bundle
@@ -41,6 +42,7 @@ _HOMES = {
     "Console": "simtrain.console",
     "compare": "simtrain.api.compare",
     "doctor": "simtrain.api.doctor",
+    "embed": "simtrain.api.embed",
     "evaluate": "simtrain.api.evaluate",
     "export": "simtrain.api.export",
     "fit": "simtrain.api.fit",
@@ -61,6 +63,7 @@ __all__ = [
     "SimtrainError",
     "compare",
     "doctor",
+    "embed",
     "evaluate",
     "export",
     "fit",

@@ -5,7 +5,7 @@ import sys
 import typer
 from typer.exceptions import TyperException
 
-from simtrain.cli import compare, config, doctor, evaluate, export, fit, interpolate, prepare, search, serve
+from simtrain.cli import compare, config, doctor, embed, evaluate, export, fit, interpolate, prepare, search, serve
 from simtrain.cli.console import TERMINAL, fail, set_up_output
 from simtrain.cli.host_memory import keep_freed_memory
 from simtrain.cli.wall import CLOSED_PIPE, end_with
@@ -16,7 +16,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Fine-tune pretrained image encoders for similar-product search: prepare, fit, evaluate, compare, "
-    "interpolate, export, search, serve, doctor.",
+    "interpolate, export, search, serve, embed, doctor.",
 )
 app.command("prepare")(prepare.prepare)
 app.command("fit")(fit.fit)
@@ -26,6 +26,7 @@ app.command("interpolate")(interpolate.interpolate)
 app.command("export")(export.export)
 app.command("search")(search.search)
 app.command("serve")(serve.serve)
+app.command("embed")(embed.embed)
 app.command("doctor")(doctor.doctor)
 app.command("config")(config.show_config)
 

@@ -72,7 +72,9 @@ def prepare(
         if unchanged is not None:
             remove_unused(out, settings=unchanged.settings, table=unchanged.table)  # of a run killed at its very end
             return read_report(out, fresh=None)
-        opening = Opening(work=work, output=out, fetch_fashion_mnist=_fetch_fashion_mnist, console=console, rows=rows)
+        opening = Opening(
+            work=work, output=out, fetch_fashion_mnist=downloaded_fashion_mnist, console=console, rows=rows
+        )
         opened = open_source(source, config=config, opening=opening)
         _refuse_own_folds(opened, config)
         try:
@@ -222,7 +224,8 @@ def _refuse_own_folds(opened: OpenedSource, config: PrepareConfig) -> None:
         )
 
 
-def _fetch_fashion_mnist(folder: Path) -> Path:
+def downloaded_fashion_mnist(folder: Path) -> Path:
+    """Download Fashion-MNIST into a folder; where its files lie."""
     from simtrain.data.fashion_mnist_download import fetch_fashion_mnist  # torchvision
 
     return fetch_fashion_mnist(folder)

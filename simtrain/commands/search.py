@@ -12,6 +12,7 @@ from simtrain.serving.bundle import Bundle
 from simtrain.serving.onnx_query_encoder import onnx_query_encoder, suits_onnx
 from simtrain.serving.onnx_runtime import can_run_onnx
 from simtrain.serving.opened_bundle import OpenedBundle, SearchResult, read_query
+from simtrain.serving.query_encoder import QueryEncoder
 from simtrain.serving.replacement import open_while_replaced
 from simtrain.serving.searcher import Searcher
 
@@ -49,7 +50,7 @@ def open_bundle(
     def searcher_of(bundle: Bundle) -> Searcher:
         if network is None and like is None and suits_onnx(bundle, texts=texts, code_allowed=allowed):
             return Searcher(bundle=bundle, encoder=onnx_query_encoder(bundle))
-        return _searcher_by_torch(bundle, network=network, like=like)
+        return Searcher(bundle=bundle, encoder=torch_encoder(bundle, network=network, like=like))
 
     def opening() -> tuple[Bundle, Searcher]:
         bundle = Bundle.open(place)
@@ -73,7 +74,20 @@ def search(folder: Path, *, image: Path | None, text: str | None, k: int, plot: 
     return open_bundle(folder, texts=text is not None).answer(query, k=k)
 
 
-def _searcher_by_torch(bundle: Bundle, *, network: nn.Module | None, like: EncoderConfig | None) -> Searcher:
+def torch_encoder(
+    bundle: Bundle, *, network: nn.Module | None = None, like: EncoderConfig | None = None, device: str = "cpu"
+) -> QueryEncoder:
+    """The encoder of a bundle under torch.
+
+    Args:
+        bundle: An open bundle.
+        network: A network in memory, as in `open_bundle`.
+        like: A section of a run's configuration, as in `open_bundle`.
+        device: Torch's name of the device to compute on, such as `cuda:0`.
+
+    Raises:
+        BundleError: if torch is not installed, or the encoder does not give the bundle's embeddings.
+    """
     if importlib.util.find_spec("torch") is None:
         raise BundleError(_why_torch(bundle))
     import torch  # heavy, and not needed by a search with ONNX
@@ -81,8 +95,8 @@ def _searcher_by_torch(bundle: Bundle, *, network: nn.Module | None, like: Encod
     from simtrain.builders.bundle_encoder import build_bundle_encoder
     from simtrain.serving.torch_query_encoder import TorchQueryEncoder
 
-    encoder = build_bundle_encoder(bundle, network=network, like=like)
-    return Searcher(bundle=bundle, encoder=TorchQueryEncoder(encoder=encoder, device=torch.device("cpu")))
+    encoder = build_bundle_encoder(bundle, network=network, like=like).to(torch.device(device))
+    return TorchQueryEncoder(encoder=encoder, device=torch.device(device))
 
 
 def _why_torch(bundle: Bundle) -> str:

@@ -62,14 +62,18 @@ def suits_onnx(bundle: Bundle, *, texts: bool, code_allowed: bool) -> bool:
     return not (texts and bundle.reads_texts and importlib.util.find_spec("torch") is not None)
 
 
-def onnx_query_encoder(bundle: Bundle) -> OnnxQueryEncoder:
+def onnx_query_encoder(bundle: Bundle, *, threads: int | None = None) -> OnnxQueryEncoder:
     """The `encoder.onnx` of a bundle that has one, checked to give the bundle's golden embeddings of images.
+
+    Args:
+        bundle: An open bundle.
+        threads: Number of threads that compute, 1 or more; None: one for each core.
 
     Raises:
         BundleError: if onnxruntime cannot open or run it, or it gives other embeddings.
     """
     encoder = OnnxQueryEncoder(
-        onnx=OnnxEncoder(path=bundle.folder / ONNX_FILE, content=bundle.content(ONNX_FILE)),
+        onnx=OnnxEncoder(path=bundle.folder / ONNX_FILE, content=bundle.content(ONNX_FILE), threads=threads),
         preprocessing=bundle.preprocessing,
         embedding_size=bundle.index.dimensions,
         no_texts=_TEXTS_NEED_TORCH if bundle.reads_texts else NO_TEXT_TOWER,

@@ -27,17 +27,19 @@ class OnnxEncoder:
     Args:
         path: File that `export_onnx` wrote.
         content: Of that file, where it has been read; None: it is read.
+        threads: Number of threads that compute, 1 or more; None: one for each core.
 
     Raises:
         BundleError: if onnxruntime cannot open it, or, in `embed`, cannot run it.
     """
 
-    def __init__(self, *, path: Path, content: bytes | None = None) -> None:
+    def __init__(self, *, path: Path, content: bytes | None = None, threads: int | None = None) -> None:
         import onnxruntime  # of an extra
 
         self._path = path
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3  # errors only
+        options.intra_op_num_threads = threads or 0
         try:
             model = str(path) if content is None else content
             self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])

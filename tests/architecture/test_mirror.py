@@ -21,6 +21,7 @@ OF_NO_MODULE = {
 TESTED_BY_CALLERS = {
     "api/compare.py": "cli/test_compare.py",
     "api/doctor.py": "cli/test_doctor.py",
+    "api/embed.py": "commands/test_embed.py",
     "api/evaluate.py": "cli/test_evaluate.py",
     "api/export.py": "cli/test_export.py",
     "api/fit.py": "cli/test_fit.py",
@@ -45,6 +46,7 @@ TESTED_BY_CALLERS = {
     "catalog/remedies.py": "commands/test_prepare.py",
     "catalog/sources/clutter.py": "catalog/sources/test_walk.py",
     "catalog/sources/csv_records.py": "catalog/sources/test_csv_dialect.py",
+    "catalog/sources/collection.py": "commands/test_embed.py",
     "catalog/sources/described.py": "catalog/sources/test_side_tables.py",
     "catalog/sources/embedded_columns.py": "catalog/sources/test_embedded.py",
     "catalog/sources/embedded_layout.py": "catalog/sources/test_embedded.py",
@@ -104,6 +106,7 @@ TESTED_BY_CALLERS = {
     "serving/opened_bundle.py": "commands/test_search.py",
     "serving/query_encoder.py": "serving/test_searcher.py",
     "serving/recreated_encoder.py": "serving/test_bundle.py",
+    "serving/shard_worker.py": "commands/test_embed.py",
     "serving/torch_query_encoder.py": "serving/test_searcher.py",
 }
 """Modules without a test file of their own -> the test file that runs their code."""

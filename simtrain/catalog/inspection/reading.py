@@ -181,7 +181,7 @@ def _one_by_one(chunks: Sequence[Chunk]) -> Generator[Path]:
 def _in_processes(chunks: Sequence[Chunk], *, workers: int) -> Generator[Path]:
     # Not fork: a caller may hold threads (torch, pyarrow) whose locks a forked child would wait for.
     executor = ProcessPoolExecutor(
-        min(workers, len(chunks)), mp_context=get_context("spawn"), initializer=_live_and_die_with_the_parent
+        min(workers, len(chunks)), mp_context=get_context("spawn"), initializer=live_and_die_with_the_parent
     )
     try:
         running = {executor.submit(read_chunk, chunk): len(chunk.files) for chunk in chunks}
@@ -196,7 +196,8 @@ def _in_processes(chunks: Sequence[Chunk], *, workers: int) -> Generator[Path]:
         executor.shutdown(wait=True, cancel_futures=True)
 
 
-def _live_and_die_with_the_parent() -> None:
+def live_and_die_with_the_parent() -> None:
+    """Begin a working process: Ctrl-C is the parent's to answer, and a parent that was killed leaves none behind."""
     signal(SIGINT, SIG_IGN)  # a terminal's Ctrl-C reaches every process; the first one answers it
     parent = parent_process()
     if parent is not None:

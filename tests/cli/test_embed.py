@@ -19,7 +19,7 @@ def test_a_folder_that_is_no_bundle_is_refused(simtrain: Command, tmp_path: Path
     [
         (("--engine", "spark"), "'spark' is not one of 'local', 'ray'"),
         (("--precision", "int8"), "'int8' is not one of 'float16', 'float32'"),
-        (("--processes", "0"), "0 is not in the range x>=1"),
+        (("--processes", "0"), "'--processes': Input should be greater than or equal to 1"),
         (("--set", "columns.pth=file"), "did you mean"),
     ],
 )

@@ -85,10 +85,10 @@ class CompareConfig(Section):
     """Splits whose `gallery` images are searched; null: the evaluated split itself."""
 
     relevance: list[RelevanceSetting] | None = None
-    """Definitions of relevance, the main one first: columns, or lists of columns, whose equal values make images
-    relevant, or `kind` (the same label among other products; `{same: category, other: product}` over other columns), or
-    `{qrels: FILE}`, a table of judged pairs;
-    null: what the runs were trained for, then `product`, `label` and `kind` where product and label are filled."""
+    """Definitions of relevance, the main one first, or one alone: columns, or lists of columns, whose equal values make
+    images relevant, or `kind` (the same label among other products; `{same: category, other: product}` over other
+    columns), or `{qrels: FILE}`, a table of judged pairs; null: what the runs were trained for, then `product`, `label`
+    and `kind` where product and label are filled."""
 
     exclude: ExcludedColumns | None = None
     """Columns, such as `vendor` or `session`: a gallery image that has the query's value in one of them counts neither
@@ -154,6 +154,11 @@ class CompareConfig(Section):
 
     seed: int = Field(default=0, ge=0, lt=2**31)
     """Seed of all random numbers, 0 to 2147483647."""
+
+    @field_validator("relevance", "encoders", "headline_metrics", "gallery_splits", mode="before")
+    @classmethod
+    def _one_is_a_list(cls, value: object) -> object:
+        return [value] if isinstance(value, str | dict) else value
 
     @model_validator(mode="after")
     def _nothing_is_named_twice(self) -> "CompareConfig":

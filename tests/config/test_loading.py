@@ -22,6 +22,7 @@ from simtrain.config import (
     load_run_config,
     parse_run_config,
 )
+from simtrain.config.relevance import QrelsConfig
 
 SMALLEST = "catalog: data/shop\nencoder: {kind: pixels}\nobjective: {kind: simclr}\n"
 RUNS = {
@@ -227,6 +228,20 @@ def test_a_yaml_file_is_told_from_the_name_of_an_encoder(
     monkeypatch.chdir(tmp_path)
     Path("2026:05.yaml").write_text("")
     assert is_config_file(name) is expected
+
+
+@pytest.mark.parametrize(
+    ("typed", "key", "expected"),
+    [
+        ("relevance=label", "relevance", ["label"]),
+        ("relevance={qrels: judged.csv}", "relevance", [QrelsConfig(qrels="judged.csv")]),
+        ("encoders=pixels", "encoders", ["pixels"]),
+        ("headline_metrics=map_at_r", "headline_metrics", ["map_at_r"]),
+        ("gallery_splits=train", "gallery_splits", ["train"]),
+    ],
+)
+def test_one_of_a_list_needs_no_brackets(typed: str, key: str, expected: list[object]) -> None:
+    assert getattr(load_compare_config(None, [typed]), key) == expected
 
 
 def test_checked_settings_of_a_comparison_take_overrides(tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from simtrain.api.interpolate import interpolate as interpolate
     from simtrain.api.prepare import open_catalog as open_catalog
     from simtrain.api.prepare import prepare as prepare
+    from simtrain.api.publish import publish as publish
     from simtrain.api.serve import serve as serve
     from simtrain.console import Console as Console
     from simtrain.errors import SimtrainError as SimtrainError
@@ -52,6 +53,7 @@ _HOMES = {
     "open_catalog": "simtrain.api.prepare",
     "open_run": "simtrain.api.fit",
     "prepare": "simtrain.api.prepare",
+    "publish": "simtrain.api.publish",
     "retrieval_metrics": "simtrain.evaluation.retrieval_metrics",
     "serve": "simtrain.api.serve",
     "SimtrainError": "simtrain.errors",
@@ -74,6 +76,7 @@ __all__ = [
     "open_catalog",
     "open_run",
     "prepare",
+    "publish",
     "retrieval_metrics",
     "serve",
 ]

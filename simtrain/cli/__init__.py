@@ -5,7 +5,20 @@ import sys
 import typer
 from typer.exceptions import TyperException
 
-from simtrain.cli import compare, config, doctor, embed, evaluate, export, fit, interpolate, prepare, search, serve
+from simtrain.cli import (
+    compare,
+    config,
+    doctor,
+    embed,
+    evaluate,
+    export,
+    fit,
+    interpolate,
+    prepare,
+    publish,
+    search,
+    serve,
+)
 from simtrain.cli.console import TERMINAL, fail, set_up_output
 from simtrain.cli.host_memory import keep_freed_memory
 from simtrain.cli.wall import CLOSED_PIPE, end_with
@@ -16,7 +29,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Fine-tune pretrained image encoders for similar-product search: prepare, fit, evaluate, compare, "
-    "interpolate, export, search, serve, embed, doctor.",
+    "interpolate, export, search, serve, embed, publish, doctor.",
 )
 app.command("prepare")(prepare.prepare)
 app.command("fit")(fit.fit)
@@ -27,6 +40,7 @@ app.command("export")(export.export)
 app.command("search")(search.search)
 app.command("serve")(serve.serve)
 app.command("embed")(embed.embed)
+app.command("publish")(publish.publish)
 app.command("doctor")(doctor.doctor)
 app.command("config")(config.show_config)
 

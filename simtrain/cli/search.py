@@ -7,26 +7,56 @@ import typer
 
 from simtrain.cli.arguments import AllowCodeOption, expanded
 from simtrain.cli.console import TERMINAL, writes_unicode
+from simtrain.errors import SimtrainError
 from simtrain.files import json_text
 from simtrain.own_code import code_allowed
 
 
 def search(
-    bundle: Annotated[Path, typer.Argument(callback=expanded, help="Bundle folder, written by simtrain export.")],
+    bundle: Annotated[
+        str,
+        typer.Argument(metavar="BUNDLE|milvus:…", help="Bundle folder, or a Milvus that one was published to."),
+    ],
     image: Annotated[Path | None, typer.Option(callback=expanded, help="Query image.")] = None,
     text: Annotated[str | None, typer.Option(help="Query text, for encoders that read text.")] = None,
     k: Annotated[int, typer.Option("-k", min=1, help="Number of results.")] = 5,
     plot: Annotated[
         Path | None, typer.Option(callback=expanded, metavar="FILE.png", help="Picture of the query and its results.")
     ] = None,
+    source: Annotated[
+        str | None, typer.Option("--from", metavar="milvus:…", help="Search here instead of the bundle's own index.")
+    ] = None,
+    collection: Annotated[
+        str | None, typer.Option(help="Name of a collection in Milvus; default: the only one.")
+    ] = None,
+    condition: Annotated[
+        str | None,
+        typer.Option("--filter", metavar="EXPRESSION", help="In Milvus's words: 'color == \"red\"'."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
     allow_code: AllowCodeOption = False,
 ) -> None:
-    """Search a bundle: the items nearest to an image or to a text."""
-    from simtrain.commands.search import search as run_search
+    """Search a bundle, or a Milvus that it was published to: the items nearest to an image or to a text."""
+    from simtrain.commands.search import MilvusPlace, search_milvus
+    from simtrain.commands.search import search as search_bundle
+    from simtrain.serving.opened_bundle import read_query
 
+    named = bundle.startswith("milvus:")
+    address = bundle if named else source
+    if named and source is not None:
+        raise SimtrainError(f"search: --from {source} stands beside a bundle's folder, not beside {bundle}")
+    if address is None and (collection is not None or condition is not None):
+        option = "--collection" if collection is not None else "--filter"
+        raise SimtrainError(f"search: {option} is for a Milvus: simtrain search {bundle} --from milvus:…")
+    folder = None if named else expanded(Path(bundle))
     with code_allowed(allow_code):
-        result = run_search(bundle, image=image, text=text, k=k, plot=plot)
+        if address is None:
+            assert folder is not None
+            result = search_bundle(folder, image=image, text=text, k=k, plot=plot)
+        else:
+            place = MilvusPlace(address=address, collection=collection, condition=condition)
+            query = read_query(image, text=text, plot=plot)
+            result = search_milvus(place, folder=folder, query=query, k=k)
     if as_json:
         print(json_text(result.to_dict(), ascii_only=not writes_unicode()))
     else:

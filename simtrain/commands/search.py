@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import importlib.util
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
 
 from simtrain.errors import BundleError
 from simtrain.own_code import code_allowed, is_code_allowed
 from simtrain.serving.bundle import Bundle
 from simtrain.serving.onnx_query_encoder import onnx_query_encoder, suits_onnx
 from simtrain.serving.onnx_runtime import can_run_onnx
-from simtrain.serving.opened_bundle import OpenedBundle, SearchResult, read_query
+from simtrain.serving.opened_bundle import OpenedBundle, SearchQuery, SearchResult, read_query
 from simtrain.serving.query_encoder import QueryEncoder
 from simtrain.serving.replacement import open_while_replaced
-from simtrain.serving.searcher import Searcher
+from simtrain.serving.searcher import FoundItem, Searcher
 
 if TYPE_CHECKING:
     from torch import nn
@@ -72,6 +76,53 @@ def search(folder: Path, *, image: Path | None, text: str | None, k: int, plot: 
     """Open a bundle for one search; see `OpenedBundle.search`. The query is read and checked before the bundle."""
     query = read_query(image, text=text, plot=plot)
     return open_bundle(folder, texts=text is not None).answer(query, k=k)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MilvusPlace:
+    """Where to search instead of a bundle's index.
+
+    Attributes:
+        address: Of a Milvus, such as `milvus:shop.db`.
+        collection: Name that was published there; None: the only one.
+        condition: Filter in Milvus's words, such as `color == "red"`; None: none.
+    """
+
+    address: str
+    collection: str | None
+    condition: str | None
+
+
+def search_milvus(place: MilvusPlace, *, folder: Path | None, query: SearchQuery, k: int) -> SearchResult:
+    """Search a collection that was published, with the encoder of its bundle.
+
+    Args:
+        place: The collection.
+        folder: Folder of the bundle; None: where it was when it was published.
+        query: The query, read and checked.
+        k: Neighbours, 1 or more; all items if there are fewer.
+
+    Raises:
+        SimtrainError: for anything that the user can mend, such as a collection of another encoder.
+    """
+    from simtrain.serving.milvus.connection import MilvusAddress  # pymilvus, of an extra
+    from simtrain.serving.milvus.searching import folder_published, search_collection
+
+    address = MilvusAddress.of(place.address)
+    opened = open_bundle(folder or folder_published(address, place.collection), texts=query.text is not None)
+
+    def elsewhere(embedding: NDArray[np.float32], count: int) -> list[FoundItem]:
+        return search_collection(
+            address,
+            embedding,
+            collection=place.collection,
+            fingerprint=opened.bundle.fingerprint,
+            k=count,
+            condition=place.condition,
+        )
+
+    searcher = Searcher(bundle=opened.bundle, encoder=opened.searcher.encoder, elsewhere=elsewhere)
+    return replace(opened, load_searcher=lambda: searcher).answer(query, k=k)
 
 
 def torch_encoder(

@@ -175,8 +175,17 @@ def write_record(folder: Path, *, space: Space, images: int, left_out: int, shar
     write_json(folder / RECORD_FILE, content, error=SimtrainError)
 
 
-def read_record(folder: Path) -> tuple[Space, int]:
-    """The space of a folder's shards, and the number of its shards.
+@dataclass(frozen=True, kw_only=True)
+class ShardsRecord:
+    """What a folder of shards holds: their space, the number of embeddings and the number of shards."""
+
+    space: Space
+    images: int
+    shards: int
+
+
+def read_record(folder: Path) -> ShardsRecord:
+    """What a folder of shards holds.
 
     Raises:
         SimtrainError: if the folder holds no finished embeddings.
@@ -188,7 +197,7 @@ def read_record(folder: Path) -> tuple[Space, int]:
     record = read_json(path, error=SimtrainError)
     with damage_told(path, error=SimtrainError, advice=_AGAIN):
         space = Space(**{name: record[name] for name in ("fingerprint", "dimensions", "precision")})
-        return space, int(record["shards"])
+        return ShardsRecord(space=space, images=int(record["images"]), shards=int(record["shards"]))
 
 
 def read_shards(folder: Path) -> Iterator[Shard]:
@@ -197,8 +206,9 @@ def read_shards(folder: Path) -> Iterator[Shard]:
     Raises:
         SimtrainError: if the folder holds no finished embeddings, or a shard is missing, damaged or of another space.
     """
-    space, shards = read_record(folder)
-    for number in range(shards):
+    record = read_record(folder)
+    space = record.space
+    for number in range(record.shards):
         path = shard_path(folder, number)
         try:
             table = read_table(path)

@@ -226,13 +226,16 @@ class OpenedBundle:
             relevance=list((self.bundle.manifest.get("thresholds") or {}).get("relevance", [])),
             by_text=query.text is not None,
             tokens_read=self.searcher.tokens_read(query.text) if query.text is not None else None,
-            missing_pictures=sum(not self.bundle.image_path(found.row).is_file() for found in neighbours),
+            missing_pictures=sum(not self._picture(found).is_file() for found in neighbours),
         )
+
+    def _picture(self, found: Neighbour) -> Path:
+        return Path(self.bundle.manifest["image_root"]) / found.path
 
     def _draw(self, path: Path, query: SearchQuery, neighbours: Sequence[Neighbour]) -> None:
         tiles = [
             NeighbourTile(
-                path=self.bundle.image_path(found.row),
+                path=self._picture(found),
                 similarity=found.similarity,
                 caption=found.caption or found.label or found.id,
                 relevant=None,

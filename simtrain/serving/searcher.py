@@ -2,7 +2,7 @@
 
 # Shapes: H × W pixels as they came, k neighbours.
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,8 +28,8 @@ class Neighbour:
     rank: int
     """Place in the results; 1 is the nearest."""
 
-    row: int
-    """Row of the bundle's items."""
+    row: int | None
+    """Row of the bundle's items; None: it was found elsewhere than in the bundle."""
 
     id: str
     similarity: float
@@ -50,16 +50,30 @@ class Neighbour:
     """The item's other columns, as plain values that JSON can hold."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class FoundItem:
+    """An item that was found: its columns, and its cosine similarity to the query."""
+
+    item: Mapping[str, Any]
+    similarity: float
+
+
+Elsewhere = Callable[[NDArray[np.float32], int], Sequence[FoundItem]]
+"""(D,) embedding of a query and a number -> so many items that are nearest to it, nearest first."""
+
+
 class Searcher:
     """A bundle's encoder and index, ready to search.
 
     Args:
         bundle: An open bundle.
         encoder: Its encoder, which was checked to give the bundle's golden embeddings.
+        elsewhere: Searches another place than the bundle's index, of the same embedding space; None: the index.
     """
 
-    def __init__(self, *, bundle: Bundle, encoder: QueryEncoder) -> None:
+    def __init__(self, *, bundle: Bundle, encoder: QueryEncoder, elsewhere: Elsewhere | None = None) -> None:
         self._bundle = bundle
+        self._elsewhere = elsewhere
         self._promises = bundle.promises
         self._encoder = encoder
         self._columns = {str(name): bundle.items[name].array for name in bundle.items.columns}
@@ -90,8 +104,7 @@ class Searcher:
                 raise SimtrainError(
                     "search: the encoder gives the query an embedding of length 0 (a flat picture?): nothing is similar"
                 )
-            for rows, similarities in self._bundle.index.search(embeddings, k=k):
-                answers.append(self.neighbours(rows, similarities, of_image=True))
+            answers += self._nearest(embeddings, k=k, of_image=True)
         return answers
 
     def embed(self, images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
@@ -114,9 +127,7 @@ class Searcher:
             BundleError: if the encoder embeds no texts, or none here.
             ValueError: k < 1.
         """
-        embeddings = self._text_encoder().embed_texts([text])
-        rows, similarities = self._bundle.index.search(embeddings, k=k)[0]
-        return self.neighbours(rows, similarities, of_image=False)
+        return self._nearest(self._text_encoder().embed_texts([text]), k=k, of_image=False)[0]
 
     def tokens_read(self, text: str) -> int | None:
         """After how many tokens the encoder stops reading this text; None: it reads all of it.
@@ -130,6 +141,20 @@ class Searcher:
         if self._encoder.no_texts is not None:
             raise BundleError(f"{self._bundle.folder}: {self._encoder.no_texts}")
         return self._encoder
+
+    def _nearest(self, embeddings: NDArray[np.float32], *, k: int, of_image: bool) -> list[list[Neighbour]]:
+        if self._elsewhere is None:
+            found = self._bundle.index.search(embeddings, k=k)
+            return [self.neighbours(rows, similarities, of_image=of_image) for rows, similarities in found]
+        promises = self._promises if of_image else []
+        answers = [self._elsewhere(embedding, k) for embedding in embeddings]
+        return [
+            [
+                _neighbour(one.item, rank=rank, row=None, similarity=one.similarity, promises=promises)
+                for rank, one in enumerate(answer, start=1)
+            ]
+            for answer in answers
+        ]
 
     def neighbours(
         self, rows: NDArray[np.int64], similarities: NDArray[np.float32], *, of_image: bool
@@ -151,7 +176,12 @@ class Searcher:
 
 
 def _neighbour(
-    item: dict[str, Any], *, rank: int, row: int, similarity: float, promises: Sequence[PromisedPrecision]
+    item: Mapping[str, Any],
+    *,
+    rank: int,
+    row: int | None,
+    similarity: float,
+    promises: Sequence[PromisedPrecision],
 ) -> Neighbour:
     kept = [promised.precision for promised in promises if similarity >= promised.similarity - _ROUNDING]
     values = {name: _plain(value) for name, value in item.items()}

@@ -1,0 +1,184 @@
+"""Publishing: what is new or changed is written, what is gone removed; another encoder's items take over at the end."""
+
+# Shapes: N items of a block, D dimensions of the embedding.
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simtrain.console import Console
+from simtrain.serving.milvus.collection import (
+    Described,
+    MilvusIndex,
+    behind,
+    create,
+    describe,
+    refuse_stranger,
+    switch,
+    tell_bundle,
+)
+from simtrain.serving.milvus.connection import MilvusAddress, connected, with_patience
+from simtrain.serving.milvus.fields import HASH_FIELD, ID_FIELD, VECTOR_FIELD, fields_of, values_of
+from simtrain.serving.milvus.source import Block, PublishedSource
+
+_ROWS = 1000  # of a request: 4 MB at 1,024 dimensions
+_READ_ROWS = 10_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Published:
+    """What `publish` has done.
+
+    Attributes:
+        address: Address of the Milvus, as the user wrote it.
+        alias: Name that searches use.
+        collection: Collection behind it.
+        index: Its index.
+        items: Number of items in it.
+        written: Items that were new or changed.
+        removed: Items that were there and are gone.
+        replaced: Whether another collection stood behind the alias before.
+        cut_texts: Number of texts that were cut at the longest that Milvus takes.
+    """
+
+    address: str
+    alias: str
+    collection: str
+    index: MilvusIndex
+    items: int
+    written: int
+    removed: int
+    replaced: bool
+    cut_texts: int
+
+
+def publish_items(
+    source: PublishedSource, address: MilvusAddress, *, alias: str, index: str, console: Console
+) -> Published:
+    """Bring a collection in step with a source; where it was ended, the next call goes on.
+
+    Items are told apart by `id`; of the same encoder and columns only what has changed is written, in place. Another
+    encoder, index or set of columns makes a new collection, which takes the alias once it is whole.
+
+    Args:
+        source: Items and embeddings.
+        address: Where the Milvus is.
+        alias: Name for searches.
+        index: One of `INDEX_TYPES`.
+        console: Shows how many items are done.
+
+    Raises:
+        SimtrainError: for what Milvus refuses; what was published before can still be searched.
+    """
+    described = Described(
+        fingerprint=source.fingerprint,
+        dimensions=source.dimensions,
+        bundle=None if source.bundle is None else str(source.bundle),
+        index=MilvusIndex.of(index, count=source.count()),
+        fields=fields_of(source.columns()),
+    )
+    with connected(address, must_exist=False) as client:
+        refuse_stranger(client, alias, where=address.text)
+        before = behind(client, alias)
+        described = _kept_index(client, before, described, asked=index)
+        name = described.name(alias)
+        if name not in client.list_collections():
+            create(client, name, described)
+        client.load_collection(name)
+        there = _hashes(client, name)
+        done = _write(client, name, source, described, there=there, console=console)
+        gone = sorted(set(there) - done.ids)
+        for start in range(0, len(gone), _ROWS):
+            part = gone[start : start + _ROWS]
+            with_patience(lambda part=part: client.delete(name, ids=part))  # type: ignore[misc]
+        client.flush(name)
+        tell_bundle(client, name, described)
+        switch(client, alias, name)
+    return Published(
+        address=address.text,
+        alias=alias,
+        collection=name,
+        index=described.index,
+        items=len(done.ids),
+        written=done.written,
+        removed=len(gone),
+        replaced=before is not None and before != name,
+        cut_texts=done.cut_texts,
+    )
+
+
+def _kept_index(client: Any, before: str | None, described: Described, *, asked: str) -> Described:
+    """With `auto` a collection of the same encoder and columns keeps its index, however many items come and go."""
+    there = describe(client, before) if before is not None else None
+    if asked != "auto" or there is None:
+        return described
+    like_there = Described(
+        fingerprint=described.fingerprint,
+        dimensions=described.dimensions,
+        bundle=described.bundle,
+        index=there.index,
+        fields=described.fields,
+    )
+    grown_out = there.index.kind == "FLAT" and described.index.kind != "FLAT"
+    return described if grown_out or like_there.fields != there.fields else like_there
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Done:
+    ids: set[str]
+    written: int
+    cut_texts: int
+
+
+def _write(
+    client: Any,
+    name: str,
+    source: PublishedSource,
+    described: Described,
+    *,
+    there: Mapping[str, str],
+    console: Console,
+) -> _Done:
+    ids: set[str] = set()
+    written = cut_texts = 0
+    total = -(-source.count() // _ROWS)
+    for items, embeddings in _shown(source.blocks(_ROWS), total, console):
+        rows, cut = values_of(items, described.fields)
+        cut_texts += cut
+        ids.update(row[ID_FIELD] for row in rows)
+        changed = list(_changed(rows, embeddings, there=there))
+        written += len(changed)
+        if changed:
+            with_patience(lambda changed=changed: client.upsert(name, changed))  # type: ignore[misc]
+    return _Done(ids=ids, written=written, cut_texts=cut_texts)
+
+
+def _shown(blocks: Iterator[Block], total: int, console: Console) -> Iterable[Block]:
+    return console.bar(blocks, total, f"publishing, in thousands of items ({_ROWS} each)")
+
+
+def _changed(
+    rows: Sequence[dict[str, Any]], embeddings: NDArray[np.float32], *, there: Mapping[str, str]
+) -> Iterator[dict[str, Any]]:
+    for row, embedding in zip(rows, embeddings, strict=True):
+        content = json.dumps(row, sort_keys=True, default=str).encode() + embedding.tobytes()
+        digest = hashlib.sha256(content).hexdigest()
+        if there.get(row[ID_FIELD]) != digest:
+            yield {**row, HASH_FIELD: digest, VECTOR_FIELD: embedding.tolist()}
+
+
+def _hashes(client: Any, name: str) -> dict[str, str]:
+    """Id -> hash of what a collection holds."""
+    found: dict[str, str] = {}
+    rows = client.query_iterator(name, batch_size=_READ_ROWS, output_fields=[ID_FIELD, HASH_FIELD])
+    while batch := rows.next():
+        found |= {row[ID_FIELD]: row[HASH_FIELD] for row in batch}
+    rows.close()
+    return found

@@ -1,0 +1,43 @@
+"""A bundle in an embedded Milvus: the same neighbours as in its own index, and gone bundles told."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from simtrain.api.publish import publish
+from simtrain.commands.export import export
+from simtrain.commands.search import MilvusPlace, open_bundle, search_milvus
+from simtrain.console import SILENT
+from simtrain.errors import SimtrainError
+from simtrain.runs.run import Run
+from simtrain.serving.opened_bundle import read_query
+
+
+@pytest.fixture
+def bundle(trained: Run, tmp_path: Path) -> Path:
+    return export(trained, out=tmp_path / "bundle 1", alpha=None, console=SILENT).folder
+
+
+def test_a_published_bundle_is_searched_like_its_index(bundle: Path, tmp_path: Path) -> None:
+    address = f"milvus:{tmp_path / 'shop.db'}"
+    report = publish(bundle, address, console=SILENT)
+    opened = open_bundle(bundle)
+    count = len(opened)
+    assert str(report) == (
+        f"published: 'bundle_1' in {address} ({count} items, index FLAT): {count} written, 0 unchanged, 0 removed\n"
+        f"next: simtrain search {address} --collection bundle_1 --image PATH"
+    )
+    for row in (0, count // 2):
+        query = read_query(opened.bundle.image_path(row), text=None, plot=None)
+        expected = opened.answer(query, k=10).to_dict()["neighbours"]
+        place = MilvusPlace(address=address, collection=None, condition=None)
+        found = search_milvus(place, folder=None, query=query, k=10).to_dict()["neighbours"]
+        assert [one["id"] for one in found] == [one["id"] for one in expected]
+        for one, other in zip(found, expected, strict=True):
+            assert one.pop("similarity") == pytest.approx(other.pop("similarity"), abs=1e-6)
+            assert one == {name: value for name, value in other.items() if value is not None or name in one}
+    shutil.move(bundle, tmp_path / "moved")
+    with pytest.raises(SimtrainError, match=r"was published from is no longer in .*; name it: simtrain search BUNDLE"):
+        search_milvus(place, folder=None, query=query, k=1)
+    assert len(search_milvus(place, folder=tmp_path / "moved", query=query, k=3)) == 3

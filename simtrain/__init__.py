@@ -19,6 +19,7 @@ from simtrain.version import VERSION
 
 if TYPE_CHECKING:
     from simtrain import losses as losses
+    from simtrain.api import index as index
     from simtrain.api.compare import compare as compare
     from simtrain.api.doctor import doctor as doctor
     from simtrain.api.embed import embed as embed
@@ -60,6 +61,9 @@ _HOMES = {
 }
 """Public name -> the module that holds it."""
 
+_MODULES = {"index": "simtrain.api.index", "losses": "simtrain.losses"}
+"""Public module -> where it lies."""
+
 __all__ = [
     "Console",
     "SimtrainError",
@@ -69,6 +73,7 @@ __all__ = [
     "evaluate",
     "export",
     "fit",
+    "index",
     "interpolate",
     "load_encoder",
     "losses",
@@ -84,8 +89,8 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     """Import a public name when it is first used."""
-    if name == "losses":
-        return import_module("simtrain.losses")
+    if name in _MODULES:
+        return import_module(_MODULES[name])
     if name not in _HOMES:
         raise AttributeError(f"module 'simtrain' has no attribute '{name}'; public are: {', '.join(__all__)}")
     value = getattr(import_module(_HOMES[name]), name)

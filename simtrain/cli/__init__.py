@@ -13,6 +13,7 @@ from simtrain.cli import (
     evaluate,
     export,
     fit,
+    index,
     interpolate,
     prepare,
     publish,
@@ -29,7 +30,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Fine-tune pretrained image encoders for similar-product search: prepare, fit, evaluate, compare, "
-    "interpolate, export, search, serve, embed, publish, doctor.",
+    "interpolate, export, search, serve, index, embed, publish, doctor.",
 )
 app.command("prepare")(prepare.prepare)
 app.command("fit")(fit.fit)
@@ -41,6 +42,7 @@ app.command("search")(search.search)
 app.command("serve")(serve.serve)
 app.command("embed")(embed.embed)
 app.command("publish")(publish.publish)
+app.add_typer(index.app, name="index")
 app.command("doctor")(doctor.doctor)
 app.command("config")(config.show_config)
 

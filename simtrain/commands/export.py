@@ -33,7 +33,7 @@ from simtrain.serving.manifest import MANIFEST_FILE, read_manifest
 from simtrain.serving.verification import verify_bundle
 
 CHECKED_IMAGES = 64
-_LEFT_OUT = ("split", "query", "gallery", "width", "height", "sha256", "pixel_sha256", NEAR_DUPLICATES)
+_LEFT_OUT = ("split", "query", "gallery", "width", "height", "pixel_sha256", NEAR_DUPLICATES)
 
 
 @dataclass(frozen=True, kw_only=True)

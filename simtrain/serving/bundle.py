@@ -38,6 +38,9 @@ GOLDEN_FILE = "encoder/golden.safetensors"
 INDEX_FILE = "index.faiss"
 VECTORS_FILE = "vectors.safetensors"
 ITEMS_FILE = "items.parquet"
+CONTENT_COLUMN = "sha256"
+"""Column of the items with the SHA-256 of each image file; bundles of before lack it."""
+
 ITEMS_METADATA_KEY = b"simtrain"
 """Under it the schema of `items.parquet` holds JSON with the fingerprint of the embedding space."""
 

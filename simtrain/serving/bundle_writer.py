@@ -57,6 +57,14 @@ class IndexSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class IndexedItems:
+    """N items with a column `id`, and their (N, D) embeddings of unit length, in the same order."""
+
+    items: pd.DataFrame
+    embeddings: NDArray[np.float32]
+
+
+@dataclass(frozen=True, kw_only=True)
 class BundleContent:
     """Everything that a bundle is written from."""
 
@@ -144,7 +152,7 @@ def write_bundle(
             _fill(work, content, formats=formats)
             if check is not None:
                 check(work)
-            _put(work, target)
+            put_bundle(work, target)
     except OSError as error:
         raise BundleError(f"{folder}: cannot be written: {system_reason(error)}") from error
     return folder
@@ -177,12 +185,13 @@ def _fill(folder: Path, content: BundleContent, *, formats: Sequence[ExportForma
         golden_sha256=hashes[GOLDEN_FILE],
         whitening_sha256=hashes.get(WHITENING_FILE),
     )
-    index = _write_index_and_items(folder, content, fingerprint=fingerprint)
+    given = IndexedItems(items=content.items, embeddings=content.embeddings)
+    index = write_index_and_items(folder, given, settings=content.index, fingerprint=fingerprint)
     manifest = {
         "created_by": f"simtrain {VERSION}",
         "encoder": description if content.code is None else {**description, "code": content.code},
         "preprocessing": preprocessing.to_dict(),
-        "index": {**index, "fingerprint": fingerprint},
+        "index": index,
         "metrics": content.metrics,
         "thresholds": content.thresholds,
         "no_thresholds": content.no_thresholds,
@@ -215,25 +224,41 @@ def _write_encoder(folder: Path, encoder: Encoder, *, config: dict[str, Any]) ->
     return description
 
 
-def _write_index_and_items(folder: Path, content: BundleContent, *, fingerprint: str) -> dict[str, Any]:
-    """Both in the order of ids, so that the order of rows breaks ties as ids do."""
-    ids = content.items["id"].astype(str).tolist()
+def write_index_and_items(
+    folder: Path, given: IndexedItems, *, settings: IndexSettings, fingerprint: str
+) -> dict[str, Any]:
+    """Write index and items, both in the order of ids, so that the order of rows breaks ties as ids do.
+
+    Args:
+        folder: An unfinished bundle.
+        given: Items with their embeddings.
+        settings: How the index is built.
+        fingerprint: Name of the embedding space.
+
+    Returns:
+        What the manifest says of the index.
+    """
+    ids = given.items["id"].astype(str).tolist()
     order = sorted(range(len(ids)), key=ids.__getitem__)
-    built = _write_index(folder, content, order=order)
-    table = pa.Table.from_pandas(content.items.iloc[order].reset_index(drop=True), preserve_index=False)
+    built = _write_index(folder, given.embeddings, settings=settings, order=order)
+    table = pa.Table.from_pandas(given.items.iloc[order].reset_index(drop=True), preserve_index=False)
     note = json.dumps({"fingerprint": fingerprint}).encode()
     table = table.replace_schema_metadata({**(table.schema.metadata or {}), ITEMS_METADATA_KEY: note})
     write_table(table, folder / ITEMS_FILE)
-    return _described(folder, built, wanted_recall=content.index.wanted_recall)
+    return {
+        **_described(folder, built, wanted_recall=settings.wanted_recall),
+        "fingerprint": fingerprint,
+    }
 
 
-def _write_index(folder: Path, content: BundleContent, *, order: list[int]) -> BuiltIndex:
+def _write_index(
+    folder: Path, embeddings: NDArray[np.float32], *, settings: IndexSettings, order: list[int]
+) -> BuiltIndex:
     """An exact index holds the vectors themselves; beside an approximate one they lie in a file of their own."""
-    settings = content.index
     if settings.factory == EXACT_FACTORY:
-        vectors = np.ascontiguousarray(content.embeddings[order], dtype=np.float32)
+        vectors = np.ascontiguousarray(embeddings[order], dtype=np.float32)
     else:
-        write_vectors(folder / VECTORS_FILE, content.embeddings, order=order, stored_as=settings.stored_as)
+        write_vectors(folder / VECTORS_FILE, embeddings, order=order, stored_as=settings.stored_as)
         vectors = map_vectors(folder / VECTORS_FILE, sha256=None)
     built = build_index(vectors, factory=settings.factory, wanted_recall=settings.wanted_recall)
     built.index.save(folder / INDEX_FILE)
@@ -263,7 +288,8 @@ def _described(folder: Path, built: BuiltIndex, *, wanted_recall: float) -> dict
     }
 
 
-def _put(work: Path, target: Path) -> None:
+def put_bundle(work: Path, target: Path) -> None:
+    """Put a finished bundle in its place, in one step; one that is there is replaced."""
     with written_by_one(target, error=BundleError):
         if target.exists():
             check_target(target)  # it may have changed while the new one was made

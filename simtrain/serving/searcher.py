@@ -12,10 +12,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from simtrain.errors import BundleError, SimtrainError
-from simtrain.serving.bundle import Bundle, PromisedPrecision
+from simtrain.serving.bundle import CONTENT_COLUMN, Bundle, PromisedPrecision
 from simtrain.serving.query_encoder import QueryEncoder, embed_decoded_images
 
-_OWN_FIELDS = ("id", "path", "product", "label", "caption")
+_OWN_FIELDS = ("id", "path", "product", "label", "caption", CONTENT_COLUMN)
 _BATCH_SIZE = 32
 _ROUNDING = 1e-6
 """Of a similarity: thresholds were measured with the same embeddings in another order of sums."""

@@ -50,7 +50,7 @@ class ShardWorker:
         """
         encoder = self.open_encoder(self.threads, device)
         with ThreadPoolExecutor(self.threads) as readers:
-            shard = _embedded(encoder, task, root=self.root, readers=readers)
+            shard = embedded(encoder, task, root=self.root, readers=readers)
         write_shard(self.out, task, shard, space=self.space)
 
 
@@ -63,8 +63,15 @@ class _Picture:
     reason: str
 
 
-def _embedded(encoder: QueryEncoder, task: ShardTask, *, root: Path, readers: ThreadPoolExecutor) -> Shard:
-    """A shard's content; reading is a batch ahead of the network."""
+def embedded(encoder: QueryEncoder, task: ShardTask, *, root: Path, readers: ThreadPoolExecutor) -> Shard:
+    """A shard's content, in memory; pictures are read while the network computes.
+
+    Args:
+        encoder: Embeds the images.
+        task: Its images.
+        root: Folder that their paths start from.
+        readers: Threads that read.
+    """
     kept: list[int] = []
     hashes: list[str] = []
     parts: list[NDArray[np.float32]] = []

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from simtrain.catalog.sources.opened import expanded
 from simtrain.catalog.sources.opening import Opening, open_source
 from simtrain.catalog.table import CATALOG_FILE, read_catalog
@@ -20,15 +22,25 @@ class Collection:
 
     Attributes:
         root: Folder that the paths start from.
-        ids: Unique ids.
-        paths: File of each, POSIX, relative to the root.
+        rows: `id` (unique), `path` (POSIX, relative to the root) and whatever columns the source has.
+        sha256: SHA-256 of each file where a catalogue knows it; None: not known.
         findings: What the source names that is not among them, or is another file than was named.
     """
 
     root: Path
-    ids: Sequence[str]
-    paths: Sequence[str]
+    rows: pd.DataFrame
+    sha256: Sequence[str] | None
     findings: Sequence[dict[str, Any]]
+
+    @property
+    def ids(self) -> list[str]:
+        """Unique ids."""
+        return [str(identifier) for identifier in self.rows["id"]]
+
+    @property
+    def paths(self) -> list[str]:
+        """File of each, POSIX, relative to the root."""
+        return [str(path) for path in self.rows["path"]]
 
 
 def open_collection(source: str, *, config: PrepareConfig, opening: Opening) -> Collection:
@@ -40,12 +52,13 @@ def open_collection(source: str, *, config: PrepareConfig, opening: Opening) -> 
     place = expanded(source)
     if place.name == CATALOG_FILE or (place / CATALOG_FILE).is_file():
         catalog = read_catalog(place)
-        ids, paths = (catalog.rows[name].tolist() for name in ("id", "path"))
-        return Collection(root=catalog.root.resolve(), ids=ids, paths=paths, findings=[])
+        return Collection(
+            root=catalog.root.resolve(), rows=catalog.rows, sha256=catalog.rows["sha256"].tolist(), findings=[]
+        )
     opened = open_source(source, config=config, opening=opening).source
     return Collection(
         root=opened.root.resolve(),
-        ids=opened.rows["id"].tolist(),
-        paths=opened.rows["path"].tolist(),
+        rows=opened.rows,
+        sha256=None,
         findings=[found for found in opened.findings if found["kind"] in _LOST],
     )

@@ -15,11 +15,12 @@ from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
 from simtrain.errors import nearest
 from simtrain.serving.app.request_error import RequestError
+from simtrain.serving.bundle import CONTENT_COLUMN
 
 _FORM = re.compile(r"(?P<column>.+?)(?P<sign>!=|<=|>=|=)(?P<value>.*)", re.DOTALL)
 _WRONG = 422
 _MOST_CHOICES = 40
-_NOT_OFFERED = frozenset({"id", "path"})
+_NOT_OFFERED = frozenset({"id", "path", CONTENT_COLUMN})
 
 
 @dataclass(frozen=True, kw_only=True)

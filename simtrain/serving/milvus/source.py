@@ -97,7 +97,7 @@ class BundleSource:
         Raises:
             SimtrainError: for an index that does not keep its vectors.
         """
-        if not self.opened.index.is_exact:
+        if not self.opened.index.keeps_vectors:
             raise SimtrainError(
                 f"{self.opened.folder}: its index '{self.opened.index.factory}' does not keep the embeddings; "
                 "export it again, or publish the shards of simtrain embed"

@@ -1,0 +1,95 @@
+"""`simtrain.index`: keeps a bundle in step with its catalogue, as `simtrain index` does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from simtrain.api.inputs import or_terminal
+from simtrain.config import load_prepare_config
+from simtrain.config.overrides import Overrides, override_lines
+from simtrain.console import Console
+from simtrain.own_code import code_allowed
+
+if TYPE_CHECKING:
+    from simtrain.commands.index import IndexReport, Mode, VerifyReport
+
+
+def add(
+    bundle: str | Path,
+    source: str | Path,
+    *,
+    overrides: Overrides = (),
+    allow_code: bool = False,
+    console: Console | None = None,
+) -> IndexReport:
+    """Add the items of a source whose ids a bundle does not have; only these are embedded.
+
+    Args:
+        bundle: Folder of the bundle.
+        source: A catalogue of `prepare`, of which the images with `gallery` count, or what `prepare` takes.
+        overrides: Settings of `prepare` that say how the source is read, such as `{"columns.path": "file"}`.
+        allow_code: Whether code that the bundle names (`kind: python`) may be imported.
+        console: Shows progress; None: the terminal.
+
+    Raises:
+        SimtrainError: for anything that the user can mend, such as an id that the bundle has with another image; the
+            bundle is then as it was.
+    """
+    return _change(bundle, source, mode="add", overrides=overrides, allow_code=allow_code, console=console)
+
+
+def update(
+    bundle: str | Path,
+    source: str | Path,
+    *,
+    overrides: Overrides = (),
+    allow_code: bool = False,
+    console: Console | None = None,
+) -> IndexReport:
+    """Add the new items of a source and replace those that it has otherwise.
+
+    Replaced are their columns, and where the content of the file differs their embeddings. Items that the source does
+    not name stay. Arguments and errors are those of `add`, but that an id may have another image.
+    """
+    return _change(bundle, source, mode="update", overrides=overrides, allow_code=allow_code, console=console)
+
+
+def remove(bundle: str | Path, ids: Sequence[str]) -> IndexReport:
+    """Remove items from a bundle by their ids.
+
+    Raises:
+        SimtrainError: for an id that the bundle does not have, or if none would be left; the bundle is then as it was.
+    """
+    from simtrain.commands.index import remove
+
+    return remove(Path(bundle).expanduser(), list(ids))
+
+
+def verify(bundle: str | Path, *, allow_code: bool = False, console: Console | None = None) -> VerifyReport:
+    """Check every file of a bundle, its encoder, and the embeddings of some of its images.
+
+    Raises:
+        SimtrainError: for the first thing that is wrong.
+    """
+    from simtrain.commands.index import verify
+
+    with code_allowed(allow_code):
+        return verify(Path(bundle).expanduser(), console=or_terminal(console))
+
+
+def _change(
+    bundle: str | Path,
+    source: str | Path,
+    *,
+    mode: Mode,
+    overrides: Overrides,
+    allow_code: bool,
+    console: Console | None,
+) -> IndexReport:
+    config = load_prepare_config({}, override_lines(overrides))
+    from simtrain.commands.index import change
+
+    with code_allowed(allow_code):
+        return change(Path(bundle).expanduser(), str(source), mode=mode, config=config, console=or_terminal(console))

@@ -1,0 +1,269 @@
+"""`simtrain index`: keeps a bundle in step with its catalogue; add, update, remove and verify items."""
+
+# Shapes: N items of the bundle, M items of the source, D dimensions of the embedding.
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from simtrain.catalog.inspection.console_summary import lines_of
+from simtrain.catalog.sources.collection import Collection, open_collection
+from simtrain.catalog.sources.opening import Opening
+from simtrain.catalog.staging import work_folder
+from simtrain.catalog.table import NEAR_DUPLICATES
+from simtrain.commands.prepare import downloaded_fashion_mnist
+from simtrain.commands.search import open_bundle
+from simtrain.config import PrepareConfig
+from simtrain.console import Console
+from simtrain.errors import SimtrainError, nearest
+from simtrain.files import sha256_if_readable
+from simtrain.phrases import counted
+from simtrain.serving.bundle import CONTENT_COLUMN, Bundle
+from simtrain.serving.bundle_change import all_vectors, changed_by_one, write_changed
+from simtrain.serving.embedding_shards import LeftOut, ShardTask
+from simtrain.serving.item_change import Standing, standing, with_rows
+from simtrain.serving.query_encoder import QueryEncoder
+from simtrain.serving.shard_worker import embedded
+
+Mode = Literal["add", "update"]
+_BLOCK = 256  # images between two looks at the bar
+_CHECKED = 64
+_SAME = 0.999
+_NOT_KEPT = ("split", "query", "gallery", "width", "height", "pixel_sha256", "duplicate_group", NEAR_DUPLICATES)
+
+
+@dataclass(frozen=True, kw_only=True)
+class IndexReport:
+    """What has changed; `print` shows it."""
+
+    folder: Path
+    items: int
+    added: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    removed: int = 0
+    left_out: list[LeftOut] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        done = {"added": self.added, "updated": self.updated, "removed": self.removed, "unchanged": self.unchanged}
+        told = ", ".join(f"{number} {word}" for word, number in done.items() if number) or "nothing to do"
+        lines = [f"bundle: {self.folder} ({counted(self.items, 'item')}): {told}"]
+        if self.left_out:
+            first = self.left_out[0]
+            lines.append(f"left out: {counted(len(self.left_out), 'image')}, such as '{first.path}': {first.reason}")
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True, kw_only=True)
+class VerifyReport:
+    """What `verify` has looked at; `print` shows it."""
+
+    folder: Path
+    items: int
+    checked: int
+    missing: int
+    changed: list[str]
+
+    def __str__(self) -> str:
+        lines = [
+            f"bundle: {self.folder} ({counted(self.items, 'item')}): every file is as it was written, the encoder "
+            f"gives its golden embeddings, and {counted(self.checked, 'image')} those of the index"
+        ]
+        if self.missing:
+            lines.append(f"not looked at: {counted(self.missing, 'image file')} of the sample, which are gone")
+        if self.changed:
+            lines.append(
+                f"changed since: {counted(len(self.changed), 'image file')} of the sample, such as "
+                f"'{self.changed[0]}'; simtrain index update {self.folder} SOURCE"
+            )
+        return "\n".join(lines)
+
+
+def change(folder: Path, source: str, *, mode: Mode, config: PrepareConfig, console: Console) -> IndexReport:
+    """Bring the items of a source into a bundle; only what is new or has another image is embedded.
+
+    Args:
+        folder: Folder of the bundle.
+        source: A catalogue of `prepare`, or what `prepare` takes.
+        mode: `add` refuses items whose id the bundle has with another image; `update` replaces them, and the columns of
+            all items of the source. What the source does not name stays.
+        config: Settings of `prepare` that say how the source is read.
+        console: Shows how many images are embedded.
+
+    Raises:
+        SimtrainError: for anything that the user can mend; the bundle is then as it was.
+    """
+    unfinished = folder.resolve().parent / f".{folder.resolve().name}.source"
+    with changed_by_one(folder) as bundle, work_folder(unfinished, console=console) as work:
+        opening = Opening(work=work, output=folder, fetch_fashion_mnist=downloaded_fashion_mnist, console=console)
+        collection = open_collection(source, config=config, opening=opening)
+        for line in lines_of(collection.findings, {"labels": 0}):
+            console.line(line)
+        rows = _items_of(collection)
+        sha256 = _hashes(collection, rows)
+        found = standing(bundle.items, ids=rows["id"].tolist(), sha256=sha256)
+        if mode == "add" and found.changed.any():
+            first = rows["id"].iat[int(np.flatnonzero(found.changed)[0])]
+            raise SimtrainError(
+                f"{folder}: has {counted(int(found.changed.sum()), 'item')} of the source with another image, such as "
+                f"'{first}'; to replace them: simtrain index update {folder} {source}"
+            )
+        vectors = all_vectors(bundle)
+        wanted = np.flatnonzero(found.new if mode == "add" else found.new | found.changed | found.unknown)
+        fresh = _embedded(bundle, collection, rows, wanted.tolist(), console=console)
+        given = _Given(rows=_placed(rows, sha256, bundle, collection), found=found, wanted=wanted.tolist(), mode=mode)
+        return _put(bundle, given, vectors, fresh)
+
+
+def remove(folder: Path, ids: Sequence[str]) -> IndexReport:
+    """Remove items from a bundle.
+
+    Args:
+        folder: Folder of the bundle.
+        ids: Ids of the items; all of them are there, and not all items of the bundle.
+
+    Raises:
+        SimtrainError: for an id that the bundle does not have; the bundle is then as it was.
+    """
+    with changed_by_one(folder) as bundle:
+        there = sorted(bundle.items["id"])
+        for identifier in sorted(set(ids) - set(there)):
+            raise SimtrainError(f"{folder}: has no item '{identifier}'{nearest(identifier, there[:10_000])}")
+        kept = ~bundle.items["id"].isin(list(ids)).to_numpy()
+        if not kept.any():
+            raise SimtrainError(f"{folder}: nothing would be left; remove the folder instead")
+        removed = int((~kept).sum())
+        if removed:
+            items = bundle.items[kept].reset_index(drop=True)
+            write_changed(bundle, items, all_vectors(bundle)[kept], change=_note(removed=removed))
+        return IndexReport(folder=folder, items=int(kept.sum()), removed=removed)
+
+
+def verify(folder: Path, *, console: Console) -> VerifyReport:
+    """Open a bundle, checking every file and its encoder, and embed some of its images again.
+
+    Raises:
+        SimtrainError: for the first thing that is wrong.
+    """
+    opened = open_bundle(folder, texts=False)
+    bundle = opened.bundle
+    rows = np.unique(np.linspace(0, len(bundle.items) - 1, min(_CHECKED, len(bundle.items))).astype(np.int64))
+    there = [row for row in rows.tolist() if bundle.image_path(row).is_file()]
+    known = bundle.items[CONTENT_COLUMN].tolist() if CONTENT_COLUMN in bundle.items.columns else None
+    changed = [
+        row
+        for row in there
+        if known is not None
+        and isinstance(known[row], str)
+        and sha256_if_readable(bundle.image_path(row)) != known[row]
+    ]
+    looked_at = [row for row in there if row not in set(changed)]
+    for row in console.bar(looked_at, len(looked_at), "verifying images"):
+        embedding = opened.encode([bundle.image_path(row)])
+        kept = bundle.index.vectors(np.array([row], dtype=np.int64)) if bundle.index.keeps_vectors else embedding
+        similarity = float((kept[0] * embedding[0]).sum())
+        if similarity < _SAME:
+            raise SimtrainError(
+                f"{folder}: item '{bundle.items['id'].iat[row]}': its image has another embedding than the index "
+                f"(cosine {similarity:.3f}); simtrain index update {folder} SOURCE"
+            )
+    names = [str(bundle.items["id"].iat[row]) for row in changed]
+    return VerifyReport(
+        folder=folder, items=len(bundle.items), checked=len(looked_at), missing=len(rows) - len(there), changed=names
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Given:
+    """Items of a source as the bundle takes them, and how they stand to its own."""
+
+    rows: pd.DataFrame
+    found: Standing
+    wanted: list[int]
+    mode: Mode
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Fresh:
+    """Embeddings by row of the source, and the images that have none."""
+
+    vectors: dict[int, NDArray[np.float32]]
+    left_out: list[LeftOut]
+
+
+def _items_of(collection: Collection) -> pd.DataFrame:
+    rows = collection.rows
+    if "gallery" in rows.columns:
+        rows = rows[rows["gallery"].to_numpy(dtype=bool)]
+    return rows.assign(id=rows["id"].astype(str), path=rows["path"].astype(str)).reset_index(drop=True)
+
+
+def _hashes(collection: Collection, rows: pd.DataFrame) -> list[str]:
+    if collection.sha256 is not None:
+        known = dict(zip(collection.ids, collection.sha256, strict=True))
+        return [known[identifier] for identifier in rows["id"]]
+    with ThreadPoolExecutor(_cores()) as readers:
+        return list(readers.map(sha256_if_readable, [collection.root / path for path in rows["path"]]))
+
+
+def _embedded(
+    bundle: Bundle, collection: Collection, rows: pd.DataFrame, wanted: list[int], *, console: Console
+) -> _Fresh:
+    if not wanted:
+        return _Fresh(vectors={}, left_out=[])
+    encoder: QueryEncoder = open_bundle(bundle.folder, texts=False).searcher.encoder
+    vectors: dict[int, NDArray[np.float32]] = {}
+    left_out: list[LeftOut] = []
+    blocks = [wanted[start : start + _BLOCK] for start in range(0, len(wanted), _BLOCK)]
+    with ThreadPoolExecutor(_cores()) as readers:
+        for block in console.bar(blocks, len(blocks), "embedding images"):
+            images = [(str(rows["id"].iat[row]), str(rows["path"].iat[row]), 0, 0) for row in block]
+            shard = embedded(encoder, ShardTask.of(0, images), root=collection.root, readers=readers)
+            row_of = {str(rows["id"].iat[row]): row for row in block}
+            vectors |= {row_of[name]: vector for name, vector in zip(shard.ids, shard.embeddings, strict=True)}
+            left_out += shard.left_out
+    return _Fresh(vectors=vectors, left_out=left_out)
+
+
+def _placed(rows: pd.DataFrame, sha256: Sequence[str], bundle: Bundle, collection: Collection) -> pd.DataFrame:
+    """Items with paths below the bundle's root, or absolute ones, and without what only training needs."""
+    root = Path(bundle.manifest["image_root"])
+    places = [collection.root / path for path in rows["path"]]
+    paths = [place.relative_to(root).as_posix() if place.is_relative_to(root) else str(place) for place in places]
+    kept = rows.drop(columns=list(_NOT_KEPT), errors="ignore")
+    return kept.assign(path=paths, **{CONTENT_COLUMN: list(sha256)})
+
+
+def _put(bundle: Bundle, given: _Given, vectors: NDArray[np.float32], fresh: _Fresh) -> IndexReport:
+    lost = set(given.wanted) - set(fresh.vectors)
+    taken = [
+        row for row in range(len(given.rows)) if row not in lost and (given.mode == "update" or given.found.new[row])
+    ]
+    added = sum(bool(given.found.new[row]) for row in taken)
+    updated = sum(row in fresh.vectors for row in taken) - added
+    items = with_rows(bundle.items, given.rows.iloc[taken]) if taken else bundle.items
+    if added or updated or not items.equals(bundle.items):
+        by_id = dict(zip(bundle.items["id"], vectors, strict=True))
+        by_id |= {given.rows["id"].iat[row]: vector for row, vector in fresh.vectors.items()}
+        embeddings = np.stack([by_id[identifier] for identifier in items["id"]]).astype(np.float32)
+        write_changed(bundle, items, embeddings, change=_note(added=added, updated=updated))
+    numbers = {"added": added, "updated": updated, "unchanged": len(given.rows) - len(lost) - added - updated}
+    return IndexReport(folder=bundle.folder, items=len(items), **numbers, left_out=fresh.left_out)
+
+
+def _note(**numbers: int) -> dict[str, int | str]:
+    return {"at": datetime.now(UTC).isoformat(timespec="seconds"), **numbers}
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0))

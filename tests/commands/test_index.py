@@ -1,0 +1,146 @@
+"""A bundle kept in step with its catalogue: what it finds afterwards, and what it is after a failure."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from small_commands import everything_below
+
+from simtrain.api import index
+from simtrain.commands.export import export
+from simtrain.commands.search import open_bundle
+from simtrain.console import SILENT
+from simtrain.errors import BundleError, SimtrainError
+from simtrain.locks import FileLock
+from simtrain.runs.run import Run
+from simtrain.serving import bundle_change, shard_worker
+
+
+@pytest.fixture
+def bundle(trained: Run, tmp_path: Path) -> Path:
+    return export(trained, out=tmp_path / "bundle", alpha=None, console=SILENT).folder
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    folder = tmp_path / "new"
+    folder.mkdir()
+    for number in range(3):
+        draw(folder / f"n{number}.png", seed=number)
+    return folder
+
+
+def draw(path: Path, *, seed: int) -> None:
+    pixels = np.random.default_rng(seed).integers(0, 256, (5, 5, 3), dtype=np.uint8)
+    Image.fromarray(pixels).resize((60, 60), Image.Resampling.BICUBIC).save(path)
+
+
+def first(bundle: Path, image: Path) -> tuple[str, float]:
+    hit = open_bundle(bundle).search(image, k=1).neighbours[0]
+    return hit.id, hit.similarity
+
+
+def test_new_items_are_found_and_the_others_stay(bundle: Path, pictures: Path) -> None:
+    before = open_bundle(bundle)
+    report = index.add(bundle, pictures, console=SILENT)
+    count = len(before)
+    assert str(report) == f"bundle: {bundle} ({count + 3} items): 3 added"
+    after = open_bundle(bundle)
+    assert set(after.items["id"]) == set(before.items["id"]) | {"n0.png", "n1.png", "n2.png"}
+    assert after.items["id"].is_monotonic_increasing
+    assert after.bundle.fingerprint == before.bundle.fingerprint
+    for number in range(3):
+        assert first(bundle, pictures / f"n{number}.png") == (f"n{number}.png", pytest.approx(1, abs=1e-5))
+    old = before.bundle.image_path(0)
+    assert before.search(old, k=1).neighbours[0].id == after.search(old, k=1).neighbours[0].id
+    assert str(index.add(bundle, pictures, console=SILENT)).endswith("3 unchanged")
+
+
+def test_only_a_changed_image_is_embedded_again(bundle: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    index.add(bundle, pictures, console=SILENT)
+    draw(pictures / "n1.png", seed=77)
+    with pytest.raises(
+        SimtrainError, match=r"has 1 item of the source with another image, such as 'n1.png'; to replace"
+    ):
+        index.add(bundle, pictures, console=SILENT)
+    seen: list[list[str]] = []
+    real = shard_worker.embedded
+
+    def embedded(encoder: Any, task: Any, **rest: Any) -> Any:
+        seen.append(list(task.ids))
+        return real(encoder, task, **rest)
+
+    monkeypatch.setattr("simtrain.commands.index.embedded", embedded)
+    report = index.update(bundle, pictures, console=SILENT)
+    assert (report.added, report.updated, report.unchanged) == (0, 1, 2)
+    assert seen == [["n1.png"]]
+    assert first(bundle, pictures / "n1.png")[0] == "n1.png"
+
+
+def test_a_catalogue_brings_its_columns_and_an_update_changes_nothing_else(bundle: Path, own_catalog: Path) -> None:
+    before = open_bundle(bundle).items
+    report = index.update(bundle, own_catalog, console=SILENT)
+    assert (report.added, report.updated, report.unchanged) == (0, 0, len(before))
+    pd.testing.assert_frame_equal(open_bundle(bundle).items[before.columns], before)
+
+
+def test_items_are_removed_and_an_unknown_id_removes_none(bundle: Path) -> None:
+    items = open_bundle(bundle).items
+    gone = items["id"].iloc[:2].tolist()
+    whole = everything_below(bundle)
+    with pytest.raises(SimtrainError, match=r"has no item 'nothing'"):
+        index.remove(bundle, [*gone, "nothing"])
+    with pytest.raises(SimtrainError, match="nothing would be left"):
+        index.remove(bundle, items["id"].tolist())
+    assert everything_below(bundle) == whole
+    assert str(index.remove(bundle, gone)) == f"bundle: {bundle} ({len(items) - 2} items): 2 removed"
+    assert set(open_bundle(bundle).items["id"]) == set(items["id"]) - set(gone)
+
+
+def test_pictures_that_cannot_be_read_are_told(bundle: Path, pictures: Path) -> None:
+    (pictures / "n1.png").write_text("no picture")
+    report = index.add(bundle, pictures, console=SILENT)
+    assert (report.added, [each.id for each in report.left_out]) == (2, ["n1.png"])
+    assert "left out: 1 image, such as 'n1.png': not an image" in str(report)
+
+
+def test_a_failure_half_way_leaves_the_bundle_and_nothing_else(
+    bundle: Path, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, beside = everything_below(bundle), sorted(path.name for path in tmp_path.iterdir())
+
+    def ended(*_arguments: object, **_settings: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(bundle_change, "put_bundle", ended)
+    with pytest.raises(KeyboardInterrupt):
+        index.add(bundle, pictures, console=SILENT)
+    assert everything_below(bundle) == whole
+    assert sorted(path.name for path in tmp_path.iterdir()) == beside
+
+
+def test_one_changes_it_at_a_time_and_searches_go_on(bundle: Path, pictures: Path) -> None:
+    lock = FileLock(path=bundle.parent / ".bundle.change.lock")
+    lock.acquire(without=lambda _: None)
+    with pytest.raises(BundleError, match=r"is being changed by process \d+"):
+        index.add(bundle, pictures, console=SILENT)
+    assert len(open_bundle(bundle).search(pictures / "n0.png", k=2)) == 2
+    lock.release()
+    assert index.add(bundle, pictures, console=SILENT).added == 3
+
+
+def test_verify_tells_images_that_have_changed_or_are_gone(bundle: Path, pictures: Path) -> None:
+    index.add(bundle, pictures, console=SILENT)
+    items = open_bundle(bundle).items
+    index.remove(bundle, [name for name in items["id"] if name not in ("n0.png", "n1.png", "n2.png")])
+    assert "and 3 images those of the index" in str(index.verify(bundle, console=SILENT))
+    draw(pictures / "n1.png", seed=50)
+    (pictures / "n2.png").unlink()
+    report = index.verify(bundle, console=SILENT)
+    assert (report.checked, report.missing, report.changed) == (1, 1, ["n1.png"])
+    (bundle / "items.parquet").write_bytes(b"")
+    with pytest.raises(BundleError, match=r"items\.parquet: altered"):
+        index.verify(bundle, console=SILENT)

@@ -18,7 +18,7 @@ from preloaded_processes import CONTEXT
 from small_commands import SMALL_CATALOG, write_config
 
 _CHANGES = {"os.rename", "os.mkdir", "os.remove", "os.rmdir", "os.truncate", "os.link"}
-_TIMED = re.compile(r"test_readings|(.*_)?seconds|started|finished|resumed")
+_TIMED = re.compile(r"test_readings|(.*_)?(milli)?seconds(_per_query)?|started|finished|resumed|at|checksum")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,6 +88,12 @@ VERBS = {
             before=("export", "shop", "--out", "bundle", "--alpha", "0"),
             arguments=("export", "shop", "--out", "bundle", "--alpha", "1"),
             results=("bundle",),
+        ),
+        Verb(
+            name="index",
+            before=("export", "shop", "--out", "kept", "--alpha", "1"),
+            arguments=("index", "update", "kept", "pictures"),
+            results=("kept",),
         ),
     )
 }

@@ -31,8 +31,8 @@ def embed(
     """Embed every image of a collection with the encoder of a bundle, as `simtrain embed` does.
 
     `out` gets `part-00000.parquet` and so on with the columns `id`, `path`, `embedding` (D numbers of a vector of unit
-    length), `sha256` (of the file's content) and `fingerprint` (of the embedding space), `left_out.csv` where images
-    have no embedding, and `embeddings.json` once all is there. A call that was ended goes on where it was; of a
+    length), `sha256` (of the file's content) and `fingerprint` (of the embedding space), `_left_out.csv` where images
+    have no embedding, and `_embeddings.json` once all is there. A call that was ended goes on where it was; of a
     collection that has changed, the shards are made again whose files have changed.
 
     Args:

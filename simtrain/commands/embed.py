@@ -42,7 +42,7 @@ from simtrain.serving.onnx_query_encoder import onnx_query_encoder, suits_onnx
 from simtrain.serving.query_encoder import QueryEncoder
 from simtrain.serving.shard_worker import ShardWorker
 
-LEFT_OUT_FILE = "left_out.csv"
+LEFT_OUT_FILE = "_left_out.csv"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,8 +20,9 @@ from simtrain.failures import damage_told
 from simtrain.files import read_json, whole_file, write_json
 from simtrain.parquet import read_schema, read_table, write_table
 
-RECORD_FILE = "embeddings.json"
-"""What the shards of a folder are; it is there once all of them are."""
+RECORD_FILE = "_embeddings.json"
+"""What the shards of a folder are; it is there once all of them are. Readers of Parquet folders pass over names that
+begin with an underscore."""
 
 PRECISIONS = ("float16", "float32")
 _FORMAT_VERSION = 1

@@ -54,7 +54,7 @@ def test_every_image_has_the_embedding_of_a_search(bundle: Path, pictures: Path,
         str(report) == f"embeddings: {tmp_path / 'out'} (7 images, {expected.shape[1]} dimensions, float32, 3 shards)"
     )
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
-        "embeddings.json", "part-00000.parquet", "part-00001.parquet", "part-00002.parquet"
+        "_embeddings.json", "part-00000.parquet", "part-00001.parquet", "part-00002.parquet"
     ]  # fmt: skip
 
 
@@ -64,7 +64,7 @@ def test_what_cannot_be_read_is_told_and_the_rest_embedded(bundle: Path, picture
     report = embed(bundle, pictures, tmp_path / "out", processes=1, console=SILENT)
     assert [each.id for each in report.left_out] == ["3.png", "4.png"]
     assert str(report).splitlines()[1].startswith("left out: 2 images, such as '3.png': not an image")
-    assert (tmp_path / "out" / "left_out.csv").read_text().splitlines()[0] == "id,path,reason"
+    assert (tmp_path / "out" / "_left_out.csv").read_text().splitlines()[0] == "id,path,reason"
     assert [len(shard.ids) for shard in shards_of(tmp_path / "out")] == [5]
 
 

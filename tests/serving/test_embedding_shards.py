@@ -42,6 +42,8 @@ def written(folder: Path, *, space: Space = SPACE) -> Path:
 
 def test_pyarrow_alone_reads_the_columns(tmp_path: Path) -> None:
     written(tmp_path)
+    table = pq.read_table(tmp_path)
+    assert table.num_rows == 2
     table = pq.read_table(tmp_path / "part-00000.parquet")
     assert {name: str(table.schema.field(name).type) for name in table.column_names} == {
         "id": "string",
@@ -52,7 +54,7 @@ def test_pyarrow_alone_reads_the_columns(tmp_path: Path) -> None:
     }
     assert table["embedding"].to_pylist() == VECTORS.tolist()
     assert table["fingerprint"].to_pylist() == ["f" * 64] * 2
-    assert json.loads((tmp_path / "embeddings.json").read_text()) == {
+    assert json.loads((tmp_path / "_embeddings.json").read_text()) == {
         "format": 1, "fingerprint": "f" * 64, "dimensions": 3, "precision": "float32", "images": 2, "left_out": 1,
         "shards": 1,
     }  # fmt: skip
@@ -94,7 +96,7 @@ def test_an_unfinished_folder_is_refused(tmp_path: Path) -> None:
 def test_a_shard_that_is_missing_or_of_another_encoder_is_refused(tmp_path: Path) -> None:
     written(tmp_path)
     write_shard(tmp_path, TASK, SHARD, space=replace(SPACE, fingerprint="0" * 64))
-    with pytest.raises(SimtrainError, match=r"part-00000\.parquet: of another encoder than embeddings\.json says"):
+    with pytest.raises(SimtrainError, match=r"part-00000\.parquet: of another encoder than _embeddings\.json says"):
         list(read_shards(tmp_path))
     (tmp_path / "part-00000.parquet").unlink()
     with pytest.raises(SimtrainError, match=r"part-00000\.parquet: missing or damaged; run simtrain embed again"):

@@ -31,13 +31,13 @@ def search(
     ] = None,
     condition: Annotated[
         str | None,
-        typer.Option("--filter", metavar="EXPRESSION", help="In Milvus's words: 'color == \"red\"'."),
+        typer.Option("--filter", metavar="EXPRESSION", help="Condition on columns: 'color == \"red\" and price < 20'."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
     allow_code: AllowCodeOption = False,
 ) -> None:
     """Search a bundle, or a Milvus that it was published to: the items nearest to an image or to a text."""
-    from simtrain.commands.search import MilvusPlace, search_milvus
+    from simtrain.commands.search import MilvusPlace, search_milvus, search_passing
     from simtrain.commands.search import search as search_bundle
     from simtrain.serving.opened_bundle import read_query
 
@@ -45,14 +45,17 @@ def search(
     address = bundle if named else source
     if named and source is not None:
         raise SimtrainError(f"search: --from {source} stands beside a bundle's folder, not beside {bundle}")
-    if address is None and (collection is not None or condition is not None):
-        option = "--collection" if collection is not None else "--filter"
-        raise SimtrainError(f"search: {option} is for a Milvus: simtrain search {bundle} --from milvus:…")
+    if address is None and collection is not None:
+        raise SimtrainError(f"search: --collection is for a Milvus: simtrain search {bundle} --from milvus:…")
     folder = None if named else expanded(Path(bundle))
     with code_allowed(allow_code):
         if address is None:
             assert folder is not None
-            result = search_bundle(folder, image=image, text=text, k=k, plot=plot)
+            if condition is None:
+                result = search_bundle(folder, image=image, text=text, k=k, plot=plot)
+            else:
+                query = read_query(image, text=text, plot=plot)
+                result = search_passing(folder, query=query, k=k, condition=condition)
         else:
             place = MilvusPlace(address=address, collection=collection, condition=condition)
             query = read_query(image, text=text, plot=plot)

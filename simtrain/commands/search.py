@@ -13,12 +13,14 @@ from numpy.typing import NDArray
 from simtrain.errors import BundleError
 from simtrain.own_code import code_allowed, is_code_allowed
 from simtrain.serving.bundle import Bundle
+from simtrain.serving.conditions import passing
+from simtrain.serving.filtered_search import nearest_passing
 from simtrain.serving.onnx_query_encoder import onnx_query_encoder, suits_onnx
 from simtrain.serving.onnx_runtime import can_run_onnx
 from simtrain.serving.opened_bundle import OpenedBundle, SearchQuery, SearchResult, read_query
 from simtrain.serving.query_encoder import QueryEncoder
 from simtrain.serving.replacement import open_while_replaced
-from simtrain.serving.searcher import FoundItem, Searcher
+from simtrain.serving.searcher import Elsewhere, FoundItem, Searcher
 
 if TYPE_CHECKING:
     from torch import nn
@@ -78,6 +80,32 @@ def search(folder: Path, *, image: Path | None, text: str | None, k: int, plot: 
     return open_bundle(folder, texts=text is not None).answer(query, k=k)
 
 
+def search_passing(folder: Path, *, query: SearchQuery, k: int, condition: str) -> SearchResult:
+    """Search a bundle among the items that a condition holds for, such as `color == "red" and price < 20`.
+
+    Args:
+        folder: Folder of the bundle.
+        query: The query, read and checked.
+        k: Neighbours, 1 or more; fewer where fewer pass.
+        condition: See `serving.conditions.passing`.
+
+    Raises:
+        SimtrainError: for anything that the user can mend.
+    """
+    opened = open_bundle(folder, texts=query.text is not None)
+    kept = passing(opened.items, condition)
+
+    def elsewhere(embedding: NDArray[np.float32], count: int) -> list[FoundItem]:
+        rows, similarities = nearest_passing(opened.bundle.index, embedding, k=count, passing=kept)
+        items = opened.items.iloc[rows].to_dict(orient="records")
+        return [
+            FoundItem(item={str(name): value for name, value in item.items()}, similarity=float(similarity))
+            for item, similarity in zip(items, similarities, strict=True)
+        ]
+
+    return _answered(opened, elsewhere, query=query, k=k)
+
+
 @dataclass(frozen=True, kw_only=True)
 class MilvusPlace:
     """Where to search instead of a bundle's index.
@@ -121,6 +149,10 @@ def search_milvus(place: MilvusPlace, *, folder: Path | None, query: SearchQuery
             condition=place.condition,
         )
 
+    return _answered(opened, elsewhere, query=query, k=k)
+
+
+def _answered(opened: OpenedBundle, elsewhere: Elsewhere, *, query: SearchQuery, k: int) -> SearchResult:
     searcher = Searcher(bundle=opened.bundle, encoder=opened.searcher.encoder, elsewhere=elsewhere)
     return replace(opened, load_searcher=lambda: searcher).answer(query, k=k)
 

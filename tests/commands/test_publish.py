@@ -7,7 +7,7 @@ import pytest
 
 from simtrain.api.publish import publish
 from simtrain.commands.export import export
-from simtrain.commands.search import MilvusPlace, open_bundle, search_milvus
+from simtrain.commands.search import MilvusPlace, open_bundle, search_milvus, search_passing
 from simtrain.console import SILENT
 from simtrain.errors import SimtrainError
 from simtrain.runs.run import Run
@@ -41,3 +41,17 @@ def test_a_published_bundle_is_searched_like_its_index(bundle: Path, tmp_path: P
     with pytest.raises(SimtrainError, match=r"was published from is no longer in .*; name it: simtrain search BUNDLE"):
         search_milvus(place, folder=None, query=query, k=1)
     assert len(search_milvus(place, folder=tmp_path / "moved", query=query, k=3)) == 3
+
+
+def test_a_filter_means_the_same_in_a_bundle_and_in_milvus(bundle: Path, tmp_path: Path) -> None:
+    address = f"milvus:{tmp_path / 'shop.db'}"
+    publish(bundle, address, console=SILENT)
+    opened = open_bundle(bundle)
+    label = opened.items["label"].iloc[0]
+    query = read_query(opened.bundle.image_path(len(opened) - 1), text=None, plot=None)
+    condition = f'label == "{label}"'
+    here = search_passing(bundle, query=query, k=50, condition=condition)
+    place = MilvusPlace(address=address, collection=None, condition=condition)
+    there = search_milvus(place, folder=None, query=query, k=50)
+    assert [hit.id for hit in here] == [hit.id for hit in there]
+    assert len(here) == (opened.items["label"] == label).sum() > 0

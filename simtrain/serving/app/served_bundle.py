@@ -2,7 +2,6 @@
 
 # Shapes: N items, S = image_size, D dimensions of the embedding, B queries of one batch.
 
-import math
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
@@ -14,16 +13,13 @@ from simtrain.serving.app.filters import ItemFilters
 from simtrain.serving.app.metrics import ServiceMetrics
 from simtrain.serving.app.micro_batches import MicroBatches
 from simtrain.serving.app.settings import Limits
-from simtrain.serving.index import ItemIndex
+from simtrain.serving.filtered_search import nearest_passing
 from simtrain.serving.opened_bundle import OpenedBundle
 
 Query = NDArray[np.uint8] | str
 """(S, S, 3) pixels, or a text."""
 
 _SEARCHING_THREADS = 4
-
-_COMPARED_WITH_EACH = 20_000
-"""So many items that pass a filter are compared with the query one by one."""
 
 
 class ServedBundle:
@@ -98,35 +94,3 @@ class ServedBundle:
 def _search_alone() -> None:
     """Of a thread that searches: requests are many, and a second thread for one query costs ten times what it gives."""
     faiss.omp_set_num_threads(1)
-
-
-def nearest_passing(
-    index: ItemIndex, query: NDArray[np.float32], *, k: int, passing: NDArray[np.bool_] | None
-) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """The k nearest items among those that pass a filter, nearest first; fewer where an approximate index finds fewer.
-
-    Args:
-        index: Index of N items.
-        query: (D,) of unit length.
-        k: >= 1.
-        passing: (N,) which items may be found; None: all.
-
-    Returns:
-        Their rows and cosine similarities.
-    """
-    if passing is None:
-        return index.search(query[None], k=k)[0]
-    rows = np.flatnonzero(passing)
-    if not len(rows):
-        return rows, np.empty(0, dtype=np.float32)
-    if index.keeps_vectors and len(rows) <= _COMPARED_WITH_EACH:
-        similarities = (index.vectors(rows).astype(np.float64) @ query.astype(np.float64)).astype(np.float32)
-        order = np.lexsort((rows, -similarities))[:k]
-        return rows[order], similarities[order]
-    wanted = math.ceil(1.5 * k * index.count / len(rows))
-    while True:
-        found, similarities = index.search(query[None], k=min(wanted, index.count))[0]
-        kept = passing[found]
-        if kept.sum() >= min(k, len(rows)) or wanted >= index.count:
-            return found[kept][:k], similarities[kept][:k]
-        wanted *= 4

@@ -162,7 +162,9 @@ class ItemIndex:
         if self._settings is not None:
             wanted = min(self._settings.candidates_for(k), self.count)
             parameters = parameters_for(self._index, self._settings, neighbours=k)
-        _, found = self._index.search(queries, wanted, params=parameters)
+        # FAISS's own search: pytorch-metric-learning imports what puts another in its place, which takes no parameters.
+        search = getattr(self._index, "search_numpy", self._index.search)
+        _, found = search(queries, wanted, params=parameters)
         answers = []
         for query, row in zip(queries, found, strict=True):
             candidates = row[row >= 0]

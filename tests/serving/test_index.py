@@ -3,6 +3,8 @@
 # Shapes: N items, D dimensions, Q queries.
 
 import hashlib
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -156,3 +158,15 @@ def test_a_callers_mistakes_are_told() -> None:
         index.search(items[0], k=1)
     with pytest.raises(ValueError, match=r"^queries: row 1 has length nan; allowed: 1 within 0.001$"):
         index.search(np.where(np.arange(10)[:, None] == 1, np.float32(np.nan), items), k=1)
+
+
+def test_what_faiss_does_for_torch_is_not_in_the_way() -> None:
+    program = (
+        "import faiss.contrib.torch_utils, numpy as np\n"
+        "from simtrain.serving.index_building import build_index\n"
+        "items = np.eye(16, dtype=np.float32)\n"
+        "for factory in ('Flat', 'HNSW8', 'IVF2,SQ8', 'SQ8'):\n"
+        "    index = build_index(items, factory=factory, wanted_recall=0.9).index\n"
+        "    assert index.search(items[3:4], k=1)[0][0].tolist() == [3], factory\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from simtrain.errors import BundleError
 from simtrain.serving.index_factory import EXACT_FACTORY
 from simtrain.serving.index_file import read_index_file, write_index_file
-from simtrain.serving.search_settings import SearchSettings, parameters_for, set_width, width_range
+from simtrain.serving.search_settings import SearchSettings, found_by, parameters_for, set_width, width_range
 
 _UNIT_TOLERANCE = 1e-3
 _SPARE_CANDIDATES = 16
@@ -162,9 +162,7 @@ class ItemIndex:
         if self._settings is not None:
             wanted = min(self._settings.candidates_for(k), self.count)
             parameters = parameters_for(self._index, self._settings, neighbours=k)
-        # FAISS's own search: pytorch-metric-learning imports what puts another in its place, which takes no parameters.
-        search = getattr(self._index, "search_numpy", self._index.search)
-        _, found = search(queries, wanted, params=parameters)
+        found = found_by(self._index, queries, wanted, parameters=parameters)
         answers = []
         for query, row in zip(queries, found, strict=True):
             candidates = row[row >= 0]

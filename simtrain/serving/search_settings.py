@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import faiss
+import numpy as np
+from numpy.typing import NDArray
 
 RECALL_DEPTH = 10
 """Neighbours looked at when an index is measured against exact search."""
@@ -110,3 +112,18 @@ def innermost(index: Any) -> Any:
     while isinstance(index, faiss.IndexIDMap | faiss.IndexPreTransform):
         index = faiss.downcast_index(index.index)
     return index
+
+
+def found_by(index: Any, queries: NDArray[np.float32], count: int, *, parameters: Any) -> NDArray[np.int64]:
+    """(Q, count) ids that a FAISS index finds; -1 where it finds fewer.
+
+    Args:
+        index: The FAISS index.
+        queries: (Q, D) float32.
+        count: Neighbours, 1 or more.
+        parameters: From `parameters_for`.
+    """
+    # FAISS's own search: pytorch-metric-learning imports what puts another in its place, which takes no parameters.
+    search = getattr(index, "search_numpy", index.search)
+    found: NDArray[np.int64] = search(queries, count, params=parameters)[1]
+    return found

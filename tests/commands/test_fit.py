@@ -43,7 +43,7 @@ def run(config: RunConfig, *, resume: bool = False, console: Console = SILENT) -
 def kill_self_after_epoch(epoch: int, number: signal.Signals) -> RecordingConsole:
     def kill(line: str) -> None:
         if line.startswith(f"epoch {epoch}/"):
-            os.kill(os.getpid(), number)
+            signal.raise_signal(number)
 
     return RecordingConsole(on_line=kill)
 

@@ -2,7 +2,6 @@
 
 # Shapes: N images, F features, D dimensions.
 
-import os
 import re
 import signal
 from collections.abc import Callable
@@ -111,7 +110,7 @@ def test_interrupted_and_resumed_is_uninterrupted_bit_for_bit(make_config: MakeC
 
     def kill(line: str) -> None:
         if line.startswith("epoch 1/"):
-            os.kill(os.getpid(), signal.SIGTERM)
+            signal.raise_signal(signal.SIGTERM)
 
     config = make_config(run="parts", trainer=trainer)
     assert run(config, console=RecordingConsole(on_line=kill)).ended_by == signal.SIGTERM

@@ -80,7 +80,7 @@ def test_two_processes_are_interrupted_and_resumed_bit_for_bit(make_config: Make
 
     def stop(line: str) -> None:
         if line.startswith("epoch 1/"):
-            os.kill(os.getpid(), signal.SIGTERM)
+            signal.raise_signal(signal.SIGTERM)
 
     config = make_config(run="parts", trainer=trainer)
     assert run(config, console=RecordingConsole(on_line=stop)).ended_by == signal.SIGTERM

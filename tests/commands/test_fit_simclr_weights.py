@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -218,7 +217,7 @@ def test_interrupted_and_resumed_without_the_file_is_uninterrupted_bit_for_bit(
 
     def interrupt(line: str) -> None:
         if line.startswith("epoch 1/"):
-            os.kill(os.getpid(), signal.SIGTERM)
+            signal.raise_signal(signal.SIGTERM)
 
     first = fit(configs["parts"], resume=False, console=RecordingConsole(on_line=interrupt))
     assert first.ended_by == signal.SIGTERM

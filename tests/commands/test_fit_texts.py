@@ -1,6 +1,5 @@
 """Runs that read texts, or are held to their start: in two processes, interrupted, and with mistakes in their texts."""
 
-import os
 import shutil
 import signal
 from collections.abc import Callable
@@ -79,7 +78,7 @@ def test_interrupted_and_resumed_without_its_model_is_uninterrupted_bit_for_bit(
 
     def stop(line: str) -> None:
         if line.startswith("epoch 1/"):
-            os.kill(os.getpid(), signal.SIGTERM)
+            signal.raise_signal(signal.SIGTERM)
 
     config = make_words(run="parts", **sections)
     assert run(config, console=RecordingConsole(on_line=stop)).ended_by == signal.SIGTERM

@@ -3,7 +3,6 @@
 # Shapes: N images, D = 256 dimensions of the network, C = 20 that are kept.
 
 import json
-import os
 import shutil
 import signal
 from collections.abc import Callable
@@ -212,7 +211,7 @@ def test_a_run_without_it_is_whitened_if_asked(catalog: Catalog, run: Run) -> No
 def test_an_interrupted_run_has_none_and_a_resumed_one_that_of_a_whole_one(make_config: MakeConfig) -> None:
     def kill(line: str) -> None:
         if line.startswith("epoch 1/"):
-            os.kill(os.getpid(), signal.SIGTERM)
+            signal.raise_signal(signal.SIGTERM)
 
     config = make_config(encoder=WHITENED, run="interrupted")
     folder = fit(config, resume=False, console=RecordingConsole(on_line=kill)).folder

@@ -6,7 +6,7 @@ import faiss
 import numpy as np
 import pytest
 
-from simtrain.serving.search_settings import SearchSettings, parameters_for, set_width, width_range
+from simtrain.serving.search_settings import SearchSettings, found_by, parameters_for, set_width, width_range
 
 
 def filled(factory: str) -> Any:
@@ -58,7 +58,7 @@ def test_more_neighbours_lie_in_more_lists(factory: str) -> None:
     settings = SearchSettings(width=2, candidates=10)
     assert parameters_for(index, settings, neighbours=10) is None
     counts = [
-        int((index.search(query, 200, params=parameters_for(index, settings, neighbours=k))[1] >= 0).sum())
+        int((found_by(index, query, 200, parameters=parameters_for(index, settings, neighbours=k)) >= 0).sum())
         for k in (10, 20, 80, 1000)
     ]
     lists = index.search(query, 200)[1]

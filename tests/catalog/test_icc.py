@@ -226,6 +226,7 @@ def test_lab_needs_no_profile():
         ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes(),
         rgb_profile(colorants(SRGB), SRGB_CURVE),  # says nowhere that it is sRGB
     ],
+    ids=["named", "unnamed"],  # a profile holds the second that it was made in
 )
 @pytest.mark.parametrize("mode", ["RGB", "L"])
 def test_srgb_costs_nothing(profile, mode):

@@ -17,12 +17,12 @@ from simtrain.catalog.sources.opened import expanded
 from simtrain.catalog.sources.opening import Opening
 from simtrain.catalog.staging import work_folder
 from simtrain.commands.prepare import downloaded_fashion_mnist
-from simtrain.commands.search import torch_encoder
+from simtrain.commands.search import image_encoder
 from simtrain.config import PrepareConfig
 from simtrain.console import Console
 from simtrain.errors import SimtrainError, system_reason
 from simtrain.files import write_whole
-from simtrain.launch.shard_engines import CPU, in_processes, on_ray
+from simtrain.launch.shard_engines import in_processes, on_ray
 from simtrain.own_code import code_allowed, is_code_allowed
 from simtrain.phrases import counted
 from simtrain.serving.bundle import Bundle
@@ -38,7 +38,6 @@ from simtrain.serving.embedding_shards import (
     space_of_shards,
     write_record,
 )
-from simtrain.serving.onnx_query_encoder import onnx_query_encoder, suits_onnx
 from simtrain.serving.query_encoder import QueryEncoder
 from simtrain.serving.shard_worker import ShardWorker
 
@@ -147,9 +146,7 @@ def _encoder(folder: Path, fingerprint: str, code: bool, threads: int, device: s
         bundle = Bundle.open(folder)
         if bundle.fingerprint != fingerprint:
             raise SimtrainError(f"{folder}: was replaced by a bundle of another encoder; run simtrain embed again")
-        if device == CPU and suits_onnx(bundle, texts=False, code_allowed=code):
-            return onnx_query_encoder(bundle, threads=threads)
-        return torch_encoder(bundle, device=device)
+        return image_encoder(bundle, threads=threads, device=device)
 
 
 def _tasks(collection: Collection, *, size: int) -> Iterator[ShardTask]:

@@ -22,7 +22,7 @@ from simtrain.catalog.sources.opening import Opening
 from simtrain.catalog.staging import work_folder
 from simtrain.catalog.table import NEAR_DUPLICATES
 from simtrain.commands.prepare import downloaded_fashion_mnist
-from simtrain.commands.search import open_bundle
+from simtrain.commands.search import image_encoder, open_bundle
 from simtrain.config import PrepareConfig
 from simtrain.console import Console
 from simtrain.errors import SimtrainError, nearest
@@ -32,7 +32,6 @@ from simtrain.serving.bundle import CONTENT_COLUMN, Bundle
 from simtrain.serving.bundle_change import all_vectors, changed_by_one, write_changed
 from simtrain.serving.embedding_shards import LeftOut, ShardTask
 from simtrain.serving.item_change import Standing, standing, with_rows
-from simtrain.serving.query_encoder import QueryEncoder
 from simtrain.serving.shard_worker import embedded
 
 Mode = Literal["add", "update"]
@@ -221,7 +220,7 @@ def _embedded(
 ) -> _Fresh:
     if not wanted:
         return _Fresh(vectors={}, left_out=[])
-    encoder: QueryEncoder = open_bundle(bundle.folder, texts=False).searcher.encoder
+    encoder = image_encoder(bundle)
     vectors: dict[int, NDArray[np.float32]] = {}
     left_out: list[LeftOut] = []
     blocks = [wanted[start : start + _BLOCK] for start in range(0, len(wanted), _BLOCK)]

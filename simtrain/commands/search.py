@@ -182,6 +182,22 @@ def torch_encoder(
     return TorchQueryEncoder(encoder=encoder, device=torch.device(device))
 
 
+def image_encoder(bundle: Bundle, *, threads: int | None = None, device: str = "cpu") -> QueryEncoder:
+    """The encoder of an open bundle for images: by its ONNX where that suits and no GPU is asked for, else by torch.
+
+    Args:
+        bundle: An open bundle.
+        threads: Number of threads that compute with ONNX, 1 or more; None: one for each core.
+        device: Torch's name of the device to compute on, such as `cuda:0`.
+
+    Raises:
+        BundleError: if the encoder cannot be opened, or does not give the bundle's embeddings.
+    """
+    if device == "cpu" and suits_onnx(bundle, texts=False, code_allowed=is_code_allowed()):
+        return onnx_query_encoder(bundle, threads=threads)
+    return torch_encoder(bundle, device=device)
+
+
 def _why_torch(bundle: Bundle) -> str:
     if bundle.onnx_path is not None and not can_run_onnx():
         return f"{bundle.onnx_path}: needs onnxruntime: pip install onnxruntime; or torch: pip install simtrain"

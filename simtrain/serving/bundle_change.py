@@ -67,10 +67,12 @@ def all_vectors(bundle: Bundle) -> NDArray[np.float32]:
 def index_settings(bundle: Bundle, *, count: int) -> IndexSettings:
     """How the index is built over another number of items: as before, but `auto` looks at the number again."""
     export = (bundle.manifest.get("run") or {}).get("config", {}).get("export") or {}
-    automatic = export.get("index") == AUTO
-    chosen = chosen_factory(count=count, dimensions=bundle.index.dimensions, memory_mib=export.get("index_memory_mib"))
+    factory = bundle.index.factory
+    if export.get("index") == AUTO:
+        memory_mib = export.get("index_memory_mib")
+        factory = chosen_factory(count=count, dimensions=bundle.index.dimensions, memory_mib=memory_mib)
     return IndexSettings(
-        factory=chosen if automatic else bundle.index.factory,
+        factory=factory,
         wanted_recall=float(bundle.manifest["index"].get("wanted_recall") or export.get("index_recall") or _RECALL),
         stored_as="float16" if bundle.index.stores_halves else export.get("index_vectors", "float32"),
     )

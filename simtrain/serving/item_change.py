@@ -64,7 +64,7 @@ def with_rows(items: pd.DataFrame, given: pd.DataFrame) -> pd.DataFrame:
     lacking = [name for name in before.columns if name not in given.columns]
     filled = given.join(before[lacking]) if lacking else given
     kept = before.loc[~before.index.isin(given.index)]
-    order = [*before.index, *[name for name in given.index if name not in set(before.index)]]
+    order = before.index.append(given.index[~given.index.isin(before.index)])
     columns = {}
     for name in dict.fromkeys([*before.columns, *filled.columns]):
         parts = [part[name] for part in (kept, filled) if name in part.columns]

@@ -7,6 +7,7 @@ import pytest
 from small_configs import run_config
 
 from simtrain.catalog.table import Catalog, write_catalog
+from simtrain.commands.export import export
 from simtrain.commands.fit import fit
 from simtrain.console import SILENT
 from simtrain.runs.run import Run, open_run
@@ -46,3 +47,9 @@ def trained(first_trained: Path, first_catalog: Catalog, own_catalog: Path, tmp_
         assert str(first_catalog.folder) in text
         (folder / name).write_text(text.replace(str(first_catalog.folder), str(own_catalog)))
     return open_run(str(folder), checkpoints=folder.parent)
+
+
+@pytest.fixture
+def bundle(trained: Run, tmp_path: Path) -> Path:
+    """A bundle of that run."""
+    return export(trained, out=tmp_path / "bundle", alpha=None, console=SILENT).folder

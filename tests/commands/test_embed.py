@@ -10,17 +10,11 @@ import pytest
 from PIL import Image
 
 from simtrain.api.embed import embed
-from simtrain.commands.export import export
 from simtrain.commands.search import open_bundle
 from simtrain.console import SILENT
 from simtrain.errors import SimtrainError
 from simtrain.runs.run import Run
 from simtrain.serving.embedding_shards import Shard, ShardTask, read_shards, write_shard
-
-
-@pytest.fixture
-def bundle(trained: Run, tmp_path: Path) -> Path:
-    return export(trained, out=tmp_path / "bundle", alpha=None, console=SILENT).folder
 
 
 @pytest.fixture

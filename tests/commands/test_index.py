@@ -10,18 +10,11 @@ from PIL import Image
 from small_commands import everything_below
 
 from simtrain.api import index
-from simtrain.commands.export import export
 from simtrain.commands.search import open_bundle
 from simtrain.console import SILENT
 from simtrain.errors import BundleError, SimtrainError
 from simtrain.locks import FileLock
-from simtrain.runs.run import Run
 from simtrain.serving import bundle_change, shard_worker
-
-
-@pytest.fixture
-def bundle(trained: Run, tmp_path: Path) -> Path:
-    return export(trained, out=tmp_path / "bundle", alpha=None, console=SILENT).folder
 
 
 @pytest.fixture

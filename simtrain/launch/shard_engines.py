@@ -6,9 +6,12 @@ import importlib.util
 import logging
 import os
 import pickle
+import signal
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from multiprocessing import get_context
 from multiprocessing.queues import SimpleQueue
 from pathlib import Path
@@ -87,6 +90,11 @@ def on_ray(worker: Worker[Task], tasks: Sequence[Task]) -> Iterator[int]:
         return
     if importlib.util.find_spec("ray") is None:
         raise SimtrainError("--engine ray: needs the extra: pip install 'simtrain[ray]'")
+    with _own_sigterm_handler():
+        yield from _on_cluster(worker, tasks)
+
+
+def _on_cluster(worker: Worker[Task], tasks: Sequence[Task]) -> Iterator[int]:
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # it warns of restarted actors that get no arguments here
     import ray
     import ray.data
@@ -116,6 +124,18 @@ def on_ray(worker: Worker[Task], tasks: Sequence[Task]) -> Iterator[int]:
             yield row["number"]
     except RayError as error:
         raise SimtrainError(f"--engine ray: {first_line(getattr(error, 'cause', None) or error)}") from None
+
+
+@contextmanager
+def _own_sigterm_handler() -> Iterator[None]:
+    """Puts back what the caller does on SIGTERM: `ray.init` replaces it by an exit, for as long as the process lives."""
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        main = threading.current_thread() is threading.main_thread()  # elsewhere Ray leaves it, and Python forbids it
+        if main and before is not None:
+            signal.signal(signal.SIGTERM, before)
 
 
 class _RayWorker:

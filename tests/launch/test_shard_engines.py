@@ -1,6 +1,7 @@
 """Engines: every piece of work once, on processes and on a Ray cluster that loses a node."""
 
 import os
+import signal
 import time
 from collections import Counter
 from functools import partial
@@ -60,6 +61,7 @@ def test_a_process_that_dies_is_told() -> None:
 @pytest.mark.slow
 def test_a_cluster_that_loses_a_node_does_every_task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+    handler = signal.getsignal(signal.SIGTERM)
     try:
         lost = cluster.add_node(num_cpus=1)
         cluster.wait_for_nodes()
@@ -71,6 +73,7 @@ def test_a_cluster_that_loses_a_node_does_every_task(tmp_path: Path, monkeypatch
                 cluster.remove_node(lost, allow_graceful=False)
         assert Counter(done) == Counter(TASKS)
         assert sorted(int(path.name) for path in tmp_path.iterdir()) == TASKS
+        assert signal.getsignal(signal.SIGTERM) is handler
     finally:
         ray.shutdown()
         cluster.shutdown()

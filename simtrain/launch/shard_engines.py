@@ -128,7 +128,7 @@ def _on_cluster(worker: Worker[Task], tasks: Sequence[Task]) -> Iterator[int]:
 
 @contextmanager
 def _own_sigterm_handler() -> Iterator[None]:
-    """Puts back what the caller does on SIGTERM: `ray.init` replaces it by an exit, for as long as the process lives."""
+    """Puts back what the caller does on SIGTERM: `ray.init` replaces it, for as long as the process lives."""
     before = signal.getsignal(signal.SIGTERM)
     try:
         yield

@@ -53,7 +53,23 @@ class PrepareReport:
             *(_one_line(line) for line in lines_of(self.findings, self.counts)),
             f"images: {self.store}{known}",
             f"catalogue: {folder / CATALOG_FILE}; what was found: {folder / SUMMARY_FILE}",
-            f"next: simtrain fit CONFIG.yaml --set catalog={shlex.quote(str(folder))}",
+            *self._next(f"simtrain fit CONFIG.yaml --set catalog={shlex.quote(str(folder))}"),
+        ]
+
+    def _next(self, command: str) -> list[str]:
+        """The next command; before it, the one that reads a table which describes these images."""
+        tables = [
+            finding
+            for finding in self.findings
+            if finding["kind"] == "side_table" and finding.get("command") and 2 * finding["images"] >= self.files
+        ]
+        if not tables:
+            return [f"next: {command}"]
+        first = tables[0]
+        return [
+            _one_line(f"next: {first['command']}"),
+            _one_line(f"  which reads {first['path']}: it describes {first['images']} of these images"),
+            f"or, without it: {command}",
         ]
 
 

@@ -236,7 +236,7 @@ def _number(kind: str, findings: Sequence[_Finding], *, examples: int) -> str:
     units |= {"exact_duplicates": "group", "duplicates_differ": "case", "captions_repeated": "text"}
     units |= {"set_aside": "pair", "label_with_one_image": "label", "value_of_many_images": "value"}
     units |= {"side_table": "table", "table_dialect": "table", "columns_matched": "column", "column_set_free": "column"}
-    units |= {"splits_found": "case"}
+    units |= {"splits_found": "case", "columns_repeated": "table", "column_types_differ": "column"}
     return counted(examples, units.get(kind, "image"))
 
 

@@ -59,10 +59,12 @@ class ColumnsConfig(Section):
 
 
 class DialectConfig(Section):
-    """How text files (`.csv`, `.tsv`) stand for tables; found where nothing is said."""
+    """How text files (`.csv`, `.tsv`, `.jsonl`) stand for tables; found where nothing is said."""
 
     encoding: str | None = None
-    """Encoding such as `cp1256`; null: UTF-8, by its mark UTF-16, else `cp1252` (Western Europe) with a message."""
+    """Encoding such as `cp1256`; null: UTF-8, UTF-16 or UTF-32, else the old one that the letters make most likely,
+    such as `cp1250`, `cp1254`, `cp932` or `gb18030`, which is told with a word of the table; a line or two can
+    deceive."""
 
     separator: Annotated[str, Field(min_length=1, max_length=1)] | None = None
     """One character between fields; null: the one of comma, semicolon, tab and bar that fits."""

@@ -56,7 +56,7 @@ def read_qrels(path: Path, *, by: str | None) -> Qrels:
 def _table_rows(path: Path) -> list[tuple[Any, Any, Any]]:
     table = read_table_file(path, text_columns=_PARTS, dialect=Dialect(encoding=None, separator=None))
     for finding in table.findings:
-        if finding["kind"] == "rows_left_out":
+        if finding["kind"] in ("rows_left_out", "columns_repeated"):
             raise CatalogError(f"{path}: {finding['message']}; mend or remove them")
     by_small = {str(name).strip().lower(): name for name in reversed(table.frame.columns)}
     for part in _PARTS[:2]:

@@ -104,7 +104,8 @@ def test_nothing_is_downloaded_where_a_checkpoint_will_follow(monkeypatch: pytes
     monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", refuse)
     monkeypatch.setattr("timm.models._builder.load_pretrained", refuse)
     with torch.device("meta"):
-        build(load=False, kind="timm" if weights == "hub" else "resnet", model="resnet18", weights=weights)
+        kind = "timm" if weights == "hub" else "resnet"
+        assert build(load=False, kind=kind, model="resnet18", weights=weights).embedding_size == 512
 
 
 @pytest.mark.parametrize("kind", ["resnet", "timm"])
@@ -181,7 +182,6 @@ SMALL_VIT = {"kind": "timm", "model": "test_vit", "weights": "none", "image_size
 @pytest.fixture
 def tuned() -> Encoder:
     """With factors that have learned."""
-    pytest.importorskip("peft")
     encoder = build(**SMALL_VIT, lora={"rank": 2}, embedding_size=8)
     for name, parameter in encoder.named_parameters():
         if "lora_B" in name:
@@ -229,7 +229,6 @@ def test_plain_configuration_stays_as_it_is(values: dict[str, Any]):
 
 
 def test_network_without_attention_is_told():
-    pytest.importorskip("peft")
     with pytest.raises(ConfigError) as caught:
         build(kind="timm", model="tf_efficientnet_lite0", weights="none", lora={})
     assert str(caught.value) == (
@@ -240,7 +239,6 @@ def test_network_without_attention_is_told():
 
 
 def test_factors_that_would_never_learn_are_told():
-    pytest.importorskip("peft")
     with pytest.raises(ConfigError, match=r"^lora\.targets: swinv2_tiny_window8_256 uses the weights of 12 "):
         build(kind="timm", model="swinv2_tiny_window8_256", weights="none", image_size=64, lora={})
 

@@ -89,7 +89,9 @@ def test_rows_may_differ_in_length_and_be_empty(product: Path, tmp_path: Path) -
 @pytest.mark.parametrize("caption", ["price $5_000$ and $\\frac{", "椅子 🪑 " * 20, "x" * 300, "line\nbreak", ""])
 @pytest.mark.filterwarnings("error")
 def test_any_caption_can_be_drawn(caption: str, product: Path, tmp_path: Path) -> None:
-    draw(tmp_path / "a.png", tile(product, caption=caption))
+    picture = draw(tmp_path / "a.png", tile(product, caption=caption))
+    assert count(picture, ORANGE) > 100  # the product stands there, whatever stands below it
+    assert count(picture, BLUE) > 100
 
 
 def test_it_replaces_a_picture_and_leaves_nothing_else(product: Path, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from sklearn.decomposition import PCA
 
 from simtrain.errors import SimtrainError
 from simtrain.evaluation import projection
-from simtrain.evaluation.projection import plane, umap_available
+from simtrain.evaluation.projection import plane
 
 
 def clumps(rows: int) -> tuple[torch.Tensor, np.ndarray]:
@@ -55,7 +55,6 @@ def test_without_the_extra_umap_says_what_to_install(monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not umap_available(), reason="needs the extra: pip install 'simtrain[map]'")
 def test_umap_keeps_clumps_apart_and_repeats_itself() -> None:
     embeddings, of = clumps(90)
     points = plane(embeddings, method="umap", seed=5)
@@ -66,7 +65,6 @@ def test_umap_keeps_clumps_apart_and_repeats_itself() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not umap_available(), reason="needs the extra: pip install 'simtrain[map]'")
 @pytest.mark.parametrize("rows", [1, 2, 3, 5, 16, 20])
 def test_umap_takes_few_images(rows: int) -> None:
     points = plane(clumps(rows)[0], method="umap", seed=5)
@@ -75,7 +73,6 @@ def test_umap_takes_few_images(rows: int) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not umap_available(), reason="needs the extra: pip install 'simtrain[map]'")
 def test_umap_works_where_nothing_but_the_temporary_folder_can_be_written(tmp_path: Path) -> None:
     """In a process of its own, where numba finds no place to keep its code in."""
     script = (

@@ -52,6 +52,12 @@ def test_text_of_trec(tmp_path: Path) -> None:
             "no column 'item'; expected query, item and perhaps grade; it has query, product",
         ),
         ("p.csv", "query,itm\na,b\n", "no column 'item'; expected query, item and perhaps grade; did you mean 'itm'?"),
+        (
+            "p.csv",
+            "query,item,item\na,b,c\n",
+            "p.csv: the column 'item' stands 2 times: the first is used, the other is kept as 'item_2'; mend or remove "
+            "them",
+        ),
         ("p.csv", "query,item,grade\na,b,1\na,b,0\n", "rows 1 and 2 grade 'b' for 'a' 1 and 0; keep one"),
         (
             "p.csv",

@@ -39,7 +39,9 @@ def test_equal_means_within_the_bounds(other: ObjectiveMeasurement, equal: bool)
 
 def test_every_case_is_an_objective_that_a_run_may_have() -> None:
     for objective in CASES.values():
-        parse_run_config(
+        config = parse_run_config(
             {"catalog": "x", "encoder": {"kind": "clip"}, "objective": objective, "data": {"batch_size": 16}},
             where="test",
         )
+        assert config.objective.kind == objective["kind"]
+    assert {objective["kind"] for objective in CASES.values()} >= {"simclr", "triplet"}

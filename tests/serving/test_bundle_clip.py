@@ -118,13 +118,15 @@ def test_what_is_not_read_of_a_text_is_told(searcher: Searcher):
 
 
 def test_verification_finds_every_item(clip_bundle: Path, clip_shop: ClipShop):
+    looked_at: list[int] = []
     verify_bundle(
         clip_bundle,
-        images=clip_shop.pictures.__getitem__,
+        images=lambda row: looked_at.append(row) or clip_shop.pictures[row],
         network_factory=encoder_without_weights,
         rows=COUNT,
         device=torch.device("cpu"),
     )
+    assert set(looked_at) == set(range(COUNT))
 
 
 def test_bundle_holds_no_pickle_and_lists_every_file(clip_bundle: Path):
@@ -180,10 +182,12 @@ def test_golden_texts_are_longer_than_any_tower_reads(clip_shop: ClipShop):
 @pytest.mark.slow
 def test_onnx_gives_the_vectors_of_the_index(clip_shop: ClipShop, tmp_path: Path):
     folder = write_bundle(clip_shop.content, tmp_path / "bundle", formats=[ONNX])
+    looked_at: list[int] = []
     verify_bundle(
         folder,
-        images=clip_shop.pictures.__getitem__,
+        images=lambda row: looked_at.append(row) or clip_shop.pictures[row],
         network_factory=encoder_without_weights,
         rows=COUNT,
         device=torch.device("cpu"),
     )
+    assert set(looked_at) == set(range(COUNT))

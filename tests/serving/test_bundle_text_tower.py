@@ -152,13 +152,15 @@ def test_precision_is_promised_to_images_and_not_to_texts(moved: Path, tmp_path:
 
 
 def test_verification_finds_every_item(shop: TextShop, moved: Path):
+    looked_at: list[int] = []
     verify_bundle(
         moved,
-        images=shop.pictures.__getitem__,
+        images=lambda row: looked_at.append(row) or shop.pictures[row],
         network_factory=encoder_without_weights,
         rows=COUNT,
         device=torch.device("cpu"),
     )
+    assert set(looked_at) == set(range(COUNT))
 
 
 def test_bundle_holds_no_pickle_and_lists_every_file(moved: Path):
@@ -229,10 +231,12 @@ def test_plain_sentence_transformers_opens_the_image_text_model_with_its_own_tex
 @pytest.mark.slow
 def test_onnx_gives_the_vectors_of_the_index(shop: TextShop, tmp_path: Path):
     folder = write_bundle(shop.content, tmp_path / "bundle", formats=[ONNX])
+    looked_at: list[int] = []
     verify_bundle(
         folder,
-        images=shop.pictures.__getitem__,
+        images=lambda row: looked_at.append(row) or shop.pictures[row],
         network_factory=encoder_without_weights,
         rows=COUNT,
         device=torch.device("cpu"),
     )
+    assert set(looked_at) == set(range(COUNT))

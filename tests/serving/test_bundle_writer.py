@@ -126,7 +126,9 @@ def test_a_place_without_write_access_is_refused_before_any_work(
 
 
 def test_missing_parents_are_made(content: BundleContent, tmp_path: Path) -> None:
-    Bundle.open(write_bundle(content, tmp_path / "a" / "b" / "bundle", formats=()))
+    folder = write_bundle(content, tmp_path / "a" / "b" / "bundle", formats=())
+    assert folder == tmp_path / "a" / "b" / "bundle"
+    assert len(Bundle.open(folder).items) == len(content.items)
 
 
 def test_content_that_does_not_go_together_is_the_callers_mistake(content: BundleContent, tmp_path: Path) -> None:

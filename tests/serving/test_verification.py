@@ -19,7 +19,8 @@ from simtrain.serving.bundle_writer import BundleContent, IndexSettings, write_b
 from simtrain.serving.stored_vectors import VectorType
 from simtrain.serving.verification import verify_bundle
 
-Check = Callable[[Path], None]
+Check = Callable[[Path], int]
+"""Verifies a bundle; number of its items whose images were looked at."""
 
 
 def pictures_of(shop: Any) -> Callable[[int], NDArray[np.uint8]]:
@@ -29,8 +30,15 @@ def pictures_of(shop: Any) -> Callable[[int], NDArray[np.uint8]]:
 
 @pytest.fixture
 def verify(shop: Any, factory: Callable[..., Encoder]) -> Check:
-    def check(folder: Path) -> None:
-        verify_bundle(folder, images=pictures_of(shop), network_factory=factory, rows=64, device=torch.device("cpu"))
+    def check(folder: Path) -> int:
+        looked_at, picture_of = set(), pictures_of(shop)
+
+        def image(row: int) -> NDArray[np.uint8]:
+            looked_at.add(row)
+            return picture_of(row)
+
+        verify_bundle(folder, images=image, network_factory=factory, rows=64, device=torch.device("cpu"))
+        return len(looked_at)
 
     return check
 
@@ -48,7 +56,7 @@ def mixed(shop: Any, content: BundleContent, make_encoder: Callable[..., Encoder
 
 
 def test_a_sound_bundle_passes_its_identical_pictures_included(verify: Check, folder: Path) -> None:
-    verify(folder)
+    assert verify(folder) == 40
 
 
 @pytest.mark.parametrize("stored_as", ["float32", "float16"])
@@ -57,7 +65,7 @@ def test_a_sound_approximate_bundle_passes(
     factory_string: str, stored_as: VectorType, verify: Check, content: BundleContent, tmp_path: Path
 ) -> None:
     index = IndexSettings(factory=factory_string, wanted_recall=0.99, stored_as=stored_as)
-    verify(write_bundle(replace(content, index=index), tmp_path / "bundle", formats=()))
+    assert verify(write_bundle(replace(content, index=index), tmp_path / "bundle", formats=())) == 40
 
 
 @pytest.mark.parametrize(

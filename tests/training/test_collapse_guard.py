@@ -144,7 +144,11 @@ def test_batch_hard_on_groups_that_cannot_be_told_apart_is_ended(tmp_path: Path)
     ],
 )
 def test_no_alarm(tmp_path: Path, loss: Loss, groups: int, per_group: int, blur: float, learning_rate: float) -> None:
-    train(tmp_path, loss, guard(), groups=groups, per_group=per_group, blur=blur, learning_rate=learning_rate)
+    said: list[str] = []
+    watcher = guard(said=said)
+    trainer = train(tmp_path, loss, watcher, groups=groups, per_group=per_group, blur=blur, learning_rate=learning_rate)
+    assert trainer.global_step == 300
+    assert not [line for line in said if "collapse" in line]
 
 
 @pytest.mark.slow

@@ -221,9 +221,18 @@ def test_gradients_of_a_fused_optimizer_are_clipped(monkeypatch: pytest.MonkeyPa
     torch.testing.assert_close(weight.grad, torch.tensor([[0.6, 0.8]]))
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-def test_on_a_gpu_the_optimizer_is_fused() -> None:
+class OnGpu(nn.Parameter):
+    """A parameter that says that it lies on a GPU: the CPU has fused kernels too."""
+
+    is_cuda = True
+
+
+@pytest.mark.parametrize(("kinds", "fused"), [((OnGpu, OnGpu), True), ((OnGpu, nn.Parameter), None)])
+def test_where_all_parameters_lie_on_a_gpu_the_optimizer_is_fused(
+    kinds: tuple[type[nn.Parameter], ...], fused: bool | None
+) -> None:
     settings = optimizer_settings()
-    groups = parameter_groups(Network().cuda(), encoder=Network(), new=[], settings=settings)
+    parameters = nn.ParameterList([kind(torch.ones(2, 2)) for kind in kinds])
+    groups = parameter_groups(parameters, encoder=Network(), new=[], settings=settings)
     optimizer, _ = adamw_with_cosine(groups, settings=settings, steps=9)
-    assert {group["fused"] for group in optimizer.param_groups} == {True}
+    assert {group["fused"] for group in optimizer.param_groups} == {fused}

@@ -45,6 +45,20 @@ SOURCE_KINDS: dict[str, Kind] = {
         why="They name no image, their fields are not the header's, or a value is not allowed.",
         remedy="Mend the rows, or take them out of the table.",
     ),
+    "columns_repeated": Kind(
+        severity="warning",
+        shown="text",
+        title="Columns of one name",
+        why="Only the first of them keeps the name and plays its part; it may be the wrong one.",
+        remedy="If another one is meant, name it by its new name: --set columns.label=label_2.",
+    ),
+    "column_types_differ": Kind(
+        severity="warning",
+        shown="text",
+        title="Columns that are of one type in some files and of another in others",
+        why="They are read as text: numbers of these columns are no longer numbers.",
+        remedy="Nothing has to be done, unless the column should be numbers; give it one type in all files then.",
+    ),
     "product_pattern_missed": Kind(
         severity="warning",
         shown="text",

@@ -9,13 +9,13 @@ from statistics import mode
 
 from simtrain.catalog.picture_kinds import accident_of
 from simtrain.catalog.sources.csv_records import large_cells, lines_of, read_records
+from simtrain.catalog.sources.text_encoding import decoded
 from simtrain.errors import CatalogError
 from simtrain.phrases import counted, quoted, shortened
 
 _SEPARATORS = (",", ";", "\t", "|")
 _SAMPLE = 50
 _NAMES = {"\t": "tabs"}
-_FOREIGN_LETTERS = re.compile(rb"[\x80-\xff]{3,}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +23,7 @@ class Dialect:
     """How a text file stands for a table.
 
     Attributes:
-        encoding: Name of its encoding; null: UTF-8, by its mark UTF-16, else Windows' for Western Europe (told).
+        encoding: Name of its encoding; null: found, and told where it is none of Unicode's.
         separator: What separates fields; null: the one of comma, semicolon, tab and bar that fits.
     """
 
@@ -93,45 +93,7 @@ def _decoded(path: Path, encoding: str | None) -> tuple[str, list[str]]:
     accident = accident_of(data[:4096]) if data else None
     if accident is not None and not data.lstrip().startswith(b"{"):
         raise CatalogError(f"{path}: {accident}")
-    if encoding is not None:
-        try:
-            return data.decode(encoding).removeprefix("\ufeff"), []
-        except (LookupError, UnicodeDecodeError) as error:
-            raise CatalogError(f"{path}: dialect.encoding '{encoding}' does not fit: {error}") from None
-    wide = _wide_encoding(data)
-    if wide is not None:
-        return _by(path, data, wide).removeprefix("\ufeff"), [f"its text is {wide[:6].upper()}"]
-    try:
-        return data.decode("utf-8-sig"), []
-    except UnicodeDecodeError as error:
-        foreign = sum(map(len, _FOREIGN_LETTERS.findall(data)))
-        if 2 * foreign > sum(byte >= 0x80 for byte in data):  # whole words of other letters: not Western Europe
-            raise CatalogError(
-                f"{path}: not UTF-8 text ({error.reason}); save it as UTF-8, or name its encoding, such as Windows' "
-                "for Arabic and Persian (Cyrillic: cp1251, Chinese: gb18030): --set dialect.encoding=cp1256"
-            ) from None
-    told = "its text is not UTF-8 and was read as Windows' for Western Europe (cp1252); --set dialect.encoding=NAME"
-    return _by(path, data, "cp1252"), [told]
-
-
-def _wide_encoding(data: bytes) -> str | None:
-    """UTF-32 or UTF-16 by its mark, or by the zeros of Latin letters; None: neither."""
-    if data[:4] in (b"\xff\xfe\0\0", b"\0\0\xfe\xff"):
-        return "utf-32"
-    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        return "utf-16"
-    head = data[:2000]
-    for encoding, zeros, others in (("utf-16-le", head[1::2], head[::2]), ("utf-16-be", head[::2], head[1::2])):
-        if zeros and zeros.count(0) > 0.6 * len(zeros) and 0 not in others:
-            return encoding
-    return None
-
-
-def _by(path: Path, data: bytes, encoding: str) -> str:
-    try:
-        return data.decode(encoding)
-    except UnicodeDecodeError as error:
-        raise CatalogError(f"{path}: not UTF-8 text ({error.reason}); save it as UTF-8") from None
+    return decoded(path, data, encoding=encoding)
 
 
 def _separator_of(text: str, *, first: str) -> str:

@@ -7,10 +7,11 @@ from typing import Any
 
 import pandas as pd
 
+from simtrain.catalog.sources.column_names import types_differ
 from simtrain.catalog.sources.csv_dialect import Dialect
 from simtrain.catalog.sources.folder_splits import conventional_parts
 from simtrain.catalog.sources.side_tables import SideTable
-from simtrain.catalog.sources.source import Source, text_column
+from simtrain.catalog.sources.source import Source, text_column, text_of
 from simtrain.catalog.sources.table_source import TableSettings, read_table_source
 from simtrain.catalog.sources.walk import Listing
 from simtrain.config import ColumnsConfig, PrepareConfig
@@ -50,7 +51,7 @@ def read_described(
         if getattr(config, setting):
             told = f"is described by {chosen[0][0]}; the setting '{setting}' does not go with it"
             raise CatalogError(f"{name}: {told}")
-    sources = [_of_table(listing, path, table, config=config) for path, table in chosen]
+    sources, differing = _of_one_type([_of_table(listing, path, table, config=config) for path, table in chosen])
     rows = pd.concat([source.rows for source in sources], ignore_index=True)
     repeated = rows["id"][rows["id"].duplicated()]
     if len(repeated):
@@ -58,6 +59,7 @@ def read_described(
     findings = [
         *listing.without([path for path, _ in chosen]).account(),
         *(finding for source in sources for finding in source.findings),
+        *differing,
     ]
     if rows["split"].isna().all():
         parts, told_splits = conventional_parts(rows["path"].tolist())
@@ -70,6 +72,36 @@ def read_described(
         findings=[*findings, *_unnamed(listing, rows, path=chosen[0][0])],
         group_columns=tuple(dict.fromkeys(column for source in sources for column in source.group_columns)),
     )
+
+
+def _of_one_type(sources: Sequence[Source]) -> tuple[list[Source], list[dict[str, Any]]]:
+    """The sources with text in each column that is numbers in one table and something else in another, and findings.
+
+    Raises:
+        CatalogError: for a column of lists in one table and of single values in another.
+    """
+    types: dict[str, dict[str, str]] = {}
+    for source in sources:
+        for name, values in source.rows.items():
+            if not values.isna().all():
+                types.setdefault(str(name), {})[_sort_of(values)] = str(values.dtype)
+    differing = {name: list(kinds.values()) for name, kinds in types.items() if len(kinds) > 1}
+    for name in differing:
+        sources = [_with_text(source, name) for source in sources]
+    return list(sources), [types_differ(name, kinds) for name, kinds in differing.items()]
+
+
+def _sort_of(values: pd.Series) -> str:
+    if pd.api.types.is_bool_dtype(values.dtype):
+        return "bool"
+    return "number" if pd.api.types.is_numeric_dtype(values.dtype) else str(values.dtype)
+
+
+def _with_text(source: Source, name: str) -> Source:
+    if name not in source.rows:
+        return source
+    values = [text_of(value, where=f"column '{name}'") for value in source.rows[name].tolist()]
+    return replace(source, rows=source.rows.assign(**{name: text_column(values)}))
 
 
 def _of_table(listing: Listing, path: str, table: SideTable | None, *, config: PrepareConfig) -> Source:

@@ -80,8 +80,9 @@ def extract_embedded(embedded: EmbeddedFiles, folder: Path, *, image_column: str
     decide where something is written. The same files give the same bytes; memory holds a few pages.
 
     Args:
-        embedded: Parquet files whose columns can be united; one whose name begins with a split
-            (`train-00000-of-00003.parquet`, `validation.parquet`) tells it, or else a folder that it lies in.
+        embedded: Parquet files; a column of several types that no type holds becomes text. A file whose name begins
+            with a split (`train-00000-of-00003.parquet`, `validation.parquet`) tells it, or else a folder that it lies
+            in.
         folder: Made if missing; files of these names are replaced. The table comes last.
         image_column: Column with the pictures; null: the only one.
         console: Shows how many rows have been written.

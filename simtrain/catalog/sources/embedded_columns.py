@@ -1,7 +1,7 @@
 """Columns of Parquet files that hold pictures, alone, in lists or one struct deeper."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from simtrain.catalog.picture_kinds import HEAD_BYTES, accident_of, picture_suffix
+from simtrain.catalog.sources.column_names import told_apart
 from simtrain.errors import CatalogError, first_line
 
 BATCH_ROWS = 32
@@ -30,14 +31,16 @@ def embedded_columns(path: Path) -> list[str]:
     with told(path), opened(path) as file:
         features = features_of(file.schema_arrow)
         schema = flat_schema(file.schema_arrow)
+        stored = _stored_names(file.schema_arrow)
         plain = [
             column.name
             for column in schema
             if is_image_struct(_inner(column.type))
             and features.get(column.name, {}).get("_type", "Image") in ("Image", "Sequence", "List", "LargeList")
         ]
-        unsure = [column.name for column in schema if is_bytes(_inner(column.type))]
-        found = {*plain, *(name for name in unsure if _begins_like_a_picture(file, name))}
+        unsure = [number for number, column in enumerate(schema) if is_bytes(_inner(column.type))]
+        begun = [number for number in unsure if _begins_like_a_picture(file, stored, number)]
+        found = {*plain, *(schema.names[number] for number in begun)}
         return [name for name in schema.names if name in found]
 
 
@@ -89,23 +92,34 @@ def is_image_struct(kind: pa.DataType) -> bool:
 
 
 def flat_schema(schema: pa.Schema) -> pa.Schema:
-    """The schema with structs that hold pictures parted into their fields."""
-    fields = []
+    """The schema with structs that hold pictures parted into their fields, and columns of one name told apart."""
+    names, _ = told_apart(_stored_names(schema))
+    kinds: list[pa.DataType] = []
     for column in schema:
-        if _holds_pictures(column.type):
-            fields += [pa.field(f"{column.name}.{inner.name}", inner.type) for inner in column.type]
-        else:
-            fields.append(column)
-    return pa.schema(fields)
+        kinds += [inner.type for inner in column.type] if _holds_pictures(column.type) else [column.type]
+    return pa.schema(list(zip(names, kinds, strict=True)))
+
+
+def repeated_columns(schema: pa.Schema) -> list[str]:
+    """A remark for each name that several columns have."""
+    return told_apart(_stored_names(schema))[1]
 
 
 def flat_batch(batch: pa.RecordBatch) -> pa.RecordBatch:
     """A batch likewise."""
     arrays: list[pa.Array] = []
-    for name in batch.schema.names:
-        column = batch.column(name)
+    for column in batch.columns:
         arrays += column.flatten() if _holds_pictures(column.type) else [column]
     return pa.RecordBatch.from_arrays(arrays, names=flat_schema(batch.schema).names)
+
+
+def _stored_names(schema: pa.Schema) -> list[str]:
+    """Names of the columns as the file has them, of the fields of structs that are parted too."""
+    names: list[str] = []
+    for column in schema:
+        parted = _holds_pictures(column.type)
+        names += [f"{column.name}.{inner.name}" for inner in column.type] if parted else [column.name]
+    return names
 
 
 def _holds_pictures(kind: pa.DataType) -> bool:
@@ -118,10 +132,13 @@ def _inner(kind: pa.DataType) -> pa.DataType:
     return kind.value_type if is_list(kind) else kind
 
 
-def _begins_like_a_picture(file: pq.ParquetFile, column: str) -> bool:
-    looked_at = 0
-    for batch in file.iter_batches(batch_size=BATCH_ROWS, columns=[column]):
-        values = flat_batch(batch).column(column)
+def _begins_like_a_picture(file: pq.ParquetFile, stored: Sequence[str], number: int) -> bool:
+    """Whether a value of a column does; several columns may be stored under its name."""
+    looked_at, place = 0, stored[:number].count(stored[number])
+    for batch in file.iter_batches(batch_size=BATCH_ROWS, columns=[stored[number]]):
+        values = batch.column(place)
+        while pa.types.is_struct(values.type):  # the column is a field of one that is parted
+            values = values.field(0)
         values = values.flatten() if is_list(values.type) else values
         for value in values.to_pylist():
             if value and picture_suffix(value[:HEAD_BYTES]) is not None:

@@ -8,13 +8,16 @@ from typing import Any
 
 import pyarrow as pa
 
+from simtrain.catalog.sources.column_names import repeated_finding, types_differ
 from simtrain.catalog.sources.embedded_columns import (
     embedded_columns,
     features_of,
     flat_schema,
+    is_bytes,
     is_image_struct,
     is_list,
     opened,
+    repeated_columns,
     told,
 )
 from simtrain.catalog.sources.folder_splits import folder_split
@@ -39,13 +42,23 @@ class EmbeddedFiles:
 
 @dataclass(frozen=True, kw_only=True)
 class Layout:
-    """What becomes of which column; `images` by file, `kept` and `classes` by the source's names."""
+    """What becomes of which column.
+
+    Attributes:
+        images: The column with the pictures of each file.
+        kept: Name in the source of each other column -> name in the table.
+        classes: Name in the source of a column of class numbers -> names of the classes.
+        schema: Of the table.
+        rows: Number of rows of all files.
+        findings: Columns of one name, and of several types.
+    """
 
     images: dict[Path, str]
     kept: dict[str, str]
     classes: dict[str, pa.Array]
     schema: pa.Schema
     rows: int
+    findings: list[dict[str, Any]]
 
 
 def layout_of(embedded: EmbeddedFiles, *, image_column: str | None) -> Layout:
@@ -59,13 +72,15 @@ def layout_of(embedded: EmbeddedFiles, *, image_column: str | None) -> Layout:
     schemas, rows = [], 0
     features: dict[str, dict[str, Any]] = {}
     pictures: set[str] = set()
+    findings: list[dict[str, Any]] = []
     for path in files:
         with told(path), opened(path) as file:
             schemas.append(flat_schema(file.schema_arrow))
             features = {**features_of(file.schema_arrow), **features}
             rows += file.metadata.num_rows
+            findings += repeated_finding(path.name, repeated_columns(file.schema_arrow))
         pictures |= set(embedded_columns(path))
-    others = _united(files, schemas, without=pictures)
+    others, differing = _united(files, schemas, without=pictures)
     added = ["path"]
     if any(split_of_file(path, embedded.root) for path in files) and "split" not in others.names:
         added.append("split")
@@ -82,28 +97,42 @@ def layout_of(embedded: EmbeddedFiles, *, image_column: str | None) -> Layout:
     }
     fields = [pa.field(name, pa.int64() if name == "source_row" else pa.string()) for name in added]
     fields += [pa.field(kept[c.name], pa.string() if c.name in classes else c.type) for c in others]
-    return Layout(images=images, kept=kept, classes=classes, schema=pa.schema(fields), rows=rows)
+    findings += [types_differ(name, types) for name, types in differing.items() if name not in classes]
+    return Layout(images=images, kept=kept, classes=classes, schema=pa.schema(fields), rows=rows, findings=findings)
 
 
-def _united(files: Sequence[Path], schemas: Sequence[pa.Schema], *, without: set[str]) -> pa.Schema:
-    """All columns but those with pictures, each of a type that holds the values of every file."""
-    united = pa.schema([])
+def _united(
+    files: Sequence[Path], schemas: Sequence[pa.Schema], *, without: set[str]
+) -> tuple[pa.Schema, dict[str, list[str]]]:
+    """All columns but those with pictures, each of a type that holds the values of every file.
+
+    Also the types of each column that becomes text, since no other type holds them all.
+    """
+    types: dict[str, dict[pa.DataType, Path]] = {}
     for path, schema in zip(files, schemas, strict=True):
-        rest = pa.schema(
-            [pa.field(column.name, _plain(column.type)) for column in schema if column.name not in without]
-        )
-        for column in rest:
-            try:
-                pa.unify_schemas([united, pa.schema([column])], promote_options="permissive")
-            except (pa.ArrowException, ValueError):
-                other = united.field(column.name).type
+        for column in schema:
+            if column.name not in without:
+                types.setdefault(column.name, {}).setdefault(_plain(column.type), path)
+    united, differing = [], {}
+    for name, kinds in types.items():
+        try:
+            each = [pa.schema([pa.field(name, kind)]) for kind in kinds]
+            united.append(pa.unify_schemas(each, promote_options="permissive").field(name))
+        except (pa.ArrowException, ValueError):
+            odd = next((kind for kind in kinds if not _has_text(kind)), None)
+            if odd is not None:
+                other = next(kind for kind in kinds if kind != odd)
                 raise CatalogError(
-                    f"{path}: column '{column.name}' is {column.type}, but {other} in {files[0]} or another file "
-                    "before; "
-                    "give it one type"
+                    f"{kinds[odd]}: column '{name}' is {odd}, but {other} in {kinds[other]}; give it one type"
                 ) from None
-        united = pa.unify_schemas([united, rest], promote_options="permissive")
-    return united
+            united.append(pa.field(name, pa.string()))
+            differing[name] = [str(kind) for kind in kinds]
+    return pa.schema(united), differing
+
+
+def _has_text(kind: pa.DataType) -> bool:
+    """Whether each value of a type can be written as text."""
+    return not (pa.types.is_nested(kind) or is_bytes(kind))
 
 
 def _plain(kind: pa.DataType) -> pa.DataType:
@@ -112,11 +141,9 @@ def _plain(kind: pa.DataType) -> pa.DataType:
 
 def _image_column(path: Path, wanted: str | None) -> str:
     found = embedded_columns(path)
-    with told(path), opened(path) as file:
-        names = file.schema_arrow.names
-    if repeated := [name for name in names if names.count(name) > 1]:
-        raise CatalogError(f"{path}: the column '{repeated[0]}' stands {len(repeated)} times; names must differ")
     if not found:
+        with told(path), opened(path) as file:
+            names = file.schema_arrow.names
         raise CatalogError(f"{path}: no column holds pictures; it has {', '.join(names)}")
     listed = ", ".join(found)
     if wanted is not None and wanted not in found:

@@ -3,6 +3,7 @@
 import posixpath
 import re
 from collections.abc import Collection
+from pathlib import Path
 from typing import Any
 
 from simtrain.catalog.sources.walk import Listing
@@ -21,14 +22,8 @@ def naming_file_findings(listing: Listing, *, told: Collection[str]) -> list[dic
         told: Tables that are told of otherwise.
     """
     images = {posixpath.basename(path) for path in listing.images}
-    stems = {posixpath.splitext(path)[0] for path in listing.images} | set(listing.images)
     found: list[dict[str, Any]] = []
-    candidates = [
-        path
-        for path in sorted([*listing.sidecars, *listing.tables])
-        if path not in told and posixpath.splitext(path)[0] not in stems and not path.endswith((".parquet", ".xlsx"))
-    ]
-    for path in candidates[:_MOST_FILES]:
+    for path in _candidates(listing, told=told):
         named = _named(listing, path, images)
         if named < max(_LEAST, _LEAST_SHARE * len(images)):
             continue
@@ -38,6 +33,21 @@ def naming_file_findings(listing: Listing, *, told: Collection[str]) -> list[dic
         )
         found.append({"kind": "naming_file", "path": path, "images": named, "message": message})
     return found
+
+
+def files_looked_at(listing: Listing, *, told: Collection[str]) -> list[Path]:
+    """The files that `naming_file_findings` opens: what it tells changes with them."""
+    return [listing.root / path for path in _candidates(listing, told=told)]
+
+
+def _candidates(listing: Listing, *, told: Collection[str]) -> list[str]:
+    stems = {posixpath.splitext(path)[0] for path in listing.images} | set(listing.images)
+    candidates = [
+        path
+        for path in sorted([*listing.sidecars, *listing.tables])
+        if path not in told and posixpath.splitext(path)[0] not in stems and not path.endswith((".parquet", ".xlsx"))
+    ]
+    return candidates[:_MOST_FILES]
 
 
 def _named(listing: Listing, path: str, images: set[str]) -> int:

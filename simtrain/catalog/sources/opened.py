@@ -9,7 +9,7 @@ from simtrain.catalog.sources.described import chosen_tables, read_described
 from simtrain.catalog.sources.embedded_layout import EmbeddedFiles
 from simtrain.catalog.sources.folder import read_folder
 from simtrain.catalog.sources.generated import stats_of
-from simtrain.catalog.sources.naming_files import naming_file_findings
+from simtrain.catalog.sources.naming_files import files_looked_at, naming_file_findings
 from simtrain.catalog.sources.side_tables import side_table_findings, side_tables
 from simtrain.catalog.sources.sidecars import read_sidecars, sidecar_finding, sidecars_of
 from simtrain.catalog.sources.source import COMPUTED, PARTS, Source, text_column
@@ -77,10 +77,12 @@ def read_pictures(
         chosen = chosen_tables(name, plain, tables, wanted=config.table)
         source = read_described(name, plain, chosen, config=config)
         return OpenedSource(source=source, inputs=inputs, listing=listing)
+    named = [table.path for table in tables]
+    inputs += stats_of([path for path in files_looked_at(plain, told=named) if path.is_file()])
     read = [path for paths in sidecars_of(listing).values() for path in paths] if config.sidecars else []
-    source = read_folder(listing.without(read), levels=config.levels, product_pattern=config.product_pattern)
+    source = read_folder(listing.without([*read, *named]), levels=config.levels, product_pattern=config.product_pattern)
     beside = side_table_findings(tables, source=name, output=output)
-    beside += naming_file_findings(plain, told=[table.path for table in tables])
+    beside += naming_file_findings(plain, told=named)
     findings = [*source.findings, *beside, *_deep(embedded)]
     if config.sidecars:
         source, told = _with_sidecars(source, listing)

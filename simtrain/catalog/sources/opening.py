@@ -13,7 +13,7 @@ from simtrain.catalog.sources.alike import united
 from simtrain.catalog.sources.archive import unpack_archive
 from simtrain.catalog.sources.embedded import embedded_files, extract_embedded, other_pictures, refuse_unknown_pictures
 from simtrain.catalog.sources.embedded_columns import embedded_columns
-from simtrain.catalog.sources.embedded_layout import EmbeddedFiles
+from simtrain.catalog.sources.embedded_layout import EmbeddedFiles, layout_of
 from simtrain.catalog.sources.fashion_mnist import write_fashion_mnist
 from simtrain.catalog.sources.generated import Making, stats_of
 from simtrain.catalog.sources.kaggle import DIGIKALA, download_kaggle
@@ -196,10 +196,11 @@ def _embedded(
     def make(folder: Path) -> None:
         extract_embedded(embedded, folder, image_column=chosen, console=opening.console)
 
+    layout = layout_of(embedded, image_column=chosen)
     table = opening.making.folder({"embedded": inputs, "column": chosen}, make) / "rows.parquet"
     columns = config.columns.model_copy(update={"path": ColumnsConfig().path})
     opened = read_table(table, config.model_copy(update={"columns": columns}), inputs=inputs)
-    told = [*told, *other_pictures(embedded, image_column=chosen)]
+    told = [*told, *layout.findings, *other_pictures(embedded, image_column=chosen)]
     findings = [*told, *opened.source.findings, *_several_pictures(opened.source)]
     return replace(opened, source=replace(opened.source, findings=findings))
 

@@ -76,7 +76,8 @@ def side_table_findings(tables: Sequence[SideTable], *, source: str, output: Pat
         where = "" if len(group) == 1 else f" in {len(group)} folders"
         command = _command(table, named, source=source, output=output)
         message = f"{named}{where} names {images} of these images{has}; it is not read. To read it: {command}"
-        found.append({"kind": "side_table", "path": named, "images": images, "message": message})
+        told = {"path": named, "images": images, "command": command, "message": message}
+        found.append({"kind": "side_table", **told})
     return found
 
 

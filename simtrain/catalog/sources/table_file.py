@@ -11,10 +11,13 @@ import pandas as pd
 import pyarrow as pa
 
 from simtrain.catalog.picture_kinds import accident_of
+from simtrain.catalog.sources.column_names import repeated_finding, told_apart
 from simtrain.catalog.sources.csv_dialect import DelimitedText, Dialect, read_delimited
+from simtrain.catalog.sources.csv_records import lines_of
 from simtrain.catalog.sources.source import text_column
 from simtrain.catalog.sources.spelling import folded
 from simtrain.catalog.sources.spreadsheet import SHEET_SUFFIXES, read_sheet
+from simtrain.catalog.sources.text_encoding import decoded
 from simtrain.errors import CatalogError
 from simtrain.parquet import read_table
 from simtrain.phrases import counted, listed
@@ -60,7 +63,8 @@ def is_table(path: Path) -> bool:
 def read_table_file(path: Path, *, text_columns: Collection[str], dialect: Dialect) -> TableFile:
     """Read a table, one row or more.
 
-    A column of a CSV becomes numbers where every value is one; a leading zero (`00123`) makes it text.
+    A column of a CSV becomes numbers where every value is one; a leading zero (`00123`) makes it text. Of several
+    columns of one name the first keeps it, and the others are numbered.
 
     Args:
         path: A `.csv`, `.tsv`, `.jsonl`, `.parquet` or `.xlsx` file.
@@ -68,13 +72,13 @@ def read_table_file(path: Path, *, text_columns: Collection[str], dialect: Diale
         dialect: How to read text files.
 
     Raises:
-        CatalogError: if it cannot be read, has no rows, or two columns of one name.
+        CatalogError: if it cannot be read or has no rows.
     """
     suffix = path.suffix.lower()
     if suffix == ".parquet":
-        table = TableFile(frame=_read_parquet(path))
+        table = _read_parquet(path)
     elif suffix in (".jsonl", ".ndjson"):
-        table = _read_json_lines(path)
+        table = _read_json_lines(path, dialect=dialect)
     elif suffix in SHEET_SUFFIXES:
         table = _read_sheet(path)
     else:
@@ -84,19 +88,19 @@ def read_table_file(path: Path, *, text_columns: Collection[str], dialect: Diale
     return table
 
 
-def _read_parquet(path: Path) -> pd.DataFrame:
+def _read_parquet(path: Path) -> TableFile:
     try:
         table = read_table(path)
     except (pa.ArrowException, OSError) as error:
         raise CatalogError(f"{path}: {_why_no_parquet(path, error)}") from None
-    _refuse_repeated_columns(path, table.column_names)
+    names, repeated = told_apart([name.strip() for name in table.column_names])
+    table = table.rename_columns(names)
     # Nullable types first: plain numpy would turn whole numbers beside a null into floats.
     frame: pd.DataFrame = table.to_pandas(types_mapper=_NULLABLE.get, ignore_metadata=True)
     for name, kind in zip(table.column_names, table.schema, strict=True):
         if kind.type in _NULLABLE and not frame[name].isna().any():
             frame[name] = frame[name].astype(kind.type.to_pandas_dtype())
-    stripped = [str(name).strip() for name in frame.columns]
-    return frame.set_axis(stripped if len(set(stripped)) == len(stripped) else frame.columns, axis=1)
+    return TableFile(frame=frame, findings=_findings(path, [], repeated, left_out=[]))
 
 
 def _why_no_parquet(path: Path, error: Exception) -> str:
@@ -110,7 +114,8 @@ def _why_no_parquet(path: Path, error: Exception) -> str:
 def _read_csv(path: Path, *, text_columns: Collection[str], dialect: Dialect) -> TableFile:
     text = read_delimited(path, dialect=dialect)
     header, empty = _named_columns(text)
-    _refuse_repeated_columns(path, list(header.values()))
+    apart, repeated = told_apart(list(header.values()))
+    header = dict(zip(header, apart, strict=True))
     columns, with_commas = {}, []
     for position, name in header.items():
         values = [record[position].strip() for record in text.records]
@@ -125,7 +130,7 @@ def _read_csv(path: Path, *, text_columns: Collection[str], dialect: Dialect) ->
         remarks.append(f"numbers with a decimal comma: {listed(with_commas)}")
     if empty:
         remarks.append(f"{counted(empty, 'column')} without a name and without a value passed over")
-    return TableFile(frame=pd.DataFrame(columns), findings=_findings(path, remarks, left_out=text.left_out))
+    return TableFile(frame=pd.DataFrame(columns), findings=_findings(path, remarks, repeated, left_out=text.left_out))
 
 
 def _named_columns(text: DelimitedText) -> tuple[dict[int, str], int]:
@@ -139,45 +144,43 @@ def _named_columns(text: DelimitedText) -> tuple[dict[int, str], int]:
     return header, len(empty)
 
 
-def _read_json_lines(path: Path) -> TableFile:
-    rows: list[dict[str, Any]] = []
-    left_out: list[tuple[int, str]] = []
+def _read_json_lines(path: Path, *, dialect: Dialect) -> TableFile:
     try:
-        with path.open(encoding="utf-8-sig") as file:
-            for number, line in enumerate(file, start=1):
-                if line.strip():
-                    try:
-                        row = json.loads(line)
-                    except (ValueError, RecursionError):  # no JSON, or a million brackets
-                        row = None
-                    if isinstance(row, dict):
-                        rows.append(row)
-                    else:
-                        left_out.append((number, "is no JSON object; expected one on each line"))
-    except UnicodeDecodeError as error:
-        raise CatalogError(f"{path}: not UTF-8 text ({error.reason}); save it as UTF-8") from None
+        data = path.read_bytes()
     except OSError as error:
         raise CatalogError(f"{path}: cannot be read: {error.strerror}") from None
-    if not rows and (accident := accident_of(path.read_bytes()[:4096])) is not None:
+    text, remarks = decoded(path, data, encoding=dialect.encoding)
+    rows: list[dict[str, Any]] = []
+    left_out: list[tuple[int, str]] = []
+    for number, line in enumerate(lines_of(text), start=1):
+        if line.strip():
+            try:
+                row = json.loads(line)
+            except (ValueError, RecursionError):  # no JSON, or a million brackets
+                row = None
+            if isinstance(row, dict):
+                rows.append(row)
+            else:
+                left_out.append((number, "is no JSON object; expected one on each line"))
+    if not rows and (accident := accident_of(data[:4096])) is not None:
         raise CatalogError(f"{path}: {accident}")
     if left_out and len(left_out) > len(rows) / 4:
-        whole = "; it looks like one JSON list: write one object a line" if _begins_a_list(path) else ""
+        begins_a_list = text[:64].lstrip().startswith("[")
+        whole = "; it looks like one JSON list: write one object a line" if begins_a_list else ""
         raise CatalogError(f"{path}: line {left_out[0][0]} {left_out[0][1]}{whole}")
     names = list(dict.fromkeys(name for row in rows for name in row))
-    frame = pd.DataFrame({name.strip(): _json_column([row.get(name) for row in rows]) for name in names})
-    return TableFile(frame=frame, findings=_findings(path, [], left_out=left_out))
-
-
-def _begins_a_list(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(64).removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"[")
+    apart, repeated = told_apart([name.strip() for name in names])
+    columns = zip(apart, names, strict=True)
+    frame = pd.DataFrame({new: _json_column([row.get(name) for row in rows]) for new, name in columns})
+    return TableFile(frame=frame, findings=_findings(path, remarks, repeated, left_out=left_out))
 
 
 def _read_sheet(path: Path) -> TableFile:
     sheet = read_sheet(path)
-    _refuse_repeated_columns(path, [name for name, _ in sheet.columns])
-    frame = pd.DataFrame({name: _json_column(values) for name, values in sheet.columns})
-    return TableFile(frame=frame, findings=_findings(path, sheet.remarks, left_out=[]))
+    names, repeated = told_apart([name for name, _ in sheet.columns])
+    columns = zip(names, sheet.columns, strict=True)
+    frame = pd.DataFrame({name: _json_column(values) for name, (_, values) in columns})
+    return TableFile(frame=frame, findings=_findings(path, sheet.remarks, repeated, left_out=[]))
 
 
 def _json_column(values: Sequence[Any]) -> pd.Series:
@@ -197,8 +200,10 @@ def _json_column(values: Sequence[Any]) -> pd.Series:
     )
 
 
-def _findings(path: Path, remarks: list[str], *, left_out: list[tuple[int, str]]) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = []
+def _findings(
+    path: Path, remarks: list[str], repeated: list[str], *, left_out: list[tuple[int, str]]
+) -> list[dict[str, Any]]:
+    found = repeated_finding(path.name, repeated)
     if remarks:
         found.append({"kind": "table_dialect", "remarks": remarks, "message": f"{path.name}: {'; '.join(remarks)}"})
     if left_out:
@@ -206,12 +211,6 @@ def _findings(path: Path, remarks: list[str], *, left_out: list[tuple[int, str]]
         message = f"{path.name}: {counted(len(left_out), 'line')} left out, the first: line {line} {what}"
         found.append({"kind": "rows_left_out", "rows": [number for number, _ in left_out], "message": message})
     return found
-
-
-def _refuse_repeated_columns(path: Path, names: list[str]) -> None:
-    for name in names:
-        if names.count(name) > 1:
-            raise CatalogError(f"{path}: the column '{name}' stands {names.count(name)} times; names must differ")
 
 
 def _with_comma(value: str) -> bool:

@@ -131,8 +131,8 @@ class Listing:
 
     def described(self) -> dict[str, Any]:
         """What lies there, as plain values, to notice a change."""
-        images = sha256_of_bytes("\n".join(self.images).encode())
-        return {"images": images, "account": self.account(), "tables": self.tables, "sidecars": len(self.sidecars)}
+        images, sidecars = (sha256_of_bytes("\n".join(paths).encode()) for paths in (self.images, self.sidecars))
+        return {"images": images, "account": self.account(), "tables": self.tables, "sidecars": sidecars}
 
 
 def list_folder(root: Path, *, output: Path, follow_links: bool) -> Listing:

@@ -64,12 +64,11 @@ def test_usual_encodings(tmp_path: Path, encoding: str, told: int) -> None:
     assert len(table.findings) == told
 
 
-def test_other_letters_in_an_old_encoding_are_not_guessed(tmp_path: Path) -> None:
-    content = "path,product\na.jpg,\u06a9\u0641\u0634 \u0632\u0646\u0627\u0646\u0647\n".encode("cp1256", "replace")
-    with pytest.raises(CatalogError, match=r"name its encoding, such as .*: --set dialect\.encoding=cp1256$"):
-        read(tmp_path / "t.csv", content)
-    table = read(tmp_path / "t.csv", content, dialect=Dialect(encoding="cp1256", separator=None))
-    assert columns(table)["product"][0].endswith("\u0641\u0634 \u0632\u0646\u0627\u0646\u0647")
+def test_an_encoding_that_is_named_is_taken(tmp_path: Path) -> None:
+    content = "path,product\na.jpg,\u00fczg\u00fcn\u015f\n".encode("cp1254")
+    table = read(tmp_path / "t.csv", content, dialect=Dialect(encoding="cp1252", separator=None))
+    assert columns(table)["product"] == ["\u00fczg\u00fcn\u00fe"]  # as it was told, though it is Turkish
+    assert table.findings == []
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "no-such-encoding"])
@@ -190,3 +189,30 @@ def test_few_broken_lines_of_json_are_left_out_and_many_refused(tmp_path: Path) 
         read(tmp_path / "t.jsonl", "a\nb\n")
     with pytest.raises(CatalogError, match=r"on each line; it looks like one JSON list: write one object a line$"):
         read(tmp_path / "t.jsonl", '[\n{"path": "a.jpg"}\n]\n')
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "cp1250"])
+def test_json_lines_of_other_encodings(tmp_path: Path, encoding: str) -> None:
+    names = ["\u0141\u00f3\u017cko bia\u0142e", "Krzes\u0142o d\u0119bowe", "P\u00f3\u0142ka \u015bcienna"]
+    lines = [f'{{"path": "{row}.jpg", "product": "{name}"}}' for row, name in enumerate(names)]
+    table = read(tmp_path / "t.jsonl", "\n".join(lines).encode(encoding))
+    assert columns(table) == {"path": ["0.jpg", "1.jpg", "2.jpg"], "product": names}
+    assert [finding["kind"] for finding in table.findings] == ["table_dialect"]
+
+
+def test_the_first_of_several_columns_of_a_name_keeps_it(tmp_path: Path) -> None:
+    table = read(tmp_path / "t.csv", "path,product,n,product ,product\na.jpg,007,1,8,x\n")
+    assert columns(table) == {"path": ["a.jpg"], "product": ["007"], "n": [1], "product_2": [8], "product_3": ["x"]}
+    assert table.findings == [
+        {
+            "kind": "columns_repeated",
+            "message": "t.csv: the column 'product' stands 3 times: the first is used, the others are kept as "
+            "'product_2' and 'product_3'",
+        }
+    ]
+
+
+def test_names_of_json_lines_that_differ_in_blanks_are_told_apart(tmp_path: Path) -> None:
+    table = read(tmp_path / "t.jsonl", '{"path": "a.jpg", "n": 1, "n ": 2}\n')
+    assert columns(table) == {"path": ["a.jpg"], "n": [1], "n_2": [2]}
+    assert table.findings[0]["kind"] == "columns_repeated"

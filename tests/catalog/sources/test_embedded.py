@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from recording_console import RecordingConsole
 from small_embedded import FEATURES, IMAGE, cells, extract, found_in, of, picture, refused, shard, write
@@ -10,6 +11,7 @@ from small_tables import table_settings
 
 from simtrain.catalog.sources.embedded import embedded_files, extract_embedded
 from simtrain.catalog.sources.embedded_columns import embedded_columns
+from simtrain.catalog.sources.embedded_layout import layout_of
 from simtrain.catalog.sources.table_source import read_table_source
 from simtrain.console import SILENT
 
@@ -150,11 +152,59 @@ def test_numbers_without_names_stay_numbers(tmp_path: Path) -> None:
     assert extract(write(tmp_path / "a.parquet", columns)).to_pylist()[0]["label"] == 1
 
 
-def test_shards_of_other_columns_are_refused(tmp_path: Path) -> None:
-    one = write(tmp_path / "0.parquet", {"image": cells(picture(0)), "label": pa.array([1])})
-    two = write(tmp_path / "1.parquet", {"image": cells(picture(0)), "label": pa.array(["x"]), "n": pa.array([1])})
-    told = f"{two}: column 'label' is string, but int64 in {one} or another file before; give it one type"
-    assert refused(one, two) == told
+def test_a_column_of_numbers_in_one_file_and_text_in_another_becomes_text(tmp_path: Path) -> None:
+    one = write(tmp_path / "0.parquet", {"image": cells(picture(0), picture(1)), "label": pa.array([1, None])})
+    two = write(tmp_path / "1.parquet", {"image": cells(picture(2)), "label": pa.array(["x"]), "n": pa.array([1])})
+    three = write(tmp_path / "2.parquet", {"image": cells(picture(3)), "label": pa.array([2.5]), "n": pa.array([2])})
+    table = extract(one, two, three)
+    assert table["label"].to_pylist() == ["1", None, "x", "2.5"]
+    assert table["n"].to_pylist() == [None, None, 1, 2]
+    assert layout_of(of(one, two, three), image_column=None).findings == [
+        {
+            "kind": "column_types_differ",
+            "column": "label",
+            "types": ["int64", "string", "double"],
+            "message": "column 'label' is int64, string and double in different files; it was read as text",
+        }
+    ]
+
+
+def test_names_of_classes_in_one_file_and_their_numbers_in_another_are_names(tmp_path: Path) -> None:
+    one = write(tmp_path / "0.parquet", {"image": cells(picture(0)), "label": pa.array([1])}, features=FEATURES)
+    two = write(tmp_path / "1.parquet", {"image": cells(picture(1)), "label": pa.array(["mug"])})
+    assert extract(one, two)["label"].to_pylist() == ["کفش", "mug"]
+    assert layout_of(of(one, two), image_column=None).findings == []
+
+
+def test_a_column_of_lists_in_one_file_and_text_in_another_is_refused(tmp_path: Path) -> None:
+    one = write(tmp_path / "0.parquet", {"image": cells(picture(0)), "tags": pa.array(["x"])})
+    two = write(tmp_path / "1.parquet", {"image": cells(picture(1)), "tags": pa.array([["x", "y"]])})
+    told = refused(one, two)
+    assert told.startswith(f"{two}: column 'tags' is list<")
+    assert told.endswith(f"string>, but string in {one}; give it one type")
+
+
+def test_columns_of_one_name_are_told_apart(tmp_path: Path) -> None:
+    names = ["image", "label", "label", "raw", "raw"]
+    arrays = [cells(picture(0)), pa.array(["mug"]), pa.array([7]), pa.array([b"x"]), pa.array([picture(1)])]
+    path = tmp_path / "0.parquet"
+    pq.write_table(pa.Table.from_arrays(arrays, names=names), path)
+    assert embedded_columns(path) == ["image", "raw_2"]
+    assert extract(path, image_column="image").to_pylist()[0].items() >= {"label": "mug", "label_2": 7}.items()
+    assert layout_of(of(path), image_column="image").findings == [
+        {
+            "kind": "columns_repeated",
+            "message": "0.parquet: the column 'label' stands 2 times: the first is used, the other is kept as "
+            "'label_2'; the column 'raw' stands 2 times: the first is used, the other is kept as 'raw_2'",
+        }
+    ]
+
+
+def test_bytes_beside_a_picture_in_a_struct_are_looked_at_too(tmp_path: Path) -> None:
+    image = {"bytes": picture(0), "path": None}
+    kind = pa.struct([("front", IMAGE), ("raw", pa.binary())])
+    path = write(tmp_path / "0.parquet", {"shown": pa.array([{"front": image, "raw": picture(1)}], type=kind)})
+    assert embedded_columns(path) == ["shown.front", "shown.raw"]
 
 
 def test_files_of_a_folder_are_found(tmp_path: Path) -> None:

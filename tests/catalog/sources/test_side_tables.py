@@ -143,6 +143,64 @@ def test_a_table_that_comes_later_is_noticed(tmp_path: Path) -> None:
     assert told(run(root, tmp_path / "out"), "side_table")
 
 
+@pytest.mark.parametrize("name", ["train.txt", "annotations.json", "lists/test.txt"])
+def test_a_text_that_names_other_images_than_before_is_noticed(tmp_path: Path, name: str) -> None:
+    root = pictures(tmp_path / "src", *(f"photos/{number}.png" for number in range(5)))
+    (root / name).parent.mkdir(exist_ok=True)
+    (root / name).write_text('["0.png", "1.png", "2.png"]')
+    run(root, tmp_path / "out")
+    assert run(root, tmp_path / "out").fresh is None
+    (root / name).write_text('["0.png", "1.png", "2.png", "3.png"]')
+    report = run(root, tmp_path / "out")
+    assert report.fresh == 0
+    assert told(report, "naming_file")[0].startswith(f"{name} names 4 of these images; it is not read.")
+
+
+def test_a_text_of_another_name_than_before_is_noticed(tmp_path: Path) -> None:
+    root = pictures(tmp_path / "src", "a.png", "b.png")
+    (root / "a.txt").write_text("a mug")
+    run(root, tmp_path / "out")
+    (root / "a.txt").rename(root / "b.txt")
+    assert "such as 'b.txt'" in told(run(root, tmp_path / "out"), "sidecars")[0]
+
+
+def test_the_next_command_reads_the_table_that_describes_the_images(tmp_path: Path) -> None:
+    root = pictures(tmp_path / "src", "photos/a.png", "photos/b.png", "photos/c.png")
+    (root / "manifest.csv").write_text("path,label,split\nphotos/a.png,mug,train\nphotos/b.png,cup,test\n")
+    report = run(root, tmp_path / "out")
+    catalog = f"simtrain fit CONFIG.yaml --set catalog={tmp_path / 'out'}"
+    *_, command, why, without = report.lines()
+    assert command == f"next: simtrain prepare {root} --out {tmp_path / 'out'} --set table=manifest.csv"
+    assert why == "  which reads manifest.csv: it describes 2 of these images"
+    assert without == f"or, without it: {catalog}"
+    assert told(report, "other_files") == []
+    words = shlex.split(command.removeprefix("next: "))
+    read = run(words[2], Path(words[4]), words[6])
+    assert read.lines()[-1] == f"next: {catalog}"
+    assert read.catalog.rows["label"].tolist() == ["mug", "cup"]
+    assert read.catalog.rows["split"].tolist() == ["train", "test"]
+
+
+def test_a_table_of_few_of_the_images_is_not_the_next_thing_to_read(tmp_path: Path) -> None:
+    root = pictures(tmp_path / "src", *(f"{number}.png" for number in range(5)))
+    (root / "chosen.csv").write_text("path\n0.png\n1.png\n")
+    report = run(root, tmp_path / "out")
+    assert told(report, "side_table")[0].startswith("chosen.csv names 2 of these images; it is not read. To read it: ")
+    assert report.lines()[-1] == f"next: simtrain fit CONFIG.yaml --set catalog={tmp_path / 'out'}"
+
+
+def test_tables_of_each_split_whose_columns_differ_in_type(tmp_path: Path) -> None:
+    root = pictures(tmp_path / "src", "train/a.png", "train/b.png", "test/a.png")
+    (root / "train" / "t.csv").write_text("path,size,price\na.png,38,1\nb.png,39,2\n")
+    (root / "test" / "t.csv").write_text("path,size,price\na.png,XL,2.5\n")
+    report = run(root, tmp_path / "out", "table=t.csv")
+    (message,) = told(report, "column_types_differ")
+    assert message == "column 'size' is str and int64 in different files; it was read as text"
+    rows = report.catalog.rows
+    assert sorted(rows["size"]) == ["38", "39", "XL"]
+    assert sorted(rows["price"]) == [1, 2, 2.5]
+
+
 def sidecar_shop(root: Path) -> Path:
     pictures(root, "00000/000.png", "00000/001.png", "00000/002.png")
     (root / "00000" / "000.txt").write_text("a red mug\n")

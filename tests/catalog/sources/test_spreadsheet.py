@@ -111,9 +111,10 @@ def test_a_sheet_without_rows_is_refused(tmp_path: Path, sheets: list[list[list[
     assert message(write_book(tmp_path / "shop.xlsx", *sheets)).endswith("shop.xlsx: has no rows")
 
 
-def test_two_columns_of_one_name_are_refused(tmp_path: Path) -> None:
-    path = write_book(tmp_path / "shop.xlsx", [["path", "a", "a "], ["x", 1, 2]])
-    assert message(path) == f"{path}: the column 'a' stands 2 times; names must differ"
+def test_the_first_of_two_columns_of_one_name_keeps_it(tmp_path: Path) -> None:
+    table = read(write_book(tmp_path / "shop.xlsx", [["path", "a", "a "], ["x", 1, 2]]))
+    assert {name: table.frame[name].tolist() for name in table.frame} == {"path": ["x"], "a": [1], "a_2": [2]}
+    assert [finding["kind"] for finding in table.findings] == ["columns_repeated"]
 
 
 def test_without_the_package_the_command_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -232,7 +232,6 @@ OUTSIDE = "lies outside DIR; --set root=FOLDER names another folder to start fro
         ),
         ("path,product\na,b\n", {"product": "prodct"}, "columns.product: no column 'prodct'; did you mean 'product'?"),
         ("path,name\na,b\n", {"label": "xyz"}, "columns.label: no column 'xyz'; it has path, name"),
-        ("path,path\na,b\n", {}, "the column 'path' stands 2 times; names must differ"),
         ("path,label\na.jpg\n", {}, "line 2 has 1 fields; the header has 2"),
         ("path\na.jpg\n../b.jpg\n", {}, f"row 2: path: '../b.jpg' {OUTSIDE}"),
         ("path\n/etc/passwd\n", {}, f"row 1: path: '/etc/passwd' {OUTSIDE}"),
@@ -276,14 +275,32 @@ def test_link_out_of_the_root_is_refused(tmp_path: Path) -> None:
 
 
 def test_files_that_are_no_tables(tmp_path: Path) -> None:
-    (tmp_path / "table.csv").write_bytes("path\n\u06a9\u0641\u0634.jpg\n".encode("cp1256"))
+    (tmp_path / "table.csv").write_bytes(b"path\n" + bytes(range(128, 256)) + b".jpg\n")
     with pytest.raises(
-        CatalogError, match=r"table\.csv: not UTF-8 text \(.*\); save it as UTF-8, or name its encoding"
+        CatalogError, match=r"table\.csv: not UTF-8 text \(.*\), and no other encoding that is known fits; save it as"
     ):
         table(tmp_path / "table.csv")
     (tmp_path / "table.parquet").write_bytes(b"path\n")
     with pytest.raises(CatalogError, match=r"table\.parquet: not a Parquet file: "):
         table(tmp_path / "table.parquet")
+
+
+def test_the_first_of_two_columns_of_paths_is_used_and_the_other_kept(tmp_path: Path) -> None:
+    touch(tmp_path, "a.jpg", "b.jpg")
+    source = table(csv_table(tmp_path, "path,label,path,label\na.jpg,mug,x,9\nb.jpg,cup,y,8\n"))
+    assert (values(source, "path"), values(source, "label")) == (["a.jpg", "b.jpg"], ["mug", "cup"])
+    assert (values(source, "path_2"), values(source, "label_2")) == (["x", "y"], [9, 8])
+    (message,) = [finding["message"] for finding in source.findings if finding["kind"] == "columns_repeated"]
+    assert message.startswith("table.csv: the column 'path' stands 2 times: the first is used, the other is kept as ")
+
+
+def test_columns_of_one_name_in_parquet(tmp_path: Path) -> None:
+    touch(tmp_path, "a.jpg")
+    arrays = [pa.array(["a.jpg"]), pa.array(["007"]), pa.array([8])]
+    pq.write_table(pa.Table.from_arrays(arrays, names=["path", "product", "product"]), tmp_path / "table.parquet")
+    source = table(tmp_path / "table.parquet")
+    assert (values(source, "product"), values(source, "product_2")) == (["007"], [8])
+    assert [finding["kind"] for finding in source.findings] == ["columns_repeated"]
 
 
 def test_list_where_text_belongs_is_refused(tmp_path: Path) -> None:

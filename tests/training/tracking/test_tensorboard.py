@@ -71,6 +71,7 @@ def test_ending_twice_is_ending_once(tmp_path: Path) -> None:
     tracker.end(None)
     tracker.end(ValueError())
     tracker.figures({"loss": 1.0}, step=1)
+    assert read_back(tmp_path).Tags()["scalars"] == []
 
 
 def test_without_the_package_there_is_an_error_before_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

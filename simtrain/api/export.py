@@ -21,6 +21,7 @@ def export(
     out: str | Path,
     *,
     alpha: float | None = None,
+    relocatable: bool = True,
     overrides: Overrides = (),
     allow_code: bool = False,
     console: Console | None = None,
@@ -32,6 +33,8 @@ def export(
         out: The bundle's folder; an older bundle there is replaced.
         alpha: Share of the fine-tuned weights in a mix with the initial ones, 0 to 1; None: what `interpolate` chose,
             or 1.
+        relocatable: Whether the bundle can be given away: it holds no path of this machine, and where the pictures lie
+            is noted beside it. Otherwise its manifest names their folder.
         overrides: Settings that replace the run's, such as `{"export.onnx": False}`.
         allow_code: Whether code that the run names (`kind: python`) may be imported.
         console: Shows progress; None: the terminal.
@@ -46,18 +49,26 @@ def export(
     from simtrain.commands.export import export
 
     with code_allowed(allow_code):
-        result = export(opened, out=Path(out).expanduser(), alpha=alpha, console=or_terminal(console))
+        result = export(
+            opened, out=Path(out).expanduser(), alpha=alpha, relocatable=relocatable, console=or_terminal(console)
+        )
         from simtrain.commands.search import open_bundle
 
         return open_bundle(result.folder, exported=str(result), like=opened.config.encoder)
 
 
-def open_bundle(folder: str | Path, *, encoder: nn.Module | None = None, allow_code: bool = False) -> OpenedBundle:
+def open_bundle(
+    folder: str | Path,
+    *,
+    images: str | Path | None = None,
+    encoder: nn.Module | None = None,
+    allow_code: bool = False,
+) -> OpenedBundle:
     """Open a bundle, checking every file and that its encoder gives the bundle's embeddings on this machine.
 
     Args:
         folder: Folder of the bundle.
-        exported: Text that `print` shows of a bundle that was just written; None: a summary of its content.
+        images: Folder that the items' paths start from; None: as noted when the bundle was made on this machine.
         encoder: The network again, where the run's was handed over as an object; its weights are the bundle's. None:
             the bundle is opened by itself.
         allow_code: Whether code that the bundle names (`kind: python`) may be imported.
@@ -66,6 +77,7 @@ def open_bundle(folder: str | Path, *, encoder: nn.Module | None = None, allow_c
         BundleError: naming the first file that is missing, altered or of another bundle.
     """
     from simtrain.commands.search import open_bundle
+    from simtrain.serving.given_bundle import GivenBundle
 
     with code_allowed(allow_code):
-        return open_bundle(folder, network=encoder)
+        return open_bundle(GivenBundle.of(folder, images=images), network=encoder)

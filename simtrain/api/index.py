@@ -11,6 +11,7 @@ from simtrain.config import load_prepare_config
 from simtrain.config.overrides import Overrides, override_lines
 from simtrain.console import Console
 from simtrain.own_code import code_allowed
+from simtrain.serving.given_bundle import GivenBundle
 
 if TYPE_CHECKING:
     from simtrain.commands.index import IndexReport, Mode, VerifyReport
@@ -20,6 +21,7 @@ def add(
     bundle: str | Path,
     source: str | Path,
     *,
+    images: str | Path | None = None,
     overrides: Overrides = (),
     allow_code: bool = False,
     console: Console | None = None,
@@ -29,6 +31,7 @@ def add(
     Args:
         bundle: Folder of the bundle.
         source: A catalogue of `prepare`, of which the images with `gallery` count, or what `prepare` takes.
+        images: Folder that the bundle's paths of pictures start from; None: as noted when it was made on this machine.
         overrides: Settings of `prepare` that say how the source is read, such as `{"columns.path": "file"}`.
         allow_code: Whether code that the bundle names (`kind: python`) may be imported.
         console: Shows progress; None: the terminal.
@@ -37,13 +40,15 @@ def add(
         SimtrainError: for anything that the user can mend, such as an id that the bundle has with another image; the
             bundle is then as it was.
     """
-    return _change(bundle, source, mode="add", overrides=overrides, allow_code=allow_code, console=console)
+    given = GivenBundle.of(bundle, images=images)
+    return _change(given, source, mode="add", overrides=overrides, allow_code=allow_code, console=console)
 
 
 def update(
     bundle: str | Path,
     source: str | Path,
     *,
+    images: str | Path | None = None,
     overrides: Overrides = (),
     allow_code: bool = False,
     console: Console | None = None,
@@ -53,7 +58,8 @@ def update(
     Replaced are their columns, and where the content of the file differs their embeddings. Items that the source does
     not name stay. Arguments and errors are those of `add`, but that an id may have another image.
     """
-    return _change(bundle, source, mode="update", overrides=overrides, allow_code=allow_code, console=console)
+    given = GivenBundle.of(bundle, images=images)
+    return _change(given, source, mode="update", overrides=overrides, allow_code=allow_code, console=console)
 
 
 def remove(bundle: str | Path, ids: Sequence[str]) -> IndexReport:
@@ -67,8 +73,20 @@ def remove(bundle: str | Path, ids: Sequence[str]) -> IndexReport:
     return remove(Path(bundle).expanduser(), list(ids))
 
 
-def verify(bundle: str | Path, *, allow_code: bool = False, console: Console | None = None) -> VerifyReport:
+def verify(
+    bundle: str | Path,
+    *,
+    images: str | Path | None = None,
+    allow_code: bool = False,
+    console: Console | None = None,
+) -> VerifyReport:
     """Check every file of a bundle, its encoder, and the embeddings of some of its images.
+
+    Args:
+        bundle: Folder of the bundle.
+        images: Folder that the items' paths start from; None: as noted when the bundle was made on this machine.
+        allow_code: Whether code that the bundle names (`kind: python`) may be imported.
+        console: Shows progress; None: the terminal.
 
     Raises:
         SimtrainError: for the first thing that is wrong.
@@ -76,11 +94,11 @@ def verify(bundle: str | Path, *, allow_code: bool = False, console: Console | N
     from simtrain.commands.index import verify
 
     with code_allowed(allow_code):
-        return verify(Path(bundle).expanduser(), console=or_terminal(console))
+        return verify(GivenBundle.of(bundle, images=images), console=or_terminal(console))
 
 
 def _change(
-    bundle: str | Path,
+    given: GivenBundle,
     source: str | Path,
     *,
     mode: Mode,
@@ -92,4 +110,4 @@ def _change(
     from simtrain.commands.index import change
 
     with code_allowed(allow_code):
-        return change(Path(bundle).expanduser(), str(source), mode=mode, config=config, console=or_terminal(console))
+        return change(given, str(source), mode=mode, config=config, console=or_terminal(console))

@@ -29,8 +29,15 @@ class OpenedRun(Run):
 
         return load_encoder(self)
 
-    def export(self, out: str | Path, *, alpha: float | None = None, console: Console | None = None) -> OpenedBundle:
+    def export(
+        self,
+        out: str | Path,
+        *,
+        alpha: float | None = None,
+        relocatable: bool = True,
+        console: Console | None = None,
+    ) -> OpenedBundle:
         """Write encoder, preprocessing, index and items as one bundle; see `simtrain.export`."""
         from simtrain.api.export import export
 
-        return export(self, out, alpha=alpha, console=console)
+        return export(self, out, alpha=alpha, relocatable=relocatable, console=console)

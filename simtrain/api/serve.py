@@ -29,7 +29,7 @@ def serve(
         bundle: Folder of the bundle; one that replaces it meanwhile takes over without a pause.
         host: Address to listen on; 0.0.0.0 lets other machines in.
         port: Port to listen on, 0 to 65535; 0: a free one.
-        images: Folder of the items' pictures; None: where `export` found them.
+        images: Folder of the items' pictures; None: as noted when the bundle was made on this machine.
         token: Word that every request has to bring; None: none.
         url_hosts: Hosts that query pictures may be fetched from, as `shop.example` or `shop.example:8443`.
         upload_megabytes: Largest query picture in MB; above 0.

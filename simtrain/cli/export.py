@@ -13,6 +13,10 @@ def export(
     run: Annotated[str, typer.Argument(metavar="RUN", help="A run of simtrain fit.")],
     out: Annotated[Path, typer.Option(callback=expanded, help="Folder for the bundle.")],
     alpha: AlphaOption = None,
+    relocatable: Annotated[
+        bool,
+        typer.Option(help="Whether it can be given away: no path of this machine is in it."),
+    ] = True,
     overrides: SetOption = None,
     allow_code: AllowCodeOption = False,
 ) -> None:
@@ -21,4 +25,5 @@ def export(
     share = alpha_of(opened, alpha)
     from simtrain.api.export import export
 
-    TERMINAL.line(str(export(opened, out, alpha=share, allow_code=allow_code, console=TERMINAL)))
+    exported = export(opened, out, alpha=share, relocatable=relocatable, allow_code=allow_code, console=TERMINAL)
+    TERMINAL.line(str(exported))

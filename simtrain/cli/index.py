@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from simtrain.cli.arguments import AllowCodeOption, SetOption, expanded
+from simtrain.cli.arguments import AllowCodeOption, ImagesOption, SetOption, expanded
 from simtrain.cli.console import TERMINAL
 from simtrain.errors import SimtrainError, system_reason
 
@@ -21,22 +21,36 @@ SourceArgument = Annotated[
 
 @app.command("add")
 def add(
-    bundle: BundleArgument, source: SourceArgument, overrides: SetOption = None, allow_code: AllowCodeOption = False
+    bundle: BundleArgument,
+    source: SourceArgument,
+    images: ImagesOption = None,
+    overrides: SetOption = None,
+    allow_code: AllowCodeOption = False,
 ) -> None:
     """Add items with new ids; an id that is there with another image is refused."""
     from simtrain.api import index
 
-    TERMINAL.line(str(index.add(bundle, source, overrides=overrides or [], allow_code=allow_code, console=TERMINAL)))
+    report = index.add(
+        bundle, source, images=images, overrides=overrides or [], allow_code=allow_code, console=TERMINAL
+    )
+    TERMINAL.line(str(report))
 
 
 @app.command("update")
 def update(
-    bundle: BundleArgument, source: SourceArgument, overrides: SetOption = None, allow_code: AllowCodeOption = False
+    bundle: BundleArgument,
+    source: SourceArgument,
+    images: ImagesOption = None,
+    overrides: SetOption = None,
+    allow_code: AllowCodeOption = False,
 ) -> None:
     """Add new items, and replace those that have changed; what the source does not name stays."""
     from simtrain.api import index
 
-    TERMINAL.line(str(index.update(bundle, source, overrides=overrides or [], allow_code=allow_code, console=TERMINAL)))
+    report = index.update(
+        bundle, source, images=images, overrides=overrides or [], allow_code=allow_code, console=TERMINAL
+    )
+    TERMINAL.line(str(report))
 
 
 @app.command("remove")
@@ -57,11 +71,11 @@ def remove(
 
 
 @app.command("verify")
-def verify(bundle: BundleArgument, allow_code: AllowCodeOption = False) -> None:
+def verify(bundle: BundleArgument, images: ImagesOption = None, allow_code: AllowCodeOption = False) -> None:
     """Check every file, the encoder, and the embeddings of some images."""
     from simtrain.api import index
 
-    TERMINAL.line(str(index.verify(bundle, allow_code=allow_code, console=TERMINAL)))
+    TERMINAL.line(str(index.verify(bundle, images=images, allow_code=allow_code, console=TERMINAL)))
 
 
 def _lines(path: Path) -> list[str]:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from simtrain.cli.arguments import AllowCodeOption, expanded
+from simtrain.cli.arguments import AllowCodeOption, ImagesOption, expanded
 from simtrain.cli.console import TERMINAL, writes_unicode
 from simtrain.errors import SimtrainError
 from simtrain.files import json_text
@@ -33,12 +33,14 @@ def search(
         str | None,
         typer.Option("--filter", metavar="EXPRESSION", help="Condition on columns: 'color == \"red\" and price < 20'."),
     ] = None,
+    images: ImagesOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
     allow_code: AllowCodeOption = False,
 ) -> None:
     """Search a bundle, or a Milvus that it was published to: the items nearest to an image or to a text."""
     from simtrain.commands.search import MilvusPlace, search_milvus, search_passing
     from simtrain.commands.search import search as search_bundle
+    from simtrain.serving.given_bundle import GivenBundle
     from simtrain.serving.opened_bundle import read_query
 
     named = bundle.startswith("milvus:")
@@ -51,15 +53,16 @@ def search(
     with code_allowed(allow_code):
         if address is None:
             assert folder is not None
+            given = GivenBundle(folder=folder, images=images)
             if condition is None:
-                result = search_bundle(folder, image=image, text=text, k=k, plot=plot)
+                result = search_bundle(given, image=image, text=text, k=k, plot=plot)
             else:
                 query = read_query(image, text=text, plot=plot)
-                result = search_passing(folder, query=query, k=k, condition=condition)
+                result = search_passing(given, query=query, k=k, condition=condition)
         else:
             place = MilvusPlace(address=address, collection=collection, condition=condition)
             query = read_query(image, text=text, plot=plot)
-            result = search_milvus(place, folder=folder, query=query, k=k)
+            result = search_milvus(place, folder=folder, images=images, query=query, k=k)
     if as_json:
         print(json_text(result.to_dict(), ascii_only=not writes_unicode()))
     else:
@@ -70,6 +73,6 @@ def search(
         TERMINAL.aside(f"text truncated: the encoder reads its first {result.tokens_read} tokens")
     if plot is not None and result.missing_pictures:
         TERMINAL.aside(
-            f"{result.missing_pictures} of {len(result.neighbours)} image files are missing; the picture shows "
-            f"grey tiles"
+            f"{result.missing_pictures} of {len(result.neighbours)} image files are not found, and grey in the "
+            "picture; where they lie: --images FOLDER"
         )

@@ -1,11 +1,10 @@
 """`simtrain serve`: arguments."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from simtrain.cli.arguments import AllowCodeOption, expanded
+from simtrain.cli.arguments import AllowCodeOption, ImagesOption
 from simtrain.cli.console import TERMINAL
 
 
@@ -13,10 +12,7 @@ def serve(
     bundle: Annotated[str, typer.Argument(metavar="BUNDLE", help="Bundle folder, written by simtrain export.")],
     host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 lets other machines in.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0: a free one.")] = 8000,
-    images: Annotated[
-        Path | None,
-        typer.Option(callback=expanded, metavar="FOLDER", help="Pictures of the items. Default: where they were."),
-    ] = None,
+    images: ImagesOption = None,
     token: Annotated[
         str | None,
         typer.Option(envvar="SIMTRAIN_SERVE_TOKEN", show_envvar=True, help="Word that every request has to bring."),

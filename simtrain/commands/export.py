@@ -1,7 +1,7 @@
 """`simtrain export`: a bundle of a run's best encoder with the index and the items of its catalogue, verified."""
 
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,11 +21,13 @@ from simtrain.runs.evaluation import embed_rows, evaluate_embeddings, evaluate_t
 from simtrain.runs.index_report import index_lines
 from simtrain.runs.interpolation_record import chosen_alpha
 from simtrain.runs.own_code_record import code_of_section
+from simtrain.runs.private_values import places_left, shared_config, without_places
 from simtrain.runs.run import Run, data_fingerprint, read_run_catalog, report_unfinished
 from simtrain.runs.threshold_calibration import Calibration, calibrate
 from simtrain.runs.whitening import run_encoder
 from simtrain.serving.bundle import Bundle
-from simtrain.serving.bundle_writer import BundleContent, IndexSettings, check_target, write_bundle
+from simtrain.serving.bundle_place import check_target
+from simtrain.serving.bundle_writer import BundleContent, IndexSettings, write_bundle
 from simtrain.serving.export_format import ExportFormat
 from simtrain.serving.export_formats import FORMATS
 from simtrain.serving.index_factory import AUTO, EXACT_FACTORY, checked_factory, chosen_factory
@@ -50,6 +52,7 @@ class ExportResult:
             the source's files are missing.
         index: What the manifest says of the index: factory, recall, time and bytes.
         calibration: Calibrated similarity thresholds, or why there are none.
+        places_left: Keys of arguments of the user's own code in it that are paths of this machine.
     """
 
     folder: Path
@@ -60,6 +63,7 @@ class ExportResult:
     agreement: float
     index: dict[str, Any]
     calibration: Calibration
+    places_left: tuple[str, ...]
 
     def _verified(self) -> str:
         """What `verify_bundle` has seen: an approximate index may lose some images."""
@@ -84,11 +88,12 @@ class ExportResult:
             for each in FORMATS
             if each.name not in self.formats
         ]
+        lines += [f"{key}: is a path of this machine, which stays in the bundle" for key in self.places_left]
         next_command = f"next: simtrain search {shlex.quote(str(self.folder))} --image PATH"
         return "\n".join([*lines, *self.calibration.lines(), next_command])
 
 
-def export(run: Run, *, out: Path, alpha: float | None, console: Console) -> ExportResult:
+def export(run: Run, *, out: Path, alpha: float | None, relocatable: bool = True, console: Console) -> ExportResult:
     """Write a bundle of the run's best encoder and every `gallery` image of its catalogue, then open and check it.
 
     Args:
@@ -96,6 +101,8 @@ def export(run: Run, *, out: Path, alpha: float | None, console: Console) -> Exp
         out: The bundle's folder; an older bundle there is replaced.
         alpha: Share of the fine-tuned weights when mixed with the initial ones, 0 to 1; None: the share that
             `interpolate` chose, or 1 where it was never run.
+        relocatable: Whether the bundle can be given away: no path of this machine is in it, and where the pictures lie
+            is noted beside it. Otherwise their folder is in its manifest.
         console: Shows how many batches are embedded.
 
     Raises:
@@ -113,6 +120,7 @@ def export(run: Run, *, out: Path, alpha: float | None, console: Console) -> Exp
     embeddings = embed_rows(encoder, images.reader, every_row, config=run.config, console=console)
     calibration = calibrate(run.config, catalog, embeddings, scored=build_validation(run.config, catalog) is not None)
     content = _content(run, catalog, encoder, embeddings, alpha=share, calibration=calibration)
+    content = content if not relocatable else _shared(content)
     agreement = _agreement(run.config, catalog, encoder, embeddings)
     write_bundle(content, out, formats=formats, check=lambda folder: _check(folder, run.config, catalog, images.reader))
     items, described = len(content.items), read_manifest(out)["index"]
@@ -125,6 +133,7 @@ def export(run: Run, *, out: Path, alpha: float | None, console: Console) -> Exp
         agreement=agreement,
         index=described,
         calibration=calibration,
+        places_left=tuple(places_left(content.encoder_config, key="encoder")) if relocatable else (),
     )
 
 
@@ -138,6 +147,7 @@ def _content(
         embeddings=embeddings.numpy()[in_gallery],
         items=catalog.rows[in_gallery].drop(columns=list(_LEFT_OUT), errors="ignore").reset_index(drop=True),
         root=catalog.root.resolve(),
+        relocatable=False,
         run={
             "name": run.folder.name,
             "alpha": alpha,
@@ -149,6 +159,19 @@ def _content(
         thresholds=calibration.to_dict(),
         no_thresholds=calibration.reason,
         index=_index_settings(run.config.export, catalog, encoder),
+    )
+
+
+def _shared(content: BundleContent) -> BundleContent:
+    """The content of a bundle that can be given away."""
+    run = {**content.run, "config": shared_config(content.run["config"])}
+    return replace(
+        content,
+        relocatable=True,
+        encoder_config=without_places(content.encoder_config),
+        run=run,
+        metrics=without_places(content.metrics),
+        thresholds=without_places(content.thresholds),
     )
 
 

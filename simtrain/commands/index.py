@@ -31,7 +31,9 @@ from simtrain.phrases import counted
 from simtrain.serving.bundle import CONTENT_COLUMN, Bundle
 from simtrain.serving.bundle_change import all_vectors, changed_by_one, write_changed
 from simtrain.serving.embedding_shards import LeftOut, ShardTask
+from simtrain.serving.given_bundle import GivenBundle
 from simtrain.serving.item_change import Standing, standing, with_rows
+from simtrain.serving.picture_folders import PictureFolders, is_there
 from simtrain.serving.shard_worker import embedded
 
 Mode = Literal["add", "update"]
@@ -79,7 +81,10 @@ class VerifyReport:
             f"gives its golden embeddings, and {counted(self.checked, 'image')} those of the index"
         ]
         if self.missing:
-            lines.append(f"not looked at: {counted(self.missing, 'image file')} of the sample, which are gone")
+            lines.append(
+                f"not looked at: {counted(self.missing, 'image file')} of the sample, not found; where they lie "
+                f"elsewhere: simtrain index verify {self.folder} --images FOLDER"
+            )
         if self.changed:
             lines.append(
                 f"changed since: {counted(len(self.changed), 'image file')} of the sample, such as "
@@ -88,11 +93,11 @@ class VerifyReport:
         return "\n".join(lines)
 
 
-def change(folder: Path, source: str, *, mode: Mode, config: PrepareConfig, console: Console) -> IndexReport:
+def change(given: GivenBundle, source: str, *, mode: Mode, config: PrepareConfig, console: Console) -> IndexReport:
     """Bring the items of a source into a bundle; only what is new or has another image is embedded.
 
     Args:
-        folder: Folder of the bundle.
+        given: The bundle.
         source: A catalogue of `prepare`, or what `prepare` takes.
         mode: `add` refuses items whose id the bundle has with another image; `update` replaces them, and the columns of
             all items of the source. What the source does not name stays.
@@ -102,8 +107,9 @@ def change(folder: Path, source: str, *, mode: Mode, config: PrepareConfig, cons
     Raises:
         SimtrainError: for anything that the user can mend; the bundle is then as it was.
     """
+    folder = given.folder
     unfinished = folder.resolve().parent / f".{folder.resolve().name}.source"
-    with changed_by_one(folder) as bundle, work_folder(unfinished, console=console) as work:
+    with changed_by_one(given) as bundle, work_folder(unfinished, console=console) as work:
         opening = Opening(work=work, output=folder, fetch_fashion_mnist=downloaded_fashion_mnist, console=console)
         collection = open_collection(source, config=config, opening=opening)
         for line in lines_of(collection.findings, {"labels": 0}):
@@ -120,8 +126,9 @@ def change(folder: Path, source: str, *, mode: Mode, config: PrepareConfig, cons
         vectors = all_vectors(bundle)
         wanted = np.flatnonzero(found.new if mode == "add" else found.new | found.changed | found.unknown)
         fresh = _embedded(bundle, collection, rows, wanted.tolist(), console=console)
-        given = _Given(rows=_placed(rows, sha256, bundle, collection), found=found, wanted=wanted.tolist(), mode=mode)
-        return _put(bundle, given, vectors, fresh)
+        placed, pictures = _placed(rows, sha256, bundle, collection)
+        items = _Given(rows=placed, found=found, wanted=wanted.tolist(), mode=mode, pictures=pictures)
+        return _put(bundle, items, vectors, fresh)
 
 
 def remove(folder: Path, ids: Sequence[str]) -> IndexReport:
@@ -134,7 +141,7 @@ def remove(folder: Path, ids: Sequence[str]) -> IndexReport:
     Raises:
         SimtrainError: for an id that the bundle does not have; the bundle is then as it was.
     """
-    with changed_by_one(folder) as bundle:
+    with changed_by_one(GivenBundle(folder=folder)) as bundle:
         there = sorted(bundle.items["id"])
         for identifier in sorted(set(ids) - set(there)):
             raise SimtrainError(f"{folder}: has no item '{identifier}'{nearest(identifier, there[:10_000])}")
@@ -144,31 +151,31 @@ def remove(folder: Path, ids: Sequence[str]) -> IndexReport:
         removed = int((~kept).sum())
         if removed:
             items = bundle.items[kept].reset_index(drop=True)
-            write_changed(bundle, items, all_vectors(bundle)[kept], change=_note(removed=removed))
+            note, pictures = _note(removed=removed), bundle.pictures
+            write_changed(bundle, items, all_vectors(bundle)[kept], change=note, pictures=pictures)
         return IndexReport(folder=folder, items=int(kept.sum()), removed=removed)
 
 
-def verify(folder: Path, *, console: Console) -> VerifyReport:
+def verify(given: GivenBundle, *, console: Console) -> VerifyReport:
     """Open a bundle, checking every file and its encoder, and embed some of its images again.
 
     Raises:
         SimtrainError: for the first thing that is wrong.
     """
-    opened = open_bundle(folder, texts=False)
-    bundle = opened.bundle
+    opened = open_bundle(given, texts=False)
+    bundle, folder = opened.bundle, given.folder
     rows = np.unique(np.linspace(0, len(bundle.items) - 1, min(_CHECKED, len(bundle.items))).astype(np.int64))
-    there = [row for row in rows.tolist() if bundle.image_path(row).is_file()]
+    paths = {row: bundle.pictures.path_of(str(bundle.items["path"].iat[row])) for row in rows.tolist()}
+    files = {row: path for row, path in paths.items() if path is not None and is_there(path)}
     known = bundle.items[CONTENT_COLUMN].tolist() if CONTENT_COLUMN in bundle.items.columns else None
     changed = [
         row
-        for row in there
-        if known is not None
-        and isinstance(known[row], str)
-        and sha256_if_readable(bundle.image_path(row)) != known[row]
+        for row, path in files.items()
+        if known is not None and isinstance(known[row], str) and sha256_if_readable(path) != known[row]
     ]
-    looked_at = [row for row in there if row not in set(changed)]
+    looked_at = [row for row in files if row not in set(changed)]
     for row in console.bar(looked_at, len(looked_at), "verifying images"):
-        embedding = opened.encode([bundle.image_path(row)])
+        embedding = opened.encode([files[row]])
         kept = bundle.index.vectors(np.array([row], dtype=np.int64)) if bundle.index.keeps_vectors else embedding
         similarity = float((kept[0] * embedding[0]).sum())
         if similarity < _SAME:
@@ -178,7 +185,7 @@ def verify(folder: Path, *, console: Console) -> VerifyReport:
             )
     names = [str(bundle.items["id"].iat[row]) for row in changed]
     return VerifyReport(
-        folder=folder, items=len(bundle.items), checked=len(looked_at), missing=len(rows) - len(there), changed=names
+        folder=folder, items=len(bundle.items), checked=len(looked_at), missing=len(rows) - len(files), changed=names
     )
 
 
@@ -190,6 +197,7 @@ class _Given:
     found: Standing
     wanted: list[int]
     mode: Mode
+    pictures: PictureFolders
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -234,13 +242,22 @@ def _embedded(
     return _Fresh(vectors=vectors, left_out=left_out)
 
 
-def _placed(rows: pd.DataFrame, sha256: Sequence[str], bundle: Bundle, collection: Collection) -> pd.DataFrame:
-    """Items with paths below the bundle's root, or absolute ones, and without what only training needs."""
-    root = Path(bundle.manifest["image_root"])
-    places = [collection.root / path for path in rows["path"]]
-    paths = [place.relative_to(root).as_posix() if place.is_relative_to(root) else str(place) for place in places]
+def _placed(
+    rows: pd.DataFrame, sha256: Sequence[str], bundle: Bundle, collection: Collection
+) -> tuple[pd.DataFrame, PictureFolders]:
+    """Items with paths as the bundle names pictures, without what only training needs; and its folders of pictures."""
+    pictures = bundle.pictures
+    if "image_root" in bundle.manifest:  # of before, or asked for: what lies elsewhere is named from the root
+        root = Path(bundle.manifest["image_root"])
+        places = [collection.root / path for path in rows["path"]]
+        paths = [place.relative_to(root).as_posix() if place.is_relative_to(root) else str(place) for place in places]
+    else:
+        known = dict(zip(bundle.items["id"], bundle.items["path"], strict=True))
+        same = any(known.get(name) == path for name, path in zip(rows["id"], rows["path"], strict=True))
+        start, pictures = pictures.start_of(collection.root, same_paths=same)
+        paths = [(start / path).as_posix() for path in rows["path"]]
     kept = rows.drop(columns=list(_NOT_KEPT), errors="ignore")
-    return kept.assign(path=paths, **{CONTENT_COLUMN: list(sha256)})
+    return kept.assign(path=paths, **{CONTENT_COLUMN: list(sha256)}), pictures
 
 
 def _put(bundle: Bundle, given: _Given, vectors: NDArray[np.float32], fresh: _Fresh) -> IndexReport:
@@ -255,7 +272,8 @@ def _put(bundle: Bundle, given: _Given, vectors: NDArray[np.float32], fresh: _Fr
         by_id = dict(zip(bundle.items["id"], vectors, strict=True))
         by_id |= {given.rows["id"].iat[row]: vector for row, vector in fresh.vectors.items()}
         embeddings = np.stack([by_id[identifier] for identifier in items["id"]]).astype(np.float32)
-        write_changed(bundle, items, embeddings, change=_note(added=added, updated=updated))
+        note = _note(added=added, updated=updated)
+        write_changed(bundle, items, embeddings, change=note, pictures=given.pictures)
     numbers = {"added": added, "updated": updated, "unchanged": len(given.rows) - len(lost) - added - updated}
     return IndexReport(folder=bundle.folder, items=len(items), **numbers, left_out=fresh.left_out)
 

@@ -15,6 +15,7 @@ from simtrain.own_code import code_allowed, is_code_allowed
 from simtrain.serving.bundle import Bundle
 from simtrain.serving.conditions import passing
 from simtrain.serving.filtered_search import nearest_passing
+from simtrain.serving.given_bundle import GivenBundle
 from simtrain.serving.onnx_query_encoder import onnx_query_encoder, suits_onnx
 from simtrain.serving.onnx_runtime import can_run_onnx
 from simtrain.serving.opened_bundle import OpenedBundle, SearchQuery, SearchResult, read_query
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 
 def open_bundle(
-    folder: str | Path,
+    given: str | Path | GivenBundle,
     *,
     exported: str | None = None,
     network: nn.Module | None = None,
@@ -42,7 +43,7 @@ def open_bundle(
     of the user's own need torch.
 
     Args:
-        folder: Folder of the bundle.
+        given: Folder of the bundle, and where its pictures lie.
         exported: The lines of `export`, where it was just written; None: it was there before.
         network: A network in memory, for a bundle whose encoder was handed over as an object; None: none.
         like: The section of the run's configuration, whose permission and object hold for the bundle too; None: none.
@@ -51,7 +52,7 @@ def open_bundle(
     Raises:
         BundleError: naming the first file that is missing, altered or of another bundle.
     """
-    place, allowed = Path(folder).expanduser(), is_code_allowed()
+    place, allowed = GivenBundle.of(given), is_code_allowed()
 
     def searcher_of(bundle: Bundle) -> Searcher:
         if network is None and like is None and suits_onnx(bundle, texts=texts, code_allowed=allowed):
@@ -59,13 +60,13 @@ def open_bundle(
         return Searcher(bundle=bundle, encoder=torch_encoder(bundle, network=network, like=like))
 
     def opening() -> tuple[Bundle, Searcher]:
-        bundle = Bundle.open(place)
+        bundle = place.open()
         return bundle, searcher_of(bundle)
 
     if exported is None:
-        bundle, searcher = open_while_replaced(place, opening)
+        bundle, searcher = open_while_replaced(place.folder, opening)
         return OpenedBundle(bundle=bundle, load_searcher=lambda: searcher, exported=None)
-    written = Bundle.open(place)
+    written = place.open()
 
     def load_searcher() -> Searcher:  # later: of a bundle that was just written, `export` has checked the encoder
         with code_allowed(allowed):
@@ -74,17 +75,19 @@ def open_bundle(
     return OpenedBundle(bundle=written, load_searcher=load_searcher, exported=exported)
 
 
-def search(folder: Path, *, image: Path | None, text: str | None, k: int, plot: Path | None) -> SearchResult:
+def search(
+    given: Path | GivenBundle, *, image: Path | None, text: str | None, k: int, plot: Path | None
+) -> SearchResult:
     """Open a bundle for one search; see `OpenedBundle.search`. The query is read and checked before the bundle."""
     query = read_query(image, text=text, plot=plot)
-    return open_bundle(folder, texts=text is not None).answer(query, k=k)
+    return open_bundle(given, texts=text is not None).answer(query, k=k)
 
 
-def search_passing(folder: Path, *, query: SearchQuery, k: int, condition: str) -> SearchResult:
+def search_passing(given: GivenBundle, *, query: SearchQuery, k: int, condition: str) -> SearchResult:
     """Search a bundle among the items that a condition holds for, such as `color == "red" and price < 20`.
 
     Args:
-        folder: Folder of the bundle.
+        given: The bundle.
         query: The query, read and checked.
         k: Neighbours, 1 or more; fewer where fewer pass.
         condition: See `serving.conditions.passing`.
@@ -92,7 +95,7 @@ def search_passing(folder: Path, *, query: SearchQuery, k: int, condition: str) 
     Raises:
         SimtrainError: for anything that the user can mend.
     """
-    opened = open_bundle(folder, texts=query.text is not None)
+    opened = open_bundle(given, texts=query.text is not None)
     kept = passing(opened.items, condition)
 
     def elsewhere(embedding: NDArray[np.float32], count: int) -> list[FoundItem]:
@@ -121,12 +124,15 @@ class MilvusPlace:
     condition: str | None
 
 
-def search_milvus(place: MilvusPlace, *, folder: Path | None, query: SearchQuery, k: int) -> SearchResult:
+def search_milvus(
+    place: MilvusPlace, *, folder: Path | None, images: Path | None, query: SearchQuery, k: int
+) -> SearchResult:
     """Search a collection that was published, with the encoder of its bundle.
 
     Args:
         place: The collection.
         folder: Folder of the bundle; None: where it was when it was published.
+        images: Folder that the items' paths start from; None: as noted when the bundle was made on this machine.
         query: The query, read and checked.
         k: Neighbours, 1 or more; all items if there are fewer.
 
@@ -137,7 +143,8 @@ def search_milvus(place: MilvusPlace, *, folder: Path | None, query: SearchQuery
     from simtrain.serving.milvus.searching import folder_published, search_collection
 
     address = MilvusAddress.of(place.address)
-    opened = open_bundle(folder or folder_published(address, place.collection), texts=query.text is not None)
+    given = GivenBundle(folder=folder or folder_published(address, place.collection), images=images)
+    opened = open_bundle(given, texts=query.text is not None)
 
     def elsewhere(embedding: NDArray[np.float32], count: int) -> list[FoundItem]:
         return search_collection(

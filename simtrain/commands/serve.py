@@ -10,11 +10,14 @@ from simtrain.console import Console
 from simtrain.errors import SimtrainError
 from simtrain.own_code import code_allowed, is_code_allowed
 from simtrain.serving.app.settings import ServeSettings
+from simtrain.serving.bundle import Bundle
+from simtrain.serving.given_bundle import GivenBundle
 from simtrain.serving.opened_bundle import OpenedBundle
 
 _LIBRARIES = {"fastapi": "fastapi", "uvicorn": "uvicorn", "httpx2": "httpx2", "multipart": "python_multipart",
               "prometheus": "prometheus_client"}  # fmt: skip
 _ELSEWHERE = ("milvus:",)
+_SAMPLE = 64  # items whose pictures are looked for at the start
 
 
 def serve(source: str, *, settings: ServeSettings, console: Console) -> None:
@@ -41,24 +44,34 @@ def serve(source: str, *, settings: ServeSettings, console: Console) -> None:
 
     def opening() -> OpenedBundle:  # also in the thread that watches the folder
         with code_allowed(allowed):
-            return open_bundle(folder)
+            return open_bundle(GivenBundle(folder=folder, images=settings.images))
 
     live = LiveBundle(folder=folder, opening=opening, limits=settings.limits, metrics=metrics, console=console)
 
     def ready(url: str) -> None:
         with live.use() as served:
             console.line(f"{served.opened}\nserving: {url}  (stop with Ctrl-C)")
+            console.aside(_pictures_told(served.bundle, folder))
 
     run_server(create_app(live, settings=settings, metrics=metrics), settings=settings, ready=ready)
     console.aside("stopped")
+
+
+def _pictures_told(bundle: Bundle, folder: Path) -> str:
+    rows = range(0, len(bundle.items), max(1, len(bundle.items) // _SAMPLE))
+    if any(bundle.pictures.within(str(bundle.items["path"].iat[row])) is not None for row in rows):
+        return f"pictures: {bundle.pictures}"
+    return f"pictures: not found{_looked_in(bundle)}; to show them: simtrain serve {folder} --images FOLDER"
+
+
+def _looked_in(bundle: Bundle) -> str:
+    return f" in {bundle.pictures}" if str(bundle.pictures) else ""
 
 
 def _check(settings: ServeSettings) -> None:
     missing = [name for name, module in _LIBRARIES.items() if importlib.util.find_spec(module) is None]
     if missing:
         raise SimtrainError(f"serve: {', '.join(missing)}: not installed; run: pip install 'simtrain[serve]'")
-    if settings.images is not None and not settings.images.is_dir():
-        raise SimtrainError(f"--images {settings.images}: no such folder; name the one that the items' paths begin in")
     if settings.token is not None and not settings.token.strip():
         raise SimtrainError("--token: is empty; give a word that others cannot guess, or leave it out")
     for host in settings.url_hosts:

@@ -35,8 +35,8 @@ _MARKS = {True: "  \N{CHECK MARK}", False: "  \N{BALLOT X}", None: ""}  # for ey
 class NeighbourTile:
     """One item of a query's results, for plotting."""
 
-    path: Path
-    """Image file; one that is gone or cannot be read becomes a grey tile that says so."""
+    path: Path | None
+    """Image file; one that is gone, not known (None) or cannot be read becomes a grey tile that says so."""
 
     similarity: float
     """Cosine, -1..1."""
@@ -142,7 +142,9 @@ def _draw(axes: "Axes", image: NDArray[np.uint8] | None, *, frame: str, heading:
         axes.text(0, below - 0.11, text, ha="left", va="top", fontsize=8, color=_GREY, parse_math=False)
 
 
-def _read(path: Path) -> NDArray[np.uint8] | None:
+def _read(path: Path | None) -> NDArray[np.uint8] | None:
+    if path is None:
+        return None
     try:
         return read_image(path, at_least=round(_TILE_INCHES * _PIXELS_PER_INCH))
     except CatalogError:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,10 +19,12 @@ from simtrain.serving.golden import Golden, check_golden, check_golden_images, r
 from simtrain.serving.index import ItemIndex
 from simtrain.serving.manifest import MANIFEST_FILE, check_files, read_manifest
 from simtrain.serving.onnx_runtime import ONNX_FILE
+from simtrain.serving.picture_folders import PictureFolders, noted_folders
 from simtrain.serving.query_encoder import QueryEncoder
 from simtrain.serving.replacement import open_while_replaced, read_checked
 from simtrain.serving.search_settings import SearchSettings
 from simtrain.serving.stored_vectors import map_vectors
+from simtrain.serving.stray_files import files_within
 
 if TYPE_CHECKING:  # a search by ONNX needs no torch
     from simtrain.encoders.base import Encoder
@@ -46,15 +47,6 @@ ITEMS_METADATA_KEY = b"simtrain"
 
 _TEXT_KEYS = {"clip": "text_model", "two_towers": "text"}
 """Kind of an encoder -> what its configuration calls a text tower that is a model of its own."""
-
-_OF_SYSTEMS = re.compile(
-    r"\.DS_Store|\.localized|Icon\r|(eh)?[Tt]humbs\.db|desktop\.ini|\._.*|\.nfs[0-9a-f]+|\.fuse_hidden\w+|\.smbdelete\w+"
-    r"|\.git(attributes|ignore|keep)|\.directory|\.~lock\..*#"
-)
-"""Names of files that file managers and file systems leave in a folder; no library reads them."""
-
-_FOLDERS_OF_SYSTEMS = re.compile(r"\..+|__pycache__|@eaDir|@__thumb|#recycle|\$RECYCLE\.BIN")
-"""Names of folders likewise, whatever lies in them."""
 
 _AGAIN = "; export the bundle again"
 
@@ -84,35 +76,46 @@ class Bundle:
 
     index: ItemIndex
 
+    pictures: PictureFolders
+    """Where the pictures of the items lie; without any folder where that is not known."""
+
     @staticmethod
-    def open(folder: Path) -> Bundle:
+    def open(folder: Path, *, images: Path | None = None) -> Bundle:
         """Check format, hashes and fingerprints, and read the index and the items.
 
         Where the folder is replaced by another bundle meanwhile, all that is opened is of one of the two.
 
+        Args:
+            folder: The bundle's folder.
+            images: Folder that the items' paths start from; None: as noted when the bundle was made here.
+
         Raises:
             BundleError: naming the first file that is missing, altered or of another bundle.
         """
-        return open_while_replaced(folder, lambda: Bundle._open(folder))
+        return open_while_replaced(folder, lambda: Bundle._open(folder, images))
 
     @staticmethod
-    def _open(folder: Path) -> Bundle:
+    def _open(folder: Path, images: Path | None) -> Bundle:
         manifest = read_manifest(folder)
+        pictures = _picture_folders(folder, manifest, images)
         with damage_told(folder / MANIFEST_FILE, error=BundleError, advice=_AGAIN):
-            return Bundle._checked(folder, manifest)
+            return Bundle._checked(folder, manifest, pictures)
 
     @staticmethod
-    def _checked(folder: Path, manifest: dict[str, Any]) -> Bundle:
+    def _checked(folder: Path, manifest: dict[str, Any], pictures: PictureFolders) -> Bundle:
         required = (WEIGHTS_FILE, ENCODER_FILE, GOLDEN_FILE, INDEX_FILE, ITEMS_FILE)
         exported = [path.name for path in sorted(folder.glob("encoder.*"))]
-        optional = (*exported, *_encoder_files(folder))  # a library opens that folder, and takes what lies in it
+        optional = (
+            *exported,
+            *files_within(folder, ENCODER_FOLDER),
+        )  # a library opens that folder, and takes what lies in it
         hashes = manifest["files"]
         hashed_here = {name: sha for name, sha in hashes.items() if name != VECTORS_FILE}  # mapped, then hashed
         check_files(folder, hashed_here, required=required, optional=optional)
         index = _read_index(folder, manifest)
         items_content = read_checked(folder / ITEMS_FILE, sha256=hashes[ITEMS_FILE])
         items, items_fingerprint = _read_items(folder / ITEMS_FILE, items_content)
-        bundle = Bundle(folder=folder, manifest=manifest, items=items, index=index)
+        bundle = Bundle(folder=folder, manifest=manifest, items=items, index=index, pictures=pictures)
         expected = space_fingerprint(
             bundle.preprocessing,
             weights_sha256=manifest["files"][WEIGHTS_FILE],
@@ -142,8 +145,8 @@ class Bundle:
 
     def _check_descriptions(self) -> None:
         """Read once what a search will need, so that what is wrong with it is told when the bundle is opened."""
-        _ = self.promises, self.encoder_config["kind"], self.config_to_open, Path(self.manifest["image_root"])
-        if not isinstance(self.manifest["image_root"], str):
+        _ = self.promises, self.encoder_config["kind"], self.config_to_open
+        if not isinstance(self.manifest.get("image_root", ""), str):
             raise TypeError("image_root is no text")
 
     @property
@@ -197,8 +200,15 @@ class Bundle:
         return config
 
     def image_path(self, row: int) -> Path:
-        """Where the image of an item was when the bundle was made."""
-        return Path(self.manifest["image_root"]) / str(self.items["path"].iat[row])
+        """Where the image of an item lies; it need not be there.
+
+        Raises:
+            BundleError: if no folder of pictures is known.
+        """
+        path = self.pictures.path_of(str(self.items["path"].iat[row]))
+        if path is None:
+            raise BundleError(f"{self.folder}: where its pictures lie is not known here; name it: --images FOLDER")
+        return path
 
     def load_encoder(self, network_factory: NetworkFactory) -> Encoder:
         """Re-create the encoder on the CPU, fill it, and see that it gives the golden embeddings.
@@ -257,6 +267,15 @@ class Bundle:
         check_files(self.folder, hashes, required=(), optional=())
 
 
+def _picture_folders(folder: Path, manifest: dict[str, Any], images: Path | None) -> PictureFolders:
+    """A folder that is given counts more than one in the manifest, and that more than what is noted beside it."""
+    root = images if images is not None else manifest.get("image_root")
+    if root is None:
+        return noted_folders(folder, checksum=str(manifest["checksum"]))
+    with damage_told(folder / MANIFEST_FILE, error=BundleError, advice=_AGAIN):
+        return PictureFolders(folders={"": Path(root)})
+
+
 def _read_index(folder: Path, manifest: dict[str, Any]) -> ItemIndex:
     """The index, with the vectors beside it where it is approximate; bundles of before have none."""
     hashes, described = manifest["files"], manifest["index"]
@@ -270,19 +289,6 @@ def _read_index(folder: Path, manifest: dict[str, Any]) -> ItemIndex:
         stored=stored,
         settings=SearchSettings.from_dict(described["search"]) if stored is not None else None,
     )
-
-
-def _encoder_files(folder: Path) -> list[str]:
-    files = (folder / ENCODER_FOLDER).rglob("*")
-    return [
-        path.relative_to(folder).as_posix()
-        for path in sorted(files)
-        if not path.is_dir() and not _is_of_a_system(path.relative_to(folder))
-    ]
-
-
-def _is_of_a_system(path: Path) -> bool:
-    return bool(_OF_SYSTEMS.fullmatch(path.name) or any(map(_FOLDERS_OF_SYSTEMS.fullmatch, path.parent.parts)))
 
 
 def _read_items(path: Path, content: bytes) -> tuple[pd.DataFrame, str | None]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,23 +17,27 @@ from simtrain.errors import BundleError, system_reason
 from simtrain.files import staging_folder
 from simtrain.locks import FileLock, LockHeldError
 from simtrain.serving.bundle import INDEX_FILE, ITEMS_FILE, VECTORS_FILE, Bundle
-from simtrain.serving.bundle_writer import IndexedItems, IndexSettings, check_target, put_bundle, write_index_and_items
+from simtrain.serving.bundle_place import check_target, put_bundle
+from simtrain.serving.bundle_writer import IndexedItems, IndexSettings, write_index_and_items
+from simtrain.serving.given_bundle import GivenBundle
 from simtrain.serving.index_factory import AUTO, chosen_factory
 from simtrain.serving.manifest import MANIFEST_FILE, hashes_of, write_manifest
+from simtrain.serving.picture_folders import PictureFolders
 
 _RECALL = 0.99  # of an index that was exact until now
 _OF_ITEMS = (INDEX_FILE, ITEMS_FILE, VECTORS_FILE, MANIFEST_FILE)
 
 
 @contextmanager
-def changed_by_one(folder: Path) -> Iterator[Bundle]:
-    """The bundle of a folder, for as long as nobody else may change it.
+def changed_by_one(given: GivenBundle) -> Iterator[Bundle]:
+    """The opened bundle, for as long as nobody else may change it.
 
     Searches go on meanwhile, in what is there.
 
     Raises:
         BundleError: if it cannot be opened or written to, or another process is changing it.
     """
+    folder = given.folder
     check_target(folder)
     target = folder.resolve()
     lock = FileLock(path=target.with_name(f".{target.name}.change.lock"))
@@ -45,7 +48,7 @@ def changed_by_one(folder: Path) -> Iterator[Bundle]:
     except OSError as error:
         raise BundleError(f"{folder}: cannot be written: {system_reason(error)}") from None
     try:
-        yield Bundle.open(folder)
+        yield given.open()
     finally:
         lock.release()
 
@@ -79,7 +82,12 @@ def index_settings(bundle: Bundle, *, count: int) -> IndexSettings:
 
 
 def write_changed(
-    bundle: Bundle, items: pd.DataFrame, embeddings: NDArray[np.float32], *, change: dict[str, Any]
+    bundle: Bundle,
+    items: pd.DataFrame,
+    embeddings: NDArray[np.float32],
+    *,
+    change: dict[str, Any],
+    pictures: PictureFolders,
 ) -> None:
     """Put a bundle of the same encoder with these items in the place of a bundle.
 
@@ -90,6 +98,7 @@ def write_changed(
         items: N items, 1 or more, with `id` (unique) and `path`.
         embeddings: (N, D) embeddings of unit length, in the order of the items.
         change: What has changed, for the manifest.
+        pictures: Folders of the items' pictures; noted beside a bundle whose manifest does not name them.
 
     Raises:
         BundleError: if it cannot be written, or somebody else has replaced the bundle meanwhile.
@@ -110,6 +119,6 @@ def write_changed(
             changes = [*told.pop("changes", []), change]
             write_manifest(work, {**told, "index": index, "changes": changes, "files": hashes_of(work)})
             Bundle.open(work)
-            put_bundle(work, target)
+            put_bundle(work, target, pictures=PictureFolders() if "image_root" in told else pictures)
     except OSError as error:
         raise BundleError(f"{bundle.folder}: cannot be written: {system_reason(error)}") from None

@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 from simtrain.encoders.base import Encoder
 from simtrain.encoders.text import FolderEncoder, TextFolderEncoder
 from simtrain.errors import BundleError, system_reason
-from simtrain.files import replace_folder, staging_folder, why_not_writable
-from simtrain.locks import written_by_one
+from simtrain.files import staging_folder
 from simtrain.parquet import write_table
 from simtrain.serving.bundle import (
     ENCODER_FILE,
@@ -31,12 +30,14 @@ from simtrain.serving.bundle import (
     WEIGHTS_FILE,
     WHITENING_FILE,
 )
+from simtrain.serving.bundle_place import check_target, put_bundle
 from simtrain.serving.export_format import ExportFormat
 from simtrain.serving.golden import space_fingerprint
 from simtrain.serving.golden_writer import reference_copy, write_golden, write_tensors
 from simtrain.serving.index_building import BuiltIndex, build_index
 from simtrain.serving.index_factory import EXACT_FACTORY
-from simtrain.serving.manifest import hashes_of, is_bundle, library_versions, write_manifest
+from simtrain.serving.manifest import hashes_of, library_versions, write_manifest
+from simtrain.serving.picture_folders import PictureFolders
 from simtrain.serving.search_settings import RECALL_DEPTH
 from simtrain.serving.stored_vectors import VectorType, map_vectors, write_vectors
 from simtrain.version import VERSION
@@ -87,6 +88,9 @@ class BundleContent:
     root: Path
     """Folder that the paths start from."""
 
+    relocatable: bool
+    """Whether the bundle can be given away: where `root` lies is noted beside it instead of in it."""
+
     run: dict[str, Any]
     """The run that it comes from: name, configuration, fingerprint of the data."""
 
@@ -103,19 +107,6 @@ class BundleContent:
 
     index: IndexSettings
     """How the index is built."""
-
-
-def check_target(folder: Path) -> None:
-    """Refuse, before any work is done, a folder that `write_bundle` would refuse.
-
-    Raises:
-        BundleError: if there is something that is not a bundle, or the place cannot be written to.
-    """
-    if (folder.exists() or folder.is_symlink()) and not is_bundle(folder):
-        raise BundleError(f"{folder}: exists and is not a bundle; choose another folder, or remove it first")
-    reason = why_not_writable(folder.resolve().parent)
-    if reason is not None:
-        raise BundleError(f"{folder}: cannot be written: {reason}; choose another folder")
 
 
 def write_bundle(
@@ -152,10 +143,14 @@ def write_bundle(
             _fill(work, content, formats=formats)
             if check is not None:
                 check(work)
-            put_bundle(work, target)
+            put_bundle(work, target, pictures=_noted_folders(content))
     except OSError as error:
         raise BundleError(f"{folder}: cannot be written: {system_reason(error)}") from error
     return folder
+
+
+def _noted_folders(content: BundleContent) -> PictureFolders:
+    return PictureFolders(folders={"": content.root.resolve()} if content.relocatable else {})
 
 
 def _check_content(content: BundleContent) -> None:
@@ -197,7 +192,7 @@ def _fill(folder: Path, content: BundleContent, *, formats: Sequence[ExportForma
         "no_thresholds": content.no_thresholds,
         "libraries": library_versions(),
         "run": content.run,
-        "image_root": content.root.resolve(),
+        **({} if content.relocatable else {"image_root": content.root.resolve()}),
         "fingerprint": fingerprint,
         "files": hashes_of(folder),
     }
@@ -286,11 +281,3 @@ def _described(folder: Path, built: BuiltIndex, *, wanted_recall: float) -> dict
         "stored_bytes_per_vector": (folder / VECTORS_FILE).stat().st_size / built.index.count,
         "search": built.settings.to_dict(),
     }
-
-
-def put_bundle(work: Path, target: Path) -> None:
-    """Put a finished bundle in its place, in one step; one that is there is replaced."""
-    with written_by_one(target, error=BundleError):
-        if target.exists():
-            check_target(target)  # it may have changed while the new one was made
-        replace_folder(work, target)

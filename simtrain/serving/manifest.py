@@ -12,14 +12,15 @@ from simtrain.phrases import joined
 from simtrain.serving.replacement import check_hash
 
 MANIFEST_FILE = "manifest.json"
-FORMAT_VERSION = 3
-_READABLE_VERSIONS = (1, 2, 3)  # 1: encoders neither whitened nor averaged over mirrored images; 2: no stored vectors
+FORMAT_VERSION = 4
+_READABLE_VERSIONS = (1, 2, 3, 4)
+# 1: encoders neither whitened nor averaged over mirrored images; 2: no stored vectors; 3: always with `image_root`
 _FORMAT = "simtrain bundle"
 _LIBRARIES = (
     "torch", "torchvision", "timm", "sentence-transformers", "transformers", "tokenizers", "numpy", "pillow",
     "faiss-cpu", "safetensors", "pandas", "pyarrow",
 )  # fmt: skip
-_KEYS = ("encoder", "preprocessing", "index", "files", "fingerprint", "image_root")
+_KEYS = ("encoder", "preprocessing", "index", "files", "fingerprint")
 
 
 def write_manifest(folder: Path, content: dict[str, Any]) -> None:
@@ -60,6 +61,12 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     if manifest.get("checksum") != _checksum(manifest) or any(key not in manifest for key in _KEYS):
         raise BundleError(f"{path}: altered; export the bundle again")
     return manifest
+
+
+def checksum_of(folder: Path) -> str | None:
+    """Checksum of a bundle's manifest, by which it is told from others; None: no bundle is there."""
+    manifest = _parsed(folder / MANIFEST_FILE)
+    return None if manifest is None else str(manifest.get("checksum"))
 
 
 def is_bundle(folder: Path) -> bool:

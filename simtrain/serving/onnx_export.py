@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -83,17 +84,18 @@ class _Embedding(nn.Module):
 def _export(encoder: Encoder, example: Tensor, path: Path) -> None:
     with _quiet():
         try:
-            torch.onnx.export(
+            program = torch.onnx.export(
                 _Embedding(encoder=encoder).eval(),
                 (example,),
-                path,
                 dynamo=True,
                 dynamic_shapes={INPUT_NAME: {0: torch.export.Dim("batch")}},
                 input_names=[INPUT_NAME],
                 output_names=[OUTPUT_NAME],
-                external_data=False,
                 verbose=False,
             )
+            assert program is not None
+            _forget_origin(program.model)
+            program.save(path, external_data=False)
         except Exception as error:  # the exporter raises whatever the network's code trips over
             full = _of_the_disk(error)
             if full is not None:
@@ -102,6 +104,18 @@ def _export(encoder: Encoder, example: Tensor, path: Path) -> None:
                 f"{path.parent}: {type(encoder).__name__} cannot be exported to ONNX: {first_line(error)[:200]}; "
                 "export the bundle without it"
             ) from error
+
+
+def _forget_origin(model: Any) -> None:
+    """Remove from each node where its line of Python lies: paths of this machine, in a file that is given away."""
+    for graph in (model.graph, *(function.graph for function in model.functions.values())):
+        for part in (graph, *graph.all_nodes()):
+            part.metadata_props.clear()
+            part.doc_string = None
+        for value in (*graph.inputs, *(output for node in graph.all_nodes() for output in node.outputs)):
+            value.metadata_props.clear()
+            value.doc_string = None
+    model.metadata_props.clear()
 
 
 def _of_the_disk(error: BaseException | None) -> OSError | None:

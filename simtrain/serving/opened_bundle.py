@@ -14,6 +14,7 @@ from simtrain.data.given_images import GivenImage, GivenImages
 from simtrain.errors import SimtrainError
 from simtrain.evaluation.plots import NeighbourTile, QueryStrip, check_plot_path, neighbour_strip
 from simtrain.serving.bundle import Bundle, PromisedPrecision
+from simtrain.serving.picture_folders import is_there
 from simtrain.serving.searcher import Neighbour, Searcher
 from simtrain.tables import Alignment, text_table
 
@@ -226,11 +227,11 @@ class OpenedBundle:
             relevance=list((self.bundle.manifest.get("thresholds") or {}).get("relevance", [])),
             by_text=query.text is not None,
             tokens_read=self.searcher.tokens_read(query.text) if query.text is not None else None,
-            missing_pictures=sum(not self._picture(found).is_file() for found in neighbours),
+            missing_pictures=sum(not is_there(self._picture(found)) for found in neighbours),
         )
 
-    def _picture(self, found: Neighbour) -> Path:
-        return Path(self.bundle.manifest["image_root"]) / found.path
+    def _picture(self, found: Neighbour) -> Path | None:
+        return self.bundle.pictures.path_of(found.path.as_posix())
 
     def _draw(self, path: Path, query: SearchQuery, neighbours: Sequence[Neighbour]) -> None:
         tiles = [

@@ -41,7 +41,7 @@ class Neighbour:
     thresholds."""
 
     path: Path
-    """File of the image, below `image_root`."""
+    """File of the image, relative; see `Bundle.pictures`."""
 
     product: str | None
     label: str | None

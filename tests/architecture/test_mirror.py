@@ -104,6 +104,8 @@ TESTED_BY_CALLERS = {
     "serving/app/request_error.py": "serving/app/test_micro_batches.py",
     "serving/app/settings.py": "serving/app/test_uploads.py",
     "serving/bundle_change.py": "commands/test_index.py",
+    "serving/bundle_place.py": "serving/test_bundle_writer.py",
+    "serving/given_bundle.py": "commands/test_search.py",
     "serving/golden_writer.py": "serving/test_bundle.py",
     "serving/milvus/collection.py": "serving/milvus/test_publishing.py",
     "serving/milvus/searching.py": "serving/milvus/test_publishing.py",
@@ -113,6 +115,7 @@ TESTED_BY_CALLERS = {
     "serving/query_encoder.py": "serving/test_searcher.py",
     "serving/recreated_encoder.py": "serving/test_bundle.py",
     "serving/shard_worker.py": "commands/test_embed.py",
+    "serving/stray_files.py": "serving/test_bundle.py",
     "serving/torch_query_encoder.py": "serving/test_searcher.py",
 }
 """Modules without a test file of their own -> the test file that runs their code."""

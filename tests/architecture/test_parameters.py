@@ -17,6 +17,7 @@ EXCEPTIONS = {
     "api/interpolate.py: interpolate": PUBLIC,
     "api/prepare.py: prepare": PUBLIC,
     "api/serve.py: serve": PUBLIC,
+    "api/export.py: export": PUBLIC,
     "evaluation/retrieval_metrics.py: retrieval_metrics": PUBLIC,
 }
 """Function -> the reason why it has more."""

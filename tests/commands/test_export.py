@@ -6,13 +6,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from small_commands import everything_below
 from small_runs import change_splits
 
+from simtrain.api.export import open_bundle
 from simtrain.commands import export as export_module
 from simtrain.commands.export import export
 from simtrain.config import RunConfig
+from simtrain.config.tracking import TrackingConfig, WandbConfig
 from simtrain.console import SILENT
-from simtrain.errors import BundleError, CheckpointError
+from simtrain.errors import BundleError, CheckpointError, SimtrainError
 from simtrain.runs.run import Run
 from simtrain.serving.bundle import Bundle
 
@@ -62,6 +65,36 @@ def test_an_approximate_index_is_exported_with_its_recall(trained: Run, tmp_path
     np.testing.assert_allclose(near, np.sort(expected)[::-1][:3], rtol=0, atol=1e-6)
 
 
+def test_no_path_of_this_machine_is_in_a_bundle_unless_asked_for(trained: Run, tmp_path: Path) -> None:
+    wandb = WandbConfig(mode="offline", entity="the-secret-team")
+    run = replace(trained, config=trained.config.model_copy(update={"tracking": TrackingConfig(wandb=wandb)}))
+    export(run, out=tmp_path / "bundle", alpha=None, console=SILENT)
+    content = b"".join(everything_below(tmp_path / "bundle").values())
+    opened = Bundle.open(tmp_path / "bundle")
+    root = opened.image_path(0).parents[1]
+    assert opened.image_path(0).is_file()
+    told = [str(place).encode() for place in (tmp_path, root, "the-secret-team")]
+    assert [place for place in told if place in content] == []
+    export(run, out=tmp_path / "bundle", alpha=None, relocatable=False, console=SILENT)
+    assert Bundle.open(tmp_path / "bundle").manifest["image_root"] == str(root)
+    assert not (tmp_path / ".bundle.pictures.json").exists()
+
+
+def test_a_bundle_that_was_given_away_asks_for_its_pictures(trained: Run, tmp_path: Path) -> None:
+    export(trained, out=tmp_path / "bundle", alpha=None, console=SILENT)
+    here = Bundle.open(tmp_path / "bundle").image_path(0)
+    moved = (tmp_path / "bundle").rename(tmp_path / "moved")
+    with pytest.raises(BundleError, match=r"moved: where its pictures lie is not known here; name it: --images FOLDER"):
+        Bundle.open(moved).image_path(0)
+    opened = open_bundle(moved, images=here.parents[1])
+    assert opened.bundle.image_path(0) == here
+    found = opened.search(here, k=2, plot=tmp_path / "found.png")
+    assert (found.missing_pictures, found.neighbours[0].id) == (0, opened.items["id"].iat[0])
+    assert open_bundle(moved).search(here, k=2, plot=tmp_path / "found.png").missing_pictures == 2
+    with pytest.raises(SimtrainError, match=r"^--images .*nowhere: no such folder; name the one that the items' paths"):
+        open_bundle(moved, images=tmp_path / "nowhere")
+
+
 def test_a_bundle_that_fails_its_check_leaves_the_old_one(
     trained: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -76,4 +109,5 @@ def test_a_bundle_that_fails_its_check_leaves_the_old_one(
     with pytest.raises(BundleError, match=r"^the check failed$"):
         export(trained, out=out, alpha=None, console=SILENT)
     assert {path.name: path.read_bytes() for path in out.iterdir() if path.is_file()} == before
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["bundle", "checkpoints", "shop"]
+    there = [".bundle.pictures.json", "bundle", "checkpoints", "shop"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == there

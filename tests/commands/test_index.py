@@ -52,6 +52,23 @@ def test_new_items_are_found_and_the_others_stay(bundle: Path, pictures: Path) -
     assert str(index.add(bundle, pictures, console=SILENT)).endswith("3 unchanged")
 
 
+def test_pictures_from_elsewhere_are_named_by_their_folder_alone(bundle: Path, pictures: Path, tmp_path: Path) -> None:
+    index.add(bundle, pictures, console=SILENT)
+    opened = open_bundle(bundle).bundle
+    paths = dict(zip(opened.items["id"], opened.items["path"], strict=True))
+    assert [paths[f"n{number}.png"] for number in range(3)] == ["new/n0.png", "new/n1.png", "new/n2.png"]
+    assert str(tmp_path).encode() not in b"".join(everything_below(bundle).values())
+    assert opened.pictures.within("new/n0.png") == pictures / "n0.png"
+    index.remove(bundle, ["n0.png"])
+    moved = bundle.rename(tmp_path / "given away")
+    given = tmp_path / "all pictures"
+    (given / "new").mkdir(parents=True)
+    draw(given / "new" / "n1.png", seed=1)
+    assert index.verify(moved, images=given, console=SILENT).changed == []
+    draw(given / "new" / "n1.png", seed=2)
+    assert index.verify(moved, images=given, console=SILENT).changed == ["n1.png"]
+
+
 def test_only_a_changed_image_is_embedded_again(bundle: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     index.add(bundle, pictures, console=SILENT)
     draw(pictures / "n1.png", seed=77)

@@ -11,6 +11,7 @@ from simtrain.commands.search import MilvusPlace, open_bundle, search_milvus, se
 from simtrain.console import SILENT
 from simtrain.errors import SimtrainError
 from simtrain.runs.run import Run
+from simtrain.serving.given_bundle import GivenBundle
 from simtrain.serving.opened_bundle import read_query
 
 
@@ -32,15 +33,15 @@ def test_a_published_bundle_is_searched_like_its_index(bundle: Path, tmp_path: P
         query = read_query(opened.bundle.image_path(row), text=None, plot=None)
         expected = opened.answer(query, k=10).to_dict()["neighbours"]
         place = MilvusPlace(address=address, collection=None, condition=None)
-        found = search_milvus(place, folder=None, query=query, k=10).to_dict()["neighbours"]
+        found = search_milvus(place, folder=None, images=None, query=query, k=10).to_dict()["neighbours"]
         assert [one["id"] for one in found] == [one["id"] for one in expected]
         for one, other in zip(found, expected, strict=True):
             assert one.pop("similarity") == pytest.approx(other.pop("similarity"), abs=1e-6)
             assert one == {name: value for name, value in other.items() if value is not None or name in one}
     shutil.move(bundle, tmp_path / "moved")
     with pytest.raises(SimtrainError, match=r"was published from is no longer in .*; name it: simtrain search BUNDLE"):
-        search_milvus(place, folder=None, query=query, k=1)
-    assert len(search_milvus(place, folder=tmp_path / "moved", query=query, k=3)) == 3
+        search_milvus(place, folder=None, images=None, query=query, k=1)
+    assert len(search_milvus(place, folder=tmp_path / "moved", images=None, query=query, k=3)) == 3
 
 
 def test_a_filter_means_the_same_in_a_bundle_and_in_milvus(bundle: Path, tmp_path: Path) -> None:
@@ -50,8 +51,8 @@ def test_a_filter_means_the_same_in_a_bundle_and_in_milvus(bundle: Path, tmp_pat
     label = opened.items["label"].iloc[0]
     query = read_query(opened.bundle.image_path(len(opened) - 1), text=None, plot=None)
     condition = f'label == "{label}"'
-    here = search_passing(bundle, query=query, k=50, condition=condition)
+    here = search_passing(GivenBundle(folder=bundle), query=query, k=50, condition=condition)
     place = MilvusPlace(address=address, collection=None, condition=condition)
-    there = search_milvus(place, folder=None, query=query, k=50)
+    there = search_milvus(place, folder=None, images=None, query=query, k=50)
     assert [hit.id for hit in here] == [hit.id for hit in there]
     assert len(here) == (opened.items["label"] == label).sum() > 0

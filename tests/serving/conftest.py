@@ -120,6 +120,7 @@ def content(shop: Shop) -> BundleContent:
         embeddings=shop.embeddings,
         items=shop.items,
         root=shop.root,
+        relocatable=True,
         run={"name": "first", "config": {"seed": 0}, "data": "abc"},
         metrics={"map_at_r": {"value": 0.5, "low": 0.4, "high": 0.6}},
         thresholds=None,

@@ -59,6 +59,7 @@ def clip_shop(tmp_path_factory: pytest.TempPathFactory) -> ClipShop:
         embeddings=encoder.embed_pixels(pixels).numpy(),
         items=pd.DataFrame({"id": names, "path": [f"{name}.png" for name in names]}),
         root=folder.parent,
+        relocatable=True,
         run={},
         metrics={},
         thresholds=None,

@@ -75,6 +75,7 @@ def content_of(values: dict[str, Any], pictures: list[NDArray[np.uint8]], root: 
         embeddings=encoder.embed_pixels(pixels).numpy(),
         items=pd.DataFrame({"id": names, "path": [f"{name}.png" for name in names]}),
         root=root,
+        relocatable=True,
         run={},
         metrics={},
         thresholds={"relevance": ["product"], "levels": [PROMISED_TO_ALL_IMAGES]},

@@ -14,7 +14,8 @@ from simtrain.encoders.base import Encoder
 from simtrain.errors import BundleError
 from simtrain.serving import bundle_writer
 from simtrain.serving.bundle import Bundle
-from simtrain.serving.bundle_writer import BundleContent, check_target, write_bundle
+from simtrain.serving.bundle_place import check_target
+from simtrain.serving.bundle_writer import BundleContent, write_bundle
 
 
 def test_whoever_may_read_one_file_may_read_all(folder: Path) -> None:
@@ -40,7 +41,7 @@ def test_a_bundle_replaces_a_bundle(folder: Path, other_content: BundleContent) 
     before = Bundle.open(folder).fingerprint
     write_bundle(other_content, folder, formats=())
     assert Bundle.open(folder).fingerprint != before
-    assert [path.name for path in folder.parent.iterdir()] == [folder.name]
+    assert sorted(path.name for path in folder.parent.iterdir()) == [f".{folder.name}.pictures.json", folder.name]
 
 
 @pytest.mark.parametrize("kind", ["folder with a file", "empty folder", "file"])

@@ -52,6 +52,7 @@ def test_a_bundle_with_onnx_gives_torchs_embeddings_for_any_batch_and_says_nothi
     assert not recwarn.list
     assert bundle.onnx_path == tmp_path / "bundle" / "encoder.onnx"
     assert "encoder.onnx" in bundle.manifest["files"]
+    assert not [place for place in (b".py", bytes(Path.cwd())) if place in bundle.onnx_path.read_bytes()]
     pixels = torch.from_numpy(golden_images(8))
     for count in (1, 2, 4):
         found = OnnxEncoder(path=bundle.onnx_path).embed(

@@ -68,6 +68,7 @@ def written_bundle(folder: Path, settings: dict[str, Any]) -> Path:
         embeddings=encoder.embed_pixels(pixels).numpy(),
         items=pd.DataFrame({"id": names, "path": [f"{name}.png" for name in names]}),
         root=folder,
+        relocatable=True,
         run={},
         metrics={},
         thresholds=None,

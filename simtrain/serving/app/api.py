@@ -212,7 +212,7 @@ def _add_items(app: FastAPI, live: LiveBundle, settings: ServeSettings, threads:
     ) -> Response:
         loop = asyncio.get_running_loop()
         with live.use() as served:
-            file = picture_file(served.bundle, row_of_item(served, id), images=settings.images)
+            file = picture_file(served.bundle, row_of_item(served, id))
         content = await loop.run_in_executor(threads, lambda: small_picture(file, side=side))
         return Response(
             content, media_type="image/jpeg", headers={"cache-control": f"private, max-age={_PICTURE_SECONDS}"}

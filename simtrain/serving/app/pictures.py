@@ -1,6 +1,6 @@
 """Pictures of a bundle's items, as small JPEGs."""
 
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 import simplejpeg
@@ -15,26 +15,20 @@ _MISSING = 404
 _QUALITY = 85
 
 
-def picture_file(bundle: Bundle, row: int, *, images: Path | None) -> Path:
+def picture_file(bundle: Bundle, row: int) -> Path:
     """The file of an item's picture, which lies within the folder of pictures, links followed.
 
     Args:
         bundle: An open bundle.
         row: Row of its items.
-        images: Folder of the pictures; None: where they were when the bundle was made.
 
     Raises:
         RequestError: with status 404, if it is not there.
     """
-    root = (Path(bundle.manifest["image_root"]) if images is None else images).resolve()
-    relative = PurePosixPath(str(bundle.items["path"].iat[row]))
-    try:
-        file = (root / relative).resolve()
-        if file.is_relative_to(root) and file.is_file():
-            return file
-    except (OSError, ValueError):  # a name that no file can have
-        pass
-    raise RequestError("its picture is not here", status=_MISSING)
+    file = bundle.pictures.within(str(bundle.items["path"].iat[row]))
+    if file is None:
+        raise RequestError("its picture is not here", status=_MISSING)
+    return file
 
 
 def small_picture(file: Path, *, side: int) -> bytes:

@@ -60,7 +60,7 @@ class ServeSettings:
     """Port to listen on, 0 to 65535; 0: a free one."""
 
     images: Path | None
-    """Folder of the items' pictures; None: where they were when the bundle was made."""
+    """Folder of the items' pictures; None: as noted when the bundle was made on this machine."""
 
     token: str | None
     """Word that every request has to bring; None: none."""

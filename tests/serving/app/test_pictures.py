@@ -1,6 +1,7 @@
 """Pictures of items, and nothing else of the machine."""
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,12 @@ from PIL import Image
 from simtrain.serving.app.pictures import picture_file, small_picture
 from simtrain.serving.app.request_error import RequestError
 from simtrain.serving.bundle import Bundle
+from simtrain.serving.bundle_writer import BundleContent
+from simtrain.serving.picture_folders import PictureFolders
+
+
+def below(bundle: Bundle, folder: Path) -> Bundle:
+    return replace(bundle, pictures=PictureFolders(folders={"": folder, "more": folder / "folder"}))
 
 
 def paths_of(bundle: Bundle, path: str) -> Bundle:
@@ -16,17 +23,33 @@ def paths_of(bundle: Bundle, path: str) -> Bundle:
     return bundle
 
 
-def test_the_recorded_place_and_a_given_one(bundle: Bundle, tmp_path: Path) -> None:
+def test_the_noted_place_and_a_given_one(bundle: Bundle, content: BundleContent, tmp_path: Path) -> None:
     name = str(bundle.items["path"].iat[0])
-    recorded = Path(bundle.manifest["image_root"]).resolve()
-    assert picture_file(bundle, 0, images=None) == recorded / name
+    assert picture_file(bundle, 0) == content.root.resolve() / name
     (tmp_path / name).write_bytes(b"")
-    assert picture_file(bundle, 0, images=tmp_path) == (tmp_path / name).resolve()
+    assert picture_file(below(bundle, tmp_path), 0) == (tmp_path / name).resolve()
+
+
+def test_without_a_folder_nothing_is_found(bundle: Bundle) -> None:
+    with pytest.raises(RequestError, match="its picture is not here"):
+        picture_file(replace(bundle, pictures=PictureFolders()), 0)
 
 
 @pytest.mark.parametrize(
     "path",
-    ["../secret.png", "a/../../secret.png", "/etc/passwd", "link.png", "folder", "nothing.png", "\0", "x" * 5000],
+    [
+        "../secret.png",
+        "a/../../secret.png",
+        "/etc/passwd",
+        "link.png",
+        "folder",
+        "nothing.png",
+        "more/../link.png",
+        "more",
+        "more/x.png",
+        "\0",
+        "x" * 5000,
+    ],
 )
 def test_nothing_beyond_the_folder_is_found(bundle: Bundle, tmp_path: Path, path: str) -> None:
     images = tmp_path / "images"
@@ -34,7 +57,7 @@ def test_nothing_beyond_the_folder_is_found(bundle: Bundle, tmp_path: Path, path
     Image.new("RGB", (9, 9)).save(tmp_path / "secret.png")
     (images / "link.png").symlink_to(tmp_path / "secret.png")
     with pytest.raises(RequestError, match="its picture is not here") as caught:
-        picture_file(paths_of(bundle, path), 0, images=images)
+        picture_file(paths_of(below(bundle, images), path), 0)
     assert caught.value.status == 404
 
 

@@ -1,0 +1,37 @@
+"""The place of a bundle: what may be replaced there, and the replacement in one step."""
+
+from pathlib import Path
+
+from simtrain.errors import BundleError
+from simtrain.files import replace_folder, why_not_writable
+from simtrain.locks import written_by_one
+from simtrain.serving.manifest import checksum_of, is_bundle
+from simtrain.serving.picture_folders import PictureFolders, noting
+
+
+def check_target(folder: Path) -> None:
+    """Refuse, before any work is done, a folder where no bundle can be put.
+
+    Raises:
+        BundleError: if there is something that is not a bundle, or the place cannot be written to.
+    """
+    if (folder.exists() or folder.is_symlink()) and not is_bundle(folder):
+        raise BundleError(f"{folder}: exists and is not a bundle; choose another folder, or remove it first")
+    reason = why_not_writable(folder.resolve().parent)
+    if reason is not None:
+        raise BundleError(f"{folder}: cannot be written: {reason}; choose another folder")
+
+
+def put_bundle(work: Path, target: Path, *, pictures: PictureFolders) -> None:
+    """Put a finished bundle in its place, in one step; one that is there is replaced.
+
+    Args:
+        work: The finished bundle.
+        target: Its place, links resolved.
+        pictures: Folders of its pictures that are noted beside it; none: nothing is noted.
+    """
+    with written_by_one(target, error=BundleError):
+        if target.exists():
+            check_target(target)  # it may have changed while the new one was made
+        with noting(target, pictures, old=checksum_of(target), new=str(checksum_of(work))):
+            replace_folder(work, target)

@@ -22,6 +22,7 @@ def export(
     *,
     alpha: float | None = None,
     relocatable: bool = True,
+    sign: str | Path | None = None,
     overrides: Overrides = (),
     allow_code: bool = False,
     console: Console | None = None,
@@ -35,6 +36,8 @@ def export(
             or 1.
         relocatable: Whether the bundle can be given away: it holds no path of this machine, and where the pictures lie
             is noted beside it. Otherwise its manifest names their folder.
+        sign: File of an Ed25519 key that the manifest is signed with; None: it is not. Where a signed bundle is, only a
+            signed one may follow.
         overrides: Settings that replace the run's, such as `{"export.onnx": False}`.
         allow_code: Whether code that the run names (`kind: python`) may be imported.
         console: Shows progress; None: the terminal.
@@ -45,13 +48,15 @@ def export(
     Raises:
         SimtrainError: for anything that the user can mend; the folder is then as it was.
     """
+    from simtrain.serving.signature import SigningKey
+
+    key = None if sign is None else SigningKey.read(Path(sign).expanduser())
     opened = opened_run(run, overrides)
     from simtrain.commands.export import export
 
     with code_allowed(allow_code):
-        result = export(
-            opened, out=Path(out).expanduser(), alpha=alpha, relocatable=relocatable, console=or_terminal(console)
-        )
+        place, told = Path(out).expanduser(), or_terminal(console)
+        result = export(opened, out=place, alpha=alpha, relocatable=relocatable, sign=key, console=told)
         from simtrain.commands.search import open_bundle
 
         return open_bundle(result.folder, exported=str(result), like=opened.config.encoder)
@@ -61,6 +66,7 @@ def open_bundle(
     folder: str | Path,
     *,
     images: str | Path | None = None,
+    signed_by: str | Path | None = None,
     encoder: nn.Module | None = None,
     allow_code: bool = False,
 ) -> OpenedBundle:
@@ -69,6 +75,7 @@ def open_bundle(
     Args:
         folder: Folder of the bundle.
         images: Folder that the items' paths start from; None: as noted when the bundle was made on this machine.
+        signed_by: File of the Ed25519 key that the bundle must be signed with; None: any or none.
         encoder: The network again, where the run's was handed over as an object; its weights are the bundle's. None:
             the bundle is opened by itself.
         allow_code: Whether code that the bundle names (`kind: python`) may be imported.
@@ -80,4 +87,4 @@ def open_bundle(
     from simtrain.serving.given_bundle import GivenBundle
 
     with code_allowed(allow_code):
-        return open_bundle(GivenBundle.of(folder, images=images), network=encoder)
+        return open_bundle(GivenBundle.of(folder, images=images, signed_by=signed_by), network=encoder)

@@ -12,9 +12,11 @@ from simtrain.config.overrides import Overrides, override_lines
 from simtrain.console import Console
 from simtrain.own_code import code_allowed
 from simtrain.serving.given_bundle import GivenBundle
+from simtrain.serving.signature import SigningKey
 
 if TYPE_CHECKING:
-    from simtrain.commands.index import IndexReport, Mode, VerifyReport
+    from simtrain.commands.index import IndexReport
+    from simtrain.commands.index_verify import VerifyReport
 
 
 def add(
@@ -22,6 +24,7 @@ def add(
     source: str | Path,
     *,
     images: str | Path | None = None,
+    sign: str | Path | None = None,
     overrides: Overrides = (),
     allow_code: bool = False,
     console: Console | None = None,
@@ -32,6 +35,7 @@ def add(
         bundle: Folder of the bundle.
         source: A catalogue of `prepare`, of which the images with `gallery` count, or what `prepare` takes.
         images: Folder that the bundle's paths of pictures start from; None: as noted when it was made on this machine.
+        sign: File of the Ed25519 key that the bundle is signed with, before and after; None: it is not.
         overrides: Settings of `prepare` that say how the source is read, such as `{"columns.path": "file"}`.
         allow_code: Whether code that the bundle names (`kind: python`) may be imported.
         console: Shows progress; None: the terminal.
@@ -40,8 +44,13 @@ def add(
         SimtrainError: for anything that the user can mend, such as an id that the bundle has with another image; the
             bundle is then as it was.
     """
+    config, key = load_prepare_config({}, override_lines(overrides)), _key(sign)
     given = GivenBundle.of(bundle, images=images)
-    return _change(given, source, mode="add", overrides=overrides, allow_code=allow_code, console=console)
+    from simtrain.commands.index import change
+
+    with code_allowed(allow_code):
+        told = or_terminal(console)
+        return change(given, str(source), mode="add", config=config, sign=key, console=told)
 
 
 def update(
@@ -49,6 +58,7 @@ def update(
     source: str | Path,
     *,
     images: str | Path | None = None,
+    sign: str | Path | None = None,
     overrides: Overrides = (),
     allow_code: bool = False,
     console: Console | None = None,
@@ -58,25 +68,36 @@ def update(
     Replaced are their columns, and where the content of the file differs their embeddings. Items that the source does
     not name stay. Arguments and errors are those of `add`, but that an id may have another image.
     """
+    config, key = load_prepare_config({}, override_lines(overrides)), _key(sign)
     given = GivenBundle.of(bundle, images=images)
-    return _change(given, source, mode="update", overrides=overrides, allow_code=allow_code, console=console)
+    from simtrain.commands.index import change
+
+    with code_allowed(allow_code):
+        told = or_terminal(console)
+        return change(given, str(source), mode="update", config=config, sign=key, console=told)
 
 
-def remove(bundle: str | Path, ids: Sequence[str]) -> IndexReport:
+def remove(bundle: str | Path, ids: Sequence[str], *, sign: str | Path | None = None) -> IndexReport:
     """Remove items from a bundle by their ids.
+
+    Args:
+        bundle: Folder of the bundle.
+        ids: Ids of the items.
+        sign: File of the Ed25519 key that the bundle is signed with, before and after; None: it is not.
 
     Raises:
         SimtrainError: for an id that the bundle does not have, or if none would be left; the bundle is then as it was.
     """
     from simtrain.commands.index import remove
 
-    return remove(Path(bundle).expanduser(), list(ids))
+    return remove(Path(bundle).expanduser(), list(ids), sign=_key(sign))
 
 
 def verify(
     bundle: str | Path,
     *,
     images: str | Path | None = None,
+    signed_by: str | Path | None = None,
     allow_code: bool = False,
     console: Console | None = None,
 ) -> VerifyReport:
@@ -85,29 +106,18 @@ def verify(
     Args:
         bundle: Folder of the bundle.
         images: Folder that the items' paths start from; None: as noted when the bundle was made on this machine.
+        signed_by: File of the Ed25519 key that it must be signed with; None: any or none.
         allow_code: Whether code that the bundle names (`kind: python`) may be imported.
         console: Shows progress; None: the terminal.
 
     Raises:
         SimtrainError: for the first thing that is wrong.
     """
-    from simtrain.commands.index import verify
+    from simtrain.commands.index_verify import verify
 
     with code_allowed(allow_code):
-        return verify(GivenBundle.of(bundle, images=images), console=or_terminal(console))
+        return verify(GivenBundle.of(bundle, images=images, signed_by=signed_by), console=or_terminal(console))
 
 
-def _change(
-    given: GivenBundle,
-    source: str | Path,
-    *,
-    mode: Mode,
-    overrides: Overrides,
-    allow_code: bool,
-    console: Console | None,
-) -> IndexReport:
-    config = load_prepare_config({}, override_lines(overrides))
-    from simtrain.commands.index import change
-
-    with code_allowed(allow_code):
-        return change(given, str(source), mode=mode, config=config, console=or_terminal(console))
+def _key(sign: str | Path | None) -> SigningKey | None:
+    return None if sign is None else SigningKey.read(Path(sign).expanduser())

@@ -15,6 +15,7 @@ def serve(
     host: str = "127.0.0.1",
     port: int = 8000,
     images: str | Path | None = None,
+    signed_by: str | Path | None = None,
     token: str | None = None,
     url_hosts: Sequence[str] = (),
     upload_megabytes: float = 20.0,
@@ -30,6 +31,8 @@ def serve(
         host: Address to listen on; 0.0.0.0 lets other machines in.
         port: Port to listen on, 0 to 65535; 0: a free one.
         images: Folder of the items' pictures; None: as noted when the bundle was made on this machine.
+        signed_by: File of the Ed25519 key that the bundle must be signed with, and each that replaces it; None: any or
+            none.
         token: Word that every request has to bring; None: none.
         url_hosts: Hosts that query pictures may be fetched from, as `shop.example` or `shop.example:8443`.
         upload_megabytes: Largest query picture in MB; above 0.
@@ -41,16 +44,16 @@ def serve(
     Raises:
         SimtrainError: for anything that the user can mend.
     """
-    from simtrain.commands.serve import serve
+    from simtrain.commands.serve import given_to_serve, serve
     from simtrain.serving.app.settings import ServeSettings, usual_limits
 
+    given = given_to_serve(str(bundle), images=images, signed_by=signed_by)
     settings = ServeSettings(
         host=host,
         port=port,
-        images=None if images is None else Path(images).expanduser(),
         token=token,
         url_hosts=tuple(name.lower() for name in url_hosts),
         limits=usual_limits(upload_megabytes=upload_megabytes, megapixels=megapixels, seconds=seconds),
     )
     with code_allowed(allow_code):
-        serve(str(bundle), settings=settings, console=TERMINAL if console is None else console)
+        serve(given, settings=settings, console=TERMINAL if console is None else console)

@@ -35,26 +35,6 @@ AllowCodeOption = Annotated[
 ]
 
 
-def images_option(images: Path | None) -> Path | None:
-    """A folder of pictures that is there.
-
-    Raises:
-        SimtrainError: if it is not.
-    """
-    folder = expanded(images)
-    if folder is not None and not folder.is_dir():
-        raise SimtrainError(f"--images {folder}: no such folder; name the one that the items' paths begin in")
-    return folder
-
-
-ImagesOption = Annotated[
-    Path | None,
-    typer.Option(
-        callback=images_option, metavar="FOLDER", help="Pictures of the items. Default: where the bundle was made."
-    ),
-]
-
-
 class SplitChoice(StrEnum):
     """The splits of a catalogue."""
 
@@ -108,3 +88,37 @@ def make_folder_of(path: Path) -> None:
         raise SimtrainError(f"{path}: cannot be written: {system_reason(error)}") from None
     if path.is_dir():
         raise SimtrainError(f"{path}: is a folder; expected the name of a file")
+
+
+def images_option(images: Path | None) -> Path | None:
+    """A folder of pictures that is there.
+
+    Raises:
+        SimtrainError: if it is not.
+    """
+    folder = expanded(images)
+    if folder is not None and not folder.is_dir():
+        raise SimtrainError(f"--images {folder}: no such folder; name the one that the items' paths begin in")
+    return folder
+
+
+ImagesOption = Annotated[
+    Path | None,
+    typer.Option(
+        callback=images_option, metavar="FOLDER", help="Pictures of the items. Default: where the bundle was made."
+    ),
+]
+
+
+SignOption = Annotated[
+    Path | None,
+    typer.Option(callback=expanded, metavar="KEY", help="Sign the manifest with this Ed25519 key (PEM)."),
+]
+
+
+SignedByOption = Annotated[
+    Path | None,
+    typer.Option(
+        callback=expanded, metavar="PUBLIC_KEY", help="Refuse the bundle unless it is signed with this Ed25519 key."
+    ),
+]

@@ -5,7 +5,15 @@ from typing import Annotated
 
 import typer
 
-from simtrain.cli.arguments import AllowCodeOption, AlphaOption, SetOption, alpha_of, expanded, open_named_run
+from simtrain.cli.arguments import (
+    AllowCodeOption,
+    AlphaOption,
+    SetOption,
+    SignOption,
+    alpha_of,
+    expanded,
+    open_named_run,
+)
 from simtrain.cli.console import TERMINAL
 
 
@@ -17,6 +25,7 @@ def export(
         bool,
         typer.Option(help="Whether it can be given away: no path of this machine is in it."),
     ] = True,
+    sign: SignOption = None,
     overrides: SetOption = None,
     allow_code: AllowCodeOption = False,
 ) -> None:
@@ -25,5 +34,7 @@ def export(
     share = alpha_of(opened, alpha)
     from simtrain.api.export import export
 
-    exported = export(opened, out, alpha=share, relocatable=relocatable, allow_code=allow_code, console=TERMINAL)
+    exported = export(
+        opened, out, alpha=share, relocatable=relocatable, sign=sign, allow_code=allow_code, console=TERMINAL
+    )
     TERMINAL.line(str(exported))

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from simtrain.cli.arguments import AllowCodeOption, ImagesOption, SetOption, expanded
+from simtrain.cli.arguments import AllowCodeOption, ImagesOption, SetOption, SignedByOption, SignOption, expanded
 from simtrain.cli.console import TERMINAL
 from simtrain.errors import SimtrainError, system_reason
 
@@ -24,6 +24,7 @@ def add(
     bundle: BundleArgument,
     source: SourceArgument,
     images: ImagesOption = None,
+    sign: SignOption = None,
     overrides: SetOption = None,
     allow_code: AllowCodeOption = False,
 ) -> None:
@@ -31,7 +32,13 @@ def add(
     from simtrain.api import index
 
     report = index.add(
-        bundle, source, images=images, overrides=overrides or [], allow_code=allow_code, console=TERMINAL
+        bundle,
+        source,
+        images=images,
+        sign=sign,
+        overrides=overrides or [],
+        allow_code=allow_code,
+        console=TERMINAL,
     )
     TERMINAL.line(str(report))
 
@@ -41,6 +48,7 @@ def update(
     bundle: BundleArgument,
     source: SourceArgument,
     images: ImagesOption = None,
+    sign: SignOption = None,
     overrides: SetOption = None,
     allow_code: AllowCodeOption = False,
 ) -> None:
@@ -48,7 +56,13 @@ def update(
     from simtrain.api import index
 
     report = index.update(
-        bundle, source, images=images, overrides=overrides or [], allow_code=allow_code, console=TERMINAL
+        bundle,
+        source,
+        images=images,
+        sign=sign,
+        overrides=overrides or [],
+        allow_code=allow_code,
+        console=TERMINAL,
     )
     TERMINAL.line(str(report))
 
@@ -60,6 +74,7 @@ def remove(
     listed: Annotated[
         Path | None, typer.Option("--ids", callback=expanded, metavar="FILE", help="Text file, an id a line.")
     ] = None,
+    sign: SignOption = None,
 ) -> None:
     """Remove items by their ids."""
     from simtrain.api import index
@@ -67,15 +82,21 @@ def remove(
     named = [*(ids or []), *(_lines(listed) if listed is not None else [])]
     if not named:
         raise SimtrainError("index remove: name ids, or a file with an id a line: --ids FILE")
-    TERMINAL.line(str(index.remove(bundle, named)))
+    TERMINAL.line(str(index.remove(bundle, named, sign=sign)))
 
 
 @app.command("verify")
-def verify(bundle: BundleArgument, images: ImagesOption = None, allow_code: AllowCodeOption = False) -> None:
+def verify(
+    bundle: BundleArgument,
+    images: ImagesOption = None,
+    signed_by: SignedByOption = None,
+    allow_code: AllowCodeOption = False,
+) -> None:
     """Check every file, the encoder, and the embeddings of some images."""
     from simtrain.api import index
 
-    TERMINAL.line(str(index.verify(bundle, images=images, allow_code=allow_code, console=TERMINAL)))
+    report = index.verify(bundle, images=images, signed_by=signed_by, allow_code=allow_code, console=TERMINAL)
+    TERMINAL.line(str(report))
 
 
 def _lines(path: Path) -> list[str]:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from simtrain.cli.arguments import AllowCodeOption, ImagesOption, expanded
+from simtrain.cli.arguments import AllowCodeOption, ImagesOption, SignedByOption, expanded
 from simtrain.cli.console import TERMINAL, writes_unicode
 from simtrain.errors import SimtrainError
 from simtrain.files import json_text
@@ -34,6 +34,7 @@ def search(
         typer.Option("--filter", metavar="EXPRESSION", help="Condition on columns: 'color == \"red\" and price < 20'."),
     ] = None,
     images: ImagesOption = None,
+    signed_by: SignedByOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
     allow_code: AllowCodeOption = False,
 ) -> None:
@@ -47,13 +48,15 @@ def search(
     address = bundle if named else source
     if named and source is not None:
         raise SimtrainError(f"search: --from {source} stands beside a bundle's folder, not beside {bundle}")
+    if address is not None and signed_by is not None:
+        raise SimtrainError("search: --signed-by is for a bundle's own index; what is in a Milvus is not signed")
     if address is None and collection is not None:
         raise SimtrainError(f"search: --collection is for a Milvus: simtrain search {bundle} --from milvus:…")
     folder = None if named else expanded(Path(bundle))
     with code_allowed(allow_code):
         if address is None:
             assert folder is not None
-            given = GivenBundle(folder=folder, images=images)
+            given = GivenBundle.of(folder, images=images, signed_by=signed_by)
             if condition is None:
                 result = search_bundle(given, image=image, text=text, k=k, plot=plot)
             else:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from simtrain.cli.arguments import AllowCodeOption, ImagesOption
+from simtrain.cli.arguments import AllowCodeOption, ImagesOption, SignedByOption
 from simtrain.cli.console import TERMINAL
 
 
@@ -13,6 +13,7 @@ def serve(
     host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 lets other machines in.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0: a free one.")] = 8000,
     images: ImagesOption = None,
+    signed_by: SignedByOption = None,
     token: Annotated[
         str | None,
         typer.Option(envvar="SIMTRAIN_SERVE_TOKEN", show_envvar=True, help="Word that every request has to bring."),
@@ -34,6 +35,7 @@ def serve(
         host=host,
         port=port,
         images=images,
+        signed_by=signed_by,
         token=token,
         url_hosts=url_host or (),
         upload_megabytes=upload_megabytes,

@@ -32,6 +32,7 @@ from simtrain.serving.export_format import ExportFormat
 from simtrain.serving.export_formats import FORMATS
 from simtrain.serving.index_factory import AUTO, EXACT_FACTORY, checked_factory, chosen_factory
 from simtrain.serving.manifest import MANIFEST_FILE, read_manifest
+from simtrain.serving.signature import SigningKey
 from simtrain.serving.verification import verify_bundle
 
 CHECKED_IMAGES = 64
@@ -93,7 +94,15 @@ class ExportResult:
         return "\n".join([*lines, *self.calibration.lines(), next_command])
 
 
-def export(run: Run, *, out: Path, alpha: float | None, relocatable: bool = True, console: Console) -> ExportResult:
+def export(
+    run: Run,
+    *,
+    out: Path,
+    alpha: float | None,
+    relocatable: bool = True,
+    sign: SigningKey | None = None,
+    console: Console,
+) -> ExportResult:
     """Write a bundle of the run's best encoder and every `gallery` image of its catalogue, then open and check it.
 
     Args:
@@ -103,12 +112,13 @@ def export(run: Run, *, out: Path, alpha: float | None, relocatable: bool = True
             `interpolate` chose, or 1 where it was never run.
         relocatable: Whether the bundle can be given away: no path of this machine is in it, and where the pictures lie
             is noted beside it. Otherwise their folder is in its manifest.
+        sign: Key that its manifest is signed with; None: it is not.
         console: Shows how many batches are embedded.
 
     Raises:
         SimtrainError: for anything that the user can fix; the folder is then unchanged.
     """
-    check_target(out)
+    check_target(out, signed=sign is not None)
     formats = _wanted_formats(run.config)
     catalog = read_run_catalog(run)
     report_unfinished(run, console)
@@ -122,7 +132,13 @@ def export(run: Run, *, out: Path, alpha: float | None, relocatable: bool = True
     content = _content(run, catalog, encoder, embeddings, alpha=share, calibration=calibration)
     content = content if not relocatable else _shared(content)
     agreement = _agreement(run.config, catalog, encoder, embeddings)
-    write_bundle(content, out, formats=formats, check=lambda folder: _check(folder, run.config, catalog, images.reader))
+    write_bundle(
+        content,
+        out,
+        formats=formats,
+        check=lambda folder: _check(folder, run.config, catalog, images.reader),
+        sign=sign,
+    )
     items, described = len(content.items), read_manifest(out)["index"]
     return ExportResult(
         folder=out,

@@ -22,7 +22,7 @@ from simtrain.catalog.sources.opening import Opening
 from simtrain.catalog.staging import work_folder
 from simtrain.catalog.table import NEAR_DUPLICATES
 from simtrain.commands.prepare import downloaded_fashion_mnist
-from simtrain.commands.search import image_encoder, open_bundle
+from simtrain.commands.search import image_encoder
 from simtrain.config import PrepareConfig
 from simtrain.console import Console
 from simtrain.errors import SimtrainError, nearest
@@ -33,13 +33,12 @@ from simtrain.serving.bundle_change import all_vectors, changed_by_one, write_ch
 from simtrain.serving.embedding_shards import LeftOut, ShardTask
 from simtrain.serving.given_bundle import GivenBundle
 from simtrain.serving.item_change import Standing, standing, with_rows
-from simtrain.serving.picture_folders import PictureFolders, is_there
+from simtrain.serving.picture_folders import PictureFolders
 from simtrain.serving.shard_worker import embedded
+from simtrain.serving.signature import SigningKey
 
 Mode = Literal["add", "update"]
 _BLOCK = 256  # images between two looks at the bar
-_CHECKED = 64
-_SAME = 0.999
 _NOT_KEPT = ("split", "query", "gallery", "width", "height", "pixel_sha256", "duplicate_group", NEAR_DUPLICATES)
 
 
@@ -65,35 +64,15 @@ class IndexReport:
         return "\n".join(lines)
 
 
-@dataclass(frozen=True, kw_only=True)
-class VerifyReport:
-    """What `verify` has looked at; `print` shows it."""
-
-    folder: Path
-    items: int
-    checked: int
-    missing: int
-    changed: list[str]
-
-    def __str__(self) -> str:
-        lines = [
-            f"bundle: {self.folder} ({counted(self.items, 'item')}): every file is as it was written, the encoder "
-            f"gives its golden embeddings, and {counted(self.checked, 'image')} those of the index"
-        ]
-        if self.missing:
-            lines.append(
-                f"not looked at: {counted(self.missing, 'image file')} of the sample, not found; where they lie "
-                f"elsewhere: simtrain index verify {self.folder} --images FOLDER"
-            )
-        if self.changed:
-            lines.append(
-                f"changed since: {counted(len(self.changed), 'image file')} of the sample, such as "
-                f"'{self.changed[0]}'; simtrain index update {self.folder} SOURCE"
-            )
-        return "\n".join(lines)
-
-
-def change(given: GivenBundle, source: str, *, mode: Mode, config: PrepareConfig, console: Console) -> IndexReport:
+def change(
+    given: GivenBundle,
+    source: str,
+    *,
+    mode: Mode,
+    config: PrepareConfig,
+    sign: SigningKey | None = None,
+    console: Console,
+) -> IndexReport:
     """Bring the items of a source into a bundle; only what is new or has another image is embedded.
 
     Args:
@@ -102,6 +81,7 @@ def change(given: GivenBundle, source: str, *, mode: Mode, config: PrepareConfig
         mode: `add` refuses items whose id the bundle has with another image; `update` replaces them, and the columns of
             all items of the source. What the source does not name stays.
         config: Settings of `prepare` that say how the source is read.
+        sign: Key that the bundle is signed with, before and after; None: it is not.
         console: Shows how many images are embedded.
 
     Raises:
@@ -109,7 +89,7 @@ def change(given: GivenBundle, source: str, *, mode: Mode, config: PrepareConfig
     """
     folder = given.folder
     unfinished = folder.resolve().parent / f".{folder.resolve().name}.source"
-    with changed_by_one(given) as bundle, work_folder(unfinished, console=console) as work:
+    with changed_by_one(given, sign=sign) as bundle, work_folder(unfinished, console=console) as work:
         opening = Opening(work=work, output=folder, fetch_fashion_mnist=downloaded_fashion_mnist, console=console)
         collection = open_collection(source, config=config, opening=opening)
         for line in lines_of(collection.findings, {"labels": 0}):
@@ -127,21 +107,22 @@ def change(given: GivenBundle, source: str, *, mode: Mode, config: PrepareConfig
         wanted = np.flatnonzero(found.new if mode == "add" else found.new | found.changed | found.unknown)
         fresh = _embedded(bundle, collection, rows, wanted.tolist(), console=console)
         placed, pictures = _placed(rows, sha256, bundle, collection)
-        items = _Given(rows=placed, found=found, wanted=wanted.tolist(), mode=mode, pictures=pictures)
-        return _put(bundle, items, vectors, fresh)
+        items = _Given(rows=placed, found=found, wanted=wanted.tolist(), mode=mode)
+        return _put(bundle, items, vectors, fresh, pictures=pictures, sign=sign)
 
 
-def remove(folder: Path, ids: Sequence[str]) -> IndexReport:
+def remove(folder: Path, ids: Sequence[str], *, sign: SigningKey | None = None) -> IndexReport:
     """Remove items from a bundle.
 
     Args:
         folder: Folder of the bundle.
         ids: Ids of the items; all of them are there, and not all items of the bundle.
+        sign: Key that the bundle is signed with, before and after; None: it is not.
 
     Raises:
         SimtrainError: for an id that the bundle does not have; the bundle is then as it was.
     """
-    with changed_by_one(GivenBundle(folder=folder)) as bundle:
+    with changed_by_one(GivenBundle(folder=folder), sign=sign) as bundle:
         there = sorted(bundle.items["id"])
         for identifier in sorted(set(ids) - set(there)):
             raise SimtrainError(f"{folder}: has no item '{identifier}'{nearest(identifier, there[:10_000])}")
@@ -151,42 +132,9 @@ def remove(folder: Path, ids: Sequence[str]) -> IndexReport:
         removed = int((~kept).sum())
         if removed:
             items = bundle.items[kept].reset_index(drop=True)
-            note, pictures = _note(removed=removed), bundle.pictures
-            write_changed(bundle, items, all_vectors(bundle)[kept], change=note, pictures=pictures)
+            vectors, note = all_vectors(bundle)[kept], _note(removed=removed)
+            write_changed(bundle, items, vectors, change=note, pictures=bundle.pictures, sign=sign)
         return IndexReport(folder=folder, items=int(kept.sum()), removed=removed)
-
-
-def verify(given: GivenBundle, *, console: Console) -> VerifyReport:
-    """Open a bundle, checking every file and its encoder, and embed some of its images again.
-
-    Raises:
-        SimtrainError: for the first thing that is wrong.
-    """
-    opened = open_bundle(given, texts=False)
-    bundle, folder = opened.bundle, given.folder
-    rows = np.unique(np.linspace(0, len(bundle.items) - 1, min(_CHECKED, len(bundle.items))).astype(np.int64))
-    paths = {row: bundle.pictures.path_of(str(bundle.items["path"].iat[row])) for row in rows.tolist()}
-    files = {row: path for row, path in paths.items() if path is not None and is_there(path)}
-    known = bundle.items[CONTENT_COLUMN].tolist() if CONTENT_COLUMN in bundle.items.columns else None
-    changed = [
-        row
-        for row, path in files.items()
-        if known is not None and isinstance(known[row], str) and sha256_if_readable(path) != known[row]
-    ]
-    looked_at = [row for row in files if row not in set(changed)]
-    for row in console.bar(looked_at, len(looked_at), "verifying images"):
-        embedding = opened.encode([files[row]])
-        kept = bundle.index.vectors(np.array([row], dtype=np.int64)) if bundle.index.keeps_vectors else embedding
-        similarity = float((kept[0] * embedding[0]).sum())
-        if similarity < _SAME:
-            raise SimtrainError(
-                f"{folder}: item '{bundle.items['id'].iat[row]}': its image has another embedding than the index "
-                f"(cosine {similarity:.3f}); simtrain index update {folder} SOURCE"
-            )
-    names = [str(bundle.items["id"].iat[row]) for row in changed]
-    return VerifyReport(
-        folder=folder, items=len(bundle.items), checked=len(looked_at), missing=len(rows) - len(files), changed=names
-    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -197,7 +145,6 @@ class _Given:
     found: Standing
     wanted: list[int]
     mode: Mode
-    pictures: PictureFolders
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -260,7 +207,15 @@ def _placed(
     return kept.assign(path=paths, **{CONTENT_COLUMN: list(sha256)}), pictures
 
 
-def _put(bundle: Bundle, given: _Given, vectors: NDArray[np.float32], fresh: _Fresh) -> IndexReport:
+def _put(
+    bundle: Bundle,
+    given: _Given,
+    vectors: NDArray[np.float32],
+    fresh: _Fresh,
+    *,
+    pictures: PictureFolders,
+    sign: SigningKey | None,
+) -> IndexReport:
     lost = set(given.wanted) - set(fresh.vectors)
     taken = [
         row for row in range(len(given.rows)) if row not in lost and (given.mode == "update" or given.found.new[row])
@@ -273,7 +228,7 @@ def _put(bundle: Bundle, given: _Given, vectors: NDArray[np.float32], fresh: _Fr
         by_id |= {given.rows["id"].iat[row]: vector for row, vector in fresh.vectors.items()}
         embeddings = np.stack([by_id[identifier] for identifier in items["id"]]).astype(np.float32)
         note = _note(added=added, updated=updated)
-        write_changed(bundle, items, embeddings, change=note, pictures=given.pictures)
+        write_changed(bundle, items, embeddings, change=note, pictures=pictures, sign=sign)
     numbers = {"added": added, "updated": updated, "unchanged": len(given.rows) - len(lost) - added - updated}
     return IndexReport(folder=bundle.folder, items=len(items), **numbers, left_out=fresh.left_out)
 

@@ -20,11 +20,22 @@ _ELSEWHERE = ("milvus:",)
 _SAMPLE = 64  # items whose pictures are looked for at the start
 
 
-def serve(source: str, *, settings: ServeSettings, console: Console) -> None:
+def given_to_serve(source: str, *, images: str | Path | None, signed_by: str | Path | None) -> GivenBundle:
+    """The bundle that `serve` is asked for.
+
+    Raises:
+        SimtrainError: for anything else than a bundle, or a key that cannot be read.
+    """
+    if source.startswith(_ELSEWHERE):
+        raise SimtrainError(f"serve: {source}: only bundles are served; give the folder of simtrain export")
+    return GivenBundle.of(source, images=images, signed_by=signed_by)
+
+
+def serve(given: GivenBundle, *, settings: ServeSettings, console: Console) -> None:
     """Answer searches until SIGTERM or Ctrl-C; a bundle that is replaced meanwhile takes over without a pause.
 
     Args:
-        source: A bundle's folder.
+        given: The bundle.
         settings: Address, token, hosts of URLs, limits.
         console: Is told the address and each replacement.
 
@@ -32,19 +43,17 @@ def serve(source: str, *, settings: ServeSettings, console: Console) -> None:
         SimtrainError: for a bundle that cannot be opened, an address that is taken, settings that cannot be, or
             libraries of the extra `serve` that are not installed.
     """
-    if source.startswith(_ELSEWHERE):
-        raise SimtrainError(f"serve: {source}: only bundles are served; give the folder of simtrain export")
     _check(settings)
     from simtrain.serving.app.api import create_app
     from simtrain.serving.app.live_bundle import LiveBundle
     from simtrain.serving.app.metrics import ServiceMetrics
     from simtrain.serving.app.server import run_server
 
-    folder, allowed, metrics = Path(source).expanduser(), is_code_allowed(), ServiceMetrics()
+    folder, allowed, metrics = given.folder, is_code_allowed(), ServiceMetrics()
 
     def opening() -> OpenedBundle:  # also in the thread that watches the folder
         with code_allowed(allowed):
-            return open_bundle(GivenBundle(folder=folder, images=settings.images))
+            return open_bundle(given)
 
     live = LiveBundle(folder=folder, opening=opening, limits=settings.limits, metrics=metrics, console=console)
 

@@ -19,10 +19,11 @@ from simtrain.serving.golden import Golden, check_golden, check_golden_images, r
 from simtrain.serving.index import ItemIndex
 from simtrain.serving.manifest import MANIFEST_FILE, check_files, read_manifest
 from simtrain.serving.onnx_runtime import ONNX_FILE
-from simtrain.serving.picture_folders import PictureFolders, noted_folders
+from simtrain.serving.picture_folders import PictureFolders, known_folders
 from simtrain.serving.query_encoder import QueryEncoder
 from simtrain.serving.replacement import open_while_replaced, read_checked
 from simtrain.serving.search_settings import SearchSettings
+from simtrain.serving.signature import VerifyingKey
 from simtrain.serving.stored_vectors import map_vectors
 from simtrain.serving.stray_files import files_within
 
@@ -80,7 +81,7 @@ class Bundle:
     """Where the pictures of the items lie; without any folder where that is not known."""
 
     @staticmethod
-    def open(folder: Path, *, images: Path | None = None) -> Bundle:
+    def open(folder: Path, *, images: Path | None = None, signed_by: VerifyingKey | None = None) -> Bundle:
         """Check format, hashes and fingerprints, and read the index and the items.
 
         Where the folder is replaced by another bundle meanwhile, all that is opened is of one of the two.
@@ -88,16 +89,17 @@ class Bundle:
         Args:
             folder: The bundle's folder.
             images: Folder that the items' paths start from; None: as noted when the bundle was made here.
+            signed_by: Key whose signature it must have; None: any or none.
 
         Raises:
             BundleError: naming the first file that is missing, altered or of another bundle.
         """
-        return open_while_replaced(folder, lambda: Bundle._open(folder, images))
+        return open_while_replaced(folder, lambda: Bundle._open(folder, images, signed_by))
 
     @staticmethod
-    def _open(folder: Path, images: Path | None) -> Bundle:
-        manifest = read_manifest(folder)
-        pictures = _picture_folders(folder, manifest, images)
+    def _open(folder: Path, images: Path | None, signed_by: VerifyingKey | None) -> Bundle:
+        manifest = read_manifest(folder, signed_by=signed_by)
+        pictures = known_folders(folder, manifest, images=images)
         with damage_told(folder / MANIFEST_FILE, error=BundleError, advice=_AGAIN):
             return Bundle._checked(folder, manifest, pictures)
 
@@ -265,15 +267,6 @@ class Bundle:
         folders = [ENCODER_FOLDER] if self.has_own_folder else [TEXT_FOLDER, WHITENING_FILE]
         hashes = {name: sha for name, sha in self.manifest["files"].items() if name.startswith(tuple(folders))}
         check_files(self.folder, hashes, required=(), optional=())
-
-
-def _picture_folders(folder: Path, manifest: dict[str, Any], images: Path | None) -> PictureFolders:
-    """A folder that is given counts more than one in the manifest, and that more than what is noted beside it."""
-    root = images if images is not None else manifest.get("image_root")
-    if root is None:
-        return noted_folders(folder, checksum=str(manifest["checksum"]))
-    with damage_told(folder / MANIFEST_FILE, error=BundleError, advice=_AGAIN):
-        return PictureFolders(folders={"": Path(root)})
 
 
 def _read_index(folder: Path, manifest: dict[str, Any]) -> ItemIndex:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -23,22 +24,27 @@ from simtrain.serving.given_bundle import GivenBundle
 from simtrain.serving.index_factory import AUTO, chosen_factory
 from simtrain.serving.manifest import MANIFEST_FILE, hashes_of, write_manifest
 from simtrain.serving.picture_folders import PictureFolders
+from simtrain.serving.signature import SigningKey
 
 _RECALL = 0.99  # of an index that was exact until now
 _OF_ITEMS = (INDEX_FILE, ITEMS_FILE, VECTORS_FILE, MANIFEST_FILE)
 
 
 @contextmanager
-def changed_by_one(given: GivenBundle) -> Iterator[Bundle]:
+def changed_by_one(given: GivenBundle, *, sign: SigningKey | None) -> Iterator[Bundle]:
     """The opened bundle, for as long as nobody else may change it.
 
     Searches go on meanwhile, in what is there.
+
+    Args:
+        given: The bundle.
+        sign: Key that its change will be signed with, and that it must be signed with already; None: it is not signed.
 
     Raises:
         BundleError: if it cannot be opened or written to, or another process is changing it.
     """
     folder = given.folder
-    check_target(folder)
+    check_target(folder, signed=sign is not None)
     target = folder.resolve()
     lock = FileLock(path=target.with_name(f".{target.name}.change.lock"))
     try:
@@ -48,7 +54,7 @@ def changed_by_one(given: GivenBundle) -> Iterator[Bundle]:
     except OSError as error:
         raise BundleError(f"{folder}: cannot be written: {system_reason(error)}") from None
     try:
-        yield given.open()
+        yield (given if sign is None else replace(given, signed_by=sign.public)).open()
     finally:
         lock.release()
 
@@ -88,6 +94,7 @@ def write_changed(
     *,
     change: dict[str, Any],
     pictures: PictureFolders,
+    sign: SigningKey | None,
 ) -> None:
     """Put a bundle of the same encoder with these items in the place of a bundle.
 
@@ -99,6 +106,7 @@ def write_changed(
         embeddings: (N, D) embeddings of unit length, in the order of the items.
         change: What has changed, for the manifest.
         pictures: Folders of the items' pictures; noted beside a bundle whose manifest does not name them.
+        sign: Key that its manifest is signed with; None: it is not.
 
     Raises:
         BundleError: if it cannot be written, or somebody else has replaced the bundle meanwhile.
@@ -118,6 +126,8 @@ def write_changed(
             told = {key: value for key, value in bundle.manifest.items() if key not in ("checksum", "files", "index")}
             changes = [*told.pop("changes", []), change]
             write_manifest(work, {**told, "index": index, "changes": changes, "files": hashes_of(work)})
+            if sign is not None:
+                sign.sign(work / MANIFEST_FILE)
             Bundle.open(work)
             put_bundle(work, target, pictures=PictureFolders() if "image_root" in told else pictures)
     except OSError as error:

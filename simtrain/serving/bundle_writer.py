@@ -36,9 +36,10 @@ from simtrain.serving.golden import space_fingerprint
 from simtrain.serving.golden_writer import reference_copy, write_golden, write_tensors
 from simtrain.serving.index_building import BuiltIndex, build_index
 from simtrain.serving.index_factory import EXACT_FACTORY
-from simtrain.serving.manifest import hashes_of, library_versions, write_manifest
+from simtrain.serving.manifest import MANIFEST_FILE, hashes_of, library_versions, write_manifest
 from simtrain.serving.picture_folders import PictureFolders
 from simtrain.serving.search_settings import RECALL_DEPTH
+from simtrain.serving.signature import SigningKey
 from simtrain.serving.stored_vectors import VectorType, map_vectors, write_vectors
 from simtrain.version import VERSION
 
@@ -115,6 +116,7 @@ def write_bundle(
     *,
     formats: Sequence[ExportFormat],
     check: Callable[[Path], None] | None = None,
+    sign: SigningKey | None = None,
 ) -> Path:
     """Write the whole bundle beside its place, then put it there; a bundle that is there already is replaced.
 
@@ -125,6 +127,7 @@ def write_bundle(
         content: Encoder, embeddings, items and figures of the bundle.
         folder: The bundle's folder; missing parents are made.
         formats: Formats that the encoder is exported to besides its own weights; their packages are installed.
+        sign: Key that its manifest is signed with; None: it is not.
         check: Looks at the complete bundle before it takes its place, and raises if it must not.
 
     Returns:
@@ -134,13 +137,15 @@ def write_bundle(
         BundleError: if something else is there, the index cannot be built, or the folder cannot be written.
         ValueError: for embeddings and items that do not go together.
     """
-    check_target(folder)
+    check_target(folder, signed=sign is not None)
     _check_content(content)
     target = folder.resolve()
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with staging_folder(target) as work:
             _fill(work, content, formats=formats)
+            if sign is not None:
+                sign.sign(work / MANIFEST_FILE)
             if check is not None:
                 check(work)
             put_bundle(work, target, pictures=_noted_folders(content))

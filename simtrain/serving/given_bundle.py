@@ -5,27 +5,38 @@ from pathlib import Path
 
 from simtrain.errors import SimtrainError
 from simtrain.serving.bundle import Bundle
+from simtrain.serving.signature import VerifyingKey
 
 
 @dataclass(frozen=True, kw_only=True)
 class GivenBundle:
-    """A bundle's folder, and where its pictures lie.
+    """A bundle's folder, where its pictures lie, and whose it must be.
 
     Attributes:
         folder: Folder of the bundle.
         images: Folder that the items' paths start from; None: as noted when the bundle was made on this machine.
+        signed_by: Key whose signature it must have; None: any or none.
     """
 
     folder: Path
     images: Path | None = None
+    signed_by: VerifyingKey | None = None
 
     @staticmethod
-    def of(given: "str | Path | GivenBundle", *, images: str | Path | None = None) -> "GivenBundle":
-        """One of a path as a user writes it."""
+    def of(
+        given: "str | Path | GivenBundle", *, images: str | Path | None = None, signed_by: str | Path | None = None
+    ) -> "GivenBundle":
+        """One of paths as a user writes them.
+
+        Raises:
+            SimtrainError: for a key that cannot be read.
+        """
         if isinstance(given, GivenBundle):
             return given
         return GivenBundle(
-            folder=Path(given).expanduser(), images=None if images is None else Path(images).expanduser()
+            folder=Path(given).expanduser(),
+            images=None if images is None else Path(images).expanduser(),
+            signed_by=None if signed_by is None else VerifyingKey.read(Path(signed_by).expanduser()),
         )
 
     def open(self) -> Bundle:
@@ -37,4 +48,4 @@ class GivenBundle:
         """
         if self.images is not None and not self.images.is_dir():
             raise SimtrainError(f"--images {self.images}: no such folder; name the one that the items' paths begin in")
-        return Bundle.open(self.folder, images=self.images)
+        return Bundle.open(self.folder, images=self.images, signed_by=self.signed_by)

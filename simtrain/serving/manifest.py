@@ -10,6 +10,7 @@ from simtrain.errors import BundleError
 from simtrain.files import sha256_of_bytes, sha256_of_file, write_json
 from simtrain.phrases import joined
 from simtrain.serving.replacement import check_hash
+from simtrain.serving.signature import VerifyingKey
 
 MANIFEST_FILE = "manifest.json"
 FORMAT_VERSION = 4
@@ -39,8 +40,12 @@ def write_manifest(folder: Path, content: dict[str, Any]) -> None:
     write_json(folder / MANIFEST_FILE, manifest)
 
 
-def read_manifest(folder: Path) -> dict[str, Any]:
+def read_manifest(folder: Path, *, signed_by: VerifyingKey | None = None) -> dict[str, Any]:
     """Read and check `manifest.json`.
+
+    Args:
+        folder: The bundle's folder.
+        signed_by: Key whose signature it must have, which is checked before anything is looked at; None: any or none.
 
     Raises:
         BundleError: if the folder is not a bundle, is of a newer format, or the manifest was altered.
@@ -50,7 +55,10 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         raise BundleError(f"{folder}: no such bundle; make one with: simtrain export RUN --out {folder}")
     if not path.is_file():
         raise BundleError(f"{folder}: not a bundle: it has no {MANIFEST_FILE}")
-    manifest = _parsed(path)
+    content = _content(path)
+    if signed_by is not None:
+        signed_by.check(path, content)
+    manifest = _parsed(content)
     if manifest is None or manifest.get("format") != _FORMAT:
         raise BundleError(f"{path}: not the manifest of a simtrain bundle, or damaged")
     if manifest.get("format_version") not in _READABLE_VERSIONS:
@@ -65,13 +73,13 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 def checksum_of(folder: Path) -> str | None:
     """Checksum of a bundle's manifest, by which it is told from others; None: no bundle is there."""
-    manifest = _parsed(folder / MANIFEST_FILE)
+    manifest = _parsed(_content(folder / MANIFEST_FILE))
     return None if manifest is None else str(manifest.get("checksum"))
 
 
 def is_bundle(folder: Path) -> bool:
     """Whether the folder holds a manifest of this format, whole or not."""
-    manifest = _parsed(folder / MANIFEST_FILE)
+    manifest = _parsed(_content(folder / MANIFEST_FILE))
     return manifest is not None and manifest.get("format") == _FORMAT
 
 
@@ -118,12 +126,20 @@ def _version(name: str) -> str | None:
         return None
 
 
-def _parsed(path: Path) -> dict[str, Any] | None:
+def _content(path: Path) -> bytes:
+    """What is in a file; nothing for one that cannot be read."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        return path.read_bytes()
+    except OSError:
+        return b""
+
+
+def _parsed(content: bytes) -> dict[str, Any] | None:
+    try:
+        found = json.loads(content.decode())
+    except (ValueError, RecursionError):
         return None
-    return content if isinstance(content, dict) else None
+    return found if isinstance(found, dict) else None
 
 
 def _checksum(manifest: dict[str, Any]) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from simtrain.errors import BundleError
+from simtrain.failures import damage_told
 from simtrain.files import read_json, write_json
 
 _TOLD = "where the pictures of a bundle lie on this machine; not part of the bundle"
@@ -80,6 +81,24 @@ def is_there(path: Path | None) -> bool:
 
 def _numbered(name: str, number: int) -> str:
     return name if number == 1 else f"{name}-{number}"
+
+
+def known_folders(bundle: Path, manifest: Mapping[str, Any], *, images: Path | None) -> PictureFolders:
+    """A folder that is given counts more than one in the manifest, and that more than what is noted beside the bundle.
+
+    Args:
+        bundle: The bundle's folder.
+        manifest: Its manifest, whose checksum is right.
+        images: Folder that the items' paths start from; None: none is given.
+
+    Raises:
+        BundleError: if the manifest or the note is damaged.
+    """
+    root = images if images is not None else manifest.get("image_root")
+    if root is None:
+        return noted_folders(bundle, checksum=str(manifest["checksum"]))
+    with damage_told(bundle / "manifest.json", error=BundleError, advice="; export the bundle again"):
+        return PictureFolders(folders={"": Path(root)})
 
 
 def noted_folders(bundle: Path, *, checksum: str) -> PictureFolders:

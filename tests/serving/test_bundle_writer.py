@@ -56,7 +56,7 @@ def test_what_is_not_a_bundle_is_left_alone(kind: str, content: BundleContent, t
     before = files_of(tmp_path)
     message = f"^{re.escape(str(target))}: exists and is not a bundle; choose another folder, or remove it first$"
     with pytest.raises(BundleError, match=message):
-        check_target(target)
+        check_target(target, signed=False)
     with pytest.raises(BundleError, match=message):
         write_bundle(content, target, formats=())
     assert files_of(tmp_path) == before
@@ -123,7 +123,7 @@ def test_a_place_without_write_access_is_refused_before_any_work(
     monkeypatch.setattr(os, "access", lambda path, mode: not (Path(path) == tmp_path and mode & os.W_OK))
     told = f"{tmp_path / 'new' / 'bundle'}: cannot be written: {tmp_path} cannot be written to; choose another folder"
     with pytest.raises(BundleError, match=f"^{re.escape(told)}$"):
-        check_target(tmp_path / "new" / "bundle")
+        check_target(tmp_path / "new" / "bundle", signed=False)
 
 
 def test_missing_parents_are_made(content: BundleContent, tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
 """Settings and limits of the search service."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,9 +57,6 @@ class ServeSettings:
 
     port: int
     """Port to listen on, 0 to 65535; 0: a free one."""
-
-    images: Path | None
-    """Folder of the items' pictures; None: as noted when the bundle was made on this machine."""
 
     token: str | None
     """Word that every request has to bring; None: none."""

@@ -92,7 +92,6 @@ def settings() -> ServeSettings:
     return ServeSettings(
         host="0.0.0.0",
         port=0,
-        images=None,
         token=None,
         url_hosts=(),
         limits=usual_limits(upload_megabytes=0.2, megapixels=1, seconds=5),

@@ -46,3 +46,36 @@ def write_table(table: Any, path: Path) -> None:
     """
     with pa.OSFile(str(path), "wb") as file:
         pq.write_table(table, file)
+
+
+def kept_by_pandas(table: Any) -> Any:
+    """The table with the columns that do not come back from pandas as they went there as ones that do.
+
+    Maps become lists of `key` and `value`; times of a zone that is not known here become those of UTC.
+    """
+    for place, field in enumerate(table.schema):
+        kind = _kept_type(field.type)
+        if kind != field.type:
+            table = table.set_column(place, field.name, table.column(place).cast(kind))
+    return table
+
+
+def _kept_type(kind: Any) -> Any:
+    if pa.types.is_map(kind):
+        entry = [pa.field("key", _kept_type(kind.key_type)), pa.field("value", _kept_type(kind.item_type))]
+        return pa.list_(pa.struct(entry))
+    if pa.types.is_struct(kind):
+        return pa.struct([pa.field(inner.name, _kept_type(inner.type)) for inner in kind])
+    if pa.types.is_list(kind):
+        return pa.list_(_kept_type(kind.value_type))
+    if pa.types.is_timestamp(kind) and kind.tz is not None and not _is_known_zone(kind.tz):
+        return pa.timestamp(kind.unit, "UTC")
+    return kind
+
+
+def _is_known_zone(name: str) -> bool:
+    try:
+        pa.lib.string_to_tzinfo(name)
+    except (pa.ArrowException, ValueError, KeyError, OSError):  # ZoneInfoNotFoundError is a KeyError
+        return False
+    return True

@@ -3,6 +3,7 @@
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
+from stat import S_ISBLK, S_ISCHR
 
 import cv2
 import numpy as np
@@ -15,7 +16,18 @@ from simtrain.catalog.image_opening import LARGEST_PIXELS, open_image
 from simtrain.catalog.picture_kinds import IMAGE_SUFFIXES, accident_of
 from simtrain.errors import CatalogError, first_line
 
-__all__ = ["IMAGE_SUFFIXES", "LARGEST_PIXELS", "DecodedImage", "decode_image", "opaque_srgb", "read_image"]
+__all__ = [
+    "IMAGE_SUFFIXES",
+    "LARGEST_FILE",
+    "LARGEST_PIXELS",
+    "DecodedImage",
+    "decode_image",
+    "opaque_srgb",
+    "read_image",
+]
+
+LARGEST_FILE = 1 << 30
+"""Bytes. An image file larger than this is something else."""
 
 _UNREADABLE = "cannot be read as an image"
 _SIXTEEN_BITS_IN_32 = frozenset({"PNG", "PPM"})  # what these call mode "I" has 16 bits
@@ -52,6 +64,7 @@ def read_image(
         CatalogError: if the file is missing, truncated, not an image, or unreasonably large.
     """
     try:
+        _refuse_endless(path)
         return decode_image(path.read_bytes(), at_least=at_least, largest_pixels=largest_pixels).pixels
     except FileNotFoundError:
         raise CatalogError(f"{path}: no such image") from None
@@ -59,6 +72,12 @@ def read_image(
         raise CatalogError(f"{path}: {_UNREADABLE}: {first_line(error)}") from None
     except CatalogError as error:
         raise CatalogError(f"{path}: {error}") from None
+
+
+def _refuse_endless(path: Path) -> None:
+    found = path.stat()
+    if S_ISCHR(found.st_mode) or S_ISBLK(found.st_mode) or found.st_size > LARGEST_FILE:
+        raise CatalogError("is a device or a file of more than 1 GB, and no image")
 
 
 def decode_image(data: bytes, *, at_least: int | None, largest_pixels: int | None = LARGEST_PIXELS) -> DecodedImage:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 
 import numpy as np
 import pandas as pd
@@ -153,7 +154,9 @@ def read_catalog(folder: Path) -> Catalog:
     folder = folder.expanduser()
     path = folder if folder.name == CATALOG_FILE else folder / CATALOG_FILE
     if not path.is_file():
-        raise CatalogError(f"{path}: no catalogue here; make one with: simtrain prepare SOURCE --out {path.parent}")
+        raise CatalogError(
+            f"{path}: no catalogue here; make one with: simtrain prepare SOURCE --out {quote(str(path.parent))}"
+        )
     try:
         table = read_table(path)
     except (pa.ArrowException, OSError) as error:

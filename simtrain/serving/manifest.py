@@ -4,6 +4,7 @@ import json
 import math
 from importlib import metadata
 from pathlib import Path, PurePosixPath
+from shlex import quote
 from typing import Any
 
 from simtrain.errors import BundleError
@@ -52,7 +53,7 @@ def read_manifest(folder: Path, *, signed_by: VerifyingKey | None = None) -> dic
     """
     path = folder / MANIFEST_FILE
     if not folder.is_dir():
-        raise BundleError(f"{folder}: no such bundle; make one with: simtrain export RUN --out {folder}")
+        raise BundleError(f"{folder}: no such bundle; make one with: simtrain export RUN --out {quote(str(folder))}")
     if not path.is_file():
         raise BundleError(f"{folder}: not a bundle: it has no {MANIFEST_FILE}")
     content = _content(path)

@@ -251,3 +251,9 @@ def test_notes_are_told_together() -> None:
 def test_pillows_remarks_stay_off_the_screen(recwarn: pytest.WarningsRecorder) -> None:
     decode_image(saved(Image.fromarray(NOISE), "JPEG", exif=b"Exif\0\0II*\0\x08\0\0\0\x09\0\x12\x01"), at_least=None)
     assert not recwarn.list
+
+
+def test_a_device_without_an_end_is_no_image() -> None:
+    with pytest.raises(CatalogError) as told:
+        read_image(Path("/dev/zero"))
+    assert str(told.value) == "/dev/zero: is a device or a file of more than 1 GB, and no image"

@@ -1,5 +1,6 @@
 """The catalogue's file: what is written is what is read, whole or not at all."""
 
+import shlex
 import shutil
 from pathlib import Path
 
@@ -88,6 +89,13 @@ def test_what_is_no_catalogue_is_refused(tmp_path: Path) -> None:
     pq.write_table(pa.table({"id": ["a"]}), tmp_path / CATALOG_FILE)
     with pytest.raises(CatalogError, match="not a catalogue of simtrain prepare: no column path"):
         read_catalog(tmp_path)
+
+
+def test_the_command_that_makes_a_catalogue_can_be_typed(tmp_path: Path) -> None:
+    with pytest.raises(CatalogError) as told:
+        read_catalog(tmp_path / "Shop #2")
+    command = str(told.value).partition("make one with: ")[2]
+    assert shlex.split(command) == ["simtrain", "prepare", "SOURCE", "--out", str(tmp_path / "Shop #2")]
 
 
 @pytest.mark.parametrize(

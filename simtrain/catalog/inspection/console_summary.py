@@ -7,6 +7,7 @@ from simtrain.catalog.inspection.kinds import KINDS
 from simtrain.phrases import counted, listed, quoted, shortened
 
 MOST_LINES = 20
+_PATH_CHARACTERS = 160
 _CHARACTERS = 60  # of an example that is not ours to shorten otherwise
 
 _Finding = Mapping[str, Any]
@@ -86,7 +87,8 @@ def _line_of_names(kind: str, found: Sequence[_Finding]) -> str:
     match kind:
         case "unreadable" | "left_out":
             what = "cannot be read and left out" if kind == "unreadable" else "left out"
-            return f"{what}: {counted(number, 'file')}, such as {quoted(first['path'])}: {first['reason']}"
+            path = quoted(shortened(str(first["path"]), to=_PATH_CHARACTERS))
+            return f"{what}: {counted(number, 'file')}, such as {path}: {first['reason']}"
         case "set_aside":
             example = f"{quoted(first['ids'][0])} of {quoted(first['copies_of'][0])}"
             gone = first["products_gone"]

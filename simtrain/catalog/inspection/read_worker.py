@@ -20,7 +20,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from simtrain.catalog.image_opening import TOO_MANY_PIXELS
-from simtrain.catalog.images import decode_image
+from simtrain.catalog.images import LARGEST_FILE, decode_image
 from simtrain.catalog.inspection.facts import ImageFacts
 from simtrain.catalog.inspection.near_duplicates import fingerprint
 from simtrain.catalog.picture_kinds import HEIC_HINT
@@ -36,7 +36,6 @@ NOT_THERE = -1
 UNOPENED = -2
 """The size that is noted for a file that could not be opened: as it is never listed, the next run tries again."""
 _UNOPENED_REASON = "cannot be opened: "
-_LARGEST_FILE = 1 << 30  # bytes; an image file larger than this is something else
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,7 +172,7 @@ def _content(path: Path) -> bytes:
         found = path.stat()
         if not S_ISREG(found.st_mode):
             raise CatalogError("is no file")
-        if found.st_size > _LARGEST_FILE:
+        if found.st_size > LARGEST_FILE:
             raise CatalogError(f"{found.st_size / 1e9:.1f} GB are no image; at most 1 GB is read")
         return path.read_bytes()
     except FileNotFoundError:

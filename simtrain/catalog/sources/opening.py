@@ -21,7 +21,7 @@ from simtrain.catalog.sources.opened import OpenedSource, expanded, read_picture
 from simtrain.catalog.sources.own_rows import PATH, RowsFunction, write_own_rows
 from simtrain.catalog.sources.source import Source
 from simtrain.catalog.sources.spreadsheet import OTHER_SHEETS
-from simtrain.catalog.sources.table_file import TABLE_SUFFIXES, is_table
+from simtrain.catalog.sources.table_file import TABLE_SUFFIXES, is_table, refuse_no_file
 from simtrain.catalog.sources.walk import Listing, list_folder
 from simtrain.catalog.staging import DOWNLOAD_FOLDER
 from simtrain.config import ColumnsConfig, PrepareConfig
@@ -125,6 +125,7 @@ def _local(name: str, *, config: PrepareConfig, opening: Opening) -> OpenedSourc
         raise CatalogError(
             f"{path}: not a source; expected a folder of images or a table ({', '.join(TABLE_SUFFIXES)})"
         )
+    refuse_no_file(path)
     if path.suffix.lower() == ".parquet" and embedded_columns(path):
         embedded = EmbeddedFiles(files=[path], root=path.parent, problems=[])
         return _embedded(name, embedded, config=config, opening=opening, told=[])

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from simtrain.catalog.sources.source import text_column
+from simtrain.catalog.sources.source import has_half_characters, text_column
 from simtrain.catalog.sources.walk import Listing
 from simtrain.phrases import counted
 
@@ -66,6 +66,10 @@ def read_sidecars(
                 else:
                     content = json.loads(text)
                     entry = content if isinstance(content, dict) else {}
+                    if has_half_characters(content, text=text):
+                        entry = {}
+                        reason = "holds half of a character, such as \\ud83d"
+                        broken.append({"kind": "left_out", "path": path, "reason": reason})
             except UnicodeDecodeError:
                 broken.append({"kind": "left_out", "path": path, "reason": "not UTF-8 text; save it as UTF-8"})
             except (OSError, ValueError, RecursionError) as error:

@@ -1,5 +1,6 @@
 """The common form of all sources, and parsing of single values (splits, booleans, text)."""
 
+import json
 import math
 import numbers
 from collections.abc import Sequence
@@ -110,6 +111,22 @@ def text_of(value: object, *, where: str) -> str | None:
     if not pd.api.types.is_scalar(value) or isinstance(value, bytes):
         raise CatalogError(f"{where}: expected text, found {type(value).__name__}")
     return str(value)
+
+
+def has_half_characters(value: object, *, text: str) -> bool:
+    """Whether a value that was read from JSON holds half of a character, which no other file can hold.
+
+    Args:
+        value: What the JSON stands for.
+        text: The JSON; the value is looked at only where this escapes a surrogate.
+    """
+    if "\\ud" not in text.lower():
+        return False
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return True
+    return False
 
 
 def text_column(values: Sequence[str | None]) -> pd.Series:

@@ -14,12 +14,12 @@ from simtrain.catalog.picture_kinds import accident_of
 from simtrain.catalog.sources.column_names import repeated_finding, told_apart
 from simtrain.catalog.sources.csv_dialect import DelimitedText, Dialect, read_delimited
 from simtrain.catalog.sources.csv_records import lines_of
-from simtrain.catalog.sources.source import text_column
+from simtrain.catalog.sources.source import has_half_characters, text_column
 from simtrain.catalog.sources.spelling import folded
 from simtrain.catalog.sources.spreadsheet import SHEET_SUFFIXES, read_sheet
 from simtrain.catalog.sources.text_encoding import decoded
 from simtrain.errors import CatalogError
-from simtrain.parquet import read_table
+from simtrain.parquet import kept_by_pandas, read_table
 from simtrain.phrases import counted, listed
 
 TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet", ".xlsx")
@@ -75,6 +75,7 @@ def read_table_file(path: Path, *, text_columns: Collection[str], dialect: Diale
         CatalogError: if it cannot be read or has no rows.
     """
     suffix = path.suffix.lower()
+    refuse_no_file(path)
     if suffix == ".parquet":
         table = _read_parquet(path)
     elif suffix in (".jsonl", ".ndjson"):
@@ -88,13 +89,23 @@ def read_table_file(path: Path, *, text_columns: Collection[str], dialect: Diale
     return table
 
 
+def refuse_no_file(path: Path) -> None:
+    """A pipe may never end, nor a device.
+
+    Raises:
+        CatalogError: for what is there and is no file.
+    """
+    if path.exists() and not path.is_file():
+        raise CatalogError(f"{path}: is a folder, a pipe or a device; write the table to a file and give that")
+
+
 def _read_parquet(path: Path) -> TableFile:
     try:
         table = read_table(path)
     except (pa.ArrowException, OSError) as error:
         raise CatalogError(f"{path}: {_why_no_parquet(path, error)}") from None
     names, repeated = told_apart([name.strip() for name in table.column_names])
-    table = table.rename_columns(names)
+    table = kept_by_pandas(table.rename_columns(names))
     # Nullable types first: plain numpy would turn whole numbers beside a null into floats.
     frame: pd.DataFrame = table.to_pandas(types_mapper=_NULLABLE.get, ignore_metadata=True)
     for name, kind in zip(table.column_names, table.schema, strict=True):
@@ -158,10 +169,12 @@ def _read_json_lines(path: Path, *, dialect: Dialect) -> TableFile:
                 row = json.loads(line)
             except (ValueError, RecursionError):  # no JSON, or a million brackets
                 row = None
-            if isinstance(row, dict):
-                rows.append(row)
-            else:
+            if not isinstance(row, dict):
                 left_out.append((number, "is no JSON object; expected one on each line"))
+            elif has_half_characters(row, text=line):
+                left_out.append((number, "holds half of a character, such as \\ud83d"))
+            else:
+                rows.append(row)
     if not rows and (accident := accident_of(data[:4096])) is not None:
         raise CatalogError(f"{path}: {accident}")
     if left_out and len(left_out) > len(rows) / 4:

@@ -224,12 +224,13 @@ class _Walk:
 
     def _takes(self, entry: os.DirEntry[str], path: str) -> bool:
         suffix = os.path.splitext(entry.name)[1].lower()  # noqa: PTH122 - see above
-        if suffix in NO_PICTURE_SUFFIXES:
-            self._note_other(path, suffix)
-            return False
-        problem = self._problem(entry, path)
+        named_otherwise = suffix in NO_PICTURE_SUFFIXES
+        problem = None if named_otherwise and entry.is_file(follow_symlinks=False) else self._problem(entry, path)
         if problem is not None:
             self._leave_out(path, problem)
+            return False
+        if named_otherwise:
+            self._note_other(path, suffix)
             return False
         if suffix in UNREAD_PICTURE_SUFFIXES or (suffix in HEIF_SUFFIXES and not reads_heif()):
             self.listing.pictures.add(suffix, path)

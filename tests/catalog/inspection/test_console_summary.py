@@ -102,3 +102,9 @@ def test_lines_stay_few() -> None:
     lines = lines_of(every_kind(), {"labels": 3})
     assert len(lines) == MOST_LINES == 20
     assert lines[-1] == f"and {len(KINDS) - 19} other kinds of findings"
+
+
+def test_names_without_end_are_shortened() -> None:
+    finding = {"kind": "unreadable", "path": "x" * 5000, "reason": "File name too long", "ids": []}
+    (line,) = lines_of([finding], {"labels": 0})
+    assert line == f"cannot be read and left out: 1 file, such as '{'x' * 159}…': File name too long"

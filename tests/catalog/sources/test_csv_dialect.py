@@ -216,3 +216,12 @@ def test_names_of_json_lines_that_differ_in_blanks_are_told_apart(tmp_path: Path
     table = read(tmp_path / "t.jsonl", '{"path": "a.jpg", "n": 1, "n ": 2}\n')
     assert columns(table) == {"path": ["a.jpg"], "n": [1], "n_2": [2]}
     assert table.findings[0]["kind"] == "columns_repeated"
+
+
+def test_a_line_with_half_of_a_character_takes_no_other_with_it(tmp_path: Path) -> None:
+    lines = [f'{{"path": "{row}.jpg", "caption": "\\ud83d\\ude00"}}' for row in range(8)]
+    table = read(tmp_path / "t.jsonl", "\n".join([*lines, '{"path": "x.jpg", "tags": [{"a": "\\uD83D"}]}']))
+    assert columns(table) == {"path": [f"{row}.jpg" for row in range(8)], "caption": ["\U0001f600"] * 8}
+    assert table.findings[0]["message"] == (
+        "t.jsonl: 1 line left out, the first: line 9 holds half of a character, such as \\ud83d"
+    )

@@ -1,5 +1,6 @@
 """Sources by name: which is meant, and what is refused in which words."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -74,3 +75,16 @@ def test_settings_without_effect_are_refused(tmp_path: Path, source: str, settin
             opening=opening(tmp_path),
         )
     assert str(caught.value).replace(str(tmp_path), "DIR") == f"{source}: {expected}"
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.jsonl", "t.parquet", "t.xlsx"])
+@pytest.mark.parametrize("what", ["a pipe that nobody writes to", "a device without an end"])
+def test_a_table_that_is_no_file_is_not_waited_for(tmp_path: Path, name: str, what: str) -> None:
+    if what.startswith("a pipe"):
+        os.mkfifo(tmp_path / name)
+    else:
+        (tmp_path / name).symlink_to("/dev/zero")
+    with pytest.raises(CatalogError) as told:
+        open_source(str(tmp_path / name), config=load_prepare_config(None, []), opening=opening(tmp_path))
+    expected = "is a folder, a pipe or a device; write the table to a file and give that"
+    assert str(told.value) == f"{tmp_path / name}: {expected}"

@@ -222,12 +222,14 @@ def test_files_of_an_images_name_are_told(tmp_path: Path) -> None:
 def test_files_of_an_images_name_are_read_when_asked(tmp_path: Path) -> None:
     root = sidecar_shop(tmp_path / "src")
     (root / "00000" / "002.json").write_text("{broken")
+    (root / "00000" / "002.png.json").write_text('{"half": "\\ud83d"}')
     report = run(root, tmp_path / "out", "sidecars=true")
     rows = report.catalog.rows
     assert rows["caption"].fillna("none").tolist() == ["a red mug", "json 1", "none"]
     assert rows["url"].fillna("none").tolist() == ["https://x/0", "https://x/1", "none"]
     assert rows["source_width"].tolist()[:2] == [9.0, 9.0]
-    (left_out,) = [finding for finding in report.findings if finding["kind"] == "left_out"]
-    assert left_out["path"] == "00000/002.json"
+    left_out = {finding["path"]: finding["reason"] for finding in report.findings if finding["kind"] == "left_out"}
+    assert sorted(left_out) == ["00000/002.json", "00000/002.png.json"]
+    assert left_out["00000/002.png.json"] == "holds half of a character, such as \\ud83d"
     (root / "00000" / "000.txt").write_text("a blue mug with a much longer text\n")
     assert run(root, tmp_path / "out", "sidecars=true").catalog.rows["caption"][0].startswith("a blue")

@@ -177,3 +177,19 @@ def test_a_catalogue_in_the_source_folder_is_no_part_of_it(tmp_path: Path) -> No
     touch(tmp_path, "catalog.parquet", "findings.json", "images.raw/x.bin", ".prepare/lock")
     found = list_folder(tmp_path, output=tmp_path, follow_links=True)
     assert (found.images, found.account()) == (["a.png"], [])
+
+
+def test_tables_and_texts_that_are_pipes_or_links_to_nowhere_are_not_waited_for(tmp_path: Path) -> None:
+    save(tmp_path / "mug" / "a.png")
+    for name in ("t.csv", "mug/a.txt", "rows.parquet"):
+        os.mkfifo(tmp_path / name)
+    (tmp_path / "metadata.jsonl").symlink_to("../.git/annex/objects/x.jsonl")
+    found = listing(tmp_path)
+    assert (found.images, found.tables, found.sidecars) == (["mug/a.png"], [], [])
+    assert {finding["path"]: finding["reason"] for finding in findings(found, "left_out")} == {
+        "metadata.jsonl": "is a link to '../.git/annex/objects/x.jsonl', which is not there; fetch it (dvc pull, git "
+        "annex get)",
+        "mug/a.txt": "is a pipe, a socket or a device",
+        "rows.parquet": "is a pipe, a socket or a device",
+        "t.csv": "is a pipe, a socket or a device",
+    }

@@ -57,6 +57,8 @@ def test_an_index_that_cannot_be_is_refused_before_images_are_embedded(
 def test_an_approximate_index_is_exported_with_its_recall(trained: Run, tmp_path: Path) -> None:
     result = export(changed(trained, index="ivf2,sq8"), out=tmp_path / "bundle", alpha=None, console=SILENT)
     assert "index: IVF2,SQ8, " in str(result)
+    assert f"verified: reopened; most of {result.checked} images find themselves among the 10 nearest (" in str(result)
+    assert "each finds itself first" not in str(result)
     assert "recall: it finds 100.0 % of the 10 nearest items of " in str(result)
     bundle = Bundle.open(tmp_path / "bundle")
     vectors = bundle.index.vectors(np.arange(bundle.index.count))

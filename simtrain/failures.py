@@ -58,6 +58,11 @@ def mendable(error: BaseException) -> SimtrainError | None:
         return SimtrainError(f"{_place(error)}a path holds a null character, which no path can")
     if isinstance(error, ValueError) and (told := _of_the_environment(error)) is not None:
         return SimtrainError(told)
+    if isinstance(error, ImportError) and (error.name or "").partition(".")[0] != _OWN:
+        return SimtrainError(
+            f"a library cannot be loaded ({own_line(error)}): it is not installed whole, does not fit the others, or "
+            "there is too little memory"
+        )
     library = type(error).__module__.partition(".")[0]
     if isinstance(error, _INPUT_ERRORS) or library in _INPUT_LIBRARIES:
         return SimtrainError(f"{_place(error)}{type(error).__name__}: {own_line(error)}")

@@ -2,6 +2,7 @@
 
 import csv
 import errno
+import importlib
 import json
 import zipfile
 from collections.abc import Callable
@@ -92,6 +93,28 @@ def test_a_variable_that_a_library_cannot_read_is_told(monkeypatch: pytest.Monke
         "RANK=odd: the environment holds no whole number there; to go on without it: unset RANK"
     )
     assert mendable(ValueError("invalid literal for int() with base 10: 'none has it'")) is None
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ImportError("libGL.so.1: cannot open shared object file: No such file or directory"),
+        ImportError("/x/_imaging.so: failed to map segment from shared object"),
+        ImportError("cannot import name 'x' from 'transformers'", name="transformers"),
+        ModuleNotFoundError("No module named 'requests'", name="requests"),
+    ],
+)
+def test_a_library_that_cannot_be_loaded_is_told(error: ImportError) -> None:
+    assert told(error) == (
+        f"a library cannot be loaded ({error}): it is not installed whole, does not fit the others, or there is too "
+        "little memory"
+    )
+
+
+def test_a_module_of_ours_that_is_not_there_is_a_bug() -> None:
+    with pytest.raises(ModuleNotFoundError) as caught:
+        importlib.import_module("simtrain.no_such_module")
+    assert mendable(caught.value) is None
 
 
 def test_json_without_end_is_told(tmp_path: Path) -> None:

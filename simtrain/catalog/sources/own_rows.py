@@ -92,6 +92,11 @@ def _rows(function: RowsFunction, *, name: str) -> Iterator[Any]:
     with code_of(name):
         found = function()
     if isinstance(found, pd.DataFrame):
+        repeated = found.columns[found.columns.duplicated()]
+        if len(repeated):
+            raise CatalogError(
+                f"{name}: gave a DataFrame with several columns '{repeated[0]}'; their names must differ"
+            )
         found = found.to_dict(orient="records")
     try:
         rows = iter(found)

@@ -106,6 +106,11 @@ IMAGE = {"image": picture(0)}
 MISTAKES = [
     (lambda: 3, {}, "gave int; allowed: rows, each a mapping, or a DataFrame"),
     (rows(), {}, "gave no rows"),
+    (
+        lambda: pd.DataFrame([["a.png", "x", "y"]], columns=["path", "label", "label"]),
+        {},
+        "gave a DataFrame with several columns 'label'; their names must differ",
+    ),
     (rows("a.png"), {}, "row 1: got str; allowed: a mapping from column to value"),
     (rows({"product": "x"}), {}, "row 1: neither 'image' with the bytes of an image file nor 'path'"),
     (rows(IMAGE, {"path": "a.png"}), {}, "row 2: give images as bytes ('image') or as files ('path'), not both"),

@@ -47,7 +47,7 @@ class ExportResult:
         folder: The bundle's folder.
         items: Number of images in its index.
         checked: Number of images that were embedded again and found themselves first.
-        formats: Names of the formats that the encoder was exported to besides its own weights.
+        left_out: Formats for such an encoder that it was not exported to.
         images: Source of the images, as a phrase.
         agreement: The lowest cosine, among those checked, between an item and a query with its own file; NaN where
             the source's files are missing.
@@ -59,7 +59,7 @@ class ExportResult:
     folder: Path
     items: int
     checked: int
-    formats: tuple[str, ...]
+    left_out: tuple[ExportFormat, ...]
     images: str
     agreement: float
     index: dict[str, Any]
@@ -86,8 +86,7 @@ class ExportResult:
         lines += index_lines(self.index)
         lines += [
             f"{each.file}: not written; it needs pip install 'simtrain[{each.extra}]' and export.{each.name} not false"
-            for each in FORMATS
-            if each.name not in self.formats
+            for each in self.left_out
         ]
         lines += [f"{key}: is a path of this machine, which stays in the bundle" for key in self.places_left]
         next_command = f"next: simtrain search {shlex.quote(str(self.folder))} --image PATH"
@@ -144,7 +143,7 @@ def export(
         folder=out,
         items=items,
         checked=min(CHECKED_IMAGES, items),
-        formats=tuple(each.name for each in formats),
+        left_out=tuple(each for each in _possible_formats(run.config) if each not in formats),
         images=images.description,
         agreement=agreement,
         index=described,
@@ -239,9 +238,14 @@ def _check(folder: Path, config: RunConfig, catalog: Catalog, images: ImageReade
     )
 
 
+def _possible_formats(config: RunConfig) -> list[ExportFormat]:
+    with_texts = config.reads_texts and config.export.onnx is not False
+    return [each for each in FORMATS if with_texts or not each.of_texts]
+
+
 def _wanted_formats(config: RunConfig) -> list[ExportFormat]:
     wanted = []
-    for each in FORMATS:
+    for each in _possible_formats(config):
         chosen: bool | None = getattr(config.export, each.name)
         if chosen and not each.available():
             raise BundleError(f"export.{each.name}: needs the extra: pip install 'simtrain[{each.extra}]'")

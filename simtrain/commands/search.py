@@ -35,18 +35,20 @@ def open_bundle(
     exported: str | None = None,
     network: nn.Module | None = None,
     like: EncoderConfig | None = None,
+    images: bool = True,
     texts: bool = True,
 ) -> OpenedBundle:
     """Open a bundle, checking every file and that its encoder gives the bundle's embeddings on this machine.
 
-    Its `encoder.onnx` answers, without torch, where there is one, onnxruntime is installed, and neither texts nor code
-    of the user's own need torch.
+    Its `encoder.onnx` and `text_encoder.onnx` answer, without torch, where they are there, onnxruntime is installed,
+    and no code of the user's own needs torch.
 
     Args:
         given: Folder of the bundle, and where its pictures lie.
         exported: The lines of `export`, where it was just written; None: it was there before.
         network: A network in memory, for a bundle whose encoder was handed over as an object; None: none.
         like: The section of the run's configuration, whose permission and object hold for the bundle too; None: none.
+        images: Whether images may be asked for.
         texts: Whether texts may be asked for, if the encoder embeds them.
 
     Raises:
@@ -56,7 +58,7 @@ def open_bundle(
 
     def searcher_of(bundle: Bundle) -> Searcher:
         if network is None and like is None and suits_onnx(bundle, texts=texts, code_allowed=allowed):
-            return Searcher(bundle=bundle, encoder=onnx_query_encoder(bundle))
+            return Searcher(bundle=bundle, encoder=onnx_query_encoder(bundle, images=images, texts=texts))
         return Searcher(bundle=bundle, encoder=torch_encoder(bundle, network=network, like=like))
 
     def opening() -> tuple[Bundle, Searcher]:
@@ -80,7 +82,7 @@ def search(
 ) -> SearchResult:
     """Open a bundle for one search; see `OpenedBundle.search`. The query is read and checked before the bundle."""
     query = read_query(image, text=text, plot=plot)
-    return open_bundle(given, texts=text is not None).answer(query, k=k)
+    return _opened_for(query, given).answer(query, k=k)
 
 
 def search_passing(given: GivenBundle, *, query: SearchQuery, k: int, condition: str) -> SearchResult:
@@ -95,7 +97,7 @@ def search_passing(given: GivenBundle, *, query: SearchQuery, k: int, condition:
     Raises:
         SimtrainError: for anything that the user can mend.
     """
-    opened = open_bundle(given, texts=query.text is not None)
+    opened = _opened_for(query, given)
     kept = passing(opened.items, condition)
 
     def elsewhere(embedding: NDArray[np.float32], count: int) -> list[FoundItem]:
@@ -144,7 +146,7 @@ def search_milvus(
 
     address = MilvusAddress.of(place.address)
     given = GivenBundle(folder=folder or folder_published(address, place.collection), images=images)
-    opened = open_bundle(given, texts=query.text is not None)
+    opened = _opened_for(query, given)
 
     def elsewhere(embedding: NDArray[np.float32], count: int) -> list[FoundItem]:
         return search_collection(
@@ -157,6 +159,10 @@ def search_milvus(
         )
 
     return _answered(opened, elsewhere, query=query, k=k)
+
+
+def _opened_for(query: SearchQuery, given: Path | GivenBundle) -> OpenedBundle:
+    return open_bundle(given, images=query.text is None, texts=query.text is not None)
 
 
 def _answered(opened: OpenedBundle, elsewhere: Elsewhere, *, query: SearchQuery, k: int) -> SearchResult:

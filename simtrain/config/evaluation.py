@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 
 from simtrain.config.metrics import MonitoredMetric
 from simtrain.config.relevance import RelevanceSetting
@@ -100,7 +100,18 @@ class ExportConfig(Section):
     about 0.0001."""
 
     onnx: bool | None = None
-    """Write `encoder.onnx`; null: if the extra `export` is installed."""
+    """Write `encoder.onnx`, by which images are searched without torch; null: if the extra `export` is installed."""
+
+    onnx_texts: bool | None = None
+    """Write `text_encoder.onnx` and its tokenizer, by which texts are searched without torch; null: beside
+    `encoder.onnx`, where the encoder embeds texts. It is as large as the text model, in float32."""
 
     thresholds: ThresholdsConfig = ThresholdsConfig()
     """Similarity thresholds."""
+
+    @field_validator("onnx_texts")
+    @classmethod
+    def _texts_go_with_images(cls, value: bool | None, info: ValidationInfo) -> bool | None:
+        if value and info.data.get("onnx") is False:
+            raise ValueError("found true beside onnx false; allowed: true with onnx true or null")
+        return value

@@ -164,6 +164,10 @@ class RunConfig(Section):
                 f"evaluation.monitor {self.evaluation.monitor} needs an encoder that reads texts, encoder.kind: clip "
                 f"or two_towers; got {kind}"
             )
+        if self.export.onnx_texts and not self.reads_texts:
+            raise ValueError(
+                f"export.onnx_texts needs an encoder that reads texts, encoder.kind: clip or two_towers; got {kind}"
+            )
         if isinstance(self.encoder, ClipConfig) and self.encoder.train_text:
             if texts is None:
                 raise ValueError(

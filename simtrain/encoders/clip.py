@@ -112,6 +112,15 @@ class ClipEncoder(Encoder):
         """N texts -> (N, D) float32 of unit length, on the encoder's device, without gradients."""
         return self._texts.embed_texts(texts, size=self.embedding_size, device=self.logit_scale.device)
 
+    @property
+    def text_prompt(self) -> str:
+        """Put before every text; empty: nothing."""
+        return self._texts.prompt
+
+    def tokenizer_json(self) -> str | None:
+        """The tokenizer for the library `tokenizers`; see `TextSide.tokenizer_json`."""
+        return self._texts.tokenizer_json()
+
     def truncated(self, texts: Sequence[str]) -> list[int]:
         """Positions of the texts that are longer than what is read."""
         return self._texts.truncated(texts)

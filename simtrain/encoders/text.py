@@ -33,6 +33,28 @@ class LimitedTextEncoder(TextEncoder, Protocol):
 
 
 @runtime_checkable
+class TokenizedTextEncoder(LimitedTextEncoder, Protocol):
+    """A text encoder that is a tokenizer and, behind it, a network: each can be written down by itself."""
+
+    @property
+    def text_prompt(self) -> str:
+        """Put before every text; empty: nothing."""
+        ...
+
+    def tokenize(self, texts: Sequence[str]) -> dict[str, Tensor]:
+        """Texts -> what `text_features` takes, on the encoder's device; long texts are cut."""
+        ...
+
+    def text_features(self, tokens: Mapping[str, Tensor]) -> Tensor:
+        """Tokens of N texts -> (N, D) features, not of unit length."""
+        ...
+
+    def tokenizer_json(self) -> str | None:
+        """A `tokenizer.json` that cuts and pads as `tokenize` does; None: the tokenizer has no such file."""
+        ...
+
+
+@runtime_checkable
 class AlignedEncoder(TextEncoder, Protocol):
     """A text encoder that image-text losses can train."""
 

@@ -39,6 +39,17 @@ class TextSide:
         longest = self._model.max_seq_length or self._model.tokenizer.model_max_length
         return int(min(longest, sys.maxsize))
 
+    @property
+    def prompt(self) -> str:
+        """Put before every text; empty: nothing."""
+        return self._prompt
+
+    def tokenizer_json(self) -> str | None:
+        """What the library `tokenizers` reads, and then cuts and pads as `tokenize` does; None: it has no such file."""
+        self.tokenize(["a"], device=torch.device("cpu"))  # which tells the tokenizer how to cut and pad
+        backend = getattr(self._model.tokenizer, "backend_tokenizer", None)
+        return None if backend is None else str(backend.to_str())
+
     def tokenize(self, texts: Sequence[str], *, device: torch.device) -> dict[str, Tensor]:
         """Texts -> what `text_features` takes, on a device; long texts are cut."""
         tokens = self._model.preprocess(self._prompted(texts))

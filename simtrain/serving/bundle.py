@@ -18,7 +18,7 @@ from simtrain.parquet import read_table_bytes
 from simtrain.serving.golden import Golden, check_golden, check_golden_images, read_golden, space_fingerprint
 from simtrain.serving.index import ItemIndex
 from simtrain.serving.manifest import MANIFEST_FILE, check_files, read_manifest
-from simtrain.serving.onnx_runtime import ONNX_FILE
+from simtrain.serving.onnx_runtime import ONNX_FILE, TEXT_ONNX_FILE, TOKENIZER_FILE
 from simtrain.serving.picture_folders import PictureFolders, known_folders
 from simtrain.serving.query_encoder import QueryEncoder
 from simtrain.serving.replacement import open_while_replaced, read_checked
@@ -106,7 +106,7 @@ class Bundle:
     @staticmethod
     def _checked(folder: Path, manifest: dict[str, Any], pictures: PictureFolders) -> Bundle:
         required = (WEIGHTS_FILE, ENCODER_FILE, GOLDEN_FILE, INDEX_FILE, ITEMS_FILE)
-        exported = [path.name for path in sorted(folder.glob("encoder.*"))]
+        exported = [*(path.name for path in sorted(folder.glob("encoder.*"))), TEXT_ONNX_FILE, TOKENIZER_FILE]
         optional = (
             *exported,
             *files_within(folder, ENCODER_FOLDER),

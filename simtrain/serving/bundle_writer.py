@@ -14,7 +14,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from simtrain.encoders.base import Encoder
-from simtrain.encoders.text import FolderEncoder, TextFolderEncoder
+from simtrain.encoders.text import FolderEncoder, TextFolderEncoder, TokenizedTextEncoder
 from simtrain.errors import BundleError, system_reason
 from simtrain.files import staging_folder
 from simtrain.parquet import write_table
@@ -216,6 +216,8 @@ def _write_encoder(folder: Path, encoder: Encoder, *, config: dict[str, Any]) ->
     if isinstance(encoder, TextFolderEncoder) and encoder.has_text_folder:
         description["text_folder"] = True
         encoder.save_text_folder(folder / TEXT_FOLDER)
+    if isinstance(encoder, TokenizedTextEncoder) and encoder.text_prompt:
+        description["text_prompt"] = encoder.text_prompt
     if encoder.whitening is not None:
         description["whitened"] = True
         encoder.whitening.save(folder / WHITENING_FILE, note={})

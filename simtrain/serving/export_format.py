@@ -35,7 +35,7 @@ class ExportFormat:
         extra: Extra of simtrain whose packages it needs.
         available: Whether these packages are installed.
         write: Writes an encoder on the CPU, in evaluation mode, to a file, whole or not at all.
-        open: Opens that file.
+        open: Opens that file; None: it embeds texts, which the golden texts compare.
     """
 
     name: str
@@ -44,7 +44,12 @@ class ExportFormat:
     extra: str
     available: Callable[[], bool]
     write: Callable[[Encoder, Path], None]
-    open: Callable[[Path], ExportedEncoder]
+    open: Callable[[Path], ExportedEncoder] | None
+
+    @property
+    def of_texts(self) -> bool:
+        """Whether it holds the text side, and is for encoders that embed texts alone."""
+        return self.open is None
 
 
 def check_equal(expected: NDArray[np.float32], found: NDArray[np.float32], *, name: str, runtime: str) -> None:

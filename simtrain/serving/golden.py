@@ -92,17 +92,27 @@ def check_golden_images(golden: Golden, encoder: QueryEncoder) -> None:
     _compare(golden.path, encoder.embed_pixels(golden.images), golden.embeddings, what="images")
 
 
+def check_golden_texts(golden: Golden, encoder: QueryEncoder) -> None:
+    """Embed the golden texts again, of a bundle whose encoder reads texts.
+
+    Raises:
+        BundleError: as `check_golden_images`, and if the encoder reads none.
+    """
+    assert golden.text_embeddings is not None
+    if encoder.no_texts is not None:
+        raise BundleError(f"{golden.path}: the bundle's encoder reads texts, the re-created one does not")
+    _compare(golden.path, encoder.embed_texts(golden.texts), golden.text_embeddings, what="texts")
+
+
 def check_golden(golden: Golden, encoder: QueryEncoder) -> None:
     """Embed the golden images, and the golden texts where there are any, again.
 
     Raises:
-        BundleError: as `check_golden_images`, and if the encoder does not read texts that there are.
+        BundleError: as `check_golden_images` and `check_golden_texts`.
     """
     check_golden_images(golden, encoder)
     if golden.text_embeddings is not None:
-        if encoder.no_texts is not None:
-            raise BundleError(f"{golden.path}: the bundle's encoder reads texts, the re-created one does not")
-        _compare(golden.path, encoder.embed_texts(golden.texts), golden.text_embeddings, what="texts")
+        check_golden_texts(golden, encoder)
 
 
 def space_fingerprint(

@@ -8,6 +8,7 @@ import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -49,8 +50,15 @@ def export_onnx(encoder: Encoder, path: Path) -> None:
         raise BundleError(f"{path.name}: needs {', '.join(_PACKAGES)}: pip install 'simtrain[export]'")
     size = encoder.preprocessing.image_size
     images = torch.randn(3, 3, size, size, generator=torch.Generator().manual_seed(0))
+    network = GraphSource(
+        module=_Embedding(encoder=encoder),
+        example=(images[:2],),
+        shapes={INPUT_NAME: {0: torch.export.Dim("batch")}},
+        name=type(encoder).__name__,
+        setting="onnx",
+    )
     with whole_file(path) as temporary:
-        _export(encoder, images[:2], temporary)
+        write_graph(network, temporary)
         exported = OnnxEncoder(path=temporary)
         for count in (1, 2, 3):
             with torch.inference_mode():
@@ -81,15 +89,40 @@ class _Embedding(nn.Module):
         return self.encoder.embed(pixel_values)
 
 
-def _export(encoder: Encoder, example: Tensor, path: Path) -> None:
+@dataclass(frozen=True, kw_only=True)
+class GraphSource:
+    """A network to write as ONNX.
+
+    Attributes:
+        module: On the CPU; its `forward` takes what `shapes` names, in that order, and gives (N, D).
+        example: What it takes, for 2 images or texts.
+        shapes: Name of each input -> its dimensions that are free.
+        name: What the network is, for messages.
+        setting: The key in `export` that leaves it out.
+    """
+
+    module: nn.Module
+    example: tuple[Tensor, ...]
+    shapes: dict[str, dict[int, Any]]
+    name: str
+    setting: str
+
+
+def write_graph(source: GraphSource, path: Path) -> None:
+    """Write a network as ONNX, whose output is `embeddings`.
+
+    Raises:
+        BundleError: if the network cannot be exported.
+        OSError: if the disk is full.
+    """
     with _quiet():
         try:
             program = torch.onnx.export(
-                _Embedding(encoder=encoder).eval(),
-                (example,),
+                source.module.eval(),
+                source.example,
                 dynamo=True,
-                dynamic_shapes={INPUT_NAME: {0: torch.export.Dim("batch")}},
-                input_names=[INPUT_NAME],
+                dynamic_shapes=source.shapes,
+                input_names=list(source.shapes),
                 output_names=[OUTPUT_NAME],
                 verbose=False,
             )
@@ -101,8 +134,8 @@ def _export(encoder: Encoder, example: Tensor, path: Path) -> None:
             if full is not None:
                 raise OSError(full.errno, full.strerror, str(path)) from error
             raise BundleError(
-                f"{path.parent}: {type(encoder).__name__} cannot be exported to ONNX: {first_line(error)[:200]}; "
-                "export the bundle without it"
+                f"{path.parent}: {source.name} cannot be exported to ONNX: {first_line(error)[:200]}; "
+                f"export the bundle without it: --set export.{source.setting}=false"
             ) from error
 
 

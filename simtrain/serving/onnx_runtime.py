@@ -1,9 +1,11 @@
 """An encoder that was exported to ONNX, run by onnxruntime; without torch."""
 
-# Shapes: N images, S = image_size, D dimensions of the embedding.
+# Shapes: N images or texts, S = image_size, L tokens of the longest text, D dimensions of the embedding.
 
 import importlib.util
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +13,8 @@ from numpy.typing import NDArray
 from simtrain.errors import BundleError, first_line
 
 ONNX_FILE = "encoder.onnx"
+TEXT_ONNX_FILE = "text_encoder.onnx"
+TOKENIZER_FILE = "text_tokenizer.json"
 INPUT_NAME = "pixel_values"
 OUTPUT_NAME = "embeddings"
 RUNTIME = "onnxruntime"
@@ -21,19 +25,22 @@ def can_run_onnx() -> bool:
     return importlib.util.find_spec(RUNTIME) is not None
 
 
-class OnnxEncoder:
-    """An encoder that `export_onnx` wrote, run by onnxruntime on the CPU.
+class OnnxGraph:
+    """A network that gives `embeddings`, run by onnxruntime on the CPU.
 
     Args:
-        path: File that `export_onnx` wrote.
+        path: File of the network.
         content: Of that file, where it has been read; None: it is read.
         threads: Number of threads that compute, 1 or more; None: one for each core.
 
+    Attributes:
+        inputs: Names of what it reads.
+
     Raises:
-        BundleError: if onnxruntime cannot open it, or, in `embed`, cannot run it.
+        BundleError: if onnxruntime cannot open it, or, in `run`, cannot run it.
     """
 
-    def __init__(self, *, path: Path, content: bytes | None = None, threads: int | None = None) -> None:
+    def __init__(self, *, path: Path, content: bytes | None, threads: int | None) -> None:
         import onnxruntime  # of an extra
 
         self._path = path
@@ -45,12 +52,33 @@ class OnnxEncoder:
             self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime's errors have no common base
             raise BundleError(f"{path}: onnxruntime cannot open it: {first_line(error)[:200]}") from error
+        self.inputs = [str(one.name) for one in self._session.get_inputs()]
 
-    def embed(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(N, 3, S, S) normalised images -> (N, D) embeddings of unit length."""
+    def run(self, values: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
+        """Inputs by name, N rows each -> (N, D) embeddings."""
         try:
-            (result,) = self._session.run([OUTPUT_NAME], {INPUT_NAME: np.ascontiguousarray(images)})
+            (result,) = self._session.run([OUTPUT_NAME], dict(values))
         except Exception as error:  # of an exported file that is not ours, or of images of another size
             raise BundleError(f"{self._path}: onnxruntime cannot run it: {first_line(error)[:200]}") from error
         embeddings: NDArray[np.float32] = result
         return embeddings
+
+
+class OnnxEncoder:
+    """An encoder of images that `export_onnx` wrote, run by onnxruntime on the CPU.
+
+    Args:
+        path: File that `export_onnx` wrote.
+        content: Of that file, where it has been read; None: it is read.
+        threads: Number of threads that compute, 1 or more; None: one for each core.
+
+    Raises:
+        BundleError: if onnxruntime cannot open it, or, in `embed`, cannot run it.
+    """
+
+    def __init__(self, *, path: Path, content: bytes | None = None, threads: int | None = None) -> None:
+        self._graph = OnnxGraph(path=path, content=content, threads=threads)
+
+    def embed(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(N, 3, S, S) normalised images -> (N, D) embeddings of unit length."""
+        return self._graph.run({INPUT_NAME: np.ascontiguousarray(images)})

@@ -14,6 +14,8 @@ from simtrain.errors import BundleError
 from simtrain.serving.bundle import Bundle
 from simtrain.serving.export_format import ExportedEncoder, ExportFormat, check_equal
 from simtrain.serving.export_formats import FORMATS
+from simtrain.serving.onnx_query_encoder import has_text_onnx, onnx_text_encoder
+from simtrain.serving.onnx_runtime import RUNTIME, TEXT_ONNX_FILE
 from simtrain.serving.query_encoder import embed_decoded_images
 from simtrain.serving.recreated_encoder import NetworkFactory
 from simtrain.serving.torch_query_encoder import TorchQueryEncoder
@@ -57,8 +59,10 @@ def verify_bundle(
     exported = [
         (each, each.open(folder / each.file))
         for each in FORMATS
-        if each.file in bundle.manifest["files"] and each.available()
+        if each.open is not None and each.file in bundle.manifest["files"] and each.available()
     ]
+    if has_text_onnx(bundle):
+        _check_texts(bundle)
     chosen = np.unique(np.linspace(0, bundle.index.count - 1, rows).astype(np.int64))
     found_themselves = 0
     for start in range(0, len(chosen), _BATCH_SIZE):
@@ -114,6 +118,14 @@ def _check_exported(
     pixels = torch.from_numpy(np.stack([encoder.preprocessing.pixels(picture) for picture in pictures]))
     found = opened.embed(encoder.preprocessing.normalise(pixels).numpy())
     check_equal(embeddings, found, name=form.file, runtime=form.runtime)
+
+
+def _check_texts(bundle: Bundle) -> None:
+    golden = bundle.golden
+    if golden.text_embeddings is None:
+        raise BundleError(f"{bundle.folder / TEXT_ONNX_FILE}: of another bundle: this one's encoder embeds no texts")
+    found = onnx_text_encoder(bundle).embed_texts(golden.texts)
+    check_equal(golden.text_embeddings, found, name=TEXT_ONNX_FILE, runtime=RUNTIME)
 
 
 def _id(bundle: Bundle, row: int | np.int64) -> str:

@@ -112,6 +112,7 @@ TESTED_BY_CALLERS = {
     "serving/milvus/searching.py": "serving/milvus/test_publishing.py",
     "serving/milvus/source.py": "serving/milvus/test_publishing.py",
     "serving/onnx_runtime.py": "serving/test_onnx_export.py",
+    "serving/onnx_text_encoder.py": "serving/test_onnx_text_export.py",
     "serving/opened_bundle.py": "commands/test_search.py",
     "serving/query_encoder.py": "serving/test_searcher.py",
     "serving/recreated_encoder.py": "serving/test_bundle.py",

@@ -96,7 +96,8 @@ def test_onnx_of_another_encoder_is_found_out(
 def test_what_cannot_be_exported_is_told_and_nothing_is_left(tmp_path: Path) -> None:
     encoder = Unexportable(image_size=8, resize="pad").eval()
     with pytest.raises(
-        BundleError, match=r"Unexportable cannot be exported to ONNX: .+; export the bundle without it$"
+        BundleError,
+        match=r"Unexportable cannot be exported to ONNX: .+; export the bundle without it: --set export\.onnx=false$",
     ):
         export_onnx(encoder, tmp_path / "encoder.onnx")
     assert not list(tmp_path.iterdir())

@@ -1,9 +1,12 @@
 """A search by `encoder.onnx` beside the same search by torch."""
 
+import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +27,7 @@ from simtrain.serving.bundle import Bundle
 from simtrain.serving.bundle_writer import BundleContent, IndexSettings, write_bundle
 from simtrain.serving.onnx_export import ONNX, onnx_available
 from simtrain.serving.onnx_query_encoder import OnnxQueryEncoder, onnx_query_encoder, suits_onnx
+from simtrain.serving.onnx_text_export import ONNX_TEXTS
 from simtrain.serving.searcher import Searcher
 from simtrain.serving.torch_query_encoder import TorchQueryEncoder
 
@@ -75,7 +79,8 @@ def written_bundle(folder: Path, settings: dict[str, Any]) -> Path:
         no_thresholds="not measured",
         index=IndexSettings(factory="Flat", wanted_recall=0.99, stored_as="float32"),
     )
-    return write_bundle(content, folder / "bundle", formats=[ONNX])
+    formats = [ONNX, ONNX_TEXTS] if settings["kind"] == "clip" else [ONNX]
+    return write_bundle(content, folder / "bundle", formats=formats)
 
 
 @pytest.fixture(scope="module", params=ENCODERS)
@@ -123,35 +128,136 @@ def test_it_finds_what_torch_finds(bundle: Bundle, photographs: list[Path]) -> N
         assert {one.id for one in found} == {one.id for one in expected}, path.name
 
 
-@pytest.mark.slow
-def test_a_search_imports_neither_torch_nor_what_needs_it(bundle: Bundle, photographs: list[Path]) -> None:
-    command = ["search", str(bundle.folder), "--image", str(photographs[0]), "-k", "3", "--json"]
-    done = subprocess.run(
+def searched(folder: Path, *query: str) -> "subprocess.CompletedProcess[str]":
+    """`simtrain search` in a process of its own, which prints the heavy modules that it has imported."""
+    command = ["search", str(folder), *query, "-k", "3", "--json"]
+    return subprocess.run(
         [sys.executable, "-c", SEARCH, *command],
         capture_output=True,
         text=True,
         check=False,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
     )
+
+
+@pytest.mark.slow
+def test_a_search_imports_neither_torch_nor_what_needs_it(bundle: Bundle, photographs: list[Path]) -> None:
+    done = searched(bundle.folder, "--image", str(photographs[0]))
     assert (done.returncode, done.stderr.strip()) == (0, "[]")
     assert '"similarity"' in done.stdout
 
 
+TEXTS = ("a red mug", "", "یک لیوان قرمز", "mug 🙂👍🏽 rouge", "the green lamp " * 60)
+
+
+@pytest.fixture(scope="module")
+def clip_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    return Bundle.open(written_bundle(tmp_path_factory.mktemp("texts"), ENCODERS["clip"]))
+
+
 @pytest.mark.slow
-def test_texts_are_left_to_torch(bundle: Bundle) -> None:
-    reads_texts = bundle.encoder_config["kind"] == "clip"
-    assert bundle.reads_texts == reads_texts
-    assert suits_onnx(bundle, texts=False, code_allowed=False)
-    assert suits_onnx(bundle, texts=True, code_allowed=False) != reads_texts
-    searcher = Searcher(bundle=bundle, encoder=onnx_query_encoder(bundle))
-    with pytest.raises(BundleError) as caught:
-        searcher.by_text("a red mug", k=1)
-    reason = (
-        "encoder.onnx embeds images only; a search by text needs torch: pip install simtrain"
-        if reads_texts
-        else "this bundle's encoder has no text tower; search it by image"
+def test_texts_find_what_torch_finds(clip_bundle: Bundle) -> None:
+    assert suits_onnx(clip_bundle, texts=True, code_allowed=False)
+    encoder = TorchQueryEncoder(encoder=clip_bundle.load_encoder(encoder_without_weights), device=torch.device("cpu"))
+    by_torch, opened = Searcher(bundle=clip_bundle, encoder=encoder), open_bundle(clip_bundle.folder)
+    assert isinstance(opened.searcher.encoder, OnnxQueryEncoder)
+    for text in TEXTS:
+        expected = by_torch.by_text(text, k=COUNT)
+        found = opened.searcher.by_text(text, k=COUNT)
+        near = {one.id: one.similarity for one in expected}
+        assert [one.similarity for one in found] == pytest.approx([near[one.id] for one in found], abs=1e-4), text
+        assert opened.searcher.tokens_read(text) == by_torch.tokens_read(text) == (77 if len(text) > 100 else None)
+
+
+@pytest.mark.slow
+def test_a_search_by_text_imports_neither_torch_nor_what_needs_it(clip_bundle: Bundle) -> None:
+    done = searched(clip_bundle.folder, "--text", "یک لیوان قرمز")
+    assert (done.returncode, done.stderr.strip()) == (0, "[]")
+    opened = open_bundle(clip_bundle.folder, images=False)
+    expected = [one.id for one in opened.search(text="یک لیوان قرمز", k=3)]
+    assert [one["id"] for one in json.loads(done.stdout)["neighbours"]] == expected
+
+
+@pytest.mark.slow
+def test_an_encoder_that_is_opened_for_one_side_says_so(clip_bundle: Bundle) -> None:
+    images, texts = onnx_query_encoder(clip_bundle), onnx_query_encoder(clip_bundle, images=False, texts=True)
+    assert (images.no_texts, texts.no_texts) == (None, None)
+    with pytest.raises(ValueError, match="opened for images alone"):
+        images.embed_texts(["a mug"])
+    with pytest.raises(ValueError, match="opened for texts alone"):
+        texts.embed_pixels(np.zeros((1, 64, 64, 3), dtype=np.uint8))
+
+
+@pytest.mark.slow
+def test_without_a_text_side_texts_are_left_to_torch(
+    clip_bundle: Bundle, timm_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refusal(bundle: Bundle) -> str:
+        with pytest.raises(BundleError) as caught:
+            Searcher(bundle=bundle, encoder=onnx_query_encoder(bundle, texts=True)).by_text("a red mug", k=1)
+        return str(caught.value).removeprefix(f"{bundle.folder}: ")
+
+    plain = Bundle.open(timm_folder)
+    assert suits_onnx(plain, texts=True, code_allowed=False)
+    assert refusal(plain) == "this bundle's encoder has no text tower; search it by image"
+
+    monkeypatch.setattr("simtrain.serving.onnx_query_encoder.can_tokenize", lambda: False)
+    assert not suits_onnx(clip_bundle, texts=True, code_allowed=False)
+    assert refusal(clip_bundle) == "text_encoder.onnx needs tokenizers: pip install tokenizers"
+    monkeypatch.undo()
+
+    files = {name: sha for name, sha in clip_bundle.manifest["files"].items() if not name.startswith("text_")}
+    earlier = replace(clip_bundle, manifest={**clip_bundle.manifest, "files": files})
+    assert suits_onnx(earlier, texts=False, code_allowed=False)
+    assert not suits_onnx(earlier, texts=True, code_allowed=False)
+    assert refusal(earlier) == (
+        "encoder.onnx embeds images only; a search by text needs torch: pip install simtrain; or text_encoder.onnx: "
+        "export the run again"
     )
-    assert str(caught.value) == f"{bundle.folder}: {reason}"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "damage", "message"),
+    [
+        ("text_encoder.onnx", lambda content: b"not a model", "onnxruntime cannot open it: "),
+        ("text_tokenizer.json", lambda content: content[:-5], "tokenizers cannot open it: "),
+        ("text_tokenizer.json", lambda content: b"{}", "tokenizers cannot open it: "),
+        ("text_tokenizer.json", lambda content: filled(content, 10**9), "fills texts up to "),
+    ],
+)
+def test_a_damaged_text_side_is_told(
+    clip_bundle: Bundle, tmp_path: Path, name: str, damage: Callable[[bytes], bytes], message: str
+) -> None:
+    folder = shutil.copytree(clip_bundle.folder, tmp_path / "bundle")
+    (folder / name).write_bytes(damage((folder / name).read_bytes()))
+    with pytest.raises(BundleError, match=rf"{name}: altered or of another bundle: its SHA-256 is"):
+        open_bundle(folder)
+    forge(folder, lambda manifest: None)
+    with pytest.raises(BundleError) as caught:
+        open_bundle(folder)
+    assert str(caught.value).startswith(f"{folder / name}: {message}")
+    assert "\n" not in str(caught.value)
+    assert open_bundle(folder, texts=False).search(np.zeros((9, 9, 3), dtype=np.uint8), k=1)
+
+
+@pytest.mark.slow
+def test_the_text_side_of_another_encoder_is_refused(clip_bundle: Bundle, tmp_path: Path) -> None:
+    folder = shutil.copytree(clip_bundle.folder, tmp_path / "bundle")
+    path = folder / "text_tokenizer.json"
+    values = json.loads(path.read_text(encoding="utf-8"))
+    values["truncation"]["max_length"] = 6
+    path.write_text(json.dumps(values), encoding="utf-8")
+    forge(folder, lambda manifest: None)
+    with pytest.raises(BundleError, match="this environment does not give the bundle's embeddings: golden texts"):
+        open_bundle(folder)
+
+
+def filled(tokenizer: bytes, length: int) -> bytes:
+    """The same tokenizer, which fills every text up to a length."""
+    values = json.loads(tokenizer)
+    values["padding"]["strategy"] = {"Fixed": length}
+    return json.dumps(values).encode()
 
 
 @pytest.mark.slow

@@ -15,7 +15,10 @@ from typing import Any
 
 import httpx2
 import pytest
+from tiny_text_bundle import make_tiny_text_bundle
 
+from simtrain.builders import encoder_without_weights
+from simtrain.serving.bundle import Bundle
 from simtrain.serving.onnx_export import onnx_available
 
 ROOT = Path(__file__).parents[3]
@@ -84,6 +87,15 @@ def test_search_and_serve_without_torch(python: Path, onnx_folder: Path, shop: A
     assert (refused.returncode, refused.stderr) == (
         2, f"error: {onnx_folder}: this bundle's encoder has no text tower; search it by image\n",
     )  # fmt: skip
+
+    words = make_tiny_text_bundle(tmp_path)
+    by_text = [simtrain, "search", str(words), "--text", "یک لیوان قرمز", "-k", "3", "--json"]
+    found = run(by_text, capture_output=True, text=True, check=False, cwd=tmp_path, env=environment())
+    assert (found.returncode, found.stderr) == (0, "")
+    vectors = Bundle.open(words).load_encoder(encoder_without_weights).embed_texts(["یک لیوان قرمز"]).numpy()
+    ((_, similarities),) = Bundle.open(words).index.search(vectors, k=3)
+    told = [one["similarity"] for one in json.loads(found.stdout)["neighbours"]]
+    assert told == pytest.approx(similarities.tolist(), abs=1e-4)
 
     served = subprocess.Popen(
         [simtrain, "serve", str(onnx_folder), "--port", "0"],

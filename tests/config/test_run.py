@@ -144,3 +144,21 @@ def test_relational_distillation_has_something_to_compare(size: int, views: int)
         ConfigError, match=r"^test: data.batch_size 2: relational distillation needs 3 or more images in a batch$"
     ):
         parse_run_config(tree, where="test")
+
+
+@pytest.mark.parametrize(
+    ("encoder", "export", "message"),
+    [
+        ("resnet", {"onnx_texts": True}, "export.onnx_texts needs an encoder that reads texts"),
+        (
+            "clip",
+            {"onnx_texts": True, "onnx": False},
+            "found true beside onnx false; allowed: true with onnx",
+        ),
+    ],
+)
+def test_texts_by_onnx_need_texts_and_onnx(encoder: str, export: dict[str, bool], message: str):
+    with pytest.raises(ValidationError, match=message):
+        RunConfig.model_validate(run_tree(encoder=ENCODERS[encoder], export=export))
+    allowed = RunConfig.model_validate(run_tree(encoder=ENCODERS["clip"], export={"onnx_texts": True})).export
+    assert (allowed.onnx, allowed.onnx_texts) == (None, True)

@@ -1,4 +1,4 @@
-"""`simtrain.serve`: a bundle behind a JSON API and a search page."""
+"""`simtrain.serve`: a bundle, or a collection in Milvus, behind a JSON API and a search page."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from simtrain.own_code import code_allowed
 def serve(
     bundle: str | Path,
     *,
+    source: str | None = None,
+    collection: str | None = None,
     host: str = "127.0.0.1",
     port: int = 8000,
     images: str | Path | None = None,
@@ -27,12 +29,15 @@ def serve(
     """Answer searches over HTTP until SIGTERM or Ctrl-C.
 
     Args:
-        bundle: Folder of the bundle; one that replaces it meanwhile takes over without a pause.
+        bundle: Folder of the bundle, or `milvus:PATH_OR_URI` that one was published to; what replaces it meanwhile
+            takes over.
+        source: `milvus:PATH_OR_URI` that is searched instead of the bundle's own index; None: the index is.
+        collection: Name of a collection in Milvus; None: the only one.
         host: Address to listen on; 0.0.0.0 lets other machines in.
         port: Port to listen on, 0 to 65535; 0: a free one.
         images: Folder of the items' pictures; None: as noted when the bundle was made on this machine.
         signed_by: File of the Ed25519 key that the bundle must be signed with, and each that replaces it; None: any or
-            none.
+            none. Not for a collection in Milvus, which is not signed.
         token: Word that every request has to bring; None: none.
         url_hosts: Hosts that query pictures may be fetched from, as `shop.example` or `shop.example:8443`.
         upload_megabytes: Largest query picture in MB; above 0.
@@ -44,10 +49,13 @@ def serve(
     Raises:
         SimtrainError: for anything that the user can mend.
     """
-    from simtrain.commands.serve import given_to_serve, serve
+    from simtrain.commands.search import searched_place
+    from simtrain.commands.serve import serve
     from simtrain.serving.app.settings import ServeSettings, usual_limits
 
-    given = given_to_serve(str(bundle), images=images, signed_by=signed_by)
+    place = searched_place(
+        "serve", str(bundle), source=source, collection=collection, images=images, signed_by=signed_by
+    )
     settings = ServeSettings(
         host=host,
         port=port,
@@ -56,4 +64,4 @@ def serve(
         limits=usual_limits(upload_megabytes=upload_megabytes, megapixels=megapixels, seconds=seconds),
     )
     with code_allowed(allow_code):
-        serve(given, settings=settings, console=TERMINAL if console is None else console)
+        serve(place, settings=settings, console=TERMINAL if console is None else console)

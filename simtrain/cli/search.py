@@ -7,7 +7,6 @@ import typer
 
 from simtrain.cli.arguments import AllowCodeOption, ImagesOption, SignedByOption, expanded
 from simtrain.cli.console import TERMINAL, writes_unicode
-from simtrain.errors import SimtrainError
 from simtrain.files import json_text
 from simtrain.own_code import code_allowed
 
@@ -39,32 +38,25 @@ def search(
     allow_code: AllowCodeOption = False,
 ) -> None:
     """Search a bundle, or a Milvus that it was published to: the items nearest to an image or to a text."""
-    from simtrain.commands.search import MilvusPlace, search_milvus, search_passing
+    from simtrain.commands.search import MilvusPlace, search_milvus, search_passing, searched_place
     from simtrain.commands.search import search as search_bundle
-    from simtrain.serving.given_bundle import GivenBundle
     from simtrain.serving.opened_bundle import read_query
 
-    named = bundle.startswith("milvus:")
-    address = bundle if named else source
-    if named and source is not None:
-        raise SimtrainError(f"search: --from {source} stands beside a bundle's folder, not beside {bundle}")
-    if address is not None and signed_by is not None:
-        raise SimtrainError("search: --signed-by is for a bundle's own index; what is in a Milvus is not signed")
-    if address is None and collection is not None:
-        raise SimtrainError(f"search: --collection is for a Milvus: simtrain search {bundle} --from milvus:…")
-    folder = None if named else expanded(Path(bundle))
+    searched = searched_place(
+        "search", bundle, source=source, collection=collection, images=images, signed_by=signed_by
+    )
     with code_allowed(allow_code):
-        if address is None:
-            assert folder is not None
-            given = GivenBundle.of(folder, images=images, signed_by=signed_by)
+        if searched.address is None:
+            assert searched.bundle is not None
             if condition is None:
-                result = search_bundle(given, image=image, text=text, k=k, plot=plot)
+                result = search_bundle(searched.bundle, image=image, text=text, k=k, plot=plot)
             else:
                 query = read_query(image, text=text, plot=plot)
-                result = search_passing(given, query=query, k=k, condition=condition)
+                result = search_passing(searched.bundle, query=query, k=k, condition=condition)
         else:
-            place = MilvusPlace(address=address, collection=collection, condition=condition)
+            place = MilvusPlace(address=searched.address, collection=collection, condition=condition)
             query = read_query(image, text=text, plot=plot)
+            folder = None if searched.bundle is None else searched.bundle.folder
             result = search_milvus(place, folder=folder, images=images, query=query, k=k)
     if as_json:
         print(json_text(result.to_dict(), ascii_only=not writes_unicode()))

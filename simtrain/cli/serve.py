@@ -9,7 +9,16 @@ from simtrain.cli.console import TERMINAL
 
 
 def serve(
-    bundle: Annotated[str, typer.Argument(metavar="BUNDLE", help="Bundle folder, written by simtrain export.")],
+    bundle: Annotated[
+        str,
+        typer.Argument(metavar="BUNDLE|milvus:…", help="Bundle folder, or a Milvus that one was published to."),
+    ],
+    source: Annotated[
+        str | None, typer.Option("--from", metavar="milvus:…", help="Search here instead of the bundle's own index.")
+    ] = None,
+    collection: Annotated[
+        str | None, typer.Option(help="Name of a collection in Milvus; default: the only one.")
+    ] = None,
     host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 lets other machines in.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0: a free one.")] = 8000,
     images: ImagesOption = None,
@@ -27,11 +36,13 @@ def serve(
     seconds: Annotated[float, typer.Option(min=0.1, help="Longest time to send a request, and to answer it.")] = 20.0,
     allow_code: AllowCodeOption = False,
 ) -> None:
-    """Search page and JSON API of a bundle, for this machine unless --host says otherwise."""
+    """Search page and JSON API of a bundle, or of a Milvus that it was published to; --host lets others in."""
     from simtrain.api.serve import serve as run_serve
 
     run_serve(
         bundle,
+        source=source,
+        collection=collection,
         host=host,
         port=port,
         images=images,

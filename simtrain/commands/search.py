@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from simtrain.errors import BundleError
+from simtrain.errors import BundleError, SimtrainError
 from simtrain.own_code import code_allowed, is_code_allowed
 from simtrain.serving.bundle import Bundle
 from simtrain.serving.conditions import passing
-from simtrain.serving.filtered_search import nearest_passing
 from simtrain.serving.given_bundle import GivenBundle
+from simtrain.serving.milvus.connection import PREFIX
 from simtrain.serving.onnx_query_encoder import onnx_query_encoder, suits_onnx
 from simtrain.serving.onnx_runtime import can_run_onnx
 from simtrain.serving.opened_bundle import OpenedBundle, SearchQuery, SearchResult, read_query
 from simtrain.serving.query_encoder import QueryEncoder
 from simtrain.serving.replacement import open_while_replaced
-from simtrain.serving.searcher import Elsewhere, FoundItem, Searcher
+from simtrain.serving.searcher import FoundItem, Searcher
 
 if TYPE_CHECKING:
     from torch import nn
@@ -98,17 +98,61 @@ def search_passing(given: GivenBundle, *, query: SearchQuery, k: int, condition:
         SimtrainError: for anything that the user can mend.
     """
     opened = _opened_for(query, given)
-    kept = passing(opened.items, condition)
+    searcher = Searcher(bundle=opened.bundle, encoder=opened.searcher.encoder, passing=passing(opened.items, condition))
+    return replace(opened, load_searcher=lambda: searcher).answer(query, k=k)
 
-    def elsewhere(embedding: NDArray[np.float32], count: int) -> list[FoundItem]:
-        rows, similarities = nearest_passing(opened.bundle.index, embedding, k=count, passing=kept)
-        items = opened.items.iloc[rows].to_dict(orient="records")
-        return [
-            FoundItem(item={str(name): value for name, value in item.items()}, similarity=float(similarity))
-            for item, similarity in zip(items, similarities, strict=True)
-        ]
 
-    return _answered(opened, elsewhere, query=query, k=k)
+@dataclass(frozen=True, kw_only=True)
+class SearchedPlace:
+    """Where items are searched, as it is named on a command line.
+
+    Attributes:
+        bundle: The bundle; None: the one that was published to the address.
+        address: Of a Milvus that is searched instead of the bundle's own index, such as `milvus:shop.db`; None: the
+            index is.
+        collection: Name of a collection there; None: the only one.
+        images: Folder that the items' paths start from; None: as noted when the bundle was made on this machine.
+    """
+
+    bundle: GivenBundle | None
+    address: str | None
+    collection: str | None
+    images: Path | None
+
+
+def searched_place(
+    verb: str,
+    named: str,
+    *,
+    source: str | None,
+    collection: str | None,
+    images: str | Path | None,
+    signed_by: str | Path | None,
+) -> SearchedPlace:
+    """The place that a user names.
+
+    Args:
+        verb: `search` or `serve`, which opens errors.
+        named: The folder of a bundle, or an address such as `milvus:shop.db`.
+        source: Address to search instead of the bundle's own index; None: not given.
+        collection: Name of a collection; None: not given.
+        images: Folder of the pictures; None: not given.
+        signed_by: File of a key; None: not given.
+
+    Raises:
+        SimtrainError: for what does not go together, or a key that cannot be read.
+    """
+    published = named.startswith(PREFIX)
+    address = named if published else source
+    if published and source is not None:
+        raise SimtrainError(f"{verb}: --from {source} stands beside a bundle's folder, not beside {named}")
+    if address is not None and signed_by is not None:
+        raise SimtrainError(f"{verb}: --signed-by is for a bundle's own index; what is in a Milvus is not signed")
+    if address is None and collection is not None:
+        raise SimtrainError(f"{verb}: --collection is for a Milvus: simtrain {verb} {named} --from milvus:…")
+    bundle = None if published else GivenBundle.of(named, images=images, signed_by=signed_by)
+    folder = None if images is None else Path(images).expanduser()
+    return SearchedPlace(bundle=bundle, address=address, collection=collection, images=folder)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,16 +202,12 @@ def search_milvus(
             condition=place.condition,
         )
 
-    return _answered(opened, elsewhere, query=query, k=k)
+    searcher = Searcher(bundle=opened.bundle, encoder=opened.searcher.encoder, elsewhere=elsewhere)
+    return replace(opened, load_searcher=lambda: searcher).answer(query, k=k)
 
 
 def _opened_for(query: SearchQuery, given: Path | GivenBundle) -> OpenedBundle:
     return open_bundle(given, images=query.text is None, texts=query.text is not None)
-
-
-def _answered(opened: OpenedBundle, elsewhere: Elsewhere, *, query: SearchQuery, k: int) -> SearchResult:
-    searcher = Searcher(bundle=opened.bundle, encoder=opened.searcher.encoder, elsewhere=elsewhere)
-    return replace(opened, load_searcher=lambda: searcher).answer(query, k=k)
 
 
 def torch_encoder(

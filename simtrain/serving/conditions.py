@@ -29,6 +29,7 @@ _SIGNS: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
 }
 _WORDS = {"true": True, "false": False}
 _LONGEST = 10_000  # characters
+_DEEPEST = 100  # levels of not, and, or
 
 
 def passing(items: pd.DataFrame, condition: str) -> NDArray[np.bool_]:
@@ -45,6 +46,42 @@ def passing(items: pd.DataFrame, condition: str) -> NDArray[np.bool_]:
     Raises:
         SimtrainError: for a column that is not there, a value of another type, or anything else.
     """
+    columns = {ID_FIELD: ID_FIELD, **{field.name: field.column for field in fields_of(items)}}
+    return _holds(_tree(condition), items, columns)
+
+
+def is_condition(text: str) -> bool:
+    """Whether a text is written as a condition; its columns and values are not looked at.
+
+    `price<=20` and `label!=mug`, which are read as pairs of column and value too, are none.
+    """
+    try:
+        tree = _tree(text)
+    except SimtrainError:
+        return False
+    pairs_too = ast.NotEq | ast.LtE | ast.GtE
+    match tree:
+        case ast.Compare(ops=[sign], comparators=[value]) if isinstance(sign, pairs_too):
+            return isinstance(value, ast.Constant) and isinstance(value.value, str)
+    return _is_written(tree)
+
+
+def _is_written(node: ast.expr) -> bool:
+    match node:
+        case ast.BoolOp(values=parts):
+            return all(_is_written(part) for part in parts)
+        case ast.UnaryOp(op=ast.Not(), operand=inner):
+            return _is_written(inner)
+        case ast.Compare(left=ast.Name(), ops=[_], comparators=[value]):
+            try:
+                _constant(value)
+            except SimtrainError:
+                return False
+            return True
+    return False
+
+
+def _tree(condition: str) -> ast.expr:
     text = re.sub(r"\s*&&\s*", " and ", re.sub(r"\s*\|\|\s*", " or ", condition.strip()))
     if len(text) > _LONGEST:
         raise SimtrainError(f"--filter: has {len(text)} characters; allowed: {_LONGEST}")
@@ -52,8 +89,12 @@ def passing(items: pd.DataFrame, condition: str) -> NDArray[np.bool_]:
         tree = ast.parse(text, mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         raise SimtrainError(f"--filter {condition!r}: is no condition; {_EXAMPLE}") from None
-    columns = {ID_FIELD: ID_FIELD, **{field.name: field.column for field in fields_of(items)}}
-    return _holds(tree, items, columns)
+    level, depth = [tree], 0
+    while level := [inner for node in level for inner in ast.iter_child_nodes(node) if isinstance(inner, ast.expr)]:
+        depth += 1
+    if depth > _DEEPEST:
+        raise SimtrainError(f"--filter: is {depth} levels deep; allowed: {_DEEPEST}")
+    return tree
 
 
 def _holds(node: ast.expr, items: pd.DataFrame, columns: dict[str, str]) -> NDArray[np.bool_]:

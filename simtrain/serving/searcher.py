@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from simtrain.errors import BundleError, SimtrainError
 from simtrain.serving.bundle import CONTENT_COLUMN, Bundle, PromisedPrecision
+from simtrain.serving.filtered_search import nearest_passing
 from simtrain.serving.query_encoder import QueryEncoder, embed_decoded_images
 
 _OWN_FIELDS = ("id", "path", "product", "label", "caption", CONTENT_COLUMN)
@@ -69,11 +70,19 @@ class Searcher:
         bundle: An open bundle.
         encoder: Its encoder, which was checked to give the bundle's golden embeddings.
         elsewhere: Searches another place than the bundle's index, of the same embedding space; None: the index.
+        passing: (N,) which items of the index may be found; None: all.
     """
 
-    def __init__(self, *, bundle: Bundle, encoder: QueryEncoder, elsewhere: Elsewhere | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        bundle: Bundle,
+        encoder: QueryEncoder,
+        elsewhere: Elsewhere | None = None,
+        passing: NDArray[np.bool_] | None = None,
+    ) -> None:
         self._bundle = bundle
-        self._elsewhere = elsewhere
+        self._elsewhere, self._passing = elsewhere, passing
         self._promises = bundle.promises
         self._encoder = encoder
         self._columns = {str(name): bundle.items[name].array for name in bundle.items.columns}
@@ -143,17 +152,26 @@ class Searcher:
         return self._encoder
 
     def _nearest(self, embeddings: NDArray[np.float32], *, k: int, of_image: bool) -> list[list[Neighbour]]:
-        if self._elsewhere is None:
-            found = self._bundle.index.search(embeddings, k=k)
-            return [self.neighbours(rows, similarities, of_image=of_image) for rows, similarities in found]
+        if self._elsewhere is not None:
+            return [self.found(self._elsewhere(embedding, k), of_image=of_image) for embedding in embeddings]
+        index, passing = self._bundle.index, self._passing
+        if passing is None:
+            found = index.search(embeddings, k=k)
+        else:
+            found = [nearest_passing(index, embedding, k=k, passing=passing) for embedding in embeddings]
+        return [self.neighbours(rows, similarities, of_image=of_image) for rows, similarities in found]
+
+    def found(self, items: Sequence[FoundItem], *, of_image: bool) -> list[Neighbour]:
+        """Items that were found elsewhere than in the bundle's index.
+
+        Args:
+            items: They, nearest first.
+            of_image: Whether the query was an image, for which the bundle's thresholds hold.
+        """
         promises = self._promises if of_image else []
-        answers = [self._elsewhere(embedding, k) for embedding in embeddings]
         return [
-            [
-                _neighbour(one.item, rank=rank, row=None, similarity=one.similarity, promises=promises)
-                for rank, one in enumerate(answer, start=1)
-            ]
-            for answer in answers
+            _neighbour(one.item, rank=rank, row=None, similarity=one.similarity, promises=promises)
+            for rank, one in enumerate(items, start=1)
         ]
 
     def neighbours(

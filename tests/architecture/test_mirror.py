@@ -102,6 +102,7 @@ TESTED_BY_CALLERS = {
     "runs/run.py": "commands/test_fit.py",
     "runs/text_embeddings.py": "commands/test_fit_texts.py",
     "commands/index_verify.py": "commands/test_index.py",
+    "serving/app/bundle_items.py": "serving/app/test_queries.py",
     "serving/app/metrics.py": "serving/app/test_guard.py",
     "serving/app/request_error.py": "serving/app/test_micro_batches.py",
     "serving/app/settings.py": "serving/app/test_uploads.py",

@@ -12,7 +12,19 @@ from small_commands import Command
         (["shop"], "shop: no such bundle; make one with: simtrain export RUN --out shop"),
         (
             ["milvus:items.db"],
-            "serve: milvus:items.db: only bundles are served; give the folder of simtrain export",
+            "milvus:items.db: nothing is there; publish a bundle: simtrain publish BUNDLE --to …",
+        ),
+        (
+            ["milvus:items.db", "--from", "milvus:other.db"],
+            "serve: --from milvus:other.db stands beside a bundle's folder, not beside milvus:items.db",
+        ),
+        (
+            ["shop", "--collection", "shoes"],
+            "serve: --collection is for a Milvus: simtrain serve shop --from milvus:…",
+        ),
+        (
+            ["milvus:items.db", "--signed-by", "key.pub"],
+            "serve: --signed-by is for a bundle's own index; what is in a Milvus is not signed",
         ),
         (
             ["shop", "--images", "pictures"],

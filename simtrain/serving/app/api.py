@@ -2,13 +2,13 @@
 
 import asyncio
 import importlib.resources
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from typing import Annotated, Any
 
-import numpy as np
 from fastapi import FastAPI, File, Query, Request, UploadFile
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
@@ -18,8 +18,8 @@ from simtrain.errors import SimtrainError
 from simtrain.serving.app.guard import Guard
 from simtrain.serving.app.live_bundle import LiveBundle
 from simtrain.serving.app.metrics import ServiceMetrics
-from simtrain.serving.app.pictures import picture_file, small_picture
-from simtrain.serving.app.queries import PictureQuery, SearchParameters, answer, relevance, row_of_item
+from simtrain.serving.app.pictures import small_picture
+from simtrain.serving.app.queries import PictureQuery, SearchParameters, answer, relevance
 from simtrain.serving.app.request_error import RequestError
 from simtrain.serving.app.served_bundle import ServedBundle
 from simtrain.serving.app.settings import ServeSettings
@@ -124,12 +124,16 @@ def _add_state(app: FastAPI, live: LiveBundle, metrics: ServiceMetrics) -> None:
         if getattr(app.state, "ending", False):
             return JSONResponse({"status": "ending"}, status_code=_ENDING)
         with live.use() as served:
-            return JSONResponse({"status": "ready", "items": len(served.opened)})
+            return JSONResponse({"status": "ready", "items": await served.asked(served.items.count)})
 
     @app.get("/metrics", summary="Figures for Prometheus.")
     async def figures() -> Response:
         with live.use() as served:
-            text = metrics.text(waiting=served.waiting, items=len(served.opened))
+            try:
+                items: float = await served.asked(served.items.count)
+            except RequestError:  # Milvus does not answer; the other figures are told
+                items = math.nan
+            text = metrics.text(waiting=served.waiting, items=items)
         return Response(text, media_type="text/plain; version=0.0.4")
 
 
@@ -140,7 +144,7 @@ def _add_search(app: FastAPI, live: LiveBundle, settings: ServeSettings, threads
         prepare = served.bundle.preprocessing.pixels
         loop = asyncio.get_running_loop()
         pixels = await loop.run_in_executor(threads, lambda: prepare(decoded_upload(data, limits=limits)))
-        return PictureQuery(kind=kind, pixels=pixels, row=None)
+        return PictureQuery(kind=kind, pixels=pixels, item=None)
 
     async def searched(parameters: SearchParameters, image: UploadFile | None) -> dict[str, Any]:
         if parameters.k > limits.results:
@@ -154,7 +158,7 @@ def _add_search(app: FastAPI, live: LiveBundle, settings: ServeSettings, threads
             elif parameters.url is not None:
                 picture = await picture_of(served, await fetch_image(parameters.url, settings=settings), "url")
             elif parameters.id is not None:
-                picture = PictureQuery(kind="item", pixels=None, row=row_of_item(served, parameters.id))
+                picture = PictureQuery(kind="item", pixels=None, item=parameters.id)
             return await answer(served, parameters, picture=picture)
 
     async def in_time(parameters: SearchParameters, image: UploadFile | None) -> dict[str, Any]:
@@ -180,15 +184,15 @@ def _add_items(app: FastAPI, live: LiveBundle, settings: ServeSettings, threads:
     async def bundle() -> dict[str, Any]:
         with live.use() as served:
             return {
-                "name": live.folder.resolve().name,
-                "items": len(served.opened),
+                "name": served.items.name,
+                "items": await served.asked(served.items.count),
                 "encoder": served.bundle.encoder_config["kind"],
                 "fingerprint": served.bundle.fingerprint,
                 "reads_texts": served.no_texts is None,
                 "no_texts": served.no_texts,
                 "relevance": relevance(served),
                 "thresholds": [asdict(promised) for promised in served.bundle.promises],
-                "columns": [asdict(column) for column in served.filters.columns()],
+                "columns": [asdict(column) for column in await served.asked(served.items.columns)],
                 "url_hosts": list(settings.url_hosts),
                 "limits": {
                     "upload_bytes": settings.limits.upload_bytes,
@@ -200,8 +204,7 @@ def _add_items(app: FastAPI, live: LiveBundle, settings: ServeSettings, threads:
     @app.get("/api/item", summary="An item's columns.")
     async def item(id: Annotated[str, Query(max_length=1000)]) -> dict[str, Any]:  # noqa: A002 - the parameter's name
         with live.use() as served:
-            row = row_of_item(served, id)
-            (found,) = served.searcher.neighbours(np.array([row]), np.ones(1, np.float32), of_image=False)
+            found = await served.asked(lambda: served.items.item(id))
             record = neighbour_record(found)
         return {name: value for name, value in record.items() if name not in ("rank", "similarity", "precision")}
 
@@ -212,7 +215,7 @@ def _add_items(app: FastAPI, live: LiveBundle, settings: ServeSettings, threads:
     ) -> Response:
         loop = asyncio.get_running_loop()
         with live.use() as served:
-            file = picture_file(served.bundle, row_of_item(served, id))
+            file = await served.asked(lambda: served.items.picture(id))
         content = await loop.run_in_executor(threads, lambda: small_picture(file, side=side))
         return Response(
             content, media_type="image/jpeg", headers={"cache-control": f"private, max-age={_PICTURE_SECONDS}"}

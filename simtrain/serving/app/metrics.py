@@ -48,7 +48,7 @@ class ServiceMetrics:
         yield
         self._encoding.observe(time.perf_counter() - began)
 
-    def text(self, *, waiting: int, items: int) -> bytes:
+    def text(self, *, waiting: int, items: float) -> bytes:
         """Everything in Prometheus's text format."""
         self._waiting.set(waiting)
         self._items.set(items)

@@ -1,4 +1,4 @@
-"""Pictures of a bundle's items, as small JPEGs."""
+"""Pictures of items, as small JPEGs."""
 
 from pathlib import Path
 
@@ -9,23 +9,23 @@ from PIL import Image
 from simtrain.catalog.images import read_image
 from simtrain.errors import CatalogError
 from simtrain.serving.app.request_error import RequestError
-from simtrain.serving.bundle import Bundle
+from simtrain.serving.picture_folders import PictureFolders
 
 _MISSING = 404
 _QUALITY = 85
 
 
-def picture_file(bundle: Bundle, row: int) -> Path:
+def picture_file(path: str, *, folders: PictureFolders) -> Path:
     """The file of an item's picture, which lies within the folder of pictures, links followed.
 
     Args:
-        bundle: An open bundle.
-        row: Row of its items.
+        path: The item's path.
+        folders: Folders of the pictures.
 
     Raises:
         RequestError: with status 404, if it is not there.
     """
-    file = bundle.pictures.within(str(bundle.items["path"].iat[row]))
+    file = folders.within(path)
     if file is None:
         raise RequestError("its picture is not here", status=_MISSING)
     return file

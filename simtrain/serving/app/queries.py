@@ -3,7 +3,7 @@
 # Shapes: S = image_size, D dimensions of the embedding.
 
 import asyncio
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Annotated, Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from simtrain.serving.app.request_error import RequestError
 from simtrain.serving.app.served_bundle import ServedBundle
 from simtrain.serving.opened_bundle import neighbour_record
 
-_WRONG, _NOT_FOUND = 422, 404
+_WRONG = 422
 _SHORTEST = 1e-6  # of a vector that still has a direction
 _ROUNDING = 1e-6  # of a similarity: thresholds were measured with another order of sums
 
@@ -40,7 +40,7 @@ class SearchParameters(BaseModel):
         Field(
             max_length=50,
             description="column=value, column!=value, column<=number or column>=number; several = of one column mean "
-            "any of the values.",
+            'any of the values. Or a condition as of simtrain search: color == "red" and price < 20.',
         ),
     ] = []
     min_similarity: Annotated[
@@ -59,12 +59,12 @@ class PictureQuery:
     Attributes:
         kind: `image`, `url` or `item`.
         pixels: (S, S, 3), prepared for the encoder; None: the item's stored vector is used.
-        row: Row of the item; None unless it is one.
+        item: Id of the item; None unless it is one.
     """
 
     kind: str
     pixels: NDArray[np.uint8] | None
-    row: int | None
+    item: str | None
 
 
 async def answer(served: ServedBundle, parameters: SearchParameters, *, picture: PictureQuery | None) -> dict[str, Any]:
@@ -83,7 +83,7 @@ async def answer(served: ServedBundle, parameters: SearchParameters, *, picture:
         raise RequestError("give an image, a url, an id or a text", status=_WRONG)
     if text and served.no_texts is not None:
         raise RequestError(f"text: {served.no_texts}", status=_WRONG)
-    passing = served.filters.matching(parameters.filter)
+    search = await served.asked(lambda: served.items.among(parameters.filter))
     lowest = _lowest(served, parameters, by_text=bool(text))
     parts = []
     if picture is not None:
@@ -92,14 +92,12 @@ async def answer(served: ServedBundle, parameters: SearchParameters, *, picture:
         share = parameters.text_share if picture is not None else 1.0
         parts.append((share, await asyncio.wrap_future(served.embed(text))))
     vector = _mixed(parts)
-    own = picture.row if picture is not None else None
-    spare = 0 if own is None else 1
-    rows, similarities = await asyncio.wrap_future(served.nearest(vector, k=parameters.k + spare, passing=passing))
-    wanted = rows != (-1 if own is None else own)  # an item is no news to itself
+    own = picture.item if picture is not None else None
+    wanted = parameters.k + (own is not None)  # an item is no news to itself
+    found = [one for one in await served.asked(lambda: search(vector, wanted, not text)) if one.id != own]
     if lowest is not None:
-        wanted &= similarities >= lowest - _ROUNDING
-    rows, similarities = rows[wanted][: parameters.k], similarities[wanted][: parameters.k]
-    found = served.searcher.neighbours(rows, similarities, of_image=not text)
+        found = [one for one in found if one.similarity >= lowest - _ROUNDING]
+    found = [replace(one, rank=rank) for rank, one in enumerate(found[: parameters.k], start=1)]
     kind = "text" if picture is None else f"{picture.kind}+text" if text else picture.kind
     return {
         "query": {
@@ -120,28 +118,10 @@ def relevance(served: ServedBundle) -> list[str]:
     return list((served.bundle.manifest.get("thresholds") or {}).get("relevance", []))
 
 
-def row_of_item(served: ServedBundle, item_id: str) -> int:
-    """Row of an item.
-
-    Raises:
-        RequestError: with status 404, if there is none of this id.
-    """
-    row = served.row_of(item_id)
-    if row is None:
-        raise RequestError("no such item", status=_NOT_FOUND)
-    return row
-
-
 async def _picture_vector(served: ServedBundle, picture: PictureQuery) -> NDArray[np.float32]:
-    if picture.pixels is None:
-        if not served.bundle.index.keeps_vectors:  # of an earlier version
-            raise RequestError(
-                "id: this bundle's index keeps no vectors; upload the item's picture, or export the bundle again",
-                status=_WRONG,
-            )
-        stored: NDArray[np.float32] = served.bundle.index.vectors(np.array([picture.row], dtype=np.int64))[0]
-        return stored
-    return await asyncio.wrap_future(served.embed(picture.pixels))
+    if picture.pixels is not None:
+        return await asyncio.wrap_future(served.embed(picture.pixels))
+    return await served.asked(lambda: served.items.vector(str(picture.item)))
 
 
 def _mixed(parts: list[tuple[float, NDArray[np.float32]]]) -> NDArray[np.float32]:

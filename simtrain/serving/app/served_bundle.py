@@ -1,21 +1,23 @@
-"""One opened bundle in service: encoder behind micro-batches, ids, filters."""
+"""One opened bundle in service: its encoder behind micro-batches, and the items that are searched, in threads."""
 
-# Shapes: N items, S = image_size, D dimensions of the embedding, B queries of one batch.
+# Shapes: S = image_size, D dimensions of the embedding, B queries of one batch.
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
 
 import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from simtrain.serving.app.filters import ItemFilters
 from simtrain.serving.app.metrics import ServiceMetrics
 from simtrain.serving.app.micro_batches import MicroBatches
+from simtrain.serving.app.served_items import ServedItems
 from simtrain.serving.app.settings import Limits
-from simtrain.serving.filtered_search import nearest_passing
 from simtrain.serving.opened_bundle import OpenedBundle
 
+Answer = TypeVar("Answer")
 Query = NDArray[np.uint8] | str
 """(S, S, 3) pixels, or a text."""
 
@@ -23,21 +25,21 @@ _SEARCHING_THREADS = 4
 
 
 class ServedBundle:
-    """A bundle that answers many requests at a time.
+    """A bundle's encoder and the items of its space, which answer many requests at a time.
 
     Args:
         opened: The bundle with its encoder.
+        items: What is searched.
         limits: Bounds of batches.
         metrics: Counts batches.
     """
 
-    def __init__(self, *, opened: OpenedBundle, limits: Limits, metrics: ServiceMetrics) -> None:
+    def __init__(self, *, opened: OpenedBundle, items: ServedItems, limits: Limits, metrics: ServiceMetrics) -> None:
         self.opened = opened
         self.bundle = opened.bundle
         self.searcher = opened.searcher
-        self.filters = ItemFilters(items=opened.items)
+        self.items = items
         self._metrics = metrics
-        self._rows = {str(name): row for row, name in enumerate(opened.items["id"])}
         self._searching = ThreadPoolExecutor(
             max_workers=_SEARCHING_THREADS, thread_name_prefix="searching", initializer=_search_alone
         )
@@ -55,10 +57,6 @@ class ServedBundle:
         """Why it embeds no texts; None: it does."""
         return self.searcher.encoder.no_texts
 
-    def row_of(self, item_id: str) -> int | None:
-        """Row of an item; None: there is none of this id."""
-        return self._rows.get(item_id)
-
     def embed(self, query: Query) -> "Future[NDArray[np.float32]]":
         """(D,) of unit length, or of length 0 where the encoder makes nothing of the query.
 
@@ -67,11 +65,9 @@ class ServedBundle:
         """
         return self._batches.submit(query)
 
-    def nearest(
-        self, query: NDArray[np.float32], *, k: int, passing: NDArray[np.bool_] | None
-    ) -> "Future[tuple[NDArray[np.int64], NDArray[np.float32]]]":
-        """`nearest_passing` of this bundle's index, in a thread."""
-        return self._searching.submit(nearest_passing, self.bundle.index, query, k=k, passing=passing)
+    async def asked(self, call: Callable[[], Answer]) -> Answer:
+        """The answer of a call to `items`, made in a thread."""
+        return await asyncio.wrap_future(self._searching.submit(call))
 
     def close(self) -> None:
         """Answer what waits, and end."""

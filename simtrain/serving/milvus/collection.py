@@ -20,6 +20,7 @@ _PROPERTY = "simtrain"
 _FORMAT_VERSION = 1
 _ALIAS = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,199}")
 _DIGEST_LENGTH = 16
+_NOT_THERE = ("does not exist", "not found")  # of an embedded Milvus, and of a server
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,10 +160,14 @@ def tell_bundle(client: Any, name: str, described: Described) -> None:
 
 def behind(client: Any, alias: str) -> str | None:
     """The collection that an alias stands for; None: there is no such alias."""
-    for name in client.list_collections():
-        if alias in client.list_aliases(name).get("aliases", []):
-            return str(name)
-    return None
+    from pymilvus import MilvusException
+
+    try:
+        return str(client.describe_alias(alias)["collection_name"])
+    except MilvusException as error:
+        if any(words in str(error) for words in _NOT_THERE):
+            return None
+        raise
 
 
 def published_aliases(client: Any) -> list[str]:
@@ -174,27 +179,30 @@ def published_aliases(client: Any) -> list[str]:
     return sorted(found)
 
 
-def chosen_alias(client: Any, wanted: str | None, *, where: str) -> str:
-    """The alias to search in: the one that is wanted, or else the only one.
+def chosen_collection(client: Any, wanted: str | None, *, where: str) -> tuple[str, str, Described]:
+    """The collection to search in: the one that is wanted, or else the only one.
 
     Args:
         client: Of pymilvus.
-        wanted: As the user named it; None: not named.
+        wanted: Its alias, as the user named it; None: not named.
         where: Address of the Milvus, which opens errors.
+
+    Returns:
+        Its alias, the collection behind it, and what that says of itself.
 
     Raises:
         SimtrainError: if it is not there, or there are none or several.
     """
-    there = published_aliases(client)
-    if wanted is not None and wanted in there:
-        return wanted
-    listed = ", ".join(there) or "none"
-    if wanted is not None:
-        raise SimtrainError(f"{where}: no collection '{wanted}' that simtrain has published; there are: {listed}")
+    there = [wanted] if wanted is not None else published_aliases(client)
     if len(there) != 1:
         hint = "; name one with --collection" if there else "; publish a bundle: simtrain publish BUNDLE --to …"
-        raise SimtrainError(f"{where}: published collections: {listed}{hint}")
-    return there[0]
+        raise SimtrainError(f"{where}: published collections: {', '.join(there) or 'none'}{hint}")
+    name = behind(client, there[0])
+    described = None if name is None else describe(client, name)
+    if name is None or described is None:
+        listed = ", ".join(published_aliases(client)) or "none"
+        raise SimtrainError(f"{where}: no collection '{there[0]}' that simtrain has published; there are: {listed}")
+    return there[0], name, described
 
 
 def switch(client: Any, alias: str, name: str) -> None:

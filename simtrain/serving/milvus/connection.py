@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
 
 from simtrain.errors import SimtrainError, first_line, system_reason
 
@@ -26,6 +27,10 @@ _PAUSE = 0.5  # seconds before the second try; twice as long before each further
 _GRPC_NAMES = ("UNAVAILABLE", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED", "rate limit", "not ready", "timeout")
 
 Answer = TypeVar("Answer")
+
+
+class MilvusAwayError(SimtrainError):
+    """A Milvus that does not answer now, and may later."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +61,11 @@ class MilvusAddress:
                 "file) and milvus:http://HOST:19530"
             )
         if rest.startswith(_SERVERS):
+            if "@" in urlsplit(rest).netloc:  # an address is printed and kept
+                raise SimtrainError(
+                    f"{PREFIX}{rest.partition('://')[0]}://…@…: an address holds no password; set "
+                    f"{TOKEN_VARIABLE}=USER:PASSWORD and write {PREFIX}http://HOST:19530"
+                )
             return MilvusAddress(text=text, uri=rest, file=None)
         if "://" in rest:
             raise SimtrainError(f"{text}: allowed are milvus:http://HOST:19530, milvus:https://… and milvus:PATH.db")
@@ -78,7 +88,7 @@ def connected(address: MilvusAddress, *, must_exist: bool) -> Iterator[Any]:
 
     Raises:
         SimtrainError: if pymilvus is not installed, or the place cannot be reached; and for what a call in the block
-            is refused.
+            is refused; `MilvusAwayError` where it does not answer.
     """
     if importlib.util.find_spec("pymilvus") is None:
         raise SimtrainError(f"{address.text}: needs the extra: pip install 'simtrain[milvus]'")
@@ -98,13 +108,14 @@ def connected(address: MilvusAddress, *, must_exist: bool) -> Iterator[Any]:
 
 @contextmanager
 def milvus_errors(where: str) -> Iterator[None]:
-    """What Milvus refuses becomes one line that begins with `where`."""
+    """What Milvus refuses becomes one line that begins with `where`; `MilvusAwayError` where it does not answer."""
     from pymilvus import MilvusException
 
     try:
         yield
     except MilvusException as error:
-        raise SimtrainError(f"{where}: {_reason(error)}") from None
+        kind = MilvusAwayError if _is_passing(error) or _is_unreached(error) else SimtrainError
+        raise kind(f"{where}: {_reason(error)}") from None
 
 
 def with_patience(call: Callable[[], Answer]) -> Answer:
@@ -116,8 +127,7 @@ def with_patience(call: Callable[[], Answer]) -> Answer:
         try:
             return call()
         except MilvusException as error:
-            passing = any(name.lower() in str(error).lower() for name in _GRPC_NAMES)
-            if not passing or attempt == _TRIES - 1:
+            if not _is_passing(error) or attempt == _TRIES - 1:
                 raise
         time.sleep(pause)
         pause *= 2
@@ -138,9 +148,18 @@ def _check_file(address: MilvusAddress, *, must_exist: bool) -> None:
         raise SimtrainError(f"{address.file}: cannot be written: {system_reason(error)}") from None
 
 
+def _is_passing(error: MilvusException) -> bool:
+    return any(name.lower() in str(error).lower() for name in _GRPC_NAMES)
+
+
+def _is_unreached(error: MilvusException) -> bool:
+    text = first_line(ValueError(error.message or error)).lower()
+    return "connect" in text and "fail" in text
+
+
 def _reason(error: MilvusException) -> str:
     text = first_line(ValueError(error.message or error))
-    if "connect" in text.lower() and "fail" in text.lower():
+    if _is_unreached(error):
         return "cannot be reached; is it running, and is the address right?"
     if any(word in text.lower() for word in ("auth", "permission", "unauthenticated")):
         return f"{text[:160]}; set {TOKEN_VARIABLE}=USER:PASSWORD"

@@ -79,6 +79,11 @@ def values_of(items: pd.DataFrame, fields: Sequence[Field]) -> tuple[list[dict[s
     return rows, cut
 
 
+def one_of(ids: Sequence[str]) -> str:
+    """The condition that an item's id is one of these, in Milvus's words; pymilvus's own leaves quotes as they are."""
+    return f"{ID_FIELD} in {json.dumps(list(ids), ensure_ascii=False)}"
+
+
 def _name(column: str, taken: set[str]) -> str:
     plain = unicodedata.normalize("NFKD", column).encode("ascii", "ignore").decode()
     name = _NOT_OF_A_NAME.sub("_", plain).strip("_")[:_LONGEST_NAME] or "column"

@@ -25,7 +25,7 @@ from simtrain.serving.milvus.collection import (
     tell_bundle,
 )
 from simtrain.serving.milvus.connection import MilvusAddress, connected, with_patience
-from simtrain.serving.milvus.fields import HASH_FIELD, ID_FIELD, VECTOR_FIELD, fields_of, values_of
+from simtrain.serving.milvus.fields import HASH_FIELD, ID_FIELD, VECTOR_FIELD, fields_of, one_of, values_of
 from simtrain.serving.milvus.source import Block, PublishedSource
 
 _ROWS = 1000  # of a request: 4 MB at 1,024 dimensions
@@ -97,7 +97,7 @@ def publish_items(
         gone = sorted(set(there) - done.ids)
         for start in range(0, len(gone), _ROWS):
             part = gone[start : start + _ROWS]
-            with_patience(lambda part=part: client.delete(name, ids=part))  # type: ignore[misc]
+            with_patience(lambda part=part: client.delete(name, filter=one_of(part)))  # type: ignore[misc]
         client.flush(name)
         tell_bundle(client, name, described)
         switch(client, alias, name)

@@ -19,13 +19,15 @@ from starlette.testclient import TestClient
 from simtrain.console import Console
 from simtrain.encoders.preprocessing import Preprocessing
 from simtrain.serving.app.api import create_app
-from simtrain.serving.app.live_bundle import LiveBundle
+from simtrain.serving.app.bundle_items import BundleItems
+from simtrain.serving.app.live_bundle import LiveBundle, ServedPlace, manifest_stamp
 from simtrain.serving.app.metrics import ServiceMetrics
 from simtrain.serving.app.served_bundle import ServedBundle
 from simtrain.serving.app.settings import ServeSettings, usual_limits
 from simtrain.serving.bundle import Bundle
 from simtrain.serving.bundle_writer import BundleContent, write_bundle
 from simtrain.serving.opened_bundle import OpenedBundle
+from simtrain.serving.picture_folders import PictureFolders
 from simtrain.serving.query_encoder import QueryEncoder
 from simtrain.serving.searcher import Searcher
 from simtrain.serving.torch_query_encoder import TorchQueryEncoder
@@ -123,17 +125,33 @@ def metrics() -> ServiceMetrics:
 
 
 @pytest.fixture
+def make_place(served_folder: Path, opening: Callable[[], OpenedBundle]) -> Callable[..., ServedPlace]:
+    """`make_place(images=…)`: the bundle, with pictures from another folder."""
+
+    def make(*, images: Path | None = None) -> ServedPlace:
+        def opened() -> Any:
+            bundle = opening()
+            if images is not None:
+                below = PictureFolders(folders={"": images})
+                bundle = replace(bundle, bundle=replace(bundle.bundle, pictures=below))
+            return bundle, BundleItems(opened=bundle)
+
+        return ServedPlace(what="bundle", opening=opened, stamp=lambda: manifest_stamp(served_folder))
+
+    return make
+
+
+@pytest.fixture
 def make_client(
-    served_folder: Path, opening: Callable[[], OpenedBundle], settings: ServeSettings, metrics: ServiceMetrics
+    make_place: Callable[..., ServedPlace], settings: ServeSettings, metrics: ServiceMetrics
 ) -> Iterator[Callable[..., TestClient]]:
-    """`make_client(token=…)`: a running service whose settings are changed so."""
+    """`make_client(token=…)`: a running service whose settings are changed so; `images`: with pictures from there."""
     running: list[TestClient] = []
 
-    def make(**changes: Any) -> TestClient:
+    def make(*, images: Path | None = None, **changes: Any) -> TestClient:
         changed = replace(settings, **changes)
-        live = LiveBundle(
-            folder=served_folder, opening=opening, limits=changed.limits, metrics=metrics, console=Console()
-        )
+        place = make_place(images=images)
+        live = LiveBundle(place=place, limits=changed.limits, metrics=metrics, console=Console())
         client = TestClient(create_app(live, settings=changed, metrics=metrics))
         running.append(client)
         client.__enter__()
@@ -153,7 +171,9 @@ def client(make_client: Callable[..., TestClient]) -> TestClient:
 def served(
     opening: Callable[[], OpenedBundle], settings: ServeSettings, metrics: ServiceMetrics
 ) -> Iterator[ServedBundle]:
-    bundle = ServedBundle(opened=opening(), limits=settings.limits, metrics=metrics)
+    opened = opening()
+    items = BundleItems(opened=opened)
+    bundle = ServedBundle(opened=opened, items=items, limits=settings.limits, metrics=metrics)
     yield bundle
     bundle.close()
 

@@ -43,6 +43,11 @@ def found(*filters: str) -> str:
         (["label=nothing"], ""),
         (["label= mug "], "ad"),
         (["id=c"], "c"),
+        (['label == "mug" and price < 5'], "a"),
+        (['label in ["cup", "mug"]', "stock>=2"], "bd"),
+        (["not new == true", "price<=7"], "d"),
+        (['label != "mug"'], "b"),
+        (["label!=mug and more"], "abcd"),
     ],
 )
 def test_items_that_pass(filters: list[str], expected: str) -> None:
@@ -58,8 +63,19 @@ def test_without_filters_all_pass() -> None:
     [
         (
             "label",
-            "filter 'label': allowed: column=value, column!=value, column<=number, column>=number",
+            "filter 'label': allowed: column=value, column!=value, column<=number, column>=number, and conditions with "
+            'texts in quotes: column == "value" and column < number',
         ),
+        (
+            "label == mug",
+            "filter 'label == mug': allowed: column=value, column!=value, column<=number, column>=number, and "
+            'conditions with texts in quotes: column == "value" and column < number',
+        ),
+        (
+            'lable == "mug"',
+            "filter: no column 'lable'; did you mean 'label'?",
+        ),
+        ("price == 3 or label == 3", "filter: column 'label' holds texts, not 3"),
         (
             "lable=mug",
             "filter: no column 'lable'; did you mean 'label'?; there are: id, label, new, path, price, stock",

@@ -7,11 +7,10 @@ import numpy as np
 import pytest
 from recording_console import RecordingConsole
 
-from simtrain.serving.app.live_bundle import LiveBundle
+from simtrain.serving.app.live_bundle import LiveBundle, ServedPlace
 from simtrain.serving.app.metrics import ServiceMetrics
 from simtrain.serving.app.settings import ServeSettings
 from simtrain.serving.bundle_writer import BundleContent, write_bundle
-from simtrain.serving.opened_bundle import OpenedBundle
 
 
 @pytest.fixture
@@ -21,13 +20,12 @@ def console() -> RecordingConsole:
 
 @pytest.fixture
 def live(
-    served_folder: Path,
-    opening: Callable[[], OpenedBundle],
+    make_place: Callable[..., ServedPlace],
     settings: ServeSettings,
     metrics: ServiceMetrics,
     console: RecordingConsole,
 ) -> LiveBundle:
-    return LiveBundle(folder=served_folder, opening=opening, limits=settings.limits, metrics=metrics, console=console)
+    return LiveBundle(place=make_place(), limits=settings.limits, metrics=metrics, console=console)
 
 
 def test_each_request_keeps_its_bundle_and_the_next_sees_the_new_one(
@@ -54,7 +52,7 @@ def test_a_bundle_that_cannot_be_opened_does_not_replace_one(
 ) -> None:
     manifest = served_folder / "manifest.json"
     whole = manifest.read_text()
-    manifest.write_text(whole.replace('"image_root"', '"image_soot"'))
+    manifest.write_text(whole.replace('"created_by"', '"created_bx"'))
     with live.use() as before:
         pass
     assert not live.reload()
@@ -79,5 +77,5 @@ def test_a_bundle_that_is_gone_stays_in_service(live: LiveBundle, served_folder:
     served_folder.rename(served_folder.with_name("elsewhere"))
     assert not live.reload()
     with live.use() as served:
-        assert served.row_of("p11") is not None
+        assert served.items.item("p11").id == "p11"
     live.close()

@@ -1,7 +1,6 @@
 """Pictures of items, and nothing else of the machine."""
 
 import io
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,30 +8,24 @@ from PIL import Image
 
 from simtrain.serving.app.pictures import picture_file, small_picture
 from simtrain.serving.app.request_error import RequestError
-from simtrain.serving.bundle import Bundle
-from simtrain.serving.bundle_writer import BundleContent
 from simtrain.serving.picture_folders import PictureFolders
 
 
-def below(bundle: Bundle, folder: Path) -> Bundle:
-    return replace(bundle, pictures=PictureFolders(folders={"": folder, "more": folder / "folder"}))
+def below(folder: Path) -> PictureFolders:
+    return PictureFolders(folders={"": folder, "more": folder / "folder"})
 
 
-def paths_of(bundle: Bundle, path: str) -> Bundle:
-    bundle.items["path"] = path
-    return bundle
+def test_a_picture_below_its_folder(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "1.png").write_bytes(b"")
+    (tmp_path / "folder" / "2.png").write_bytes(b"")
+    assert picture_file("1.png", folders=below(tmp_path)) == (tmp_path / "1.png").resolve()
+    assert picture_file("more/2.png", folders=below(tmp_path)) == (tmp_path / "folder" / "2.png").resolve()
 
 
-def test_the_noted_place_and_a_given_one(bundle: Bundle, content: BundleContent, tmp_path: Path) -> None:
-    name = str(bundle.items["path"].iat[0])
-    assert picture_file(bundle, 0) == content.root.resolve() / name
-    (tmp_path / name).write_bytes(b"")
-    assert picture_file(below(bundle, tmp_path), 0) == (tmp_path / name).resolve()
-
-
-def test_without_a_folder_nothing_is_found(bundle: Bundle) -> None:
+def test_without_a_folder_nothing_is_found() -> None:
     with pytest.raises(RequestError, match="its picture is not here"):
-        picture_file(replace(bundle, pictures=PictureFolders()), 0)
+        picture_file("1.png", folders=PictureFolders())
 
 
 @pytest.mark.parametrize(
@@ -51,13 +44,13 @@ def test_without_a_folder_nothing_is_found(bundle: Bundle) -> None:
         "x" * 5000,
     ],
 )
-def test_nothing_beyond_the_folder_is_found(bundle: Bundle, tmp_path: Path, path: str) -> None:
+def test_nothing_beyond_the_folder_is_found(tmp_path: Path, path: str) -> None:
     images = tmp_path / "images"
     (images / "folder").mkdir(parents=True)
     Image.new("RGB", (9, 9)).save(tmp_path / "secret.png")
     (images / "link.png").symlink_to(tmp_path / "secret.png")
     with pytest.raises(RequestError, match="its picture is not here") as caught:
-        picture_file(paths_of(below(bundle, images), path), 0)
+        picture_file(path, folders=below(images))
     assert caught.value.status == 404
 
 

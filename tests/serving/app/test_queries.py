@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from simtrain.serving.app.queries import PictureQuery, SearchParameters, answer, row_of_item
+from simtrain.serving.app.queries import PictureQuery, SearchParameters, answer
 from simtrain.serving.app.request_error import RequestError
 from simtrain.serving.app.served_bundle import ServedBundle
 
@@ -15,8 +15,8 @@ def asked(served: ServedBundle, picture: PictureQuery | None = None, **parameter
     return asyncio.run(answer(served, SearchParameters(**parameters), picture=picture))
 
 
-def item(served: ServedBundle, name: str) -> PictureQuery:
-    return PictureQuery(kind="item", pixels=None, row=row_of_item(served, name))
+def item(name: str) -> PictureQuery:
+    return PictureQuery(kind="item", pixels=None, item=name)
 
 
 def ranked(shop: Any, query: Any) -> list[tuple[str, float]]:
@@ -34,7 +34,7 @@ def names(found: dict[str, Any]) -> list[str]:
 
 
 def test_an_item_finds_its_neighbours_without_itself(served: ServedBundle, shop: Any) -> None:
-    found = asked(served, item(served, "p11"), id="p11", k=5)
+    found = asked(served, item("p11"), id="p11", k=5)
     expected = [pair for pair in ranked(shop, vector(shop, "p11")) if pair[0] != "p11"][:5]
     assert names(found) == [name for name, _ in expected]
     assert [one["rank"] for one in found["neighbours"]] == [1, 2, 3, 4, 5]
@@ -46,7 +46,7 @@ def test_an_item_finds_its_neighbours_without_itself(served: ServedBundle, shop:
 
 def test_pixels_find_what_their_embedding_finds(served: ServedBundle, shop: Any) -> None:
     pixels = served.bundle.preprocessing.pixels(shop.picture("p11"))
-    found = asked(served, PictureQuery(kind="image", pixels=pixels, row=None), k=4)
+    found = asked(served, PictureQuery(kind="image", pixels=pixels, item=None), k=4)
     assert names(found) == [name for name, _ in ranked(shop, vector(shop, "p11"))[:4]]
 
 
@@ -59,7 +59,7 @@ def test_a_text_finds_without_promises(served: ServedBundle, shop: Any) -> None:
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
 def test_an_item_and_a_text_are_mixed_by_their_shares(served: ServedBundle, shop: Any, share: float) -> None:
-    found = asked(served, item(served, "p11"), text="p30", text_share=share, k=5)
+    found = asked(served, item("p11"), text="p30", text_share=share, k=5)
     mixed = (1 - share) * vector(shop, "p11") + share * vector(shop, "p30")
     assert names(found) == [name for name, _ in ranked(shop, mixed) if name != "p11"][:5]
     assert found["query"]["kind"] == "item+text"
@@ -68,14 +68,14 @@ def test_an_item_and_a_text_are_mixed_by_their_shares(served: ServedBundle, shop
 def test_filters_and_thresholds_leave_out(served: ServedBundle, shop: Any) -> None:
     lamps = set(shop.items["id"][shop.items["label"] == "lamp"])
     expected = [(name, near) for name, near in ranked(shop, vector(shop, "p11")) if name in lamps]
-    found = asked(served, item(served, "p11"), k=50, filter=["label=lamp"])
+    found = asked(served, item("p11"), k=50, filter=["label=lamp"])
     assert names(found) == [name for name, _ in expected]
     bound = expected[6][1] - 1e-4
-    assert names(asked(served, item(served, "p11"), k=50, filter=["label=lamp"], min_similarity=bound)) == [
+    assert names(asked(served, item("p11"), k=50, filter=["label=lamp"], min_similarity=bound)) == [
         name for name, near in expected if near >= bound
     ]
     for precision, threshold in ((0.92, 0.9), (0.9, 0.6)):
-        kept = asked(served, item(served, "p11"), k=50, filter=["label=lamp"], min_precision=precision)
+        kept = asked(served, item("p11"), k=50, filter=["label=lamp"], min_precision=precision)
         assert names(kept) == [name for name, near in expected if near >= threshold]
 
 
@@ -95,21 +95,21 @@ def test_questions_that_have_no_answer(served: ServedBundle, parameters: dict[st
 
 def test_a_precision_beyond_all_thresholds_is_told(served: ServedBundle) -> None:
     with pytest.raises(RequestError) as caught:
-        asked(served, item(served, "p11"), min_precision=0.99)
+        asked(served, item("p11"), min_precision=0.99)
     assert str(caught.value) == "min_precision: no threshold so high; there are: 0.95, 0.9"
 
 
 @pytest.mark.parametrize("name", ["p99", "", "../p11", "p11\0", "0"])
 def test_no_such_item(served: ServedBundle, name: str) -> None:
     with pytest.raises(RequestError, match="no such item") as caught:
-        row_of_item(served, name)
+        asked(served, item(name))
     assert caught.value.status == 404
 
 
 def test_an_index_without_vectors_is_told(served: ServedBundle) -> None:
     served.bundle.index.factory = "SQ8"
     with pytest.raises(RequestError) as caught:
-        asked(served, item(served, "p11"))
+        asked(served, item("p11"))
     assert str(caught.value) == (
         "id: this bundle's index keeps no vectors; upload the item's picture, or export the bundle again"
     )
@@ -119,4 +119,4 @@ def test_a_query_that_the_encoder_makes_nothing_of(served: ServedBundle, shop: A
     opposite = {"p30": -vector(shop, "p11")}
     object.__setattr__(served.searcher.encoder, "vectors", opposite)
     with pytest.raises(RequestError, match="the encoder makes nothing of this query"):
-        asked(served, item(served, "p11"), text="p30", text_share=0.5)
+        asked(served, item("p11"), text="p30", text_share=0.5)

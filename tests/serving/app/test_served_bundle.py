@@ -1,4 +1,4 @@
-"""Embedding in batches, and rows of ids."""
+"""Embedding in batches."""
 
 from typing import Any
 
@@ -13,8 +13,3 @@ def test_pictures_and_texts_of_one_batch_get_their_own_embeddings(served: Served
     vectors_of = dict(zip(shop.items["id"], shop.embeddings, strict=True))
     for future, name in zip(futures, ("p02", "p11", "p30"), strict=True):
         assert future.result(20) == pytest.approx(vectors_of[name], abs=1e-5)
-
-
-def test_rows_of_ids(served: ServedBundle) -> None:
-    assert served.opened.items["id"].iat[served.row_of("p11")] == "p11"
-    assert served.row_of("../p11") is None

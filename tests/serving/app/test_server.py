@@ -16,18 +16,17 @@ import pytest
 from simtrain.console import SILENT
 from simtrain.errors import SimtrainError
 from simtrain.serving.app.api import create_app
-from simtrain.serving.app.live_bundle import LiveBundle
+from simtrain.serving.app.live_bundle import LiveBundle, ServedPlace
 from simtrain.serving.app.metrics import ServiceMetrics
 from simtrain.serving.app.server import run_server
 from simtrain.serving.app.settings import ServeSettings
-from simtrain.serving.opened_bundle import OpenedBundle
 
 SECONDS = 0.5
 
 
 @pytest.fixture
 def url(
-    served_folder: Any, opening: Callable[[], OpenedBundle], settings: ServeSettings, monkeypatch: pytest.MonkeyPatch
+    make_place: Callable[..., ServedPlace], settings: ServeSettings, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[str]:
     """The address of a server in a thread, which gives a request half a second."""
     import uvicorn
@@ -47,7 +46,7 @@ def url(
         told.append(address)
         ready.set()
 
-    live = LiveBundle(folder=served_folder, opening=opening, limits=short.limits, metrics=metrics, console=SILENT)
+    live = LiveBundle(place=make_place(), limits=short.limits, metrics=metrics, console=SILENT)
     app = create_app(live, settings=short, metrics=metrics)
     thread = threading.Thread(target=lambda: run_server(app, settings=short, ready=listening))
     thread.start()

@@ -30,7 +30,8 @@ def test_it_imports_no_torch_and_ends_well(onnx_folder: Path, serve_process: Cal
         assert answer.json()["neighbours"][0]["id"] == "p11"
         assert httpx2.get(f"{served.url}api/search", params={"id": "p11", "filter": "label=lamp"}).status_code == 200
         assert httpx2.get(f"{served.url}api/picture", params={"id": "p11"}).status_code == 200
-        assert served.ended(number) == (0, "", "stopped\nimported: []\n")
+        pictures = f"pictures: {shop.root.resolve()}\n"
+        assert served.ended(number) == (0, "", f"{pictures}stopped\nimported: []\n")
 
 
 def test_texts_need_no_torch(serve_process: Callable[..., Any], tmp_path: Path) -> None:

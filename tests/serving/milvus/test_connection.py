@@ -76,3 +76,12 @@ def test_what_is_wrong_is_not_asked_again() -> None:
     with pytest.raises(MilvusException, match="field x is missing"):
         with_patience(call)
     assert len(calls) == 1
+
+
+def test_an_address_holds_no_password() -> None:
+    with pytest.raises(SimtrainError) as caught:
+        MilvusAddress.of("milvus:https://root:secret@host:19530")
+    assert str(caught.value) == (
+        "milvus:https://…@…: an address holds no password; set MILVUS_TOKEN=USER:PASSWORD and write "
+        "milvus:http://HOST:19530"
+    )

@@ -15,7 +15,7 @@ from simtrain.serving.milvus import publishing
 from simtrain.serving.milvus.collection import MilvusIndex, behind, published_aliases
 from simtrain.serving.milvus.connection import MilvusAddress, connected
 from simtrain.serving.milvus.publishing import Published, publish_items
-from simtrain.serving.milvus.searching import folder_published, search_collection
+from simtrain.serving.milvus.searching import PublishedCollection, folder_published, search_collection
 from simtrain.serving.milvus.source import PublishedSource, ShardsSource
 from simtrain.serving.searcher import FoundItem
 
@@ -173,3 +173,24 @@ def test_shards_are_published_in_halves_of_unit_length(items: Any, address: Milv
 @pytest.mark.parametrize(("count", "kind"), [(1, "FLAT"), (20_000, "FLAT"), (20_001, "HNSW"), (20_000_001, "DISKANN")])
 def test_auto_fits_the_number_of_items(count: int, kind: str) -> None:
     assert MilvusIndex.of("auto", count=count).kind == kind
+
+
+def test_ids_with_quotes_stay_in_theirs(items: Any, address: MilvusAddress) -> None:
+    names = items.items["id"].tolist()
+    names[:3] = ["x' or id != '", 'a"] or id in ["sku 05', "back\\slash"]
+    odd = replace(items, items=items.items.assign(id=names))
+    publish(odd, address)
+    with PublishedCollection.opened(address, None) as published:
+        for row in (0, 1, 2, 5):
+            found = published.item(names[row])
+            assert found is not None
+            assert (found[0]["id"], found[0]["stock"]) == (names[row], row)
+        assert published.item("x' or 1 == 1") is None
+    rest = replace(odd, items=odd.items.iloc[3:].reset_index(drop=True), embeddings=odd.embeddings[3:])
+    assert (publish(rest, address).removed, len(search(address, k=100))) == (3, 57)
+
+
+def test_a_gone_alias_is_told_with_what_is_there(items: Any, address: MilvusAddress) -> None:
+    publish(items, address)
+    with pytest.raises(SimtrainError, match="no collection 'shoe' that simtrain has published; there are: shop"):
+        search(address, collection="shoe")

@@ -38,6 +38,12 @@ def read_schema(path: Path) -> Any:
         return pq.read_schema(file)
 
 
+def row_count(path: Path) -> int:
+    """Number of rows of a Parquet file; raises as `read_table` does."""
+    with pa.OSFile(str(path), "rb") as file, pq.ParquetFile(file) as opened:
+        return int(opened.metadata.num_rows)
+
+
 def write_table(table: Any, path: Path) -> None:
     """Write a Parquet file under exactly this path.
 

@@ -15,7 +15,7 @@ from simtrain.serving.given_bundle import GivenBundle
 from simtrain.serving.signature import SigningKey
 
 if TYPE_CHECKING:
-    from simtrain.commands.index import IndexReport
+    from simtrain.commands.index import IndexReport, ItemsSource
     from simtrain.commands.index_verify import VerifyReport
 
 
@@ -25,6 +25,7 @@ def add(
     *,
     images: str | Path | None = None,
     sign: str | Path | None = None,
+    embeddings: str | Path | None = None,
     overrides: Overrides = (),
     allow_code: bool = False,
     console: Console | None = None,
@@ -33,9 +34,11 @@ def add(
 
     Args:
         bundle: Folder of the bundle.
-        source: A catalogue of `prepare`, of which the images with `gallery` count, or what `prepare` takes.
+        source: A catalogue of `prepare`, of which the images with `gallery` count, what `prepare` takes, or a folder of
+            `embed`, whose images come with their embeddings.
         images: Folder that the bundle's paths of pictures start from; None: as noted when it was made on this machine.
         sign: File of the Ed25519 key that the bundle is signed with, before and after; None: it is not.
+        embeddings: Folder of `embed` whose embeddings are taken for the same images; None: none.
         overrides: Settings of `prepare` that say how the source is read, such as `{"columns.path": "file"}`.
         allow_code: Whether code that the bundle names (`kind: python`) may be imported.
         console: Shows progress; None: the terminal.
@@ -44,13 +47,12 @@ def add(
         SimtrainError: for anything that the user can mend, such as an id that the bundle has with another image; the
             bundle is then as it was.
     """
-    config, key = load_prepare_config({}, override_lines(overrides)), _key(sign)
-    given = GivenBundle.of(bundle, images=images)
+    items = _items(source, overrides=overrides, embeddings=embeddings)
+    given, key = GivenBundle.of(bundle, images=images), _key(sign)
     from simtrain.commands.index import change
 
     with code_allowed(allow_code):
-        told = or_terminal(console)
-        return change(given, str(source), mode="add", config=config, sign=key, console=told)
+        return change(given, items, mode="add", sign=key, console=or_terminal(console))
 
 
 def update(
@@ -59,6 +61,7 @@ def update(
     *,
     images: str | Path | None = None,
     sign: str | Path | None = None,
+    embeddings: str | Path | None = None,
     overrides: Overrides = (),
     allow_code: bool = False,
     console: Console | None = None,
@@ -68,13 +71,12 @@ def update(
     Replaced are their columns, and where the content of the file differs their embeddings. Items that the source does
     not name stay. Arguments and errors are those of `add`, but that an id may have another image.
     """
-    config, key = load_prepare_config({}, override_lines(overrides)), _key(sign)
-    given = GivenBundle.of(bundle, images=images)
+    items = _items(source, overrides=overrides, embeddings=embeddings)
+    given, key = GivenBundle.of(bundle, images=images), _key(sign)
     from simtrain.commands.index import change
 
     with code_allowed(allow_code):
-        told = or_terminal(console)
-        return change(given, str(source), mode="update", config=config, sign=key, console=told)
+        return change(given, items, mode="update", sign=key, console=or_terminal(console))
 
 
 def remove(bundle: str | Path, ids: Sequence[str], *, sign: str | Path | None = None) -> IndexReport:
@@ -121,3 +123,11 @@ def verify(
 
 def _key(sign: str | Path | None) -> SigningKey | None:
     return None if sign is None else SigningKey.read(Path(sign).expanduser())
+
+
+def _items(source: str | Path, *, overrides: Overrides, embeddings: str | Path | None) -> ItemsSource:
+    config = load_prepare_config({}, override_lines(overrides))
+    from simtrain.commands.index import ItemsSource
+
+    shards = None if embeddings is None else Path(embeddings).expanduser()
+    return ItemsSource(named=str(source), config=config, embeddings=shards)

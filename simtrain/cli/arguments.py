@@ -73,6 +73,16 @@ def expanded(path: Path | None) -> Path | None:
     return path.expanduser() if path is not None else None
 
 
+EmbeddingsOption = Annotated[
+    Path | None,
+    typer.Option(
+        callback=expanded,
+        metavar="FOLDER",
+        help="Shards of simtrain embed by the same encoder: what they hold is not embedded again.",
+    ),
+]
+
+
 def make_folder_of(path: Path) -> None:
     """Make the folder of a file that a command will write, before anything long is run.
 

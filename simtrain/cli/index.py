@@ -5,7 +5,15 @@ from typing import Annotated
 
 import typer
 
-from simtrain.cli.arguments import AllowCodeOption, ImagesOption, SetOption, SignedByOption, SignOption, expanded
+from simtrain.cli.arguments import (
+    AllowCodeOption,
+    EmbeddingsOption,
+    ImagesOption,
+    SetOption,
+    SignedByOption,
+    SignOption,
+    expanded,
+)
 from simtrain.cli.console import TERMINAL
 from simtrain.errors import SimtrainError, system_reason
 
@@ -15,7 +23,7 @@ app = typer.Typer(
 )
 BundleArgument = Annotated[Path, typer.Argument(callback=expanded, help="Bundle folder, written by simtrain export.")]
 SourceArgument = Annotated[
-    str, typer.Argument(help="Catalogue of simtrain prepare, or folder of images, table, Parquet with images inside.")
+    str, typer.Argument(help="Catalogue of simtrain prepare, folder of images, table, or shards of simtrain embed.")
 ]
 
 
@@ -25,6 +33,7 @@ def add(
     source: SourceArgument,
     images: ImagesOption = None,
     sign: SignOption = None,
+    embeddings: EmbeddingsOption = None,
     overrides: SetOption = None,
     allow_code: AllowCodeOption = False,
 ) -> None:
@@ -36,6 +45,7 @@ def add(
         source,
         images=images,
         sign=sign,
+        embeddings=embeddings,
         overrides=overrides or [],
         allow_code=allow_code,
         console=TERMINAL,
@@ -49,6 +59,7 @@ def update(
     source: SourceArgument,
     images: ImagesOption = None,
     sign: SignOption = None,
+    embeddings: EmbeddingsOption = None,
     overrides: SetOption = None,
     allow_code: AllowCodeOption = False,
 ) -> None:
@@ -60,6 +71,7 @@ def update(
         source,
         images=images,
         sign=sign,
+        embeddings=embeddings,
         overrides=overrides or [],
         allow_code=allow_code,
         console=TERMINAL,

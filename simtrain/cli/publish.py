@@ -18,8 +18,15 @@ def publish(
     ],
     collection: Annotated[str | None, typer.Option(help="Name for searches; default: that of the folder.")] = None,
     index: Annotated[str, typer.Option(help="auto, FLAT, HNSW, IVF_FLAT, IVF_SQ8, DISKANN or AUTOINDEX.")] = "auto",
+    bulk_files: Annotated[
+        Path | None,
+        typer.Option(
+            callback=expanded, metavar="FOLDER", help="Write Parquet files that the server imports, for many millions."
+        ),
+    ] = None,
 ) -> None:
     """Publish items to Milvus, and bring them in step when they change; MILVUS_TOKEN says who you are."""
     from simtrain.api.publish import publish
 
-    TERMINAL.line(str(publish(source, to, collection=collection, index=index, console=TERMINAL)))
+    report = publish(source, to, collection=collection, index=index, bulk_files=bulk_files, console=TERMINAL)
+    TERMINAL.line(str(report))

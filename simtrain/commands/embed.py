@@ -137,7 +137,8 @@ def embed(
         )
         for _ in console.bar(done, len(pending), "embedding shards"):
             pass
-        return _finished(out, tasks, space, fresh=len(pending))
+        root = None if collection.root.is_relative_to(work.resolve()) else collection.root  # extracted, then removed
+        return _finished(out, tasks, space, fresh=len(pending), root=root)
 
 
 @functools.cache
@@ -166,14 +167,14 @@ def _refuse_other_content(out: Path, space: Space) -> None:
         raise SimtrainError(f"{out}: holds embeddings of {of}; take another folder for --out, or remove it")
 
 
-def _finished(out: Path, tasks: Sequence[ShardTask], space: Space, *, fresh: int) -> EmbedReport:
+def _finished(out: Path, tasks: Sequence[ShardTask], space: Space, *, fresh: int, root: Path | None) -> EmbedReport:
     for number in shard_numbers(out):
         if number >= len(tasks):  # of a collection that was larger
             _remove(out, shard_path(out, number).name)
     left_out = [each for task in tasks for each in left_out_of_shard(out, task.number)]
     images = sum(len(task.ids) for task in tasks) - len(left_out)
     _write_left_out(out, left_out)
-    write_record(out, space=space, images=images, left_out=len(left_out), shards=len(tasks))
+    write_record(out, space=space, images=images, left_out=len(left_out), shards=len(tasks), root=root)
     return EmbedReport(folder=out, space=space, images=images, shards=len(tasks), fresh=fresh, left_out=left_out)
 
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from simtrain.catalog.inspection.console_summary import lines_of
 from simtrain.catalog.sources.collection import Collection, open_collection
+from simtrain.catalog.sources.opened import expanded
 from simtrain.catalog.sources.opening import Opening
 from simtrain.catalog.staging import work_folder
 from simtrain.catalog.table import NEAR_DUPLICATES
@@ -26,12 +27,12 @@ from simtrain.commands.search import image_encoder
 from simtrain.config import PrepareConfig
 from simtrain.console import Console
 from simtrain.errors import SimtrainError, nearest
-from simtrain.files import sha256_if_readable
 from simtrain.phrases import counted
 from simtrain.serving.bundle import CONTENT_COLUMN, Bundle
 from simtrain.serving.bundle_change import all_vectors, changed_by_one, write_changed
-from simtrain.serving.embedding_shards import LeftOut, ShardTask
+from simtrain.serving.embedding_shards import LeftOut, ShardTask, has_shards
 from simtrain.serving.given_bundle import GivenBundle
+from simtrain.serving.index_source import collection_of_shards, gallery_items, known_embeddings, taken_over
 from simtrain.serving.item_change import Standing, standing, with_rows
 from simtrain.serving.picture_folders import PictureFolders
 from simtrain.serving.shard_worker import embedded
@@ -53,34 +54,46 @@ class IndexReport:
     unchanged: int = 0
     removed: int = 0
     left_out: list[LeftOut] = field(default_factory=list)
+    taken: int = 0
+    """Number of embeddings that were there already, in shards."""
 
     def __str__(self) -> str:
         done = {"added": self.added, "updated": self.updated, "removed": self.removed, "unchanged": self.unchanged}
         told = ", ".join(f"{number} {word}" for word, number in done.items() if number) or "nothing to do"
         lines = [f"bundle: {self.folder} ({counted(self.items, 'item')}): {told}"]
+        if self.taken:
+            lines.append(f"re-used {self.taken} of {self.added + self.updated} embeddings of simtrain embed")
         if self.left_out:
             first = self.left_out[0]
             lines.append(f"left out: {counted(len(self.left_out), 'image')}, such as '{first.path}': {first.reason}")
         return "\n".join(lines)
 
 
+@dataclass(frozen=True, kw_only=True)
+class ItemsSource:
+    """Items for a bundle, as they are named.
+
+    Attributes:
+        named: A catalogue of `prepare`, what `prepare` takes, or shards of `embed`, which come with their embeddings.
+        config: Settings of `prepare` that say how it is read.
+        embeddings: Shards of `embed` whose embeddings are taken for the same images; None: none.
+    """
+
+    named: str
+    config: PrepareConfig
+    embeddings: Path | None
+
+
 def change(
-    given: GivenBundle,
-    source: str,
-    *,
-    mode: Mode,
-    config: PrepareConfig,
-    sign: SigningKey | None = None,
-    console: Console,
+    given: GivenBundle, source: ItemsSource, *, mode: Mode, sign: SigningKey | None = None, console: Console
 ) -> IndexReport:
     """Bring the items of a source into a bundle; only what is new or has another image is embedded.
 
     Args:
         given: The bundle.
-        source: A catalogue of `prepare`, or what `prepare` takes.
+        source: Items.
         mode: `add` refuses items whose id the bundle has with another image; `update` replaces them, and the columns of
             all items of the source. What the source does not name stays.
-        config: Settings of `prepare` that say how the source is read.
         sign: Key that the bundle is signed with, before and after; None: it is not.
         console: Shows how many images are embedded.
 
@@ -91,21 +104,25 @@ def change(
     unfinished = folder.resolve().parent / f".{folder.resolve().name}.source"
     with changed_by_one(given, sign=sign) as bundle, work_folder(unfinished, console=console) as work:
         opening = Opening(work=work, output=folder, fetch_fashion_mnist=downloaded_fashion_mnist, console=console)
-        collection = open_collection(source, config=config, opening=opening)
+        known = known_embeddings(bundle, expanded(source.named), source.embeddings)
+        if has_shards(expanded(source.named)):
+            collection = collection_of_shards(expanded(source.named), bundle)
+        else:
+            collection = open_collection(source.named, config=source.config, opening=opening)
         for line in lines_of(collection.findings, {"labels": 0}):
             console.line(line)
-        rows = _items_of(collection)
-        sha256 = _hashes(collection, rows)
+        rows, sha256 = gallery_items(collection)
         found = standing(bundle.items, ids=rows["id"].tolist(), sha256=sha256)
         if mode == "add" and found.changed.any():
             first = rows["id"].iat[int(np.flatnonzero(found.changed)[0])]
             raise SimtrainError(
                 f"{folder}: has {counted(int(found.changed.sum()), 'item')} of the source with another image, such as "
-                f"'{first}'; to replace them: simtrain index update {folder} {source}"
+                f"'{first}'; to replace them: simtrain index update {folder} {source.named}"
             )
         vectors = all_vectors(bundle)
         wanted = np.flatnonzero(found.new if mode == "add" else found.new | found.changed | found.unknown)
-        fresh = _embedded(bundle, collection, rows, wanted.tolist(), console=console)
+        taken = taken_over(known, collection, rows, sha256, wanted.tolist())
+        fresh = _embedded(bundle, collection, rows, wanted.tolist(), taken=taken, console=console)
         placed, pictures = _placed(rows, sha256, bundle, collection)
         items = _Given(rows=placed, found=found, wanted=wanted.tolist(), mode=mode)
         return _put(bundle, items, vectors, fresh, pictures=pictures, sign=sign)
@@ -153,32 +170,26 @@ class _Fresh:
 
     vectors: dict[int, NDArray[np.float32]]
     left_out: list[LeftOut]
-
-
-def _items_of(collection: Collection) -> pd.DataFrame:
-    rows = collection.rows
-    if "gallery" in rows.columns:
-        rows = rows[rows["gallery"].to_numpy(dtype=bool)]
-    return rows.assign(id=rows["id"].astype(str), path=rows["path"].astype(str)).reset_index(drop=True)
-
-
-def _hashes(collection: Collection, rows: pd.DataFrame) -> list[str]:
-    if collection.sha256 is not None:
-        known = dict(zip(collection.ids, collection.sha256, strict=True))
-        return [known[identifier] for identifier in rows["id"]]
-    with ThreadPoolExecutor(_cores()) as readers:
-        return list(readers.map(sha256_if_readable, [collection.root / path for path in rows["path"]]))
+    taken: int
+    """How many embeddings were there already."""
 
 
 def _embedded(
-    bundle: Bundle, collection: Collection, rows: pd.DataFrame, wanted: list[int], *, console: Console
+    bundle: Bundle,
+    collection: Collection,
+    rows: pd.DataFrame,
+    wanted: list[int],
+    *,
+    taken: dict[int, NDArray[np.float32]],
+    console: Console,
 ) -> _Fresh:
-    if not wanted:
-        return _Fresh(vectors={}, left_out=[])
+    pending = [row for row in wanted if row not in taken]
+    if not pending:
+        return _Fresh(vectors=taken, left_out=[], taken=len(taken))
     encoder = image_encoder(bundle)
-    vectors: dict[int, NDArray[np.float32]] = {}
+    vectors = dict(taken)
     left_out: list[LeftOut] = []
-    blocks = [wanted[start : start + _BLOCK] for start in range(0, len(wanted), _BLOCK)]
+    blocks = [pending[start : start + _BLOCK] for start in range(0, len(pending), _BLOCK)]
     with ThreadPoolExecutor(_cores()) as readers:
         for block in console.bar(blocks, len(blocks), "embedding images"):
             images = [(str(rows["id"].iat[row]), str(rows["path"].iat[row]), 0, 0) for row in block]
@@ -186,7 +197,7 @@ def _embedded(
             row_of = {str(rows["id"].iat[row]): row for row in block}
             vectors |= {row_of[name]: vector for name, vector in zip(shard.ids, shard.embeddings, strict=True)}
             left_out += shard.left_out
-    return _Fresh(vectors=vectors, left_out=left_out)
+    return _Fresh(vectors=vectors, left_out=left_out, taken=len(taken))
 
 
 def _placed(
@@ -230,7 +241,7 @@ def _put(
         note = _note(added=added, updated=updated)
         write_changed(bundle, items, embeddings, change=note, pictures=pictures, sign=sign)
     numbers = {"added": added, "updated": updated, "unchanged": len(given.rows) - len(lost) - added - updated}
-    return IndexReport(folder=bundle.folder, items=len(items), **numbers, left_out=fresh.left_out)
+    return IndexReport(folder=bundle.folder, items=len(items), **numbers, left_out=fresh.left_out, taken=fresh.taken)
 
 
 def _note(**numbers: int) -> dict[str, int | str]:

@@ -164,25 +164,50 @@ def left_out_of_shard(folder: Path, number: int) -> list[LeftOut]:
         return [LeftOut(**each) for each in _note(read_schema(path))["left_out"]]
 
 
-def write_record(folder: Path, *, space: Space, images: int, left_out: int, shards: int) -> None:
-    """Say that all shards are there."""
+def has_shards(folder: Path) -> bool:
+    """Whether a folder holds shards, finished or not."""
+    return (folder / RECORD_FILE).is_file() or (folder.is_dir() and bool(shard_numbers(folder)))
+
+
+def write_record(
+    folder: Path, *, space: Space, images: int, left_out: int, shards: int, root: Path | None = None
+) -> None:
+    """Say that all shards are there.
+
+    Args:
+        folder: Folder of the shards.
+        space: What they have in common.
+        images: Number of embeddings.
+        left_out: Number of images without one.
+        shards: Number of shards.
+        root: Folder that the paths start from; None: it does not last.
+    """
     content = {
         "format": _FORMAT_VERSION,
         **vars(space),
         "images": images,
         "left_out": left_out,
         "shards": shards,
+        **({} if root is None else {"root": str(root)}),
     }
     write_json(folder / RECORD_FILE, content, error=SimtrainError)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ShardsRecord:
-    """What a folder of shards holds: their space, the number of embeddings and the number of shards."""
+    """What a folder of shards holds.
+
+    Attributes:
+        space: What they have in common.
+        images: Number of embeddings.
+        shards: Number of shards.
+        root: Folder that the paths start from; None: not known.
+    """
 
     space: Space
     images: int
     shards: int
+    root: Path | None
 
 
 def read_record(folder: Path) -> ShardsRecord:
@@ -198,7 +223,8 @@ def read_record(folder: Path) -> ShardsRecord:
     record = read_json(path, error=SimtrainError)
     with damage_told(path, error=SimtrainError, advice=_AGAIN):
         space = Space(**{name: record[name] for name in ("fingerprint", "dimensions", "precision")})
-        return ShardsRecord(space=space, images=int(record["images"]), shards=int(record["shards"]))
+        root = None if record.get("root") is None else Path(record["root"])
+        return ShardsRecord(space=space, images=int(record["images"]), shards=int(record["shards"]), root=root)
 
 
 def read_shards(folder: Path) -> Iterator[Shard]:

@@ -110,6 +110,8 @@ TESTED_BY_CALLERS = {
     "serving/bundle_place.py": "serving/test_bundle_writer.py",
     "serving/given_bundle.py": "commands/test_search.py",
     "serving/golden_writer.py": "serving/test_bundle.py",
+    "serving/index_source.py": "commands/test_index.py",
+    "serving/known_embeddings.py": "commands/test_export_reuse.py",
     "serving/milvus/collection.py": "serving/milvus/test_publishing.py",
     "serving/milvus/searching.py": "serving/milvus/test_publishing.py",
     "serving/milvus/source.py": "serving/milvus/test_publishing.py",

@@ -37,7 +37,9 @@ def parameters(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
 
 def typer_commands() -> set[tuple[Path, str]]:
     """Files and names of the commands: Typer makes one option of each parameter."""
-    callbacks = [command.callback for command in app.registered_commands if command.callback is not None]
+    groups = [group.typer_instance for group in app.registered_groups if group.typer_instance is not None]
+    commands = [command for each in (app, *groups) for command in each.registered_commands]
+    callbacks = [command.callback for command in commands if command.callback is not None]
     return {(Path(callback.__code__.co_filename).resolve(), callback.__name__) for callback in callbacks}
 
 

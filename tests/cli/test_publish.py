@@ -19,6 +19,10 @@ from small_commands import Command
             ("bundle", "--to", "milvus:shop.db", "--collection", "a b"),
             "error: --collection: got 'a b'; allowed: letters",
         ),
+        (
+            ("bundle", "--to", "milvus:shop.db", "--bulk-files", "files"),
+            "error: --bulk-files: milvus:shop.db is embedded, and imports no files; leave --bulk-files out, or name a ",
+        ),
     ],
 )
 def test_mistakes_are_told_before_anything_is_made(

@@ -10,10 +10,13 @@ from PIL import Image
 from small_commands import everything_below
 
 from simtrain.api import index
+from simtrain.api.embed import embed
+from simtrain.commands.export import export
 from simtrain.commands.search import open_bundle
 from simtrain.console import SILENT
 from simtrain.errors import BundleError, SimtrainError
 from simtrain.locks import FileLock
+from simtrain.runs.run import Run, open_run
 from simtrain.serving import bundle_change, shard_worker
 
 
@@ -154,3 +157,49 @@ def test_verify_tells_images_that_have_changed_or_are_gone(bundle: Path, picture
     (bundle / "items.parquet").write_bytes(b"")
     with pytest.raises(BundleError, match=r"items\.parquet: altered"):
         index.verify(bundle, console=SILENT)
+
+
+def test_shards_of_embed_are_added_without_embedding(
+    bundle: Path, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shards = tmp_path / "shards"
+    embed(bundle, pictures, shards, processes=1, console=SILENT)
+    expected = open_bundle(bundle).encode(sorted(pictures.iterdir()))
+    monkeypatch.setattr("simtrain.commands.index.image_encoder", lambda *_: 1 / 0)
+    report = index.add(bundle, shards, console=SILENT)
+    assert str(report).splitlines()[1:] == ["re-used 3 of 3 embeddings of simtrain embed"]
+    opened = open_bundle(bundle)
+    rows = [opened.items["id"].tolist().index(f"n{number}.png") for number in range(3)]
+    assert opened.bundle.index.vectors(np.array(rows)) == pytest.approx(expected, abs=1e-6)
+    assert opened.bundle.image_path(rows[1]) == pictures / "n1.png"
+    assert str(index.add(bundle, shards, console=SILENT)).endswith("3 unchanged")
+
+
+def test_a_source_takes_embeddings_of_the_same_images(bundle: Path, pictures: Path, tmp_path: Path) -> None:
+    shards = tmp_path / "shards"
+    embed(bundle, pictures, shards, processes=1, console=SILENT)
+    draw(pictures / "n1.png", seed=50)
+    draw(pictures / "n3.png", seed=51)
+    report = index.add(bundle, pictures, embeddings=shards, console=SILENT)
+    assert (report.added, report.taken) == (4, 2)
+    for number in range(4):
+        assert first(bundle, pictures / f"n{number}.png") == (f"n{number}.png", pytest.approx(1, abs=1e-5))
+    with pytest.raises(SimtrainError, match="comes with its own; leave one of the two out"):
+        index.update(bundle, shards, embeddings=shards, console=SILENT)
+
+
+def test_shards_that_do_not_fit_change_nothing(bundle: Path, trained: Run, pictures: Path, tmp_path: Path) -> None:
+    whole = everything_below(bundle)
+    embed(bundle, pictures, tmp_path / "halves", processes=1, precision="float16", console=SILENT)
+    with pytest.raises(SimtrainError, match="holds float16 numbers, and the bundle keeps float32"):
+        index.add(bundle, tmp_path / "halves", console=SILENT)
+    embed(bundle, pictures, tmp_path / "shards", processes=1, console=SILENT)
+    draw(pictures / "n2.png", seed=50)
+    with pytest.raises(SimtrainError, match=r"'.*n2.png' has changed since it was embedded; run simtrain embed again"):
+        index.add(bundle, tmp_path / "shards", console=SILENT)
+    changed = open_run(str(trained.folder), checkpoints=trained.folder.parent, overrides=["encoder.image_size=40"])
+    other = export(changed, out=tmp_path / "other", alpha=None, console=SILENT).folder
+    embed(other, pictures, tmp_path / "of another", processes=1, console=SILENT)
+    with pytest.raises(SimtrainError, match="embeddings of another encoder"):
+        index.add(bundle, tmp_path / "of another", console=SILENT)
+    assert everything_below(bundle) == whole

@@ -1,17 +1,23 @@
 """A bundle in an embedded Milvus: the same neighbours as in its own index, and gone bundles told."""
 
+import json
+import shlex
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from simtrain.api.publish import publish
 from simtrain.commands.export import export
+from simtrain.commands.publish import BulkReport
 from simtrain.commands.search import MilvusPlace, open_bundle, search_milvus, search_passing
 from simtrain.console import SILENT
 from simtrain.errors import SimtrainError
 from simtrain.runs.run import Run
 from simtrain.serving.given_bundle import GivenBundle
+from simtrain.serving.milvus.bulk_files import BulkFiles
 from simtrain.serving.opened_bundle import read_query
 
 
@@ -56,3 +62,42 @@ def test_a_filter_means_the_same_in_a_bundle_and_in_milvus(bundle: Path, tmp_pat
     there = search_milvus(place, folder=None, images=None, query=query, k=50)
     assert [hit.id for hit in here] == [hit.id for hit in there]
     assert len(here) == (opened.items["label"] == label).sum() > 0
+
+
+def test_the_next_step_of_bulk_files_can_be_typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "a 'b"
+    folder.mkdir()
+    note = {"collection": "shop_12", "files": ["a 'b/part-00001.parquet", "a 'b/part-00002.parquet"]}
+    (folder / "schema.json").write_text(json.dumps(note))
+    done = BulkFiles(
+        folder=folder,
+        names=["part-00001.parquet", "part-00002.parquet"],
+        items=60,
+        alias="shop",
+        collection="shop_12",
+        address="milvus:https://host:19530",
+        uri="https://host:19530",
+        cut_texts=0,
+    )
+    lines = str(BulkReport(files=done, source=tmp_path / "bundle 1")).splitlines()
+    assert lines[0] == (
+        f"bulk files: {folder} (60 items in 2 files), for the empty collection 'shop_12' in milvus:https://host:19530"
+    )
+    python, option, code = shlex.split(lines[2])
+    assert (python, option) == ("python", "-c")
+    asked: list[Any] = []
+    answer = SimpleNamespace(text="{}")
+    monkeypatch.setattr(
+        "pymilvus.bulk_writer.bulk_import", lambda *given, **named: asked.append((given, named)) or answer
+    )
+    monkeypatch.setenv("MILVUS_TOKEN", "root:secret")
+    exec(code, {})
+    assert asked == [
+        (
+            ("https://host:19530", "shop_12"),
+            {"files": [[note["files"][0]], [note["files"][1]]], "api_key": "root:secret"},
+        )
+    ]
+    assert "secret" not in "\n".join(lines)
+    last = shlex.split(lines[3].partition("simtrain ")[2])
+    assert last == ["publish", str(tmp_path / "bundle 1"), "--to", "milvus:https://host:19530", "--collection", "shop"]

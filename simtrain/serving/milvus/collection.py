@@ -108,8 +108,8 @@ def checked_alias(alias: str) -> str:
     return alias
 
 
-def create(client: Any, name: str, described: Described) -> None:
-    """Make an empty collection of this description."""
+def schema_of(described: Described) -> Any:
+    """The schema of a collection, for pymilvus."""
     from pymilvus import DataType, MilvusClient
 
     kinds = {
@@ -126,12 +126,19 @@ def create(client: Any, name: str, described: Described) -> None:
     for field in described.fields:
         longest = {"max_length": LONGEST_TEXT} if field.kind == "varchar" else {}
         schema.add_field(field.name, kinds[field.kind], nullable=True, **longest)
+    return schema
+
+
+def create(client: Any, name: str, described: Described) -> None:
+    """Make an empty collection of this description."""
     index = client.prepare_index_params()
     index.add_index(
         VECTOR_FIELD, index_type=described.index.kind, metric_type="COSINE", params=dict(described.index.build)
     )
     note = {"format": _FORMAT_VERSION, **asdict(described)}
-    client.create_collection(name, schema=schema, index_params=index, properties={_PROPERTY: json.dumps(note)})
+    client.create_collection(
+        name, schema=schema_of(described), index_params=index, properties={_PROPERTY: json.dumps(note)}
+    )
 
 
 def describe(client: Any, name: str) -> Described | None:

@@ -29,7 +29,8 @@ from simtrain.serving.milvus.fields import HASH_FIELD, ID_FIELD, VECTOR_FIELD, f
 from simtrain.serving.milvus.source import Block, PublishedSource
 
 _ROWS = 1000  # of a request: 4 MB at 1,024 dimensions
-_READ_ROWS = 10_000
+READ_ROWS = 10_000
+"""Items that are read at once."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,20 +78,9 @@ def publish_items(
     Raises:
         SimtrainError: for what Milvus refuses; what was published before can still be searched.
     """
-    described = Described(
-        fingerprint=source.fingerprint,
-        dimensions=source.dimensions,
-        bundle=None if source.bundle is None else str(source.bundle),
-        index=MilvusIndex.of(index, count=source.count()),
-        fields=fields_of(source.columns()),
-    )
     with connected(address, must_exist=False) as client:
-        refuse_stranger(client, alias, where=address.text)
-        before = behind(client, alias)
-        described = _kept_index(client, before, described, asked=index)
-        name = described.name(alias)
-        if name not in client.list_collections():
-            create(client, name, described)
+        standing = standing_collection(client, source, address, alias=alias, index=index)
+        name, described, before = standing.name, standing.described, standing.before
         client.load_collection(name)
         there = _hashes(client, name)
         done = _write(client, name, source, described, there=there, console=console)
@@ -112,6 +102,63 @@ def publish_items(
         replaced=before is not None and before != name,
         cut_texts=done.cut_texts,
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class StandingCollection:
+    """The collection for the items of a source.
+
+    Attributes:
+        name: Its name; it is there, empty where it was not there before.
+        described: What it says of itself.
+        before: The collection that the alias stands for until now; None: there is none.
+    """
+
+    name: str
+    described: Described
+    before: str | None
+
+
+def standing_collection(
+    client: Any, source: PublishedSource, address: MilvusAddress, *, alias: str, index: str
+) -> StandingCollection:
+    """The collection for the items of a source, made if it is not there.
+
+    Args:
+        client: Of pymilvus.
+        source: Items and embeddings.
+        address: Where the Milvus is.
+        alias: Name for searches.
+        index: One of `INDEX_TYPES`.
+
+    Raises:
+        SimtrainError: if the alias is somebody else's.
+    """
+    described = Described(
+        fingerprint=source.fingerprint,
+        dimensions=source.dimensions,
+        bundle=None if source.bundle is None else str(source.bundle),
+        index=MilvusIndex.of(index, count=source.count()),
+        fields=fields_of(source.columns()),
+    )
+    refuse_stranger(client, alias, where=address.text)
+    before = behind(client, alias)
+    described = _kept_index(client, before, described, asked=index)
+    name = described.name(alias)
+    if name not in client.list_collections():
+        create(client, name, described)
+    return StandingCollection(name=name, described=described, before=before)
+
+
+def row_hash(row: Mapping[str, Any], embedding: NDArray[np.float32]) -> str:
+    """What an item and its (D,) embedding are told from changed ones by."""
+    content = json.dumps(row, sort_keys=True, default=str).encode() + embedding.tobytes()
+    return hashlib.sha256(content).hexdigest()
+
+
+def blocks_shown(source: PublishedSource, size: int, what: str, console: Console) -> Iterable[Block]:
+    """The blocks of a source behind a bar, at most `size` items each."""
+    return console.bar(source.blocks(size), -(-source.count() // size), what)
 
 
 def _kept_index(client: Any, before: str | None, described: Described, *, asked: str) -> Described:
@@ -148,8 +195,8 @@ def _write(
 ) -> _Done:
     ids: set[str] = set()
     written = cut_texts = 0
-    total = -(-source.count() // _ROWS)
-    for items, embeddings in _shown(source.blocks(_ROWS), total, console):
+    what = f"publishing, in thousands of items ({_ROWS} each)"
+    for items, embeddings in blocks_shown(source, _ROWS, what, console):
         rows, cut = values_of(items, described.fields)
         cut_texts += cut
         ids.update(row[ID_FIELD] for row in rows)
@@ -160,16 +207,11 @@ def _write(
     return _Done(ids=ids, written=written, cut_texts=cut_texts)
 
 
-def _shown(blocks: Iterator[Block], total: int, console: Console) -> Iterable[Block]:
-    return console.bar(blocks, total, f"publishing, in thousands of items ({_ROWS} each)")
-
-
 def _changed(
     rows: Sequence[dict[str, Any]], embeddings: NDArray[np.float32], *, there: Mapping[str, str]
 ) -> Iterator[dict[str, Any]]:
     for row, embedding in zip(rows, embeddings, strict=True):
-        content = json.dumps(row, sort_keys=True, default=str).encode() + embedding.tobytes()
-        digest = hashlib.sha256(content).hexdigest()
+        digest = row_hash(row, embedding)
         if there.get(row[ID_FIELD]) != digest:
             yield {**row, HASH_FIELD: digest, VECTOR_FIELD: embedding.tolist()}
 
@@ -177,7 +219,7 @@ def _changed(
 def _hashes(client: Any, name: str) -> dict[str, str]:
     """Id -> hash of what a collection holds."""
     found: dict[str, str] = {}
-    rows = client.query_iterator(name, batch_size=_READ_ROWS, output_fields=[ID_FIELD, HASH_FIELD])
+    rows = client.query_iterator(name, batch_size=READ_ROWS, output_fields=[ID_FIELD, HASH_FIELD])
     while batch := rows.next():
         found |= {row[ID_FIELD]: row[HASH_FIELD] for row in batch}
     rows.close()

@@ -23,6 +23,7 @@ def export(
     alpha: float | None = None,
     relocatable: bool = True,
     sign: str | Path | None = None,
+    embeddings: str | Path | None = None,
     overrides: Overrides = (),
     allow_code: bool = False,
     console: Console | None = None,
@@ -38,6 +39,8 @@ def export(
             is noted beside it. Otherwise its manifest names their folder.
         sign: File of an Ed25519 key that the manifest is signed with; None: it is not. Where a signed bundle is, only a
             signed one may follow.
+        embeddings: Folder of `embed` whose embeddings are taken for the same images; None: those of the bundle that is
+            replaced are.
         overrides: Settings that replace the run's, such as `{"export.onnx": False}`.
         allow_code: Whether code that the run names (`kind: python`) may be imported.
         console: Shows progress; None: the terminal.
@@ -53,10 +56,17 @@ def export(
     key = None if sign is None else SigningKey.read(Path(sign).expanduser())
     opened = opened_run(run, overrides)
     from simtrain.commands.export import export
+    from simtrain.serving.given_bundle import Giving
 
     with code_allowed(allow_code):
-        place, told = Path(out).expanduser(), or_terminal(console)
-        result = export(opened, out=place, alpha=alpha, relocatable=relocatable, sign=key, console=told)
+        result = export(
+            opened,
+            out=Path(out).expanduser(),
+            alpha=alpha,
+            giving=Giving(relocatable=relocatable, sign=key),
+            embeddings=None if embeddings is None else Path(embeddings).expanduser(),
+            console=or_terminal(console),
+        )
         from simtrain.commands.search import open_bundle
 
         return open_bundle(result.folder, exported=str(result), like=opened.config.encoder)

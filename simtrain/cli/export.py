@@ -8,6 +8,7 @@ import typer
 from simtrain.cli.arguments import (
     AllowCodeOption,
     AlphaOption,
+    EmbeddingsOption,
     SetOption,
     SignOption,
     alpha_of,
@@ -26,6 +27,7 @@ def export(
         typer.Option(help="Whether it can be given away: no path of this machine is in it."),
     ] = True,
     sign: SignOption = None,
+    embeddings: EmbeddingsOption = None,
     overrides: SetOption = None,
     allow_code: AllowCodeOption = False,
 ) -> None:
@@ -35,6 +37,13 @@ def export(
     from simtrain.api.export import export
 
     exported = export(
-        opened, out, alpha=share, relocatable=relocatable, sign=sign, allow_code=allow_code, console=TERMINAL
+        opened,
+        out,
+        alpha=share,
+        relocatable=relocatable,
+        sign=sign,
+        embeddings=embeddings,
+        allow_code=allow_code,
+        console=TERMINAL,
     )
     TERMINAL.line(str(exported))

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from simtrain.builders import build_text_validation, build_validation, encoder_without_weights, plain_config
 from simtrain.builders.devices import run_device
-from simtrain.catalog.store.reader import ImageReader, open_images, source_images
+from simtrain.catalog.store.reader import ImageReader, source_images
 from simtrain.catalog.table import NEAR_DUPLICATES, Catalog
 from simtrain.config import ExportConfig, RunConfig
 from simtrain.console import SILENT, Console
@@ -22,17 +22,19 @@ from simtrain.runs.index_report import index_lines
 from simtrain.runs.interpolation_record import chosen_alpha
 from simtrain.runs.own_code_record import code_of_section
 from simtrain.runs.private_values import places_left, shared_config, without_places
+from simtrain.runs.reused_embeddings import EarlierEmbeddings, Reuse, embed_catalog
 from simtrain.runs.run import Run, data_fingerprint, read_run_catalog, report_unfinished
 from simtrain.runs.threshold_calibration import Calibration, calibrate
 from simtrain.runs.whitening import run_encoder
 from simtrain.serving.bundle import Bundle
 from simtrain.serving.bundle_place import check_target
 from simtrain.serving.bundle_writer import BundleContent, IndexSettings, write_bundle
+from simtrain.serving.encoder_writer import encoder_fingerprint
 from simtrain.serving.export_format import ExportFormat
 from simtrain.serving.export_formats import FORMATS
+from simtrain.serving.given_bundle import Giving
 from simtrain.serving.index_factory import AUTO, EXACT_FACTORY, checked_factory, chosen_factory
 from simtrain.serving.manifest import MANIFEST_FILE, read_manifest
-from simtrain.serving.signature import SigningKey
 from simtrain.serving.verification import verify_bundle
 
 CHECKED_IMAGES = 64
@@ -54,6 +56,7 @@ class ExportResult:
         index: What the manifest says of the index: factory, recall, time and bytes.
         calibration: Calibrated similarity thresholds, or why there are none.
         places_left: Keys of arguments of the user's own code in it that are paths of this machine.
+        reuse: Embeddings that were there already; None: there was nothing to look in.
     """
 
     folder: Path
@@ -65,6 +68,7 @@ class ExportResult:
     index: dict[str, Any]
     calibration: Calibration
     places_left: tuple[str, ...]
+    reuse: Reuse | None
 
     def _verified(self) -> str:
         """What `verify_bundle` has seen: an approximate index may lose some images."""
@@ -76,6 +80,7 @@ class ExportResult:
         lines = [
             f"bundle: {self.folder} ({self.items} items)",
             self.images,
+            *([] if self.reuse is None else [str(self.reuse)]),
             f"verified: reopened; {self._verified()}",
         ]
         if self.agreement < 0.99999:
@@ -93,13 +98,16 @@ class ExportResult:
         return "\n".join([*lines, *self.calibration.lines(), next_command])
 
 
+_GIVEN = Giving()
+
+
 def export(
     run: Run,
     *,
     out: Path,
     alpha: float | None,
-    relocatable: bool = True,
-    sign: SigningKey | None = None,
+    giving: Giving = _GIVEN,
+    embeddings: Path | None = None,
     console: Console,
 ) -> ExportResult:
     """Write a bundle of the run's best encoder and every `gallery` image of its catalogue, then open and check it.
@@ -109,34 +117,39 @@ def export(
         out: The bundle's folder; an older bundle there is replaced.
         alpha: Share of the fine-tuned weights when mixed with the initial ones, 0 to 1; None: the share that
             `interpolate` chose, or 1 where it was never run.
-        relocatable: Whether the bundle can be given away: no path of this machine is in it, and where the pictures lie
-            is noted beside it. Otherwise their folder is in its manifest.
-        sign: Key that its manifest is signed with; None: it is not.
+        giving: How it is given to others.
+        embeddings: Folder of `simtrain embed` whose embeddings are taken where it has the same images; None: those of
+            the bundle that is replaced are.
         console: Shows how many batches are embedded.
 
     Raises:
         SimtrainError: for anything that the user can fix; the folder is then unchanged.
     """
-    check_target(out, signed=sign is not None)
+    check_target(out, signed=giving.sign is not None)
     formats = _wanted_formats(run.config)
     catalog = read_run_catalog(run)
     report_unfinished(run, console)
     share = chosen_alpha(run.folder) if alpha is None else alpha
     encoder = run_encoder(run, alpha=share, console=console)
-    _index_settings(run.config.export, catalog, encoder)  # what it refuses, it refuses before images are embedded
-    every_row = list(range(len(catalog.rows)))
-    images = open_images(catalog, smallest=encoder.preprocessing.image_size)
-    embeddings = embed_rows(encoder, images.reader, every_row, config=run.config, console=console)
-    calibration = calibrate(run.config, catalog, embeddings, scored=build_validation(run.config, catalog) is not None)
-    content = _content(run, catalog, encoder, embeddings, alpha=share, calibration=calibration)
-    content = content if not relocatable else _shared(content)
-    agreement = _agreement(run.config, catalog, encoder, embeddings)
+    index = _index_settings(run.config.export, catalog, encoder)  # refuses before images are embedded
+    earlier = EarlierEmbeddings(
+        bundle=out,
+        shards=embeddings,
+        fingerprint=lambda: encoder_fingerprint(encoder, _encoder_config(run.config)),
+        halves_allowed=index.factory != EXACT_FACTORY and index.stored_as == "float16",
+    )
+    done = embed_catalog(encoder, catalog, config=run.config, earlier=earlier, console=console)
+    vectors, images = done.embeddings, done.images
+    calibration = calibrate(run.config, catalog, vectors, scored=build_validation(run.config, catalog) is not None)
+    content = _content(run, catalog, encoder, vectors, alpha=share, calibration=calibration)
+    content = content if not giving.relocatable else _shared(content)
+    agreement = _agreement(run.config, catalog, encoder, vectors)
     write_bundle(
         content,
         out,
         formats=formats,
         check=lambda folder: _check(folder, run.config, catalog, images.reader),
-        sign=sign,
+        sign=giving.sign,
     )
     items, described = len(content.items), read_manifest(out)["index"]
     return ExportResult(
@@ -148,7 +161,8 @@ def export(
         agreement=agreement,
         index=described,
         calibration=calibration,
-        places_left=tuple(places_left(content.encoder_config, key="encoder")) if relocatable else (),
+        places_left=tuple(places_left(content.encoder_config, key="encoder")) if giving.relocatable else (),
+        reuse=done.reuse,
     )
 
 
@@ -158,7 +172,7 @@ def _content(
     in_gallery = catalog.rows["gallery"].to_numpy(dtype=bool)
     return BundleContent(
         encoder=encoder,
-        encoder_config=plain_config(run.config.encoder).model_dump(mode="json"),
+        encoder_config=_encoder_config(run.config),
         embeddings=embeddings.numpy()[in_gallery],
         items=catalog.rows[in_gallery].drop(columns=list(_LEFT_OUT), errors="ignore").reset_index(drop=True),
         root=catalog.root.resolve(),
@@ -188,6 +202,10 @@ def _shared(content: BundleContent) -> BundleContent:
         metrics=without_places(content.metrics),
         thresholds=without_places(content.thresholds),
     )
+
+
+def _encoder_config(config: RunConfig) -> dict[str, Any]:
+    return plain_config(config.encoder).model_dump(mode="json")
 
 
 def _index_settings(config: ExportConfig, catalog: Catalog, encoder: Encoder) -> IndexSettings:

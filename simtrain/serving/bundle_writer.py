@@ -14,26 +14,19 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from simtrain.encoders.base import Encoder
-from simtrain.encoders.text import FolderEncoder, TextFolderEncoder, TokenizedTextEncoder
 from simtrain.errors import BundleError, system_reason
 from simtrain.files import staging_folder
 from simtrain.parquet import write_table
 from simtrain.serving.bundle import (
-    ENCODER_FILE,
-    ENCODER_FOLDER,
-    GOLDEN_FILE,
     INDEX_FILE,
     ITEMS_FILE,
     ITEMS_METADATA_KEY,
-    TEXT_FOLDER,
     VECTORS_FILE,
-    WEIGHTS_FILE,
-    WHITENING_FILE,
 )
 from simtrain.serving.bundle_place import check_target, put_bundle
+from simtrain.serving.encoder_writer import write_space
 from simtrain.serving.export_format import ExportFormat
-from simtrain.serving.golden import space_fingerprint
-from simtrain.serving.golden_writer import reference_copy, write_golden, write_tensors
+from simtrain.serving.golden_writer import reference_copy
 from simtrain.serving.index_building import BuiltIndex, build_index
 from simtrain.serving.index_factory import EXACT_FACTORY
 from simtrain.serving.manifest import MANIFEST_FILE, hashes_of, library_versions, write_manifest
@@ -148,14 +141,14 @@ def write_bundle(
                 sign.sign(work / MANIFEST_FILE)
             if check is not None:
                 check(work)
-            put_bundle(work, target, pictures=_noted_folders(content))
+            put_bundle(
+                work,
+                target,
+                pictures=PictureFolders(folders={"": content.root.resolve()} if content.relocatable else {}),
+            )
     except OSError as error:
         raise BundleError(f"{folder}: cannot be written: {system_reason(error)}") from error
     return folder
-
-
-def _noted_folders(content: BundleContent) -> PictureFolders:
-    return PictureFolders(folders={"": content.root.resolve()} if content.relocatable else {})
 
 
 def _check_content(content: BundleContent) -> None:
@@ -173,24 +166,15 @@ def _check_content(content: BundleContent) -> None:
 
 def _fill(folder: Path, content: BundleContent, *, formats: Sequence[ExportFormat]) -> None:
     encoder = reference_copy(content.encoder)
-    preprocessing = encoder.preprocessing
-    description = _write_encoder(folder, encoder, config=content.encoder_config)
-    write_golden(folder / GOLDEN_FILE, encoder)
+    description, fingerprint = write_space(folder, encoder, config=content.encoder_config)
     for each in formats:
         each.write(encoder, folder / each.file)
-    hashes = hashes_of(folder)
-    fingerprint = space_fingerprint(
-        preprocessing,
-        weights_sha256=hashes[WEIGHTS_FILE],
-        golden_sha256=hashes[GOLDEN_FILE],
-        whitening_sha256=hashes.get(WHITENING_FILE),
-    )
     given = IndexedItems(items=content.items, embeddings=content.embeddings)
     index = write_index_and_items(folder, given, settings=content.index, fingerprint=fingerprint)
     manifest = {
         "created_by": f"simtrain {VERSION}",
         "encoder": description if content.code is None else {**description, "code": content.code},
-        "preprocessing": preprocessing.to_dict(),
+        "preprocessing": encoder.preprocessing.to_dict(),
         "index": index,
         "metrics": content.metrics,
         "thresholds": content.thresholds,
@@ -202,28 +186,6 @@ def _fill(folder: Path, content: BundleContent, *, formats: Sequence[ExportForma
         "files": hashes_of(folder),
     }
     write_manifest(folder, manifest)
-
-
-def _write_encoder(folder: Path, encoder: Encoder, *, config: dict[str, Any]) -> dict[str, Any]:
-    """Weights, description and a text tower of its own; what the manifest says about them."""
-    description = {"kind": config["kind"], "embedding_size": encoder.embedding_size, "config": config}
-    if isinstance(encoder, FolderEncoder):
-        description["own_folder"] = True
-        encoder.save_folder(folder / ENCODER_FOLDER)
-    else:
-        (folder / ENCODER_FOLDER).mkdir()
-        write_tensors(folder / WEIGHTS_FILE, encoder.state_dict())
-    if isinstance(encoder, TextFolderEncoder) and encoder.has_text_folder:
-        description["text_folder"] = True
-        encoder.save_text_folder(folder / TEXT_FOLDER)
-    if isinstance(encoder, TokenizedTextEncoder) and encoder.text_prompt:
-        description["text_prompt"] = encoder.text_prompt
-    if encoder.whitening is not None:
-        description["whitened"] = True
-        encoder.whitening.save(folder / WHITENING_FILE, note={})
-    text = json.dumps({**description, "preprocessing": encoder.preprocessing.to_dict()}, indent=2)
-    (folder / ENCODER_FILE).write_text(text + "\n", encoding="utf-8")
-    return description
 
 
 def write_index_and_items(

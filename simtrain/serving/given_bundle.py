@@ -5,7 +5,7 @@ from pathlib import Path
 
 from simtrain.errors import SimtrainError
 from simtrain.serving.bundle import Bundle
-from simtrain.serving.signature import VerifyingKey
+from simtrain.serving.signature import SigningKey, VerifyingKey
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,3 +49,17 @@ class GivenBundle:
         if self.images is not None and not self.images.is_dir():
             raise SimtrainError(f"--images {self.images}: no such folder; name the one that the items' paths begin in")
         return Bundle.open(self.folder, images=self.images, signed_by=self.signed_by)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Giving:
+    """How a bundle is given to others.
+
+    Attributes:
+        relocatable: Whether it can be: no path of this machine is in it, and where the pictures lie is noted beside it.
+            Otherwise their folder is in its manifest.
+        sign: Key that its manifest is signed with; None: it is not.
+    """
+
+    relocatable: bool = True
+    sign: SigningKey | None = None

@@ -20,8 +20,12 @@ from simtrain.serving.query_encoder import embed_decoded_images
 from simtrain.serving.recreated_encoder import NetworkFactory
 from simtrain.serving.torch_query_encoder import TorchQueryEncoder
 
-_VECTOR_TOLERANCE = 1e-5
-_HALF_TOLERANCE = 5e-4  # of float16 below 1, and the above
+VECTOR_TOLERANCE = 1e-5
+"""Largest difference of two embeddings of one image, in any of their numbers, that rounding explains."""
+
+HALF_TOLERANCE = 5e-4
+"""The same, where one is kept as float16: of float16 below 1, and the above."""
+
 _TIE_TOLERANCE = 1e-6
 _BATCH_SIZE = 16
 _APPROXIMATE_DEPTH = 10
@@ -88,7 +92,7 @@ def verify_bundle(
 def _check_vectors(bundle: Bundle, rows: NDArray[np.int64], embeddings: NDArray[np.float32]) -> None:
     differences = np.abs(bundle.index.vectors(rows) - embeddings).max(axis=1)
     worst = int(differences.argmax())
-    allowed = _HALF_TOLERANCE if bundle.index.stores_halves else _VECTOR_TOLERANCE
+    allowed = HALF_TOLERANCE if bundle.index.stores_halves else VECTOR_TOLERANCE
     if not differences[worst] <= allowed:
         raise BundleError(
             f"{bundle.folder}: the index's vector of '{_id(bundle, rows[worst])}' is not what the encoder makes of its "

@@ -18,6 +18,7 @@ from simtrain.console import SILENT
 from simtrain.errors import BundleError, CheckpointError, SimtrainError
 from simtrain.runs.run import Run
 from simtrain.serving.bundle import Bundle
+from simtrain.serving.given_bundle import Giving
 
 MakeConfig = Callable[..., RunConfig]
 
@@ -77,7 +78,7 @@ def test_no_path_of_this_machine_is_in_a_bundle_unless_asked_for(trained: Run, t
     assert opened.image_path(0).is_file()
     told = [str(place).encode() for place in (tmp_path, root, "the-secret-team")]
     assert [place for place in told if place in content] == []
-    export(run, out=tmp_path / "bundle", alpha=None, relocatable=False, console=SILENT)
+    export(run, out=tmp_path / "bundle", alpha=None, giving=Giving(relocatable=False), console=SILENT)
     assert Bundle.open(tmp_path / "bundle").manifest["image_root"] == str(root)
     assert not (tmp_path / ".bundle.pictures.json").exists()
 

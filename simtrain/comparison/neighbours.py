@@ -19,8 +19,9 @@ from simtrain.comparison.folds import Fold
 from simtrain.comparison.report_images import FoundImage, PossibleDuplicate
 from simtrain.comparison.result import RobustnessFigure
 from simtrain.evaluation.label_errors import LabelledSet, LabelSuspects, suspected_labels
+from simtrain.evaluation.leading import nearest_neighbours
 from simtrain.evaluation.protocol import RetrievalTask
-from simtrain.evaluation.ranking import Ranking, nearest_neighbours
+from simtrain.evaluation.ranking import Ranking
 from simtrain.evaluation.statistics import BootstrapSettings, cluster_bootstrap_interval
 
 _VOTERS = 10

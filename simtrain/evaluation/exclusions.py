@@ -11,15 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import combinations
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-NO_CODE = -1
-"""Code of an item that shares nothing in that column."""
+from simtrain.evaluation.equal_codes import NO_CODE, CodeOrder
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -39,21 +37,22 @@ class Exclusions:
         """The exclusions of the queries in `query_rows`, (C,), alone."""
         return Exclusions(query_codes=self.query_codes[query_rows], gallery_codes=self.gallery_codes)
 
-    def mask(self, query_rows: NDArray[np.int64], *, device: torch.device) -> Tensor:
-        """(C, G) bool, true where the gallery item does not count for the query.
+    def pairs(self, query_rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Positions in `query_rows` and gallery rows of the items that do not count; a pair may stand several times.
 
         Args:
             query_rows: (C,) rows of the queries.
-            device: Device of the result.
         """
-        left_out = torch.zeros(len(query_rows), len(self.gallery_codes), dtype=torch.bool, device=device)
-        for column in range(self.query_codes.shape[1]):
-            codes = torch.from_numpy(self.query_codes[query_rows, column]).to(device)
-            asking = torch.nonzero(codes != NO_CODE)[:, 0]
-            if len(asking) > 0:
-                gallery = torch.tensor(self.gallery_codes[:, column], device=device)
-                left_out[asking] |= codes[asking, None] == gallery
-        return left_out
+        found = [
+            of_gallery.pairs(self.query_codes[query_rows, column])
+            for column, of_gallery in enumerate(self._gallery_orders)
+        ]
+        empty = np.empty(0, dtype=np.int64)
+        return np.concatenate([empty, *(rows for rows, _ in found)]), np.concatenate([empty, *(to for _, to in found)])
+
+    @cached_property
+    def _gallery_orders(self) -> list[CodeOrder]:
+        return [CodeOrder.of(codes) for codes in self.gallery_codes.T]
 
     def hold(self, queries: NDArray[np.int64], items: NDArray[np.int64]) -> NDArray[np.bool_]:
         """(n,) whether the gallery item does not count for the query, for each of n pairs of rows."""

@@ -14,13 +14,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from simtrain.evaluation.exclusions import Exclusions, no_exclusions
+from simtrain.evaluation.leading import Similarities
 from simtrain.evaluation.metrics import NO_GROUP, QueryScores, check_groups
-from simtrain.evaluation.ranking import CHUNK_ELEMENTS, REMOVED_KEY, Ranking
+from simtrain.evaluation.ordering_keys import REMOVED_KEY
+from simtrain.evaluation.ranking import CHUNK_ELEMENTS, Ranking
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,7 +122,8 @@ def grade_counts(
     for start in range(0, len(distinct), step):
         block = slice(start, start + step)
         rows = np.arange(len(distinct))[block]
-        untaken = ~alike.mask(rows, device=torch.device("cpu")).numpy()
+        untaken = np.ones((len(rows), len(gallery)), dtype=np.bool_)
+        untaken[alike.pairs(rows)] = False
         for level in range(len(levels)):
             kinds = distinct[block, level, None]
             fits = untaken & (kinds == gallery[:, level]) & (kinds != NO_GROUP)
@@ -202,9 +204,9 @@ def _ranked_gains(
     graded: GradedSet, ranking: Ranking, query_rows: NDArray[np.int64], *, most_ranks: int
 ) -> NDArray[np.float64]:
     """Gains of the nearest gallery items of some queries, (C, K)."""
-    nearest = torch.topk(ranking.keys(query_rows), min(most_ranks, len(graded.gallery_ids)))
-    columns = nearest.indices.cpu().numpy()
-    untaken = (nearest.values != REMOVED_KEY).cpu().numpy()
+    nearest = Similarities.of(ranking, query_rows).leading(min(most_ranks, len(graded.gallery_ids)))
+    columns = nearest.columns.cpu().numpy()
+    untaken = (nearest.keys != REMOVED_KEY).cpu().numpy()
     gains = np.zeros(columns.shape, dtype=np.float64)
     for level, gain in zip(graded.levels, level_gains(len(graded.levels)), strict=True):
         groups = level.query_groups[query_rows, None]

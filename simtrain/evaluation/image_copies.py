@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simtrain.catalog.table import Catalog
-from simtrain.evaluation.exclusions import NO_CODE
+from simtrain.evaluation.equal_codes import NO_CODE
 
 
 def near_copied(copies: NDArray[np.int64], is_query: NDArray[np.bool_], in_gallery: NDArray[np.bool_]) -> int:

@@ -7,10 +7,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
+from simtrain.evaluation.equal_codes import runs
 from simtrain.evaluation.exclusions import Exclusions
 
 
@@ -38,21 +37,15 @@ class JudgedPairs:
         kept = (asking >= 0) & (found >= 0)
         return JudgedPairs.of(asking[kept], found[kept])
 
-    def mask(self, query_rows: NDArray[np.int64], *, gallery: int, device: torch.device) -> Tensor:
-        """(C, G) bool, true where the gallery item is relevant to the query.
+    def of_queries(self, query_rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Positions in `query_rows`, and gallery rows, of the pairs of some queries; (n,) each.
 
         Args:
             query_rows: (C,) rows of the queries.
-            gallery: G, number of gallery items.
-            device: Device of the result.
         """
         starts = np.searchsorted(self.queries, query_rows, side="left")
-        counts = np.searchsorted(self.queries, query_rows, side="right") - starts
-        places = np.repeat(starts - (counts.cumsum() - counts), counts) + np.arange(counts.sum())
-        relevant = torch.zeros(len(query_rows), gallery, dtype=torch.bool, device=device)
-        rows = np.repeat(np.arange(len(query_rows)), counts)
-        relevant[torch.from_numpy(rows).to(device), torch.from_numpy(self.items[places]).to(device)] = True
-        return relevant
+        positions, places = runs(starts, np.searchsorted(self.queries, query_rows, side="right") - starts)
+        return positions, self.items[places]
 
     def hold(self, queries: NDArray[np.int64], items: NDArray[np.int64]) -> NDArray[np.bool_]:
         """(n,) whether the item is relevant to the query, for each of n pairs of rows."""

@@ -19,12 +19,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from simtrain.evaluation.leading import Leading, Similarities
 from simtrain.evaluation.metrics import NO_GROUP
-from simtrain.evaluation.ranking import CHUNK_ELEMENTS, REMOVED_KEY, Ranking
+from simtrain.evaluation.ordering_keys import REMOVED_KEY
+from simtrain.evaluation.ranking import CHUNK_ELEMENTS, Ranking
 
 _SURPRISE = 0.05
 """Share of votes for another label that is neither usual nor unusual. With planted mistakes among real photographs of
 clothes anything from 0.01 to 0.3 did much better than not asking what is usual, and differed little."""
+
+_ITEMS_PER_NEIGHBOUR = 16
+"""Items looked at for each product that votes, before all are looked at."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -220,24 +225,61 @@ def _other_products(
     embeddings = labelled.embeddings.detach()[torch.from_numpy(rows).to(labelled.embeddings.device)]
     ranking = Ranking.of(embeddings, embeddings, query_ids=ids, gallery_ids=ids)
     _, codes = np.unique(labelled.products[rows], return_inverse=True)
-    products = torch.from_numpy(codes).to(embeddings.device)
-    position_of_tie_key = torch.argsort(ranking.tie_keys)
     nearest = np.full((len(rows), neighbours), -1, dtype=np.int64)
-    similarities = np.full((len(rows), neighbours), -np.inf)
-    # The embeddings of the neighbours are held too: V times those of the chunk.
-    for chunk in ranking.chunks(np.arange(len(rows)), chunk_elements=max(1, chunk_elements // neighbours)):
-        positions = torch.from_numpy(chunk).to(embeddings.device)
-        keys = ranking.keys(chunk)
-        best = torch.full((len(chunk), int(codes.max()) + 1), REMOVED_KEY, device=keys.device)
-        best.scatter_reduce_(1, products.expand_as(keys), keys, "amax")
-        best.scatter_(1, products[positions, None], REMOVED_KEY)
-        top = torch.topk(best, min(neighbours, best.shape[1]))
-        columns = position_of_tie_key[top.values & 0xFFFFFFFF]  # the low half of a key says whose it is
-        cosines = (embeddings[positions, None] * embeddings[columns]).sum(dim=2, dtype=torch.float64)
-        exists, width = (top.values != REMOVED_KEY).cpu().numpy(), columns.shape[1]
-        nearest[chunk, :width] = np.where(exists, columns.cpu().numpy(), -1)
-        similarities[chunk, :width] = np.where(exists, cosines.cpu().numpy(), -np.inf)
-    return nearest, similarities
+    for chunk in ranking.chunks(np.arange(len(rows)), chunk_elements=chunk_elements):
+        found = Similarities.of(ranking, chunk).leading(min(len(rows), _ITEMS_PER_NEIGHBOUR * neighbours))
+        nearest[chunk] = _first_of_products(found, codes, own=codes[chunk], neighbours=neighbours)
+    # Products with many images can fill all the places that were looked at.
+    wanted = min(neighbours, int(codes.max(initial=0)))
+    short = np.flatnonzero((nearest >= 0).sum(axis=1) < wanted)
+    for chunk in ranking.chunks(short, chunk_elements=max(1, chunk_elements // 2)):
+        nearest[chunk] = _nearest_of_all(ranking, chunk, codes, neighbours=neighbours)
+    return nearest, _cosines(embeddings, nearest, chunk_elements=chunk_elements)
+
+
+def _first_of_products(
+    found: Leading, codes: NDArray[np.int64], *, own: NDArray[np.int64], neighbours: int
+) -> NDArray[np.int64]:
+    """The first image of each of the first V other products among the leading items, (C, V); -1: there are fewer."""
+    columns = found.columns.cpu().numpy()
+    products = codes[columns]
+    rows = np.arange(len(columns))[:, None]
+    first = np.zeros(columns.size, dtype=np.bool_)
+    first[np.unique(rows * (int(codes.max()) + 1) + products, return_index=True)[1]] = True
+    first = first.reshape(columns.shape) & (products != own[:, None]) & (found.keys != REMOVED_KEY).cpu().numpy()
+    places = first.cumsum(axis=1)
+    first &= places <= neighbours
+    nearest = np.full((len(columns), neighbours), -1, dtype=np.int64)
+    nearest[np.nonzero(first)[0], places[first] - 1] = columns[first]
+    return nearest
+
+
+def _nearest_of_all(
+    ranking: Ranking, rows: NDArray[np.int64], codes: NDArray[np.int64], *, neighbours: int
+) -> NDArray[np.int64]:
+    """The same, found among all items."""
+    keys = ranking.keys(rows)
+    products = torch.from_numpy(codes).to(keys.device)
+    best = torch.full((len(rows), int(codes.max()) + 1), REMOVED_KEY, device=keys.device)
+    best.scatter_reduce_(1, products.expand_as(keys), keys, "amax")
+    best.scatter_(1, products[torch.from_numpy(rows).to(keys.device), None], REMOVED_KEY)
+    top = torch.topk(best, min(neighbours, best.shape[1]))
+    columns = torch.argsort(ranking.tie_keys)[top.values & 0xFFFFFFFF]  # the low half of a key says whose it is
+    nearest = np.full((len(rows), neighbours), -1, dtype=np.int64)
+    nearest[:, : columns.shape[1]] = torch.where(top.values != REMOVED_KEY, columns, -1).cpu().numpy()
+    return nearest
+
+
+def _cosines(embeddings: Tensor, nearest: NDArray[np.int64], *, chunk_elements: int) -> NDArray[np.float64]:
+    """(J, V) similarities of each image to its neighbours; -inf: there is none."""
+    similarities = np.full(nearest.shape, -np.inf)
+    step = max(1, chunk_elements // max(1, nearest.shape[1] * embeddings.shape[1]))
+    for start in range(0, len(nearest), step):
+        part = nearest[start : start + step]
+        products = embeddings[start : start + step, None] * embeddings[torch.from_numpy(part).to(embeddings.device)]
+        cosines = products.sum(dim=2, dtype=torch.float64).cpu().numpy()
+        similarities[start : start + step] = np.where(part >= 0, cosines, -np.inf)
+    return similarities
 
 
 def _check_sizes(labelled: LabelledSet) -> None:

@@ -20,7 +20,9 @@ from torch import Tensor
 
 from simtrain.evaluation.exclusions import Exclusions, no_exclusions
 from simtrain.evaluation.judged_pairs import JudgedPairs
-from simtrain.evaluation.ranking import CHUNK_ELEMENTS, REMOVED_KEY, Ranking
+from simtrain.evaluation.leading import Similarities
+from simtrain.evaluation.ordering_keys import REMOVED_KEY
+from simtrain.evaluation.ranking import CHUNK_ELEMENTS, Ranking
 from simtrain.evaluation.retrieval_set import RetrievalSet
 
 RECALL_KS = (1, 5, 10)
@@ -221,18 +223,18 @@ def _score_chunk(
     precision_ks: Sequence[int],
 ) -> dict[str, Tensor]:
     """Metric name -> (C,) float64 of some queries, none of them lone."""
-    keys = ranking.keys(query_rows)
-    relevant = retrieval.relevant(query_rows, device=keys.device)
-    # The query itself is of its own group, but has the smallest key: it comes after all others, beyond the first R. So
-    # do the items that do not count for it.
-    best_relevant = keys.masked_fill(~relevant, REMOVED_KEY).amax(dim=1, keepdim=True)
-    first_ranks = 1 + (keys > best_relevant).sum(dim=1)
-
+    similarities = Similarities.of(ranking, query_rows)
     rank_count = min(len(retrieval.gallery_ids), max(*recall_ks, *precision_ks, int(relevant_counts.max())))
-    nearest = torch.topk(keys, rank_count)
-    relevance = relevant.gather(1, nearest.indices) & (nearest.values != REMOVED_KEY)
-    counts = torch.from_numpy(relevant_counts).to(keys.device)
+    nearest = similarities.leading(rank_count)
+    # The query itself, and items that do not count for it, have the smallest key, whether they are of its group or not.
+    relevance = retrieval.relevant_among(query_rows, nearest.columns) & (nearest.keys != REMOVED_KEY)
+    counts = torch.from_numpy(relevant_counts).to(relevance.device)
     metrics = ranked_relevance_metrics(relevance, counts, recall_ks=recall_ks, precision_ks=precision_ks)
+    first_ranks = 1 + relevance.int().argmax(dim=1)
+    beyond = np.flatnonzero(~relevance.any(dim=1).cpu().numpy())
+    if len(beyond) > 0:
+        ranks = similarities.first_ranks(beyond, retrieval.relevant_to(query_rows[beyond]))
+        first_ranks[torch.from_numpy(beyond).to(counts.device)] = torch.from_numpy(ranks).to(counts.device)
     return {**metrics, "mrr": 1.0 / first_ranks.double()}
 
 

@@ -15,8 +15,9 @@ from simtrain.evaluation.balance import BALANCED, balanced_score
 from simtrain.evaluation.exclusions import Exclusions, exclusions_of
 from simtrain.evaluation.image_copies import copied_queries, near_copied, without_copies
 from simtrain.evaluation.judged_pairs import JudgedPairs
+from simtrain.evaluation.leading import nearest_neighbours
 from simtrain.evaluation.metrics import NO_GROUP, QueryScores, relevant_counts, score_queries
-from simtrain.evaluation.ranking import Ranking, nearest_neighbours
+from simtrain.evaluation.ranking import Ranking
 from simtrain.evaluation.relevance import Relevance
 from simtrain.evaluation.relevance_checks import check_answerable, check_not_empty
 from simtrain.evaluation.retrieval_set import RetrievalSet

@@ -1,12 +1,10 @@
 """Exact ranking of a gallery for each query: by similarity, then by id, never holding all similarities at once.
 
-An *ordering key* is an int64 that is larger for a gallery item that comes earlier in a query's ranking: the float32
-similarity in the high half, a number for the item's id in the low half (larger for an id that sorts earlier). Keys of
-one query are all different, so the k largest of them, and the number above any of them, are the same on every device,
-in every chunk and in every process.
+Ordering keys (`ordering_keys`) of one query are all different, so the k largest of them, and the number above any of
+them, are the same on every device, in every chunk and in every process.
 """
 
-# Shapes: Q queries, G gallery items, D features, C queries of one chunk.
+# Shapes: Q queries, G gallery items, D features, C queries of one chunk, K ranks looked at.
 
 from __future__ import annotations
 
@@ -19,47 +17,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from simtrain.evaluation.exclusions import Exclusions, check_exclusions, no_exclusions
+from simtrain.evaluation.ordering_keys import REMOVED_KEY, ordering_keys
 
 CHUNK_ELEMENTS = 2**23
-"""Ordering keys held at once, by default: 64 MiB of int64."""
-
-REMOVED_KEY = torch.iinfo(torch.int64).min
-"""Key of the query itself, and of items that do not count for it: below the key of every finite similarity."""
+"""Query-gallery pairs held at once, by default: 32 MiB of float32, or 64 MiB of ordering keys."""
 
 _TILE_ELEMENTS = 2**20
-_UNIT_TOLERANCE = 1e-3
-
-
-def nearest_neighbours(
-    ranking: Ranking, *, k: int, chunk_elements: int = CHUNK_ELEMENTS
-) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """The k gallery items nearest to each query, without the query itself; equal similarities in the order of ids.
-
-    Args:
-        ranking: Queries and gallery, from `Ranking.of`.
-        k: Number of neighbours of each query; >= 1.
-        chunk_elements: Largest number of query-gallery pairs held at once, but at least one query's; >= 1.
-
-    Returns:
-        Rows of the gallery (Q, k), nearest first, and their cosine similarities (Q, k) in -1..1 up to rounding. Where a
-        query has fewer than k neighbours the rows end in -1 and the similarities in NaN.
-
-    Raises:
-        ValueError: k < 1 or chunk_elements < 1.
-    """
-    if k < 1:
-        raise ValueError(f"k is {k}; allowed: 1 or more")
-    queries, gallery_size = len(ranking.query_embeddings), len(ranking.gallery_embeddings)
-    rows = np.full((queries, k), -1, dtype=np.int64)
-    similarities = np.full((queries, k), np.nan, dtype=np.float32)
-    for chunk in ranking.chunks(np.arange(queries), chunk_elements=chunk_elements):
-        nearest = torch.topk(ranking.keys(chunk), min(k, gallery_size))
-        counted = (nearest.values != REMOVED_KEY).cpu().numpy()
-        width = counted.shape[1]
-        rows[chunk, :width] = np.where(counted, nearest.indices.cpu().numpy(), -1)
-        nearest_similarities = _similarities_of(nearest.values).cpu().numpy()
-        similarities[chunk, :width] = np.where(counted, nearest_similarities, np.float32(np.nan))
-    return rows, similarities
+UNIT_TOLERANCE = 1e-3
+"""Largest difference of an embedding's length from 1."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,27 +114,43 @@ class Ranking:
         for start in range(0, len(self.gallery_embeddings), tile_rows):
             tile = slice(start, start + tile_rows)
             similarities = (queries @ self.gallery_embeddings[tile].double().T).float()
-            keys[:, tile] = (_ordered_bits(similarities).long() << 32) + self.tie_keys[tile]
-        own = self.own_columns[query_rows]
-        in_gallery = np.flatnonzero(own >= 0)
-        keys[torch.from_numpy(in_gallery).to(device), torch.from_numpy(own[in_gallery]).to(device)] = REMOVED_KEY
-        if self.exclusions.query_codes.shape[1]:
-            keys.masked_fill_(self.exclusions.mask(query_rows, device=device), REMOVED_KEY)
+            keys[:, tile] = ordering_keys(similarities, self.tie_keys[tile])
+        rows, columns = self.removed(query_rows)
+        keys[rows, columns] = REMOVED_KEY
         return keys
 
+    def keys_of(self, query_rows: NDArray[np.int64], columns: Tensor) -> Tensor:
+        """Ordering keys (C, K) int64 of some gallery items alone, as if all of them counted.
 
-def _ordered_bits(similarities: Tensor) -> Tensor:
-    """Float32 as int32 of the same order; -0.0 and +0.0 give the same number."""
-    # Adding zero turns -0.0 into +0.0. Floats are sign and magnitude, so negative ones have their magnitude flipped.
-    bits = (similarities + 0.0).view(torch.int32)
-    return bits ^ ((bits >> 31) & 0x7FFFFFFF)
+        Args:
+            query_rows: (C,) rows of the queries.
+            columns: (C, K) gallery columns.
+        """
+        keys = torch.empty(columns.shape, dtype=torch.int64, device=columns.device)
+        queries = torch.from_numpy(query_rows).to(columns.device)
+        step = max(1, _TILE_ELEMENTS // max(1, columns.shape[1] * self.gallery_embeddings.shape[1]))
+        for start in range(0, len(queries), step):
+            part = slice(start, start + step)
+            # A sum over the last dimension adds up every row in one order: equal rows give equal similarities.
+            products = self.gallery_embeddings[columns[part]].double()
+            products *= self.query_embeddings[queries[part], None]
+            keys[part] = ordering_keys(products.sum(dim=2).float(), self.tie_keys[columns[part]])
+        return keys
 
+    def removed(self, query_rows: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+        """Positions in `query_rows`, and gallery columns, of the items that do not count for a query; (P,) each.
 
-def _similarities_of(keys: Tensor) -> Tensor:
-    """Float32 similarities, read back from the high halves of ordering keys."""
-    ordered = (keys >> 32).int()
-    # The flip in `_ordered_bits` keeps the sign bit, so it is its own inverse.
-    return (ordered ^ ((ordered >> 31) & 0x7FFFFFFF)).view(torch.float32)
+        Args:
+            query_rows: (C,) rows of the queries.
+        """
+        own = self.own_columns[query_rows]
+        in_gallery = np.flatnonzero(own >= 0)
+        rows, columns = self.exclusions.pairs(query_rows)
+        device = self.gallery_embeddings.device
+        return (
+            torch.from_numpy(np.concatenate([in_gallery, rows])).to(device),
+            torch.from_numpy(np.concatenate([own[in_gallery], columns])).to(device),
+        )
 
 
 def _check_embeddings(items: str, embeddings: Tensor, ids: Sequence[str]) -> None:
@@ -187,11 +168,11 @@ def _check_embeddings(items: str, embeddings: Tensor, ids: Sequence[str]) -> Non
         seen.add(item_id)
     # A row with NaN or infinity has a length that is not finite, so one pass finds both kinds of bad rows.
     lengths = torch.linalg.vector_norm(embeddings.detach(), dim=1)
-    bad_rows = torch.nonzero(~(((lengths - 1.0).abs() <= _UNIT_TOLERANCE) | (lengths == 0)))
+    bad_rows = torch.nonzero(~(((lengths - 1.0).abs() <= UNIT_TOLERANCE) | (lengths == 0)))
     if len(bad_rows) > 0:
         row = int(bad_rows[0])
         problem = (
-            f"has length {float(lengths[row]):.4f}; allowed: 1 within {_UNIT_TOLERANCE}"
+            f"has length {float(lengths[row]):.4f}; allowed: 1 within {UNIT_TOLERANCE}"
             if bool(torch.isfinite(embeddings[row]).all())
             else "has a value that is not finite"
         )

@@ -6,12 +6,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from simtrain.evaluation.equal_codes import CodeOrder
 from simtrain.evaluation.exclusions import Exclusions
 from simtrain.evaluation.judged_pairs import JudgedPairs
 
@@ -42,18 +44,30 @@ class RetrievalSet:
     """Pairs of rows of queries and gallery that say what is relevant, in the place of the codes, which then only say
     by -1 which queries were not judged at all; None: the codes say it."""
 
-    def relevant(self, query_rows: NDArray[np.int64], *, device: torch.device) -> Tensor:
-        """(C, G) bool, true where the gallery item is relevant to the query, whether it counts for it or not.
+    def relevant_to(self, query_rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Positions in `query_rows`, and gallery columns, of relevant items, whether they count or not; (P,) each.
+
+        Args:
+            query_rows: (C,) rows of the queries.
+        """
+        if self.judged is not None:
+            return self.judged.of_queries(query_rows)
+        return self._gallery_order.pairs(self.query_groups[query_rows])
+
+    @cached_property
+    def _gallery_order(self) -> CodeOrder:
+        return CodeOrder.of(self.gallery_groups)
+
+    def relevant_among(self, query_rows: NDArray[np.int64], columns: Tensor) -> Tensor:
+        """(C, K) bool, true where the gallery item is relevant to the query, whether it counts for it or not.
 
         Args:
             query_rows: (C,) rows of queries whose code is not -1.
-            device: Device of the result.
+            columns: (C, K) gallery columns.
         """
-        if self.judged is not None:
-            return self.judged.mask(query_rows, gallery=len(self.gallery_ids), device=device)
-        query_groups = torch.from_numpy(self.query_groups[query_rows]).to(device)[:, None]
-        # A copy, because a column of a pandas table is read-only, and torch warns of sharing such memory.
-        return torch.tensor(self.gallery_groups, device=device) == query_groups
+        rows = np.repeat(query_rows, columns.shape[1])
+        relevant = self.relevant_pairs(rows, columns.cpu().numpy().reshape(-1))
+        return torch.from_numpy(relevant.reshape(columns.shape)).to(columns.device)
 
     def relevant_pairs(self, query_rows: NDArray[np.int64], columns: NDArray[np.int64]) -> NDArray[np.bool_]:
         """(n,) whether the gallery item is relevant to the query, for each of n pairs of rows."""

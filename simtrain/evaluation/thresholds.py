@@ -24,8 +24,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from simtrain.evaluation.leading import nearest_neighbours
 from simtrain.evaluation.metrics import NO_GROUP
-from simtrain.evaluation.ranking import Ranking, nearest_neighbours
+from simtrain.evaluation.ranking import Ranking
 from simtrain.evaluation.retrieval_set import RetrievalSet
 from simtrain.evaluation.statistics import BootstrapSettings, cluster_bootstrap_interval
 
@@ -245,21 +246,24 @@ def _no_threshold(wanted: float, reason: str) -> Threshold:
 
 def _counts_of_all_pairs(retrieval: RetrievalSet, queries: NDArray[np.int64], *, bins: int) -> NDArray[np.int64]:
     """(2, bins): all pairs but those of an image with itself or with what does not count for it, not relevant first."""
-    columns = {item_id: column for column, item_id in enumerate(retrieval.gallery_ids)}
-    own = np.array([columns.get(retrieval.query_ids[row], -1) for row in queries], dtype=np.int64)
+    places = {item_id: column for column, item_id in enumerate(retrieval.gallery_ids)}
+    own = np.array([places.get(retrieval.query_ids[row], -1) for row in queries], dtype=np.int64)
     device = retrieval.gallery_embeddings.device
     counts = np.zeros((2, bins), dtype=np.int64)
     step = max(1, _TILE_ELEMENTS // max(1, *retrieval.gallery_embeddings.shape))
     for start in range(0, len(queries), step):
-        block = torch.from_numpy(queries[start : start + step]).to(device)
+        asking = queries[start : start + step]
+        block = torch.from_numpy(asking).to(device)
         similarities = retrieval.query_embeddings[block] @ retrieval.gallery_embeddings.T
         bins_of_pairs = ((similarities + 1.0) * (bins / 2)).long().clamp_(0, bins - 1)
-        bins_of_pairs += bins * retrieval.relevant(queries[start : start + step], device=device)
+        rows, columns = (torch.from_numpy(part).to(device) for part in retrieval.relevant_to(asking))
+        bins_of_pairs[rows, columns] += bins
         own_columns = torch.from_numpy(own[start : start + step]).to(device)
         in_gallery = torch.nonzero(own_columns >= 0)[:, 0]
         bins_of_pairs[in_gallery, own_columns[in_gallery]] = 2 * bins
         if retrieval.exclusions is not None:
-            bins_of_pairs[retrieval.exclusions.mask(queries[start : start + step], device=device)] = 2 * bins
+            rows, left_out = (torch.from_numpy(part) for part in retrieval.exclusions.pairs(asking))
+            bins_of_pairs[rows.to(device), left_out.to(device)] = 2 * bins
         counts += (
             torch.bincount(bins_of_pairs.ravel(), minlength=2 * bins + 1)[: 2 * bins].reshape(2, bins).cpu().numpy()
         )

@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
 from tied_retrieval import KS, left_out, loop_ranking, tied_set, with_exclusions
 
 from simtrain.evaluation.chance import RelevanceCodes, chance_scores
@@ -68,14 +67,16 @@ def test_metrics_equal_a_loop_on_ties(seed: int, protocol: str) -> None:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_mask_hold_counts_and_part_equal_loops(seed: int) -> None:
+def test_pairs_hold_counts_and_part_equal_loops(seed: int) -> None:
     retrieval, pairs = judged_set(seed=seed, protocol="overlapping")
     assert retrieval.judged is not None
     queries, gallery = len(retrieval.query_ids), len(retrieval.gallery_ids)
     everything = [[(query, row) in pairs for row in range(gallery)] for query in range(queries)]
     chosen = np.array([5, 0, 7, queries - 1])
-    mask = retrieval.judged.mask(chosen, gallery=gallery, device=torch.device("cpu"))
-    assert mask.tolist() == [everything[query] for query in chosen]
+    found = retrieval.judged.of_queries(chosen)
+    assert np.transpose(found).tolist() == [
+        [position, row] for position, query in enumerate(chosen) for row in range(gallery) if everything[query][row]
+    ]
     rows, columns = (axis.ravel() for axis in np.mgrid[:queries, :gallery])
     assert retrieval.judged.hold(rows, columns).tolist() == [held for row in everything for held in row]
     own = np.array(
@@ -99,7 +100,7 @@ def test_mask_hold_counts_and_part_equal_loops(seed: int) -> None:
 def test_no_pairs_at_all() -> None:
     empty = JudgedPairs.of(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64))
     assert empty.counts(own_columns=np.array([-1, 0])).tolist() == [0, 0]
-    assert not empty.mask(np.array([0, 1]), gallery=3, device=torch.device("cpu")).any()
+    assert [len(part) for part in empty.of_queries(np.array([0, 1]))] == [0, 0]
     assert not empty.hold(np.array([0]), np.array([2])).any()
     assert len(empty.among(np.array([1]), np.array([0, 2])).queries) == 0
 

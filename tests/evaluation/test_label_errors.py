@@ -137,6 +137,13 @@ def test_fewer_images_than_neighbours_will_do_and_chunks_do_not_matter() -> None
     assert whole.suspects[0].row == 0
 
 
+def test_a_product_with_many_near_photos_has_one_vote_and_does_not_hide_the_others() -> None:
+    # A chair, 200 photos of one table beside it, and three chairs further off: two of the three votes are for chairs.
+    embeddings = directions(0, *np.linspace(1, 2, 200).tolist(), 10, 11, 12)
+    items = labelled(embeddings, [0, *[1] * 200, 0, 0, 0], [0, *[1] * 200, 2, 3, 4])
+    assert 0 not in {suspect.row for suspect in judged(items, neighbours=3).suspects}
+
+
 def test_suspects_are_counted_beyond_the_number_wanted() -> None:
     found = judged(AMONG_TABLES, neighbours=3, most=1)
     assert (len(found.suspects), found.found) == (1, len(judged(AMONG_TABLES, neighbours=3).suspects))

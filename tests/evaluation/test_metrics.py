@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tied_retrieval import KS, assert_equals_loop, loop_scores, retrieval_set, tied_set
 
+from simtrain.evaluation.leading import nearest_neighbours
 from simtrain.evaluation.metrics import ranked_relevance_metrics, score_queries
-from simtrain.evaluation.ranking import Ranking, nearest_neighbours
+from simtrain.evaluation.ranking import Ranking
 
 
 @pytest.mark.parametrize("protocol", ["leave-one-out", "overlapping"])

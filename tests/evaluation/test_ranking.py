@@ -9,8 +9,9 @@ from tied_retrieval import loop_ranking, retrieval_set, tied_set
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from simtrain.evaluation.leading import nearest_neighbours
 from simtrain.evaluation.metrics import QueryScores, score_queries
-from simtrain.evaluation.ranking import Ranking, nearest_neighbours
+from simtrain.evaluation.ranking import Ranking
 
 
 def random_embeddings(*, rows: int, features: int, seed: int) -> Tensor:

@@ -15,7 +15,8 @@ import torch
 from numpy.typing import NDArray
 
 from simtrain.errors import BundleError
-from simtrain.evaluation.ranking import Ranking, nearest_neighbours
+from simtrain.evaluation.leading import nearest_neighbours
+from simtrain.evaluation.ranking import Ranking
 from simtrain.serving.index import ItemIndex
 from simtrain.serving.index_building import build_index
 from simtrain.serving.search_settings import SearchSettings

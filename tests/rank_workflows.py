@@ -1,13 +1,18 @@
 """What tests let several processes do: spawned processes import it by name."""
 
+import time
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from simtrain.console import Console, Step
+from simtrain.evaluation.protocol import RetrievalTask
+from simtrain.evaluation.shared_scoring import score_on_all_ranks
 from simtrain.losses.nt_xent import nt_xent_loss
+from simtrain.training.rank_zero import on_rank_zero
 from simtrain.training.ranks import (
     SINGLE_PROCESS,
     LostRankError,
@@ -19,7 +24,6 @@ from simtrain.training.ranks import (
     join,
     launched_ranks,
     leave,
-    on_rank_zero,
     rank,
     rank_count,
     sum_over_ranks,
@@ -33,6 +37,11 @@ def joined(workflow_name: str, *arguments: Any, console: Console, timeout: int =
         return globals()[workflow_name](*arguments)
     finally:
         leave()
+
+
+def impatient(workflow_name: str, *arguments: Any, console: Console) -> Any:
+    """The same among processes that give each other up after two seconds."""
+    return joined(workflow_name, *arguments, console=console, timeout=2)
 
 
 def conversation() -> dict[str, Any]:
@@ -50,6 +59,42 @@ def conversation() -> dict[str, Any]:
         "gather_objects": gather_objects(me),
         "on_rank_zero": on_rank_zero(lambda: f"done by {me}"),
     }
+
+
+def patient_work(seconds: float) -> list[object]:
+    """What every process has after two pieces of work of the first one that take so long each."""
+
+    def work() -> str:
+        time.sleep(seconds)
+        return "done"
+
+    return gather_objects([on_rank_zero(work) for _ in range(2)])
+
+
+def shared_scores() -> list[dict[str, Any]]:
+    """Scores of a task on every process, and of the whole task on one."""
+    task, embeddings = scored_task()
+    found = [score_on_all_ranks(task, embeddings), task.score(embeddings)]
+    plain = [{**scores.values, "rows": scores.query_rows, "lone": scores.lone_queries} for scores in found]
+    return [scores for of_process in gather_objects(plain) for scores in of_process]
+
+
+def scored_task() -> tuple[RetrievalTask, torch.Tensor]:
+    """40 images of which some are alone, and their embeddings, the same on every process."""
+    generator = torch.Generator().manual_seed(2)
+    embeddings = nn.functional.normalize(torch.randn(40, 6, generator=generator), dim=1)
+    groups = np.where(np.arange(40) < 30, np.arange(40) % 9, 100 + np.arange(40))
+    everyone = np.arange(40)
+    task = RetrievalTask(
+        rows=everyone,
+        queries=everyone,
+        gallery=everyone,
+        ids=[f"{row:02}" for row in everyone],
+        groups=groups,
+        clusters=groups,
+        copied_queries=0,
+    )
+    return task, embeddings
 
 
 def own_row_gradients() -> list[list[float]]:

@@ -42,7 +42,8 @@ from simtrain.runs.whitening import whiten_run
 from simtrain.runs.zero_shot import reference_embeddings, save_reference, zero_shot_metrics
 from simtrain.training.checkpoints import BestAndLast
 from simtrain.training.interruption import requeue_in_slurm
-from simtrain.training.ranks import SINGLE_PROCESS, Ranks, launched_ranks, on_rank_zero, rank
+from simtrain.training.rank_zero import on_rank_zero
+from simtrain.training.ranks import SINGLE_PROCESS, Ranks, launched_ranks, rank
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -53,6 +53,7 @@ def score_queries(
     *,
     recall_ks: Sequence[int] = RECALL_KS,
     precision_ks: Sequence[int] = (),
+    queries: NDArray[np.int64] | None = None,
     chunk_elements: int = CHUNK_ELEMENTS,
 ) -> QueryScores:
     """Score every query with a relevant gallery item: `recall_at_k` for each k, `r_precision`, `map_at_r` and `mrr`.
@@ -64,6 +65,7 @@ def score_queries(
         retrieval: Queries and gallery.
         recall_ks: The k of recall_at_k; each >= 1. A k beyond the gallery counts the whole gallery.
         precision_ks: The k of precision_at_k, none or each >= 1. The ranks beyond the gallery count as misses.
+        queries: Rows of the queries to score, ascending; None: all. Those without a relevant item are left out.
         chunk_elements: Largest number of query-gallery pairs held at once, but at least one query's; >= 1. Memory
             beyond the inputs is 25 to 60 bytes for each, most where R is near G. The results don't depend on it.
 
@@ -87,6 +89,9 @@ def score_queries(
     if len(query_rows) == 0:
         gallery_size = len(retrieval.gallery_ids)
         raise ValueError(f"none of {len(counts)} queries has a relevant item in the gallery of {gallery_size}")
+    lone_queries = len(counts) - len(query_rows)
+    if queries is not None:
+        query_rows = np.intersect1d(query_rows, queries)
     # Queries of similar R share a chunk: one class of thousands then doesn't make every query rank thousands.
     by_count = query_rows[np.argsort(counts[query_rows], kind="stable")]
     values: dict[str, NDArray[np.float64]] = {}
@@ -97,7 +102,7 @@ def score_queries(
         for name, of_chunk in chunk_values.items():
             of_all = values.setdefault(name, np.empty(len(query_rows), dtype=np.float64))
             of_all[np.searchsorted(query_rows, chunk)] = of_chunk.cpu().numpy()
-    return QueryScores(query_rows=query_rows, values=values, lone_queries=len(counts) - len(query_rows))
+    return QueryScores(query_rows=query_rows, values=values, lone_queries=lone_queries)
 
 
 def ranked_relevance_metrics(

@@ -2,7 +2,7 @@
 
 # Shapes: N images of the task, Q queries, G gallery images, D features.
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -127,14 +127,17 @@ class RetrievalTask:
             return self.judged.hold(np.full(len(others), position), others)
         return np.asarray((self.groups[others] == self.groups[position]) & (self.groups[position] != NO_GROUP))
 
-    def score(self, embeddings: Tensor, *, precision_ks: Sequence[int] = ()) -> QueryScores:
+    def score(
+        self, embeddings: Tensor, *, precision_ks: Sequence[int] = (), queries: NDArray[np.int64] | None = None
+    ) -> QueryScores:
         """One value per query and metric.
 
         Args:
             embeddings: (N, D) unit embeddings of `rows`.
             precision_ks: The k of precision_at_k, none or each >= 1.
+            queries: Positions in `queries` of those to score, ascending; None: all.
         """
-        return score_queries(self.retrieval_set(embeddings), precision_ks=precision_ks)
+        return score_queries(self.retrieval_set(embeddings), precision_ks=precision_ks, queries=queries)
 
     def answers(self) -> NDArray[np.int64]:
         """(Q,) relevant gallery images of each query, those that do not count for it left out."""
@@ -152,17 +155,25 @@ class RetrievalTask:
         columns[self.gallery] = np.arange(len(self.gallery))
         return columns[self.queries]
 
-    def means(self, embeddings: Tensor, *, scores: QueryScores | None = None) -> dict[str, float]:
+    def means(
+        self, embeddings: Tensor, *, scores: QueryScores | None = None, score: "Scorer | None" = None
+    ) -> dict[str, float]:
         """Mean of each metric, 0..1; those of `further` have its name before theirs; and `balanced`, over all of them.
 
         Args:
             embeddings: (N, D) unit embeddings of `rows`.
-            scores: Scores that `score` returned for them; None: they are computed here.
+            scores: This task's scores of them; None: they are computed here.
+            score: Scores a task; None: `RetrievalTask.score`.
         """
-        means = (self.score(embeddings) if scores is None else scores).means()
+        score = score or RetrievalTask.score
+        means = (scores or score(self, embeddings)).means()
         for name, task in self.further.items():
-            means |= {f"{name}_{metric}": mean for metric, mean in task.score(embeddings).means().items()}
+            means |= {f"{name}_{metric}": mean for metric, mean in score(task, embeddings).means().items()}
         return {**means, BALANCED: balanced_score(means)}
+
+
+Scorer = Callable[[RetrievalTask, Tensor], QueryScores]
+"""Scores the queries of a task by (N, D) unit embeddings of its rows."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -254,7 +265,9 @@ def retrieval_task(
     return task
 
 
-def evaluate_retrieval(task: RetrievalTask, embeddings: Tensor, *, bootstrap: BootstrapSettings) -> Evaluation:
+def evaluate_retrieval(
+    task: RetrievalTask, embeddings: Tensor, *, bootstrap: BootstrapSettings, score: Scorer = RetrievalTask.score
+) -> Evaluation:
     """Retrieval metrics of an encoder's embeddings, with bootstrap intervals over products.
 
     Metrics by `task.further` have the definition's name before theirs; the counts are of the main relevance.
@@ -263,11 +276,12 @@ def evaluate_retrieval(task: RetrievalTask, embeddings: Tensor, *, bootstrap: Bo
         task: Queries, gallery and relevance.
         embeddings: (N, D) unit embeddings of the task's `rows`.
         bootstrap: Number of draws, confidence and seed of the intervals.
+        score: Scores a task.
     """
-    scores = task.score(embeddings)
+    scores = score(task, embeddings)
     metrics = _intervals(task, scores, bootstrap=bootstrap)
     for name, further in task.further.items():
-        intervals = _intervals(further, further.score(embeddings), bootstrap=bootstrap)
+        intervals = _intervals(further, score(further, embeddings), bootstrap=bootstrap)
         metrics |= {f"{name}_{metric}": interval for metric, interval in intervals.items()}
     return Evaluation(
         metrics=metrics,

@@ -1,4 +1,4 @@
-"""Validation of an epoch: embeddings of all processes, scored by rank 0."""
+"""Validation of an epoch: embeddings of all processes, of which each one scores its share of the queries."""
 
 # Shapes: n images of a batch, D features.
 
@@ -10,9 +10,11 @@ from torch import Tensor
 from simtrain.encoders.base import Encoder
 from simtrain.encoders.text import TextEncoder
 from simtrain.evaluation.protocol import RetrievalTask
+from simtrain.evaluation.shared_scoring import score_on_all_ranks
 from simtrain.evaluation.text_task import TextTasks
 from simtrain.evaluation.worst_queries import worst_queries
-from simtrain.training.ranks import broadcast_from_rank_zero, rank, sum_over_ranks
+from simtrain.training.rank_zero import on_rank_zero
+from simtrain.training.ranks import rank, sum_over_ranks
 from simtrain.training.tracking.worst_queries import WorstQuery
 
 
@@ -46,12 +48,11 @@ class EpochValidation:
         for positions, vectors in found:
             embeddings[positions] = vectors
         embeddings = sum_over_ranks(embeddings)
-        figures: dict[str, float] = {}
-        worst = None
-        if rank() == 0:
-            scores = self._task.score(embeddings)
-            figures = self._task.means(embeddings, scores=scores)
-            worst = worst_queries(self._task, embeddings, scores, count=self._worst)
-            if self._texts is not None:
-                figures |= self._texts.score(embeddings, cast(TextEncoder, encoder))
-        return broadcast_from_rank_zero(figures), worst
+        scores = score_on_all_ranks(self._task, embeddings)
+        figures = self._task.means(embeddings, scores=scores, score=score_on_all_ranks)
+        texts = self._texts
+        if texts is not None:
+            figures |= on_rank_zero(lambda: texts.score(embeddings, cast(TextEncoder, encoder)))
+        if rank() > 0:
+            return figures, None
+        return figures, worst_queries(self._task, embeddings, scores, count=self._worst)

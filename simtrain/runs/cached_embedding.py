@@ -20,7 +20,7 @@ from simtrain.data.embedding_cache import FOLDER, Embedded, EmbeddingCache
 from simtrain.encoders.base import Encoder
 from simtrain.runs.evaluation import embed_rows
 from simtrain.runs.run import data_fingerprint
-from simtrain.training.ranks import on_rank_zero
+from simtrain.training.rank_zero import on_rank_zero
 
 
 @dataclass(kw_only=True)

@@ -21,7 +21,7 @@ from simtrain.encoders.relational_teacher import TeacherSpace, mirror_average, t
 from simtrain.errors import ConfigError, error_path, first_line, nearest
 from simtrain.runs.cached_embedding import CachedEmbedding
 from simtrain.runs.session import RunSession
-from simtrain.training.ranks import on_rank_zero
+from simtrain.training.rank_zero import on_rank_zero
 
 START = "start"
 """Name of the teacher that is the run's own encoder with its initial weights."""

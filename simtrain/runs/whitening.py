@@ -25,7 +25,7 @@ from simtrain.runs.interpolation_record import chosen_alpha
 from simtrain.runs.run import Run, configured_catalog, read_run_catalog
 from simtrain.runs.tuned_encoder import of_one_checkpoint, tuned_encoder
 from simtrain.training.checkpoints import BEST
-from simtrain.training.ranks import on_rank_zero
+from simtrain.training.rank_zero import on_rank_zero
 
 WHITENING_FILE = "whitening.safetensors"
 """Below a run's folder."""

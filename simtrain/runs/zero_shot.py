@@ -7,17 +7,19 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from simtrain.builders import needs_reference
+from simtrain.builders import build_bootstrap, needs_reference
 from simtrain.config import RunConfig
 from simtrain.errors import CheckpointError, first_line
 from simtrain.evaluation.balance import BALANCED, balanced_score
+from simtrain.evaluation.protocol import evaluate_retrieval
+from simtrain.evaluation.shared_scoring import score_on_all_ranks
 from simtrain.evaluation.statistics import Interval
 from simtrain.evaluation.text_figures import means_by_name
 from simtrain.preflight.evaluation import has_few_queries
-from simtrain.runs.evaluation import embed_rows, evaluate_embeddings, evaluate_texts, score_texts
+from simtrain.runs.evaluation import embed_rows, evaluate_texts, score_texts
 from simtrain.runs.session import RunSession
 from simtrain.runs.validation_precision import validation_precision
-from simtrain.training.ranks import on_rank_zero
+from simtrain.training.rank_zero import on_rank_zero
 
 REFERENCE_FILE = "untouched_embeddings.safetensors"
 _TENSOR = "embeddings"
@@ -38,7 +40,7 @@ def zero_shot_metrics(session: RunSession) -> dict[str, float]:
         embeddings = embed_rows(
             session.encoder, session.images.reader, task.rows.tolist(), config=config, console=session.console
         )
-        images = evaluate_embeddings(embeddings, task, config=config)
+        images = evaluate_retrieval(task, embeddings, bootstrap=build_bootstrap(config), score=score_on_all_ranks)
         texts = on_rank_zero(lambda: _text_metrics(session, embeddings))
         record["zero_shot"] = {"split": "val", **images.to_dict(), "text": texts}
         session.console.line(_zero_shot_line(record["zero_shot"], config))

@@ -8,7 +8,7 @@ those are complete, because it has computed the whole loss: nothing is sent in t
 
 import os
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, TypeVar, cast
@@ -20,7 +20,6 @@ from torch import Tensor
 from typing_extensions import override
 
 from simtrain.errors import SimtrainError
-from simtrain.failures import mendable
 from simtrain.training.launch_environment import (
     advice_to_run_alone,
     launch_cause,
@@ -29,6 +28,7 @@ from simtrain.training.launch_environment import (
 )
 
 Value = TypeVar("Value")
+_timeout = timedelta(minutes=30)  # torch.distributed's own, until `join` is told another
 _ROWS_AT_ONCE = 65536  # of embeddings that are added up, so that a GPU need not hold all of them
 
 
@@ -120,13 +120,15 @@ def join(ranks: Ranks, *, device: torch.device, timeout: int) -> None:
         return
     if SLURMEnvironment.detect() and "MASTER_ADDR" not in os.environ:
         os.environ |= slurm_meeting_place(os.environ)
+    global _timeout
+    _timeout = timedelta(seconds=timeout)
     gpu = device.type == "cuda"
     try:
         dist.init_process_group(
             "nccl" if gpu else "gloo",
             rank=ranks.rank,
             world_size=ranks.size,
-            timeout=timedelta(seconds=timeout),
+            timeout=_timeout,
             device_id=torch.device("cuda", ranks.local_rank) if gpu else None,
         )
     except (RuntimeError, ValueError) as error:
@@ -140,6 +142,11 @@ def leave() -> None:
     """Disconnect from the other processes."""
     if dist.is_initialized():
         dist.destroy_process_group()
+
+
+def rank_timeout() -> timedelta:
+    """Time after which a process that does not answer is given up."""
+    return _timeout
 
 
 def rank() -> int:
@@ -208,27 +215,6 @@ def broadcast_from_rank_zero(value: Value) -> Value:
     box = [value]
     dist.broadcast_object_list(box, src=0, device=_talking_device())
     return box[0]
-
-
-def on_rank_zero(act: Callable[[], Value]) -> Value:
-    """Call `act` on rank 0 alone and broadcast what it returns.
-
-    Raises:
-        SimtrainError: the one that `act` raises, on every process; also for a full disk and the like.
-    """
-    result: tuple[Value | None, SimtrainError | None] = (None, None)
-    if rank() == 0:
-        try:
-            result = (act(), None)
-        except Exception as error:
-            found = mendable(error)
-            if rank_count() == 1 or found is None:
-                raise
-            result = (None, found)
-    value, failure = broadcast_from_rank_zero(result)
-    if failure is not None:
-        raise failure
-    return cast(Value, value)
 
 
 def gather_objects(value: Value) -> list[Value]:

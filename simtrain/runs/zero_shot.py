@@ -7,7 +7,8 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from simtrain.builders import build_bootstrap, needs_reference
+from simtrain.builders import needs_reference
+from simtrain.builders.bootstrap import build_bootstrap
 from simtrain.config import RunConfig
 from simtrain.errors import CheckpointError, first_line
 from simtrain.evaluation.balance import BALANCED, balanced_score

@@ -81,5 +81,6 @@ def _group() -> dist.ProcessGroup:
     everyone = dist.group.WORLD
     assert everyone is not None
     if _meeting is None or _meeting[0] is not everyone:
-        _meeting = (everyone, dist.new_group(backend="gloo", timeout=rank_timeout()))
+        group = dist.new_group(backend="gloo", timeout=rank_timeout())
+        _meeting = (everyone, cast(dist.ProcessGroup, group))
     return _meeting[1]

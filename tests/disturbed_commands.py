@@ -27,10 +27,11 @@ class Verb:
 
     Attributes:
         name: Its name.
-        before: Arguments of the call that made what is there before; none: nothing is there.
+        before: Arguments of the call that made what is there before; none: nothing is there, or another verb's.
         arguments: Of the call that is disturbed.
         results: What belongs together: files and folders below the working folder, which are all old or all new. The
-            first is always there; of two files that no system exchanges at once, the second may be missing.
+            first is always there; of two files that no system exchanges at once, the second may be missing. None:
+            there are steps on a way that the next call goes on.
     """
 
     name: str
@@ -48,6 +49,8 @@ _AGAIN = ("prepare", "pictures", "--out", "again", "--set", "workers=1", "--set"
 _RENDERED = ("prepare", "synthetic:4", "--out", "rendered", "--set", "workers=1", "--set", "synthetic.views=2")
 _COMPARE = ("compare", "catalog", "--encoders", "pixels,histogram_hsv", "--split", "val")
 _COMPARED = (*_COMPARE, "--out", "compared", "--set", "pictures.map_method=pca")
+
+_SHARDS = ("--out", "embedded", "--shard-size", "16", "--processes", "1")
 
 VERBS = {
     verb.name: verb
@@ -90,10 +93,23 @@ VERBS = {
             results=("bundle",),
         ),
         Verb(
-            name="index",
+            name="index update",
             before=("export", "shop", "--out", "kept", "--alpha", "1"),
             arguments=("index", "update", "kept", "pictures"),
             results=("kept",),
+        ),
+        Verb(name="index add", before=(), arguments=("index", "add", "kept", "more"), results=("kept",)),
+        Verb(
+            name="index remove",
+            before=(),
+            arguments=("index", "remove", "kept", "bookshelf/bookshelf-0002_0.jpg"),
+            results=("kept",),
+        ),
+        Verb(
+            name="embed",
+            before=("embed", "kept", "more", *_SHARDS),
+            arguments=("embed", "kept", "pictures", *_SHARDS),
+            results=(),
         ),
     )
 }
@@ -171,6 +187,7 @@ def make_world(folder: Path, *, log: Path) -> None:
     call("prepare", "synthetic:16", "--out", "catalog", *SMALL_CATALOG)
     shutil.copytree(folder / "catalog" / "source", folder / "pictures")
     (folder / "pictures" / "made_from.json").unlink(missing_ok=True)
+    shutil.copytree(folder / "pictures" / "bookshelf", folder / "more")
     trainer = {"epochs": 1, "accelerator": "cpu", "freeze_batch_norm": False}
     config = write_config(folder / "shop.yaml", trainer=trainer)
     call("fit", config.name, "--set", "run=shop")
@@ -197,7 +214,7 @@ def faults_after_kill(verb: Verb, *, old: dict[str, bytes], new: dict[str, bytes
         for path, content in shown.items()
         if not any(path in state and _same(path, content, state[path]) for state in (old, new))
     ]
-    faults += [f"{path} is gone" for path in old if path.startswith(verb.results[0]) and path not in now]
+    faults += [f"{path} is gone" for path in old if path.startswith(verb.results[:1]) and path not in now]
     results = [path for path in old.keys() | new.keys() if path.startswith(verb.results)]
     changed = [path for path in results if path in shown and not _same(path, old.get(path, b""), new.get(path, b""))]
     states = {"old" if shown[path] == old.get(path) else "new" for path in changed}
@@ -215,7 +232,7 @@ def faults_after_error(
     faults = [f"status {ended.status}: {ended.shown[-400:]}"] if ended.status != 2 else []
     if len(lines) != 1 or not re.search(r"[\w/.]+: .*(No space left|File too large|disk is full)", lines[0]):
         faults.append(f"told: {lines}")
-    if verb.name == "fit":  # a run that goes on
+    if not verb.results:  # a run that goes on, shards that stay
         left = [path for path in now if path.endswith((".tmp", ".old")) or ".tmp/" in path]
         return faults + [f"{path} is left over" for path in left]
     kept = {path: content for path, content in now.items() if "/.prepare/" not in path and not _is_cache(path)}

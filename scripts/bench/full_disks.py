@@ -12,11 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
-os.environ.update(OMP_NUM_THREADS="1", HF_HUB_OFFLINE="1", NO_ALBUMENTATIONS_UPDATE="1", WANDB_MODE="offline")
-
-from disturbed_commands import (  # noqa: E402 - of the tests, whose folder is on the path now
+from disturbed_worlds import (
     CommandProcess,
     Verb,
     differences,

@@ -78,7 +78,12 @@ def test_no_room_for_a_file(world: World, name: str) -> None:
     assert world.faults_of_next_call(verb) == []
 
 
+_CHANGED = "kept: is being changed by process "
 ANOTHER = {
+    "embed": "embedded: another simtrain ",
+    "index update": _CHANGED,
+    "index add": _CHANGED,
+    "index remove": _CHANGED,
     "prepare": "again: another simtrain prepare (process ",
     "prepare synthetic": "rendered: another simtrain prepare (process ",
     "fit": "checkpoints/new: another simtrain fit has begun this run meanwhile; name another with --set run=NAME",

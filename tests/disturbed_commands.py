@@ -32,12 +32,18 @@ class Verb:
         results: What belongs together: files and folders below the working folder, which are all old or all new. The
             first is always there; of two files that no system exchanges at once, the second may be missing. None:
             there are steps on a way that the next call goes on.
+        done: Words of the error of a call for what is done already; None: it is no error.
     """
 
     name: str
     before: tuple[str, ...]
     arguments: tuple[str, ...]
     results: tuple[str, ...]
+    done: str | None = None
+
+    def is_done(self, ended: "Ended") -> bool:
+        """Whether a further call says that there is nothing left to do."""
+        return ended.status == 0 or (ended.status == 2 and self.done is not None and self.done in ended.shown)
 
     def again(self, folder: Path) -> tuple[str, ...]:
         """Arguments of the next call in a working folder."""
@@ -104,6 +110,7 @@ VERBS = {
             before=(),
             arguments=("index", "remove", "kept", "bookshelf/bookshelf-0002_0.jpg"),
             results=("kept",),
+            done="has no item",
         ),
         Verb(
             name="embed",

@@ -27,6 +27,7 @@ KINDS = ("flat", "approximate", "clip")
 """Bundles that are mutated: exact with ONNX, approximate under torch, an image-text model in its own folder."""
 
 _CANARY = "canary"
+_ELSEWHERE = "elsewhere.txt"  # what links lead to
 _EVIL = f"from pathlib import Path\nPath({_CANARY!r}).touch()\nclass Evil:\n    pass\n"
 _NEVER = {
     "os.exec", "os.posix_spawn", "os.spawn", "os.startfile", "os.system", "pickle.find_class", "pty.spawn",
@@ -85,6 +86,7 @@ def try_bundle(seed: int, run: Run, watch: Watch) -> tuple[int, str, list[str]]:
     shutil.rmtree(folder, ignore_errors=True)
     kind = chance.choice(KINDS)
     shutil.copytree(kind, folder)
+    Path(_ELSEWHERE).write_text("root:x:0:0")
     for _ in range(chance.choice((1, 1, 2, 3))):
         _mutate(folder, kind, chance)
     if chance.random() < 0.5:
@@ -104,6 +106,9 @@ def try_bundle(seed: int, run: Run, watch: Watch) -> tuple[int, str, list[str]]:
 
 def sign_again(folder: Path, chance: random.Random) -> None:
     """Make hashes, fingerprints and the checksum right, and list what was planted, as an attacker would."""
+    read = ("manifest.json", "items.parquet", "encoder/model.safetensors", "encoder/golden.safetensors")
+    if not all((folder / name).is_file() for name in read):
+        return
     try:
         content = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
         if chance.random() < 0.7:
@@ -179,6 +184,8 @@ def _mutate(folder: Path, kind: str, chance: random.Random) -> None:
 
 
 def _mutate_manifest(folder: Path, chance: random.Random) -> None:
+    if not (folder / "manifest.json").is_file():  # a pipe, which nobody writes to
+        return
     try:
         tree = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
         part = chance.choice(
@@ -187,15 +194,17 @@ def _mutate_manifest(folder: Path, chance: random.Random) -> None:
         mutate_tree(part, chance)
     except (KeyError, OSError, TypeError, ValueError):
         return  # mutated before
-    write_manifest(folder, tree) if chance.random() < 0.8 else (folder / "manifest.json").write_text(json.dumps(tree))
+    if chance.random() < 0.8:
+        write_manifest(folder, tree)
+    else:
+        _write(folder / "manifest.json", json.dumps(tree).encode())
 
 
 def _from_another(folder: Path, kind: str, chance: random.Random) -> None:
     other = Path(chance.choice([each for each in KINDS if each != kind]))
     source = chance.choice(sorted(path for path in other.rglob("*") if path.is_file()))
     target = folder / source.relative_to(other)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(source, target)
+    _write(target, source.read_bytes())
 
 
 def _replace(path: Path, chance: random.Random) -> None:
@@ -205,7 +214,7 @@ def _replace(path: Path, chance: random.Random) -> None:
         case 0:
             path.mkdir()
         case 1:
-            path.symlink_to("/etc/passwd")
+            path.symlink_to(Path(_ELSEWHERE).absolute())
         case 2:
             path.symlink_to(path.name)
         case 3:
@@ -217,25 +226,23 @@ def _replace(path: Path, chance: random.Random) -> None:
 def _plant(folder: Path, chance: random.Random) -> None:
     """Code, and what makes libraries run code."""
     encoder = folder / "encoder"
-    encoder.mkdir(exist_ok=True)
-    (encoder / "evil.py").write_text(_EVIL)
+    _write(encoder / "evil.py", _EVIL.encode())
     match chance.randrange(6):
         case 0:
             modules = [{"idx": 0, "name": "0", "path": "", "type": "evil.Evil"}]
-            (encoder / "modules.json").write_text(json.dumps(modules))
+            _write(encoder / "modules.json", json.dumps(modules).encode())
         case 1:
             _set(encoder / "config.json", "auto_map", {"AutoConfig": "evil.Evil", "AutoModel": "evil.Evil"})
         case 2:
             _set(encoder / "tokenizer_config.json", "auto_map", {"AutoTokenizer": ["evil.Evil", "evil.Evil"]})
         case 3:
-            (encoder / chance.choice(("pytorch_model.bin", "model.safetensors"))).write_bytes(pickle.dumps(_Bomb()))
+            _write(encoder / chance.choice(("pytorch_model.bin", "model.safetensors")), pickle.dumps(_Bomb()))
         case 4:
             section = {"kind": "python", "target": "evil:Evil", "image_size": 32}
             _set(folder / "manifest.json", "encoder", {"kind": "python", "config": section, "embedding_size": 256})
         case _:
-            (folder / chance.choice(("index.faiss", "items.parquet", "encoder.onnx"))).write_bytes(
-                pickle.dumps(_Bomb())
-            )
+            name = chance.choice(("index.faiss", "items.parquet", "encoder.onnx"))
+            _write(folder / name, pickle.dumps(_Bomb()))
 
 
 def _set(path: Path, key: str, value: Any) -> None:
@@ -244,4 +251,13 @@ def _set(path: Path, key: str, value: Any) -> None:
         tree[key] = value
     except (TypeError, ValueError):
         return  # mutated before
-    path.write_text(json.dumps(tree))
+    _write(path, json.dumps(tree).encode())
+
+
+def _write(path: Path, content: bytes) -> None:
+    """A plain file in the place of whatever is there, links not followed."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    path.unlink(missing_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)

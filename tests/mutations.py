@@ -1,5 +1,6 @@
 """Mutations of files by a seeded generator: bytes, and values of JSON and YAML."""
 
+import copy
 import json
 import random
 import struct
@@ -56,7 +57,7 @@ def mutate_tree(tree: Any, chance: random.Random) -> None:
         case 1 if isinstance(holder, dict):
             holder[f"{key}x"] = holder.pop(key)
         case _:
-            holder[key] = chance.choice(ODD_VALUES)
+            holder[key] = copy.deepcopy(chance.choice(ODD_VALUES))  # which may be mutated next
 
 
 def _holders(tree: Any) -> list[Any]:

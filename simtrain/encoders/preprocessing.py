@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,9 @@ Normalisation = Literal["imagenet", "unit_range"]
 _RESAMPLING = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 _WHITE = 255
 _LONGEST = 10  # times the shorter side
+_LARGEST = 4096  # pixels of a square that an encoder takes
+_CHANNELS = 3
+_FURTHEST = 1e6  # from 0, of a mean or a deviation; NaN is nowhere
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,6 +104,28 @@ class Preprocessing:
 
     @staticmethod
     def from_dict(values: dict[str, Any]) -> Preprocessing:
-        """The inverse of `to_dict`."""
+        """The inverse of `to_dict`.
+
+        Raises:
+            KeyError, TypeError, ValueError: for values that no preprocessing has.
+        """
         known = {"flip_averaging": False, **values}
-        return Preprocessing(**{**known, "mean": tuple(values["mean"]), "std": tuple(values["std"])})
+        found = Preprocessing(**{**known, "mean": tuple(values["mean"]), "std": tuple(values["std"])})
+        found._check()
+        return found
+
+    def _check(self) -> None:
+        """Refuse what another program has written."""
+        numbers = (*self.mean, *self.std)
+        good = {
+            "image_size": type(self.image_size) is int and 1 <= self.image_size <= _LARGEST,
+            "resize": self.resize in get_args(Resize),
+            "interpolation": self.interpolation in _RESAMPLING,
+            "mean and std": len(self.mean) == len(self.std) == _CHANNELS
+            and all(isinstance(number, int | float) and abs(number) < _FURTHEST for number in numbers)
+            and all(number > 0 for number in self.std),
+            "flip_averaging": isinstance(self.flip_averaging, bool),
+        }
+        for name, is_good in good.items():
+            if not is_good:
+                raise ValueError(f"preprocessing: {name}: no value that it can have")

@@ -148,6 +148,7 @@ class Bundle:
     def _check_descriptions(self) -> None:
         """Read once what a search will need, so that what is wrong with it is told when the bundle is opened."""
         _ = self.promises, self.encoder_config["kind"], self.config_to_open
+        _ = list((self.manifest.get("thresholds") or {}).get("relevance", []))
         if not isinstance(self.manifest.get("image_root", ""), str):
             raise TypeError("image_root is no text")
 

@@ -18,7 +18,7 @@ from simtrain.errors import BundleError, system_reason
 from simtrain.files import staging_folder
 from simtrain.locks import FileLock, LockHeldError
 from simtrain.serving.bundle import INDEX_FILE, ITEMS_FILE, VECTORS_FILE, Bundle
-from simtrain.serving.bundle_place import check_target, put_bundle
+from simtrain.serving.bundle_place import check_target, clear_place, put_bundle
 from simtrain.serving.bundle_writer import IndexedItems, IndexSettings, write_index_and_items
 from simtrain.serving.given_bundle import GivenBundle
 from simtrain.serving.index_factory import AUTO, chosen_factory
@@ -54,6 +54,7 @@ def changed_by_one(given: GivenBundle, *, sign: SigningKey | None) -> Iterator[B
     except OSError as error:
         raise BundleError(f"{folder}: cannot be written: {system_reason(error)}") from None
     try:
+        clear_place(target)
         yield (given if sign is None else replace(given, signed_by=sign.public)).open()
     finally:
         lock.release()

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from simtrain.errors import BundleError
-from simtrain.files import replace_folder, why_not_writable
+from simtrain.files import remove_leftovers, replace_folder, why_not_writable
 from simtrain.locks import written_by_one
 from simtrain.serving.manifest import checksum_of, is_bundle
-from simtrain.serving.picture_folders import PictureFolders, noting
+from simtrain.serving.picture_folders import PictureFolders, forget_others, noting
 from simtrain.serving.signature import SIGNATURE_FILE
 
 
@@ -30,6 +30,17 @@ def check_target(folder: Path, *, signed: bool) -> None:
     reason = why_not_writable(folder.resolve().parent)
     if reason is not None:
         raise BundleError(f"{folder}: cannot be written: {reason}; choose another folder")
+
+
+def clear_place(target: Path) -> None:
+    """Remove what killed writers of a bundle have left beside it.
+
+    Args:
+        target: The bundle, links resolved.
+    """
+    with written_by_one(target, error=BundleError):
+        remove_leftovers(target)
+        forget_others(target, checksum=checksum_of(target))
 
 
 def put_bundle(work: Path, target: Path, *, pictures: PictureFolders) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import faiss
 import numpy as np
 from numpy.typing import NDArray
 
@@ -59,6 +60,9 @@ class ItemIndex:
                 go with `stored` and `settings`.
         """
         index = read_index_file(path, sha256=sha256)
+        inner = faiss.downcast_index(index.index) if isinstance(index, faiss.IndexIDMap) else index
+        if factory == EXACT_FACTORY and not isinstance(inner, faiss.IndexFlat):
+            raise BundleError(f"{path}: damaged index: it is not exact; the manifest says '{EXACT_FACTORY}'")
         if stored is not None and stored.shape != (index.ntotal, index.d):
             raise BundleError(
                 f"{path}: damaged index: it holds {index.ntotal} vectors of {index.d} dimensions; those beside it are "

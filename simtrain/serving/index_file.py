@@ -44,17 +44,32 @@ def read_index_file(path: Path, *, sha256: str) -> Any:
         raise BundleError(f"{path}: no such index")
     before = path.stat()
     check_hash(path, sha256_of_file(path), expected=sha256)
-    try:
-        with _bounded_by(before.st_size):
-            index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
-    except (RuntimeError, MemoryError) as error:
-        raise BundleError(f"{path}: not an index that FAISS can read: {faiss_reason(error)}") from None
+    index = _mapped_index(path, size=before.st_size)
     after = path.stat()
     if (before.st_dev, before.st_ino, before.st_mtime_ns) != (after.st_dev, after.st_ino, after.st_mtime_ns):
         raise BundleError(f"{path}: replaced while it was opened; try again")
     if index.metric_type != faiss.METRIC_INNER_PRODUCT:
         raise BundleError(f"{path}: not an index of simtrain: expected inner products")
     _check_ids(path, index)
+    return index
+
+
+def _mapped_index(path: Path, *, size: int) -> Any:
+    """An index over the mapped bytes of its file, to the last of them.
+
+    FAISS's own mapping (`IO_FLAG_MMAP_IFC`) looks beyond the end of a file that is cut in the middle of a number.
+    """
+    try:
+        content = np.memmap(path, dtype=np.uint8, mode="r")
+        mapped = faiss.swig_ptr(content)
+        reader = faiss.ZeroCopyIOReader(mapped, len(content))  # type: ignore[attr-defined]  # its stubs lack it
+        with _bounded_by(size):
+            index: Any = faiss.read_index(reader)
+    except (OSError, RuntimeError, MemoryError, ValueError) as error:  # ValueError: nothing is in it
+        raise BundleError(f"{path}: not an index that FAISS can read: {faiss_reason(error)}") from None
+    if reader.rp_ != len(content):
+        raise BundleError(f"{path}: damaged index: {len(content)} bytes long, where it should be {reader.rp_}")
+    index.referenced_objects = [content]  # its vectors lie there
     return index
 
 

@@ -128,9 +128,9 @@ def _version(name: str) -> str | None:
 
 
 def _content(path: Path) -> bytes:
-    """What is in a file; nothing for one that cannot be read."""
+    """What is in a file; nothing for one that cannot be read, or a pipe, which would be waited for."""
     try:
-        return path.read_bytes()
+        return path.read_bytes() if path.is_file() else b""
     except OSError:
         return b""
 

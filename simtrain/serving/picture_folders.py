@@ -11,7 +11,7 @@ from typing import Any
 
 from simtrain.errors import BundleError
 from simtrain.failures import damage_told
-from simtrain.files import read_json, write_json
+from simtrain.files import read_json, remove_leftovers, write_json
 
 _TOLD = "where the pictures of a bundle lie on this machine; not part of the bundle"
 
@@ -112,7 +112,7 @@ def noted_folders(bundle: Path, *, checksum: str) -> PictureFolders:
         BundleError: if the note is damaged.
     """
     note = _note_of(bundle.resolve())
-    return PictureFolders(folders=_read(note).get(checksum, {}) if note.exists() else {})
+    return PictureFolders(folders=_read(note).get(checksum, {}) if note.is_file() else {})
 
 
 @contextmanager
@@ -142,13 +142,30 @@ def noting(bundle: Path, folders: PictureFolders, *, old: str | None, new: str) 
     _write(note, coming)
 
 
+def forget_others(bundle: Path, *, checksum: str | None) -> None:
+    """Forget the folders of other bundles than the one that is in a place.
+
+    Args:
+        bundle: The bundle's folder, links resolved.
+        checksum: That of its manifest.
+
+    Raises:
+        OSError: if the note cannot be written.
+    """
+    note = _note_of(bundle)
+    remove_leftovers(note)
+    noted = _readable(note)
+    if noted.keys() - {checksum}:
+        _write(note, {key: value for key, value in noted.items() if key == checksum})
+
+
 def _note_of(bundle: Path) -> Path:
     return bundle.with_name(f".{bundle.name}.pictures.json")
 
 
 def _readable(note: Path) -> dict[str, dict[str, Path]]:
     try:
-        return _read(note) if note.exists() else {}
+        return _read(note) if note.is_file() else {}
     except BundleError:  # it is written anew
         return {}
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,9 @@ from safetensors.torch import load
 from simtrain.encoders.base import Encoder
 from simtrain.encoders.preprocessing import Preprocessing
 from simtrain.encoders.whitening import load_whitening
-from simtrain.errors import BundleError, CheckpointError, first_line
-from simtrain.serving.bundle import ENCODER_FILE, WEIGHTS_FILE, WHITENING_FILE, Bundle
+from simtrain.errors import BundleError, CheckpointError, SimtrainError, first_line
+from simtrain.own_code import whose_code
+from simtrain.serving.bundle import ENCODER_FILE, ENCODER_FOLDER, WEIGHTS_FILE, WHITENING_FILE, Bundle
 from simtrain.serving.torch_query_encoder import TorchQueryEncoder
 
 NetworkFactory = Callable[[dict[str, Any], Preprocessing], Encoder]
@@ -23,6 +25,11 @@ NetworkFactory = Callable[[dict[str, Any], Preprocessing], Encoder]
 
 def recreated_encoder(bundle: Bundle, network_factory: NetworkFactory) -> Encoder:
     """See `Bundle.load_encoder`."""
+    with _library_errors(bundle.folder / ENCODER_FOLDER):
+        return _checked(bundle, network_factory)
+
+
+def _checked(bundle: Bundle, network_factory: NetworkFactory) -> Encoder:
     encoder = network_factory(bundle.config_to_open, bundle.preprocessing)
     if encoder.preprocessing != bundle.preprocessing:
         raise BundleError(
@@ -38,6 +45,22 @@ def recreated_encoder(bundle: Bundle, network_factory: NetworkFactory) -> Encode
     bundle.check_opened_by_path()
     bundle.check_golden(TorchQueryEncoder(encoder=encoder, device=torch.device("cpu")))
     return encoder
+
+
+@contextmanager
+def _library_errors(folder: Path) -> Iterator[None]:
+    """What the encoder's library raises is about what the bundle tells it, unless code of the user's own raised it."""
+    try:
+        yield
+    except (SimtrainError, OSError, MemoryError):
+        raise
+    except Exception as error:  # whatever a library makes of another network than its weights are of
+        if whose_code(error) is not None:
+            raise
+        raise BundleError(
+            f"{folder}: does not work as the bundle describes it: {type(error).__name__}: {first_line(error)[:160]}; "
+            "export the bundle again"
+        ) from error
 
 
 def _fill(encoder: Encoder, path: Path, content: bytes) -> None:

@@ -75,11 +75,11 @@ class VerifyingKey:
         from cryptography.exceptions import InvalidSignature
 
         path = manifest.with_name(SIGNATURE_FILE)
+        if not path.is_file():
+            raise BundleError(f"{path}: missing: the bundle is not signed, and {self.file} was asked for")
         try:
             with path.open("rb") as file:
                 signature = file.read(_SIGNATURE_BYTES + 1)
-        except FileNotFoundError:
-            raise BundleError(f"{path}: missing: the bundle is not signed, and {self.file} was asked for") from None
         except OSError as error:
             raise BundleError(f"{path}: cannot be read: {system_reason(error)}") from None
         try:

@@ -2,6 +2,7 @@
 
 import pytest
 from fuzzed_artifacts import Target, make_artifacts, targets, try_mutation
+from fuzzed_bundles import Watch, make_bundles, try_bundle
 from small_commands import Command
 
 pytestmark = pytest.mark.slow
@@ -32,3 +33,14 @@ def test_mutated_files_end_in_a_line(simtrain: Command, artifacts: list[Target])
 def test_whole_files_are_no_error(simtrain: Command, artifacts: list[Target], file: str) -> None:
     target = next(target for target in artifacts if target.file == file)
     assert simtrain(*target.arguments)[0] == 0
+
+
+def test_mutated_bundles_run_nothing_and_end_in_a_line(simtrain: Command) -> None:
+    make_bundles(simtrain)
+    watch, wrong = Watch(), []
+    watch.start()
+    for seed in range(10 * MUTATIONS):
+        status, shown, ran = try_bundle(seed, simtrain, watch)
+        if status not in (0, 2) or "Traceback" in shown or ran:
+            wrong.append((seed, status, ran, shown[-400:]))
+    assert wrong == []

@@ -1,5 +1,6 @@
 """A bundle kept in step with its catalogue: what it finds afterwards, and what it is after a failure."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +134,21 @@ def test_a_failure_half_way_leaves_the_bundle_and_nothing_else(
         index.add(bundle, pictures, console=SILENT)
     assert everything_below(bundle) == whole
     assert sorted(path.name for path in tmp_path.iterdir()) == beside
+
+
+def test_what_a_killed_writer_has_left_is_removed_though_nothing_is_to_do(
+    bundle: Path, pictures: Path, tmp_path: Path
+) -> None:
+    index.add(bundle, pictures, console=SILENT)
+    there, note = sorted(path.name for path in tmp_path.iterdir()), tmp_path / ".bundle.pictures.json"
+    whole = note.read_bytes()
+    told = json.loads(whole)
+    note.write_text(json.dumps({**told, "bundles": [{"checksum": "0", "folders": {}}, *told["bundles"]]}))
+    (tmp_path / ".bundle.4194305.tmp").mkdir()  # a number that no process has
+    (tmp_path / ".bundle.lock").write_text("4194305\n")
+    assert str(index.add(bundle, pictures, console=SILENT)).endswith("3 unchanged")
+    assert sorted(path.name for path in tmp_path.iterdir()) == there
+    assert note.read_bytes() == whole
 
 
 def test_one_changes_it_at_a_time_and_searches_go_on(bundle: Path, pictures: Path) -> None:

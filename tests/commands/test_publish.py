@@ -50,6 +50,14 @@ def test_a_published_bundle_is_searched_like_its_index(bundle: Path, tmp_path: P
     assert len(search_milvus(place, folder=tmp_path / "moved", images=None, query=query, k=3)) == 3
 
 
+def test_a_collection_that_a_kill_left_without_its_schema_is_made_anew(bundle: Path, tmp_path: Path) -> None:
+    publish(bundle, f"milvus:{tmp_path / 'first.db'}", console=SILENT)
+    (made,) = [path.name for path in (tmp_path / "first.db" / "collections").iterdir()]
+    (tmp_path / "shop.db" / "collections" / made).mkdir(parents=True)
+    report = publish(bundle, f"milvus:{tmp_path / 'shop.db'}", console=SILENT)
+    assert report.published.written == len(open_bundle(bundle))
+
+
 def test_a_filter_means_the_same_in_a_bundle_and_in_milvus(bundle: Path, tmp_path: Path) -> None:
     address = f"milvus:{tmp_path / 'shop.db'}"
     publish(bundle, address, console=SILENT)

@@ -166,3 +166,27 @@ def test_dictionary_names_flip_averaging_where_there_is_some():
     values = json.loads(json.dumps(averaging.to_dict()))
     assert values == {**json.loads(json.dumps(USUAL.to_dict())), "flip_averaging": True}
     assert Preprocessing.from_dict(values) == averaging
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"image_size": 0},
+        {"image_size": True},
+        {"image_size": 10**400},
+        {"image_size": "8"},
+        {"resize": "stretch"},
+        {"interpolation": None},
+        {"mean": ["a", "b", "c"]},
+        {"mean": [0.5, 0.5]},
+        {"mean": [0.5, 0.5, float("nan")]},
+        {"mean": [10**400, 0.5, 0.5]},
+        {"std": [0.5, 0.5, 0]},
+        {"flip_averaging": 1},
+        {"more": 1},
+        {"std": None},
+    ],
+)
+def test_what_another_program_wrote_is_refused(changes: dict[str, object]) -> None:
+    with pytest.raises((KeyError, TypeError, ValueError)):
+        Preprocessing.from_dict({**USUAL.to_dict(), **changes})

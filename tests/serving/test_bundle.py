@@ -61,6 +61,12 @@ def test_thresholds_come_back_the_strictest_first(content: BundleContent, tmp_pa
     ]
 
 
+@pytest.mark.parametrize("thresholds", [{"relevance": None}, {"levels": 1}, [1], "levels"])
+def test_damaged_thresholds_are_told(folder: Path, thresholds: object) -> None:
+    forge(folder, lambda manifest: manifest.update(thresholds=thresholds))
+    refuses(folder, f"{folder / 'manifest.json'}: damaged: ")
+
+
 def test_a_bundle_of_before_promises_nothing(folder: Path) -> None:
     forge(folder, lambda manifest: manifest.pop("no_thresholds"))
     assert Bundle.open(folder).promises == []
@@ -157,6 +163,21 @@ def test_a_network_that_computes_something_else_is_refused(bundle: Bundle, facto
         bundle.load_encoder(other_activation)
 
 
+@pytest.mark.parametrize("error", [ValueError, AttributeError, KeyError, RuntimeError, IndexError])
+def test_whatever_a_library_raises_is_told_of_the_bundle(
+    bundle: Bundle, factory: Factory, error: type[Exception]
+) -> None:
+    def broken(config: dict[str, Any], prepared: Preprocessing) -> Encoder:
+        encoder = factory(config, prepared)
+        encoder.features = lambda images: (_ for _ in ()).throw(error("no such size"))  # type: ignore[method-assign]
+        return encoder
+
+    with pytest.raises(
+        BundleError, match=rf"encoder: does not work as the bundle describes it: {error.__name__}: .?no"
+    ):
+        bundle.load_encoder(broken)
+
+
 def test_a_network_with_another_preprocessing_is_refused(bundle: Bundle, factory: Factory) -> None:
     with pytest.raises(BundleError, match=r"encoder\.json: the re-created encoder prepares images otherwise: "):
         bundle.load_encoder(lambda config, prepared: factory(config, replace(prepared, resize="squash")))
@@ -246,6 +267,11 @@ def test_vectors_of_another_bundle_are_refused(approximate: Path, folder: Path) 
     refuses(approximate, f"{vectors}: altered or of another bundle: its SHA-256 is ")
     vectors.unlink()
     refuses(approximate, f"{vectors}: missing; export the bundle again")
+
+
+def test_an_index_that_is_not_as_exact_as_the_manifest_says_is_refused(approximate: Path) -> None:
+    forge(approximate, lambda manifest: manifest["index"].update(factory="Flat"))
+    refuses(approximate, f"{approximate / 'index.faiss'}: damaged index: it is not exact; the manifest says 'Flat'")
 
 
 @pytest.mark.parametrize("search", [None, {}, {"width": 0, "candidates": 10}, {"width": 2, "candidates": "10"}, []])

@@ -45,6 +45,23 @@ def test_a_damaged_file_is_told(damage: str, tmp_path: Path) -> None:
         read(path)
 
 
+@pytest.mark.parametrize("factory", ["IDMap2,Flat", "IVF4,SQ8", "IDMap2,HNSW4"])
+def test_a_file_that_is_cut_anywhere_is_told(factory: str, tmp_path: Path) -> None:
+    path = tmp_path / "index.faiss"
+    write_index_file(made(unit_rows(50, 8, seed=9), factory), path)
+    whole = path.read_bytes()
+    assert read(path).ntotal == 50
+    for length in [*range(160), *range(len(whole) - 30, len(whole))]:
+        path.write_bytes(whole[:length])
+        with pytest.raises(BundleError, match=r"index\.faiss: (not an index that FAISS can read|damaged index): "):
+            read(path)
+    path.write_bytes(whole + b"more")
+    with pytest.raises(
+        BundleError, match=rf"damaged index: {len(whole) + 4} bytes long, where it should be {len(whole)}"
+    ):
+        read(path)
+
+
 def test_another_index_than_the_one_that_was_checked_is_told(tmp_path: Path) -> None:
     path = tmp_path / "index.faiss"
     write_index_file(made(unit_rows(50, 8, seed=9)), path)

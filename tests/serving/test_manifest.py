@@ -1,5 +1,6 @@
 """The manifest: what is listed, and what is refused."""
 
+import os
 import re
 from dataclasses import replace
 from importlib import metadata
@@ -11,6 +12,7 @@ from bundle_files import HASHED, forge, refuses
 from simtrain.files import sha256_of_file
 from simtrain.serving.bundle import Bundle
 from simtrain.serving.bundle_writer import BundleContent, write_bundle
+from simtrain.serving.manifest import checksum_of, is_bundle
 
 
 def test_manifest_says_what_the_contract_lists(bundle: Bundle, content: BundleContent, folder: Path) -> None:
@@ -45,6 +47,14 @@ def test_a_damaged_manifest_is_refused(folder: Path) -> None:
     path = folder / "manifest.json"
     path.write_bytes(path.read_bytes()[:-40])
     refuses(folder, f"{path}: not the manifest of a simtrain bundle, or damaged")
+
+
+def test_a_pipe_is_not_waited_for(folder: Path) -> None:
+    (folder / "manifest.json").unlink()
+    os.mkfifo(folder / "manifest.json")
+    assert not is_bundle(folder)
+    assert checksum_of(folder) is None
+    refuses(folder, f"{folder}: not a bundle: it has no manifest.json")
 
 
 def test_a_newer_format_is_refused(folder: Path) -> None:

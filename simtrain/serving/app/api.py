@@ -6,15 +6,19 @@ import math
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Annotated, Any
 
+import numpy as np
 from fastapi import FastAPI, File, Query, Request, UploadFile
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
+from numpy.typing import NDArray
 from starlette.exceptions import HTTPException
 
+from simtrain.encoders.preprocessing import Preprocessing
 from simtrain.errors import SimtrainError
+from simtrain.serving.app.decoding import DecodingProcesses
 from simtrain.serving.app.guard import Guard
 from simtrain.serving.app.live_bundle import LiveBundle
 from simtrain.serving.app.metrics import ServiceMetrics
@@ -23,7 +27,6 @@ from simtrain.serving.app.queries import PictureQuery, SearchParameters, answer,
 from simtrain.serving.app.request_error import RequestError
 from simtrain.serving.app.served_bundle import ServedBundle
 from simtrain.serving.app.settings import ServeSettings
-from simtrain.serving.app.uploads import decoded_upload
 from simtrain.serving.app.url_images import fetch_image
 from simtrain.serving.opened_bundle import neighbour_record
 from simtrain.version import VERSION
@@ -47,19 +50,33 @@ def create_app(live: LiveBundle, *, settings: ServeSettings, metrics: ServiceMet
         settings: Who may ask, and for what.
         metrics: Counts requests.
     """
+    decoding = DecodingProcesses(count=_DECODING_THREADS, limits=settings.limits)
     app = FastAPI(
-        title="simtrain serve", version=VERSION, lifespan=_life_of(live), docs_url=None, redoc_url=None
+        title="simtrain serve", version=VERSION, lifespan=_life_of(live, decoding), docs_url=None, redoc_url=None
     )  # FastAPI's own pages of documentation load assets of other sites
     threads = ThreadPoolExecutor(max_workers=_DECODING_THREADS, thread_name_prefix="decoding")
     _add_errors(app)
     _add_page(app)
     _add_state(app, live, metrics)
-    _add_search(app, live, settings, threads)
+    _add_search(app, live, settings, _Decoding(processes=decoding, threads=threads))
     _add_items(app, live, settings, threads)
     return Guard(app, settings=settings, metrics=metrics)
 
 
-def _life_of(live: LiveBundle) -> Any:
+@dataclass(frozen=True, kw_only=True)
+class _Decoding:
+    """Processes that decode strangers' pictures, and a thread for each, which waits for it."""
+
+    processes: DecodingProcesses
+    threads: ThreadPoolExecutor
+
+    async def pixels(self, data: bytes, preprocessing: Preprocessing) -> NDArray[np.uint8]:
+        """(S, S, 3), prepared for an encoder."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self.threads, self.processes.pixels, data, preprocessing)
+
+
+def _life_of(live: LiveBundle, decoding: DecodingProcesses) -> Any:
     @asynccontextmanager
     async def life(app: FastAPI) -> AsyncIterator[None]:
         watching = asyncio.create_task(_watch(live))
@@ -67,6 +84,7 @@ def _life_of(live: LiveBundle) -> Any:
         app.state.ending = True
         watching.cancel()
         await asyncio.to_thread(live.close)
+        await asyncio.to_thread(decoding.close)
 
     return life
 
@@ -137,13 +155,11 @@ def _add_state(app: FastAPI, live: LiveBundle, metrics: ServiceMetrics) -> None:
         return Response(text, media_type="text/plain; version=0.0.4")
 
 
-def _add_search(app: FastAPI, live: LiveBundle, settings: ServeSettings, threads: ThreadPoolExecutor) -> None:
+def _add_search(app: FastAPI, live: LiveBundle, settings: ServeSettings, decoding: _Decoding) -> None:
     limits = settings.limits
 
     async def picture_of(served: ServedBundle, data: bytes, kind: str) -> PictureQuery:
-        prepare = served.bundle.preprocessing.pixels
-        loop = asyncio.get_running_loop()
-        pixels = await loop.run_in_executor(threads, lambda: prepare(decoded_upload(data, limits=limits)))
+        pixels = await decoding.pixels(data, served.bundle.preprocessing)
         return PictureQuery(kind=kind, pixels=pixels, item=None)
 
     async def searched(parameters: SearchParameters, image: UploadFile | None) -> dict[str, Any]:

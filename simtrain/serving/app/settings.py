@@ -14,7 +14,7 @@ class Limits:
     """Largest picture in pixels, width times height."""
 
     seconds: float
-    """Longest time for sending a request, and again for answering it."""
+    """Longest time for sending a request, and again for answering it; decoding a picture may take half of that."""
 
     results: int
     """Largest k."""

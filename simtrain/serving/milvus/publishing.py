@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -146,6 +147,7 @@ def standing_collection(
     described = _kept_index(client, before, described, asked=index)
     name = described.name(alias)
     if name not in client.list_collections():
+        _remove_half_made(address, name)
         create(client, name, described)
     return StandingCollection(name=name, described=described, before=before)
 
@@ -159,6 +161,13 @@ def row_hash(row: Mapping[str, Any], embedding: NDArray[np.float32]) -> str:
 def blocks_shown(source: PublishedSource, size: int, what: str, console: Console) -> Iterable[Block]:
     """The blocks of a source behind a bar, at most `size` items each."""
     return console.bar(source.blocks(size), -(-source.count() // size), what)
+
+
+def _remove_half_made(address: MilvusAddress, name: str) -> None:
+    """Remove what a killed process left of a collection: an embedded Milvus makes its folder first, then its schema."""
+    folder = None if address.file is None else address.file / "collections" / name
+    if folder is not None and folder.is_dir() and not (folder / "schema.json").exists():
+        shutil.rmtree(folder)
 
 
 def _kept_index(client: Any, before: str | None, described: Described, *, asked: str) -> Described:

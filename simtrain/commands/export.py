@@ -24,6 +24,7 @@ from simtrain.runs.own_code_record import code_of_section
 from simtrain.runs.private_values import places_left, shared_config, without_places
 from simtrain.runs.reused_embeddings import EarlierEmbeddings, Reuse, embed_catalog
 from simtrain.runs.run import Run, data_fingerprint, read_run_catalog, report_unfinished
+from simtrain.runs.smaller_onnx import EmbeddedCatalog, precision_sample
 from simtrain.runs.threshold_calibration import Calibration, calibrate
 from simtrain.runs.whitening import run_encoder
 from simtrain.serving.bundle import Bundle
@@ -35,6 +36,8 @@ from simtrain.serving.export_formats import FORMATS
 from simtrain.serving.given_bundle import Giving
 from simtrain.serving.index_factory import AUTO, EXACT_FACTORY, checked_factory, chosen_factory
 from simtrain.serving.manifest import MANIFEST_FILE, read_manifest
+from simtrain.serving.onnx_export import onnx_available
+from simtrain.serving.onnx_precision import precision_lines, smaller_onnx
 from simtrain.serving.verification import verify_bundle
 
 CHECKED_IMAGES = 64
@@ -54,6 +57,7 @@ class ExportResult:
         agreement: The lowest cosine, among those checked, between an item and a query with its own file; NaN where
             the source's files are missing.
         index: What the manifest says of the index: factory, recall, time and bytes.
+        exports: What the manifest says of smaller copies of `encoder.onnx`, by their files.
         calibration: Calibrated similarity thresholds, or why there are none.
         places_left: Keys of arguments of the user's own code in it that are paths of this machine.
         reuse: Embeddings that were there already; None: there was nothing to look in.
@@ -66,6 +70,7 @@ class ExportResult:
     images: str
     agreement: float
     index: dict[str, Any]
+    exports: dict[str, Any]
     calibration: Calibration
     places_left: tuple[str, ...]
     reuse: Reuse | None
@@ -88,7 +93,7 @@ class ExportResult:
                 f"a query with an item's original file has a similarity of {self.agreement:.4f} or more to it "
                 "(the image store holds it smaller)"
             )
-        lines += index_lines(self.index)
+        lines += [*index_lines(self.index), *precision_lines(self.exports)]
         lines += [
             f"{each.file}: not written; it needs pip install 'simtrain[{each.extra}]' and export.{each.name} not false"
             for each in self.left_out
@@ -126,7 +131,9 @@ def export(
         SimtrainError: for anything that the user can fix; the folder is then unchanged.
     """
     check_target(out, signed=giving.sign is not None)
-    formats = _wanted_formats(run.config)
+    formats, precisions = _wanted_formats(run.config), run.config.export.onnx_precisions
+    if precisions and not onnx_available():
+        raise BundleError("export.onnx_precisions: needs the extra: pip install 'simtrain[export]'")
     catalog = read_run_catalog(run)
     report_unfinished(run, console)
     share = chosen_alpha(run.folder) if alpha is None else alpha
@@ -140,18 +147,17 @@ def export(
     )
     done = embed_catalog(encoder, catalog, config=run.config, earlier=earlier, console=console)
     vectors, images = done.embeddings, done.images
-    calibration = calibrate(run.config, catalog, vectors, scored=build_validation(run.config, catalog) is not None)
+    task = build_validation(run.config, catalog)
+    calibration = calibrate(run.config, catalog, vectors, scored=task is not None)
     content = _content(run, catalog, encoder, vectors, alpha=share, calibration=calibration)
     content = content if not giving.relocatable else _shared(content)
     agreement = _agreement(run.config, catalog, encoder, vectors)
-    write_bundle(
-        content,
-        out,
-        formats=formats,
-        check=lambda folder: _check(folder, run.config, catalog, images.reader),
-        sign=giving.sign,
-    )
-    items, described = len(content.items), read_manifest(out)["index"]
+    embedded = EmbeddedCatalog(catalog=catalog, images=images.reader, embeddings=vectors, task=task)
+    sample = precision_sample(encoder, embedded) if precisions else None
+    smaller = [] if sample is None else [smaller_onnx(each, sample) for each in precisions]
+    check = partial(_check, config=run.config, catalog=catalog, images=images.reader)
+    write_bundle(content, out, formats=[*formats, *smaller], check=check, sign=giving.sign)
+    items, manifest = len(content.items), read_manifest(out)
     return ExportResult(
         folder=out,
         items=items,
@@ -159,7 +165,8 @@ def export(
         left_out=tuple(each for each in _possible_formats(run.config) if each not in formats),
         images=images.description,
         agreement=agreement,
-        index=described,
+        index=manifest["index"],
+        exports=manifest["exports"],
         calibration=calibration,
         places_left=tuple(places_left(content.encoder_config, key="encoder")) if giving.relocatable else (),
         reuse=done.reuse,
@@ -244,7 +251,7 @@ def _agreement(config: RunConfig, catalog: Catalog, encoder: Encoder, embeddings
     return float((queries * embeddings[rows]).sum(dim=1).min())
 
 
-def _check(folder: Path, config: RunConfig, catalog: Catalog, images: ImageReader) -> None:
+def _check(folder: Path, *, config: RunConfig, catalog: Catalog, images: ImageReader) -> None:
     row_of = {identifier: row for row, identifier in enumerate(catalog.rows["id"])}
     items = Bundle.open(folder).items["id"]
     verify_bundle(

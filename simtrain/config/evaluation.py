@@ -1,6 +1,6 @@
 """Configuration of evaluation and export."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
@@ -106,12 +106,17 @@ class ExportConfig(Section):
     """Write `text_encoder.onnx` and its tokenizer, by which texts are searched without torch; null: beside
     `encoder.onnx`, where the encoder embeds texts. It is as large as the text model, in float32."""
 
+    onnx_precisions: list[Literal["float16", "int8"]] = Field(default_factory=list, max_length=2)
+    """Smaller copies of `encoder.onnx` for your own devices and services: `float16` is written as
+    `encoder.float16.onnx`, `int8` as `encoder.int8.onnx`. What each costs in recall is measured, told and in the
+    manifest. Searches are answered by `encoder.onnx`, whose embeddings are those of the index."""
+
     thresholds: ThresholdsConfig = ThresholdsConfig()
     """Similarity thresholds."""
 
-    @field_validator("onnx_texts")
+    @field_validator("onnx_texts", "onnx_precisions")
     @classmethod
-    def _texts_go_with_images(cls, value: bool | None, info: ValidationInfo) -> bool | None:
+    def _goes_with_onnx(cls, value: Any, info: ValidationInfo) -> Any:
         if value and info.data.get("onnx") is False:
-            raise ValueError("found true beside onnx false; allowed: true with onnx true or null")
+            raise ValueError("found beside onnx false; allowed: with onnx true or null")
         return value

@@ -167,14 +167,14 @@ def _check_content(content: BundleContent) -> None:
 def _fill(folder: Path, content: BundleContent, *, formats: Sequence[ExportFormat]) -> None:
     encoder = reference_copy(content.encoder)
     description, fingerprint = write_space(folder, encoder, config=content.encoder_config)
-    for each in formats:
-        each.write(encoder, folder / each.file)
+    told = {each.file: each.write(encoder, folder / each.file) for each in formats}
     given = IndexedItems(items=content.items, embeddings=content.embeddings)
     index = write_index_and_items(folder, given, settings=content.index, fingerprint=fingerprint)
     manifest = {
         "created_by": f"simtrain {VERSION}",
         "encoder": description if content.code is None else {**description, "code": content.code},
         "preprocessing": encoder.preprocessing.to_dict(),
+        "exports": {file: figures for file, figures in told.items() if figures is not None},
         "index": index,
         "metrics": content.metrics,
         "thresholds": content.thresholds,

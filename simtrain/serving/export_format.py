@@ -5,7 +5,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,7 +34,8 @@ class ExportFormat:
         runtime: What runs the file, for messages.
         extra: Extra of simtrain whose packages it needs.
         available: Whether these packages are installed.
-        write: Writes an encoder on the CPU, in evaluation mode, to a file, whole or not at all.
+        write: Writes an encoder on the CPU, in evaluation mode, to a file, whole or not at all; gives what the manifest
+            says of the file, if anything.
         open: Opens that file; None: it embeds texts, which the golden texts compare.
     """
 
@@ -43,7 +44,7 @@ class ExportFormat:
     runtime: str
     extra: str
     available: Callable[[], bool]
-    write: Callable[[Encoder, Path], None]
+    write: Callable[[Encoder, Path], dict[str, Any] | None]
     open: Callable[[Path], ExportedEncoder] | None
 
     @property

@@ -1,5 +1,6 @@
 """Exporting a run: its own catalogue, and an old bundle that outlives a bad one."""
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +20,8 @@ from simtrain.errors import BundleError, CheckpointError, SimtrainError
 from simtrain.runs.run import Run
 from simtrain.serving.bundle import Bundle
 from simtrain.serving.given_bundle import Giving
+from simtrain.serving.onnx_export import onnx_available
+from simtrain.serving.onnx_query_encoder import OnnxQueryEncoder
 
 MakeConfig = Callable[..., RunConfig]
 
@@ -96,6 +99,30 @@ def test_a_bundle_that_was_given_away_asks_for_its_pictures(trained: Run, tmp_pa
     assert open_bundle(moved).search(here, k=2, plot=tmp_path / "found.png").missing_pictures == 2
     with pytest.raises(SimtrainError, match=r"^--images .*nowhere: no such folder; name the one that the items' paths"):
         open_bundle(moved, images=tmp_path / "nowhere")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not onnx_available(), reason="needs the extra 'export'")
+def test_smaller_copies_are_measured_and_answer_no_search(trained: Run, tmp_path: Path) -> None:
+    asked = changed(trained, onnx=True, onnx_precisions=["float16", "int8"])
+    result = export(asked, out=tmp_path / "bundle", alpha=None, console=SILENT)
+    lines = [line for line in str(result).splitlines() if line.endswith("; searches use encoder.onnx")]
+    assert [line.split(": ")[0] for line in lines] == ["encoder.float16.onnx", "encoder.int8.onnx"]
+    manifest = json.loads((tmp_path / "bundle" / "manifest.json").read_text(encoding="utf-8"))
+    for name, figures in manifest["exports"].items():
+        assert name in manifest["files"]
+        assert figures["measured_on"] == "val"
+        assert 0 <= figures["recall_at_10"] <= 1
+        assert figures["recall_at_10_of_float32"] == pytest.approx(
+            manifest["metrics"]["tuned"]["metrics"]["recall_at_10"]["mean"], abs=1e-6
+        )
+        assert figures["lowest_cosine"] > 0.9
+    opened = open_bundle(tmp_path / "bundle")
+    (tmp_path / "bundle" / "encoder.int8.onnx").write_bytes(b"another")
+    assert isinstance(opened.searcher.encoder, OnnxQueryEncoder)
+    assert opened.bundle.onnx_path == tmp_path / "bundle" / "encoder.onnx"
+    with pytest.raises(BundleError, match=r"encoder\.int8\.onnx: altered or of another bundle"):
+        Bundle.open(tmp_path / "bundle")
 
 
 def test_a_bundle_that_fails_its_check_leaves_the_old_one(

@@ -150,14 +150,15 @@ def test_relational_distillation_has_something_to_compare(size: int, views: int)
     ("encoder", "export", "message"),
     [
         ("resnet", {"onnx_texts": True}, "export.onnx_texts needs an encoder that reads texts"),
+        ("resnet", {"onnx_precisions": ["int8"], "onnx": False}, "found beside onnx false; allowed: with onnx"),
         (
             "clip",
             {"onnx_texts": True, "onnx": False},
-            "found true beside onnx false; allowed: true with onnx",
+            "found beside onnx false; allowed: with onnx",
         ),
     ],
 )
-def test_texts_by_onnx_need_texts_and_onnx(encoder: str, export: dict[str, bool], message: str):
+def test_texts_by_onnx_need_texts_and_onnx(encoder: str, export: dict[str, Any], message: str):
     with pytest.raises(ValidationError, match=message):
         RunConfig.model_validate(run_tree(encoder=ENCODERS[encoder], export=export))
     allowed = RunConfig.model_validate(run_tree(encoder=ENCODERS["clip"], export={"onnx_texts": True})).export

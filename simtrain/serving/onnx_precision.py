@@ -5,7 +5,7 @@
 import io
 import logging
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from functools import partial
@@ -88,16 +88,14 @@ def _write(encoder: Encoder, path: Path, *, precision: Precision, sample: Precis
                 raise
             except Exception as error:  # the converters raise whatever they trip over
                 raise BundleError(
-                    f"{path}: cannot be made of {ONNX_FILE}: {first_line(error)[:200]}; leave {precision} out of "
-                    "export.onnx_precisions"
+                    f"{path}: cannot be made of {ONNX_FILE}: {first_line(error)[:200]}; leave {precision} out"
                 ) from error
         opened = OnnxEncoder(path=temporary)
         alone = (encoder.preprocessing.normalised(image[None]) for image in sample.pixels)
         found = np.concatenate([opened.embed(image) for image in alone])
         if not np.isfinite(found).all():
             raise BundleError(
-                f"{path}: some embeddings are not finite (numbers too large for {precision}?); leave it out of "
-                "export.onnx_precisions"
+                f"{path}: some embeddings are not finite (numbers too large for {precision}?); leave it out"
             )
         return {
             "precision": precision,
@@ -212,16 +210,6 @@ def _line(name: str, figures: dict[str, Any]) -> str:
         f"{figures['lowest_cosine']:.4f}, numbers differ by up to {figures['largest_difference']:.2g} "
         f"({figures['images']} images); searches use {ONNX_FILE}"
     )
-
-
-def check_precisions(precisions: Sequence[Precision]) -> None:
-    """Refuse, before any work is done, what needs packages that are not installed.
-
-    Raises:
-        BundleError: if a package of the extra is missing.
-    """
-    if precisions and not onnx_available():
-        raise BundleError("export.onnx_precisions: needs the extra: pip install 'simtrain[export]'")
 
 
 @contextmanager

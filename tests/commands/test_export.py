@@ -101,6 +101,14 @@ def test_a_bundle_that_was_given_away_asks_for_its_pictures(trained: Run, tmp_pa
         open_bundle(moved, images=tmp_path / "nowhere")
 
 
+def test_smaller_copies_need_the_extra(trained: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(export_module, "onnx_available", lambda: False)
+    monkeypatch.setattr(export_module, "embed_rows", lambda *_arguments, **_settings: 1 / 0)
+    with pytest.raises(BundleError) as caught:
+        export(changed(trained, onnx_precisions=["int8"]), out=tmp_path / "bundle", alpha=None, console=SILENT)
+    assert str(caught.value) == "export.onnx_precisions: needs the extra: pip install 'simtrain[export]'"
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(not onnx_available(), reason="needs the extra 'export'")
 def test_smaller_copies_are_measured_and_answer_no_search(trained: Run, tmp_path: Path) -> None:

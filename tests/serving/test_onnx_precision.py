@@ -26,7 +26,6 @@ from simtrain.serving.onnx_precision import (
     PRECISION_FILES,
     Precision,
     PrecisionSample,
-    check_precisions,
     precision_lines,
     smaller_onnx,
 )
@@ -125,8 +124,7 @@ def test_a_copy_that_gives_no_numbers_is_refused(exported: Exported, monkeypatch
     with pytest.raises(BundleError) as caught:
         smaller_onnx("float16", exported.sample()).write(exported.encoder, path)
     assert str(caught.value) == (
-        f"{path}: some embeddings are not finite (numbers too large for float16?); leave it out of "
-        "export.onnx_precisions"
+        f"{path}: some embeddings are not finite (numbers too large for float16?); leave it out"
     )
     assert not path.exists()
 
@@ -157,11 +155,3 @@ def test_lines_say_size_recall_and_who_answers() -> None:
         "encoder.float16.onnx: 3.4 MB (encoder.onnx: 13.2), finds 97.3 % of the 10 nearest items, lowest cosine to it "
         "0.9877, numbers differ by up to 0.021 (512 images); searches use encoder.onnx",
     ]
-
-
-def test_what_is_not_installed_is_told_before_any_work(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("simtrain.serving.onnx_precision.onnx_available", lambda: False)
-    check_precisions([])
-    with pytest.raises(BundleError) as caught:
-        check_precisions(["int8"])
-    assert str(caught.value) == "export.onnx_precisions: needs the extra: pip install 'simtrain[export]'"

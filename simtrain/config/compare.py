@@ -147,7 +147,7 @@ class CompareConfig(Section):
     """Number of images embedded at once, 1 to 65536."""
 
     workers: Annotated[int, Field(ge=0, le=128)] | None = None
-    """Number of processes that load images, 0 (in this process) to 128; null: one per core, at most 8."""
+    """Number of processes that load images, 0 (in this process) to 128; null: one per core, at most 16."""
 
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
     """`auto` takes the GPU if there is one."""

@@ -26,7 +26,7 @@ class DataConfig(Section):
     often, up to one. null: from all values."""
 
     workers: Annotated[int, Field(ge=0, le=128)] | None = None
-    """Number of processes that load images, 0 (in the training process) to 128; null: one per core, at most 8."""
+    """Number of processes that load images, 0 (in the training process) to 128; null: one per core, at most 16."""
 
 
 class OptimizerConfig(Section):

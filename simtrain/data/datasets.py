@@ -21,6 +21,7 @@ from simtrain.data.samplers import EpochBatches, EvaluationBatches, Share
 from simtrain.data.transforms import ViewTransform, view_seed
 from simtrain.encoders.preprocessing import Preprocessing
 
+_MOST_WORKERS = 16
 _HEADROOM = 2  # views are cut from at least twice their own side, so that a crop of a quarter is still sharp
 Sample = tuple[NDArray[np.uint8], int, tuple[int, ...]]
 PlacedImage = tuple[NDArray[np.uint8], int]
@@ -132,16 +133,19 @@ def image_loader(
 
 
 def worker_count(configured: int | None, *, sharing: int) -> int:
-    """The configured number of loading processes, or one per usable core up to 8.
+    """The configured number of loading processes, or one per usable core up to 16.
 
     Args:
         configured: The number, for each training process; None: choose.
-        sharing: Training processes on this machine, which share its cores.
+        sharing: Training processes on this machine. They share its cores, unless each has been given cores of its own,
+            as SLURM does with `--cpus-per-task`.
     """
     if configured is not None:
         return configured
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1  # not on macOS
-    return min(8, max(1, usable // sharing))
+    everything = os.cpu_count() or 1
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else everything  # not on macOS
+    of_its_own = "SLURM_CPUS_PER_TASK" in os.environ and usable < everything
+    return min(_MOST_WORKERS, max(1, usable if of_its_own else usable // sharing))
 
 
 def _collate_views(samples: Sequence[Sample]) -> Batch:

@@ -244,7 +244,8 @@ def _batches_of_groups(
         if waiting:
             joined = _fitting(turn, waiting, count=per_batch - len(waiting), category=category)
             made.append([*waiting, *joined])
-            turn = [group for group in turn if group not in joined]
+            taken = set(joined)
+            turn = [group for group in turn if group not in taken]
         full, rest = _one_category_each(turn, per_batch=per_batch, category=category)
         whole = len(rest) // per_batch * per_batch
         full += [rest[start : start + per_batch] for start in range(0, whole, per_batch)]

@@ -88,7 +88,11 @@ class Preprocessing:
     def normalise(self, pixels: Tensor) -> Tensor:
         """(N, S, S, 3) uint8 -> (N, 3, S, S) float32 in the encoder's range, in channels-last memory."""
         scaled = pixels.float() / 255
-        mean, std = scaled.new_tensor(self.mean), scaled.new_tensor(self.std)
+        # A host that made these numbers on the GPU would wait for it, at every step.
+        mean, std = (
+            scaled.new_tensor(numbers, device="cpu").to(scaled.device, non_blocking=True)
+            for numbers in (self.mean, self.std)
+        )
         return ((scaled - mean) / std).permute(0, 3, 1, 2)
 
     def normalised(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -158,6 +158,7 @@ def build_trainer(session: RunSession, callbacks: RunCallbacks) -> pl.Trainer:
         limit_val_batches=0 if session.validation is None else None,
         num_sanity_val_steps=0,  # the zero-shot evaluation has been through every validation image already
         use_distributed_sampler=False,
+        benchmark=device.type == "cuda",  # batches are of one size: cuDNN may try its algorithms once
     )
 
 

@@ -13,6 +13,8 @@ from typing_extensions import override
 from simtrain.errors import ConfigError, nearest
 from simtrain.training.ranks import Ranks
 
+_TENSOR_CORES = (7, 0)  # compute capability from which a GPU multiplies halves many times as fast as float32
+
 
 def device_count(devices: int | str, *, accelerator: str) -> int:
     """Number of a run's processes on this machine.
@@ -40,8 +42,11 @@ def chosen_precision(precision: str, *, device: torch.device) -> str:
         ConfigError: for `16-mixed` without a GPU, which has no such arithmetic.
     """
     if precision == "auto":
-        bf16 = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
-        return "bf16-mixed" if bf16 else "32-true"
+        if device.type != "cuda":
+            return "32-true"
+        if torch.cuda.is_bf16_supported(including_emulation=False):
+            return "bf16-mixed"
+        return "16-mixed" if torch.cuda.get_device_capability(device) >= _TENSOR_CORES else "32-true"
     if precision == "16-mixed" and device.type == "cpu":
         problem = "16-mixed needs a GPU; allowed without: auto, 32-true, bf16-mixed"
         raise ConfigError(problem, argument="precision")

@@ -251,9 +251,23 @@ def test_an_unreadable_image_is_named(tmp_path: Path) -> None:
         training_views([path])[Draw(rows=(0,), epoch=0, position=0)]
 
 
-@pytest.mark.parametrize(("configured", "cores", "expected"), [(0, 4, 0), (5, 2, 5), (None, 3, 3), (None, 64, 8)])
+@pytest.mark.parametrize(
+    ("configured", "cores", "sharing", "slurm", "expected"),
+    [
+        (0, 4, 1, False, 0),
+        (5, 2, 1, False, 5),
+        (None, 3, 1, False, 3),
+        (None, 64, 1, False, 16),
+        (None, 64, 8, False, 8),
+        (None, 12, 8, True, 12),  # srun --cpus-per-task=12: these cores are this process's own
+        (None, 96, 8, True, 12),  # SLURM without binding to cores
+    ],
+)
 def test_the_number_of_loading_processes(
-    monkeypatch: pytest.MonkeyPatch, configured: int | None, cores: int, expected: int
+    monkeypatch: pytest.MonkeyPatch, configured: int | None, cores: int, sharing: int, slurm: bool, expected: int
 ) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _process: set(range(cores)))
-    assert worker_count(configured, sharing=1) == expected
+    monkeypatch.setattr(os, "cpu_count", lambda: 96)
+    if slurm:
+        monkeypatch.setenv("SLURM_CPUS_PER_TASK", "12")
+    assert worker_count(configured, sharing=sharing) == expected

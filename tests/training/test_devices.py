@@ -52,9 +52,20 @@ def test_precision_on_a_cpu() -> None:
         chosen_precision("16-mixed", device=cpu)
 
 
-@pytest.mark.parametrize(("supported", "expected"), [(True, "bf16-mixed"), (False, "32-true")])
-def test_auto_on_a_gpu_is_what_it_can(monkeypatch: pytest.MonkeyPatch, supported: bool, expected: str) -> None:
+@pytest.mark.parametrize(
+    ("supported", "capability", "expected"),
+    [
+        (True, (8, 0), "bf16-mixed"),
+        (False, (7, 5), "16-mixed"),  # T4, RTX 20xx
+        (False, (7, 0), "16-mixed"),  # V100
+        (False, (6, 1), "32-true"),  # GTX 10xx computes halves no faster
+    ],
+)
+def test_auto_on_a_gpu_is_what_it_can(
+    monkeypatch: pytest.MonkeyPatch, supported: bool, capability: tuple[int, int], expected: str
+) -> None:
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: supported)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _device: capability)
     assert chosen_precision("auto", device=torch.device("cuda")) == expected
     assert chosen_precision("16-mixed", device=torch.device("cuda")) == "16-mixed"
 

@@ -53,7 +53,7 @@ class PrepareReport:
             *(_one_line(line) for line in lines_of(self.findings, self.counts)),
             f"images: {self.store}{known}",
             f"catalogue: {folder / CATALOG_FILE}; what was found: {folder / SUMMARY_FILE}",
-            *self._next(f"simtrain fit CONFIG.yaml --set catalog={shlex.quote(str(folder))}"),
+            *self._next(f"simtrain fit {_recipe(self.counts)} --set catalog={shlex.quote(str(folder))}"),
         ]
 
     def _next(self, command: str) -> list[str]:
@@ -132,6 +132,14 @@ def read_report(out: Path, *, fresh: int | None) -> PrepareReport:
 def _one_line(text: str) -> str:
     """Without line breaks, which names of files may hold."""
     return text.replace("\r", "\\r").replace("\n", "\\n")
+
+
+def _recipe(counts: dict[str, Any]) -> str:
+    """The recipe for what a catalogue knows of its images: products, labels, or nothing."""
+    if not counts["products"]:
+        return f"--recipe {'labels_distill_efficientnet' if counts['labels'] > 1 else 'distill_efficientnet'}"
+    levels = "" if counts["labels"] > 1 else " --set 'objective.levels=[]'"
+    return f"--recipe triplet_distill_efficientnet{levels}"
 
 
 def _content_lines(counts: dict[str, Any]) -> list[str]:

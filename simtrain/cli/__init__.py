@@ -15,6 +15,7 @@ from simtrain.cli import (
     fit,
     index,
     interpolate,
+    listing,
     prepare,
     publish,
     search,
@@ -30,7 +31,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Fine-tune pretrained image encoders for similar-product search: prepare, fit, evaluate, compare, "
-    "interpolate, export, search, serve, index, embed, publish, doctor.",
+    "interpolate, export, search, serve, index, embed, publish, doctor, config, list.",
 )
 app.command("prepare")(prepare.prepare)
 app.command("fit")(fit.fit)
@@ -45,6 +46,7 @@ app.command("publish")(publish.publish)
 app.add_typer(index.app, name="index")
 app.command("doctor")(doctor.doctor)
 app.command("config")(config.show_config)
+app.command("list")(listing.show_list)
 
 
 def main() -> None:

@@ -20,6 +20,27 @@ SetOption = Annotated[
 ]
 
 
+RecipeOption = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="A recipe of the package instead of a CONFIG.yaml; simtrain list recipes."),
+]
+
+
+def named_config(path: Path | None, recipe: str | None) -> Path | None:
+    """The YAML file that a command was given, by its path or as a recipe; None: neither.
+
+    Raises:
+        SimtrainError: if both were given, or there is no such recipe.
+    """
+    from simtrain.config.recipes import recipe_path
+
+    if recipe is None:
+        return path
+    if path is not None:
+        raise SimtrainError(f"{path} and --recipe {recipe}: give one of both")
+    return recipe_path(recipe)
+
+
 AlphaOption = Annotated[
     float | None,
     typer.Option(

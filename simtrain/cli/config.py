@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from simtrain.cli.arguments import SetOption, expanded
+from simtrain.cli.arguments import RecipeOption, SetOption, expanded, named_config
 from simtrain.errors import SimtrainError
 
 
@@ -14,6 +14,7 @@ def show_config(
     config: Annotated[
         Path | None, typer.Argument(callback=expanded, metavar="CONFIG.yaml", help="YAML file of a run.")
     ] = None,
+    recipe: RecipeOption = None,
     overrides: SetOption = None,
     schema: Annotated[bool, typer.Option("--schema", help="Print the JSON schema, for editors.")] = False,
 ) -> None:
@@ -22,7 +23,8 @@ def show_config(
 
     if schema:
         print(json.dumps(RunConfig.model_json_schema(), indent=2))
-    elif config is None:
-        raise SimtrainError("config: give a CONFIG.yaml, or --schema")
-    else:
-        print(dump_yaml(load_run_config(config, overrides or [])), end="")
+        return
+    path = named_config(config, recipe)
+    if path is None:
+        raise SimtrainError("config: give a CONFIG.yaml, --recipe NAME, or --schema")
+    print(dump_yaml(load_run_config(path, overrides or [])), end="")

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from simtrain.cli.arguments import AllowCodeOption, SetOption, expanded
+from simtrain.cli.arguments import AllowCodeOption, RecipeOption, SetOption, expanded, named_config
 from simtrain.cli.console import TERMINAL
 
 
@@ -17,6 +17,7 @@ def fit(
             callback=expanded, metavar="CONFIG.yaml", help="YAML file of the run; simtrain config shows every setting."
         ),
     ] = None,
+    recipe: RecipeOption = None,
     overrides: SetOption = None,
     resume: Annotated[str | None, typer.Option(metavar="RUN", help="Go on with an interrupted run.")] = None,
     allow_code: AllowCodeOption = False,
@@ -25,7 +26,13 @@ def fit(
     from simtrain.api.fit import fit
 
     with closing(TERMINAL):
-        run = fit(config, resume=resume, overrides=overrides or [], allow_code=allow_code, console=TERMINAL)
+        run = fit(
+            named_config(config, recipe),
+            resume=resume,
+            overrides=overrides or [],
+            allow_code=allow_code,
+            console=TERMINAL,
+        )
     TERMINAL.line(str(run))
     if run.ended_by is not None:
         raise typer.Exit(128 + run.ended_by)

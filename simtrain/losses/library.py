@@ -109,6 +109,11 @@ def check_memory(name: str) -> None:
         raise ConfigError(f"{name} cannot compare with earlier batches; {hint}", argument="memory")
 
 
+def library_names() -> tuple[list[str], list[str]]:
+    """Names of the library's losses and of its miners, in the order of the alphabet."""
+    return sorted(_known(losses)), sorted(_known(miners))
+
+
 def library_loss(name: str, parameters: Mapping[str, Any], *, sizes: Mapping[str, int]) -> nn.Module:
     """A loss by the name of its class.
 
@@ -188,13 +193,18 @@ def _triplet_costs(loss: nn.Module) -> Iterator[list[Tensor]]:
         hook.remove()
 
 
-def _made(
-    module: Any, name: str, parameters: Mapping[str, Any], *, sizes: Mapping[str, int], argument: str
-) -> nn.Module:
+def _known(module: Any) -> dict[str, Any]:
+    """Classes of the library's module by name, without those that others are derived from."""
     parts = {
         key: value for key, value in vars(module).items() if inspect.isclass(value) and issubclass(value, nn.Module)
     }
-    known = {key: value for key, value in parts.items() if not key.startswith("Base")}
+    return {key: value for key, value in parts.items() if not key.startswith("Base")}
+
+
+def _made(
+    module: Any, name: str, parameters: Mapping[str, Any], *, sizes: Mapping[str, int], argument: str
+) -> nn.Module:
+    known = _known(module)
     if name not in known:
         near = nearest(name, known) or f"; allowed: {', '.join(sorted(known))}"
         raise ConfigError(f"pytorch-metric-learning has no '{name}'{near}", argument=f"{argument}.name")

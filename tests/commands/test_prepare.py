@@ -142,8 +142,27 @@ def test_summary_for_a_newcomer(tmp_path: Path) -> None:
         "all 8 images with a label have the same one, 'mug'",
         "images: raw pixels, shorter side up to 288 (about 0 MB of raw pixels)",
         f"catalogue: {out / 'catalog.parquet'}; what was found: {out / 'summary.html'}",
-        f"next: simtrain fit CONFIG.yaml --set catalog='{out}'",
+        f"next: simtrain fit --recipe triplet_distill_efficientnet --set 'objective.levels=[]' --set catalog='{out}'",
     ]
+
+
+@pytest.mark.parametrize(
+    ("columns", "recipe"),
+    [
+        (["product", "label"], "triplet_distill_efficientnet"),
+        (["product"], "triplet_distill_efficientnet --set 'objective.levels=[]'"),
+        (["label"], "labels_distill_efficientnet"),
+        ([], "distill_efficientnet"),
+    ],
+)
+def test_the_next_command_is_the_recipe_for_what_is_known(tmp_path: Path, columns: list[str], recipe: str) -> None:
+    rows = product_rows(tmp_path, ["train", "test", "val", "train"])
+    known = [
+        {name: value for name, value in {**row, "label": f"kind {place % 2}"}.items() if name in ("path", *columns)}
+        for place, row in enumerate(rows)
+    ]
+    report = run(write_table(tmp_path, known), tmp_path / "out", "inspection.smallest_side=8")
+    assert report.lines()[-1] == f"next: simtrain fit --recipe {recipe} --set catalog={tmp_path / 'out'}"
 
 
 def test_output_inside_the_source_is_not_read(tmp_path: Path) -> None:

@@ -34,6 +34,7 @@ def make_tiny_text_bundle(folder: Path, *, count: int = 12) -> Path:
         embeddings=encoder.embed_pixels(pixels).numpy(),
         items=pd.DataFrame({"id": names, "path": [f"{name}.png" for name in names]}),
         root=folder,
+        relocatable=True,
         run={},
         metrics={},
         thresholds=None,

@@ -60,13 +60,13 @@ def test_a_process_that_dies_is_told() -> None:
 
 @pytest.mark.slow
 def test_a_cluster_that_loses_a_node_does_every_task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = signal.getsignal(signal.SIGTERM)
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
-    handler = signal.getsignal(signal.SIGTERM)
     try:
         lost = cluster.add_node(num_cpus=1)
         cluster.wait_for_nodes()
         monkeypatch.setenv("RAY_ADDRESS", cluster.address)
-        done = []
+        handler, done = signal.getsignal(signal.SIGTERM), []
         for number in on_ray(partial(write_slowly, tmp_path), TASKS):
             done.append(number)
             if len(done) == 2:
@@ -77,3 +77,4 @@ def test_a_cluster_that_loses_a_node_does_every_task(tmp_path: Path, monkeypatch
     finally:
         ray.shutdown()
         cluster.shutdown()
+        signal.signal(signal.SIGTERM, before)  # a cluster's nodes replace it too

@@ -87,8 +87,9 @@ def _line_of_names(kind: str, found: Sequence[_Finding]) -> str:
     match kind:
         case "unreadable" | "left_out":
             what = "cannot be read and left out" if kind == "unreadable" else "left out"
-            path = quoted(shortened(str(first["path"]), to=_PATH_CHARACTERS))
-            return f"{what}: {counted(number, 'file')}, such as {path}: {first['reason']}"
+            path = str(first["path"])  # as it is, blanks and all, so that the file can be found
+            path = path if len(path) <= _PATH_CHARACTERS else f"{path[: _PATH_CHARACTERS - 1]}…"
+            return f"{what}: {counted(number, 'file')}, such as {quoted(path)}: {first['reason']}"
         case "set_aside":
             example = f"{quoted(first['ids'][0])} of {quoted(first['copies_of'][0])}"
             gone = first["products_gone"]

@@ -99,7 +99,9 @@ def test_a_copy_is_smaller_and_near_and_says_how_near(
 ) -> None:
     path = exported.folder / PRECISION_FILES[precision]
     told = smaller_onnx(precision, exported.sample()).write(exported.encoder, path)
-    assert capfd.readouterr() == ("", "")
+    shown, said = capfd.readouterr()
+    # A Milvus of another test may still say something from a thread of its own.
+    assert (shown, [line for line in said.splitlines() if "chttp2_transport" not in line]) == ("", [])
     assert not recwarn.list
     images = exported.encoder.preprocessing.normalised(exported.pixels)
     found = np.concatenate([OnnxEncoder(path=path).embed(image[None]) for image in images])

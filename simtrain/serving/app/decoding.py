@@ -98,6 +98,7 @@ class _Process:
                 start_new_session=True,  # Ctrl-C is for the service, which answers what has begun
             )
             self.connection = Connection(ours.detach())
+        self.connection.recv_bytes()  # it has started: a picture's time does not count from before
 
     def ask(self, data: bytes, preprocessing: Preprocessing, limits: Limits) -> None:
         """Send a picture."""
@@ -129,6 +130,7 @@ def decode_for(descriptor: int) -> None:
         descriptor: File descriptor of the connection.
     """
     with Connection(descriptor) as connection:
+        connection.send_bytes(b"ready")
         while True:
             try:
                 asked, data = json.loads(connection.recv_bytes()), connection.recv_bytes()

@@ -21,7 +21,7 @@ from simtrain.serving.app.metrics import ServiceMetrics
 from simtrain.serving.app.server import run_server
 from simtrain.serving.app.settings import ServeSettings
 
-SECONDS = 0.5
+SECONDS = 2.0
 
 
 @pytest.fixture

@@ -79,6 +79,8 @@ class _Decoding:
 def _life_of(live: LiveBundle, decoding: DecodingProcesses) -> Any:
     @asynccontextmanager
     async def life(app: FastAPI) -> AsyncIterator[None]:
+        with live.use() as served:
+            await asyncio.to_thread(decoding.start, served.bundle.preprocessing)
         watching = asyncio.create_task(_watch(live))
         yield
         app.state.ending = True

@@ -22,6 +22,7 @@ from simtrain.serving.app.uploads import decoded_upload
 
 _WRONG = 422
 _SHARE_OF_SECONDS = 0.5  # the rest is for the encoder and the index
+_START_SECONDS = 60
 _HEAD_BYTES = 4
 _CHILD = "import sys; from simtrain.serving.app.decoding import decode_for; decode_for(int(sys.argv[1]))"
 
@@ -42,6 +43,22 @@ class DecodingProcesses:
         self._idle: queue.LifoQueue[_Process | None] = queue.LifoQueue()
         for _ in range(count):
             self._idle.put(None)
+
+    def start(self, preprocessing: Preprocessing) -> None:
+        """Start a process before there is a picture, of whose time its start would be the larger part."""
+        waiting, kept = self._idle.get(), None
+        process = waiting or _Process()
+        try:
+            process.ask(b"", preprocessing, self._limits)
+            if process.connection.poll(_START_SECONDS):
+                process.answer()  # no picture is refused, by a process that is ready for one
+                kept = process
+        except (EOFError, OSError):
+            pass  # a picture will start another one, and tell if that ends too
+        finally:
+            if kept is None:
+                process.end()
+            self._idle.put(kept)
 
     def pixels(self, data: bytes, preprocessing: Preprocessing) -> NDArray[np.uint8]:
         """(S, S, 3) of an uploaded picture, decoded as `decoded_upload` and prepared for an encoder.
@@ -98,7 +115,6 @@ class _Process:
                 start_new_session=True,  # Ctrl-C is for the service, which answers what has begun
             )
             self.connection = Connection(ours.detach())
-        self.connection.recv_bytes()  # it has started: a picture's time does not count from before
 
     def ask(self, data: bytes, preprocessing: Preprocessing, limits: Limits) -> None:
         """Send a picture."""
@@ -130,7 +146,6 @@ def decode_for(descriptor: int) -> None:
         descriptor: File descriptor of the connection.
     """
     with Connection(descriptor) as connection:
-        connection.send_bytes(b"ready")
         while True:
             try:
                 asked, data = json.loads(connection.recv_bytes()), connection.recv_bytes()

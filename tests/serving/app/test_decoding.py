@@ -85,3 +85,14 @@ def test_a_picture_that_ends_its_process_is_refused(
         with pytest.raises(RequestError, match=r"^image: a picture that ends its decoder$"):
             processes.pixels(picture(), PREPARED)
     assert processes.pixels(picture(), PREPARED).shape == (8, 8, 3)
+
+
+def test_a_process_that_was_started_before_decodes_the_first_picture(
+    processes: DecodingProcesses, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(decoding, "_CHILD", "import sys; sys.exit(1)")
+        processes.start(PREPARED)  # which fails: the next one is tried
+    processes.start(PREPARED)
+    monkeypatch.setattr(decoding, "_CHILD", "no process is started any more")
+    assert processes.pixels(picture(), PREPARED).shape == (8, 8, 3)

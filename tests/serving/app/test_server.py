@@ -21,14 +21,14 @@ from simtrain.serving.app.metrics import ServiceMetrics
 from simtrain.serving.app.server import run_server
 from simtrain.serving.app.settings import ServeSettings
 
-SECONDS = 2.0
+SECONDS = 0.5
 
 
 @pytest.fixture
 def url(
     make_place: Callable[..., ServedPlace], settings: ServeSettings, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[str]:
-    """The address of a server in a thread, which gives a request two seconds."""
+    """The address of a server in a thread, which gives a request half a second."""
     import uvicorn
 
     servers: list[uvicorn.Server] = []
@@ -84,7 +84,7 @@ def test_slow_senders_are_ended_and_others_are_answered(url: str) -> None:
     assert httpx2.get(f"{url}ready").status_code == 200
     answer = everything_from(slow)
     assert answer.startswith(b"HTTP/1.1 408 ")
-    assert b'{"error":"the request took longer than 2 s to send"}' in answer
+    assert b'{"error":"the request took longer than 0.5 s to send"}' in answer
     assert everything_from(silent) == b""
     assert everything_from(half) == b""
     assert time.monotonic() - began < 15

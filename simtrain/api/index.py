@@ -15,8 +15,7 @@ from simtrain.serving.given_bundle import GivenBundle
 from simtrain.serving.signature import SigningKey
 
 if TYPE_CHECKING:
-    from simtrain.commands.index import IndexReport, ItemsSource
-    from simtrain.commands.index_verify import VerifyReport
+    from simtrain.commands.index import IndexReport, ItemsSource, VerifyReport
 
 
 def add(
@@ -115,7 +114,7 @@ def verify(
     Raises:
         SimtrainError: for the first thing that is wrong.
     """
-    from simtrain.commands.index_verify import verify
+    from simtrain.commands.index import verify
 
     with code_allowed(allow_code):
         return verify(GivenBundle.of(bundle, images=images, signed_by=signed_by), console=or_terminal(console))

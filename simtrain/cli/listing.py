@@ -18,7 +18,7 @@ class Listed(StrEnum):
 
 def show_list(what: Annotated[Listed, typer.Argument(help="What to list.")]) -> None:
     """List recipes, kinds of encoders, losses, miners or augmentations, with how each is set."""
-    from simtrain.commands.choices import choices
+    from simtrain.commands.list import choices
 
     found = choices(what.value)
     width = max(map(len, found.entries))

@@ -4,11 +4,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -17,30 +16,37 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from simtrain.catalog.inspection.console_summary import lines_of
-from simtrain.catalog.sources.collection import Collection, open_collection
+from simtrain.catalog.sources.collection import open_collection
 from simtrain.catalog.sources.opened import expanded
 from simtrain.catalog.sources.opening import Opening
 from simtrain.catalog.staging import work_folder
-from simtrain.catalog.table import NEAR_DUPLICATES
 from simtrain.commands.prepare import downloaded_fashion_mnist
-from simtrain.commands.search import image_encoder
+from simtrain.commands.search import image_encoder, open_bundle
 from simtrain.config import PrepareConfig
 from simtrain.console import Console
 from simtrain.errors import SimtrainError, nearest
+from simtrain.files import sha256_if_readable
 from simtrain.phrases import counted
 from simtrain.serving.bundle import CONTENT_COLUMN, Bundle
 from simtrain.serving.bundle_change import all_vectors, changed_by_one, write_changed
-from simtrain.serving.embedding_shards import LeftOut, ShardTask, has_shards
+from simtrain.serving.embedding_shards import LeftOut, has_shards
 from simtrain.serving.given_bundle import GivenBundle
-from simtrain.serving.index_source import collection_of_shards, gallery_items, known_embeddings, taken_over
+from simtrain.serving.index_source import (
+    FreshEmbeddings,
+    collection_of_shards,
+    fresh_embeddings,
+    gallery_items,
+    known_embeddings,
+    placed_items,
+    taken_over,
+)
 from simtrain.serving.item_change import Standing, standing, with_rows
-from simtrain.serving.picture_folders import PictureFolders
-from simtrain.serving.shard_worker import embedded
+from simtrain.serving.picture_folders import PictureFolders, is_there
 from simtrain.serving.signature import SigningKey
 
 Mode = Literal["add", "update"]
-_BLOCK = 256  # images between two looks at the bar
-_NOT_KEPT = ("split", "query", "gallery", "width", "height", "pixel_sha256", "duplicate_group", NEAR_DUPLICATES)
+_CHECKED = 64
+_SAME = 0.999
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +72,37 @@ class IndexReport:
         if self.left_out:
             first = self.left_out[0]
             lines.append(f"left out: {counted(len(self.left_out), 'image')}, such as '{first.path}': {first.reason}")
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True, kw_only=True)
+class VerifyReport:
+    """What `verify` has looked at; `print` shows it."""
+
+    folder: Path
+    items: int
+    checked: int
+    missing: int
+    changed: list[str]
+    signed_by: Path | None
+
+    def __str__(self) -> str:
+        lines = [
+            f"bundle: {self.folder} ({counted(self.items, 'item')}): every file is as it was written, the encoder "
+            f"gives its golden embeddings, and {counted(self.checked, 'image')} those of the index"
+        ]
+        if self.signed_by is not None:
+            lines.append(f"signature: of {self.signed_by}")
+        if self.missing:
+            lines.append(
+                f"not looked at: {counted(self.missing, 'image file')} of the sample, not found; where they lie "
+                f"elsewhere: simtrain index verify {self.folder} --images FOLDER"
+            )
+        if self.changed:
+            lines.append(
+                f"changed since: {counted(len(self.changed), 'image file')} of the sample, such as "
+                f"'{self.changed[0]}'; simtrain index update {self.folder} SOURCE"
+            )
         return "\n".join(lines)
 
 
@@ -122,8 +159,9 @@ def change(
         vectors = all_vectors(bundle)
         wanted = np.flatnonzero(found.new if mode == "add" else found.new | found.changed | found.unknown)
         taken = taken_over(known, collection, rows, sha256, wanted.tolist())
-        fresh = _embedded(bundle, collection, rows, wanted.tolist(), taken=taken, console=console)
-        placed, pictures = _placed(rows, sha256, bundle, collection)
+        load = partial(image_encoder, bundle)
+        fresh = fresh_embeddings(collection, rows, wanted.tolist(), taken=taken, load_encoder=load, console=console)
+        placed, pictures = placed_items(rows, sha256, bundle, collection)
         items = _Given(rows=placed, found=found, wanted=wanted.tolist(), mode=mode)
         return _put(bundle, items, vectors, fresh, pictures=pictures, sign=sign)
 
@@ -154,6 +192,44 @@ def remove(folder: Path, ids: Sequence[str], *, sign: SigningKey | None = None) 
         return IndexReport(folder=folder, items=int(kept.sum()), removed=removed)
 
 
+def verify(given: GivenBundle, *, console: Console) -> VerifyReport:
+    """Open a bundle, checking every file and its encoder, and embed some of its images again.
+
+    Raises:
+        SimtrainError: for the first thing that is wrong.
+    """
+    opened = open_bundle(given, texts=False)
+    bundle, folder = opened.bundle, given.folder
+    rows = np.unique(np.linspace(0, len(bundle.items) - 1, min(_CHECKED, len(bundle.items))).astype(np.int64))
+    paths = {row: bundle.pictures.path_of(str(bundle.items["path"].iat[row])) for row in rows.tolist()}
+    files = {row: path for row, path in paths.items() if path is not None and is_there(path)}
+    known = bundle.items[CONTENT_COLUMN].tolist() if CONTENT_COLUMN in bundle.items.columns else None
+    changed = [
+        row
+        for row, path in files.items()
+        if known is not None and isinstance(known[row], str) and sha256_if_readable(path) != known[row]
+    ]
+    looked_at = [row for row in files if row not in set(changed)]
+    for row in console.bar(looked_at, len(looked_at), "verifying images"):
+        embedding = opened.encode([files[row]])
+        kept = bundle.index.vectors(np.array([row], dtype=np.int64)) if bundle.index.keeps_vectors else embedding
+        similarity = float((kept[0] * embedding[0]).sum())
+        if similarity < _SAME:
+            raise SimtrainError(
+                f"{folder}: item '{bundle.items['id'].iat[row]}': its image has another embedding than the index "
+                f"(cosine {similarity:.3f}); simtrain index update {folder} SOURCE"
+            )
+    names = [str(bundle.items["id"].iat[row]) for row in changed]
+    return VerifyReport(
+        folder=folder,
+        items=len(bundle.items),
+        checked=len(looked_at),
+        missing=len(rows) - len(files),
+        changed=names,
+        signed_by=None if given.signed_by is None else given.signed_by.file,
+    )
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Given:
     """Items of a source as the bundle takes them, and how they stand to its own."""
@@ -164,65 +240,11 @@ class _Given:
     mode: Mode
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Fresh:
-    """Embeddings by row of the source, and the images that have none."""
-
-    vectors: dict[int, NDArray[np.float32]]
-    left_out: list[LeftOut]
-    taken: int
-    """How many embeddings were there already."""
-
-
-def _embedded(
-    bundle: Bundle,
-    collection: Collection,
-    rows: pd.DataFrame,
-    wanted: list[int],
-    *,
-    taken: dict[int, NDArray[np.float32]],
-    console: Console,
-) -> _Fresh:
-    pending = [row for row in wanted if row not in taken]
-    if not pending:
-        return _Fresh(vectors=taken, left_out=[], taken=len(taken))
-    encoder = image_encoder(bundle)
-    vectors = dict(taken)
-    left_out: list[LeftOut] = []
-    blocks = [pending[start : start + _BLOCK] for start in range(0, len(pending), _BLOCK)]
-    with ThreadPoolExecutor(_cores()) as readers:
-        for block in console.bar(blocks, len(blocks), "embedding images"):
-            images = [(str(rows["id"].iat[row]), str(rows["path"].iat[row]), 0, 0) for row in block]
-            shard = embedded(encoder, ShardTask.of(0, images), root=collection.root, readers=readers)
-            row_of = {str(rows["id"].iat[row]): row for row in block}
-            vectors |= {row_of[name]: vector for name, vector in zip(shard.ids, shard.embeddings, strict=True)}
-            left_out += shard.left_out
-    return _Fresh(vectors=vectors, left_out=left_out, taken=len(taken))
-
-
-def _placed(
-    rows: pd.DataFrame, sha256: Sequence[str], bundle: Bundle, collection: Collection
-) -> tuple[pd.DataFrame, PictureFolders]:
-    """Items with paths as the bundle names pictures, without what only training needs; and its folders of pictures."""
-    pictures = bundle.pictures
-    if "image_root" in bundle.manifest:  # of before, or asked for: what lies elsewhere is named from the root
-        root = Path(bundle.manifest["image_root"])
-        places = [collection.root / path for path in rows["path"]]
-        paths = [place.relative_to(root).as_posix() if place.is_relative_to(root) else str(place) for place in places]
-    else:
-        known = dict(zip(bundle.items["id"], bundle.items["path"], strict=True))
-        same = any(known.get(name) == path for name, path in zip(rows["id"], rows["path"], strict=True))
-        start, pictures = pictures.start_of(collection.root, same_paths=same)
-        paths = [(start / path).as_posix() for path in rows["path"]]
-    kept = rows.drop(columns=list(_NOT_KEPT), errors="ignore")
-    return kept.assign(path=paths, **{CONTENT_COLUMN: list(sha256)}), pictures
-
-
 def _put(
     bundle: Bundle,
     given: _Given,
     vectors: NDArray[np.float32],
-    fresh: _Fresh,
+    fresh: FreshEmbeddings,
     *,
     pictures: PictureFolders,
     sign: SigningKey | None,
@@ -246,7 +268,3 @@ def _put(
 
 def _note(**numbers: int) -> dict[str, int | str]:
     return {"at": datetime.now(UTC).isoformat(timespec="seconds"), **numbers}
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0))

@@ -4,8 +4,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,18 +15,25 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from simtrain.catalog.sources.collection import Collection
+from simtrain.catalog.table import NEAR_DUPLICATES
+from simtrain.console import Console
 from simtrain.errors import SimtrainError
 from simtrain.files import sha256_if_readable
 from simtrain.serving.bundle import CONTENT_COLUMN, Bundle
-from simtrain.serving.embedding_shards import has_shards, read_record
+from simtrain.serving.embedding_shards import LeftOut, ShardTask, has_shards, read_record
 from simtrain.serving.known_embeddings import (
     KnownEmbeddings,
     check_contents,
     embeddings_of_shards,
     items_of_shards,
 )
+from simtrain.serving.picture_folders import PictureFolders
+from simtrain.serving.query_encoder import QueryEncoder
+from simtrain.serving.shard_worker import embedded
 
 _READERS = 8
+_BLOCK = 256  # images between two looks at the bar
+_NOT_KEPT = ("split", "query", "gallery", "width", "height", "pixel_sha256", "duplicate_group", NEAR_DUPLICATES)
 
 
 def known_embeddings(bundle: Bundle, source: Path, embeddings: Path | None) -> KnownEmbeddings | None:
@@ -110,3 +119,72 @@ def taken_over(
     files = [collection.root / str(rows["path"].iat[row]) for row in found]
     check_contents(files, [sha256[row] for row in found], embeddings=known.folder)
     return {row: known.vectors[place] for row, place in found.items()}
+
+
+@dataclass(frozen=True, kw_only=True)
+class FreshEmbeddings:
+    """Embeddings by row of the source, and the images that have none."""
+
+    vectors: dict[int, NDArray[np.float32]]
+    left_out: list[LeftOut]
+    taken: int
+    """How many embeddings were there already."""
+
+
+def fresh_embeddings(
+    collection: Collection,
+    rows: pd.DataFrame,
+    wanted: Sequence[int],
+    *,
+    taken: dict[int, NDArray[np.float32]],
+    load_encoder: Callable[[], QueryEncoder],
+    console: Console,
+) -> FreshEmbeddings:
+    """Embed the items that have no embedding yet.
+
+    Args:
+        collection: Where the pictures are.
+        rows: M items.
+        wanted: Rows that need an embedding.
+        taken: Embeddings that are known, by row.
+        load_encoder: Gives the encoder; called only where something is to be embedded.
+        console: Shows how many images are embedded.
+    """
+    pending = [row for row in wanted if row not in taken]
+    vectors, left_out = dict(taken), list[LeftOut]()
+    if pending:
+        encoder = load_encoder()
+        blocks = [pending[start : start + _BLOCK] for start in range(0, len(pending), _BLOCK)]
+        with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as readers:
+            for block in console.bar(blocks, len(blocks), "embedding images"):
+                images = [(str(rows["id"].iat[row]), str(rows["path"].iat[row]), 0, 0) for row in block]
+                shard = embedded(encoder, ShardTask.of(0, images), root=collection.root, readers=readers)
+                row_of = {str(rows["id"].iat[row]): row for row in block}
+                vectors |= {row_of[name]: vector for name, vector in zip(shard.ids, shard.embeddings, strict=True)}
+                left_out += shard.left_out
+    return FreshEmbeddings(vectors=vectors, left_out=left_out, taken=len(taken))
+
+
+def placed_items(
+    rows: pd.DataFrame, sha256: Sequence[str], bundle: Bundle, collection: Collection
+) -> tuple[pd.DataFrame, PictureFolders]:
+    """Items with paths as the bundle names pictures, without what only training needs; and its folders of pictures.
+
+    Args:
+        rows: M items.
+        sha256: (M,) SHA-256 of each file.
+        bundle: The bundle that they are for.
+        collection: Where the pictures are.
+    """
+    pictures = bundle.pictures
+    if "image_root" in bundle.manifest:  # of before, or asked for: what lies elsewhere is named from the root
+        root = Path(bundle.manifest["image_root"])
+        places = [collection.root / path for path in rows["path"]]
+        paths = [place.relative_to(root).as_posix() if place.is_relative_to(root) else str(place) for place in places]
+    else:
+        known = dict(zip(bundle.items["id"], bundle.items["path"], strict=True))
+        same = any(known.get(name) == path for name, path in zip(rows["id"], rows["path"], strict=True))
+        start, pictures = pictures.start_of(collection.root, same_paths=same)
+        paths = [(start / path).as_posix() for path in rows["path"]]
+    kept = rows.drop(columns=list(_NOT_KEPT), errors="ignore")
+    return kept.assign(path=paths, **{CONTENT_COLUMN: list(sha256)}), pictures

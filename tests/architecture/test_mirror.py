@@ -102,7 +102,6 @@ TESTED_BY_CALLERS = {
     "runs/reused_embeddings.py": "commands/test_export_reuse.py",
     "runs/run.py": "commands/test_fit.py",
     "runs/text_embeddings.py": "commands/test_fit_texts.py",
-    "commands/index_verify.py": "commands/test_index.py",
     "serving/app/bundle_items.py": "serving/app/test_queries.py",
     "serving/app/metrics.py": "serving/app/test_guard.py",
     "serving/app/request_error.py": "serving/app/test_micro_batches.py",

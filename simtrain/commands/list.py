@@ -1,4 +1,4 @@
-"""What can be chosen by name: recipes, encoders, losses, miners, augmentations."""
+"""`simtrain list`: what can be chosen by name: recipes, encoders, losses, miners, augmentations."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from simtrain.commands.choices import choices
+from simtrain.commands.list import choices
 from simtrain.config import parse_run_config
 from simtrain.errors import ConfigError
 

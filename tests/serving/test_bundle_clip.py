@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
+from network_bundle import network_content
 from numpy.typing import NDArray
 from PIL import Image
 from sentence_transformers import SentenceTransformer
@@ -23,7 +23,7 @@ from simtrain.encoders.clip import ClipEncoder
 from simtrain.errors import BundleError
 from simtrain.serving import golden
 from simtrain.serving.bundle import Bundle
-from simtrain.serving.bundle_writer import BundleContent, IndexSettings, write_bundle
+from simtrain.serving.bundle_writer import BundleContent, write_bundle
 from simtrain.serving.onnx_export import ONNX
 from simtrain.serving.searcher import Searcher
 from simtrain.serving.torch_query_encoder import TorchQueryEncoder
@@ -50,22 +50,8 @@ def clip_shop(tmp_path_factory: pytest.TempPathFactory) -> ClipShop:
     for number in range(COUNT):
         blobs = Image.fromarray(generator.integers(0, 256, (4, 4, 3), dtype=np.uint8))
         pictures.append(np.asarray(blobs.resize((80 + 10 * number, 100), Image.Resampling.BICUBIC)))
-    pixels = torch.from_numpy(np.stack([encoder.preprocessing.pixels(picture) for picture in pictures]))
-    names = [f"p{number}" for number in range(COUNT)]
-    content = BundleContent(
-        encoder=encoder,
-        code=None,
-        encoder_config=config.model_dump(mode="json"),
-        embeddings=encoder.embed_pixels(pixels).numpy(),
-        items=pd.DataFrame({"id": names, "path": [f"{name}.png" for name in names]}),
-        root=folder.parent,
-        relocatable=True,
-        run={},
-        metrics={},
-        thresholds=None,
-        no_thresholds="not measured",
-        index=IndexSettings(factory="Flat", wanted_recall=0.99, stored_as="float32"),
-    )
+    pixels = [encoder.preprocessing.pixels(picture) for picture in pictures]
+    content = network_content(encoder, config.model_dump(mode="json"), pixels, root=folder.parent)
     return ClipShop(content=content, pictures=pictures)
 
 

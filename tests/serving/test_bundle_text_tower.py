@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
+from network_bundle import network_content
 from numpy.typing import NDArray
 from PIL import Image
 from pydantic import TypeAdapter
@@ -30,7 +30,7 @@ from simtrain.encoders.text import TextEncoder
 from simtrain.encoders.text_tower import TextTower
 from simtrain.errors import BundleError
 from simtrain.serving.bundle import Bundle
-from simtrain.serving.bundle_writer import BundleContent, IndexSettings, write_bundle
+from simtrain.serving.bundle_writer import BundleContent, write_bundle
 from simtrain.serving.onnx_export import ONNX
 from simtrain.serving.verification import verify_bundle
 
@@ -66,22 +66,9 @@ def content_of(values: dict[str, Any], pictures: list[NDArray[np.uint8]], root: 
     config: EncoderConfig = TypeAdapter(EncoderConfig).validate_python(values)
     torch.manual_seed(0)
     encoder = build_encoder(config, load=True).eval()
-    pixels = torch.from_numpy(np.stack([encoder.preprocessing.pixels(picture) for picture in pictures]))
-    names = [f"p{number}" for number in range(COUNT)]
-    return BundleContent(
-        encoder=encoder,
-        code=None,
-        encoder_config=config.model_dump(mode="json"),
-        embeddings=encoder.embed_pixels(pixels).numpy(),
-        items=pd.DataFrame({"id": names, "path": [f"{name}.png" for name in names]}),
-        root=root,
-        relocatable=True,
-        run={},
-        metrics={},
-        thresholds={"relevance": ["product"], "levels": [PROMISED_TO_ALL_IMAGES]},
-        no_thresholds=None,
-        index=IndexSettings(factory="Flat", wanted_recall=0.99, stored_as="float32"),
-    )
+    pixels = [encoder.preprocessing.pixels(picture) for picture in pictures]
+    thresholds = {"relevance": ["product"], "levels": [PROMISED_TO_ALL_IMAGES]}
+    return network_content(encoder, config.model_dump(mode="json"), pixels, root=root, thresholds=thresholds)
 
 
 @pytest.fixture(scope="module")

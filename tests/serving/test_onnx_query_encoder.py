@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 from bundle_files import forge
+from network_bundle import network_content
 from PIL import Image
 from tiny_clip import make_tiny_clip
 
@@ -24,7 +24,7 @@ from simtrain.commands.search import open_bundle
 from simtrain.config import parse_encoder
 from simtrain.errors import BundleError
 from simtrain.serving.bundle import Bundle
-from simtrain.serving.bundle_writer import BundleContent, IndexSettings, write_bundle
+from simtrain.serving.bundle_writer import write_bundle
 from simtrain.serving.onnx_export import ONNX, onnx_available
 from simtrain.serving.onnx_query_encoder import OnnxQueryEncoder, onnx_query_encoder, suits_onnx
 from simtrain.serving.onnx_text_export import ONNX_TEXTS
@@ -63,22 +63,8 @@ def written_bundle(folder: Path, settings: dict[str, Any]) -> Path:
     encoder = build_encoder(parse_encoder(settings, where="test"), load=True).eval()
     generator = np.random.default_rng(2)
     pictures = [np.asarray(blobs(generator, 60 + number, 80)) for number in range(COUNT)]
-    pixels = torch.from_numpy(np.stack([encoder.preprocessing.pixels(picture) for picture in pictures]))
-    names = [f"p{number:02d}" for number in range(COUNT)]
-    content = BundleContent(
-        encoder=encoder,
-        code=None,
-        encoder_config=settings,
-        embeddings=encoder.embed_pixels(pixels).numpy(),
-        items=pd.DataFrame({"id": names, "path": [f"{name}.png" for name in names]}),
-        root=folder,
-        relocatable=True,
-        run={},
-        metrics={},
-        thresholds=None,
-        no_thresholds="not measured",
-        index=IndexSettings(factory="Flat", wanted_recall=0.99, stored_as="float32"),
-    )
+    pixels = [encoder.preprocessing.pixels(picture) for picture in pictures]
+    content = network_content(encoder, settings, pixels, root=folder, width=2)
     formats = [ONNX, ONNX_TEXTS] if settings["kind"] == "clip" else [ONNX]
     return write_bundle(content, folder / "bundle", formats=formats)
 

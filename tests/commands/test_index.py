@@ -87,7 +87,7 @@ def test_only_a_changed_image_is_embedded_again(bundle: Path, pictures: Path, mo
         seen.append(list(task.ids))
         return real(encoder, task, **rest)
 
-    monkeypatch.setattr("simtrain.commands.index.embedded", embedded)
+    monkeypatch.setattr("simtrain.serving.index_source.embedded", embedded)
     report = index.update(bundle, pictures, console=SILENT)
     assert (report.added, report.updated, report.unchanged) == (0, 1, 2)
     assert seen == [["n1.png"]]

@@ -121,22 +121,10 @@ def make_folder_of(path: Path) -> None:
         raise SimtrainError(f"{path}: is a folder; expected the name of a file")
 
 
-def images_option(images: Path | None) -> Path | None:
-    """A folder of pictures that is there.
-
-    Raises:
-        SimtrainError: if it is not.
-    """
-    folder = expanded(images)
-    if folder is not None and not folder.is_dir():
-        raise SimtrainError(f"--images {folder}: no such folder; name the one that the items' paths begin in")
-    return folder
-
-
 ImagesOption = Annotated[
     Path | None,
     typer.Option(
-        callback=images_option, metavar="FOLDER", help="Pictures of the items. Default: where the bundle was made."
+        callback=expanded, metavar="FOLDER", help="Pictures of the items. Default: where the bundle was made."
     ),
 ]
 

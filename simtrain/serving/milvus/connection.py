@@ -24,6 +24,7 @@ _SERVERS = ("http://", "https://", "tcp://", "unix:")
 _PATIENCE = 30.0  # seconds for an answer
 _TRIES = 4
 _PAUSE = 0.5  # seconds before the second try; twice as long before each further one
+_EMBEDDED_CHANNEL = {"grpc.keepalive_time_ms": 2**31 - 1}  # no pings: the embedded server hangs up on pymilvus's
 _GRPC_NAMES = ("UNAVAILABLE", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED", "rate limit", "not ready", "timeout")
 
 Answer = TypeVar("Answer")
@@ -99,7 +100,12 @@ def connected(address: MilvusAddress, *, must_exist: bool) -> Iterator[Any]:
 
     logging.getLogger("pymilvus").setLevel(logging.CRITICAL)  # it writes tracebacks of what it raises
     with milvus_errors(address.text):
-        client = MilvusClient(address.uri, token=os.environ.get(TOKEN_VARIABLE, ""), timeout=_PATIENCE)
+        client = MilvusClient(
+            address.uri,
+            token=os.environ.get(TOKEN_VARIABLE, ""),
+            timeout=_PATIENCE,
+            grpc_options={} if address.file is None else _EMBEDDED_CHANNEL,
+        )
         try:
             yield client
         finally:

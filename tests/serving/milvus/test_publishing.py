@@ -135,14 +135,13 @@ def test_two_collections_are_told_apart_by_name(items: Any, address: MilvusAddre
 
 
 def test_a_strangers_collection_is_left_alone(items: Any, address: MilvusAddress) -> None:
-    client = MilvusClient(address.uri)
     schema = MilvusClient.create_schema()
     schema.add_field("id", DataType.INT64, is_primary=True)
     schema.add_field("v", DataType.FLOAT_VECTOR, dim=2)
-    client.create_collection("shop", schema=schema)
-    client.create_collection("theirs", schema=schema)
-    client.create_alias("theirs", "products")
-    client.close()
+    with connected(address, must_exist=False) as client:
+        client.create_collection("shop", schema=schema)
+        client.create_collection("theirs", schema=schema)
+        client.create_alias("theirs", "products")
     with pytest.raises(SimtrainError, match="a collection 'shop' is there that simtrain has not published"):
         publish(items, address)
     with pytest.raises(SimtrainError, match="'products' is an alias of 'theirs', which simtrain has not published"):

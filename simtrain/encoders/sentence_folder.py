@@ -9,6 +9,7 @@ from typing import Any
 
 import huggingface_hub
 
+from simtrain.encoders.claimed_sizes import check_claimed_sizes
 from simtrain.errors import CheckpointError, first_line
 from simtrain.phrases import counted, joined
 
@@ -16,7 +17,8 @@ with redirect_stdout(io.StringIO()):  # transformers prints a line of its own wh
     from transformers import PreTrainedModel
 
 MODULES_FILE = "modules.json"
-_ROUTER_FILES = ("router_config.json", "config.json")  # the second is its name in files of before 5.0
+_CONFIG_FILE, _WEIGHTS_FILE = "config.json", "model.safetensors"
+_ROUTER_FILES = ("router_config.json", _CONFIG_FILE)  # the second is its name in files of before 5.0
 _OWN_TYPES = "sentence_transformers."
 _HUB_OWNER = "sentence-transformers"
 _OPEN_CLIP_FILES = ("open_clip_config.json", "open_clip_model.safetensors", "open_clip_pytorch_model.bin")
@@ -27,7 +29,9 @@ class RefusedModelError(CheckpointError):
 
 
 def check_model_folder(folder: Path, *, name: str) -> Path | None:
-    """Refuse a folder that names code of its own, or that another library wrote. Nothing of it is opened.
+    """Refuse a folder that names code of its own, claims more than its weights hold, or is of another library.
+
+    Nothing of it is opened.
 
     Args:
         folder: The model's folder.
@@ -37,10 +41,10 @@ def check_model_folder(folder: Path, *, name: str) -> Path | None:
         Its list of modules; None: it has none, and is one module itself.
 
     Raises:
-        RefusedModelError: naming the type that is not of sentence-transformers, or the other library.
+        RefusedModelError: naming the type that is not of sentence-transformers, the size, or the other library.
     """
     foreign = [file for file in _OPEN_CLIP_FILES if (folder / file).is_file()]
-    if foreign and not (folder / "config.json").is_file():
+    if foreign and not (folder / _CONFIG_FILE).is_file():
         raise RefusedModelError(
             f"'{name}' is a model of open_clip ({foreign[0]}); simtrain opens image-text models of transformers "
             "(config.json, model.safetensors, tokenizer.json): take the same model in that format",
@@ -48,6 +52,8 @@ def check_model_folder(folder: Path, *, name: str) -> Path | None:
         )
     for path in sorted(path for file in (MODULES_FILE, *_ROUTER_FILES) for path in folder.rglob(file)):
         _check_types(path, name=name)
+    for weights in sorted(folder.rglob(_WEIGHTS_FILE)):
+        _check_sizes(weights, name=name)
     modules = folder / MODULES_FILE
     return modules if modules.is_file() else None
 
@@ -92,13 +98,27 @@ def check_opened_model(model: Iterable[Any], place: str, modules: Path | None, *
             _check_tokenizer(getattr(module, "tokenizer", None), network, place, name=name)
 
 
-def _check_types(path: Path, *, name: str) -> None:
-    """Refuse a file that names a class outside of sentence-transformers."""
+def _check_sizes(weights: Path, *, name: str) -> None:
+    """Refuse weights beside a configuration of a larger network: it would be built before that is noticed."""
+    path = weights.parent / _CONFIG_FILE
+    config = _content(path, name=name) if path.is_file() else None
+    if isinstance(config, dict):
+        try:
+            check_claimed_sizes(config, weights, where=str(path))
+        except CheckpointError as error:
+            raise RefusedModelError(f"'{name}': {error}", argument="name") from None
+
+
+def _content(path: Path, *, name: str) -> Any:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise RefusedModelError(f"'{name}': {path}: cannot be read: {first_line(error)}", argument="name") from None
-    for kind in _named_types(content):
+
+
+def _check_types(path: Path, *, name: str) -> None:
+    """Refuse a file that names a class outside of sentence-transformers."""
+    for kind in _named_types(_content(path, name=name)):
         if not (isinstance(kind, str) and kind.startswith(_OWN_TYPES)):
             raise RefusedModelError(
                 f"'{name}': {path} names the module type {kind!r}; only types of sentence-transformers "

@@ -12,6 +12,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load
 
 from simtrain.encoders.base import Encoder
+from simtrain.encoders.claimed_sizes import check_claimed_sizes
 from simtrain.encoders.preprocessing import Preprocessing
 from simtrain.encoders.whitening import load_whitening
 from simtrain.errors import BundleError, CheckpointError, SimtrainError, first_line
@@ -30,6 +31,7 @@ def recreated_encoder(bundle: Bundle, network_factory: NetworkFactory) -> Encode
 
 
 def _checked(bundle: Bundle, network_factory: NetworkFactory) -> Encoder:
+    _check_claims(bundle)
     encoder = network_factory(bundle.config_to_open, bundle.preprocessing)
     if encoder.preprocessing != bundle.preprocessing:
         raise BundleError(
@@ -45,6 +47,17 @@ def _checked(bundle: Bundle, network_factory: NetworkFactory) -> Encoder:
     bundle.check_opened_by_path()
     bundle.check_golden(TorchQueryEncoder(encoder=encoder, device=torch.device("cpu")))
     return encoder
+
+
+def _check_claims(bundle: Bundle) -> None:
+    """Refuse a configuration of more than the weights hold; a model's own folder is looked at where it is opened."""
+    if bundle.has_own_folder:
+        return
+    try:
+        weights, where = bundle.folder / WEIGHTS_FILE, str(bundle.folder / ENCODER_FILE)
+        check_claimed_sizes(bundle.config_to_open, weights, where=where)
+    except CheckpointError as error:
+        raise BundleError(str(error)) from None
 
 
 @contextmanager

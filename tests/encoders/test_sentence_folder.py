@@ -140,3 +140,19 @@ def test_folder_of_open_clip_is_named(tmp_path: Path):
         f"name: '{tmp_path}' is a model of open_clip (open_clip_config.json); simtrain opens image-text models of "
         "transformers (config.json, model.safetensors, tokenizer.json): take the same model in that format"
     )
+
+
+@pytest.mark.parametrize("part", ["text_config", "vision_config"])
+def test_layers_that_the_weights_do_not_hold_are_refused_before_they_are_built(
+    clip_folder: Path, tmp_path: Path, part: str
+):
+    folder = copied(clip_folder, tmp_path / "model")
+    (path,) = folder.rglob("config.json")
+    config = json.loads(path.read_text(encoding="utf-8"))
+    config[part]["num_hidden_layers"] = 10**7
+    path.write_text(json.dumps(config), encoding="utf-8")
+    tensors = len(load_file(path.parent / "model.safetensors"))
+    assert refusal(lambda: open_clip_model(str(folder))) == (
+        f"name: '{folder}': {path}: num_hidden_layers is 10000000, which model.safetensors does not hold: {tensors} at "
+        "most"
+    )

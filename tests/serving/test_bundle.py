@@ -188,6 +188,13 @@ def test_a_network_that_the_weights_do_not_fit_is_refused(bundle: Bundle) -> Non
         bundle.load_encoder(lambda config, prepared: PixelsEncoderLike(prepared))
 
 
+def test_a_network_larger_than_its_weights_is_never_built(content: BundleContent, tmp_path: Path) -> None:
+    larger = replace(content, encoder_config={"kind": "conv", "model": "tiny", "embedding_size": 10**9})
+    bundle = Bundle.open(write_bundle(larger, tmp_path / "bundle", formats=[]))
+    with pytest.raises(BundleError, match=r"encoder\.json: embedding_size is 1000000000, .* not hold: \d+ at most"):
+        bundle.load_encoder(lambda *_: pytest.fail("built"))
+
+
 class PixelsEncoderLike(PixelsEncoder):
     """Another network under the bundle's preprocessing."""
 

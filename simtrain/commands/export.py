@@ -162,7 +162,7 @@ def export(
         folder=out,
         items=items,
         checked=min(CHECKED_IMAGES, items),
-        left_out=tuple(each for each in _possible_formats(run.config) if each not in formats),
+        left_out=tuple(each for each in _possible_formats(run.config) if each.extra and each not in formats),
         images=images.description,
         agreement=agreement,
         index=manifest["index"],

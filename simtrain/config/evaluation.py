@@ -111,6 +111,10 @@ class ExportConfig(Section):
     `encoder.float16.onnx`, `int8` as `encoder.int8.onnx`. What each costs in recall is measured, told and in the
     manifest. Searches are answered by `encoder.onnx`, whose embeddings are those of the index."""
 
+    torch_export: bool = False
+    """Write `encoder.pt2`, the image encoder as a program of `torch.export`, for services that have torch and not
+    simtrain."""
+
     thresholds: ThresholdsConfig = ThresholdsConfig()
     """Similarity thresholds."""
 

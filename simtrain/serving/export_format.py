@@ -32,7 +32,7 @@ class ExportFormat:
         name: Key of the setting in `export` that asks for it.
         file: Name of its file in a bundle.
         runtime: What runs the file, for messages.
-        extra: Extra of simtrain whose packages it needs.
+        extra: Extra of simtrain whose packages it needs; None: it needs none, and is written where it is asked for.
         available: Whether these packages are installed.
         write: Writes an encoder on the CPU, in evaluation mode, to a file, whole or not at all; gives what the manifest
             says of the file, if anything.
@@ -42,7 +42,7 @@ class ExportFormat:
     name: str
     file: str
     runtime: str
-    extra: str
+    extra: str | None
     available: Callable[[], bool]
     write: Callable[[Encoder, Path], dict[str, Any] | None]
     open: Callable[[Path], ExportedEncoder] | None

@@ -4,27 +4,22 @@
 
 import errno
 import importlib.util
-import logging
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from typing_extensions import override
 
 from simtrain.encoders.base import Encoder
 from simtrain.errors import BundleError, first_line
 from simtrain.files import whole_file
 from simtrain.serving.export_format import ExportFormat, check_equal
 from simtrain.serving.onnx_runtime import INPUT_NAME, ONNX_FILE, OUTPUT_NAME, RUNTIME, OnnxEncoder
+from simtrain.serving.traced_embedding import TracedEmbedding, example_images, quiet_exporter
 
 _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)
 _PACKAGES = ("onnx", "onnxscript", "onnxruntime")
-_CHATTY_LOGGERS = ("torch.onnx", "torch.export", "torch._dynamo", "onnxscript", "onnx_ir")
 
 
 def onnx_available() -> bool:
@@ -48,10 +43,9 @@ def export_onnx(encoder: Encoder, path: Path) -> None:
     """
     if not onnx_available():
         raise BundleError(f"{path.name}: needs {', '.join(_PACKAGES)}: pip install 'simtrain[export]'")
-    size = encoder.preprocessing.image_size
-    images = torch.randn(3, 3, size, size, generator=torch.Generator().manual_seed(0))
+    images = example_images(encoder)
     network = GraphSource(
-        module=_Embedding(encoder=encoder),
+        module=TracedEmbedding(encoder=encoder),
         example=(images[:2],),
         shapes={INPUT_NAME: {0: torch.export.Dim("batch")}},
         name=type(encoder).__name__,
@@ -75,18 +69,6 @@ ONNX = ExportFormat(
     write=export_onnx,
     open=lambda path: OnnxEncoder(path=path),
 )
-
-
-class _Embedding(nn.Module):
-    """`embed` as `forward`, which is what the exporter looks at."""
-
-    def __init__(self, *, encoder: Encoder) -> None:
-        super().__init__()
-        self.encoder = encoder
-
-    @override
-    def forward(self, pixel_values: Tensor) -> Tensor:
-        return self.encoder.embed(pixel_values)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,7 +97,7 @@ def write_graph(source: GraphSource, path: Path) -> None:
         BundleError: if the network cannot be exported.
         OSError: if the disk is full.
     """
-    with _quiet():
+    with quiet_exporter():
         try:
             program = torch.onnx.export(
                 source.module.eval(),
@@ -158,19 +140,3 @@ def _of_the_disk(error: BaseException | None) -> OSError | None:
             return error
         error = error.__cause__ or error.__context__
     return None
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """The exporter warns about its own use of torch; nothing of that is for whoever exports a bundle."""
-    loggers = [logging.getLogger(name) for name in _CHATTY_LOGGERS]
-    levels = [logger.level for logger in loggers]
-    try:
-        for logger in loggers:
-            logger.setLevel(logging.ERROR)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)

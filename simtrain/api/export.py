@@ -1,25 +1,32 @@
-"""`simtrain.export` and `simtrain.open_bundle`: a run's encoder, an index and items as one bundle."""
+"""`simtrain.export` and `simtrain.open_bundle`: an encoder, an index and items as one bundle."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from simtrain.api.inputs import RunSource, opened_run, or_terminal
-from simtrain.config.overrides import Overrides
+from simtrain.api.evaluate import refuse_alpha
+from simtrain.api.handed_over import HandedOver
+from simtrain.api.inputs import CatalogSource, catalog_override, checked_config, opened_run, or_terminal
+from simtrain.config import UNUSED_OBJECTIVE
+from simtrain.config.overrides import Overrides, override_lines
 from simtrain.console import Console
 from simtrain.own_code import code_allowed
 
 if TYPE_CHECKING:
     from torch import nn
 
+    from simtrain.runs.loaded_encoder import EncoderSource
+    from simtrain.runs.run import Run
+    from simtrain.runs.untouched_encoder import UntouchedEncoder
     from simtrain.serving.opened_bundle import OpenedBundle
 
 
 def export(
-    run: RunSource,
+    encoder: EncoderSource,
     out: str | Path,
     *,
+    catalog: CatalogSource | None = None,
     alpha: float | None = None,
     relocatable: bool = True,
     sign: str | Path | None = None,
@@ -28,20 +35,23 @@ def export(
     allow_code: bool = False,
     console: Console | None = None,
 ) -> OpenedBundle:
-    """Write encoder, preprocessing, index and items of a run as one bundle, and check it.
+    """Write encoder, preprocessing, index and items as one bundle, and check it.
 
     Args:
-        run: By name, folder or as an object.
+        encoder: A run, by name, folder or as an object; or an untouched encoder, as `simtrain.load_encoder` takes it,
+            by name with `_whitened` or `_half_whitened` behind it if it is to be whitened, or `start_of_RUN`.
         out: The bundle's folder; an older bundle there is replaced.
-        alpha: Share of the fine-tuned weights in a mix with the initial ones, 0 to 1; None: what `interpolate` chose,
-            or 1.
+        catalog: Catalogue whose images are searched, and that a whitening is learned from; None: the one that the run
+            or the .yaml file names.
+        alpha: Of a run, share of the fine-tuned weights in a mix with the initial ones, 0 to 1; None: what
+            `interpolate` chose, or 1.
         relocatable: Whether the bundle can be given away: it holds no path of this machine, and where the pictures lie
             is noted beside it. Otherwise its manifest names their folder.
         sign: File of an Ed25519 key that the manifest is signed with; None: it is not. Where a signed bundle is, only a
             signed one may follow.
         embeddings: Folder of `embed` whose embeddings are taken for the same images; None: those of the bundle that is
             replaced are.
-        overrides: Settings that replace the run's, such as `{"export.onnx": False}`.
+        overrides: Settings that replace the configuration's, such as `{"export.onnx": False}`.
         allow_code: Whether code that the run names (`kind: python`) may be imported.
         console: Shows progress; None: the terminal.
 
@@ -54,13 +64,17 @@ def export(
     from simtrain.serving.signature import SigningKey
 
     key = None if sign is None else SigningKey.read(Path(sign).expanduser())
-    opened = opened_run(run, overrides)
-    from simtrain.commands.export import export
-    from simtrain.serving.given_bundle import Giving
-
+    lines = [*catalog_override(catalog), *override_lines(overrides)]
     with code_allowed(allow_code):
+        source = _source(encoder, lines)
+        from simtrain.commands.export import export
+        from simtrain.runs.run import Run
+        from simtrain.serving.given_bundle import Giving
+
+        if not isinstance(source, Run):
+            refuse_alpha(alpha, source.name)
         result = export(
-            opened,
+            source,
             out=Path(out).expanduser(),
             alpha=alpha,
             giving=Giving(relocatable=relocatable, sign=key),
@@ -69,7 +83,27 @@ def export(
         )
         from simtrain.commands.search import open_bundle
 
-        return open_bundle(result.folder, exported=str(result), like=opened.config.encoder)
+        return open_bundle(result.folder, exported=str(result), like=source.config.encoder)
+
+
+def _source(encoder: EncoderSource, overrides: list[str]) -> Run | UntouchedEncoder:
+    from simtrain.runs.loaded_encoder import LoadedEncoder, load_encoder
+    from simtrain.runs.run import Run
+    from simtrain.runs.untouched_encoder import UntouchedEncoder, loaded_source, named_source
+    from simtrain.serving.manifest import MANIFEST_FILE
+
+    if isinstance(encoder, Run):
+        return opened_run(encoder, overrides)
+    if isinstance(encoder, str | Path) and not (Path(encoder).expanduser() / MANIFEST_FILE).is_file():
+        return named_source(str(encoder), overrides=overrides)
+    loaded = encoder if isinstance(encoder, LoadedEncoder) else load_encoder(encoder)
+    if loaded.run is not None:
+        return opened_run(loaded.run, overrides)
+    if loaded.config is not None:
+        return loaded_source(loaded, overrides=overrides)
+    given = HandedOver(encoder=loaded)
+    config = checked_config({"objective": UNUSED_OBJECTIVE}, catalog=None, overrides=overrides, given=given)
+    return UntouchedEncoder(name=loaded.name, config=config)
 
 
 def open_bundle(

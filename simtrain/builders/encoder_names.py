@@ -1,5 +1,6 @@
 """Encoders by name, such as `clip` or `timm:MODEL`, for comparisons."""
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,7 +25,12 @@ OFF_THE_SHELF: Mapping[str, Mapping[str, Any]] = {
 }
 """Encoders that a comparison takes by default: name -> configuration."""
 
+START_PREFIX = "start_of_"
+"""Before a run's name: the encoder that the run began with."""
+
 _WEIGHTS = {"timm": "hub", "resnet": "DEFAULT"}
+_SUFFIXES = {0.5: "_whitened", 0.25: "_half_whitened"}
+_WHITENED = re.compile(r"(?P<name>.+?)_(?P<half>half_)?whitened(?:_(?P<power>0?\.\d+|0))?")
 
 
 def named_encoder(name: str) -> EncoderConfig:
@@ -54,6 +60,26 @@ def named_encoder(name: str) -> EncoderConfig:
         f"encoders: no encoder '{name}'{nearest(name, OFF_THE_SHELF)}; allowed: {', '.join(OFF_THE_SHELF)}, "
         "timm:MODEL[=WEIGHTS], resnet:MODEL[=WEIGHTS], clip:MODEL, python:MODULE:NAME, a run's .yaml"
     )
+
+
+def whitened_name(name: str, *, power: float) -> str:
+    """Name of an encoder's whitened variant: `NAME_whitened`, `NAME_half_whitened` or `NAME_whitened_0.4`.
+
+    Args:
+        name: Name of the encoder without whitening.
+        power: Power of the variances that axes are divided by, 0 to 0.5.
+    """
+    return name + _SUFFIXES.get(power, f"_whitened_{power:g}")
+
+
+def unwhitened_name(name: str) -> tuple[str, float | None]:
+    """The name without what `whitened_name` put behind it, and the power; None: it is not a whitened variant's."""
+    found = _WHITENED.fullmatch(name)
+    if found is None or (found["half"] and found["power"]):
+        return name, None
+    if found["power"]:
+        return found["name"], float(found["power"])
+    return found["name"], 0.25 if found["half"] else 0.5
 
 
 def _encoder_of_file(path: Path) -> EncoderConfig:

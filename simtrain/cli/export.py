@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from simtrain.cli.arguments import (
+    DEFAULT_CHECKPOINTS,
     AllowCodeOption,
     AlphaOption,
     EmbeddingsOption,
@@ -19,8 +20,19 @@ from simtrain.cli.console import TERMINAL
 
 
 def export(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="A run of simtrain fit.")],
+    encoder: Annotated[
+        str,
+        typer.Argument(
+            metavar="RUN|ENCODER",
+            help="A run of simtrain fit, or an untouched encoder: a name or .yaml as simtrain compare takes it, or "
+            "start_of_RUN; _whitened or _half_whitened may follow.",
+        ),
+    ],
     out: Annotated[Path, typer.Option(callback=expanded, help="Folder for the bundle.")],
+    catalog: Annotated[
+        Path | None,
+        typer.Option(callback=expanded, metavar="FOLDER", help="Catalogue. Default: that of the run or .yaml."),
+    ] = None,
     alpha: AlphaOption = None,
     relocatable: Annotated[
         bool,
@@ -32,17 +44,20 @@ def export(
     allow_code: AllowCodeOption = False,
 ) -> None:
     """Write encoder, preprocessing, index and items as one bundle, and check it."""
-    opened = open_named_run(run, overrides or [])
-    share = alpha_of(opened, alpha)
     from simtrain.api.export import export
+    from simtrain.runs.run import find_run
 
+    if find_run(encoder, checkpoints=DEFAULT_CHECKPOINTS) is not None:
+        alpha = alpha_of(open_named_run(encoder, overrides or []), alpha)
     exported = export(
-        opened,
+        encoder,
         out,
-        alpha=share,
+        catalog=catalog,
+        alpha=alpha,
         relocatable=relocatable,
         sign=sign,
         embeddings=embeddings,
+        overrides=overrides or [],
         allow_code=allow_code,
         console=TERMINAL,
     )

@@ -103,7 +103,7 @@ def _plan(
     for qrels in [one.qrels for one in protocol.relevances.values() if one.qrels is not None]:
         if (remark := qrels.remark(catalog)) is not None:
             console.line(f"warning: {remark}")
-    candidates = list_candidates(config, runs, loaded)
+    candidates = list_candidates(config, runs, loaded, catalog=catalog)
     _check_names_and_baseline(config, candidates)
     verdicts = _most_verdicts(candidates, protocol)
     _check_draws(config, max(verdicts, largest_family(protocol, encoders=_most_encoders(candidates, protocol))))

@@ -1,4 +1,4 @@
-"""`simtrain export`: a bundle of a run's best encoder with the index and the items of its catalogue, verified."""
+"""`simtrain export`: a bundle of a run's or an untouched encoder, with index and items of a catalogue, verified."""
 
 import shlex
 from dataclasses import dataclass, replace
@@ -6,10 +6,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
-from simtrain.builders import build_text_validation, build_validation, encoder_without_weights, plain_config
+from simtrain.builders import build_validation, encoder_without_weights, plain_config
 from simtrain.builders.devices import run_device
 from simtrain.catalog.store.reader import ImageReader, source_images
 from simtrain.catalog.table import NEAR_DUPLICATES, Catalog
@@ -17,16 +16,16 @@ from simtrain.config import ExportConfig, RunConfig
 from simtrain.console import SILENT, Console
 from simtrain.encoders.base import Encoder
 from simtrain.errors import BundleError, CatalogError, error_path
-from simtrain.runs.evaluation import embed_rows, evaluate_embeddings, evaluate_texts, score_texts
+from simtrain.runs.evaluation import embed_rows
+from simtrain.runs.exported_encoder import ExportedEncoder, exported_encoder
 from simtrain.runs.index_report import index_lines
-from simtrain.runs.interpolation_record import chosen_alpha
 from simtrain.runs.own_code_record import code_of_section
 from simtrain.runs.private_values import places_left, shared_config, without_places
 from simtrain.runs.reused_embeddings import EarlierEmbeddings, Reuse, embed_catalog
-from simtrain.runs.run import Run, data_fingerprint, read_run_catalog, report_unfinished
+from simtrain.runs.run import Run
 from simtrain.runs.smaller_onnx import EmbeddedCatalog, precision_sample
 from simtrain.runs.threshold_calibration import Calibration, calibrate
-from simtrain.runs.whitening import run_encoder
+from simtrain.runs.untouched_encoder import UntouchedEncoder
 from simtrain.serving.bundle import Bundle
 from simtrain.serving.bundle_place import check_target
 from simtrain.serving.bundle_writer import BundleContent, IndexSettings, write_bundle
@@ -107,7 +106,7 @@ _GIVEN = Giving()
 
 
 def export(
-    run: Run,
+    source: Run | UntouchedEncoder,
     *,
     out: Path,
     alpha: float | None,
@@ -115,12 +114,12 @@ def export(
     embeddings: Path | None = None,
     console: Console,
 ) -> ExportResult:
-    """Write a bundle of the run's best encoder and every `gallery` image of its catalogue, then open and check it.
+    """Write a bundle of an encoder and every `gallery` image of its catalogue, then open and check it.
 
     Args:
-        run: A run with a `best.ckpt`.
+        source: A run with a `best.ckpt`, whose best encoder it is, or an untouched encoder.
         out: The bundle's folder; an older bundle there is replaced.
-        alpha: Share of the fine-tuned weights when mixed with the initial ones, 0 to 1; None: the share that
+        alpha: Of a run, share of the fine-tuned weights when mixed with the initial ones, 0 to 1; None: the share that
             `interpolate` chose, or 1 where it was never run.
         giving: How it is given to others.
         embeddings: Folder of `simtrain embed` whose embeddings are taken where it has the same images; None: those of
@@ -131,38 +130,36 @@ def export(
         SimtrainError: for anything that the user can fix; the folder is then unchanged.
     """
     check_target(out, signed=giving.sign is not None)
-    formats, precisions = _wanted_formats(run.config), run.config.export.onnx_precisions
+    formats, precisions = _wanted_formats(source.config), source.config.export.onnx_precisions
     if precisions and not onnx_available():
         raise BundleError("export.onnx_precisions: needs the extra: pip install 'simtrain[export]'")
-    catalog = read_run_catalog(run)
-    report_unfinished(run, console)
-    share = chosen_alpha(run.folder) if alpha is None else alpha
-    encoder = run_encoder(run, alpha=share, console=console)
-    index = _index_settings(run.config.export, catalog, encoder)  # refuses before images are embedded
+    exported = exported_encoder(source, alpha=alpha, console=console)
+    encoder, catalog, config = exported.encoder, exported.catalog, exported.config
+    index = _index_settings(config.export, catalog, encoder)  # refuses before images are embedded
     earlier = EarlierEmbeddings(
         bundle=out,
         shards=embeddings,
-        fingerprint=lambda: encoder_fingerprint(encoder, _encoder_config(run.config)),
+        fingerprint=lambda: encoder_fingerprint(encoder, _encoder_config(config)),
         halves_allowed=index.factory != EXACT_FACTORY and index.stored_as == "float16",
     )
-    done = embed_catalog(encoder, catalog, config=run.config, earlier=earlier, console=console)
+    done = embed_catalog(encoder, catalog, config=config, earlier=earlier, console=console)
     vectors, images = done.embeddings, done.images
-    task = build_validation(run.config, catalog)
-    calibration = calibrate(run.config, catalog, vectors, scored=task is not None)
-    content = _content(run, catalog, encoder, vectors, alpha=share, calibration=calibration)
+    task = build_validation(config, catalog)
+    calibration = calibrate(config, catalog, vectors, scored=task is not None)
+    content = _content(exported, vectors, calibration=calibration, index=index)
     content = content if not giving.relocatable else _shared(content)
-    agreement = _agreement(run.config, catalog, encoder, vectors)
+    agreement = _agreement(config, catalog, encoder, vectors)
     embedded = EmbeddedCatalog(catalog=catalog, images=images.reader, embeddings=vectors, task=task)
     sample = precision_sample(encoder, embedded) if precisions else None
     smaller = [] if sample is None else [smaller_onnx(each, sample) for each in precisions]
-    check = partial(_check, config=run.config, catalog=catalog, images=images.reader)
+    check = partial(_check, config=config, catalog=catalog, images=images.reader)
     write_bundle(content, out, formats=[*formats, *smaller], check=check, sign=giving.sign)
     items, manifest = len(content.items), read_manifest(out)
     return ExportResult(
         folder=out,
         items=items,
         checked=min(CHECKED_IMAGES, items),
-        left_out=tuple(each for each in _possible_formats(run.config) if each.extra and each not in formats),
+        left_out=tuple(each for each in _possible_formats(config) if each.extra and each not in formats),
         images=images.description,
         agreement=agreement,
         index=manifest["index"],
@@ -174,27 +171,23 @@ def export(
 
 
 def _content(
-    run: Run, catalog: Catalog, encoder: Encoder, embeddings: Tensor, *, alpha: float, calibration: Calibration
+    exported: ExportedEncoder, embeddings: Tensor, *, calibration: Calibration, index: IndexSettings
 ) -> BundleContent:
+    catalog = exported.catalog
     in_gallery = catalog.rows["gallery"].to_numpy(dtype=bool)
     return BundleContent(
-        encoder=encoder,
-        encoder_config=_encoder_config(run.config),
+        encoder=exported.encoder,
+        encoder_config=_encoder_config(exported.config),
         embeddings=embeddings.numpy()[in_gallery],
         items=catalog.rows[in_gallery].drop(columns=list(_LEFT_OUT), errors="ignore").reset_index(drop=True),
         root=catalog.root.resolve(),
         relocatable=False,
-        run={
-            "name": run.folder.name,
-            "alpha": alpha,
-            "config": run.config.model_dump(mode="json"),
-            "data": data_fingerprint(catalog),
-        },
-        code=_code(run.config),
-        metrics=_metrics(run, catalog, encoder, embeddings),
+        run=exported.origin,
+        code=_code(exported.config),
+        metrics=exported.metrics(embeddings),
         thresholds=calibration.to_dict(),
         no_thresholds=calibration.reason,
-        index=_index_settings(run.config.export, catalog, encoder),
+        index=index,
     )
 
 
@@ -277,18 +270,3 @@ def _wanted_formats(config: RunConfig) -> list[ExportFormat]:
         if each.available() if chosen is None else chosen:
             wanted.append(each)
     return wanted
-
-
-def _metrics(run: Run, catalog: Catalog, encoder: Encoder, embeddings: Tensor) -> dict[str, object]:
-    """Validation metrics of the exported encoder, for images and texts, beside those of the initial encoder."""
-    task = build_validation(run.config, catalog)
-    if task is None:
-        return {}
-    own = embeddings[torch.from_numpy(task.rows)]
-    texts = build_text_validation(run.config, catalog, task)
-    text = evaluate_texts(texts, score_texts(texts, own, encoder), encoder, config=run.config)
-    tuned = {
-        **evaluate_embeddings(own, task, config=run.config).to_dict(),
-        "text": None if text is None else text.to_dict(),
-    }
-    return {"split": "val", "tuned": tuned, "zero_shot": run.record.get("zero_shot")}

@@ -11,6 +11,7 @@ from simtrain.comparison.encoder_metrics import recall_curve, relevance_figures
 from simtrain.comparison.fold_scores import CURVE_KS, pooled_chance, pooled_chance_grades
 from simtrain.comparison.image_panels import collect_report_images
 from simtrain.comparison.protocol import ComparisonProtocol
+from simtrain.comparison.recommendation import JudgedEncoders, recommend
 from simtrain.comparison.result import ComparisonReport, EncoderFigures, RelevanceFigures, Unavailable
 from simtrain.comparison.scoring import ScoredEncoder
 from simtrain.comparison.text_maps import ScoredTextMap, text_verdicts
@@ -52,6 +53,13 @@ def assemble_report(
     baseline, reason = chosen[protocol.relevance[0]]
     verdicts, catalog = comparison_verdicts(protocol, scored_encoders, baselines), inputs.catalog
     measured = differences_measured_on_val(protocol, scored_encoders, baselines, comparisons=len(verdicts))
+    chance = _chance(protocol)
+    figures = [_with_verdicts(scored, verdicts) for scored in scored_encoders]
+    of_texts = text_verdicts(
+        scored_encoders,
+        inputs.text_maps,
+        settings=VerdictSettings(bootstrap=protocol.bootstrap, power=config.power),
+    )
     return ComparisonReport(
         catalog=str(catalog.folder),
         data=data_fingerprint(catalog),
@@ -76,7 +84,7 @@ def assemble_report(
         resolvable_map_at_r={relevance: of["map_at_r"] for relevance, of in inputs.detectable.smallest.items()},
         resolvable_on_val=measured.smallest,
         resolvable_words=[*inputs.detectable.sentences, *measured.sentences],
-        encoders=[_chance(protocol), *(_with_verdicts(scored, verdicts) for scored in scored_encoders)],
+        encoders=[chance, *figures],
         unavailable=inputs.unavailable,
         test_readings=inputs.test_readings,
         confidence=config.confidence,
@@ -91,12 +99,26 @@ def assemble_report(
         ),
         texts=next((scored.text.texts for scored in scored_encoders if scored.text is not None), None),
         text_maps=[one.figures for one in inputs.text_maps],
-        text_verdicts=text_verdicts(
-            scored_encoders,
-            inputs.text_maps,
-            settings=VerdictSettings(bootstrap=protocol.bootstrap, power=config.power),
+        text_verdicts=of_texts,
+        recommendation=None
+        if chance.relevances[protocol.relevance[0]].nothing_is_wrong
+        else recommend(
+            JudgedEncoders(
+                encoders=figures,
+                relevance=protocol.relevance[0],
+                metric=config.metric,
+                split=config.split,
+                baseline=baseline.figures.name,
+                validation=_validation(scored_encoders, protocol.relevance[0]),
+                text_verdicts=of_texts,
+            )
         ),
     )
+
+
+def _validation(scored_encoders: Sequence[ScoredEncoder], relevance: str) -> dict[str, float]:
+    """Name -> mean of the main metric on val; empty where val has no queries."""
+    return {one.figures.name: one.validation[relevance] for one in scored_encoders if relevance in one.validation}
 
 
 def _baseline(

@@ -11,6 +11,9 @@ import torch
 
 from simtrain.builders import build_encoder, inspect_weights_file, load_initial_encoder, whitening_of
 from simtrain.builders.encoder_names import encoder_name_path, named_encoder
+from simtrain.catalog.table import Catalog
+from simtrain.comparison.encoder_titles import EncoderTitle, untouched_title
+from simtrain.comparison.export_arguments import ExportArguments, named_arguments, run_arguments
 from simtrain.comparison.repeated_training import (
     RepeatedTraining,
     check_seeds_and_folds,
@@ -52,6 +55,8 @@ class Candidate:
         name: Name, unique in the comparison.
         kind: Off-the-shelf, initial or fine-tuned encoder.
         description: Description of the encoder for people.
+        title: Name of the encoder for sentences.
+        export: How it is named to `simtrain export`; None: it is in memory alone.
         required: Whether the comparison fails if the encoder cannot be loaded.
         seeds: Factories of each seed that the training was repeated with: one for each fold, or one for all folds.
         whitened: Whether the encoder whitens its embeddings itself; then no whitened variants of it are added.
@@ -61,6 +66,8 @@ class Candidate:
     name: str
     kind: EncoderKind
     description: str
+    title: EncoderTitle
+    export: ExportArguments | None
     required: bool
     seeds: tuple[tuple[EncoderFactory, ...], ...]
     whitened: bool
@@ -73,7 +80,7 @@ class Candidate:
 
 
 def list_candidates(
-    config: CompareConfig, runs: Sequence[Run], loaded: Sequence[LoadedEncoder] = ()
+    config: CompareConfig, runs: Sequence[Run], loaded: Sequence[LoadedEncoder] = (), *, catalog: Catalog
 ) -> list[Candidate]:
     """Off-the-shelf encoders, then initial encoders of the runs, then the runs; no weights are read yet.
 
@@ -81,6 +88,7 @@ def list_candidates(
         config: Configuration of the comparison, with the names of off-the-shelf encoders.
         runs: Runs to compare; runs that differ in seed and fold alone become one candidate.
         loaded: Encoders in memory.
+        catalog: The compared catalogue.
 
     Raises:
         ConfigError: for an unknown encoder name.
@@ -89,14 +97,22 @@ def list_candidates(
     """
     encoders = {name: named_encoder(name) for name in config.encoders}
     _check_code(encoders, runs)
-    named = [_off_the_shelf_candidate(name, encoder, seed=config.seed) for name, encoder in encoders.items()]
+    named = [
+        _off_the_shelf_candidate(
+            name,
+            encoder,
+            seed=config.seed,
+            export=named_arguments(name, encoder, config=config, runs=runs, catalog=catalog),
+        )
+        for name, encoder in encoders.items()
+    ]
     named += [_in_memory_candidate(encoder) for encoder in loaded]
     trainings = grouped_by_training(runs)
     folds = sorted({run.config.fold for run in runs if run.config.fold is not None})
     for training in trainings:
         check_seeds_and_folds(training, folds=folds)
-    initial_encoders = [_initial_candidate(training) for training in trainings] if config.starts else []
-    return [*named, *initial_encoders, *(_fine_tuned_candidate(training) for training in trainings)]
+    initial_encoders = [_initial_candidate(training, catalog) for training in trainings] if config.starts else []
+    return [*named, *initial_encoders, *(_fine_tuned_candidate(training, catalog) for training in trainings)]
 
 
 def folds_of(runs: Sequence[Run]) -> tuple[int, ...]:
@@ -128,7 +144,7 @@ def _check_code(encoders: Mapping[str, EncoderConfig], runs: Sequence[Run]) -> N
                 section.check_allowed()
 
 
-def _off_the_shelf_candidate(name: str, encoder: EncoderConfig, *, seed: int) -> Candidate:
+def _off_the_shelf_candidate(name: str, encoder: EncoderConfig, *, seed: int, export: ExportArguments) -> Candidate:
     def build() -> Encoder:
         torch.manual_seed(seed)  # layers without pretrained weights are the same in each comparison
         with encoder_name_path(name):
@@ -147,6 +163,8 @@ def _off_the_shelf_candidate(name: str, encoder: EncoderConfig, *, seed: int) ->
         name=displayed,
         kind="off_the_shelf",
         description=description,
+        title=untouched_title(encoder),
+        export=export,
         required=False,
         seeds=((factory,),),
         whitened=False,
@@ -159,6 +177,8 @@ def _in_memory_candidate(loaded: LoadedEncoder) -> Candidate:
         name=loaded.name,
         kind="off_the_shelf",
         description=str(loaded),
+        title=EncoderTitle(name=loaded.name, sized=True),
+        export=None,
         required=True,
         seeds=((factory,),),
         whitened=loaded.network.whitening is not None,
@@ -188,7 +208,7 @@ def _factories_by_seed(
     return tuple(tuple(factory(run) for run in sorted(runs, key=lambda run: run.config.fold or 0)) for _, runs in seeds)
 
 
-def _fine_tuned_candidate(training: RepeatedTraining) -> Candidate:
+def _fine_tuned_candidate(training: RepeatedTraining, catalog: Catalog) -> Candidate:
     first = training.runs[0]
     description = [f"{_description(first.config.encoder)}, fine-tuned with {first.config.objective.kind}"]
     if len(training.runs) > 1:
@@ -202,6 +222,8 @@ def _fine_tuned_candidate(training: RepeatedTraining) -> Candidate:
         name=first.folder.name,
         kind="run",
         description="; ".join(description),
+        title=EncoderTitle(name=first.folder.name, sized=False),
+        export=run_arguments(first, start=False, catalog=catalog),
         required=True,
         seeds=_factories_by_seed(training, _fine_tuned_factory),
         whitened=whitening_of(first.config.encoder) is not None,
@@ -224,19 +246,23 @@ def _fine_tuned_factory(run: Run) -> EncoderFactory:
     return EncoderFactory(fold=run.config.fold, build=build, details=lambda: details)
 
 
-def _initial_candidate(training: RepeatedTraining) -> Candidate:
+def _initial_candidate(training: RepeatedTraining, catalog: Catalog) -> Candidate:
     first = training.runs[0]
     origin = f"initial weights of {first.folder.name}"
     if len(runs_by_seed(training)) > 1:
         origin += f", seed {min(runs_by_seed(training))} only"
     started_from_run = first.config.init_from is not None
+    title = untouched_title(first.config.encoder)
     if started_from_run:
+        title = EncoderTitle(name=f"the start of {first.folder.name}", sized=True)
         origin += f" (fine-tuned weights of {first.config.init_from})"
     return Candidate(
         name=f"start_of_{first.folder.name}",
         kind="run" if started_from_run else "off_the_shelf",
         required=False,
         description=f"{_description(first.config.encoder)}; {origin}",
+        title=title,
+        export=run_arguments(first, start=True, catalog=catalog),
         seeds=_factories_by_seed(training, _initial_factory)[:1],
         whitened=False,
     )

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any, Literal
 
+from simtrain.comparison.recommendation import Recommendation
 from simtrain.comparison.report_images import ReportImages
 from simtrain.comparison.summary import report_lines
 from simtrain.comparison.verdict import Verdict
@@ -38,6 +39,11 @@ class RelevanceFigures:
     """Name -> mean over the classes of the category column, each of equal weight, and interval; empty without one."""
     verdict: Verdict | None
     """Verdict against the baseline in the main metric; None for the baseline itself and for chance."""
+
+    @property
+    def nothing_is_wrong(self) -> bool:
+        """Of chance: whether every gallery image is relevant to every query."""
+        return self.metrics["map_at_r"].mean > 1 - _ROUNDING
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +92,10 @@ class EncoderFigures:
     """`RelevanceFigures.relevance` -> metrics, the main one first."""
     grades: dict[str, Interval]
     """Name -> ndcg_at_k over the levels of `ComparisonReport.levels`, 0..1; empty with fewer than two levels."""
+    title: str = ""
+    """Name for sentences, such as "untouched EfficientNet-Lite0, 224 px, whitened"; empty: `name`."""
+    export: tuple[str, ...] | None = None
+    """Arguments of `simtrain export` that make a bundle of it, but for `--out`; None: it cannot be exported by them."""
     recall_curve: tuple[float, ...] = ()
     """recall_at_k by the main relevance, 0..1, for k = 1, 2, 3 …; empty: unknown."""
     categories: list[CategoryFigures] = field(default_factory=list)
@@ -188,6 +198,8 @@ class ComparisonReport:
     made_with: dict[str, Any]
     """Versions of the libraries."""
     pictures: ReportImages
+    recommendation: Recommendation | None = None
+    """What to do now; None: by the main definition of relevance nothing wrong can be found, so nothing speaks for any."""
     resolvable_map_at_r: dict[str, float | None] = field(default_factory=dict)
     """As `resolvable`, for map_at_r."""
     resolvable_on_val: dict[str, dict[str, float | None]] = field(default_factory=dict)
@@ -235,6 +247,10 @@ class ComparisonReport:
             raise ValueError(f"{name}: has no verdict, because it is the baseline")
         return found
 
+    def title(self, name: str) -> str:
+        """Name of an encoder for sentences."""
+        return next((one.title for one in self.encoders if one.name == name and one.title), name)
+
     def warnings(self) -> list[str]:
         """Sentences on definitions of relevance by which nothing wrong can be found: every encoder has 100 %."""
         chance = [one for one in self.encoders if one.kind == "chance"]
@@ -243,7 +259,7 @@ class ComparisonReport:
             "100 % says nothing; take another definition with --set relevance=COLUMN"
             for one in chance
             for relevance, of in one.relevances.items()
-            if of.metrics["map_at_r"].mean > 1 - _ROUNDING
+            if of.nothing_is_wrong
         ]
 
     def hints(self) -> list[str]:

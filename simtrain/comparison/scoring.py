@@ -105,6 +105,7 @@ def score_candidate(
         name=candidate.name,
         kind=candidate.kind,
         description=candidate.description,
+        whitened=None,
         transforms=None,
     )
     variants, unavailable = [unwhitened], []
@@ -127,6 +128,7 @@ def score_candidate(
                     name=whitened.name,
                     kind=kind,
                     description=whitened.description,
+                    whitened=whitened,
                     transforms=transforms,
                 )
             )
@@ -141,6 +143,7 @@ class _Variant:
     name: str
     kind: EncoderKind
     description: str
+    whitened: WhitenedVariant | None
     transforms: Sequence[Sequence[Whitening]] | None
 
 
@@ -218,6 +221,11 @@ def _figures(
         name=variant.name,
         kind=variant.kind,
         words=variant.description,
+        title=variant.candidate.title.words(
+            image_size=seeds[0][0].encoder.preprocessing.image_size,
+            whitened=None if variant.whitened is None else variant.whitened.adjective,
+        ),
+        export=_export(variant, protocol),
         seeds=len(seeds),
         embedding_size=vectors.shape[1],
         relevances={
@@ -234,6 +242,15 @@ def _figures(
         cost=measured_cost(seeds[0][0], vectors[torch.from_numpy(task.gallery)]),
         details={**variant.candidate.details(), **record},
     )
+
+
+def _export(variant: _Variant, protocol: ComparisonProtocol) -> tuple[str, ...] | None:
+    arguments, settings = variant.candidate.export, protocol.config.whitening
+    if arguments is None:
+        return None
+    if variant.whitened is None or settings is None:
+        return arguments.as_is()
+    return arguments.whitened(power=variant.whitened.power, shrinkage=settings.shrinkage)
 
 
 def _validation_scores(

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from simtrain.comparison.verdict_sentences import titled
 from simtrain.phrases import between, counted, percent
 from simtrain.tables import Alignment, text_table
 
@@ -15,7 +16,9 @@ _TEXT_METRICS = ("text_to_image_recall_at_1", "text_to_image_recall_at_5", "imag
 
 
 def report_lines(report: "ComparisonReport") -> Iterator[str]:
-    """The verdicts, then every encoder's main figures, in percent."""
+    """The recommendation, every encoder's main figures, in percent, and the verdicts."""
+    if report.recommendation is not None:
+        yield from report.recommendation.lines()
     where = f"folds {', '.join(map(str, report.folds))}" if report.folds else f"split {report.split}"
     yield (
         f"{where}: {counted(report.queries, 'query', 'queries')} of {counted(report.products, 'product')} among "
@@ -42,7 +45,7 @@ def report_lines(report: "ComparisonReport") -> Iterator[str]:
         yield from _text_lines(report)
     for verdict in report.verdicts():
         if report.encoder(verdict.encoder).kind == "run":
-            yield from verdict.sentences
+            yield from titled(verdict, report.title).sentences
     for verdict in report.text_verdicts:
         yield from verdict.sentences
     yield from report.hints()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from simtrain.phrases import between, counted, fine_percent, fine_signed_percent, joined
@@ -15,6 +17,19 @@ def verdict_sentences(verdict: Verdict) -> tuple[str, ...]:
     falling = [_falling_sentence(verdict)] if verdict.falling_categories else []
     seeds = [_seeds_sentence(verdict)] if verdict.seed_spread is not None else []
     return (_verdict_sentence(verdict), *falling, _detection_sentence(verdict), *seeds)
+
+
+def titled(verdict: Verdict, title: Callable[[str], str]) -> Verdict:
+    """The verdict with other names of encoders.
+
+    Args:
+        verdict: The verdict.
+        title: From an encoder's name to the one for sentences.
+    """
+    contradictions = tuple(replace(one, baseline=title(one.baseline)) for one in verdict.contradictions)
+    return replace(
+        verdict, encoder=title(verdict.encoder), baseline=title(verdict.baseline), contradictions=contradictions
+    )
 
 
 def _verdict_sentence(verdict: Verdict) -> str:

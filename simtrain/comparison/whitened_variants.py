@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 
+from simtrain.builders.encoder_names import whitened_name
 from simtrain.comparison.candidates import Candidate
 from simtrain.config import CompareConfig
 
-_SUFFIX_AND_ADJECTIVE = {0.5: ("_whitened", "whitened"), 0.25: ("_half_whitened", "half-whitened")}
+_ADJECTIVES = {0.5: "whitened", 0.25: "half-whitened"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,11 +16,13 @@ class WhitenedVariant:
     Attributes:
         name: Name, unique in the comparison.
         description: Description of the variant for people.
+        adjective: How it is whitened, such as `half-whitened`.
         power: Power of the variances that axes are divided by, 0 to 0.5; 0.5 whitens fully.
     """
 
     name: str
     description: str
+    adjective: str
     power: float
 
 
@@ -30,7 +33,8 @@ def whitened_variants(candidate: Candidate, config: CompareConfig) -> list[White
         return []
     variants = []
     for power in dict.fromkeys(settings.power):
-        suffix, adjective = _SUFFIX_AND_ADJECTIVE.get(power, (f"_whitened_{power:g}", f"whitened with power {power:g}"))
+        adjective = _ADJECTIVES.get(power, f"whitened with power {power:g}")
         description = f"{candidate.description}; {adjective} on the training images"
-        variants.append(WhitenedVariant(name=f"{candidate.name}{suffix}", description=description, power=power))
+        name = whitened_name(candidate.name, power=power)
+        variants.append(WhitenedVariant(name=name, description=description, adjective=adjective, power=power))
     return variants

@@ -1,6 +1,7 @@
 """`simtrain compare` on the command line."""
 
 import json
+import shlex
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,25 @@ def test_command_shows_figures_and_writes_them_with_a_page(catalog: Catalog, sim
     assert "histogram_lab" in page
     assert "no such weights file" in page
     assert sorted(path.name for path in tmp_path.iterdir()) == ["comparison.html", "comparison.json"]
+
+
+def test_the_recommended_command_makes_a_bundle_of_that_encoder(catalog: Catalog, simtrain: Command, tmp_path: Path):
+    status, shown, _ = simtrain(
+        "compare", str(catalog.folder), "--encoders", "histogram_hsv,histogram_lab", *QUICK[:-2], "--set",
+        "whitening.power=0.5",
+    )  # fmt: skip
+    assert status == 0
+    found = json.loads((tmp_path / "comparison.json").read_text())
+    recommended, lines = found["recommendation"], shown.splitlines()
+    place = lines.index(f"next: {recommended['command']}")
+    assert lines[place - 1] == recommended["sentence"]
+    assert recommended["encoder"] == found["baseline"]
+    program, *arguments = shlex.split(recommended["command"])
+    assert program == "simtrain"
+    assert simtrain(*arguments, "--set", "export.onnx=false")[0] == 0
+    manifest = json.loads((tmp_path / "bundles" / recommended["encoder"] / "manifest.json").read_text())
+    assert manifest["run"]["name"] == recommended["encoder"]
+    assert manifest["run"]["untouched"] is True
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,11 @@
 """`simtrain export` on the command line."""
 
+import json
 from pathlib import Path
 
 from small_commands import SMALL_CATALOG, Command, write_config
+
+from simtrain.catalog.table import read_catalog
 
 
 def test_a_run_whose_checkpoint_is_broken_is_refused(simtrain: Command, tmp_path: Path) -> None:
@@ -15,3 +18,20 @@ def test_a_run_whose_checkpoint_is_broken_is_refused(simtrain: Command, tmp_path
     assert status == 2
     assert error.startswith("error: checkpoints/shop/best.ckpt: not a checkpoint of simtrain fit")
     assert not (tmp_path / "bundle").exists()
+
+
+def test_an_untouched_encoder_is_exported_and_searched(simtrain: Command, tmp_path: Path) -> None:
+    assert simtrain("prepare", "synthetic:30", "--out", "catalog", *SMALL_CATALOG)[0] == 0
+    status, _, error = simtrain("export", "histogram_hsv_whitened", "--out", "bundle")
+    told = "export: histogram_hsv_whitened has no catalogue of its own; name its folder: --catalog FOLDER"
+    assert (status, error) == (2, f"error: {told}\n")
+    arguments = ("--catalog", "catalog", "--out", "bundle", "--set", "export.onnx=false")
+    status, out, error = simtrain("export", "histogram_hsv_whitened", *arguments)
+    assert (status, error) == (0, "")
+    assert out.startswith("whitening: ")
+    assert "verified: reopened; 64 images give the same embeddings, and each finds itself first" in out
+    catalog = read_catalog(tmp_path / "catalog")
+    picture = catalog.root / str(catalog.rows["path"].iat[5])
+    status, out, _ = simtrain("search", "bundle", "--image", str(picture), "-k", "1", "--json")
+    assert status == 0
+    assert json.loads(out)["neighbours"][0]["id"] == catalog.rows["id"].iat[5]

@@ -199,7 +199,7 @@ class ComparisonReport:
     """Versions of the libraries."""
     pictures: ReportImages
     recommendation: Recommendation | None = None
-    """What to do now; None: by the main definition of relevance nothing wrong can be found, so nothing speaks for any."""
+    """What to do now; None: by the main definition of relevance nothing wrong can be found."""
     resolvable_map_at_r: dict[str, float | None] = field(default_factory=dict)
     """As `resolvable`, for map_at_r."""
     resolvable_on_val: dict[str, dict[str, float | None]] = field(default_factory=dict)

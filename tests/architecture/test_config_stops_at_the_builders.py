@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 import simtrain
 from simtrain.config import CompareConfig, PrepareConfig, RunConfig
-from simtrain.config.schema_keys import models_of
+from simtrain.config.key_tree import models_of
 
 PACKAGE = Path(simtrain.__file__).parent
 LAYERS = ("modules", "serving", "data", "evaluation", "encoders", "losses", "training")

@@ -87,7 +87,7 @@ def test_judged_pairs_named_twice_and_misspelt_keys_are_refused():
         load_compare_config(None, ["relevance=[{qrels: a.csv, bye: product}]"])
     with pytest.raises(ConfigError, match=r"relevance\.0\.qrel: unknown key; did you mean 'qrels'\?$"):
         load_compare_config(None, ["relevance=[{qrel: a.csv}]"])
-    with pytest.raises(ConfigError, match=r"^--set: relevance\.0\.qrels: got 5; input should be a valid string$"):
+    with pytest.raises(ConfigError, match=r"^--set: relevance\.0\.qrels: got 5; expected text: put it in quotes$"):
         load_compare_config(None, ["relevance=[{qrels: 5}]"])
 
 

@@ -39,6 +39,9 @@ def test_nothing_heavy_is_imported(small_config: Path):
         (["fit", "--help"], 0),
         (["config", shop], 0),
         (["config", "--schema"], 0),
+        (["config", "--explain", "trainer.freeze"], 0),
+        (["config", "--explain", "trainr.freeze"], 2),
+        (["config", "--reference"], 0),
         (["fit", shop, "--set", "encodr.kind=timm"], 2),
     ]
     watched = [sys.executable, "-c", WATCHED, json.dumps([arguments for arguments, _ in commands])]

@@ -22,7 +22,7 @@ from simtrain.config import (
     load_run_config,
     parse_run_config,
 )
-from simtrain.config.relevance import QrelsConfig
+from simtrain.config.relevance import KindConfig, QrelsConfig
 
 SMALLEST = "catalog: data/shop\nencoder: {kind: pixels}\nobjective: {kind: simclr}\n"
 RUNS = {
@@ -280,3 +280,39 @@ def test_text_of_prepare_stays_text(typed: str, expected: object):
 )
 def test_text_or_a_list(write: Write, typed: str, expected: Any):
     assert load_run_config(write(SMALLEST), [f"relevance={typed}"]).relevance == expected
+
+
+@pytest.mark.parametrize(
+    ("typed", "expected"),
+    [
+        ("[2024, no]", ["2024", "no"]),
+        ("[]", []),
+        ("['a, b', c,]", ["a, b", "c"]),
+        ('["a\\tb"]', ["a\tb"]),
+        ("[{label}, a {label}, {colour} mug]", ["{label}", "a {label}", "{colour} mug"]),
+        ("[a: b, Shop #2]", ["a: b", "Shop #2"]),
+        ("[it's]", ["it's"]),
+    ],
+)
+def test_lists_of_texts_need_no_quoting(write: Write, typed: str, expected: list[str]):
+    assert (
+        load_run_config(write(SMALLEST), [f"evaluation.label_templates={typed}"]).evaluation.label_templates == expected
+    )
+
+
+def test_lists_of_columns_may_be_mixed_with_sections(write: Write):
+    config = load_compare_config(None, ["relevance=[label, {same: category, other: product}]"])
+    assert config.relevance == ["label", KindConfig(same="category")]
+
+
+@pytest.mark.parametrize("pattern", ["[^/]+_..", "[a-z]", "([^/]+)_\\d+\\.jpg$", "(?P<p>a): #b", "{2}"])
+def test_a_pattern_needs_no_quoting(pattern: str):
+    assert load_prepare_config(None, [f"product_pattern={pattern}"]).product_pattern == pattern
+
+
+def test_digits_of_a_text_are_kept(write: Write):
+    assert load_run_config(write(SMALLEST), ["run=007"]).run == "007"
+
+
+def test_a_template_needs_no_quoting(write: Write):
+    assert load_run_config(write(SMALLEST), ["evaluation.captions=a: {label}"]).evaluation.captions == "a: {label}"

@@ -69,7 +69,7 @@ def test_set_to_what_is_not_yaml_is_an_error(override: str):
         (["encoder.image_sze=8"], "encoder.image_sze: unknown key; did you mean 'image_size'?"),
         (
             ["encoder.model=resnet18"],
-            "encoder.model: unknown key; allowed: flip_averaging, whitening, kind, image_size, resize",
+            "encoder.model: unknown key of encoder.kind: pixels; resnet, timm and clip have it",
         ),
         (
             ["encoder={kind: clip, whitening: {}}"],

@@ -81,7 +81,7 @@ def test_help_of_fit_is_short(simtrain: Command):
         (["config", "SHOP", "--set", "seed"], "--set seed: expected key=value, such as optimizer.learning_rate=1e-4"),
         (["config", "FOLDER/shpo.yaml"], "FOLDER/shpo.yaml: no such configuration file; did you mean 'SHOP'?"),
         (["evaluate", "FOLDER/no/a.yaml"], "FOLDER/no/a.yaml: no such configuration file"),
-        (["config"], "config: give a CONFIG.yaml, --recipe NAME, or --schema"),
+        (["config"], "config: give a CONFIG.yaml, --recipe NAME, --explain KEY, --schema or --reference"),
         (["fit"], "fit: give a CONFIG.yaml, or --resume RUN"),
     ],
 )

@@ -18,6 +18,7 @@ from simtrain.cli import (
     listing,
     prepare,
     publish,
+    runs,
     search,
     serve,
 )
@@ -31,7 +32,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Fine-tune pretrained image encoders for similar-product search: prepare, fit, evaluate, compare, "
-    "interpolate, export, search, serve, index, embed, publish, doctor, config, list.",
+    "interpolate, export, search, serve, index, embed, publish, runs, doctor, config, list.",
 )
 app.command("prepare")(prepare.prepare)
 app.command("fit")(fit.fit)
@@ -44,6 +45,7 @@ app.command("serve")(serve.serve)
 app.command("embed")(embed.embed)
 app.command("publish")(publish.publish)
 app.add_typer(index.app, name="index")
+app.add_typer(runs.app, name="runs")
 app.command("doctor")(doctor.doctor)
 app.command("config")(config.show_config)
 app.command("list")(listing.show_list)

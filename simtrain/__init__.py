@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from simtrain.api.prepare import prepare as prepare
     from simtrain.api.publish import publish as publish
     from simtrain.api.serve import serve as serve
+    from simtrain.api.sweep import sweep as sweep
     from simtrain.console import Console as Console
     from simtrain.errors import SimtrainError as SimtrainError
     from simtrain.evaluation.retrieval_metrics import retrieval_metrics as retrieval_metrics
@@ -57,6 +58,7 @@ _HOMES = {
     "publish": "simtrain.api.publish",
     "retrieval_metrics": "simtrain.evaluation.retrieval_metrics",
     "serve": "simtrain.api.serve",
+    "sweep": "simtrain.api.sweep",
     "SimtrainError": "simtrain.errors",
 }
 """Public name -> the module that holds it."""
@@ -84,6 +86,7 @@ __all__ = [
     "publish",
     "retrieval_metrics",
     "serve",
+    "sweep",
 ]
 
 

@@ -21,6 +21,7 @@ from simtrain.cli import (
     runs,
     search,
     serve,
+    sweep,
 )
 from simtrain.cli.console import TERMINAL, fail, set_up_output
 from simtrain.cli.host_memory import keep_freed_memory
@@ -32,10 +33,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Fine-tune pretrained image encoders for similar-product search: prepare, fit, evaluate, compare, "
-    "interpolate, export, search, serve, index, embed, publish, runs, doctor, config, list.",
+    "interpolate, export, search, serve, index, embed, publish, runs, sweep, doctor, config, list.",
 )
 app.command("prepare")(prepare.prepare)
 app.command("fit")(fit.fit)
+app.command("sweep")(sweep.sweep)
 app.command("evaluate")(evaluate.evaluate)
 app.command("compare")(compare.compare)
 app.command("interpolate")(interpolate.interpolate)

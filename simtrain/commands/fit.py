@@ -37,10 +37,11 @@ from simtrain.runs.run_lock import LOCK_FILE, lock_run
 from simtrain.runs.session import RunSession
 from simtrain.runs.teacher import relational_teacher
 from simtrain.runs.text_embeddings import text_embeddings
-from simtrain.runs.trainer import build_callbacks, check_trackers, train_module
+from simtrain.runs.trainer import build_callbacks, check_trackers, train_module, watched
 from simtrain.runs.whitening import whiten_run
 from simtrain.runs.zero_shot import reference_embeddings, save_reference, zero_shot_metrics
 from simtrain.training.checkpoints import BestAndLast
+from simtrain.training.epoch_watch import Watch
 from simtrain.training.interruption import requeue_in_slurm
 from simtrain.training.rank_zero import on_rank_zero
 from simtrain.training.ranks import SINGLE_PROCESS, Ranks, launched_ranks, rank
@@ -101,7 +102,7 @@ class TrainingEnd:
     checkpoints: BestAndLast
 
 
-def fit(config: RunConfig, *, resume: bool, console: Console) -> FitResult:
+def fit(config: RunConfig, *, resume: bool, console: Console, watch: Watch | None = None) -> FitResult:
     """Train as configured; everything is written to the folder `config.checkpoints`/`config.run`.
 
     Where torchrun or SLURM has launched this process among others, it takes its part; else it launches a process for
@@ -111,6 +112,7 @@ def fit(config: RunConfig, *, resume: bool, console: Console) -> FitResult:
         config: Configuration of the run.
         resume: Whether to go on with an interrupted run instead of starting one.
         console: Shows each line, and the progress of the zero-shot evaluation and of each epoch.
+        watch: Told each epoch's validation figure, and may end the run; not of several processes. None: nobody.
 
     Raises:
         SimtrainError: for anything that the user can mend; nothing is left half-written.
@@ -132,17 +134,20 @@ def fit(config: RunConfig, *, resume: bool, console: Console) -> FitResult:
         check_run_folder(config, resume=resume)
         result: FitResult = run_on_each(count, _fit_launched, config, resume, console=console)
         return result
-    return _fit(config, ranks or SINGLE_PROCESS, resume=resume, console=console, launched=False)
+    alone = watch if ranks is None else None
+    return _fit(config, ranks or SINGLE_PROCESS, resume=resume, console=console, launched=False, watch=alone)
 
 
 def _fit_launched(config: RunConfig, resume: bool, *, console: Console) -> FitResult:
     """The part of one process that `fit` has launched."""
     ranks = launched_ranks()
     assert ranks is not None
-    return _fit(config, ranks, resume=resume, console=console, launched=True)
+    return _fit(config, ranks, resume=resume, console=console, launched=True, watch=None)
 
 
-def _fit(config: RunConfig, ranks: Ranks, *, resume: bool, console: Console, launched: bool) -> FitResult:
+def _fit(
+    config: RunConfig, ranks: Ranks, *, resume: bool, console: Console, launched: bool, watch: Watch | None
+) -> FitResult:
     shown_on = console if ranks.rank == 0 else SILENT
     with process_group(ranks, accelerator=config.trainer.accelerator, timeout=config.trainer.rank_timeout):
         try:
@@ -152,7 +157,7 @@ def _fit(config: RunConfig, ranks: Ranks, *, resume: bool, console: Console, lau
             return _finished(config)
         try:
             start = before_training(session)
-            end = train_run(start, launched=launched)
+            end = train_run(start, launched=launched, watch=watch)
             return conclude(end)
         finally:
             session.lock.release()
@@ -194,12 +199,13 @@ def before_training(session: RunSession) -> TrainingStart:
     return TrainingStart(session=session, zero_shot=zero_shot, inputs=inputs, data=data)
 
 
-def train_run(start: TrainingStart, *, launched: bool) -> TrainingEnd:
+def train_run(start: TrainingStart, *, launched: bool, watch: Watch | None = None) -> TrainingEnd:
     """Make the run's folder, or take up its record, and train.
 
     Args:
         start: What `before_training` found.
         launched: Whether another process of `fit` launched this one, and passes signals on to it.
+        watch: Told each epoch's validation figure, and may end the run; None: nobody.
 
     Raises:
         SimtrainError: for a run that failed, with the reason in its record, or a folder that cannot be written.
@@ -208,6 +214,7 @@ def train_run(start: TrainingStart, *, launched: bool) -> TrainingEnd:
     module = build_module(session.config, encoder=session.encoder, inputs=start.inputs, validation=session.validation)
     module.item_id = [str(name) for name in session.catalog.rows["id"]].__getitem__
     callbacks = build_callbacks(session, zero_shot=start.zero_shot, item_id=module.item_id, launched=launched)
+    callbacks = watched(callbacks, session, watch)
     on_rank_zero(lambda: _write_start(start))
     torch.manual_seed(session.config.seed + session.ranks.rank)  # dropout differs from process to process
     began = time.perf_counter()

@@ -4,7 +4,7 @@ import logging
 import signal
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytorch_lightning as pl
@@ -22,6 +22,7 @@ from simtrain.training.checkpoints import LAST, BestAndLast, ValidateLastSteps, 
 from simtrain.training.collapse_guard import CollapseGuard
 from simtrain.training.devices import trainer_placement
 from simtrain.training.epoch_table import EpochLog
+from simtrain.training.epoch_watch import EpochWatch, Watch
 from simtrain.training.interruption import Interruption
 from simtrain.training.non_finite_guard import NonFiniteGuard
 from simtrain.training.ranks import LostRankError, rank, rank_count
@@ -91,6 +92,21 @@ def build_callbacks(
         tracking,  # the last: W&B's end may take half a minute
     ]
     return RunCallbacks(checkpoints=checkpoints, interruption=interruption, in_order=in_order)
+
+
+def watched(callbacks: RunCallbacks, session: RunSession, watch: Watch | None) -> RunCallbacks:
+    """The callbacks with one that hands each epoch's validation figure on, once the epoch is saved.
+
+    Args:
+        callbacks: Callbacks of a run.
+        session: Its session.
+        watch: Told each figure; None: nobody is, nor where there is no validation.
+    """
+    if watch is None or session.validation is None:
+        return callbacks
+    told = EpochWatch(monitor=f"val_{session.config.evaluation.monitor}", watch=watch)
+    place = callbacks.in_order.index(callbacks.checkpoints) + 1
+    return replace(callbacks, in_order=[*callbacks.in_order[:place], told, *callbacks.in_order[place:]])
 
 
 def check_trackers(config: RunConfig) -> None:

@@ -32,6 +32,7 @@ TESTED_BY_CALLERS = {
     "api/publish.py": "commands/test_publish.py",
     "api/run.py": "test_init.py",
     "api/serve.py": "cli/test_serve.py",
+    "api/sweep.py": "cli/test_sweep.py",
     "builders/auxiliary_losses.py": "builders/test_objective.py",
     "builders/devices.py": "commands/test_fit.py",
     "builders/encoder_names.py": "runs/test_loaded_encoder.py",

@@ -20,6 +20,7 @@ EXCEPTIONS = {
     "api/prepare.py: prepare": PUBLIC,
     "api/serve.py: serve": PUBLIC,
     "api/export.py: export": PUBLIC,
+    "api/sweep.py: sweep": PUBLIC,
     "evaluation/retrieval_metrics.py: retrieval_metrics": PUBLIC,
 }
 """Function -> the reason why it has more."""

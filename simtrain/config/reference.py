@@ -16,7 +16,7 @@ _TITLES = {
     "compare": "Settings of simtrain compare",
 }
 _USED_BY = {
-    "run": "Of `simtrain fit`, `evaluate`, `interpolate` and `export`; a run keeps them in its `config.yaml`.",
+    "run": "Of `simtrain fit`, `sweep`, `evaluate`, `interpolate` and `export`; a run keeps them in its `config.yaml`.",
     "prepare": "All have a default; a file is given with `--config`.",
     "compare": "All have a default; a file is given with `--config`.",
 }

@@ -13,7 +13,7 @@ from simtrain.errors import ConfigError
 from simtrain.own_code import code_allowed
 
 if TYPE_CHECKING:
-    from simtrain.commands.sweep import SweepResult
+    from simtrain.runs.sweep_result import SweepResult
 
 
 def sweep(

@@ -28,7 +28,7 @@ from simtrain.encoders.base import Encoder
 from simtrain.errors import CheckpointError, ConfigError, first_line
 from simtrain.failures import mendable
 from simtrain.launch.processes import process_group, run_on_each
-from simtrain.runs.folder import FinishedRunError, check_run_folder, ended_record, make_run_folder
+from simtrain.runs.folder import FinishedRunError, check_run_folder, ended_record, make_run_folder, write_resumed
 from simtrain.runs.frozen_features import frozen_data, refuse_several_processes
 from simtrain.runs.preflight_report import report_few_negatives, report_launch, report_preflight
 from simtrain.runs.preparation import prepare_run
@@ -112,7 +112,7 @@ def fit(config: RunConfig, *, resume: bool, console: Console, watch: Watch | Non
         config: Configuration of the run.
         resume: Whether to go on with an interrupted run instead of starting one.
         console: Shows each line, and the progress of the zero-shot evaluation and of each epoch.
-        watch: Told each epoch's validation figure, and may end the run; not of several processes. None: nobody.
+        watch: Told each epoch's validation figure, and may end the run; not of several processes here. None: nobody.
 
     Raises:
         SimtrainError: for anything that the user can mend; nothing is left half-written.
@@ -134,8 +134,7 @@ def fit(config: RunConfig, *, resume: bool, console: Console, watch: Watch | Non
         check_run_folder(config, resume=resume)
         result: FitResult = run_on_each(count, _fit_launched, config, resume, console=console)
         return result
-    alone = watch if ranks is None else None
-    return _fit(config, ranks or SINGLE_PROCESS, resume=resume, console=console, launched=False, watch=alone)
+    return _fit(config, ranks or SINGLE_PROCESS, resume=resume, console=console, launched=False, watch=watch)
 
 
 def _fit_launched(config: RunConfig, resume: bool, *, console: Console) -> FitResult:
@@ -213,8 +212,8 @@ def train_run(start: TrainingStart, *, launched: bool, watch: Watch | None = Non
     session = start.session
     module = build_module(session.config, encoder=session.encoder, inputs=start.inputs, validation=session.validation)
     module.item_id = [str(name) for name in session.catalog.rows["id"]].__getitem__
-    callbacks = build_callbacks(session, zero_shot=start.zero_shot, item_id=module.item_id, launched=launched)
-    callbacks = watched(callbacks, session, watch)
+    usual = build_callbacks(session, zero_shot=start.zero_shot, item_id=module.item_id, launched=launched)
+    callbacks = watched(usual, session, watch)
     on_rank_zero(lambda: _write_start(start))
     torch.manual_seed(session.config.seed + session.ranks.rank)  # dropout differs from process to process
     began = time.perf_counter()
@@ -271,7 +270,7 @@ def _write_start(start: TrainingStart) -> None:
     """Make the folder of a new run, complete from the moment that it exists; write the record of a resumed one."""
     session = start.session
     if session.resumed:
-        write_run_record(session.folder, session.record)
+        write_resumed(session.folder, session.record, session.config)
         return
 
     def add_files(staging: Path) -> None:

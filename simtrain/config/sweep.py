@@ -10,7 +10,6 @@ from typing import Any
 from simtrain.config.key_tree import keys_of
 from simtrain.config.loading import apply_overrides, parse_run_config
 from simtrain.config.meant_keys import nearest_keys
-from simtrain.config.objective import DistillConfig, SimCLRConfig, TripletConfig
 from simtrain.config.run import RunConfig
 from simtrain.config.value_words import written
 from simtrain.config.yaml_text import parse_yaml, read_yaml
@@ -193,16 +192,16 @@ def _choices(key: str, values: Sequence[str], *, where: str) -> Choices:
 
 def _usual_space(config: RunConfig) -> list[Dimension]:
     """Learning rate, temperature or margin, augmentation: what most often decides, by the objective."""
-    rate, objective = config.optimizer.learning_rate, config.objective
+    rate, keys = config.optimizer.learning_rate, type(config.objective).model_fields
     space: list[Dimension] = [
         Range(
             key="optimizer.learning_rate", low=_rounded(rate / 10), high=min(1.0, _rounded(rate * 10)), log=True,
             whole=False,
         )
     ]  # fmt: skip
-    if isinstance(objective, SimCLRConfig | DistillConfig):
+    if "temperature" in keys:
         space.append(Range(key="objective.temperature", low=0.03, high=0.5, log=True, whole=False))
-    elif isinstance(objective, TripletConfig):
+    if "margin" in keys:
         space.append(Range(key="objective.margin", low=0.05, high=0.5, log=True, whole=False))
     sees_views = not config.trainer.freeze_encoder or config.trainer.frozen_views > 1
     if config.augmentation.transforms is None and sees_views:

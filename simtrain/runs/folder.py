@@ -18,6 +18,7 @@ from simtrain.errors import CheckpointError, ConfigError, system_reason
 from simtrain.files import staging_folder, why_not_writable
 from simtrain.runs.initial_encoder import with_normalisation_of
 from simtrain.runs.own_code_record import changed_code, code_of_run
+from simtrain.runs.raised_epochs import RAISED, raised_epochs, raised_line, without_raised_epochs, write_raised
 from simtrain.runs.run import (
     CONFIG_FILE,
     data_fingerprint,
@@ -110,11 +111,12 @@ def resumed_record(
         for line in differences(with_normalisation_of(run.config, run.config), config)
         if not line.startswith(_FREE_TO_CHANGE)
     ]
+    changed = without_raised_epochs(changed, run.config, config)
     if changed:
         shown = "; ".join(changed[:4]) + (f" (and {len(changed) - 4} more)" if len(changed) > 4 else "")
         raise CheckpointError(
-            f"{folder}: the configuration has changed since the run began: {shown}; a run goes on as it began, and its "
-            "learning rate falls to 0 at its end; for more epochs or other settings start a new one from its weights: "
+            f"{folder}: the configuration has changed since the run began: {shown}; a run goes on as it began, but "
+            "for more trainer.epochs; for other settings start a new one from its weights: "
             f"simtrain fit CONFIG.yaml --set init_from={name} --set run=NAME"
         )
     if run.record["data"]["sha256"] != data_fingerprint(catalog)["sha256"]:
@@ -122,11 +124,16 @@ def resumed_record(
     for path, sha256 in qrels_hashes(config.relevances).items():
         if run.record.get("qrels", {}).get(path) != sha256:
             raise CheckpointError(f"{folder}: the judged pairs in {path} have changed since the run began")
-    if run.record["status"] == "finished":
+    raised = raised_epochs(folder, run.config, config)
+    if run.record["status"] == "finished" and raised is None:
+        more = 2 * run.config.trainer.epochs
         raise FinishedRunError(
-            f"{folder} has finished; there is nothing to resume. For more epochs start a new run from it: "
-            f"simtrain fit CONFIG.yaml --set init_from={name} --set run=NAME"
+            f"{folder} has finished; there is nothing to resume. For more epochs: simtrain fit --resume {name} --set "
+            f"trainer.epochs={more}, whose learning rate rises again to where a run of {more} epochs has it\n"
+            f"or a new run from its best weights: simtrain fit CONFIG.yaml --set init_from={name} --set run=NAME"
         )
+    if raised is not None:
+        console.line(raised_line(raised, config))
     for line in changed_code(run.record):
         console.line(line)
     before = run.record.get("processes", 1)
@@ -137,7 +144,8 @@ def resumed_record(
         )
     resumed = [*run.record.get("resumed", []), _now()]
     record = {key: value for key, value in run.record.items() if key != "reason"}  # why it failed before
-    return {**record, "status": "running", "resumed": resumed, "processes": ranks.size}
+    longer = {RAISED: [*record.get(RAISED, []), raised]} if raised is not None else {}
+    return {**record, **longer, "status": "running", "resumed": resumed, "processes": ranks.size}
 
 
 def begun_record(config: RunConfig, catalog: Catalog, ranks: Ranks, *, weights: WeightsFile | None) -> dict[str, Any]:
@@ -194,6 +202,16 @@ def make_run_folder(
                 f"{folder}: another simtrain fit has begun this run meanwhile; name another with --set run=NAME"
             ) from None
         raise CheckpointError(f"{folder}: cannot be made: {system_reason(error)}") from None
+
+
+def write_resumed(folder: Path, record: dict[str, Any], config: RunConfig) -> None:
+    """Write the record of a run that is resumed, and its number of epochs where it was given more.
+
+    Raises:
+        CheckpointError: if one cannot be written.
+    """
+    write_raised(folder, record, config.trainer.epochs)
+    write_run_record(folder, record)
 
 
 def _now() -> str:

@@ -17,6 +17,7 @@ from simtrain.config import RunConfig
 from simtrain.console import Console
 from simtrain.errors import ConfigError, error_path
 from simtrain.evaluation.balance import BALANCED, balanced_parts
+from simtrain.runs.raised_epochs import was_raised
 from simtrain.runs.session import RunSession
 from simtrain.training.checkpoints import LAST, BestAndLast, ValidateLastSteps, WholeFileIO, restoring_told
 from simtrain.training.collapse_guard import CollapseGuard
@@ -25,6 +26,7 @@ from simtrain.training.epoch_table import EpochLog
 from simtrain.training.epoch_watch import EpochWatch, Watch
 from simtrain.training.interruption import Interruption
 from simtrain.training.non_finite_guard import NonFiniteGuard
+from simtrain.training.optim import FollowSchedule
 from simtrain.training.ranks import LostRankError, rank, rank_count
 from simtrain.training.tracking.run_tracking import CatalogueImages, RunTracking
 from simtrain.training.tracking.step_log import StepLog
@@ -80,7 +82,8 @@ def build_callbacks(
         first=zero_shot,
         images=CatalogueImages(picture=lambda row: images.read(row, at_least=_SHOWN_SIDE), ids=item_id),
     )
-    in_order = [
+    in_order: list[pl.Callback] = [
+        *([FollowSchedule()] if was_raised(session.record) else []),
         *([] if session.validation is None else [ValidateLastSteps()]),
         EpochLog(folder=folder, monitor=monitor, parts=parts, first=zero_shot, console=console),
         NonFiniteGuard(item_id=item_id, names=SETTING_NAMES),

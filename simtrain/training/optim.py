@@ -5,9 +5,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol, cast
 
+import pytorch_lightning as pl
 import torch
 from torch import nn
 from torch.optim.lr_scheduler import LambdaLR
+from typing_extensions import override
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +96,25 @@ def warmup_cosine(step: int, *, steps: int, warmup: int) -> float:
     if step < warmup:
         return (step + 1) / (warmup + 1)
     return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warmup) / max(1, steps - warmup))))
+
+
+class FollowSchedule(pl.Callback):
+    """Has a resumed run begin with the rate that its schedule has at the step it is at, and not with the stored one.
+
+    They differ where the run was made longer.
+    """
+
+    @override
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        for config in trainer.lr_scheduler_configs:
+            schedule = config.scheduler
+            assert isinstance(schedule, LambdaLR)
+            rates = [
+                base * share(schedule.last_epoch)
+                for base, share in zip(schedule.base_lrs, schedule.lr_lambdas, strict=True)
+            ]
+            for group, rate in zip(schedule.optimizer.param_groups, rates, strict=True):
+                group["lr"] = rate
 
 
 def _pretrained_layers(encoder: Layered, fresh: set[int]) -> dict[int, int]:

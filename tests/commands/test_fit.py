@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import json
+import math
 import os
 import re
 import shutil
@@ -156,10 +157,56 @@ def test_finished_run_is_left_as_it_is(make_config: MakeConfig, finished: Path) 
     console = RecordingConsole()
     assert run(make_config(), resume=True, console=console).folder == finished
     assert console.lines == [
-        f"{finished} has finished; there is nothing to resume. For more epochs start a new run from it: "
-        f"simtrain fit CONFIG.yaml --set init_from={finished} --set run=NAME"
+        f"{finished} has finished; there is nothing to resume. For more epochs: simtrain fit --resume {finished} --set "
+        "trainer.epochs=6, whose learning rate rises again to where a run of 6 epochs has it\n"
+        f"or a new run from its best weights: simtrain fit CONFIG.yaml --set init_from={finished} --set run=NAME"
     ]
     assert {path: path.read_bytes() for path in finished.iterdir() if path.is_file()} == before
+
+
+def longer(make_config: MakeConfig, epochs: int, **sections: Any) -> RunConfig:
+    return make_config(trainer={"epochs": epochs, "accelerator": "cpu"}, **sections)
+
+
+@pytest.mark.slow
+def test_a_finished_run_goes_on_for_more_epochs_by_the_schedule_of_its_new_length(
+    make_config: MakeConfig, finished: Path
+) -> None:
+    before = read_metrics(finished / "metrics.csv")
+    again = Path(shutil.copytree(finished, finished.with_name("again")))
+    console = RecordingConsole()
+    assert run(longer(make_config, 5), resume=True, console=console).folder == finished
+    rows = read_metrics(finished / "metrics.csv")
+    assert rows[:4] == before
+    steps = 5 * int(rows[1]["step"])
+    warmup = round(0.1 * steps)
+    for row in rows[4:]:  # the rate after an epoch's last step is that of the next one
+        share = 0.5 * (1 + math.cos(math.pi * (int(row["step"]) - warmup) / (steps - warmup)))
+        assert float(row["learning_rate"]) == pytest.approx(3e-4 * share, rel=1e-4, abs=1e-12)
+    assert [row["epoch"] for row in rows] == ["0", "1", "2", "3", "4", "5"]
+    assert any(
+        line.startswith("trainer.epochs: 3 -> 5: after epoch 3 the learning rate goes from 0.0 % to ")
+        for line in console.lines
+    )
+    record = json.loads((finished / "run.json").read_text())
+    assert record["status"] == "finished"
+    assert record["epochs_raised"] == [{"from": 3, "to": 5, "after": 3}]
+    assert yaml.safe_load((finished / "config.yaml").read_text())["trainer"]["epochs"] == 5
+
+    run(longer(make_config, 5, run="again"), resume=True)
+    assert equal_states(finished / "last.ckpt", again / "last.ckpt")
+
+
+def test_fewer_epochs_are_refused(make_config: MakeConfig, finished: Path) -> None:
+    expected = f"{finished}: the configuration has changed since the run began: trainer.epochs: 3 -> 2; "
+    with pytest.raises(CheckpointError, match=f"^{re.escape(expected)}"):
+        run(longer(make_config, 2), resume=True)
+
+
+def test_a_run_without_its_last_checkpoint_cannot_be_made_longer(make_config: MakeConfig, finished: Path) -> None:
+    (finished / "last.ckpt").unlink()
+    with pytest.raises(CheckpointError, match=f"^{re.escape(str(finished))}: last.ckpt is not there any more, "):
+        run(longer(make_config, 5), resume=True)
 
 
 def test_resuming_a_run_that_is_not_there_names_the_ones_that_are(make_config: MakeConfig, finished: Path) -> None:

@@ -1,13 +1,17 @@
 """Parameter groups, AdamW and the schedule against the papers' formulas."""
 
+from types import SimpleNamespace
+from typing import Any, cast
+
 import numpy as np
 import pytest
+import pytorch_lightning as pl
 import torch
 from pytorch_lightning.plugins.precision import MixedPrecision
 from tiny_training import optimizer_settings
 from torch import nn
 
-from simtrain.training.optim import adamw_with_cosine, parameter_groups, warmup_cosine
+from simtrain.training.optim import FollowSchedule, adamw_with_cosine, parameter_groups, warmup_cosine
 
 
 class Network(nn.Module):
@@ -236,3 +240,18 @@ def test_where_all_parameters_lie_on_a_gpu_the_optimizer_is_fused(
     groups = parameter_groups(parameters, encoder=Network(), new=[], settings=settings)
     optimizer, _ = adamw_with_cosine(groups, settings=settings, steps=9)
     assert {group["fused"] for group in optimizer.param_groups} == {fused}
+
+
+def test_a_schedule_that_was_made_longer_gives_its_own_rate_at_once() -> None:
+    settings = optimizer_settings()
+    network = Network()
+    groups = parameter_groups(network, encoder=network, new=[network.head.weight], settings=settings)
+    optimizer, schedule = adamw_with_cosine(groups, settings=settings, steps=100)
+    schedule.last_epoch = 40  # as a checkpoint of a run of 40 steps restores it, whose rate has fallen to 0
+    for group in optimizer.param_groups:
+        group["lr"] = 0.0
+    trainer: Any = SimpleNamespace(lr_scheduler_configs=[SimpleNamespace(scheduler=schedule)])
+    FollowSchedule().on_train_start(trainer, cast(pl.LightningModule, None))
+    share = warmup_cosine(40, steps=100, warmup=round(settings.warmup_fraction * 100))
+    assert [group["lr"] for group in optimizer.param_groups] == [base * share for base in schedule.base_lrs]
+    assert len(set(schedule.base_lrs)) == 2

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from simtrain.api.export import open_bundle as open_bundle
     from simtrain.api.fit import fit as fit
     from simtrain.api.fit import open_run as open_run
+    from simtrain.api.init import init as init
     from simtrain.api.interpolate import interpolate as interpolate
     from simtrain.api.prepare import open_catalog as open_catalog
     from simtrain.api.prepare import prepare as prepare
@@ -49,6 +50,7 @@ _HOMES = {
     "evaluate": "simtrain.api.evaluate",
     "export": "simtrain.api.export",
     "fit": "simtrain.api.fit",
+    "init": "simtrain.api.init",
     "interpolate": "simtrain.api.interpolate",
     "load_encoder": "simtrain.runs.loaded_encoder",
     "open_bundle": "simtrain.api.export",
@@ -76,6 +78,7 @@ __all__ = [
     "export",
     "fit",
     "index",
+    "init",
     "interpolate",
     "load_encoder",
     "losses",

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from simtrain.builders.relevance import build_relevance
+from simtrain.catalog.changed_rows import PICTURE
 from simtrain.catalog.store.reader import ImageReader
 from simtrain.catalog.table import Catalog
 from simtrain.config import AugmentationConfig, GroupNeeds, RunConfig
@@ -29,8 +30,10 @@ from simtrain.training.ranks import local_count, rank, rank_count
 
 
 def build_validation(config: RunConfig, catalog: Catalog) -> RetrievalTask | None:
-    """Retrieval task of validation; None only where the catalogue has neither products nor labels."""
+    """Retrieval task of validation; None where the catalogue has neither products nor labels, nor changed copies."""
     if not filled_columns(catalog.rows) and config.relevance_columns == ["product"]:
+        return None
+    if config.relevance == PICTURE and PICTURE not in catalog.rows.columns:
         return None
     return split_task(config, catalog, split="val")
 

@@ -23,7 +23,7 @@ from simtrain.catalog.inspection.findings import (
     near_duplicate_findings,
     picture_findings,
 )
-from simtrain.catalog.inspection.product_findings import product_findings
+from simtrain.catalog.inspection.product_findings import images_without_product, product_findings
 from simtrain.catalog.readable import ReadableImages
 from simtrain.catalog.remedies import copies_set_aside, groups_across_splits, remedies
 from simtrain.catalog.sources import PARTS
@@ -101,6 +101,7 @@ def assemble(images: ReadableImages, *, near: Sequence[Pair], config: PrepareCon
             smallest_side=config.inspection.smallest_side,
             largest_aspect=config.inspection.largest_aspect,
         ),
+        *images_without_product(ids, products),
         *product_findings(products, labels=labels),
         *label_findings(
             ids,

@@ -26,6 +26,7 @@ class PrepareReport:
 
     Attributes:
         catalog: The catalogue that was written.
+        source: Source of the images, as it was given to `prepare`.
         counts: The counts of `findings.json`.
         findings: Problems found, as dictionaries with a `kind`, the `ids` and a `message`.
         fixes: What was done about the findings, as dictionaries with a `kind` and a `message`.
@@ -35,6 +36,7 @@ class PrepareReport:
     """
 
     catalog: Catalog
+    source: str
     counts: dict[str, Any]
     findings: list[dict[str, Any]]
     fixes: list[dict[str, Any]]
@@ -53,24 +55,41 @@ class PrepareReport:
             *(_one_line(line) for line in lines_of(self.findings, self.counts)),
             f"images: {self.store}{known}",
             f"catalogue: {folder / CATALOG_FILE}; what was found: {folder / SUMMARY_FILE}",
-            *self._next(f"simtrain fit {_recipe(self.counts)} --set catalog={shlex.quote(str(folder))}"),
+            *self._next(f"simtrain init {shlex.quote(str(folder))}"),
         ]
 
     def _next(self, command: str) -> list[str]:
-        """The next command; before it, the one that reads a table which describes these images."""
+        """The next command; before it, the one that reads more of what the source knows of these images."""
+        better, why = self._better()
+        if better is None:
+            return [f"next: {command}"]
+        return [_one_line(f"next: {better}"), _one_line(f"  {why}"), f"or, without it: {command}"]
+
+    def _better(self) -> tuple[str | None, str]:
+        """The command by which `prepare` would know more, and what."""
         tables = [
             finding
             for finding in self.findings
             if finding["kind"] == "side_table" and finding.get("command") and 2 * finding["images"] >= self.files
         ]
-        if not tables:
-            return [f"next: {command}"]
-        first = tables[0]
-        return [
-            _one_line(f"next: {first['command']}"),
-            _one_line(f"  which reads {first['path']}: it describes {first['images']} of these images"),
-            f"or, without it: {command}",
-        ]
+        if tables:
+            first = tables[0]
+            return first["command"], f"which reads {first['path']}: it describes {first['images']} of these images"
+        for finding in [] if self.counts["products"] else self.findings:
+            if finding["kind"] == "likely_columns" and finding.get("grouping"):
+                told = ", ".join(f"'{name}' as the {part}" for part, name in finding["columns"].items())
+                return self._again(finding["settings"]), f"which takes {told}"
+            if finding["kind"] == "likely_product_pattern":
+                told = f"{counted(finding['products'], 'product')} from the names of {finding['images']} files"
+                return self._again([finding["setting"]]), f"which takes {told}"
+        return None, ""
+
+    def _again(self, settings: list[str]) -> str:
+        """The command that prepares the same source with more settings; those of this time are kept by itself."""
+        words = ["simtrain", "prepare", self.source, "--out", str(self.catalog.folder)]
+        for setting in settings:
+            words += ["--set", setting]
+        return shlex.join(words)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,6 +139,7 @@ def read_report(out: Path, *, fresh: int | None) -> PrepareReport:
     record = read_record(out, columns=["path"])
     return PrepareReport(
         catalog=read_catalog(out),
+        source=written["source"],
         counts=written["counts"],
         findings=written["findings"],
         fixes=written["fixes"],
@@ -132,14 +152,6 @@ def read_report(out: Path, *, fresh: int | None) -> PrepareReport:
 def _one_line(text: str) -> str:
     """Without line breaks, which names of files may hold."""
     return text.replace("\r", "\\r").replace("\n", "\\n")
-
-
-def _recipe(counts: dict[str, Any]) -> str:
-    """The recipe for what a catalogue knows of its images: products, labels, or nothing."""
-    if not counts["products"]:
-        return f"--recipe {'labels_distill_efficientnet' if counts['labels'] > 1 else 'distill_efficientnet'}"
-    levels = "" if counts["labels"] > 1 else " --set 'objective.levels=[]'"
-    return f"--recipe triplet_distill_efficientnet{levels}"
 
 
 def _content_lines(counts: dict[str, Any]) -> list[str]:

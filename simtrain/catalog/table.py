@@ -133,7 +133,7 @@ def stage_catalog(catalog: Catalog, path: Path) -> None:
 def with_larger_share(folder: Path, split: str) -> str:
     """What to do for more images in a split of a catalogue, for messages."""
     share = f"split.{split}={_LARGER_SHARE:g}"
-    return f"prepare it with a larger share: simtrain prepare SOURCE --out {folder} --set {share}"
+    return f"prepare it with a larger share: simtrain prepare SOURCE --out {quote(str(folder))} --set {share}"
 
 
 def with_larger_val(catalog: Catalog) -> str | None:

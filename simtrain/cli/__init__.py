@@ -14,6 +14,7 @@ from simtrain.cli import (
     export,
     fit,
     index,
+    init,
     interpolate,
     listing,
     prepare,
@@ -32,10 +33,11 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="Fine-tune pretrained image encoders for similar-product search: prepare, fit, evaluate, compare, "
+    help="Fine-tune pretrained image encoders for similar-product search: prepare, init, fit, evaluate, compare, "
     "interpolate, export, search, serve, index, embed, publish, runs, sweep, doctor, config, list.",
 )
 app.command("prepare")(prepare.prepare)
+app.command("init")(init.init)
 app.command("fit")(fit.fit)
 app.command("sweep")(sweep.sweep)
 app.command("evaluate")(evaluate.evaluate)

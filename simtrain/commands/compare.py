@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from simtrain.builders.judged_catalog import judged_catalog, told_of_pictures
+from simtrain.catalog.changed_rows import PICTURE
 from simtrain.catalog.table import Catalog, read_catalog
 from simtrain.comparison.assemble import ReportInputs, assemble_report
 from simtrain.comparison.candidates import Candidate, list_candidates
@@ -25,6 +27,7 @@ from simtrain.data.embedding import inference_device
 from simtrain.data.embedding_cache import FOLDER, EmbeddingCache
 from simtrain.errors import CatalogError, ConfigError, SimtrainError, nearest
 from simtrain.evaluation.projection import load_umap, umap_available
+from simtrain.evaluation.relevance import usual_relevances
 from simtrain.runs.loaded_encoder import LoadedEncoder
 from simtrain.runs.run import Run, count_test_reading, data_fingerprint, report_unfinished
 
@@ -99,6 +102,7 @@ def _plan(
     for run in runs:
         check_run(run, catalog, console=console)
         report_unfinished(run, console)
+    catalog = _judged(config, catalog, runs, console=console)
     protocol = build_protocol(config, catalog, runs)
     for qrels in [one.qrels for one in protocol.relevances.values() if one.qrels is not None]:
         if (remark := qrels.remark(catalog)) is not None:
@@ -121,6 +125,16 @@ def _plan(
         detectable=detectable,
         embedder=embedder,
     )
+
+
+def _judged(config: CompareConfig, catalog: Catalog, runs: Sequence[Run], *, console: Console) -> Catalog:
+    """The catalogue, with changed copies of its pictures where they are asked for or nothing says what is alike."""
+    relevances = config.relevance or [run.config.relevance for run in runs]
+    if config.relevance is None and not usual_relevances(catalog):
+        told_of_pictures(console)
+        relevances = [PICTURE]
+    folds = config.folds or any(run.config.fold is not None for run in runs)
+    return judged_catalog(catalog, relevances, folds=folds)
 
 
 def _with_map_method(config: CompareConfig, *, console: Console) -> CompareConfig:

@@ -18,10 +18,12 @@ from simtrain.builders import (
 )
 from simtrain.builders.bootstrap import build_bootstrap
 from simtrain.builders.data import split_task
-from simtrain.catalog.store.reader import ImageReader, open_images
+from simtrain.builders.judged_catalog import judged_by_pictures, judged_catalog
+from simtrain.catalog.store.reader import ImageReader
 from simtrain.catalog.table import Catalog
 from simtrain.config import ClipConfig, RunConfig
 from simtrain.console import Console
+from simtrain.data.changed_pictures import open_judged_images
 from simtrain.encoders.base import Encoder
 from simtrain.errors import CheckpointError, error_path
 from simtrain.evaluation.drift import EmbeddingDrift, embedding_drift
@@ -101,6 +103,9 @@ def evaluate(
     """
     catalog = configured_catalog(config) if run is None else read_run_catalog(run)
     report_unfinished(run, console)
+    config = judged_by_pictures(config, catalog, console=console)
+    data = data_fingerprint(catalog)
+    catalog = judged_catalog(catalog, config.relevances, folds=config.fold is not None)
     task = split_task(config, catalog, split=split)
     relevance = build_relevance(config.relevance, catalog, exclude=config.evaluation.exclude)
     trivial = one_class_warning(task, relevance.description)
@@ -113,7 +118,7 @@ def evaluate(
         encoder, share = _encoder(config, run, alpha, catalog, console=console)
     else:
         encoder, share = _of_memory(loaded.network, config, catalog, console=console), None
-    images = open_images(catalog, smallest=encoder.preprocessing.image_size)
+    images = open_judged_images(catalog, smallest=encoder.preprocessing.image_size)
     subject = _Subject(config=config, task=task, texts=texts, images=images.reader, console=console)
     own = subject.embed(encoder)
     drift, not_evaluated = None, missing_texts(config, texts)
@@ -129,7 +134,7 @@ def evaluate(
         relevance_description=relevance.description,
         encoder=config.encoder.model_dump(mode="json") if loaded is None else loaded.section(),
         alpha=share,
-        data=data_fingerprint(catalog),
+        data=data,
         images=images.description,
         evaluation=evaluate_embeddings(own.embeddings, task, config=config),
         text=evaluate_texts(texts, own.text_scores, encoder, config=config),

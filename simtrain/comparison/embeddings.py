@@ -12,13 +12,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from simtrain.catalog.store.reader import ImageReader, OpenedImages, open_images
+from simtrain.catalog.store.reader import ImageReader, OpenedImages
 from simtrain.catalog.table import Catalog
 from simtrain.comparison.candidates import EncoderFactory
 from simtrain.comparison.neighbours import AlteredQueries
 from simtrain.config import CompareConfig
 from simtrain.console import Console
 from simtrain.data.altered_images import AlteredImages
+from simtrain.data.changed_pictures import open_judged_images
 from simtrain.data.datasets import worker_count
 from simtrain.data.embedding import EmbeddingSettings, device_name, embed_images
 from simtrain.data.embedding_cache import Embedded, EmbeddingCache, encoder_fingerprint, variant_fingerprint
@@ -70,7 +71,7 @@ class Embedder:
     def images(self, smallest: int) -> OpenedImages:
         """Reader of the images for encoder inputs of `smallest` pixels or fewer; >= 1."""
         if smallest not in self._opened:
-            self._opened[smallest] = open_images(self.catalog, smallest=smallest)
+            self._opened[smallest] = open_judged_images(self.catalog, smallest=smallest)
         return self._opened[smallest]
 
     def embed(self, factory: EncoderFactory, rows: NDArray[np.int64]) -> EmbeddedEncoder:

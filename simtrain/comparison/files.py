@@ -8,11 +8,12 @@ from pathlib import Path
 
 import simplejpeg
 
-from simtrain.catalog.store.reader import open_images
+from simtrain.catalog.changed_rows import with_changed_rows
 from simtrain.catalog.store.reduction import reduced
 from simtrain.catalog.table import read_catalog
 from simtrain.comparison.report import report_page
 from simtrain.comparison.result import ComparisonReport
+from simtrain.data.changed_pictures import open_judged_images
 from simtrain.errors import CatalogError, CheckpointError, system_reason
 from simtrain.files import json_bytes, write_together
 from simtrain.locks import written_by_one
@@ -49,8 +50,7 @@ def write_comparison(report: ComparisonReport, *, json_file: Path, page: Path) -
 
 def thumbnails(folder: Path) -> Callable[[int, int], bytes | None]:
     """Catalogue row and side in pixels -> JPEG thumbnail; None if the image cannot be read."""
-    catalog = read_catalog(folder)
-    images = open_images(catalog, smallest=1).reader
+    images = open_judged_images(with_changed_rows(read_catalog(folder)), smallest=1).reader
 
     def thumbnail(row: int, side: int) -> bytes | None:
         try:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from simtrain.catalog.changed_rows import CHANGE, has_changed_rows
 from simtrain.catalog.table import Catalog
 from simtrain.errors import CatalogError
 from simtrain.evaluation.metrics import QueryScores
@@ -103,6 +104,8 @@ def build_fold(catalog: Catalog, *, number: int | None, settings: FoldSettings) 
     of_fold = catalog if number is None else catalog.with_fold(number)
     row_of_id = {str(name): row for row, name in enumerate(catalog.rows["id"])}
     training_rows = of_fold.rows_of(["train"])
+    if has_changed_rows(of_fold):  # another fold's test images are trained on, their changed copies are not
+        training_rows = training_rows[~of_fold.rows[CHANGE].to_numpy(dtype=bool)[training_rows]]
     if len(training_rows) > settings.training_images:
         drawn = np.random.default_rng(settings.seed).choice(training_rows, settings.training_images, replace=False)
         training_rows = np.sort(drawn)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simtrain.builders import build_relevance
+from simtrain.catalog.changed_rows import PICTURE, has_changed_rows
 from simtrain.catalog.store.reader import ImageReader
 from simtrain.catalog.table import FOLD_COLUMN, Catalog
 from simtrain.comparison.candidates import folds_of
@@ -119,6 +120,8 @@ def _relevance(
         return [build_relevance(one, catalog, exclude=exclude) for one in config.relevance]
     usual = [replace(one, excluded=tuple(exclude)) for one in usual_relevances(catalog)]
     wanted = [build_relevance(run.config.relevance, catalog, exclude=exclude) for run in runs] + usual
+    if not usual and has_changed_rows(catalog):
+        return [build_relevance(PICTURE, catalog, exclude=exclude)]
     distinct = [one for index, one in enumerate(wanted) if one not in wanted[:index]]
     usable = []
     reason = CatalogError(

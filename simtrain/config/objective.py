@@ -44,8 +44,9 @@ class SimCLRConfig(ObjectiveSection):
     false_negatives: FalseNegativesConfig = FalseNegativesConfig()
     """Pairs that are excluded from the negatives."""
 
-    single_image_groups: Literal["error", "drop"] = "error"
-    """With `positive: product`, products with one training image are an `error`, or `drop` leaves them out."""
+    single_image_groups: Literal["error", "drop"] = "drop"
+    """With `positive: product`, products with one training image have no positive pair: `drop` leaves them out, which
+    is told; `error` refuses them."""
 
     texts: MixedTextsConfig | None = None
     """Add an image-text loss on the same batches, for encoders that embed texts; null: none."""
@@ -76,8 +77,9 @@ class _GroupedConfig(ObjectiveSection):
     images_per_group: int = Field(default=2, ge=2, le=64)
     """K of a P by K batch, 2 to 64: images of each group in a batch; P = data.batch_size / K."""
 
-    single_image_groups: Literal["error", "drop"] = "error"
-    """Groups with one training image, which have no positive pair, are an `error`, or `drop` leaves them out."""
+    single_image_groups: Literal["error", "drop"] = "drop"
+    """Groups with one training image have no positive pair: `drop` leaves them out, which is told; `error` refuses
+    them."""
 
     false_negatives: FalseNegativesConfig = FalseNegativesConfig()
     """Pairs that are excluded from the negatives."""
@@ -228,8 +230,9 @@ class PythonObjectiveConfig(ObjectiveSection, NamedCode):
     images_per_group: int = Field(default=2, ge=2, le=64)
     """K of a P by K batch, 2 to 64: images of each group in a batch; P = data.batch_size / K."""
 
-    single_image_groups: Literal["error", "drop"] = "error"
-    """Groups with one training image, which have no positive pair, are an `error`, or `drop` leaves them out."""
+    single_image_groups: Literal["error", "drop"] = "drop"
+    """Groups with one training image have no positive pair: `drop` leaves them out, which is told; `error` refuses
+    them."""
 
     label_column: str | None = None
     """Catalogue column whose numbered values are the labels instead, -1 where it is empty; null: those of `positive`.

@@ -39,7 +39,8 @@ class RunConfig(Section):
     relevance: RelevanceSetting = "product"
     """The column, or columns together, whose equal values make one image relevant to another in an evaluation; `kind`:
     the same label among other products, `{same: category, other: product}` likewise over other columns;
-    `{qrels: FILE}`: pairs that a table of judgements says are relevant."""
+    `{qrels: FILE}`: pairs that a table of judgements says are relevant; `picture`: without products and labels, a
+    changed copy of each picture (turned, cut, darker) has to find it."""
 
     encoder: EncoderConfig
     """The network and its input."""

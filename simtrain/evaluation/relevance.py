@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from simtrain.catalog.changed_rows import PICTURE
 from simtrain.catalog.table import Catalog, copy_codes
 from simtrain.evaluation.qrels import Qrels
 
@@ -57,6 +58,7 @@ class Relevance:
     def description(self) -> str:
         """Definition as a phrase, such as "same label, other product only", for sentences with "relevant ="."""
         same = f"same {' + '.join(self.columns)}" if self.qrels is None else self.qrels.description
+        same = "the picture that the query is a changed copy of" if self.columns == (PICTURE,) else same
         differing = [*([" + ".join(self.other)] if self.other else []), *self.excluded]
         return f"{same}, other {' and other '.join(differing)} only" if differing else same
 

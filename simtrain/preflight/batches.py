@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from simtrain.config import RunConfig
+from simtrain.phrases import counted
 from simtrain.preflight.conflict import Conflict
 
 _FEW_CLASSES = 50
@@ -65,6 +66,27 @@ def few_classes(config: RunConfig, train: pd.DataFrame) -> Iterator[Conflict]:
             f"separate {classes} "
             f"classes, not products; for products: --set '{instead}'",
             figures={"column": shape.column, "classes": classes, "products": products},
+        )
+
+
+def lone_images(config: RunConfig, train: pd.DataFrame) -> Iterator[Conflict]:
+    """Tell of groups that training leaves out, for they have one image.
+
+    Args:
+        config: The run's configuration.
+        train: The catalogue's training rows.
+    """
+    groups = config.objective.needs.groups
+    if groups is None or groups.column not in train.columns or groups.single_image_groups == "error":
+        return
+    sizes = train[groups.column].dropna().value_counts(sort=False)
+    lone = sizes[sizes == 1]
+    if len(lone):
+        yield Conflict(
+            kind="single images",
+            message=f"{len(lone)} of {counted(len(sizes), 'training group')} of '{groups.column}' "
+            f"{'has' if len(lone) == 1 else 'have'} one image, such as '{lone.index[0]}', and take no part in training",
+            figures={"column": groups.column, "groups": len(sizes), "lone": len(lone)},
         )
 
 

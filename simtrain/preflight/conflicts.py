@@ -14,7 +14,7 @@ from simtrain.data.texts import CatalogTexts
 from simtrain.encoders.preprocessing import Preprocessing
 from simtrain.evaluation.protocol import RetrievalTask
 from simtrain.evaluation.text_prompts import template_columns
-from simtrain.preflight.batches import batch_conflicts, batch_shape, few_classes
+from simtrain.preflight.batches import batch_conflicts, batch_shape, few_classes, lone_images
 from simtrain.preflight.colour_probe import ColourProbe, probe_colours
 from simtrain.preflight.conflict import Conflict
 from simtrain.preflight.evaluation import validation_conflicts
@@ -59,6 +59,7 @@ def conflict_warnings(
         *_colours(config, train, images=images, preprocessing=preprocessing),
         *_sides(config, train, preprocessing=preprocessing),
         *few_classes(config, train),
+        *lone_images(config, train),
         *batch_conflicts(config, train),
         *text_conflicts(config, texts, images=len(train)),
         *validation_conflicts(config, catalog, validation),

@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from simtrain.builders.devices import run_device
-from simtrain.catalog.store.reader import ImageReader, OpenedImages, open_images
+from simtrain.catalog.store.reader import ImageReader, OpenedImages
 from simtrain.catalog.table import Catalog, read_catalog
 from simtrain.config import RunConfig
 from simtrain.console import Console
+from simtrain.data.changed_pictures import open_judged_images
 from simtrain.data.embedding import device_name
 from simtrain.data.embedding_cache import FOLDER, Embedded, EmbeddingCache
 from simtrain.encoders.base import Encoder
@@ -44,7 +45,7 @@ class CachedEmbedding:
 
     def images(self, image_size: int) -> OpenedImages:
         """Reader by rows of the whole catalogue, of images for an input of `image_size` pixels."""
-        return open_images(self._whole, smallest=image_size)
+        return open_judged_images(self._whole, smallest=image_size)
 
     def embed(self, encoder: Encoder, fingerprint: str, images: ImageReader, rows: NDArray[np.int64]) -> None:
         """Embed the images that the cache lacks; every process calls it alike.

@@ -14,9 +14,10 @@ from simtrain.builders import (
     build_texts,
     build_validation,
 )
-from simtrain.catalog.store.reader import open_images
+from simtrain.builders.judged_catalog import judged_catalog
 from simtrain.config import RunConfig
 from simtrain.console import Console
+from simtrain.data.changed_pictures import open_judged_images
 from simtrain.locks import FileLock
 from simtrain.runs.folder import begun_record, check_run_folder, is_requeued, resumed_record
 from simtrain.runs.frozen_features import with_last_layer
@@ -67,11 +68,12 @@ def _session(config: RunConfig, ranks: Ranks, *, lock: FileLock, resume: bool, c
         )
     )
     pl.seed_everything(config.seed, workers=True, verbose=False)
+    catalog = judged_catalog(catalog, config.relevances, folds=config.fold is not None)
     begins = not (resume and broadcast_from_rank_zero((folder / LAST).exists()))
     encoder = build_initial_encoder(config, folder, begins=begins, console=console)
     config = with_last_layer(config, encoder)
     validation = build_validation(config, catalog)
-    images = open_images(catalog, smallest=max(encoder.training_image_size, encoder.preprocessing.image_size))
+    images = open_judged_images(catalog, smallest=max(encoder.training_image_size, encoder.preprocessing.image_size))
     texts = build_texts(config, catalog)
     data, groups = build_data(
         config, catalog, images=images.reader, encoder=encoder, validation=validation, texts=texts

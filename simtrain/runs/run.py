@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from simtrain.catalog.changed_rows import given_rows
 from simtrain.catalog.table import CATALOG_FILE, Catalog, read_catalog
 from simtrain.config import RunConfig, apply_overrides, parse_run_config, read_yaml
 from simtrain.console import Console
@@ -172,10 +173,11 @@ def configured_catalog(config: RunConfig) -> Catalog:
 def data_fingerprint(catalog: Catalog) -> dict[str, Any]:
     """What data a run saw: the catalogue file's hash and its counts."""
     digest = sha256_of_file(catalog.folder / CATALOG_FILE)
-    counts = catalog.rows["split"].value_counts()
+    rows = given_rows(catalog)
+    counts = rows["split"].value_counts()
     return {
         "sha256": digest,
-        "images": len(catalog.rows),
+        "images": len(rows),
         "splits": {str(k): int(v) for k, v in sorted(counts.items())},
     }
 

@@ -34,7 +34,8 @@ def zero_shot_metrics(session: RunSession) -> dict[str, float]:
     record, task, config = session.record, session.validation, session.config
     if task is None:
         session.console.line(
-            "no validation: the catalogue has neither products nor labels; the last epoch will count as the best"
+            "no validation: the catalogue has neither products nor labels; the last epoch will count as the best; to "
+            "judge by whether a changed picture finds itself: --set relevance=picture"
         )
         return {}
     if "zero_shot" not in record:

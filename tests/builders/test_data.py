@@ -71,18 +71,18 @@ def drawn(folder: Path, **columns: Sequence[Any]) -> Catalog:
             "shop: 'product' is empty in split 'train', and simclr needs it; set objective.positive=augmentation",
         ),
         (
-            config_of({**TRIPLET, "positive": "label"}),
+            config_of({**TRIPLET, "positive": "label", "single_image_groups": "error"}),
             {"label": ["mug", "cup", "cup", "lamp", "lamp"]},
             "shop: class 'mug' has 1 image; triplet needs 2: add images, or set objective.single_image_groups=drop",
         ),
         (
-            config_of(PAIRS),
+            config_of({**PAIRS, "single_image_groups": "error"}),
             products(2, 1, 2, 1, 1),
             "shop: product 'b' has 1 image (and 2 more like it); simclr needs 2: add images, or set "
             "objective.single_image_groups=drop",
         ),
         (
-            config_of(TRIPLET),
+            config_of({**TRIPLET, "single_image_groups": "error"}),
             {"product": ["a", "a", "b", "b"], "split": ["train", "train", "train", "val"]},
             "shop: product 'b' has 1 image in split 'train'; triplet needs 2: add images, or set "
             "objective.single_image_groups=drop",
@@ -105,7 +105,7 @@ def drawn(folder: Path, **columns: Sequence[Any]) -> Catalog:
             "shop: 3 training groups of 'product'; a batch of 4 needs 4: set data.batch_size=3 or less",
         ),
         (
-            config_of({**TRIPLET, "single_image_groups": "drop"}),
+            config_of(TRIPLET),
             products(1, 1, 1),
             "shop: 0 training groups of 'product' with 2 images or more; triplet needs 2 groups",
         ),
@@ -161,7 +161,7 @@ def test_groups_fill_a_batch_with_single_views(tmp_path: Path, objective: dict[s
 
 def test_labels_number_the_groups_that_are_trained_on(tmp_path: Path) -> None:
     columns = {"product": [*list("aabccdd"), None], "split": ["train"] * 5 + ["val"] * 2 + ["train"]}
-    config = config_of({**TRIPLET, "single_image_groups": "drop"})
+    config = config_of(TRIPLET)
     batches, groups = build(config, drawn(tmp_path, **columns))
     assert groups == 2
     found = {

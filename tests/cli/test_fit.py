@@ -16,7 +16,7 @@ def test_a_misspelt_key_is_named_with_the_right_one(simtrain: Command, tmp_path:
 def test_a_class_with_one_image_under_triplet_is_named(simtrain: Command, tmp_path: Path) -> None:
     write_shop(tmp_path / "shop", classes={f"class{number}": 12 for number in range(8)} | {"mug": 1})
     assert simtrain("prepare", "shop", "--out", "catalog", "--set", "split.val=0.3", "--set", "split.test=0")[0] == 0
-    objective = {"kind": "triplet", "positive": "label"}
+    objective = {"kind": "triplet", "positive": "label", "single_image_groups": "error"}
     write_config(tmp_path / "shop.yaml", objective=objective, relevance="label")
     status, _, error = simtrain("fit", "shop.yaml")
     assert status == 2

@@ -37,6 +37,9 @@ def test_nothing_heavy_is_imported(small_config: Path):
     commands = [
         (["--help"], 0),
         (["fit", "--help"], 0),
+        (["init", "--help"], 0),
+        (["init", "nowhere"], 2),
+        (["init", "nowhere", "--out", "x.txt"], 2),
         (["config", shop], 0),
         (["config", "--schema"], 0),
         (["config", "--explain", "trainer.freeze"], 0),
@@ -57,7 +60,7 @@ def test_watch_sees_a_heavy_import():
 
 
 @pytest.mark.parametrize(
-    "verb", ["", "prepare", "fit", "evaluate", "interpolate", "export", "search", "serve", "config"]
+    "verb", ["", "prepare", "init", "fit", "evaluate", "interpolate", "export", "search", "serve", "config"]
 )
 def test_help_ends_well(simtrain: Command, verb: str):
     status, shown, _ = simtrain(*verb.split(), "--help")
@@ -67,7 +70,7 @@ def test_help_ends_well(simtrain: Command, verb: str):
 
 def test_help_names_every_verb(simtrain: Command):
     words = simtrain("--help")[1].split()
-    assert {"prepare", "fit", "evaluate", "interpolate", "export", "search", "serve", "config"} <= set(words)
+    assert {"prepare", "init", "fit", "evaluate", "interpolate", "export", "search", "serve", "config"} <= set(words)
 
 
 def test_help_of_fit_is_short(simtrain: Command):
@@ -83,6 +86,11 @@ def test_help_of_fit_is_short(simtrain: Command):
         (["evaluate", "FOLDER/no/a.yaml"], "FOLDER/no/a.yaml: no such configuration file"),
         (["config"], "config: give a CONFIG.yaml, --recipe NAME, --explain KEY, --schema or --reference"),
         (["fit"], "fit: give a CONFIG.yaml, or --resume RUN"),
+        (
+            ["init", "FOLDER", "--out", "SHOP"],
+            "SHOP: is there already; name another file with --out, or replace it: simtrain init FOLDER --out SHOP "
+            "--force",
+        ),
     ],
 )
 def test_mistake_is_one_line_and_status_2(

@@ -23,6 +23,7 @@ from simtrain.commands.evaluate import evaluate
 from simtrain.commands.prepare import prepare
 from simtrain.comparison import assemble
 from simtrain.comparison import embeddings as comparison_embeddings
+from simtrain.comparison.files import write_comparison
 from simtrain.comparison.result import ComparisonReport
 from simtrain.config import CompareConfig, PrepareConfig, load_compare_config
 from simtrain.console import SILENT
@@ -506,3 +507,24 @@ def test_one_query_gives_no_verdict(own_catalog: Catalog, tmp_path: Path):
         "Both have the same result at every product.",
         "They differ at 1 product; that is too few for a verdict at this confidence.",
     )
+
+
+def test_pictures_alone_are_compared_by_changed_copies_of_them(catalog: Catalog, tmp_path: Path) -> None:
+    rows = catalog.rows.assign(product=None, label=None)
+    write_catalog(Catalog(rows=rows, root=catalog.root, folder=tmp_path))
+    console = RecordingConsole()
+    report = compare(tmp_path, [], config=settings(), console=console)
+    assert "judged by whether a changed copy of a picture finds it" in console.lines[0]
+    assert (report.relevance, report.data["images"]) == (["picture"], len(rows))
+    assert report.queries == report.gallery == int((rows["split"] == "test").sum())
+    plain, colours = (
+        report.encoder(name).relevances["picture"].metrics["recall_at_1"].mean for name in ("pixels", "histogram_hsv")
+    )
+    assert {plain, colours} != {0.0}
+    write_comparison(report, json_file=tmp_path / "c.json", page=tmp_path / "c.html")
+    assert (tmp_path / "c.html").stat().st_size > 0
+
+
+def test_changed_pictures_and_folds_do_not_go_together(catalog: Catalog) -> None:
+    with pytest.raises(ConfigError, match=r"^relevance: picture does not go with folds; allowed: "):
+        compare(catalog.folder, [], config=settings("relevance=[picture]", "folds=true"), console=SILENT)

@@ -8,7 +8,7 @@ import pytest
 from recording_console import RecordingConsole
 from small_runs import change_splits
 
-from simtrain.catalog.table import Catalog
+from simtrain.catalog.table import Catalog, write_catalog
 from simtrain.commands.evaluate import evaluate
 from simtrain.commands.fit import fit
 from simtrain.config import RunConfig
@@ -53,6 +53,29 @@ def test_a_run_is_not_judged_on_a_catalogue_that_changed(trained: Run, own_catal
 def test_another_catalogue_by_name_is_a_choice(trained: Run, catalog: Catalog) -> None:
     run = open_run(str(trained.folder), checkpoints=Path(), overrides=[f"catalog={catalog.folder}"])
     assert evaluate(run.config, run=run, split="test", alpha=None, console=SILENT).evaluation.queries > 0
+
+
+def test_pictures_alone_are_judged_by_changed_copies_of_them(
+    make_config: MakeConfig, catalog: Catalog, tmp_path: Path
+) -> None:
+    rows = catalog.rows.assign(product=None, label=None)
+    (tmp_path / "flat").mkdir()
+    write_catalog(Catalog(rows=rows, root=catalog.root, folder=tmp_path / "flat"))
+    config = make_config(catalog=str(tmp_path / "flat"), encoder={"kind": "histogram"})
+    console = RecordingConsole()
+    report = evaluate(config, run=None, split="test", alpha=None, console=console)
+    assert console.lines[0] == (
+        "the catalogue has neither products nor labels: encoders are judged by whether a changed copy of a picture "
+        "finds it"
+    )
+    assert report.evaluation.queries == report.evaluation.gallery == int((rows["split"] == "test").sum())
+    assert report.relevance_description == "the picture that the query is a changed copy of"
+    assert report.data["images"] == len(rows)
+    assert 0 < report.evaluation.metrics["recall_at_1"].mean < 1
+    with pytest.raises(CatalogError, match="relevance column 'label' is empty"):
+        evaluate(
+            make_config(catalog=config.catalog, relevance="label"), run=None, split="test", alpha=None, console=SILENT
+        )
 
 
 def test_zero_shot_figures_of_new_layers_are_the_same_each_time_and_in_fit(make_config: MakeConfig) -> None:

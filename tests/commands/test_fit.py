@@ -21,6 +21,8 @@ from small_configs import run_config
 from simtrain.builders import build_encoder, build_validation
 from simtrain.catalog.store.reader import source_images
 from simtrain.catalog.table import Catalog, read_catalog, write_catalog
+from simtrain.commands.evaluate import evaluate
+from simtrain.commands.export import export
 from simtrain.commands.fit import fit
 from simtrain.config import RunConfig, dump_yaml, parse_run_config
 from simtrain.console import SILENT, Console
@@ -29,6 +31,7 @@ from simtrain.errors import CatalogError, CheckpointError, ConfigError, Simtrain
 from simtrain.files import write_json
 from simtrain.losses.loss_value import LossValue
 from simtrain.modules.metric_learning import MetricLearningModule
+from simtrain.runs.run import open_run
 from simtrain.runs.tuned_encoder import tuned_encoder
 from simtrain.training.checkpoints import read_module_state
 from simtrain.training.epoch_table import read_metrics
@@ -222,7 +225,8 @@ def test_a_group_of_one_image_is_an_error_that_leaves_nothing(
     first = int(rows.index[rows["split"] == "train"][0])
     rows.loc[first, "product"] = "lonely-mug"
     write_catalog(Catalog(rows=rows, root=catalog.root, folder=_made(tmp_path / "lonely")))
-    config = make_config(catalog=str(tmp_path / "lonely"))
+    objective = {"kind": "triplet", "single_image_groups": "error"}
+    config = make_config(catalog=str(tmp_path / "lonely"), objective=objective)
     expected = (
         f"{tmp_path / 'lonely'}: product 'lonely-mug' has 1 image; triplet needs 2: "
         "add images, or set objective.single_image_groups=drop"
@@ -232,12 +236,14 @@ def test_a_group_of_one_image_is_an_error_that_leaves_nothing(
     assert not Path(config.checkpoints).exists()
 
 
-def test_groups_of_one_image_can_be_dropped(make_config: MakeConfig, catalog: Catalog, tmp_path: Path) -> None:
+def test_groups_of_one_image_are_dropped_and_told(make_config: MakeConfig, catalog: Catalog, tmp_path: Path) -> None:
     rows = catalog.rows.copy()
     rows.loc[int(rows.index[rows["split"] == "train"][0]), "product"] = "lonely-mug"
     write_catalog(Catalog(rows=rows, root=catalog.root, folder=_made(tmp_path / "lonely")))
-    objective = {"kind": "triplet", "single_image_groups": "drop"}
-    assert run(make_config(catalog=str(tmp_path / "lonely"), objective=objective, trainer=ONCE)).ended_by is None
+    console = RecordingConsole()
+    assert run(make_config(catalog=str(tmp_path / "lonely"), trainer=ONCE), console=console).ended_by is None
+    (told,) = [line for line in console.lines if "one image" in line]
+    assert told.endswith("one image, such as 'lonely-mug', and take no part in training")
 
 
 @pytest.mark.parametrize(
@@ -266,9 +272,30 @@ def test_flat_images_without_any_label_train_label_free(
     assert result.best is None
     assert lines[:2] == [
         "images: from the source's files (the catalogue has no image store)",
-        "no validation: the catalogue has neither products nor labels; the last epoch will count as the best",
+        "no validation: the catalogue has neither products nor labels; the last epoch will count as the best; to judge "
+        "by whether a changed picture finds itself: --set relevance=picture",
     ]
     assert equal_states(result.folder / "best.ckpt", result.folder / "last.ckpt")
+
+
+def test_flat_images_are_validated_by_changed_pictures(
+    make_config: MakeConfig, catalog: Catalog, tmp_path: Path
+) -> None:
+    rows = catalog.rows.assign(product=None, label=None)
+    write_catalog(Catalog(rows=rows, root=catalog.root, folder=_made(tmp_path / "flat")))
+    objective = {"kind": "simclr"}
+    config = make_config(catalog=str(tmp_path / "flat"), objective=objective, relevance="picture", trainer=ONCE)
+    result = run(config)
+    assert result.zero_shot is not None
+    assert result.best is not None
+    opened = open_run(str(result.folder), checkpoints=result.folder.parent)
+    assert opened.record["zero_shot"]["gallery"] == int((rows["split"] == "val").sum())
+    assert opened.record["data"]["images"] == len(rows)
+    again = evaluate(opened.config, run=opened, split="val", alpha=None, console=SILENT)
+    assert again.evaluation.metrics["map_at_r"].mean == pytest.approx(result.best)
+    bundle = export(opened, out=tmp_path / "bundle", alpha=None, console=SILENT)
+    assert bundle.items == int(rows["gallery"].sum())
+    assert "neither products nor labels" in str(bundle.calibration.reason)
 
 
 def test_limited_batches_train(make_config: MakeConfig) -> None:

@@ -1,6 +1,7 @@
 """The whole of `prepare` on real files: the table, the findings, the summary, and nothing half-written."""
 
 import json
+import shlex
 from pathlib import Path
 
 import pandas as pd
@@ -142,27 +143,52 @@ def test_summary_for_a_newcomer(tmp_path: Path) -> None:
         "all 8 images with a label have the same one, 'mug'",
         "images: raw pixels, shorter side up to 288 (about 0 MB of raw pixels)",
         f"catalogue: {out / 'catalog.parquet'}; what was found: {out / 'summary.html'}",
-        f"next: simtrain fit --recipe triplet_distill_efficientnet --set 'objective.levels=[]' --set catalog='{out}'",
+        f"next: simtrain init '{out}'",
     ]
 
 
-@pytest.mark.parametrize(
-    ("columns", "recipe"),
-    [
-        (["product", "label"], "triplet_distill_efficientnet"),
-        (["product"], "triplet_distill_efficientnet --set 'objective.levels=[]'"),
-        (["label"], "labels_distill_efficientnet"),
-        ([], "distill_efficientnet"),
-    ],
-)
-def test_the_next_command_is_the_recipe_for_what_is_known(tmp_path: Path, columns: list[str], recipe: str) -> None:
+def test_the_next_command_takes_products_from_names(tmp_path: Path) -> None:
+    for number in range(24):
+        save_noise(tmp_path / "my src" / f"SKU{number // 3}_{number % 3 + 1}.png", seed=number)
+    out = tmp_path / "out"
+    report = run(tmp_path / "my src", out, "inspection.smallest_side=8")
+    assert report.counts["products"] == 0  # nothing is taken unasked
+    *_, command, why, without = report.lines()
+    pattern = r"product_pattern=([^/]+)[-_]\d+\.\w+$"
+    assert command == f"next: simtrain prepare '{tmp_path / 'my src'}' --out {out} --set '{pattern}'"
+    assert why == "  which takes 8 products from the names of 24 files"
+    assert without == f"or, without it: simtrain init {out}"
+    words = shlex.split(command.removeprefix("next: "))
+    taken = run(words[2], out, words[6], "inspection.smallest_side=8")
+    assert (taken.counts["products"], taken.lines()[-1]) == (8, f"next: simtrain init {out}")
+
+
+def test_the_next_command_takes_the_column_that_is_probably_the_product(tmp_path: Path) -> None:
     rows = product_rows(tmp_path, ["train", "test", "val", "train"])
-    known = [
-        {name: value for name, value in {**row, "label": f"kind {place % 2}"}.items() if name in ("path", *columns)}
-        for place, row in enumerate(rows)
+    told = [
+        {"path": row["path"], "Artikelnummer": row["product"], "Preis": str(place)} for place, row in enumerate(rows)
     ]
-    report = run(write_table(tmp_path, known), tmp_path / "out", "inspection.smallest_side=8")
-    assert report.lines()[-1] == f"next: simtrain fit --recipe {recipe} --set catalog={tmp_path / 'out'}"
+    report = run(write_table(tmp_path, told), tmp_path / "out", "inspection.smallest_side=8")
+    *_, command, why, _ = report.lines()
+    source = tmp_path / "table.csv"
+    assert command == (f"next: simtrain prepare {source} --out {tmp_path / 'out'} --set columns.product=Artikelnummer")
+    assert why == "  which takes 'Artikelnummer' as the product"
+
+
+def test_a_column_that_is_different_in_each_row_is_no_next_step(tmp_path: Path) -> None:
+    told = [{"path": row["path"], "sku": str(place)} for place, row in enumerate(product_rows(tmp_path, ["test"] * 4))]
+    report = run(write_table(tmp_path, told), tmp_path / "out", "inspection.smallest_side=8")
+    assert report.lines()[-1] == f"next: simtrain init {tmp_path / 'out'}"
+
+
+def test_images_without_a_product_are_told(tmp_path: Path) -> None:
+    rows = product_rows(tmp_path, ["train"] * 4)
+    rows[3]["product"] = ""
+    report = run(write_table(tmp_path, rows), tmp_path / "out", "inspection.smallest_side=8")
+    (finding,) = [one for one in report.findings if one["kind"] == "images_without_product"]
+    assert finding["ids"] == ["1_1.png"]
+    assert finding["message"] in report.lines()
+    assert "Images without a product" in (tmp_path / "out" / "summary.html").read_text()
 
 
 def test_output_inside_the_source_is_not_read(tmp_path: Path) -> None:

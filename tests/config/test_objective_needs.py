@@ -38,7 +38,7 @@ def test_labelled_objectives_need_whole_groups_of_their_column(kind: str):
     loss = {"loss": {"name": "TripletMarginLoss"}} if kind == "metric_learning" else {"margin": 0.3}
     told = needs({"kind": kind, "positive": "label", "images_per_group": 4, **loss})
     assert told.views == 1
-    assert told.groups == GroupNeeds(column="label", images=4, paired=False, single_image_groups="error")
+    assert told.groups == GroupNeeds(column="label", images=4, paired=False, single_image_groups="drop")
     assert told.margin == (0.3 if kind == "triplet" else None)
 
 

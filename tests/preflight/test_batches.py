@@ -1,5 +1,7 @@
 """What batches will repeat or run out of."""
 
+from dataclasses import replace
+
 import pytest
 from small_conflicts import COLOURS, TRIPLET, colour_shop, config_of, found, kinds, products
 
@@ -14,6 +16,20 @@ def test_few_classes_make_a_classifier() -> None:
     catalog = products(60, label=[list(COLOURS)[number % 3] for number in range(320)])
     conflict = found(config_of({**TRIPLET, "positive": "label"}), catalog)[0]
     assert conflict.message.endswith("--set 'objective.positive=product'")
+
+
+def test_groups_of_one_image_are_told() -> None:
+    catalog = products(60)
+    rows = catalog.rows.copy()
+    train = rows.index[rows["split"] == "train"]
+    rows.loc[train[0], "product"] = "alone"
+    (conflict,) = found(config_of(TRIPLET, data={"batch_size": 16}), replace(catalog, rows=rows))
+    assert (conflict.kind, conflict.figures) == ("single images", {"column": "product", "groups": 61, "lone": 1})
+    assert conflict.message == (
+        "1 of 61 training groups of 'product' has one image, such as 'alone', and take no part in training"
+    )
+    refused = {**TRIPLET, "single_image_groups": "error"}
+    assert kinds(found(config_of(refused, data={"batch_size": 16}), replace(catalog, rows=rows))) == []
 
 
 def test_groups_that_repeat_their_images() -> None:

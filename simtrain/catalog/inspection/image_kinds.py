@@ -48,6 +48,13 @@ IMAGE_KINDS: dict[str, Kind] = {
         "--set near_duplicates.across_products=set_aside they count as copies, and the one in the less strict split is "
         "left out.",
     ),
+    "images_without_product": Kind(
+        severity="warning",
+        shown="singly",
+        title="Images without a product",
+        why="They take no part in training by products, and an image of the same thing may stand in another split.",
+        remedy="Fill the column, widen product_pattern, or leave them out of the source.",
+    ),
     "products_of_one_image": Kind(
         severity="warning",
         shown="text",

@@ -4,6 +4,26 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from simtrain.phrases import counted, listed
+
+
+def images_without_product(ids: Sequence[str], products: Sequence[str | None]) -> list[dict[str, Any]]:
+    """A finding of the images that have no product where others have one; none where all have one, or none has.
+
+    Args:
+        ids: Id of each image.
+        products: Product of each image, or None.
+    """
+    without = [name for name, product in zip(ids, products, strict=True) if product is None]
+    if not without or len(without) == len(products):
+        return []
+    have = "has" if len(without) == 1 else "have"
+    message = (
+        f"{len(without)} of {counted(len(products), 'image')} {have} no product, such as {listed(without)}: they are "
+        "no right answers by product, and no positives"
+    )
+    return [{"kind": "images_without_product", "ids": without, "message": message}]
+
 
 def product_findings(products: Sequence[str | None], *, labels: Sequence[str | None]) -> list[dict[str, Any]]:
     """A finding where no product has a second image: none can be found by another of its own.

@@ -108,6 +108,13 @@ SOURCE_KINDS: dict[str, Kind] = {
         why="No column is called product, label or caption, but one may hold it.",
         remedy="Name it: --set columns.product=NAME; or, not to be told, --set columns.product=false.",
     ),
+    "likely_product_pattern": Kind(
+        severity="warning",
+        shown="text",
+        title="File names that look like products with several views",
+        why="Without products the pictures of one thing may stand in train and in test, and none is a right answer.",
+        remedy="Run prepare again with the setting below, if names that begin alike are one product.",
+    ),
     "split_inside_label": Kind(
         severity="warning",
         shown="text",

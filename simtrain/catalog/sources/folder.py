@@ -8,6 +8,7 @@ import pandas as pd
 
 from simtrain.catalog.images import IMAGE_SUFFIXES
 from simtrain.catalog.sources.folder_splits import conventional_parts
+from simtrain.catalog.sources.likely_pattern import likely_pattern_findings
 from simtrain.catalog.sources.product_pattern import products_from_paths
 from simtrain.catalog.sources.source import (
     COMPUTED,
@@ -53,6 +54,8 @@ def read_folder(listing: Listing, *, levels: Sequence[str] | None, product_patte
             raise CatalogError(f"{root}: both levels and product_pattern give the product; keep one of them")
         parts["product"], missed = products_from_paths(paths, ids=paths, pattern=product_pattern)
         findings += missed
+    elif "product" not in parts:
+        findings += likely_pattern_findings(paths)
     return Source(rows=source_rows({"path": paths, **parts}, further), root=root, findings=findings)
 
 

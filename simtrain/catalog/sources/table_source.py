@@ -10,7 +10,8 @@ import pandas as pd
 
 from simtrain.catalog.images import IMAGE_SUFFIXES
 from simtrain.catalog.sources.csv_dialect import Dialect
-from simtrain.catalog.sources.likely_columns import likely_columns
+from simtrain.catalog.sources.likely_columns import likely_columns, repeats
+from simtrain.catalog.sources.likely_pattern import likely_pattern_findings
 from simtrain.catalog.sources.path_lookup import PathLookup
 from simtrain.catalog.sources.product_pattern import products_from_paths
 from simtrain.catalog.sources.source import (
@@ -102,6 +103,8 @@ def read_table_source(path: Path, *, settings: TableSettings) -> Source:
         ids = parts.get("id", paths)
         parts["product"], missed = products_from_paths(paths, ids=ids, pattern=settings.product_pattern)
         told += missed
+    elif not {"product"} & (used.keys() | barred) and not any("product" in one.get("columns", ()) for one in findings):
+        told += likely_pattern_findings(paths)
     further, renamed = _further(frame, used=used)
     kept_as = {name: part for part, name in used.items()} | {
         finding["column"]: finding["kept_as"] for finding in renamed
@@ -177,7 +180,7 @@ def _columns_in_use(
         findings.append({"kind": "columns_matched", "columns": odd, "message": message})
     if set(wanted) == {"path"} and not barred:
         freed = {str(finding["column"]) for finding in findings if finding["kind"] == "column_set_free"}
-        findings += _likely_columns(path, [name for name in names if name not in freed], used=used)
+        findings += _likely_columns(path, table.frame.drop(columns=list(freed)), used=used)
     return used, findings
 
 
@@ -185,15 +188,20 @@ def _by_folded(names: Sequence[str]) -> dict[str, str]:
     return {folded(name): name for name in reversed(names)}
 
 
-def _likely_columns(path: Path, names: Sequence[str], *, used: Mapping[str, str]) -> list[dict[str, Any]]:
+def _likely_columns(path: Path, frame: pd.DataFrame, *, used: Mapping[str, str]) -> list[dict[str, Any]]:
     """A finding where no column has a part's name, but one a usual name of it, such as `sku`."""
+    names = [str(name) for name in frame.columns]
     likely = {part: name for part, name in likely_columns(names, taken=list(used.values())).items() if part not in used}
     if not likely:
         return []
     named = ", ".join(f"'{name}' may be the {part}" for part, name in likely.items())
-    words = [word for part, name in likely.items() for word in ("--set", f"columns.{part}={name}")]
+    settings = [f"columns.{part}={name}" for part, name in likely.items()]
+    words = [word for setting in settings for word in ("--set", setting)]
     message = f"{path.name}: {named}; to use it as such: {shlex.join(words)}"
-    return [{"kind": "likely_columns", "columns": likely, "message": message}]
+    grouping = [name for part, name in likely.items() if part in ("product", "label") and repeats(frame[name])]
+    return [
+        {"kind": "likely_columns", "columns": likely, "settings": settings, "grouping": grouping, "message": message}
+    ]
 
 
 def _set_free(path: Path, part: str, name: str, problem: str) -> dict[str, Any]:
@@ -232,7 +240,12 @@ def _no_path_column(path: Path, frame: pd.DataFrame, *, wanted: str) -> str:
     for name, values in frame.items():
         head = [str(value).strip().lower() for value in values.dropna().head(20)]
         if head and all(value.endswith(tuple(IMAGE_SUFFIXES)) for value in head):
-            return f"{message}; '{name}' looks like image files: --set columns.path={name}"
+            likely = {"path": str(name), **likely_columns(names, taken=[str(name)])}
+            unnamed = {part: column for part, column in likely.items() if part != column}
+            others = [f"'{column}' may be the {part}" for part, column in unnamed.items() if part != "path"]
+            told = f"; {', '.join(others)}" if others else ""
+            words = [word for part, column in unnamed.items() for word in ("--set", f"columns.{part}={column}")]
+            return f"{message}; '{name}' looks like image files{told}: {shlex.join(words)}"
     return message
 
 

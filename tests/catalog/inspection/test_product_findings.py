@@ -1,6 +1,6 @@
 """Products that cannot be found by another of their images."""
 
-from simtrain.catalog.inspection.product_findings import product_findings
+from simtrain.catalog.inspection.product_findings import images_without_product, product_findings
 
 
 def test_products_of_one_image_each_are_told_with_what_works() -> None:
@@ -12,3 +12,13 @@ def test_products_of_one_image_each_are_told_with_what_works() -> None:
     (finding,) = product_findings(["p", "q", None], labels=["x", None, None])
     assert finding["message"].endswith("; evaluate and train by label: --set relevance=label")
     assert product_findings(["p", "q", "q"], labels=[None] * 3) == product_findings([None] * 2, labels=["x"] * 2) == []
+
+
+def test_images_without_a_product_beside_others_are_named() -> None:
+    (finding,) = images_without_product(["a", "b", "c"], ["x", None, "x"])
+    assert (finding["kind"], finding["ids"]) == ("images_without_product", ["b"])
+    assert finding["message"] == (
+        "1 of 3 images has no product, such as 'b': they are no right answers by product, and no positives"
+    )
+    assert images_without_product(["a", "b"], ["x", "y"]) == []
+    assert images_without_product(["a", "b"], [None, None]) == []

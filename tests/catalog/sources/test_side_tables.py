@@ -168,7 +168,7 @@ def test_the_next_command_reads_the_table_that_describes_the_images(tmp_path: Pa
     root = pictures(tmp_path / "src", "photos/a.png", "photos/b.png", "photos/c.png")
     (root / "manifest.csv").write_text("path,label,split\nphotos/a.png,mug,train\nphotos/b.png,cup,test\n")
     report = run(root, tmp_path / "out")
-    catalog = f"simtrain fit --recipe distill_efficientnet --set catalog={tmp_path / 'out'}"
+    catalog = f"simtrain init {tmp_path / 'out'}"
     *_, command, why, without = report.lines()
     assert command == f"next: simtrain prepare {root} --out {tmp_path / 'out'} --set table=manifest.csv"
     assert why == "  which reads manifest.csv: it describes 2 of these images"
@@ -176,7 +176,7 @@ def test_the_next_command_reads_the_table_that_describes_the_images(tmp_path: Pa
     assert told(report, "other_files") == []
     words = shlex.split(command.removeprefix("next: "))
     read = run(words[2], Path(words[4]), words[6])
-    assert read.lines()[-1] == f"next: {catalog.replace('distill', 'labels_distill', 1)}"
+    assert read.lines()[-1] == f"next: {catalog}"
     assert read.catalog.rows["label"].tolist() == ["mug", "cup"]
     assert read.catalog.rows["split"].tolist() == ["train", "test"]
 
@@ -186,7 +186,7 @@ def test_a_table_of_few_of_the_images_is_not_the_next_thing_to_read(tmp_path: Pa
     (root / "chosen.csv").write_text("path\n0.png\n1.png\n")
     report = run(root, tmp_path / "out")
     assert told(report, "side_table")[0].startswith("chosen.csv names 2 of these images; it is not read. To read it: ")
-    assert report.lines()[-1] == f"next: simtrain fit --recipe distill_efficientnet --set catalog={tmp_path / 'out'}"
+    assert report.lines()[-1] == f"next: simtrain init {tmp_path / 'out'}"
 
 
 def test_tables_of_each_split_whose_columns_differ_in_type(tmp_path: Path) -> None:

@@ -215,8 +215,8 @@ OUTSIDE = "lies outside DIR; --set root=FOLDER names another folder to start fro
         (
             "name,file\nx,a.JPG\n",
             {},
-            "no column 'path' with the image files; it has name, file; 'file' looks like image files: "
-            "--set columns.path=file",
+            "no column 'path' with the image files; it has name, file; 'file' looks like image files; "
+            "'name' may be the caption: --set columns.path=file --set columns.caption=name",
         ),
         (
             "path~product\na.jpg~b\n",

@@ -18,7 +18,6 @@ Route = Literal["products", "labels", "captions", "pictures"]
 ROUTES: tuple[Route, ...] = get_args(Route)
 
 _BATCH = 96
-_FEWEST_GROUPS = 12  # of a batch; fewer get more images each
 _MOST_PER_GROUP = 8
 _STEPS = {"cpu": 120, "gpu": 600}
 _EPOCHS = (3, 30)
@@ -164,9 +163,7 @@ class _Draft:
     def set_groups(self, column: str, *, groups: int, per_group: int) -> None:
         """Batches of whole groups that differ from batch to batch."""
         wanted = min(_BATCH // 2, max(2, groups // 2))
-        images = 2
-        if wanted < _FEWEST_GROUPS:
-            images = max(2, min(_MOST_PER_GROUP, per_group, _BATCH // wanted))
+        images = max(2, min(_MOST_PER_GROUP, per_group, _BATCH // wanted))
         told = f"{wanted} of {groups} {column}s in a batch, {images} pictures of each"
         if images > 2:
             self.set("objective.images_per_group", images, f"few {column}s, so more pictures of each")

@@ -4,6 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
+from shlex import quote
 
 import numpy as np
 import torch
@@ -184,7 +185,8 @@ def _grouped_batches(config: RunConfig, catalog: Catalog, needs: GroupNeeds) -> 
     within = _categories(catalog, groups, config.data.limit_batch_to, needed=min(wanted, len(groups)))
     if len(groups) < 2:
         found = f"{len(groups)} training groups of '{needs.column}' with 2 images or more"
-        raise CatalogError(f"{catalog.folder}: {found}; {kind} needs 2 groups")
+        fitting = f"a configuration that fits the catalogue: simtrain init {quote(str(catalog.folder))}"
+        raise CatalogError(f"{catalog.folder}: {found}; {kind} needs 2 groups; {fitting}")
     if len(groups) < wanted:
         raise CatalogError(
             f"{catalog.folder}: {len(groups)} training groups of '{needs.column}'; a batch of {size} needs {wanted}: "

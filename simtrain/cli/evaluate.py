@@ -1,6 +1,7 @@
 """`simtrain evaluate`: arguments and output."""
 
 from pathlib import Path
+from shlex import quote
 from typing import Annotated
 
 import typer
@@ -42,6 +43,7 @@ def evaluate(
     from simtrain.api.evaluate import evaluate, refuse_alpha
     from simtrain.config import is_config_file, load_untrained_config
 
+    then = None
     if is_config_file(target):
         refuse_alpha(alpha, target)
         config = load_untrained_config(Path(target), overrides or [])
@@ -53,9 +55,12 @@ def evaluate(
         to = json_file or run.folder / _file_name(split)
         make_folder_of(to)
         report = evaluate(run, split=split.value, alpha=alpha_of(run, alpha), allow_code=allow_code, console=TERMINAL)
+        then = f"simtrain compare {quote(run.config.catalog)} --run {quote(run.argument)}"
     TERMINAL.line(str(report))
     write_json(to, report.to_dict(), error=SimtrainError)
     TERMINAL.line(f"written: {to}")
+    if then is not None:
+        TERMINAL.line(f"next: {then}")
 
 
 def _file_name(split: SplitChoice) -> str:

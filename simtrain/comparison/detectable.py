@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from simtrain.catalog.changed_rows import has_changed_rows
 from simtrain.catalog.table import FOLD_COLUMN
 from simtrain.comparison.folds import Fold, distinct_clusters
 from simtrain.comparison.protocol import ComparisonProtocol
@@ -157,7 +158,7 @@ def _sentence(opening: str, smallest: Mapping[str, float | None], power: float) 
 def _folds_sentence(protocol: ComparisonProtocol, *, level: float) -> str:
     """Smallest detectable difference with cross-validation folds; empty if folds are in use or would not help."""
     fold = protocol.folds[0]
-    if fold.number is not None:
+    if fold.number is not None or has_changed_rows(fold.catalog):
         return ""
     products = fold.catalog.groups(["product"])
     own_numbers = products.max(initial=-1) + 1 + np.arange(len(products))

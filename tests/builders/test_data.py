@@ -107,12 +107,14 @@ def drawn(folder: Path, **columns: Sequence[Any]) -> Catalog:
         (
             config_of(TRIPLET),
             products(1, 1, 1),
-            "shop: 0 training groups of 'product' with 2 images or more; triplet needs 2 groups",
+            "shop: 0 training groups of 'product' with 2 images or more; triplet needs 2 groups; "
+            "a configuration that fits the catalogue: simtrain init shop",
         ),
         (
             config_of(PAIRS),
             products(5),
-            "shop: 1 training groups of 'product' with 2 images or more; simclr needs 2 groups",
+            "shop: 1 training groups of 'product' with 2 images or more; simclr needs 2 groups; "
+            "a configuration that fits the catalogue: simtrain init shop",
         ),
         (
             config_of(TRIPLET, data={"limit_batch_to": "shape"}),

@@ -41,7 +41,11 @@ def test_each_split_has_its_own_file(simtrain: Command) -> None:
     of_test = (run / "evaluation.json").read_bytes()
     for split in ("val", "train"):
         status, shown, _ = simtrain("evaluate", "shop", "--split", split)
-        assert (status, last_line(shown)) == (0, f"written: {run}/evaluation_{split}.json")
+        assert status == 0
+        assert shown.splitlines()[-2:] == [
+            f"written: {run}/evaluation_{split}.json",
+            "next: simtrain compare catalog --run shop",
+        ]
         assert json.loads((run / f"evaluation_{split}.json").read_text())["split"] == split
     assert (run / "evaluation.json").read_bytes() == of_test
     assert json.loads(of_test)["split"] == "test"

@@ -76,7 +76,16 @@ def test_products_without_labels_have_no_level_of_labels() -> None:
 
 @pytest.mark.parametrize(
     ("products", "per_group", "batch", "images"),
-    [(144, 6, 96, 2), (60, 6, 90, 3), (30, 6, 90, 6), (20, 6, 60, 6), (20, 2, 20, 2), (6, 30, 24, 8), (2, 3, 6, 3), (3, 2, 4, 2)],
+    [
+        (144, 6, 96, 2),
+        (60, 6, 90, 3),
+        (30, 6, 90, 6),
+        (20, 6, 60, 6),
+        (20, 2, 20, 2),
+        (6, 30, 24, 8),
+        (2, 3, 6, 3),
+        (3, 2, 4, 2),
+    ],
 )
 def test_a_batch_is_no_larger_than_products_allow(products: int, per_group: int, batch: int, images: int) -> None:
     proposal = propose("shop", replace(SHOP, products=products, images_per_product=per_group), LAPTOP)

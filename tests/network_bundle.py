@@ -8,6 +8,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
+from simtrain.encoders.arithmetic import FLOAT32
 from simtrain.encoders.base import Encoder
 from simtrain.serving.bundle_writer import BundleContent, IndexSettings
 
@@ -37,6 +38,7 @@ def network_content(
         code=None,
         encoder_config=config,
         embeddings=encoder.embed_pixels(torch.from_numpy(np.stack(pixels))).numpy(),
+        arithmetic=FLOAT32,
         items=pd.DataFrame({"id": names, "path": [f"{name}.png" for name in names]}),
         root=root,
         relocatable=True,

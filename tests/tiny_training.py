@@ -117,6 +117,7 @@ def training_settings(
         micro_batch_size=micro_batch_size,
         seed=0,
         worst_queries=2,
+        embedding_precision="32",
         names=SETTING_NAMES,
     )
 

@@ -4,8 +4,11 @@ import torch
 
 from simtrain.config import RunConfig
 from simtrain.data.embedding import inference_device
+from simtrain.data.embedding_precision import agree_on_embedding_precision, chosen_embedding_precision
+from simtrain.encoders.arithmetic import Precision
+from simtrain.encoders.base import Encoder
 from simtrain.errors import error_path
-from simtrain.training.devices import check_strategy, chosen_precision, device_count
+from simtrain.training.devices import check_strategy, chosen_precision, device_count, shared_evenly
 
 
 def run_device(config: RunConfig) -> torch.device:
@@ -28,12 +31,36 @@ def run_precision(config: RunConfig) -> str:
         return chosen_precision(config.trainer.precision, device=inference_device(config.trainer.accelerator))
 
 
+def embedding_precision(config: RunConfig, encoder: Encoder) -> Precision:
+    """The arithmetic that `evaluation.precision` means for an encoder on that device.
+
+    Raises:
+        ConfigError: for `16` or `tf32` without a GPU.
+    """
+    with error_path("evaluation"):
+        return chosen_embedding_precision(config.evaluation.precision, encoder, device=run_device(config))
+
+
+def agreed_embedding_precision(config: RunConfig, encoder: Encoder) -> Precision:
+    """The same, as the first process of a run chooses it for all; every process calls it alike."""
+    with error_path("evaluation"):
+        return agree_on_embedding_precision(config.evaluation.precision, encoder, device=run_device(config))
+
+
 def run_process_count(config: RunConfig) -> int:
     """Processes on this machine: one for each device that the run is configured for.
+
+    With `auto` as many GPUs as the batch divides among.
 
     Raises:
         ConfigError: for more GPUs than there are, or a strategy by which several devices cannot train one model.
     """
     with error_path("trainer"):
         check_strategy(config.trainer.strategy)
-        return device_count(config.trainer.devices, accelerator=config.trainer.accelerator)
+        count = device_count(config.trainer.devices, accelerator=config.trainer.accelerator)
+    return shared_evenly(config.data.batch_size, most=count) if config.trainer.devices == "auto" else count
+
+
+def run_cards(config: RunConfig) -> list[int] | None:
+    """Numbers of the GPUs that `trainer.devices` lists; None: it does not."""
+    return config.trainer.devices if isinstance(config.trainer.devices, list) else None

@@ -8,6 +8,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
 
 from simtrain.builders.auxiliary_losses import build_auxiliary_losses
+from simtrain.builders.devices import embedding_precision
 from simtrain.builders.own_objective import build_own_loss
 from simtrain.builders.training_inputs import TrainingInputs
 from simtrain.config import RunConfig
@@ -81,6 +82,7 @@ def build_module(
         micro_batch_size=config.data.micro_batch_size,
         seed=config.seed,
         worst_queries=config.tracking.worst_queries,
+        embedding_precision=embedding_precision(config, encoder),
         names=SETTING_NAMES,
     )
     auxiliary = build_auxiliary_losses(config, encoder=encoder, inputs=inputs)

@@ -24,6 +24,7 @@ def fit(
 ) -> None:
     """Fine-tune an encoder; writes checkpoints/RUN."""
     from simtrain.api.fit import fit
+    from simtrain.training.launch_environment import is_first_process
 
     with closing(TERMINAL):
         run = fit(
@@ -33,6 +34,7 @@ def fit(
             allow_code=allow_code,
             console=TERMINAL,
         )
-    TERMINAL.line(str(run))
+    if is_first_process():  # torchrun and SLURM start the command several times
+        TERMINAL.line(str(run))
     if run.ended_by is not None:
         raise typer.Exit(128 + run.ended_by)

@@ -136,6 +136,7 @@ def evaluate(
         alpha=share,
         data=data,
         images=images.description,
+        arithmetic=encoder.arithmetic,
         evaluation=evaluate_embeddings(own.embeddings, task, config=config),
         text=evaluate_texts(texts, own.text_scores, encoder, config=config),
         drift=drift,

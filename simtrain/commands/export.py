@@ -14,6 +14,7 @@ from simtrain.catalog.store.reader import ImageReader, source_images
 from simtrain.catalog.table import NEAR_DUPLICATES, Catalog
 from simtrain.config import ExportConfig, RunConfig
 from simtrain.console import SILENT, Console
+from simtrain.encoders.arithmetic import FLOAT32, Arithmetic
 from simtrain.encoders.base import Encoder
 from simtrain.errors import BundleError, CatalogError, error_path
 from simtrain.runs.evaluation import embed_rows
@@ -21,7 +22,7 @@ from simtrain.runs.exported_encoder import ExportedEncoder, exported_encoder
 from simtrain.runs.index_report import index_lines
 from simtrain.runs.own_code_record import code_of_section
 from simtrain.runs.private_values import places_left, shared_config, without_places
-from simtrain.runs.reused_embeddings import EarlierEmbeddings, Reuse, embed_catalog
+from simtrain.runs.reused_embeddings import CatalogEmbeddings, EarlierEmbeddings, Reuse, embed_catalog
 from simtrain.runs.run import Run
 from simtrain.runs.smaller_onnx import EmbeddedCatalog, precision_sample
 from simtrain.runs.threshold_calibration import Calibration, calibrate
@@ -53,6 +54,7 @@ class ExportResult:
         checked: Number of images that were embedded again and found themselves first.
         left_out: Formats for such an encoder that it was not exported to.
         images: Source of the images, as a phrase.
+        arithmetic: Arithmetic that they were embedded in.
         agreement: The lowest cosine, among those checked, between an item and a query with its own file; NaN where
             the source's files are missing.
         index: What the manifest says of the index: factory, recall, time and bytes.
@@ -67,6 +69,7 @@ class ExportResult:
     checked: int
     left_out: tuple[ExportFormat, ...]
     images: str
+    arithmetic: Arithmetic
     agreement: float
     index: dict[str, Any]
     exports: dict[str, Any]
@@ -76,9 +79,10 @@ class ExportResult:
 
     def _verified(self) -> str:
         """What `verify_bundle` has seen: an approximate index may lose some images."""
-        if self.index["factory"] == EXACT_FACTORY:
+        if self.index["factory"] == EXACT_FACTORY and self.arithmetic == FLOAT32:
             return f"{self.checked} images give the same embeddings, and each finds itself first"
-        return f"most of {self.checked} images find themselves among the 10 nearest (an approximate index)"
+        why = "an approximate index" if self.arithmetic == FLOAT32 else str(self.arithmetic)
+        return f"most of {self.checked} images find themselves among the 10 nearest ({why})"
 
     def __str__(self) -> str:
         lines = [
@@ -146,7 +150,7 @@ def export(
     vectors, images = done.embeddings, done.images
     task = build_validation(config, catalog)
     calibration = calibrate(config, catalog, vectors, scored=task is not None)
-    content = _content(exported, vectors, calibration=calibration, index=index)
+    content = _content(exported, done, calibration=calibration, index=index)
     content = content if not giving.relocatable else _shared(content)
     agreement = _agreement(config, catalog, encoder, vectors)
     embedded = EmbeddedCatalog(catalog=catalog, images=images.reader, embeddings=vectors, task=task)
@@ -161,6 +165,7 @@ def export(
         checked=min(CHECKED_IMAGES, items),
         left_out=tuple(each for each in _possible_formats(config) if each.extra and each not in formats),
         images=images.description,
+        arithmetic=done.arithmetic,
         agreement=agreement,
         index=manifest["index"],
         exports=manifest["exports"],
@@ -171,20 +176,21 @@ def export(
 
 
 def _content(
-    exported: ExportedEncoder, embeddings: Tensor, *, calibration: Calibration, index: IndexSettings
+    exported: ExportedEncoder, done: CatalogEmbeddings, *, calibration: Calibration, index: IndexSettings
 ) -> BundleContent:
     catalog = exported.catalog
     in_gallery = catalog.rows["gallery"].to_numpy(dtype=bool)
     return BundleContent(
         encoder=exported.encoder,
         encoder_config=_encoder_config(exported.config),
-        embeddings=embeddings.numpy()[in_gallery],
+        embeddings=done.embeddings.numpy() if in_gallery.all() else done.embeddings.numpy()[in_gallery],
+        arithmetic=done.arithmetic,
         items=catalog.rows[in_gallery].drop(columns=list(_LEFT_OUT), errors="ignore").reset_index(drop=True),
         root=catalog.root.resolve(),
         relocatable=False,
         run=exported.origin,
         code=_code(exported.config),
-        metrics=exported.metrics(embeddings),
+        metrics=exported.metrics(done.embeddings),
         thresholds=calibration.to_dict(),
         no_thresholds=calibration.reason,
         index=index,
@@ -240,7 +246,7 @@ def _agreement(config: RunConfig, catalog: Catalog, encoder: Encoder, embeddings
     rows = there[:: max(1, len(there) // CHECKED_IMAGES)][:CHECKED_IMAGES]
     if not rows:
         return float("nan")
-    queries = embed_rows(encoder, source, rows, config=config, console=SILENT)
+    queries = embed_rows(encoder, source, rows, config=config, console=SILENT, precision="32")
     return float((queries * embeddings[rows]).sum(dim=1).min())
 
 

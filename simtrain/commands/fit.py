@@ -21,7 +21,7 @@ from simtrain.builders import (
     needs_initial_encoder,
     save_initial_encoder,
 )
-from simtrain.builders.devices import run_precision, run_process_count
+from simtrain.builders.devices import run_cards, run_precision, run_process_count
 from simtrain.config import RunConfig
 from simtrain.console import SILENT, Console
 from simtrain.encoders.base import Encoder
@@ -148,7 +148,8 @@ def _fit(
     config: RunConfig, ranks: Ranks, *, resume: bool, console: Console, launched: bool, watch: Watch | None
 ) -> FitResult:
     shown_on = console if ranks.rank == 0 else SILENT
-    with process_group(ranks, accelerator=config.trainer.accelerator, timeout=config.trainer.rank_timeout):
+    trainer, cards = config.trainer, run_cards(config)
+    with process_group(ranks, accelerator=trainer.accelerator, timeout=trainer.rank_timeout, cards=cards):
         try:
             session = prepare_run(config, ranks, resume=resume, console=shown_on)
         except FinishedRunError as finished:

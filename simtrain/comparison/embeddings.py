@@ -23,7 +23,9 @@ from simtrain.data.changed_pictures import open_judged_images
 from simtrain.data.datasets import worker_count
 from simtrain.data.embedding import EmbeddingSettings, device_name, embed_images
 from simtrain.data.embedding_cache import Embedded, EmbeddingCache, encoder_fingerprint, variant_fingerprint
+from simtrain.data.embedding_precision import chosen_embedding_precision
 from simtrain.data.robustness import QueryVariant
+from simtrain.encoders.arithmetic import Arithmetic, Precision
 from simtrain.encoders.base import Encoder
 
 ALTERED_IMAGE_SIDE = 1
@@ -82,7 +84,7 @@ class Embedder:
         """
         encoder = factory.build().eval()
         images = self.images(encoder.preprocessing.image_size)
-        fingerprint = encoder_fingerprint(encoder, images=images.description)
+        fingerprint = encoder_fingerprint(encoder, images=images.description, precision=self._precision(encoder))
         embedded = self._get(encoder, fingerprint, images.reader, rows)
         return EmbeddedEncoder(
             factory=factory,
@@ -95,8 +97,9 @@ class Embedder:
     def reload(self, factory: EncoderFactory, fingerprint: str, rows: NDArray[np.int64]) -> Embedded:
         """Embeddings of (N,) ascending rows from the cache; the encoder is built again only if they are gone."""
 
-        def embed(missing: NDArray[np.int64]) -> Tensor:
-            return self.embed(factory, missing).embedded.vectors
+        def embed(missing: NDArray[np.int64]) -> tuple[Tensor, Arithmetic]:
+            again = self.embed(factory, missing).embedded
+            return again.vectors, again.arithmetic
 
         return self.cache.get(fingerprint, rows, embed, device=device_name(self.device))
 
@@ -114,8 +117,8 @@ class Embedder:
         return queries
 
     def _get(self, encoder: Encoder, fingerprint: str, images: ImageReader, rows: NDArray[np.int64]) -> Embedded:
-        def embed(missing: NDArray[np.int64]) -> Tensor:
-            return embed_images(
+        def embed(missing: NDArray[np.int64]) -> tuple[Tensor, Arithmetic]:
+            vectors = embed_images(
                 encoder,
                 images,
                 missing.tolist(),
@@ -123,8 +126,13 @@ class Embedder:
                     batch_size=self.config.batch_size,
                     workers=worker_count(self.config.workers, sharing=1),
                     device=self.device,
+                    precision=self._precision(encoder),
                 ),
                 console=self.console,
             )
+            return vectors, encoder.arithmetic
 
         return self.cache.get(fingerprint, rows, embed, device=device_name(self.device))
+
+    def _precision(self, encoder: Encoder) -> Precision:
+        return chosen_embedding_precision(self.config.precision, encoder, device=self.device)

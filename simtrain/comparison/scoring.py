@@ -216,7 +216,12 @@ def _figures(
     task, rows, main_scores = fold.main_task, fold.rows_of_task(fold.main_task), next(iter(scores.values()))
     vectors = lookup(rows)
     graded = pooled_grades(protocol.folds, lookups, levels=protocol.levels) if len(protocol.levels) > 1 else None
-    record = {"fingerprint": seeds[0][0].fingerprint, "images": seeds[0][0].image_source}
+    first = seeds[0][0]
+    record = {
+        "fingerprint": first.fingerprint,
+        "images": first.image_source,
+        "embedding": first.embedded.arithmetic.to_dict(),
+    }
     return EncoderFigures(
         name=variant.name,
         kind=variant.kind,
@@ -239,7 +244,7 @@ def _figures(
         robustness=[] if altered is None else altered.figures(bootstrap=bootstrap),
         geometry=geometry(vectors, task.groups, most_rows=_GEOMETRY_ROWS, seed=bootstrap.seed),
         thresholds=calibrated_thresholds(fold, lookup, protocol.config.thresholds, bootstrap=bootstrap),
-        cost=measured_cost(seeds[0][0], vectors[torch.from_numpy(task.gallery)]),
+        cost=measured_cost(first, vectors[torch.from_numpy(task.gallery)]),
         details={**variant.candidate.details(), **record},
     )
 

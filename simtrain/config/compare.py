@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from simtrain.config.evaluation import ExcludedColumns, SplitName, ThresholdsConfig
+from simtrain.config.evaluation import EmbeddingPrecision, ExcludedColumns, SplitName, ThresholdsConfig
 from simtrain.config.metrics import ComparedMetric
 from simtrain.config.relevance import Columns, RelevanceSetting, named_twice
 from simtrain.config.section import Section
@@ -145,6 +145,9 @@ class CompareConfig(Section):
 
     batch_size: int = Field(default=128, ge=1, le=65536)
     """Number of images embedded at once, 1 to 65536."""
+
+    precision: EmbeddingPrecision = "auto"
+    """Arithmetic of the networks, as `evaluation.precision` of a run."""
 
     workers: Annotated[int, Field(ge=0, le=128)] | None = None
     """Number of processes that load images, 0 (in this process) to 128; null: one per core, at most 16."""

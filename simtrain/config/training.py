@@ -92,9 +92,10 @@ class TrainerConfig(Section):
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
     """`auto` takes the GPU if there is one."""
 
-    devices: Literal["auto"] | Annotated[int, Field(ge=1, le=1024)] = "auto"
-    """Processes on this machine, a GPU each, 1 to 1024; `auto`: every visible GPU, or one process without a GPU.
-    torchrun and SLURM set the number themselves."""
+    devices: Literal["auto"] | Annotated[int, Field(ge=1, le=1024)] | list[int] = "auto"
+    """Processes on this machine, a GPU each, 1 to 1024, or a list of the GPUs' numbers: `[0, 2]`. `auto`: as many of
+    the visible GPUs as the batch divides among, or one process without a GPU. torchrun and SLURM set the number
+    themselves."""
 
     strategy: str = "ddp"
     """How several devices train together: a name of Lightning's for data parallel, `ddp` or, where not every weight
@@ -124,9 +125,16 @@ class TrainerConfig(Section):
     @field_validator("devices", mode="before")
     @classmethod
     def _devices_are_counted(cls, value: object) -> object:
-        if value != "auto" and not (isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 1024):
-            raise ValueError(f"got {value!r}; allowed: auto, or 1 to 1024")
+        if isinstance(value, list):
+            if not value or len(set(map(str, value))) < len(value) or not all(_is_number(each, 0) for each in value):
+                raise ValueError(f"got {value!r}; allowed: numbers of GPUs, each once, such as [0, 2]")
+        elif value != "auto" and not _is_number(value, 1):
+            raise ValueError(f"got {value!r}; allowed: auto, 1 to 1024, or a list of GPUs such as [0, 2]")
         return value
+
+
+def _is_number(value: object, least: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= 1024
 
 
 def frozen_encoder_fault(
@@ -148,7 +156,7 @@ def frozen_encoder_fault(
     }
     for key in (key for key, is_set in excluded.items() if is_set):
         return f"{key} is for a network that learns; leave it out with trainer.freeze_encoder: true"
-    if trainer.devices not in ("auto", 1):
+    if trainer.devices not in ("auto", 1) and not (isinstance(trainer.devices, list) and len(trainer.devices) == 1):
         return f"trainer.devices: {trainer.devices}: a frozen network is trained by one process; set 1"
     needs = objective.needs
     if needs.groups is None and needs.views > trainer.frozen_views:

@@ -12,10 +12,15 @@ from simtrain.catalog.store.reader import ImageReader, SourceImages, StoredImage
 from simtrain.console import Console
 from simtrain.data.datasets import CatalogImages, image_loader
 from simtrain.data.samplers import Share
+from simtrain.encoders.arithmetic import FLOAT32, Arithmetic, Precision, in_halves
 from simtrain.encoders.base import Encoder
+from simtrain.encoders.memory_format import memory_for_embedding
 from simtrain.errors import CheckpointError, ConfigError
 from simtrain.phrases import counted
 from simtrain.training.ranks import rank, rank_count, sum_over_ranks
+
+_COMPARED = 64  # images that are embedded in float32 too
+_FAR = 0.98  # cosine with float32 below which an arithmetic is warned of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,17 +31,22 @@ class EmbeddingSettings:
         batch_size: Number of images embedded at once, 1 or more.
         workers: Number of loading processes; 0 loads in this process.
         device: Device that the encoder runs on.
+        precision: Arithmetic of the network.
     """
 
     batch_size: int
     workers: int
     device: torch.device
+    precision: Precision = "32"
 
 
 def embed_images(
     encoder: Encoder, images: ImageReader, rows: Sequence[int], *, settings: EmbeddingSettings, console: Console
 ) -> Tensor:
     """Embed the images of catalogue rows in their order; several processes share them and all get the result.
+
+    Where that is not in float32, a sample is embedded in float32 too, unless it was for this encoder before; how far
+    the two agree is told, and is the encoder's `arithmetic` from then on.
 
     Args:
         encoder: Encoder; it is moved to the device and put in evaluation mode.
@@ -66,15 +76,41 @@ def embed_images(
         share=share,
     )
     try:
-        for batch in console.bar(loader, len(loader), "embedding images"):
-            if len(batch.positions):
-                embeddings[batch.positions] = encoder.embed_pixels(batch.to(device).pixels).cpu()
+        with memory_for_embedding(encoder, device=device, halves=in_halves(settings.precision)):
+            for batch in console.bar(loader, len(loader), "embedding images"):
+                if len(batch.positions):
+                    pixels = batch.to(device).pixels
+                    found = encoder.embed_pixels(pixels, precision=settings.precision)
+                    embeddings[batch.positions] = found.cpu()
+                    _note_arithmetic(encoder, pixels, found, precision=settings.precision, console=console)
     except torch.OutOfMemoryError as error:
         reason = str(error).splitlines()[0]
         raise ConfigError(f"{reason}; set a smaller one", argument="batch_size") from error
     embeddings = sum_over_ranks(embeddings)
-    _tell_lengths(embeddings, images, rows, console=console)
+    try:
+        _tell_lengths(embeddings, images, rows, console=console)
+    except CheckpointError as error:
+        if settings.precision == "16":  # numbers above 65504 are infinite there
+            raise ConfigError(f"got 16: {error}; allowed: 32, bf16", argument="precision") from error
+        raise
     return embeddings
+
+
+def _note_arithmetic(
+    encoder: Encoder, pixels: Tensor, embeddings: Tensor, *, precision: Precision, console: Console
+) -> None:
+    """Compare embeddings of the first images with those in float32, once."""
+    if encoder.arithmetic.precision == precision:
+        return
+    if precision == "32":
+        encoder.arithmetic = FLOAT32
+        return
+    exact, found = encoder.embed_pixels(pixels[:_COMPARED]), embeddings[:_COMPARED]
+    lengths = exact.norm(dim=1) > 0
+    cosines = (exact * found).sum(dim=1)[lengths]
+    lowest = float(cosines.min()) if len(cosines) else 1.0
+    encoder.arithmetic = Arithmetic(precision=precision, lowest_cosine=lowest, images=len(exact))
+    console.line(f"{'warning: ' if lowest < _FAR else ''}{encoder.arithmetic} (evaluation.precision)")
 
 
 def _tell_lengths(embeddings: Tensor, images: ImageReader, rows: Sequence[int], *, console: Console) -> None:

@@ -10,23 +10,24 @@ import os
 import re
 import tempfile
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
+from simtrain.data.row_vectors import RowVectors, map_rows, vectors_of, write_rows
+from simtrain.encoders.arithmetic import FLOAT32, Arithmetic, Precision
 from simtrain.encoders.base import Encoder
 from simtrain.files import sha256_of_bytes, whole_file
 
 FOLDER = "embeddings"
 """Folder of the cache within the catalogue's folder."""
-_OWN_NAME = re.compile(r"[0-9a-f]{12}-[0-9a-f]{24}\.safetensors")
+_OWN_NAME = re.compile(r"[0-9a-f]{12}-[0-9a-f]{24}(\.[0-9a-f]{16})?\.safetensors")
 _SETTINGS = ("space", "bins", "behaviour")
 """What encoders have besides weights and layers that is part of the fingerprint."""
 _LEAST_TIMED = 64
@@ -43,6 +44,7 @@ class Embedded:
         seconds: Seconds that reading, preprocessing and embedding the timed images took.
         images: Number of images timed, N or fewer.
         device: Device that they were embedded on.
+        arithmetic: Arithmetic that they were embedded in.
     """
 
     rows: NDArray[np.int64]
@@ -50,11 +52,21 @@ class Embedded:
     seconds: float
     images: int
     device: str
+    arithmetic: Arithmetic = FLOAT32
 
     @property
     def seconds_per_thousand(self) -> float | None:
         """Seconds per 1,000 images; None where too few images were timed."""
         return 1000 * self.seconds / self.images if self.images >= _LEAST_TIMED else None
+
+    def note(self) -> dict[str, Any]:
+        """What is written beside the vectors."""
+        timed = {"seconds": self.seconds, "images": self.images, "device": self.device}
+        return {**timed, "embedding": self.arithmetic.to_dict()}
+
+    def as_rows(self) -> RowVectors:
+        """The same as what is written to a file."""
+        return RowVectors(rows=self.rows, vectors=self.vectors.contiguous().numpy(), note=self.note())
 
     def of(self, rows: NDArray[np.int64]) -> Tensor:
         """Embeddings of these rows, in their order.
@@ -62,16 +74,39 @@ class Embedded:
         Raises:
             KeyError: for a row that is not among them.
         """
+        if np.array_equal(rows, self.rows):
+            return self.vectors  # which may be mapped, and stays so
         places = np.searchsorted(self.rows, rows)
         if len(rows) > 0 and (places.max() >= len(self.rows) or (self.rows[places] != rows).any()):
             raise KeyError("a row that was not embedded")
         return self.vectors[torch.from_numpy(places)]
 
 
-class EmbeddingCache:
-    """A folder of embeddings, a file for each encoder.
+@dataclass(frozen=True, kw_only=True)
+class BlockWriter:
+    """Writes blocks of embeddings by one encoder beside the file of its cache; other processes may have it too.
 
-    What is in it is of one catalogue: files of what the catalogue was before are removed.
+    Attributes:
+        path: The encoder's file of the cache.
+    """
+
+    path: Path
+
+    def write(self, made: Embedded) -> None:
+        """Write one block as a file of its own, whole or not at all.
+
+        Raises:
+            OSError: if it cannot be written.
+        """
+        digest = hashlib.sha256(made.rows.tobytes()).hexdigest()[:16]
+        _write(self.path.with_suffix(f".{digest}.safetensors"), [made.as_rows()], note=made.note())
+
+
+class EmbeddingCache:
+    """A folder of embeddings, a file for each encoder; while images are embedded, also files of blocks.
+
+    What is in it is of one catalogue: files of what the catalogue was before are removed. Blocks that a killed process
+    has left count as the file itself does.
 
     Args:
         folder: Folder of the cache, made if it is missing; where it is read-only, new files go to a temporary folder.
@@ -80,7 +115,7 @@ class EmbeddingCache:
 
     def __init__(self, folder: Path, *, data: str) -> None:
         self._data = data[:12]
-        self._unwritten: dict[str, Embedded] = {}
+        self._unwritten: dict[str, list[RowVectors]] = {}
         self._permanent = folder
         self._temporary: tempfile.TemporaryDirectory[str] | None = None
         try:
@@ -105,7 +140,7 @@ class EmbeddingCache:
         self,
         fingerprint: str,
         rows: NDArray[np.int64],
-        embed: Callable[[NDArray[np.int64]], Tensor],
+        embed: Callable[[NDArray[np.int64]], tuple[Tensor, Arithmetic]],
         *,
         device: str,
     ) -> Embedded:
@@ -114,32 +149,68 @@ class EmbeddingCache:
         Args:
             fingerprint: Fingerprint of the encoder and its images.
             rows: (N,) catalogue rows, ascending.
-            embed: Computes the (n, D) embeddings of (n,) rows.
+            embed: Computes the (n, D) embeddings of (n,) rows, and says in which arithmetic.
             device: Device that `embed` runs on.
         """
         missing = self.missing(fingerprint, rows)
         if len(missing) > 0:
             begun = time.perf_counter()
-            vectors = embed(missing)
+            vectors, arithmetic = embed(missing)
             seconds = time.perf_counter() - begun
             self.add(
                 fingerprint,
-                Embedded(rows=missing, vectors=vectors, seconds=seconds, images=len(missing), device=device),
+                Embedded(
+                    rows=missing,
+                    vectors=vectors,
+                    seconds=seconds,
+                    images=len(missing),
+                    device=device,
+                    arithmetic=arithmetic,
+                ),
             )
         return self.load(fingerprint, rows)
 
     def missing(self, fingerprint: str, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """Those of the rows, (N,) ascending, that the cache does not hold for an encoder of this fingerprint."""
-        stored = self._read(fingerprint)
-        return rows if stored is None else np.setdiff1d(rows, stored.rows)
+        for stored in self._stored(fingerprint):
+            rows = np.setdiff1d(rows, stored.rows)
+        return rows
 
     def add(self, fingerprint: str, made: Embedded) -> None:
-        """Add embeddings by an encoder of this fingerprint to the cache."""
-        stored = self._read(fingerprint)  # as it is now: another command may have added to it meanwhile
-        self._write(fingerprint, made if stored is None else _joined(stored, made))
+        """Add embeddings by an encoder of this fingerprint to its file of the cache."""
+        self.add_block(fingerprint, made)
+        self.consolidate(fingerprint)
+
+    def add_block(self, fingerprint: str, made: Embedded) -> None:
+        """Keep a block of embeddings; `consolidate` joins blocks."""
+        try:
+            self.writer(fingerprint).write(made)
+        except OSError:  # a full disk costs memory now, and time in the next command
+            self._unwritten.setdefault(fingerprint, []).append(made.as_rows())
+
+    def writer(self, fingerprint: str) -> BlockWriter:
+        """What writes blocks of an encoder, here or in another process; a full disk is an error there."""
+        return BlockWriter(path=self._folder / self._name(fingerprint))
+
+    def consolidate(self, fingerprint: str) -> None:
+        """Join what is there of an encoder into one file, as far as the disk allows."""
+        path = self._folder / self._name(fingerprint)
+        blocks = [block for block in self._files(fingerprint) if block != path and block.parent == self._folder]
+        stored = self._stored(fingerprint)
+        if not blocks or not stored:
+            return
+        try:
+            if len(stored) == len(blocks) == 1:
+                blocks[0].replace(path)
+                return
+            _write(path, stored, note=_joined_notes([part.note for part in stored]))
+        except OSError:
+            return
+        for block in blocks:
+            block.unlink(missing_ok=True)
 
     def load(self, fingerprint: str, rows: NDArray[np.int64]) -> Embedded:
-        """The embeddings of these rows, (N,) ascending.
+        """The embeddings of these rows, (N,) ascending; all of a file's are mapped instead of read.
 
         Raises:
             KeyError: for a row that the cache does not hold.
@@ -147,51 +218,66 @@ class EmbeddingCache:
         """
         if len(rows) == 0:
             raise ValueError("rows is empty; allowed: one or more")
-        stored = self._read(fingerprint)
-        if stored is None:
+        stored = self._stored(fingerprint)
+        if not stored:
             raise KeyError("a row that was not embedded")
-        return replace(stored, rows=rows, vectors=stored.of(rows))
+        note = _joined_notes([part.note for part in stored])
+        return Embedded(
+            rows=rows,
+            vectors=torch.from_numpy(vectors_of(stored, rows)),
+            seconds=float(note["seconds"]),
+            images=int(note["images"]),
+            device=str(note["device"]),
+            arithmetic=Arithmetic.from_dict(note.get("embedding", {})),
+        )
 
     def _name(self, fingerprint: str) -> str:
         return f"{self._data}-{fingerprint[:24]}.safetensors"
 
-    def _read(self, fingerprint: str) -> Embedded | None:
-        """The cached embeddings; None where there are none, or the file cannot be read."""
-        if fingerprint in self._unwritten:
-            return self._unwritten[fingerprint]
-        for folder in (self._folder, self._permanent):
+    def _files(self, fingerprint: str) -> list[Path]:
+        """Files of an encoder: its own, then its blocks; those of a folder without write access come last."""
+        name = self._name(fingerprint)
+        folders = dict.fromkeys((self._folder, self._permanent))
+        blocks = f"{name.removesuffix('.safetensors')}.*.safetensors"
+        return [path for folder in folders for path in (folder / name, *sorted(folder.glob(blocks)))]
+
+    def _stored(self, fingerprint: str) -> list[RowVectors]:
+        """What is there of an encoder; what cannot be read is not."""
+        found = list(self._unwritten.get(fingerprint, []))
+        for path in self._files(fingerprint):
             try:
-                with safe_open(folder / self._name(fingerprint), framework="pt") as file:
-                    note = json.loads(file.metadata()["simtrain"])
-                    return Embedded(
-                        rows=file.get_tensor("rows").numpy(),
-                        vectors=file.get_tensor("vectors"),
-                        seconds=float(note["seconds"]),
-                        images=int(note["images"]),
-                        device=str(note["device"]),
-                    )
-            except (OSError, SafetensorError, KeyError, TypeError, ValueError, RecursionError):
+                stored = map_rows(path)
+                _ = float(stored.note["seconds"]), int(stored.note["images"]), str(stored.note["device"])
+                _ = Arithmetic.from_dict(stored.note.get("embedding", {}))
+            except (OSError, KeyError, TypeError, AttributeError, ValueError):
                 continue
-        return None
-
-    def _write(self, fingerprint: str, embedded: Embedded) -> None:
-        path = self._folder / self._name(fingerprint)
-        note = {"seconds": embedded.seconds, "images": embedded.images, "device": embedded.device}
-        tensors = {"rows": torch.from_numpy(embedded.rows), "vectors": embedded.vectors.contiguous()}
-        try:
-            with whole_file(path) as temporary:
-                save_file(tensors, temporary, metadata={"simtrain": json.dumps(note)})
-                temporary.chmod(0o666 & ~_umask())  # safetensors leaves it to its owner alone
-        except (OSError, SafetensorError):  # a full disk costs memory now, and time in the next command
-            self._unwritten[fingerprint] = embedded
+            found.append(stored)
+        return found
 
 
-def encoder_fingerprint(encoder: Encoder, *, images: str) -> str:
+def _write(path: Path, parts: Sequence[RowVectors], *, note: Mapping[str, Any]) -> None:
+    with whole_file(path) as temporary:
+        write_rows(temporary, parts, note=note)
+
+
+def _joined_notes(notes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """One note of several, of which the last says where embeddings are made now; times of other devices are left."""
+    device = notes[-1]["device"]
+    same = [note for note in notes if note["device"] == device]
+    return {
+        **notes[-1],
+        "seconds": sum(float(note["seconds"]) for note in same),
+        "images": sum(int(note["images"]) for note in same),
+    }
+
+
+def encoder_fingerprint(encoder: Encoder, *, images: str, precision: Precision = "32") -> str:
     """Fingerprint of everything that embeddings depend on: class, preprocessing, weights, and source of the images.
 
     Args:
         encoder: Encoder with its weights.
         images: Source of the images, as a phrase.
+        precision: Arithmetic of the network.
     """
     about = {
         "network": f"{type(encoder).__name__} {encoder}",
@@ -199,6 +285,7 @@ def encoder_fingerprint(encoder: Encoder, *, images: str) -> str:
         "preprocessing": encoder.preprocessing.to_dict(),
         "images": images,
         "torch": torch.__version__,
+        **({} if precision == "32" else {"precision": precision}),
     }
     digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode())
     whitening = {} if encoder.whitening is None else vars(encoder.whitening)
@@ -211,20 +298,3 @@ def encoder_fingerprint(encoder: Encoder, *, images: str) -> str:
 def variant_fingerprint(fingerprint: str, variant: str) -> str:
     """Fingerprint for altered copies of the images."""
     return sha256_of_bytes(f"{fingerprint} {variant}".encode())
-
-
-def _umask() -> int:
-    current = os.umask(0)
-    os.umask(current)
-    return current
-
-
-def _joined(stored: Embedded, made: Embedded) -> Embedded:
-    rows, places = np.unique(np.concatenate([stored.rows, made.rows]), return_index=True)
-    return Embedded(
-        rows=rows,
-        vectors=torch.cat([stored.vectors, made.vectors])[torch.from_numpy(places)],
-        seconds=made.seconds + (stored.seconds if stored.device == made.device else 0),
-        images=made.images + (stored.images if stored.device == made.device else 0),
-        device=made.device,
-    )

@@ -4,8 +4,8 @@
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Self, cast
 
@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from simtrain.encoders.arithmetic import FLOAT32, Precision, computing_in, in_halves
 from simtrain.encoders.lora import fold_factors, has_factors, is_factor, plain_name
 from simtrain.encoders.preprocessing import Preprocessing
 from simtrain.encoders.whitening import Whitening
@@ -39,6 +40,7 @@ class Encoder(nn.Module, ABC):
         embedding_size: D; with a whitening, what is left of it.
         whitening: Last step of `embed`, see `whiten`; None: there is none.
         last_layer_is_new: Whether the linear layer starts untrained, and so needs a head's learning rate.
+        arithmetic: How many images were last embedded by it.
     """
 
     def __init__(self, *, preprocessing: Preprocessing, feature_size: int, embedding_size: int | None) -> None:
@@ -47,6 +49,7 @@ class Encoder(nn.Module, ABC):
         self.training_image_size = preprocessing.image_size
         self.last_layer_is_new = True
         self.whitening: Whitening | None = None
+        self.arithmetic = FLOAT32
         self._is_compiled = False
         self.embedding_size = feature_size if embedding_size is None else embedding_size
         self.reduction: nn.Module = nn.Identity()
@@ -72,7 +75,12 @@ class Encoder(nn.Module, ABC):
         if self.preprocessing.flip_averaging:
             mirrored = F.normalize(self(images.flip(3)).float(), dim=1)
             embeddings = F.normalize(embeddings + mirrored, dim=1)
-        return embeddings if self.whitening is None else self.whitening(embeddings)
+        if self.whitening is None:
+            return embeddings
+        device = embeddings.device.type
+        halves = torch.is_autocast_enabled(device)  # it would round the whitening's product too
+        with torch.autocast(device, enabled=False) if halves else nullcontext():
+            return self.whitening(embeddings)
 
     def whiten(self, whitening: Whitening) -> None:
         """Whiten what `embed` gives from now on; weights, and what training sees, stay as they are.
@@ -89,19 +97,27 @@ class Encoder(nn.Module, ABC):
         self.whitening = whitening
         self.embedding_size = whitening.projection.shape[1]
 
-    def embed_pixels(self, pixels: Tensor) -> Tensor:
-        """(N, S, S, 3) uint8 pixels -> (N, D) embeddings of unit length, all in float32, without gradients.
+    def embed_pixels(self, pixels: Tensor, *, precision: Precision = "32") -> Tensor:
+        """(N, S, S, 3) uint8 pixels -> (N, D) float32 embeddings of unit length, without gradients.
 
         Never by compiled code, whose sums are rounded otherwise. On a CPU some images at a time, so that what passes
         between layers stays small: that is faster, and its memory does not grow with N.
+
+        Args:
+            pixels: The images.
+            precision: Arithmetic of the network.
         """
         with (
-            _exact_convolutions(),
+            computing_in(precision, device=pixels.device),
             torch.inference_mode(),
-            torch.autocast(pixels.device.type, enabled=False),
             torch.compiler.set_stance("force_eager") if self._is_compiled else nullcontext(),
         ):
-            return torch.cat([self.embed(self.preprocessing.normalise(part)) for part in _parts(pixels)])
+            return torch.cat([self.embed(self._prepared(part, precision)) for part in _parts(pixels)])
+
+    def _prepared(self, pixels: Tensor, precision: Precision) -> Tensor:
+        """Normalised images; for float32 on a GPU not in channels-last memory, which is slower there."""
+        images = self.preprocessing.normalise(pixels)
+        return images.contiguous() if pixels.device.type == "cuda" and not in_halves(precision) else images
 
     def embed_features(self, features: Tensor) -> Tensor:
         """(N, m, F) features of `pretrained_encoder` -> (N, D) embeddings of unit length, without gradients.
@@ -199,18 +215,6 @@ class Encoder(nn.Module, ABC):
         plain = copy.deepcopy(self)
         fold_factors(plain)
         return plain
-
-
-@contextmanager
-def _exact_convolutions() -> Iterator[None]:
-    """TensorFloat-32 would differ by more than a bundle's check allows."""
-    convolutions = torch.backends.cudnn.conv  # type: ignore[attr-defined]  # made at run time
-    before = convolutions.fp32_precision
-    convolutions.fp32_precision = "ieee"
-    try:
-        yield
-    finally:
-        convolutions.fp32_precision = before
 
 
 def _parts(pixels: Tensor) -> tuple[Tensor, ...]:

@@ -3,7 +3,7 @@
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from multiprocessing.connection import Connection, wait
 from types import FrameType
@@ -18,6 +18,7 @@ from simtrain.errors import SimtrainError
 from simtrain.failures import mendable
 from simtrain.launch.forwarded_console import ConsoleReceiver, ForwardedConsole
 from simtrain.own_code import code_allowed, is_code_allowed, own_failure
+from simtrain.training.devices import card_number
 from simtrain.training.interruption import asking_signals
 from simtrain.training.ranks import LostRankError, Ranks, free_port, join, leave, rank_environment
 
@@ -78,16 +79,19 @@ def run_on_each(count: int, workflow: Callable[..., Any], *arguments: Any, conso
 
 
 @contextmanager
-def process_group(ranks: Ranks, *, accelerator: str, timeout: int) -> Iterator[torch.device]:
+def process_group(
+    ranks: Ranks, *, accelerator: str, timeout: int, cards: Sequence[int] | None = None
+) -> Iterator[torch.device]:
     """Connect this process with the others, on its own device; a single process connects with none.
 
     Args:
         ranks: This process among the run's.
         accelerator: `auto`, `cpu` or `gpu`.
         timeout: Seconds after which a process that does not answer is given up.
+        cards: Numbers of the GPUs of the processes on this machine; None: those of the processes' own numbers.
     """
     if accelerator != "cpu" and torch.cuda.is_available():
-        torch.cuda.set_device(ranks.local_rank)
+        torch.cuda.set_device(card_number(ranks, cards))
     device = inference_device(accelerator)
     join(ranks, device=device, timeout=timeout)
     try:

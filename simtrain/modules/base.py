@@ -191,9 +191,10 @@ class RetrievalModule(pl.LightningModule, ABC):
     @override
     def validation_step(self, batch: ImageBatch, batch_idx: int) -> None:
         if self._validation is not None and len(batch.positions):
-            encoder, cached = self.evaluated_encoder, batch.pixels.is_floating_point()
-            embed = encoder.embed_features if cached else encoder.embed_pixels
-            self._validation.add(batch.positions, embed(batch.pixels))
+            encoder, pixels, precision = self.evaluated_encoder, batch.pixels, self._settings.embedding_precision
+            cached = pixels.is_floating_point()
+            found = encoder.embed_features(pixels) if cached else encoder.embed_pixels(pixels, precision=precision)
+            self._validation.add(batch.positions, found)
 
     @override
     def on_validation_epoch_end(self) -> None:

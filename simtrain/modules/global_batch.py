@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from simtrain.data.batch import Batch
+from simtrain.encoders.arithmetic import Precision
 from simtrain.evaluation.text_task import TextTasks
 from simtrain.modules.coarser_level import CoarserLevel
 from simtrain.modules.image_text_pairs import ImageTextPairs, PairedEmbeddings
@@ -33,6 +34,7 @@ class TrainingSettings:
         micro_batch_size: Number of images that pass through the network at once; None: all of a process's.
         seed: Seed of the random choices within a loss.
         worst_queries: Number of worst validation queries that are kept to be shown.
+        embedding_precision: Arithmetic in which validation embeds images.
         names: Names of the settings that messages propose to change, as the user writes them.
     """
 
@@ -44,6 +46,7 @@ class TrainingSettings:
     micro_batch_size: int | None
     seed: int
     worst_queries: int
+    embedding_precision: Precision
     names: SettingNames
 
 

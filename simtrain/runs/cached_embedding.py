@@ -48,7 +48,7 @@ class CachedEmbedding:
         return open_judged_images(self._whole, smallest=image_size)
 
     def embed(self, encoder: Encoder, fingerprint: str, images: ImageReader, rows: NDArray[np.int64]) -> None:
-        """Embed the images that the cache lacks; every process calls it alike.
+        """Embed the images that the cache lacks, in float32, as they are learned from; every process calls it alike.
 
         Args:
             encoder: Encoder; it is moved to the run's device and put in evaluation mode.
@@ -61,7 +61,9 @@ class CachedEmbedding:
         if len(missing) == 0:
             return
         began = time.perf_counter()
-        vectors = embed_rows(encoder, images, missing.tolist(), config=self.config, console=self.console)
+        vectors = embed_rows(
+            encoder, images, missing.tolist(), config=self.config, console=self.console, precision="32"
+        )
         seconds = time.perf_counter() - began
         device = device_name(run_device(self.config))
         made = Embedded(rows=missing, vectors=vectors, seconds=seconds, images=len(missing), device=device)

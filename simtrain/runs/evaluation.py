@@ -6,12 +6,13 @@ from typing import cast
 import torch
 
 from simtrain.builders.bootstrap import build_bootstrap
-from simtrain.builders.devices import run_device
+from simtrain.builders.devices import embedding_precision, run_device
 from simtrain.catalog.store.reader import ImageReader
 from simtrain.config import RunConfig
 from simtrain.console import Console
 from simtrain.data.datasets import worker_count
 from simtrain.data.embedding import EmbeddingSettings, embed_images
+from simtrain.encoders.arithmetic import Precision
 from simtrain.encoders.base import Encoder
 from simtrain.encoders.text import TextEncoder
 from simtrain.errors import error_path
@@ -23,13 +24,29 @@ from simtrain.training.ranks import local_count
 
 
 def embed_rows(
-    encoder: Encoder, images: ImageReader, rows: list[int], *, config: RunConfig, console: Console
+    encoder: Encoder,
+    images: ImageReader,
+    rows: list[int],
+    *,
+    config: RunConfig,
+    console: Console,
+    precision: Precision | None = None,
 ) -> torch.Tensor:
-    """(N, D) embeddings of these catalogue rows, with the run's batch size, loading processes and device."""
+    """(N, D) embeddings of these catalogue rows, with the run's batch size, loading processes and device.
+
+    Args:
+        encoder: The encoder.
+        images: Reader of the catalogue's images.
+        rows: N catalogue rows.
+        config: Configuration of the run.
+        console: Shows how many batches are embedded.
+        precision: Arithmetic of the network; None: as `evaluation.precision` says.
+    """
     settings = EmbeddingSettings(
         batch_size=config.evaluation.batch_size,
         workers=worker_count(config.data.workers, sharing=local_count()),
         device=run_device(config),
+        precision=embedding_precision(config, encoder) if precision is None else precision,
     )
     with error_path("evaluation"):
         return embed_images(encoder, images, rows, settings=settings, console=console)

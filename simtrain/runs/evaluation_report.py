@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from simtrain.builders.weights_file import WeightsFile
+from simtrain.encoders.arithmetic import Arithmetic
 from simtrain.evaluation.drift import EmbeddingDrift
 from simtrain.evaluation.protocol import Evaluation
 from simtrain.evaluation.text_figures import TextEvaluation
@@ -23,6 +24,7 @@ class EvaluationReport:
         alpha: Share of the run's fine-tuned weights, 0 to 1; None for an encoder that no run has trained.
         data: Fingerprint of the catalogue.
         images: Source of the images, as a phrase.
+        arithmetic: Arithmetic that they were embedded in.
         evaluation: Metrics of images that search images.
         text: Metrics of texts that search images and of images that search texts; None where the encoder reads no
             texts, or there are none.
@@ -41,6 +43,7 @@ class EvaluationReport:
     alpha: float | None
     data: dict[str, Any]
     images: str
+    arithmetic: Arithmetic
     evaluation: Evaluation
     text: TextEvaluation | None
     drift: EmbeddingDrift | None
@@ -66,6 +69,7 @@ class EvaluationReport:
             "alpha": self.alpha,
             "data": self.data,
             "images": self.images,
+            "embedding": self.arithmetic.to_dict(),
             "test_readings": self.test_readings,
             **self.evaluation.to_dict(),
             "text": None if self.text is None else self.text.to_dict(),

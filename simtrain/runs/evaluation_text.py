@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from simtrain.encoders.arithmetic import FLOAT32
 from simtrain.evaluation.drift import GUARDED, EmbeddingDrift
 from simtrain.evaluation.statistics import Interval
 from simtrain.evaluation.text_figures import TextEvaluation, TextRetrievalFigures
@@ -26,6 +27,7 @@ def report_lines(report: "EvaluationReport") -> Iterator[str]:
         f"relevant = {report.relevance_description}"
     )
     yield report.images
+    yield from [] if report.arithmetic == FLOAT32 else [str(report.arithmetic)]
     yield from [] if report.weights is None else report.weights.lines()
     yield metric_table(evaluation.metrics, confidence=evaluation.confidence)
     if evaluation.lone_queries:

@@ -9,7 +9,11 @@ from simtrain.preflight import conflict_warnings
 from simtrain.preflight.negatives import few_negatives
 from simtrain.runs.session import RunSession
 from simtrain.runs.text_embeddings import truncation_line
+from simtrain.training.devices import gpu_count, shared_evenly
 from simtrain.training.ranks import Ranks, launch_message
+
+FEWEST_IMAGES = 32
+"""Images of a step with which a GPU is worth having."""
 
 
 def report_preflight(session: RunSession) -> None:
@@ -46,15 +50,43 @@ def report_launch(config: RunConfig, ranks: Ranks | None, *, console: Console) -
     asked, frozen = config.trainer.devices, config.trainer.freeze_encoder
     if ranks is not None and ranks.size > 1 and ranks.rank == 0:
         console.line(launch_message(ranks, timeout=config.trainer.rank_timeout))
-    if asked == "auto" or (ranks is not None and ranks.rank > 0):
+    if ranks is not None and ranks.rank > 0:
         return
-    if frozen and asked != 1:
+    if asked == "auto":
+        if ranks is None and not frozen:
+            report_idle_cards(config, gpus=gpu_count(config.trainer.accelerator), console=console)
+        return
+    wanted = len(asked) if isinstance(asked, list) else asked
+    if frozen and wanted != 1:
         why = "trainer.freeze_encoder trains in one process"
-    elif ranks is not None and ranks.local_size != asked:
+    elif ranks is not None and ranks.local_size != wanted:
         why = f"launched as {counted(ranks.local_size, 'process', 'processes')}"
     else:
         return
     console.line(f"warning: trainer.devices: {asked} has no effect: {why}")
+
+
+def report_idle_cards(config: RunConfig, *, gpus: int, console: Console) -> None:
+    """Say where `devices: auto` leaves GPUs idle, or each with few images.
+
+    Args:
+        config: Configuration of the run.
+        gpus: Number of GPUs on this machine.
+        console: Shows each line.
+    """
+    size = config.data.batch_size
+    count = shared_evenly(size, most=max(1, gpus))
+    if count < gpus:
+        console.line(
+            f"trainer.devices: {count} of {gpus} GPUs, because data.batch_size {size} does not divide among more; all "
+            f"with data.batch_size={-(-size // gpus) * gpus}"
+        )
+    if count > 1 and size // count < FEWEST_IMAGES:
+        fewer = shared_evenly(size, most=max(1, size // FEWEST_IMAGES))
+        console.line(
+            f"warning: {size // count} images a GPU and step keep {count} GPUs waiting for each other: "
+            f"data.batch_size={FEWEST_IMAGES * count} or more, or trainer.devices={fewer}"
+        )
 
 
 def report_few_negatives(session: RunSession, reference: torch.Tensor | None) -> None:

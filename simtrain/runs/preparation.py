@@ -14,6 +14,7 @@ from simtrain.builders import (
     build_texts,
     build_validation,
 )
+from simtrain.builders.devices import agreed_embedding_precision
 from simtrain.builders.judged_catalog import judged_catalog
 from simtrain.config import RunConfig
 from simtrain.console import Console
@@ -72,6 +73,7 @@ def _session(config: RunConfig, ranks: Ranks, *, lock: FileLock, resume: bool, c
     begins = not (resume and broadcast_from_rank_zero((folder / LAST).exists()))
     encoder = build_initial_encoder(config, folder, begins=begins, console=console)
     config = with_last_layer(config, encoder)
+    agreed_embedding_precision(config, encoder)
     validation = build_validation(config, catalog)
     images = open_judged_images(catalog, smallest=max(encoder.training_image_size, encoder.preprocessing.image_size))
     texts = build_texts(config, catalog)

@@ -16,6 +16,7 @@ from simtrain.catalog.store.reader import ImageReader, OpenedImages, open_images
 from simtrain.catalog.table import Catalog
 from simtrain.config import RunConfig
 from simtrain.console import SILENT, Console
+from simtrain.encoders.arithmetic import FLOAT32, Arithmetic, Precision
 from simtrain.encoders.base import Encoder
 from simtrain.errors import SimtrainError
 from simtrain.runs.evaluation import embed_rows
@@ -86,11 +87,13 @@ class CatalogEmbeddings:
     Attributes:
         images: What they were read from.
         embeddings: (N, D) of unit length, or of length 0.
+        arithmetic: Arithmetic that they were made in.
         reuse: What was there already; None: there was nothing to look in.
     """
 
     images: OpenedImages
     embeddings: Tensor
+    arithmetic: Arithmetic
     reuse: Reuse | None
 
 
@@ -100,7 +103,8 @@ def embed_catalog(
     """Embed the images of a catalogue that have no embedding of this encoder yet.
 
     An embedding is taken over where the content of the file is the same, by SHA-256; some of them are computed again
-    to see that they are what the encoder makes of these images.
+    to see that they are what the encoder makes of these images. Beside those that are taken over, which are float32,
+    the others are embedded in float32 too.
 
     Args:
         encoder: The encoder.
@@ -125,13 +129,15 @@ def embed_catalog(
         reason = str(error)
     rows = torch.nonzero(embeddings.isnan().any(dim=1)).flatten().tolist()
     if rows:
-        embeddings[rows] = embed_rows(encoder, images.reader, rows, config=config, console=console)
+        precision: Precision | None = None if len(rows) == len(embeddings) else "32"
+        embeddings[rows] = embed_rows(encoder, images.reader, rows, config=config, console=console, precision=precision)
+    arithmetic = encoder.arithmetic if rows else FLOAT32
     if known is None and reason is None:
-        return CatalogEmbeddings(images=images, embeddings=embeddings, reuse=None)
+        return CatalogEmbeddings(images=images, embeddings=embeddings, arithmetic=arithmetic, reuse=None)
     reuse = Reuse(
         count=len(embeddings) - len(rows), total=len(embeddings), source=earlier.shards or earlier.bundle, reason=reason
     )
-    return CatalogEmbeddings(images=images, embeddings=embeddings, reuse=reuse)
+    return CatalogEmbeddings(images=images, embeddings=embeddings, arithmetic=arithmetic, reuse=reuse)
 
 
 def _images(encoder: Encoder, catalog: Catalog, *, from_files: bool) -> OpenedImages:
@@ -155,7 +161,7 @@ def _taken_over(
     check_contents(files, [contents[row] for row in there], embeddings=known.folder)
     chosen = there[:: max(1, len(there) // _COMPARED)]
     if chosen:
-        again = embed_rows(encoder, images, chosen, config=config, console=SILENT)
+        again = embed_rows(encoder, images, chosen, config=config, console=SILENT, precision="32")
         differences = (again - embeddings[chosen]).abs().amax(dim=1)
         worst = int(differences.argmax())
         allowed = HALF_TOLERANCE if known.halves else VECTOR_TOLERANCE

@@ -44,6 +44,7 @@ def zero_shot_metrics(session: RunSession) -> dict[str, float]:
         )
         images = evaluate_retrieval(task, embeddings, bootstrap=build_bootstrap(config), score=score_on_all_ranks)
         texts = on_rank_zero(lambda: _text_metrics(session, embeddings))
+        record["embedding"] = session.encoder.arithmetic.to_dict()
         record["zero_shot"] = {"split": "val", **images.to_dict(), "text": texts}
         session.console.line(_zero_shot_line(record["zero_shot"], config))
         small = validation_precision(task, session.catalog, confidence=config.evaluation.confidence)

@@ -13,6 +13,7 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from simtrain.encoders.arithmetic import Arithmetic
 from simtrain.encoders.base import Encoder
 from simtrain.errors import BundleError, system_reason
 from simtrain.files import staging_folder
@@ -75,6 +76,9 @@ class BundleContent:
 
     embeddings: NDArray[np.float32]
     """(N, D) rows of length 1, made by this encoder."""
+
+    arithmetic: Arithmetic
+    """Arithmetic that they were made in; golden embeddings and searches are float32."""
 
     items: pd.DataFrame
     """N rows in the order of `embeddings`: `id` (unique text), `path` (below `root`) and any other column."""
@@ -176,6 +180,7 @@ def _fill(folder: Path, content: BundleContent, *, formats: Sequence[ExportForma
         "preprocessing": encoder.preprocessing.to_dict(),
         "exports": {file: figures for file, figures in told.items() if figures is not None},
         "index": index,
+        "embedding": content.arithmetic.to_dict(),
         "metrics": content.metrics,
         "thresholds": content.thresholds,
         "no_thresholds": content.no_thresholds,

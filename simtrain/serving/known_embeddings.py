@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from simtrain.encoders.arithmetic import FLOAT32
 from simtrain.errors import SimtrainError
 from simtrain.files import sha256_if_readable
 from simtrain.serving.bundle import CONTENT_COLUMN, Bundle
@@ -56,6 +57,8 @@ def embeddings_of_bundle(folder: Path, *, fingerprint: str) -> KnownEmbeddings:
     bundle = Bundle.open(folder)
     if bundle.fingerprint != fingerprint:
         raise SimtrainError("the bundle before was of another encoder")
+    if bundle.manifest.get("embedding", FLOAT32.to_dict()) != FLOAT32.to_dict():
+        raise SimtrainError("the bundle before was not embedded in float32")
     if CONTENT_COLUMN not in bundle.items.columns:
         raise SimtrainError("the bundle before does not say which images it holds")
     if bundle.index.stores_halves or not bundle.index.keeps_vectors:

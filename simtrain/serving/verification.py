@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from simtrain.encoders.arithmetic import FLOAT32, Arithmetic
 from simtrain.encoders.base import Encoder
 from simtrain.errors import BundleError
 from simtrain.serving.bundle import Bundle
@@ -31,6 +32,11 @@ _BATCH_SIZE = 16
 _APPROXIMATE_DEPTH = 10
 
 
+def least_cosine(lowest: float) -> float:
+    """Lowest cosine with float32 that is allowed where a sample's lowest was `lowest`: of halves, and of float16."""
+    return 1 - 2 * (1 - lowest) - HALF_TOLERANCE
+
+
 def verify_bundle(
     folder: Path,
     *,
@@ -41,9 +47,10 @@ def verify_bundle(
 ) -> None:
     """Open a bundle again, embed some of its items again, and find them in its index and its exported files.
 
-    Every stored vector must be what the re-created encoder gives (within 1e-5; of float16 within 5e-4). In an exact
-    index every item must find itself, or an equal one, first; in an approximate one, whose recall the manifest states,
-    most items must find themselves among the ten nearest.
+    Every stored vector must be what the re-created encoder gives in float32 (within 1e-5; of float16 within 5e-4; one
+    that was made in another arithmetic within twice the angle that its export has measured). In an exact index every
+    item must find itself, or an equal one, first; in an approximate one, whose recall the manifest states, and where
+    vectors are not of float32, most items must find themselves among the ten nearest.
 
     Args:
         folder: The bundle's folder.
@@ -68,29 +75,44 @@ def verify_bundle(
     if has_text_onnx(bundle):
         _check_texts(bundle)
     chosen = np.unique(np.linspace(0, bundle.index.count - 1, rows).astype(np.int64))
+    arithmetic = Arithmetic.from_dict(bundle.manifest.get("embedding") or {})
+    strict = bundle.index.is_exact and arithmetic == FLOAT32
     found_themselves = 0
     for start in range(0, len(chosen), _BATCH_SIZE):
         batch = chosen[start : start + _BATCH_SIZE]
         pictures = [images(int(row)) for row in batch]
         embeddings = embed_decoded_images(TorchQueryEncoder(encoder=encoder, device=device), pictures)
         if bundle.index.keeps_vectors:
-            _check_vectors(bundle, batch, embeddings)
-        if bundle.index.is_exact:
+            _check_vectors(bundle, batch, embeddings, arithmetic=arithmetic)
+        if strict:
             _check_first(bundle, batch, embeddings)
         else:
             answers = bundle.index.search(embeddings, k=_APPROXIMATE_DEPTH)
             found_themselves += sum(int(row in near) for row, (near, _) in zip(batch, answers, strict=True))
         for form, opened in exported:
             _check_exported(form, opened, encoder, pictures=pictures, embeddings=embeddings)
-    if not bundle.index.is_exact and 2 * found_themselves < len(chosen):
+    if not strict and 2 * found_themselves < len(chosen):
         raise BundleError(
             f"{folder}: only {found_themselves} of {len(chosen)} items find themselves among the {_APPROXIMATE_DEPTH} "
             f"nearest; the index '{bundle.index.factory}' is too approximate; Flat is exact"
         )
 
 
-def _check_vectors(bundle: Bundle, rows: NDArray[np.int64], embeddings: NDArray[np.float32]) -> None:
-    differences = np.abs(bundle.index.vectors(rows) - embeddings).max(axis=1)
+def _check_vectors(
+    bundle: Bundle, rows: NDArray[np.int64], embeddings: NDArray[np.float32], *, arithmetic: Arithmetic
+) -> None:
+    vectors = bundle.index.vectors(rows)
+    if arithmetic.lowest_cosine is not None:
+        cosines, least = (vectors * embeddings).sum(axis=1), least_cosine(arithmetic.lowest_cosine)
+        lowest = int(cosines.argmin())
+        if not (cosines[lowest] >= least or not embeddings[lowest].any()):
+            raise BundleError(
+                f"{bundle.folder}: the index's vector of '{_id(bundle, rows[lowest])}' was made in "
+                f"{arithmetic.precision}, and its cosine with what the encoder makes of its image in float32 is "
+                f"{cosines[lowest]:.4f} (allowed: {least:.4f} or more); export with --set evaluation.precision=32"
+            )
+        return
+    differences = np.abs(vectors - embeddings).max(axis=1)
     worst = int(differences.argmax())
     allowed = HALF_TOLERANCE if bundle.index.stores_halves else VECTOR_TOLERANCE
     if not differences[worst] <= allowed:

@@ -1,13 +1,13 @@
 """Devices, precision and data-parallel strategy of a run."""
 
 import inspect
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, cast
 
-import pytorch_lightning as pl
 import torch
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
-from pytorch_lightning.strategies import DDPStrategy, Strategy, StrategyRegistry
+from pytorch_lightning.strategies import DDPStrategy, StrategyRegistry
 from typing_extensions import override
 
 from simtrain.errors import ConfigError, nearest
@@ -16,23 +16,61 @@ from simtrain.training.ranks import Ranks
 _TENSOR_CORES = (7, 0)  # compute capability from which a GPU multiplies halves many times as fast as float32
 
 
-def device_count(devices: int | str, *, accelerator: str) -> int:
+def device_count(devices: int | str | Sequence[int], *, accelerator: str) -> int:
     """Number of a run's processes on this machine.
 
     Args:
-        devices: The number, or `auto`: every GPU, or one process without any.
+        devices: The number; numbers of GPUs; or `auto`: every GPU, or one process without any.
         accelerator: `auto`, `cpu` or `gpu`.
 
     Raises:
-        ConfigError: for more GPUs than there are.
+        ConfigError: for more GPUs than there are, or others.
     """
-    gpus = 0 if accelerator == "cpu" or not torch.cuda.is_available() else torch.cuda.device_count()
+    gpus = gpu_count(accelerator)
     if devices == "auto":
         return max(1, gpus)
+    if not isinstance(devices, int | str):
+        unknown = [number for number in devices if number >= gpus]
+        if unknown:
+            there = f"GPUs 0 to {gpus - 1}" if gpus else "no GPU here, and a list names GPUs"
+            raise ConfigError(f"got {list(devices)}; there {'is' if gpus == 0 else 'are'} {there}", argument="devices")
+        return len(devices)
     count = int(devices)
     if gpus and count > gpus:
         raise ConfigError(f"got {count}, but there are {gpus} GPUs; allowed: 1 to {gpus}, auto", argument="devices")
     return count
+
+
+def gpu_count(accelerator: str) -> int:
+    """Number of GPUs that a kind of accelerator may use here."""
+    return 0 if accelerator == "cpu" or not torch.cuda.is_available() else torch.cuda.device_count()
+
+
+def shared_evenly(batch_size: int, *, most: int) -> int:
+    """The largest number of devices, 1 to `most`, among which a batch divides."""
+    return max(count for count in range(1, most + 1) if batch_size % count == 0)
+
+
+def card_number(ranks: Ranks, cards: Sequence[int] | None) -> int:
+    """Number of the GPU of a process.
+
+    Args:
+        ranks: This process among the run's.
+        cards: GPUs of the processes of this machine; None: that of the process's own number, or the only one that it
+            sees, as SLURM's `--gpus-per-task=1` has it.
+
+    Raises:
+        ConfigError: where several processes would have to share GPUs.
+    """
+    visible = torch.cuda.device_count()
+    if cards is not None and len(cards) == ranks.local_size:
+        return cards[ranks.local_rank]
+    if visible == 1:
+        return 0
+    if ranks.local_size > visible:
+        problem = f"{ranks.local_size} processes on this machine, but {visible} GPUs; start as many processes as GPUs"
+        raise ConfigError(problem, argument="devices")
+    return ranks.local_rank
 
 
 def chosen_precision(precision: str, *, device: torch.device) -> str:
@@ -88,11 +126,16 @@ def trainer_placement(ranks: Ranks, *, device: torch.device, strategy: str, time
     if ranks.size == 1:
         own = [torch.cuda.current_device()] if device.type == "cuda" else 1
         return {"accelerator": accelerator, "devices": own, "plugins": [_KnownRanks(ranks)]}
+    placed = _strategy(strategy, timeout=timeout)
+    own: int | list[int] = ranks.local_size
+    if device.type == "cuda":  # Lightning would take the GPU of the process's number
+        own = [torch.cuda.current_device()]
+        placed.parallel_devices = [torch.device("cuda", own[0])] * ranks.local_size
     return {
         "accelerator": accelerator,
-        "devices": ranks.local_size,
+        "devices": own,
         "num_nodes": ranks.nodes,
-        "strategy": _strategy(strategy, timeout=timeout),
+        "strategy": placed,
         "plugins": [_KnownRanks(ranks)],
     }
 
@@ -119,11 +162,11 @@ class _KnownRanks(LightningEnvironment):
         return self._ranks.rank // self._ranks.local_size
 
 
-def _strategy(name: str, *, timeout: int) -> Strategy:
+def _strategy(name: str, *, timeout: int) -> DDPStrategy:
     entry = StrategyRegistry[name]
     settings = dict(entry["init_params"])
     kind = entry["strategy"]
     if not inspect.isclass(kind) or not issubclass(kind, DDPStrategy):
         raise ConfigError(f"'{name}' is no data-parallel strategy", argument="strategy")
     made = kind(timeout=timedelta(seconds=timeout), **settings)
-    return cast(pl.strategies.Strategy, made)
+    return cast(DDPStrategy, made)

@@ -1,5 +1,6 @@
 """Environment that torchrun or SLURM gives to each of several processes: numbers, meeting place, and what to unset."""
 
+import os
 from collections.abc import Mapping
 
 from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
@@ -7,6 +8,16 @@ from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
 from simtrain.errors import SimtrainError
 
 ALONE = "to run alone: unset RANK WORLD_SIZE LOCAL_RANK LOCAL_WORLD_SIZE"  # where they are left over in a shell
+
+
+def is_first_process(environment: Mapping[str, str] | None = None) -> bool:
+    """Whether this process is the first of those that a launcher started, or the only one.
+
+    Args:
+        environment: Variables of the process; None: this one's.
+    """
+    found = os.environ if environment is None else environment
+    return found.get("RANK", found.get("SLURM_PROCID", "0")) == "0"
 
 
 def whole_number(environment: Mapping[str, str], name: str, default: str | None = None) -> int:

@@ -43,7 +43,7 @@ class Ranks:
     Attributes:
         rank: Number of this process over all machines, from 0.
         size: Number of processes of the run (world size).
-        local_rank: Number of this process on this machine, from 0; also the number of its GPU.
+        local_rank: Number of this process on this machine, from 0.
         local_size: Number of the run's processes on this machine.
     """
 
@@ -107,7 +107,7 @@ def join(ranks: Ranks, *, device: torch.device, timeout: int) -> None:
 
     Args:
         ranks: This process among the run's.
-        device: Device of this process; GPUs communicate by nccl, CPUs by gloo.
+        device: Device of this process, torch's current one; GPUs communicate by nccl, CPUs by gloo.
         timeout: Seconds after which a process that does not answer is given up.
 
     Raises:
@@ -129,7 +129,7 @@ def join(ranks: Ranks, *, device: torch.device, timeout: int) -> None:
             rank=ranks.rank,
             world_size=ranks.size,
             timeout=_timeout,
-            device_id=torch.device("cuda", ranks.local_rank) if gpu else None,
+            device_id=torch.device("cuda", torch.cuda.current_device()) if gpu else None,
         )
     except (RuntimeError, ValueError) as error:
         raise LostRankError(

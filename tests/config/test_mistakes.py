@@ -63,8 +63,16 @@ def test_set_to_what_is_not_yaml_is_an_error(override: str):
     [
         (["encodr.kind=timm"], "encodr: unknown key; did you mean 'encoder'?"),
         (["zzz=1"], f"zzz: unknown key; allowed: {TOP_LEVEL}"),
-        (["trainer.devices=0"], "trainer.devices: got 0; allowed: auto, or 1 to 1024"),
-        (["trainer.devices=all"], "trainer.devices: got 'all'; allowed: auto, or 1 to 1024"),
+        (["trainer.devices=0"], "trainer.devices: got 0; allowed: auto, 1 to 1024, or a list of GPUs such as [0, 2]"),
+        (
+            ["trainer.devices=all"],
+            "trainer.devices: got 'all'; allowed: auto, 1 to 1024, or a list of GPUs such as [0, 2]",
+        ),
+        (
+            ["trainer.devices=[0, 0]"],
+            "trainer.devices: got [0, 0]; allowed: numbers of GPUs, each once, such as [0, 2]",
+        ),
+        (["trainer.devices=[]"], "trainer.devices: got []; allowed: numbers of GPUs, each once, such as [0, 2]"),
         (["optimizer.learning_rat=1"], "optimizer.learning_rat: unknown key; did you mean 'learning_rate'?"),
         (["encoder.image_sze=8"], "encoder.image_sze: unknown key; did you mean 'image_size'?"),
         (

@@ -15,8 +15,9 @@ from torch import Tensor
 
 from simtrain.catalog.images import read_image
 from simtrain.catalog.store.reader import SourceImages
-from simtrain.console import SILENT
+from simtrain.console import SILENT, Console
 from simtrain.data.embedding import EmbeddingSettings, embed_images, inference_device
+from simtrain.encoders.arithmetic import FLOAT32, Precision
 from simtrain.errors import CatalogError, CheckpointError, ConfigError
 
 CPU = torch.device("cpu")
@@ -183,3 +184,44 @@ def test_embedding_that_is_no_number_is_refused(with_black: list[Path], filling:
         f"the encoder gives no numbers (NaN or infinity) for 1 of 4 images, such as {with_black[3]}: its weights are "
         "damaged, or too large"
     )
+
+
+def embed_in(encoder: TinyEncoder, paths: list[Path], precision: Precision, console: Console = SILENT) -> Tensor:
+    settings = EmbeddingSettings(batch_size=4, workers=0, device=CPU, precision=precision)
+    return embed_images(encoder, SourceImages(paths=paths), range(len(paths)), settings=settings, console=console)
+
+
+def test_bf16_is_compared_with_float32_once_and_told(paths: list[Path]) -> None:
+    encoder, console = TinyEncoder(embedding_size=5), RecordingConsole()
+    exact = embed_in(encoder, paths, "32", console)
+    assert (encoder.arithmetic, console.lines) == (FLOAT32, [])
+    found = embed_in(encoder, paths, "bf16", console)
+    assert found.dtype == torch.float32
+    assert not torch.equal(found, exact)
+    torch.testing.assert_close(found.norm(dim=1), torch.ones(9))
+    lowest = float((found[:4].double() * exact[:4].double()).sum(dim=1).min())  # of the first batch
+    assert encoder.arithmetic.precision == "bf16"
+    assert encoder.arithmetic.images == 4
+    assert encoder.arithmetic.lowest_cosine == pytest.approx(lowest, abs=1e-6)
+    told = f"embedded in bf16: on 4 images the lowest cosine with float32 is {lowest:.4f} (evaluation.precision)"
+    assert console.lines == [told]
+    embed_in(encoder, paths, "bf16", console)
+    assert console.lines == [told]
+
+
+def test_float32_again_is_float32_to_the_bit(paths: list[Path]) -> None:
+    encoder = TinyEncoder()
+    first = embed_in(encoder, paths, "32")
+    embed_in(encoder, paths, "bf16")
+    assert torch.equal(embed_in(encoder, paths, "32"), first)
+    assert encoder.arithmetic == FLOAT32
+
+
+class Overflowing(TinyEncoder):
+    def features(self, images: Tensor) -> Tensor:
+        return super().features(images) * torch.inf
+
+
+def test_numbers_that_float16_does_not_hold_are_told_with_what_does(paths: list[Path]) -> None:
+    with pytest.raises(ConfigError, match=r"^precision: got 16: the encoder gives no numbers .*; allowed: 32, bf16$"):
+        embed_in(Overflowing(), paths, "16")

@@ -11,7 +11,10 @@ from simtrain.builders import build_encoder
 from simtrain.config import EncoderConfig, HistogramConfig, PixelsConfig, TimmConfig
 from simtrain.data import embedding_cache
 from simtrain.data.embedding_cache import Embedded, EmbeddingCache, encoder_fingerprint, variant_fingerprint
+from simtrain.encoders.arithmetic import Arithmetic
 from simtrain.encoders.whitening import Whitening
+
+BF16 = Arithmetic(precision="bf16", lowest_cosine=0.998, images=3)
 
 
 class Embedding:
@@ -26,7 +29,7 @@ class Embedding:
 
 
 def get(cache: EmbeddingCache, rows: list[int], embed: Embedding, fingerprint: str = "f" * 64) -> Embedded:
-    return cache.get(fingerprint, np.array(rows), embed, device="a device")
+    return cache.get(fingerprint, np.array(rows), lambda missing: (embed(missing), BF16), device="a device")
 
 
 def test_only_rows_that_are_missing_are_made(tmp_path: Path):
@@ -42,6 +45,18 @@ def test_what_was_made_is_there_for_the_next_command(tmp_path: Path):
     embed = Embedding()
     found = get(EmbeddingCache(tmp_path, data="d"), [2], embed)
     assert (embed.asked, found.vectors.tolist()) == ([], [[2, -2]])
+
+
+def test_the_arithmetic_is_kept_with_what_it_made(tmp_path: Path):
+    get(EmbeddingCache(tmp_path, data="d"), [1, 2], Embedding())
+    assert EmbeddingCache(tmp_path, data="d").load("f" * 64, np.array([1])).arithmetic == BF16
+
+
+def test_each_arithmetic_has_a_fingerprint_of_its_own():
+    encoder = build_encoder(PixelsConfig(kind="pixels"), load=False)
+    names = [encoder_fingerprint(encoder, images="store", precision=each) for each in ("32", "bf16", "16", "tf32")]
+    assert len(set(names)) == 4
+    assert names[0] == encoder_fingerprint(encoder, images="store")
 
 
 def test_encoders_do_not_share(tmp_path: Path):
@@ -69,7 +84,7 @@ def test_a_full_disk_costs_nothing_but_the_next_time(tmp_path: Path, monkeypatch
     def full(*arguments: object, **settings: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(embedding_cache, "save_file", full)
+    monkeypatch.setattr(embedding_cache, "write_rows", full)
     embed, cache = Embedding(), EmbeddingCache(tmp_path, data="d")
     get(cache, [1], embed)
     assert get(cache, [1, 2], embed).vectors.tolist() == [[1, -1], [2, -2]]

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from simtrain.encoders.memory_format import for_plain_memory, in_fast_memory, needs_plain_memory
+from simtrain.encoders.memory_format import for_plain_memory, in_fast_memory, memory_for_embedding, needs_plain_memory
 from simtrain.encoders.module_encoder import ModuleEncoder
 from simtrain.encoders.preprocessing import Preprocessing
 from simtrain.encoders.timm import TimmEncoder, timm_network, timm_preprocessing
@@ -68,3 +68,24 @@ def test_images_stay_equal() -> None:
 
 def test_layers_in_three_dimensions_are_left_alone() -> None:
     assert in_fast_memory(nn.Conv3d(3, 3, 3)).weight.is_contiguous()
+
+
+@pytest.mark.parametrize(
+    ("device", "halves", "within"), [("cuda", False, False), ("cuda", True, True), ("cpu", False, True)]
+)
+def test_float32_on_a_gpu_is_embedded_in_plain_memory(device: str, halves: bool, within: bool) -> None:
+    network = in_fast_memory(nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 4, 3)))
+
+    def fast() -> bool:
+        return network[2].weight.is_contiguous(memory_format=torch.channels_last)
+
+    with memory_for_embedding(network, device=torch.device(device), halves=halves):
+        assert fast() == within
+    assert fast()
+
+
+def test_a_network_in_plain_memory_stays_there() -> None:
+    network = nn.Conv2d(16, 4, 3)
+    with memory_for_embedding(network, device=torch.device("cuda"), halves=False):
+        pass
+    assert network.weight.is_contiguous()

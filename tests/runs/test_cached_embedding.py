@@ -20,6 +20,7 @@ from simtrain.commands.evaluate import evaluate
 from simtrain.commands.fit import fit
 from simtrain.config import RunConfig, dump_yaml, load_compare_config
 from simtrain.console import SILENT
+from simtrain.encoders.arithmetic import Precision
 from simtrain.encoders.base import Encoder
 from simtrain.runs.cached_embedding import CachedEmbedding
 
@@ -46,9 +47,9 @@ class Counter:
 def counter(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counter]:
     counter, real = Counter(), Encoder.embed_pixels
 
-    def counting(self: Encoder, pixels: Tensor) -> Tensor:
+    def counting(self: Encoder, pixels: Tensor, *, precision: Precision = "32") -> Tensor:
         counter.add(len(pixels))
-        return real(self, pixels)
+        return real(self, pixels, precision=precision)
 
     monkeypatch.setattr(Encoder, "embed_pixels", counting)
     return counter

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from simtrain.catalog.images import read_image
+from simtrain.encoders.arithmetic import FLOAT32
 from simtrain.encoders.base import Encoder
 from simtrain.encoders.preprocessing import Preprocessing
 from simtrain.serving.bundle import Bundle
@@ -118,6 +119,7 @@ def content(shop: Shop) -> BundleContent:
         code=None,
         encoder_config={"kind": "conv", "model": "tiny"},
         embeddings=shop.embeddings,
+        arithmetic=FLOAT32,
         items=shop.items,
         root=shop.root,
         relocatable=True,

@@ -5,10 +5,12 @@ import torch
 
 from simtrain.errors import ConfigError
 from simtrain.training.devices import (
+    card_number,
     check_strategy,
     chosen_precision,
     data_parallel_names,
     device_count,
+    shared_evenly,
     trainer_placement,
 )
 from simtrain.training.ranks import SINGLE_PROCESS, Ranks
@@ -33,6 +35,59 @@ def test_auto_is_every_gpu_and_more_are_refused() -> None:
     assert device_count(3, accelerator="cpu") == 3
     with pytest.raises(ConfigError, match=r"got 3, but there are 2 GPUs; allowed: 1 to 2, auto$"):
         device_count(3, accelerator="gpu")
+
+
+@pytest.mark.usefixtures("two_gpus")
+def test_a_list_names_the_gpus() -> None:
+    assert device_count([1], accelerator="auto") == 1
+    assert device_count([1, 0], accelerator="auto") == 2
+    with pytest.raises(ConfigError, match=r"^devices: got \[0, 2\]; there are GPUs 0 to 1$"):
+        device_count([0, 2], accelerator="auto")
+    with pytest.raises(ConfigError, match=r"^devices: got \[0\]; there is no GPU here, and a list names GPUs$"):
+        device_count([0], accelerator="cpu")
+
+
+def rank_of(local_rank: int, local_size: int) -> Ranks:
+    return Ranks(rank=local_rank, size=local_size, local_rank=local_rank, local_size=local_size)
+
+
+@pytest.mark.parametrize(
+    ("visible", "ranks", "cards", "number"),
+    [
+        (8, rank_of(3, 8), None, 3),
+        (8, rank_of(1, 2), [0, 2], 2),
+        (8, SINGLE_PROCESS, [5], 5),
+        (8, rank_of(3, 8), [0, 2], 3),  # torchrun started others than the list says
+        (1, rank_of(3, 8), None, 0),  # SLURM's --gpus-per-task=1
+    ],
+)
+def test_the_gpu_of_a_process(
+    monkeypatch: pytest.MonkeyPatch, visible: int, ranks: Ranks, cards: list[int] | None, number: int
+) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: visible)
+    assert card_number(ranks, cards) == number
+
+
+@pytest.mark.usefixtures("two_gpus")
+def test_processes_do_not_share_a_gpu() -> None:
+    expected = "devices: 4 processes on this machine, but 2 GPUs; start as many processes as GPUs"
+    with pytest.raises(ConfigError, match=expected):
+        card_number(rank_of(1, 4), None)
+
+
+@pytest.mark.parametrize(
+    ("size", "most", "count"), [(96, 8, 8), (96, 5, 4), (96, 7, 6), (97, 8, 1), (100, 8, 5), (4, 8, 4)]
+)
+def test_devices_that_a_batch_divides_among(size: int, most: int, count: int) -> None:
+    assert shared_evenly(size, most=most) == count
+
+
+@pytest.mark.usefixtures("two_gpus")
+def test_each_process_tells_lightning_its_own_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 1)
+    placed = trainer_placement(rank_of(0, 2), device=torch.device("cuda"), strategy="ddp", timeout=7)
+    assert (placed["accelerator"], placed["devices"]) == ("gpu", [1])
+    assert placed["strategy"].parallel_devices == [torch.device("cuda", 1)] * 2
 
 
 @pytest.mark.usefixtures("no_gpu")

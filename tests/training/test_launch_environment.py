@@ -5,6 +5,7 @@ import pytest
 from simtrain.errors import SimtrainError
 from simtrain.training.launch_environment import (
     advice_to_run_alone,
+    is_first_process,
     launch_cause,
     slurm_meeting_place,
     whole_number,
@@ -22,6 +23,14 @@ from simtrain.training.launch_environment import (
 )
 def test_place_where_the_processes_of_a_slurm_job_meet(environment: dict[str, str], address: str, port: str) -> None:
     assert slurm_meeting_place(environment) == {"MASTER_ADDR": address, "MASTER_PORT": port}
+
+
+@pytest.mark.parametrize(
+    ("environment", "first"),
+    [({}, True), ({"RANK": "0"}, True), ({"RANK": "3"}, False), ({"SLURM_PROCID": "1"}, False)],
+)
+def test_the_first_process_prints(environment: dict[str, str], first: bool) -> None:
+    assert is_first_process(environment) == first
 
 
 def test_numbers() -> None:

@@ -1,0 +1,123 @@
+"""Files of embeddings by catalogue row: written in blocks, mapped into memory, read where they are looked at."""
+
+# Shapes: N rows, n of one block, D dimensions of an embedding.
+
+from __future__ import annotations
+
+import json
+import mmap
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+_BLOCK_ROWS = 8192
+_LARGEST_HEADER = 1 << 20  # bytes
+_NOTE = "simtrain"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class RowVectors:
+    """Embeddings of rows, in a file or in memory.
+
+    Attributes:
+        rows: (N,) catalogue rows, ascending.
+        vectors: (N, D) float32; of a file they are mapped, and several processes of a machine share them.
+        note: What was written beside them.
+    """
+
+    rows: NDArray[np.int64]
+    vectors: NDArray[np.float32]
+    note: Mapping[str, Any]
+
+
+def write_rows(path: Path, parts: Sequence[RowVectors], *, note: Mapping[str, Any]) -> None:
+    """Write the embeddings of several files as one safetensors file, a block at a time; of a row in two the first.
+
+    Args:
+        path: The file.
+        parts: What is joined, all of one D; at least one.
+        note: Plain values that are written beside.
+
+    Raises:
+        OSError: if it cannot be written.
+    """
+    rows, places = np.unique(np.concatenate([part.rows for part in parts]), return_index=True)
+    starts = np.cumsum([0, *(len(part.rows) for part in parts)])
+    count, dimensions = len(rows), parts[0].vectors.shape[1]
+    ends = 8 * count, 8 * count + 4 * count * dimensions
+    header = json.dumps({
+        "__metadata__": {_NOTE: json.dumps(note)},
+        "rows": {"dtype": "I64", "shape": [count], "data_offsets": [0, ends[0]]},
+        "vectors": {"dtype": "F32", "shape": [count, dimensions], "data_offsets": [ends[0], ends[1]]},
+    }).encode()  # fmt: skip
+    header += b" " * (-len(header) % 8)
+    with path.open("wb") as file:
+        file.write(len(header).to_bytes(8, "little") + header)
+        file.write(rows.astype("<i8").tobytes())
+        for start in range(0, count, _BLOCK_ROWS):
+            chosen = places[start : start + _BLOCK_ROWS]
+            block = np.empty((len(chosen), dimensions), dtype="<f4")
+            for part, first in zip(parts, starts, strict=False):
+                own = (chosen >= first) & (chosen < first + len(part.rows))
+                block[own] = part.vectors[chosen[own] - first]
+            file.write(block.tobytes())
+
+
+def map_rows(path: Path) -> RowVectors:
+    """The embeddings of a file; a change of them is of this process alone, and never in the file.
+
+    Raises:
+        OSError: if it cannot be read.
+        ValueError: if it is no such file.
+    """
+    with path.open("rb") as file:
+        content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+    try:
+        return _parsed(content)
+    except (KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def vectors_of(parts: Sequence[RowVectors], rows: NDArray[np.int64]) -> NDArray[np.float32]:
+    """(N, D) embeddings of (N,) rows, each from the first part that has it.
+
+    Raises:
+        KeyError: for a row that none has.
+    """
+    first = parts[0]
+    if np.array_equal(first.rows, rows):
+        return first.vectors
+    vectors = np.empty((len(rows), first.vectors.shape[1]), dtype=np.float32)
+    left = np.ones(len(rows), dtype=bool)
+    for part in parts:
+        places = np.minimum(np.searchsorted(part.rows, rows), len(part.rows) - 1)
+        here = left & (part.rows[places] == rows)
+        vectors[here] = part.vectors[places[here]]
+        left &= ~here
+    if left.any():
+        raise KeyError("a row that was not embedded")
+    return vectors
+
+
+def _parsed(content: mmap.mmap) -> RowVectors:
+    length = int.from_bytes(content[:8], "little")
+    if length > min(_LARGEST_HEADER, len(content) - 8):
+        raise ValueError("the header is longer than the file")
+    header = json.loads(content[8 : 8 + length])
+    arrays = {}
+    for name, code, kind in (("rows", "I64", "<i8"), ("vectors", "F32", "<f4")):
+        tensor = header[name]
+        first, end = tensor["data_offsets"]
+        shape = tuple(int(size) for size in tensor["shape"])
+        count = int(np.prod(shape))
+        if tensor["dtype"] != code or end - first != count * np.dtype(kind).itemsize or 8 + length + end > len(content):
+            raise ValueError(f"{name} is not what it says")
+        arrays[name] = np.frombuffer(content, dtype=kind, count=count, offset=8 + length + first).reshape(shape)
+    rows, vectors = arrays["rows"], arrays["vectors"]
+    if rows.ndim != 1 or vectors.ndim != 2 or len(rows) != len(vectors):
+        raise ValueError("rows and vectors do not go together")
+    return RowVectors(rows=rows, vectors=vectors, note=json.loads(header["__metadata__"][_NOTE]))

@@ -1,6 +1,7 @@
 """What tests let several processes do: spawned processes import it by name."""
 
 import time
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,9 +9,13 @@ import torch
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
+from simtrain.builders import build_module
+from simtrain.config import parse_run_config
 from simtrain.console import Console, Step
 from simtrain.evaluation.protocol import RetrievalTask
 from simtrain.evaluation.shared_scoring import score_on_all_ranks
+from simtrain.launch import ddp_equivalence
+from simtrain.launch.small_encoders import SmallAlignedEncoder
 from simtrain.losses.nt_xent import nt_xent_loss
 from simtrain.training.rank_zero import on_rank_zero
 from simtrain.training.ranks import (
@@ -148,3 +153,22 @@ def shown(*, console: Console) -> int:
     list(console.bar("abc", 3, f"counting {own}"))
     console.step(Step(epoch=1, epochs=1, batch=joined_as.rank + 1, batches=2, images_per_second=1.0))
     return joined_as.rank
+
+
+def steps_without_texts(loss: str) -> list[float]:
+    """Losses of two data-parallel steps in which no image has a text, while the text side and the scale learn."""
+    objective = {"kind": "image_text", "loss": loss, "learn_scale": True}
+    tree = {"catalog": "none", "encoder": {"kind": "clip", "train_text": True}, "objective": objective}
+    encoder = SmallAlignedEncoder()
+    inputs = ddp_equivalence._training_inputs(8, encoder)
+    assert inputs.texts is not None
+    silent = replace(inputs.texts, ids=torch.full_like(inputs.texts.ids, -1))
+    config = parse_run_config({**tree, "data": {"batch_size": 8}}, where="test")
+    module = build_module(config, encoder=encoder, inputs=replace(inputs, texts=silent), validation=None)
+    step = DistributedDataParallel(ddp_equivalence._Step(module.train()))
+    losses = []
+    for number in range(2):
+        value = step(ddp_equivalence._share_of_noise(8, views=1, seed=number))
+        value.backward()
+        losses.append(value.item())
+    return losses

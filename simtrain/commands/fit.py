@@ -32,14 +32,15 @@ from simtrain.runs.folder import FinishedRunError, check_run_folder, ended_recor
 from simtrain.runs.frozen_features import frozen_data, refuse_several_processes
 from simtrain.runs.preflight_report import report_few_negatives, report_launch, report_preflight
 from simtrain.runs.preparation import prepare_run
+from simtrain.runs.reference_embeddings import reference_embeddings, save_reference
 from simtrain.runs.run import open_run, write_run_record
 from simtrain.runs.run_lock import LOCK_FILE, lock_run
 from simtrain.runs.session import RunSession
 from simtrain.runs.teacher import relational_teacher
 from simtrain.runs.text_embeddings import text_embeddings
-from simtrain.runs.trainer import build_callbacks, check_trackers, train_module, watched
+from simtrain.runs.trainer import build_callbacks, check_trackers, told_how_to_go_on, train_module, watched
 from simtrain.runs.whitening import whiten_run
-from simtrain.runs.zero_shot import reference_embeddings, save_reference, zero_shot_metrics
+from simtrain.runs.zero_shot import zero_shot_metrics
 from simtrain.training.checkpoints import BestAndLast
 from simtrain.training.epoch_watch import Watch
 from simtrain.training.interruption import requeue_in_slurm
@@ -131,8 +132,9 @@ def fit(config: RunConfig, *, resume: bool, console: Console, watch: Watch | Non
         refuse_several_processes(ranks)
         count = 1
     if ranks is None and count > 1:
-        check_run_folder(config, resume=resume)
-        result: FitResult = run_on_each(count, _fit_launched, config, resume, console=console)
+        folder = check_run_folder(config, resume=resume)
+        with told_how_to_go_on(folder):
+            result: FitResult = run_on_each(count, _fit_launched, config, resume, console=console)
         return result
     return _fit(config, ranks or SINGLE_PROCESS, resume=resume, console=console, launched=False, watch=watch)
 

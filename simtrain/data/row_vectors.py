@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 _BLOCK_ROWS = 8192
 _LARGEST_HEADER = 1 << 20  # bytes
 _NOTE = "simtrain"
+_TYPES = {"I64": "<i8", "F32": "<f4", "F16": "<f2"}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -74,10 +75,28 @@ def map_rows(path: Path) -> RowVectors:
         OSError: if it cannot be read.
         ValueError: if it is no such file.
     """
-    with path.open("rb") as file:
-        content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
     try:
-        return _parsed(content)
+        content, header, begin = _opened(path)
+        rows = _array(content, header["rows"], begin=begin, code="I64")
+        vectors = _array(content, header["vectors"], begin=begin, code="F32")
+        note = json.loads(header["__metadata__"][_NOTE])
+    except (KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise ValueError(f"{path}: {error}") from error
+    if rows.ndim != 1 or vectors.ndim != 2 or len(rows) != len(vectors):
+        raise ValueError("rows and vectors do not go together")
+    return RowVectors(rows=rows, vectors=vectors, note=note)
+
+
+def map_halves(path: Path, *, name: str) -> NDArray[np.float16]:
+    """A float16 tensor of a safetensors file, mapped in the same way.
+
+    Raises:
+        OSError: if it cannot be read.
+        ValueError: if it is no such file.
+    """
+    try:
+        content, header, begin = _opened(path)
+        return _array(content, header[name], begin=begin, code="F16")
     except (KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"{path}: {error}") from error
 
@@ -103,21 +122,21 @@ def vectors_of(parts: Sequence[RowVectors], rows: NDArray[np.int64]) -> NDArray[
     return vectors
 
 
-def _parsed(content: mmap.mmap) -> RowVectors:
+def _opened(path: Path) -> tuple[mmap.mmap, dict[str, Any], int]:
+    """The content of a safetensors file, its header, and where its data begins."""
+    with path.open("rb") as file:
+        content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
     length = int.from_bytes(content[:8], "little")
     if length > min(_LARGEST_HEADER, len(content) - 8):
         raise ValueError("the header is longer than the file")
     header = json.loads(content[8 : 8 + length])
-    arrays = {}
-    for name, code, kind in (("rows", "I64", "<i8"), ("vectors", "F32", "<f4")):
-        tensor = header[name]
-        first, end = tensor["data_offsets"]
-        shape = tuple(int(size) for size in tensor["shape"])
-        count = int(np.prod(shape))
-        if tensor["dtype"] != code or end - first != count * np.dtype(kind).itemsize or 8 + length + end > len(content):
-            raise ValueError(f"{name} is not what it says")
-        arrays[name] = np.frombuffer(content, dtype=kind, count=count, offset=8 + length + first).reshape(shape)
-    rows, vectors = arrays["rows"], arrays["vectors"]
-    if rows.ndim != 1 or vectors.ndim != 2 or len(rows) != len(vectors):
-        raise ValueError("rows and vectors do not go together")
-    return RowVectors(rows=rows, vectors=vectors, note=json.loads(header["__metadata__"][_NOTE]))
+    return content, header, 8 + length
+
+
+def _array(content: mmap.mmap, tensor: Mapping[str, Any], *, begin: int, code: str) -> NDArray[Any]:
+    first, end = tensor["data_offsets"]
+    shape = tuple(int(size) for size in tensor["shape"])
+    count, kind = int(np.prod(shape)), np.dtype(_TYPES[code])
+    if tensor["dtype"] != code or end - first != count * kind.itemsize or first < 0 or begin + end > len(content):
+        raise ValueError(f"a tensor is not of {code}, or not as long as it says")
+    return np.frombuffer(content, dtype=kind, count=count, offset=begin + first).reshape(shape)

@@ -22,6 +22,7 @@ from simtrain.training.devices import card_number
 from simtrain.training.interruption import asking_signals
 from simtrain.training.ranks import LostRankError, Ranks, free_port, join, leave, rank_environment
 
+_PERHAPS = {"SIGKILL": ", possibly out of memory", "SIGABRT": ", as NCCL does where another process does not answer"}
 _START_METHOD = "spawn"  # a forked process cannot use the GPU of its parent
 _GRACE = 3.0  # seconds in which the others may end by themselves when one has ended badly, and again before SIGKILL
 _LOOK = 0.2  # seconds between two looks at whether a process has ended
@@ -96,8 +97,11 @@ def process_group(
     join(ranks, device=device, timeout=timeout)
     try:
         yield device
-    finally:
-        leave()
+    except BaseException:
+        if device.type == "cpu":
+            leave()  # NCCL would wait for what the other processes have not sent; this process ends
+        raise
+    leave()
 
 
 class _Mail:
@@ -179,7 +183,7 @@ def _lost(error: ProcessException, count: int) -> Exception:
     if not isinstance(error, ProcessExitedException):
         return error  # a bug of ours: its traceback is in the message
     if error.signal_name is not None:
-        perhaps = ", possibly out of memory" if error.signal_name == "SIGKILL" else ""
+        perhaps = _PERHAPS.get(error.signal_name, "")
         return LostRankError(f"{place} was killed ({error.signal_name}{perhaps}); the others were stopped")
     return LostRankError(
         f"{place} ended with status {error.exit_code}; the others were stopped (a script that calls this needs "

@@ -96,7 +96,9 @@ class ImageTextPairs:
     def value(self, encoder: AlignedEncoder, pairs: PairedEmbeddings) -> Tensor:
         """Scalar loss; 0, with gradients of 0, for a batch in which fewer than two images have a text."""
         if len(pairs.images) < 2:
-            return (pairs.images.sum() + pairs.texts.sum()) * 0
+            learned = [one for one in (encoder.logit_scale, encoder.logit_bias) if one is not None]
+            # Data-parallel training waits for a gradient of everything that learns.
+            return sum((one.sum() for one in (pairs.texts, *learned)), start=pairs.images.sum()) * 0
         scale = encoder.logit_scale.exp().reshape(())
         if self._loss == "softmax":
             return image_text_loss(pairs.images, pairs.texts, scale=scale, positives=pairs.positives)

@@ -3,7 +3,8 @@
 import logging
 import signal
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -214,6 +215,17 @@ def train_module(
     return None
 
 
+@contextmanager
+def told_how_to_go_on(folder: Path) -> Iterator[None]:
+    """Add to the end of a process what to do next, if its own message does not say it."""
+    try:
+        yield
+    except LostRankError as error:
+        if "--resume" in str(error) or not (folder / LAST).exists():
+            raise
+        raise LostRankError(f"{error}; go on with: simtrain fit --resume {folder.name}") from error
+
+
 def _early_stopping(config: RunConfig, monitor: str | None) -> list[pl.Callback]:
     patience = config.trainer.early_stopping_patience
     if patience is None or monitor is None:
@@ -256,5 +268,6 @@ def _lost(error: RuntimeError, config: RunConfig) -> LostRankError:
     return LostRankError(
         f"process {rank()} of {rank_count()}: another process has ended, or has not answered within "
         f"trainer.rank_timeout={config.trainer.rank_timeout} seconds ({reason}); resume with: "
-        f"simtrain fit --resume {config.run}"
+        f"simtrain fit --resume {config.run} (where one is only slow, with --set trainer.rank_timeout="
+        f"{min(3 * config.trainer.rank_timeout, 86400)})"
     )

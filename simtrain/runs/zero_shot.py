@@ -1,16 +1,11 @@
-"""Zero-shot evaluation of the initial encoder before training, and its reference embeddings."""
+"""Zero-shot evaluation of the initial encoder before training."""
 
-from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 
-from simtrain.builders import needs_reference
 from simtrain.builders.bootstrap import build_bootstrap
 from simtrain.config import RunConfig
-from simtrain.errors import CheckpointError, first_line
 from simtrain.evaluation.balance import BALANCED, balanced_score
 from simtrain.evaluation.protocol import evaluate_retrieval
 from simtrain.evaluation.shared_scoring import score_on_all_ranks
@@ -21,9 +16,6 @@ from simtrain.runs.evaluation import embed_rows, evaluate_texts, score_texts
 from simtrain.runs.session import RunSession
 from simtrain.runs.validation_precision import validation_precision
 from simtrain.training.rank_zero import on_rank_zero
-
-REFERENCE_FILE = "untouched_embeddings.safetensors"
-_TENSOR = "embeddings"
 
 
 def zero_shot_metrics(session: RunSession) -> dict[str, float]:
@@ -51,44 +43,6 @@ def zero_shot_metrics(session: RunSession) -> dict[str, float]:
         if small is not None and not has_few_queries(record.get("conflicts", [])):  # those were told with what to do
             session.console.line(small)
     return _means(record["zero_shot"])
-
-
-def reference_embeddings(session: RunSession) -> torch.Tensor | None:
-    """(catalogue rows, D) float16 unit embeddings of the training images by the initial encoder, zeros elsewhere.
-
-    None where the objective needs none. A run that has a checkpoint reads them from its folder.
-
-    Raises:
-        CheckpointError: if they cannot be read there.
-    """
-    if not needs_reference(session.config):
-        return None
-    if not session.begins:
-        path = session.folder / REFERENCE_FILE
-        try:
-            return load_file(path)[_TENSOR]
-        except (OSError, SafetensorError, KeyError) as error:
-            raise CheckpointError(f"{path}: cannot be read: {first_line(error)}") from None
-    catalog, encoder = session.catalog, session.encoder
-    rows = catalog.rows_of(["train"])
-    vectors = torch.zeros(len(catalog.rows), encoder.embedding_size, dtype=torch.float16)
-    embeddings = embed_rows(
-        encoder, session.images.reader, rows.tolist(), config=session.config, console=session.console
-    )
-    vectors[torch.from_numpy(rows)] = embeddings.half()
-    return vectors
-
-
-def save_reference(reference: torch.Tensor, folder: Path) -> None:
-    """Write reference embeddings to a run's folder, where a resumed run reads them.
-
-    Raises:
-        CheckpointError: if they cannot be written.
-    """
-    try:
-        save_file({_TENSOR: reference}, folder / REFERENCE_FILE)
-    except (OSError, SafetensorError) as error:
-        raise CheckpointError(f"{folder / REFERENCE_FILE}: cannot be written: {first_line(error)}") from None
 
 
 def _text_metrics(session: RunSession, embeddings: torch.Tensor) -> dict[str, Any] | None:

@@ -1,15 +1,20 @@
 """The image-text loss and the regulariser within a training step, against the same computed outright."""
 
 import math
+from dataclasses import replace
+from typing import Literal
 
 import pytest
 import torch
 import torch.nn.functional as F
+from rank_workflows import joined
 from tiny_held_modules import IDS, expected_loss, gradients, image_text_module, joint, simclr_module, words_of
 from tiny_training import TinyAlignedEncoder, noise_batch
 
+from simtrain.console import SILENT
+from simtrain.launch.processes import run_on_each
 from simtrain.modules.global_batch import AuxiliaryLosses
-from simtrain.modules.image_text_pairs import largest_scale
+from simtrain.modules.image_text_pairs import PairedEmbeddings, largest_scale
 
 
 def test_texts_that_stay_are_not_embedded_again() -> None:
@@ -60,3 +65,28 @@ def test_a_scale_is_held_below_100_or_its_start(start: float, largest: float) ->
     encoder = TinyAlignedEncoder()
     encoder.logit_scale.data.fill_(start)
     assert largest_scale(encoder) == pytest.approx(largest)
+
+
+@pytest.mark.parametrize("loss", ["softmax", "sigmoid"])
+def test_a_batch_without_texts_gives_gradients_of_zero_to_all_that_learns(loss: Literal["softmax", "sigmoid"]) -> None:
+    encoder, batch = TinyAlignedEncoder(), noise_batch(samples=6, views=1)
+    encoder.logit_scale.requires_grad_(True)
+    encoder.logit_bias = torch.nn.Parameter(torch.tensor([-1.5]))
+    module = image_text_module(encoder, words_of(encoder, loss=loss))
+    silent = PairedEmbeddings(
+        images=encoder(torch.zeros(0, 3, 16, 16)),
+        texts=encoder.words(torch.zeros(0, dtype=torch.int64)),
+        positives=torch.zeros(0, 1, dtype=torch.int64),
+    )
+    value = module.value(replace(module.gather_batch(batch), pairs=silent)).total
+    assert value.item() == 0
+    value.backward()
+    for parameter in (encoder.logit_scale, encoder.logit_bias, encoder.words.weight):
+        assert parameter.grad is not None
+        assert not parameter.grad.any()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("loss", ["softmax", "sigmoid"])
+def test_two_processes_go_on_after_a_batch_without_texts(loss: str) -> None:
+    assert run_on_each(2, joined, "steps_without_texts", loss, console=SILENT) == [0.0, 0.0]

@@ -122,7 +122,7 @@ class _Known:
 def _picked(facts: Tensor | None, rows: Tensor, *, unknown: float) -> Tensor | None:
     if facts is None:
         return None
-    picked = facts[rows.clamp(min=0).to(facts.device)].to(rows.device)
+    picked = facts[rows.clamp(min=0).to(facts.device)].to(rows.device, non_blocking=True)
     picked[rows < 0] = unknown
     return picked
 

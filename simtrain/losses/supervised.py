@@ -58,8 +58,8 @@ def supervised_contrastive_loss_if_any(
     if not temperature > 0:
         raise ValueError(f"temperature: got {temperature}; must be above 0")
     classes, shared, counts = _groups(labels, unpaired)
-    anchors = (labels >= 0) & (counts > 0)
-    if not anchors.any():
+    anchors = ((labels >= 0) & (counts > 0)).nonzero()[:, 0]
+    if len(anchors) == 0:
         return None
 
     def leave_out(tile: Tensor, first: slice, second: slice) -> None:
@@ -87,11 +87,26 @@ def _groups(labels: Tensor, unpaired: Tensor | None) -> tuple[Tensor, Tensor, Te
     own = torch.arange(len(labels), device=labels.device)
     if unpaired is not None:
         own = torch.where(unpaired >= 0, unpaired, own + unpaired.max() + 1)
-    _, classes = torch.unique(labels, return_inverse=True)
-    _, shared = torch.unique(torch.stack([classes, own]), dim=1, return_inverse=True)
-    return classes, shared, torch.bincount(classes)[classes] - torch.bincount(shared)[shared]
+    classes = _numbered(labels)
+    shared = _numbered(classes * len(labels) + _numbered(own))
+    return classes, shared, _sizes(classes) - _sizes(shared)
+
+
+# What follows makes as many groups as there are rows, most of them empty: a GPU's host would wait for their number.
+
+
+def _numbered(values: Tensor) -> Tensor:
+    """(N,) place of each value among the different ones, from 0, as `torch.unique` numbers them."""
+    ordered, order = values.sort()
+    begins = torch.cat([torch.zeros_like(ordered[:1]), (ordered[1:] != ordered[:-1]).long()])
+    return torch.empty_like(values).scatter(0, order, begins.cumsum(0))
+
+
+def _sizes(groups: Tensor) -> Tensor:
+    """(N,) number of rows in each row's group."""
+    return torch.zeros_like(groups).scatter_add(0, groups, torch.ones_like(groups))[groups]
 
 
 def _sums(unit: Tensor, groups: Tensor) -> Tensor:
     """(N, D): of each row the sum over the rows of its group."""
-    return unit.new_zeros(int(groups.max()) + 1, unit.shape[1]).index_add(0, groups, unit)[groups]
+    return torch.zeros_like(unit).index_add(0, groups, unit)[groups]

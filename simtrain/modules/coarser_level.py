@@ -38,7 +38,7 @@ class CoarserLevel:
             rows: (N,) int64 catalogue rows of the embeddings.
             groups: (N,) int64, equal where two are positives of the objective's own loss; -1: no positives.
         """
-        values = self.numbers[rows.to(self.numbers.device)].to(rows.device)
+        values = self.numbers[rows.to(self.numbers.device)].to(rows.device, non_blocking=True)
         return supervised_contrastive_loss_if_any(embeddings, values, temperature=self.temperature, unpaired=groups)
 
 

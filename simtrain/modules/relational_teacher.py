@@ -33,7 +33,8 @@ class RelationalTeacher:
             groups: (N,) int64, equal where two are positives of the objective's own loss; -1: no positives.
         """
         own = rows.to(self._vectors.device)
-        left_out = [rows, self._duplicate_groups[own].to(rows.device), *([groups] if self._other_groups else [])]
-        return relational_distillation_loss(
-            embeddings, self._vectors[own].to(rows.device), temperature=self.temperature, left_out=left_out
+        vectors, duplicates = (
+            facts[own].to(rows.device, non_blocking=True) for facts in (self._vectors, self._duplicate_groups)
         )
+        left_out = [rows, duplicates, *([groups] if self._other_groups else [])]
+        return relational_distillation_loss(embeddings, vectors, temperature=self.temperature, left_out=left_out)

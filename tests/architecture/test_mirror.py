@@ -13,6 +13,7 @@ TESTS = Path(__file__).parents[1]
 OF_NO_MODULE = {
     "cli/test_disturbed.py": "end to end: kills, full disks, two at once",
     "cli/test_fuzz.py": "end to end: mutated files",
+    "modules/test_gpu_steps.py": "steps of all objectives, as on a GPU",
     "test_first_format.py": "end to end: artifacts that an earlier version wrote",
     "test_notebooks.py": "end to end: the notebooks",
     "test_own_parts_page.py": "end to end: docs/own_parts.md",

@@ -1,0 +1,116 @@
+"""A training step of every objective as on a GPU: no tensor is on the wrong device, and where the host waits is known.
+
+The numbers are those of one step in one process, forward and backward: how often the host waits for the GPU, because
+it reads a number, a shape that depends on numbers, or rows that are looked up on the CPU, or because it copies.
+"""
+
+from collections import Counter
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from claimed_cuda import ClaimedGpu, Waits, claimed, counted_waits, on_claimed_gpu
+
+from simtrain.builders import build_module
+from simtrain.config import parse_run_config
+from simtrain.data.batch import Batch
+from simtrain.launch import ddp_equivalence
+from simtrain.launch.ddp_equivalence import CASES
+from simtrain.launch.small_encoders import SmallAlignedEncoder, SmallEncoder
+from simtrain.modules.base import RetrievalModule
+
+SAMPLES = 16
+OURS = {
+    "SimCLR": 1,
+    "SimCLR, decoupled, with labels": 3,
+    "triplet, batch_hard": 3,
+    "triplet, semi_hard": 6,
+    "triplet, hard_negatives": 6,
+    "triplet, all": 6,
+    "triplet, cross-batch memory": 6,
+    "triplet, DistanceWeightedMiner": 5,
+    "distillation": 2,
+    "triplet with distillation": 4,
+    "triplet with a coarser level": 5,
+    "SupCon": 2,
+    "MultiSimilarity": 4,
+    "ProxyAnchor": 2,
+    "image-text, texts that repeat": 10,
+    "image-text, sigmoid": 10,
+    "SimCLR with texts, held to its start": 9,
+}
+"""Objective -> waits of our own lines, at most."""
+
+OF_LIBRARIES = {"triplet, DistanceWeightedMiner": 28, "SupCon": 7, "MultiSimilarity": 5, "ProxyAnchor": 3}
+"""Objective -> waits within pytorch-metric-learning, at most."""
+
+
+def on_gpu(objective: dict[str, Any]) -> RetrievalModule:
+    texts = ddp_equivalence._reads_texts(objective)
+    tree = {
+        "catalog": "none",
+        "encoder": {"kind": "clip", "train_text": True} if texts else {"kind": "resnet"},
+        "objective": objective,
+        "data": {"batch_size": SAMPLES},
+    }
+    config = parse_run_config(tree, where="test")
+    torch.manual_seed(0)
+    encoder = SmallAlignedEncoder() if texts else SmallEncoder()
+    inputs = ddp_equivalence._training_inputs(SAMPLES, encoder)
+    inputs = replace(inputs, levels=ddp_equivalence._levels(config, SAMPLES))
+    module = build_module(config, encoder=encoder, inputs=inputs, validation=None).train()
+    on_claimed_gpu(module)
+    return module
+
+
+def batch(objective: dict[str, Any], *, seed: int) -> Batch:
+    views = 2 if objective["kind"] == "simclr" else 1
+    noise = ddp_equivalence._share_of_noise(SAMPLES, views=views, seed=seed)
+    return Batch(views=claimed(noise.views), labels=claimed(noise.labels), rows=claimed(noise.rows))
+
+
+def second_step(objective: dict[str, Any]) -> Waits:
+    """The waits of a step after the first, in which networks and memories are filled."""
+    module = on_gpu(objective)
+    for number in range(2):
+        with ClaimedGpu(), counted_waits() as waits:
+            loss = module.training_step(batch(objective, seed=number), number)
+            loss.backward()
+    assert torch.isfinite(loss.held)
+    return waits
+
+
+@pytest.mark.filterwarnings("ignore:You are trying to `self.log")
+@pytest.mark.parametrize("name", CASES)
+def test_a_step_is_of_one_device_and_waits_no_oftener_than_known(name: str) -> None:
+    waits = second_step(CASES[name])
+    assert waits.ours.total() <= OURS[name], waits.ours
+    assert waits.theirs.total() - waits.theirs["index_put"] <= OF_LIBRARIES.get(name, 0), waits.theirs
+
+
+@pytest.mark.filterwarnings("ignore:You are trying to `self.log")
+def test_simclr_waits_once_to_see_that_its_loss_is_a_number() -> None:
+    waits = second_step(CASES["SimCLR"])
+    assert [place.split(":")[0] for place in waits.ours] == ["modules/base.py"]
+
+
+def test_a_tensor_on_the_wrong_device_is_found() -> None:
+    module = on_gpu(CASES["SimCLR"])
+    wrong = replace(batch(CASES["SimCLR"], seed=0), views=torch.zeros(SAMPLES, 2, 24, 24, 3, dtype=torch.uint8))
+    with ClaimedGpu(), pytest.raises(RuntimeError, match=r"a tensor of the CPU, .*, meets one of the GPU"):
+        module.training_step(wrong, 0)
+
+
+def test_what_makes_a_host_wait_is_counted() -> None:
+    numbers = claimed(torch.tensor([1.0, 0.0, 2.0]))
+    with ClaimedGpu(), counted_waits() as waits:
+        assert bool(numbers[0] > 0)
+        numbers.tolist()
+        assert numbers.nonzero().shape == (2, 1)
+        assert numbers[numbers > 0].shape == (2,)
+        numbers.cpu()
+        torch.tensor([1.0], device=numbers.device)
+        numbers * 2
+    found = Counter({name.split()[0]: count for name, count in waits.theirs.items()})
+    assert found == {"_local_scalar_dense": 4, "nonzero": 1, "index": 1, "copy": 1}

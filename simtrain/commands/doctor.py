@@ -13,13 +13,14 @@ import torch
 
 from simtrain.data.datasets import worker_count
 from simtrain.data.embedding import inference_device
+from simtrain.data.joined_batches import PART_BYTES, shared_bytes
 from simtrain.launch.ddp_equivalence import GRADIENT_BOUND, LOSS_BOUND, ProcessEquivalence, compare_processes
+from simtrain.phrases import counted
 from simtrain.runs.run import environment
 from simtrain.tables import Alignment, text_table
 from simtrain.training.devices import chosen_precision, device_count
 from simtrain.training.tracking.wandb import has_credentials
 
-_LITTLE_SHARED_MEMORY = 2**30  # bytes; batches of loading processes lie there
 _LITTLE_DISK = 5 * 2**30  # bytes; a few checkpoints and an image store
 _MARKS = {"good": "", "note": "note: ", "bad": "error: "}
 _COLUMNS: list[tuple[str, Alignment]] = [
@@ -104,7 +105,7 @@ def doctor(*, devices: int | None, accelerator: str, folder: Path, timeout: int)
         _versions(),
         *_devices(accelerator),
         _loading(count),
-        _shared_memory(),
+        _shared_memory(count),
         _disk(folder),
         _extras(),
         _wandb(),
@@ -148,14 +149,21 @@ def _loading(count: int) -> MachineCheck:
     return MachineCheck(name="cores", result=result, state="good" if workers > 1 else "note")
 
 
-def _shared_memory() -> MachineCheck:
+def _shared_memory(processes: int) -> MachineCheck:
+    """What large batches of all training processes of this machine take in shared memory, against what is free."""
     folder = Path("/dev/shm")
     if not folder.is_dir():
         return MachineCheck(name="shared memory", result="no /dev/shm on this system", state="note")
-    free = shutil.disk_usage(folder).free
-    if free >= _LITTLE_SHARED_MEMORY:
-        return MachineCheck(name="shared memory", result=f"{_gigabytes(free)} free", state="good")
-    result = f"{_gigabytes(free)} free in /dev/shm: give the container more (--shm-size=8g), or set data.workers=0"
+    free, workers = shutil.disk_usage(folder).free, worker_count(None, sharing=processes)
+    needed = processes * shared_bytes(batch_bytes=PART_BYTES, workers=workers)
+    loading = f"{counted(processes * workers, 'loading process', 'loading processes')} keep up to {_gigabytes(needed)}"
+    if free >= needed:
+        return MachineCheck(name="shared memory", result=f"{_gigabytes(free)} free, {loading} there", state="good")
+    fewer = max(1, workers * free // needed)
+    result = (
+        f"{_gigabytes(free)} free in /dev/shm, and {loading} there: give the container more (--shm-size="
+        f"{-(-2 * needed // 2**30)}g), or set data.workers={fewer}"
+    )
     return MachineCheck(name="shared memory", result=result, state="note")
 
 

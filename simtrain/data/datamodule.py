@@ -8,6 +8,7 @@ from torch.utils.data import DataLoader
 from typing_extensions import override
 
 from simtrain.data.datasets import CatalogImages, TrainingViews, image_loader, training_loader
+from simtrain.data.joined_batches import JoinedBatches
 from simtrain.data.samplers import EpochBatches, Share
 
 
@@ -53,7 +54,7 @@ class CatalogData(pl.LightningDataModule):
         self._loading = loading
 
     @override
-    def train_dataloader(self) -> DataLoader[Any]:
+    def train_dataloader(self) -> DataLoader[Any] | JoinedBatches:
         return training_loader(
             self._training,
             batches=self._batches,

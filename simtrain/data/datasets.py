@@ -17,6 +17,7 @@ from typing_extensions import override
 
 from simtrain.catalog.store.reader import ImageReader
 from simtrain.data.batch import Batch, Draw, ImageBatch
+from simtrain.data.joined_batches import BATCHES_AHEAD, JoinedBatches, Parts, part_samples
 from simtrain.data.samplers import EpochBatches, EvaluationBatches, Share
 from simtrain.data.transforms import ViewTransform, view_seed
 from simtrain.encoders.preprocessing import Preprocessing
@@ -55,6 +56,11 @@ class TrainingViews(Dataset[Sample]):
         self._preprocessing = preprocessing
         self._transform = transform
         self._seed = seed
+
+    @property
+    def sample_bytes(self) -> int:
+        """Bytes of the views of one sample."""
+        return self._views * 3 * self._preprocessing.image_size**2
 
     @override
     def __getitem__(self, draw: Draw) -> Sample:
@@ -102,18 +108,23 @@ class CatalogImages(Dataset[PlacedImage]):
 
 def training_loader(
     dataset: TrainingViews, *, batches: EpochBatches, workers: int, pin_memory: bool
-) -> DataLoader[Sample]:
-    """A loader of `Batch`es."""
-    return DataLoader(
+) -> DataLoader[Sample] | JoinedBatches:
+    """A loader of `Batch`es; large ones come from the loading processes in parts."""
+    size = part_samples(dataset.sample_bytes)
+    divided = workers > 0 and batches.samples > size
+    parts = Parts(batches=batches, size=size)
+    loader = DataLoader(
         dataset,
-        batch_sampler=batches,
+        batch_sampler=parts if divided else batches,
         num_workers=workers,
         collate_fn=_collate_views,
         worker_init_fn=_begin_worker,
         persistent_workers=workers > 0,
-        pin_memory=pin_memory,
+        prefetch_factor=BATCHES_AHEAD if workers > 0 else None,
+        pin_memory=pin_memory and not divided,
         generator=torch.Generator(),  # its own, so that making an iterator leaves the global state alone
     )
+    return JoinedBatches(loader, parts=parts, pin_memory=pin_memory) if divided else loader
 
 
 def image_loader(

@@ -44,8 +44,11 @@ class EpochBatches(Sampler[list[Draw]]):
     epoch, and so its augmentation, does not depend on their number.
 
     Args:
-        plan: Batches of an epoch, given its number.
+        plan: Batches of an epoch, given its number; all as large.
         share: Share of each batch that this process loads.
+
+    Attributes:
+        samples: Samples of each batch that this process loads.
 
     Raises:
         ValueError: if a batch does not divide among the processes.
@@ -56,6 +59,7 @@ class EpochBatches(Sampler[list[Draw]]):
         self._share = share
         first = plan(0)
         self._length = len(first)
+        self.samples = len(first[0]) // share.of
         if len(first[0]) % share.of:
             raise ValueError(f"plan: batches of {len(first[0])} do not divide among {share.of} processes")
         self._epoch = 0

@@ -224,12 +224,13 @@ def _write_index(
     folder: Path, embeddings: NDArray[np.float32], *, settings: IndexSettings, order: list[int]
 ) -> BuiltIndex:
     """An exact index holds the vectors themselves; beside an approximate one they lie in a file of their own."""
-    if settings.factory == EXACT_FACTORY:
-        vectors = np.ascontiguousarray(embeddings[order], dtype=np.float32)
+    factory, wanted_recall = settings.factory, settings.wanted_recall
+    if factory == EXACT_FACTORY:
+        built = build_index(embeddings, factory=factory, wanted_recall=wanted_recall, order=order)
     else:
         write_vectors(folder / VECTORS_FILE, embeddings, order=order, stored_as=settings.stored_as)
         vectors = map_vectors(folder / VECTORS_FILE, sha256=None)
-    built = build_index(vectors, factory=settings.factory, wanted_recall=settings.wanted_recall)
+        built = build_index(vectors, factory=factory, wanted_recall=wanted_recall)
     built.index.save(folder / INDEX_FILE)
     return built
 

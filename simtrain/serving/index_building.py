@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,7 +51,9 @@ class BuiltIndex:
     """Median time of one search for 10 neighbours, one query at a time, on the machine that built it."""
 
 
-def build_index(vectors: NDArray[Any], *, factory: str, wanted_recall: float) -> BuiltIndex:
+def build_index(
+    vectors: NDArray[Any], *, factory: str, wanted_recall: float, order: Sequence[int] | None = None
+) -> BuiltIndex:
     """Index N vectors under the ids 0..N-1.
 
     Of an approximate index up to 1024 items, a tenth at most, are held out: half of them tune the search, the other
@@ -62,6 +64,7 @@ def build_index(vectors: NDArray[Any], *, factory: str, wanted_recall: float) ->
             they are read in blocks. An approximate index keeps them for exact similarities.
         factory: A FAISS factory string without id map: `Flat` (exact), `HNSW32`, `IVF256,SQ8` ...
         wanted_recall: Recall that the search of an approximate index is tuned to, above 0 and below 1.
+        order: Row of each id, for an exact index alone; None: they are the same.
 
     Raises:
         BundleError: for a factory string that FAISS does not know, or that needs more items than there are.
@@ -73,7 +76,7 @@ def build_index(vectors: NDArray[Any], *, factory: str, wanted_recall: float) ->
         unit_rows(f"embeddings from {start}" if start else "embeddings", block, dimensions=None)
     try:
         if factory == EXACT_FACTORY:
-            return _built_exactly(vectors)
+            return _built_exactly(vectors, np.arange(len(vectors)) if order is None else np.asarray(order))
         return _built(vectors, factory=factory, wanted_recall=wanted_recall)
     except (RuntimeError, AssertionError, MemoryError) as error:
         raise BundleError(
@@ -82,16 +85,31 @@ def build_index(vectors: NDArray[Any], *, factory: str, wanted_recall: float) ->
         ) from None
 
 
-def exact_index(vectors: NDArray[np.float32]) -> ItemIndex:
-    """An index that compares with every one of (N, D) rows of length 1."""
-    inner = faiss.index_factory(vectors.shape[1], f"IDMap2,{EXACT_FACTORY}", faiss.METRIC_INNER_PRODUCT)
-    _add(inner, vectors, rows=np.arange(len(vectors)))
-    return ItemIndex(index=inner, factory=EXACT_FACTORY, stored=None, settings=None)
+def exact_index(vectors: NDArray[np.float32], *, order: NDArray[np.int64] | None = None) -> ItemIndex:
+    """An index that compares with every one of (N, D) rows of length 1; its memory is that of the rows, once.
+
+    Args:
+        vectors: The rows; may be memory-mapped.
+        order: (N,) row of each id; None: they are the same.
+    """
+    index: Any = faiss.index_factory(vectors.shape[1], f"IDMap2,{EXACT_FACTORY}", faiss.METRIC_INNER_PRODUCT)
+    flat: Any = faiss.downcast_index(index.index)
+    count = len(vectors)
+    flat.codes.resize(4 * vectors.size)  # `add` would double its memory again and again
+    if count:
+        codes = faiss.rev_swig_ptr(flat.codes.data(), 4 * vectors.size).view(np.float32).reshape(vectors.shape)
+        for start, _ in _blocks(vectors):
+            block = slice(start, start + _block_rows(vectors))
+            codes[block] = vectors[block] if order is None else vectors[order[block]]
+    faiss.copy_array_to_vector(np.arange(count), index.id_map)
+    flat.ntotal = index.ntotal = count
+    index.construct_rev_map()
+    return ItemIndex(index=index, factory=EXACT_FACTORY, stored=None, settings=None)
 
 
-def _built_exactly(vectors: NDArray[np.float32]) -> BuiltIndex:
-    index = exact_index(vectors)
-    queries = vectors[_spread(len(vectors), _TIMED_QUERIES)]
+def _built_exactly(vectors: NDArray[np.float32], order: NDArray[np.int64]) -> BuiltIndex:
+    index = exact_index(vectors, order=order)
+    queries = np.ascontiguousarray(vectors[order[_spread(len(vectors), _TIMED_QUERIES)]], dtype=np.float32)
     return BuiltIndex(
         index=index,
         settings=None,

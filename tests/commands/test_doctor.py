@@ -41,8 +41,12 @@ def test_an_unequal_objective_is_exit_status_2(monkeypatch: pytest.MonkeyPatch) 
 def test_little_shared_memory_is_told_with_the_remedy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     usage = shutil.disk_usage(tmp_path)._replace(free=64 * 2**20)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
+    monkeypatch.setattr(doctors, "worker_count", lambda configured, sharing: 2)
     found = {one.name: one for one in doctor(devices=1, accelerator="cpu", folder=tmp_path, timeout=60).checks}
-    expected = "0.1 GB free in /dev/shm: give the container more (--shm-size=8g), or set data.workers=0"
+    expected = (
+        "0.1 GB free in /dev/shm, and 2 loading processes keep up to 0.2 GB there: give the container more "
+        "(--shm-size=1g), or set data.workers=1"
+    )
     assert (found["shared memory"].result, found["shared memory"].state) == (expected, "note")
     assert found["disk"].state == "note"
 

@@ -2,6 +2,9 @@
 
 # Shapes: N items, D dimensions.
 
+from pathlib import Path
+
+import faiss
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -100,3 +103,12 @@ def test_vectors_that_are_not_of_length_1_are_the_callers_mistake() -> None:
         build_index(2 * items, factory="Flat", wanted_recall=0.99)
     with pytest.raises(ValueError, match=r"^embeddings has shape \(0, 4\); allowed: 1 row or more$"):
         build_index(items[:0], factory="Flat", wanted_recall=0.99)
+
+
+def test_an_exact_index_is_that_of_faiss_to_the_byte(tmp_path: Path) -> None:
+    items, order = unit_rows(50, 8, seed=9), np.random.default_rng(0).permutation(50)
+    theirs = faiss.index_factory(8, "IDMap2,Flat", faiss.METRIC_INNER_PRODUCT)
+    theirs.add_with_ids(np.ascontiguousarray(items[order]), np.arange(50))
+    faiss.write_index(theirs, str(tmp_path / "theirs"))
+    build_index(items, factory="Flat", wanted_recall=0.9, order=order.tolist()).index.save(tmp_path / "ours")
+    assert (tmp_path / "ours").read_bytes() == (tmp_path / "theirs").read_bytes()

@@ -1,5 +1,7 @@
 """Device, number of processes, precision and strategy that a run's configuration asks for."""
 
+from collections.abc import Sequence
+
 import torch
 
 from simtrain.config import RunConfig
@@ -8,7 +10,14 @@ from simtrain.data.embedding_precision import agree_on_embedding_precision, chos
 from simtrain.encoders.arithmetic import Precision
 from simtrain.encoders.base import Encoder
 from simtrain.errors import error_path
-from simtrain.training.devices import check_strategy, chosen_precision, device_count, shared_evenly
+from simtrain.training.devices import (
+    check_strategy,
+    chosen_precision,
+    device_count,
+    embedding_cards,
+    shared_evenly,
+)
+from simtrain.training.ranks import launched_ranks
 
 
 def run_device(config: RunConfig) -> torch.device:
@@ -59,6 +68,13 @@ def run_process_count(config: RunConfig) -> int:
         check_strategy(config.trainer.strategy)
         count = device_count(config.trainer.devices, accelerator=config.trainer.accelerator)
     return shared_evenly(config.data.batch_size, most=count) if config.trainer.devices == "auto" else count
+
+
+def run_embedding_cards(config: RunConfig) -> Sequence[int]:
+    """Numbers of the devices that embed images together outside of training; one in each of several processes."""
+    if launched_ranks() is not None:
+        return [torch.cuda.current_device() if run_device(config).type == "cuda" else 0]
+    return embedding_cards(config.trainer.devices, accelerator=config.trainer.accelerator)
 
 
 def run_cards(config: RunConfig) -> list[int] | None:

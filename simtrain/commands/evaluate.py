@@ -19,18 +19,17 @@ from simtrain.builders import (
 from simtrain.builders.bootstrap import build_bootstrap
 from simtrain.builders.data import split_task
 from simtrain.builders.judged_catalog import judged_by_pictures, judged_catalog
-from simtrain.catalog.store.reader import ImageReader
 from simtrain.catalog.table import Catalog
 from simtrain.config import ClipConfig, RunConfig
 from simtrain.console import Console
-from simtrain.data.changed_pictures import open_judged_images
 from simtrain.encoders.base import Encoder
 from simtrain.errors import CheckpointError, error_path
 from simtrain.evaluation.drift import EmbeddingDrift, embedding_drift
 from simtrain.evaluation.protocol import RetrievalTask
 from simtrain.evaluation.text_task import TextScores, TextTasks
 from simtrain.preflight.evaluation import one_class_warning
-from simtrain.runs.evaluation import embed_rows, evaluate_embeddings, evaluate_texts, missing_texts, score_texts
+from simtrain.runs.cached_embedding import CachedEmbedding
+from simtrain.runs.evaluation import evaluate_embeddings, evaluate_texts, missing_texts, score_texts
 from simtrain.runs.evaluation_report import EvaluationReport
 from simtrain.runs.interpolation_record import chosen_alpha
 from simtrain.runs.loaded_encoder import LoadedEncoder
@@ -61,20 +60,17 @@ class _Subject:
         config: Configuration, for batch size and device.
         task: Retrieval task of N images.
         texts: Text retrieval task of the same images; None: there are no texts, or the encoder embeds none.
-        images: Reader of the catalogue's images.
-        console: Shows how many batches are embedded.
+        cached: Embeddings of the catalogue's images.
     """
 
     config: RunConfig
     task: RetrievalTask
     texts: TextTasks | None
-    images: ImageReader
-    console: Console
+    cached: CachedEmbedding
 
     def embed(self, encoder: Encoder) -> _Embedded:
-        """Embed the images and score the texts."""
-        rows = self.task.rows.tolist()
-        embeddings = embed_rows(encoder, self.images, rows, config=self.config, console=self.console)
+        """Embed the images that no command has embedded before, and score the texts."""
+        embeddings = self.cached.embedded(encoder, self.task.rows)
         return _Embedded(embeddings=embeddings, text_scores=score_texts(self.texts, embeddings, encoder))
 
 
@@ -118,8 +114,8 @@ def evaluate(
         encoder, share = _encoder(config, run, alpha, catalog, console=console)
     else:
         encoder, share = _of_memory(loaded.network, config, catalog, console=console), None
-    images = open_judged_images(catalog, smallest=encoder.preprocessing.image_size)
-    subject = _Subject(config=config, task=task, texts=texts, images=images.reader, console=console)
+    cached = CachedEmbedding(config=config, catalog=catalog, console=console, precision=None)
+    subject = _Subject(config=config, task=task, texts=texts, cached=cached)
     own = subject.embed(encoder)
     drift, not_evaluated = None, missing_texts(config, texts)
     if run is not None and isinstance(config.encoder, ClipConfig):
@@ -135,7 +131,7 @@ def evaluate(
         encoder=config.encoder.model_dump(mode="json") if loaded is None else loaded.section(),
         alpha=share,
         data=data,
-        images=images.description,
+        images=cached.images(encoder.preprocessing.image_size).description,
         arithmetic=encoder.arithmetic,
         evaluation=evaluate_embeddings(own.embeddings, task, config=config),
         text=evaluate_texts(texts, own.text_scores, encoder, config=config),

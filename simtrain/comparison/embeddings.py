@@ -21,12 +21,14 @@ from simtrain.console import Console
 from simtrain.data.altered_images import AlteredImages
 from simtrain.data.changed_pictures import open_judged_images
 from simtrain.data.datasets import worker_count
-from simtrain.data.embedding import EmbeddingSettings, device_name, embed_images
+from simtrain.data.embedding import EmbeddingSettings, device_name
 from simtrain.data.embedding_cache import Embedded, EmbeddingCache, encoder_fingerprint, variant_fingerprint
 from simtrain.data.embedding_precision import chosen_embedding_precision
 from simtrain.data.robustness import QueryVariant
 from simtrain.encoders.arithmetic import Arithmetic, Precision
 from simtrain.encoders.base import Encoder
+from simtrain.launch.shared_embedding import EmbeddingPass
+from simtrain.training.devices import embedding_cards
 
 ALTERED_IMAGE_SIDE = 1
 """Smallest side in pixels asked of images to alter: all encoders see copies altered at the size in the store."""
@@ -117,22 +119,15 @@ class Embedder:
         return queries
 
     def _get(self, encoder: Encoder, fingerprint: str, images: ImageReader, rows: NDArray[np.int64]) -> Embedded:
-        def embed(missing: NDArray[np.int64]) -> tuple[Tensor, Arithmetic]:
-            vectors = embed_images(
-                encoder,
-                images,
-                missing.tolist(),
-                settings=EmbeddingSettings(
-                    batch_size=self.config.batch_size,
-                    workers=worker_count(self.config.workers, sharing=1),
-                    device=self.device,
-                    precision=self._precision(encoder),
-                ),
-                console=self.console,
-            )
-            return vectors, encoder.arithmetic
-
-        return self.cache.get(fingerprint, rows, embed, device=device_name(self.device))
+        cards = embedding_cards(self.config.devices, accelerator=self.config.accelerator)
+        settings = EmbeddingSettings(
+            batch_size=self.config.batch_size,
+            workers=worker_count(self.config.workers, sharing=1),
+            device=self.device,
+            precision=self._precision(encoder),
+        )
+        whole = EmbeddingPass(encoder=encoder, images=images, settings=settings, cards=cards, console=self.console)
+        return whole.through(self.cache, fingerprint, rows)
 
     def _precision(self, encoder: Encoder) -> Precision:
         return chosen_embedding_precision(self.config.precision, encoder, device=self.device)

@@ -8,6 +8,7 @@ from simtrain.config.evaluation import EmbeddingPrecision, ExcludedColumns, Spli
 from simtrain.config.metrics import ComparedMetric
 from simtrain.config.relevance import Columns, RelevanceSetting, named_twice
 from simtrain.config.section import Section
+from simtrain.config.training import Devices
 
 _Power = Annotated[float, Field(ge=0, le=0.5)]
 
@@ -153,7 +154,10 @@ class CompareConfig(Section):
     """Number of processes that load images, 0 (in this process) to 128; null: one per core, at most 16."""
 
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
-    """`auto` takes the GPU if there is one."""
+    """`auto` takes the GPUs if there are any."""
+
+    devices: Devices = "auto"
+    """Devices that embed many images together, as `trainer.devices` of a run."""
 
     seed: int = Field(default=0, ge=0, lt=2**31)
     """Seed of all random numbers, 0 to 2147483647."""

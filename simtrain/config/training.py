@@ -2,11 +2,30 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import BeforeValidator, Field
 
 from simtrain.config.encoder import EncoderConfig, ResNetConfig, TimmConfig, TwoTowersConfig
 from simtrain.config.objective import ObjectiveConfig
 from simtrain.config.section import Section
+
+
+def _is_number(value: object, least: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= 1024
+
+
+def _devices_are_known(value: object) -> object:
+    if isinstance(value, list):
+        if not value or len(set(map(str, value))) < len(value) or not all(_is_number(each, 0) for each in value):
+            raise ValueError(f"got {value!r}; allowed: numbers of GPUs, each once, such as [0, 2]")
+    elif value != "auto" and not _is_number(value, 1):
+        raise ValueError(f"got {value!r}; allowed: auto, 1 to 1024, or a list of GPUs such as [0, 2]")
+    return value
+
+
+Devices = Annotated[
+    Literal["auto"] | Annotated[int, Field(ge=1, le=1024)] | list[int], BeforeValidator(_devices_are_known)
+]
+"""How many devices, or which GPUs."""
 
 
 class DataConfig(Section):
@@ -92,7 +111,7 @@ class TrainerConfig(Section):
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
     """`auto` takes the GPU if there is one."""
 
-    devices: Literal["auto"] | Annotated[int, Field(ge=1, le=1024)] | list[int] = "auto"
+    devices: Devices = "auto"
     """Processes on this machine, a GPU each, 1 to 1024, or a list of the GPUs' numbers: `[0, 2]`. `auto`: as many of
     the visible GPUs as the batch divides among, or one process without a GPU. torchrun and SLURM set the number
     themselves."""
@@ -121,20 +140,6 @@ class TrainerConfig(Section):
 
     stop_on_collapse: bool = True
     """End a run whose embeddings have become alike or lie in a few dimensions, with the reason."""
-
-    @field_validator("devices", mode="before")
-    @classmethod
-    def _devices_are_counted(cls, value: object) -> object:
-        if isinstance(value, list):
-            if not value or len(set(map(str, value))) < len(value) or not all(_is_number(each, 0) for each in value):
-                raise ValueError(f"got {value!r}; allowed: numbers of GPUs, each once, such as [0, 2]")
-        elif value != "auto" and not _is_number(value, 1):
-            raise ValueError(f"got {value!r}; allowed: auto, 1 to 1024, or a list of GPUs such as [0, 2]")
-        return value
-
-
-def _is_number(value: object, least: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= 1024
 
 
 def frozen_encoder_fault(

@@ -3,15 +3,16 @@
 from collections.abc import Mapping
 from typing import cast
 
+import numpy as np
 import torch
 
 from simtrain.builders.bootstrap import build_bootstrap
-from simtrain.builders.devices import embedding_precision, run_device
+from simtrain.builders.devices import embedding_precision, run_device, run_embedding_cards
 from simtrain.catalog.store.reader import ImageReader
 from simtrain.config import RunConfig
 from simtrain.console import Console
 from simtrain.data.datasets import worker_count
-from simtrain.data.embedding import EmbeddingSettings, embed_images
+from simtrain.data.embedding import EmbeddingSettings
 from simtrain.encoders.arithmetic import Precision
 from simtrain.encoders.base import Encoder
 from simtrain.encoders.text import TextEncoder
@@ -20,6 +21,7 @@ from simtrain.evaluation.protocol import Evaluation, RetrievalTask, evaluate_ret
 from simtrain.evaluation.text_figures import TextEvaluation, text_retrieval_figures
 from simtrain.evaluation.text_prompts import template_columns
 from simtrain.evaluation.text_task import TextScores, TextTasks
+from simtrain.launch.shared_embedding import EmbeddingPass
 from simtrain.training.ranks import local_count
 
 
@@ -42,14 +44,28 @@ def embed_rows(
         console: Shows how many batches are embedded.
         precision: Arithmetic of the network; None: as `evaluation.precision` says.
     """
+    shared = embedding_pass(encoder, images, config=config, console=console, precision=precision)
+    with error_path("evaluation"):
+        return shared.embed(np.array(rows, dtype=np.int64))
+
+
+def embedding_pass(
+    encoder: Encoder,
+    images: ImageReader,
+    *,
+    config: RunConfig,
+    console: Console,
+    precision: Precision | None = None,
+) -> EmbeddingPass:
+    """The pass of an encoder over images with the run's settings, on the run's devices; as `embed_rows` takes them."""
     settings = EmbeddingSettings(
         batch_size=config.evaluation.batch_size,
         workers=worker_count(config.data.workers, sharing=local_count()),
         device=run_device(config),
         precision=embedding_precision(config, encoder) if precision is None else precision,
     )
-    with error_path("evaluation"):
-        return embed_images(encoder, images, rows, settings=settings, console=console)
+    cards = run_embedding_cards(config)
+    return EmbeddingPass(encoder=encoder, images=images, settings=settings, cards=cards, console=console)
 
 
 def evaluate_embeddings(embeddings: torch.Tensor, task: RetrievalTask, *, config: RunConfig) -> Evaluation:

@@ -16,9 +16,10 @@ from simtrain.catalog.store.reader import ImageReader, OpenedImages, open_images
 from simtrain.catalog.table import Catalog
 from simtrain.config import RunConfig
 from simtrain.console import SILENT, Console
-from simtrain.encoders.arithmetic import FLOAT32, Arithmetic, Precision
+from simtrain.encoders.arithmetic import FLOAT32, Arithmetic
 from simtrain.encoders.base import Encoder
 from simtrain.errors import SimtrainError
+from simtrain.runs.cached_embedding import CachedEmbedding
 from simtrain.runs.evaluation import embed_rows
 from simtrain.serving.known_embeddings import (
     KnownEmbeddings,
@@ -117,21 +118,25 @@ def embed_catalog(
         SimtrainError: for shards that cannot be used; of a bundle that cannot, `reuse` tells why.
     """
     images = _images(encoder, catalog, from_files=earlier.shards is not None)
-    embeddings = torch.full((len(catalog.rows), encoder.embedding_size), torch.nan)
-    known, reason = None, None
+    everything = np.arange(len(catalog.rows))
+    known, reason, taken, rows = None, None, None, everything
     try:
         known = earlier.read()
         if known is not None:
-            embeddings = _taken_over(known, catalog, encoder, images.reader, config=config)
+            taken = _taken_over(known, catalog, encoder, images.reader, config=config)
+            rows = np.flatnonzero(taken.isnan().any(dim=1).numpy())
     except SimtrainError as error:
         if earlier.shards is not None:
             raise
         reason = str(error)
-    rows = torch.nonzero(embeddings.isnan().any(dim=1)).flatten().tolist()
-    if rows:
-        precision: Precision | None = None if len(rows) == len(embeddings) else "32"
-        embeddings[rows] = embed_rows(encoder, images.reader, rows, config=config, console=console, precision=precision)
-    arithmetic = encoder.arithmetic if rows else FLOAT32
+    if taken is None or (earlier.shards is None and len(rows) == len(everything)):
+        cached = CachedEmbedding(config=config, catalog=catalog, console=console, precision=None)
+        embeddings, arithmetic = cached.embedded(encoder, everything), encoder.arithmetic
+    else:
+        embeddings, arithmetic = taken, FLOAT32
+        if len(rows):
+            others = embed_rows(encoder, images.reader, rows.tolist(), config=config, console=console, precision="32")
+            embeddings[torch.from_numpy(rows)] = others
     if known is None and reason is None:
         return CatalogEmbeddings(images=images, embeddings=embeddings, arithmetic=arithmetic, reuse=None)
     reuse = Reuse(

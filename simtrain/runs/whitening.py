@@ -134,7 +134,7 @@ def _fitted(
 ) -> Whitening:
     rows = catalog.rows_of(["train"])
     images = open_images(catalog, smallest=encoder.preprocessing.image_size)
-    embeddings = embed_rows(encoder, images.reader, rows.tolist(), config=config, console=console)
+    embeddings = embed_rows(encoder, images.reader, rows.tolist(), config=config, console=console, precision="32")
     return on_rank_zero(lambda: _fit(embeddings, settings))
 
 

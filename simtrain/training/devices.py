@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any, cast
+from typing import Any
 
 import torch
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
@@ -44,6 +44,21 @@ def device_count(devices: int | str | Sequence[int], *, accelerator: str) -> int
 def gpu_count(accelerator: str) -> int:
     """Number of GPUs that a kind of accelerator may use here."""
     return 0 if accelerator == "cpu" or not torch.cuda.is_available() else torch.cuda.device_count()
+
+
+def embedding_cards(devices: int | str | Sequence[int], *, accelerator: str) -> Sequence[int]:
+    """Numbers of the devices that embed images together: of those named the ones that are here, or else the first.
+
+    Args:
+        devices: As `device_count` takes them; a run may name devices of the machine that it was trained on.
+        accelerator: `auto`, `cpu` or `gpu`.
+    """
+    gpus = gpu_count(accelerator)
+    if devices == "auto":
+        return range(max(1, gpus))
+    if isinstance(devices, int | str):
+        return range(min(int(devices), gpus) if gpus else int(devices))
+    return [number for number in devices if number < gpus] or [0]
 
 
 def shared_evenly(batch_size: int, *, most: int) -> int:
@@ -127,13 +142,13 @@ def trainer_placement(ranks: Ranks, *, device: torch.device, strategy: str, time
         own = [torch.cuda.current_device()] if device.type == "cuda" else 1
         return {"accelerator": accelerator, "devices": own, "plugins": [_KnownRanks(ranks)]}
     placed = _strategy(strategy, timeout=timeout)
-    own: int | list[int] = ranks.local_size
+    numbers: int | list[int] = ranks.local_size
     if device.type == "cuda":  # Lightning would take the GPU of the process's number
-        own = [torch.cuda.current_device()]
-        placed.parallel_devices = [torch.device("cuda", own[0])] * ranks.local_size
+        numbers = [torch.cuda.current_device()]
+        placed.parallel_devices = [torch.device("cuda", numbers[0])] * ranks.local_size
     return {
         "accelerator": accelerator,
-        "devices": own,
+        "devices": numbers,
         "num_nodes": ranks.nodes,
         "strategy": placed,
         "plugins": [_KnownRanks(ranks)],
@@ -168,5 +183,4 @@ def _strategy(name: str, *, timeout: int) -> DDPStrategy:
     kind = entry["strategy"]
     if not inspect.isclass(kind) or not issubclass(kind, DDPStrategy):
         raise ConfigError(f"'{name}' is no data-parallel strategy", argument="strategy")
-    made = kind(timeout=timedelta(seconds=timeout), **settings)
-    return cast(DDPStrategy, made)
+    return kind(timeout=timedelta(seconds=timeout), **settings)

@@ -1,5 +1,6 @@
 """Judging encoders by texts: before training, after it, and against the start of a run."""
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -85,6 +86,7 @@ def test_classes_are_told_apart_by_the_mean_of_their_prompts(
 
 def test_images_are_embedded_once_for_images_and_texts(config: RunConfig) -> None:
     console = RecordingConsole()
+    shutil.rmtree(Path(config.catalog) / "embeddings", ignore_errors=True)  # of other tests
     evaluate(config, run=None, split="test", alpha=None, console=console)
     assert console.descriptions == ["embedding images"]
 

@@ -152,7 +152,7 @@ def _computed(operation: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> An
         return _moved(operation, args, kwargs, name)
     if on_gpu:
         _check_devices(name, tensors)
-    if name in _VALUES | _SHAPE_OF_VALUES or _masks(name, args):
+    if on_gpu and (name in _VALUES | _SHAPE_OF_VALUES or _masks(name, args)):
         _note(name)
     if target is not None:
         on_gpu = _is_gpu(target)

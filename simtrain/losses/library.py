@@ -147,15 +147,17 @@ def _without_excluded(tuples: Tuples, compared: AnchorsAndReferences) -> Tuples:
     anchors, positives, *others = tuples
     itself = anchors == positives
     if len(others) == 1:
-        kept = ~itself
+        mask = ~itself
         if compared.excluded is not None:
-            kept &= ~compared.excluded.pairs(anchors, others[0])
+            mask &= ~compared.excluded.pairs(anchors, others[0])
+        kept = mask.nonzero()[:, 0]  # a host waits for a GPU once to know it, and for a mask each time
         return anchors[kept], positives[kept], others[0][kept]
     second_anchors, negatives = others
     if compared.excluded is not None:
-        kept = ~compared.excluded.pairs(second_anchors, negatives)
+        kept = (~compared.excluded.pairs(second_anchors, negatives)).nonzero()[:, 0]
         second_anchors, negatives = second_anchors[kept], negatives[kept]
-    return anchors[~itself], positives[~itself], second_anchors, negatives
+    kept = (~itself).nonzero()[:, 0]
+    return anchors[kept], positives[kept], second_anchors, negatives
 
 
 def _keep_histogram(loss: nn.Module) -> None:

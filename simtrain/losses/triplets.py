@@ -105,20 +105,21 @@ class TripletLoss(nn.Module):
     def _of_counted(self, compared: AnchorsAndReferences) -> LossValue:
         near = self._nearness(compared.embeddings, compared.references)
         semi_hard = self._miner == "semi_hard"
-        balances, mined = [], 0
+        balances, compared_triplets = [], []
         with torch.no_grad():
             for rows in _row_blocks(compared):
                 positives, negatives = compared.positives(rows), compared.negatives(rows)
                 balances.append(
                     _count_pairs(near[rows], positives, negatives, margin=self._margin, farther_than_positive=semi_hard)
                 )
-                mined += int((positives.sum(dim=1) * negatives.sum(dim=1)).sum())
+                compared_triplets.append((positives.sum(dim=1) * negatives.sum(dim=1)).sum())
             balance = torch.cat(balances)
-            active = int(balance.clamp(min=0).sum(dim=1).long().sum())
+            costly = balance.clamp(min=0).sum(dim=1).long().sum()
+            active, mined = torch.stack([costly, torch.stack(compared_triplets).sum()]).cpu().tolist()
         total = (active * self._margin + (balance * near).sum(dim=1).sum()) / max(active, 1)
         # A semi-hard triplet costs something by its definition.
         mined = active if semi_hard else mined
-        share = torch.tensor(active / max(mined, 1), device=near.device)
+        share = torch.tensor(active / max(mined, 1)).to(near.device, non_blocking=True)
         return LossValue(total=total, active_share=share, mined=mined)
 
     def _nearness(self, first: Tensor, second: Tensor) -> Tensor:
@@ -154,7 +155,7 @@ def _with_nearest_negative(near: Tensor, positives: Tensor, negatives: Tensor) -
     """Every positive pair with the anchor's nearest negative, as (T,) rows and columns."""
     most, nearest = near.masked_fill(~negatives, -torch.inf).max(dim=1)
     anchors, others = positives.nonzero(as_tuple=True)
-    kept = most[anchors] != -torch.inf
+    kept = (most[anchors] != -torch.inf).nonzero()[:, 0]
     return anchors[kept], others[kept], nearest[anchors[kept]]
 
 

@@ -81,17 +81,19 @@ class ImageTextPairs:
             mine: Samples of the global batch that belong to this process.
             whole: Gathers (V·b, D) of each process to (V·B, D), with gradients.
         """
-        drawn = self._texts.draw(rows.T.flatten(), seed=self._seed, step=step)
-        has_text = drawn >= 0
+        here = rows.T.flatten().cpu()
+        drawn = self._texts.draw(here, seed=self._seed, step=step)
+        has_text = (drawn >= 0).nonzero()[:, 0]
         filled = drawn.clamp(min=0)  # an image without a text takes any: each process then embeds as many
         if self._embedded is not None:
             texts = self._embedded[filled].to(images.device)
         else:
             own = filled.reshape(rows.shape[1], -1)[:, mine].flatten()
             texts = whole(self._embed(encoder, own))
-        positives = self._texts.criteria[rows.T.flatten().cpu()]
-        kept = has_text.to(images.device)
-        return PairedEmbeddings(images=images[kept], texts=texts[kept], positives=positives[has_text].to(images.device))
+        kept, positives = (
+            facts.to(images.device, non_blocking=True) for facts in (has_text, self._texts.criteria[here[has_text]])
+        )
+        return PairedEmbeddings(images=images[kept], texts=texts[kept], positives=positives)
 
     def value(self, encoder: AlignedEncoder, pairs: PairedEmbeddings) -> Tensor:
         """Scalar loss; 0, with gradients of 0, for a batch in which fewer than two images have a text."""

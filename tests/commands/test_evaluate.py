@@ -10,6 +10,7 @@ from small_runs import change_splits
 
 from simtrain.catalog.table import Catalog, write_catalog
 from simtrain.commands.evaluate import evaluate
+from simtrain.commands.export import export
 from simtrain.commands.fit import fit
 from simtrain.config import RunConfig
 from simtrain.console import SILENT
@@ -86,3 +87,23 @@ def test_zero_shot_figures_of_new_layers_are_the_same_each_time_and_in_fit(make_
     record = open_run(str(folder), checkpoints=folder.parent).record
     assert first == second
     assert record["zero_shot"]["metrics"] == first["metrics"]
+
+
+def test_what_one_command_has_embedded_the_next_one_finds(trained: Run, tmp_path: Path) -> None:
+    export(trained, out=tmp_path / "bundle", alpha=None, console=SILENT)
+    console = RecordingConsole()
+    found = evaluate(trained.config, run=trained, split="test", alpha=None, console=console)
+    assert console.descriptions == []
+    assert found.to_dict()["embedding"] == {"precision": "32"}
+
+
+def test_an_evaluation_says_in_which_arithmetic_it_is(trained: Run) -> None:
+    section = trained.config.evaluation.model_copy(update={"precision": "bf16"})
+    config = trained.config.model_copy(update={"evaluation": section})
+    first, console = evaluate(config, run=None, split="val", alpha=None, console=SILENT), RecordingConsole()
+    again = evaluate(config, run=None, split="val", alpha=None, console=console)
+    assert console.descriptions == []
+    for found in (first, again):
+        assert found.to_dict()["embedding"]["precision"] == "bf16"
+        assert 0.9 < found.to_dict()["embedding"]["lowest_cosine_with_float32"] < 1
+        assert str(found.arithmetic) in str(found).splitlines()

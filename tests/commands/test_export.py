@@ -149,3 +149,33 @@ def test_a_bundle_that_fails_its_check_leaves_the_old_one(
     assert {path.name: path.read_bytes() for path in out.iterdir() if path.is_file()} == before
     there = [".bundle.pictures.json", "bundle", "checkpoints", "shop"]
     assert sorted(path.name for path in tmp_path.iterdir()) == there
+
+
+def in_bf16(run: Run) -> Run:
+    evaluation = run.config.evaluation.model_copy(update={"precision": "bf16"})
+    return replace(run, config=run.config.model_copy(update={"evaluation": evaluation}))
+
+
+def test_a_bundle_says_in_which_arithmetic_its_items_were_embedded(trained: Run, tmp_path: Path) -> None:
+    out = tmp_path / "bundle"
+    result = export(in_bf16(trained), out=out, alpha=None, console=SILENT)
+    manifest = json.loads((out / "manifest.json").read_text())
+    assert manifest["embedding"] == result.arithmetic.to_dict()
+    assert (manifest["embedding"]["precision"], manifest["embedding"]["images"]) == ("bf16", 64)
+    assert 0.9 < manifest["embedding"]["lowest_cosine_with_float32"] < 1
+    assert f"find themselves among the 10 nearest ({result.arithmetic})" in str(result)
+    exact = export(trained, out=tmp_path / "exact", alpha=None, console=SILENT)
+    assert json.loads((exact.folder / "manifest.json").read_text())["embedding"] == {"precision": "32"}
+    one, other = Bundle.open(out), Bundle.open(exact.folder)
+    assert one.fingerprint == other.fingerprint  # golden embeddings are float32
+    rows = np.arange(one.index.count)
+    cosines = (one.index.vectors(rows) * other.index.vectors(rows)).sum(axis=1)
+    assert 0.9 < cosines.min() < 1 - 1e-6
+
+
+def test_embeddings_of_another_arithmetic_are_not_taken_over(trained: Run, tmp_path: Path) -> None:
+    out = tmp_path / "bundle"
+    export(in_bf16(trained), out=out, alpha=None, console=SILENT)
+    again = export(trained, out=out, alpha=None, console=SILENT)
+    told = f"re-used 0 of 120 embeddings of {out}: the bundle before was not embedded in float32"
+    assert str(again.reuse) == told

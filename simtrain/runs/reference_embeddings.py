@@ -22,7 +22,7 @@ from simtrain.training.ranks import Ranks, gather_objects
 
 REFERENCE_FILE = "untouched_embeddings.safetensors"
 _TENSOR = "embeddings"
-_IMAGES_AT_ONCE = 16_384
+_IMAGES_AT_ONCE = 8192
 
 
 def reference_embeddings(session: RunSession) -> torch.Tensor | None:

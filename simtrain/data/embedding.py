@@ -110,7 +110,7 @@ def _note_arithmetic(
     cosines = (exact * found).sum(dim=1)[lengths]
     lowest = float(cosines.min()) if len(cosines) else 1.0
     encoder.arithmetic = Arithmetic(precision=precision, lowest_cosine=lowest, images=len(exact))
-    console.line(f"{'warning: ' if lowest < _FAR else ''}{encoder.arithmetic} (evaluation.precision)")
+    console.line(f"{'warning: ' if lowest < _FAR else ''}{encoder.arithmetic}")
 
 
 def _tell_lengths(embeddings: Tensor, images: ImageReader, rows: Sequence[int], *, console: Console) -> None:

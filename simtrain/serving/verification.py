@@ -109,7 +109,7 @@ def _check_vectors(
             raise BundleError(
                 f"{bundle.folder}: the index's vector of '{_id(bundle, rows[lowest])}' was made in "
                 f"{arithmetic.precision}, and its cosine with what the encoder makes of its image in float32 is "
-                f"{cosines[lowest]:.4f} (allowed: {least:.4f} or more); export with --set evaluation.precision=32"
+                f"{cosines[lowest]:.4f} (allowed: {least:.4f} or more); embed the items in float32"
             )
         return
     differences = np.abs(vectors - embeddings).max(axis=1)

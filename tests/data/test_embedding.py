@@ -203,7 +203,7 @@ def test_bf16_is_compared_with_float32_once_and_told(paths: list[Path]) -> None:
     assert encoder.arithmetic.precision == "bf16"
     assert encoder.arithmetic.images == 4
     assert encoder.arithmetic.lowest_cosine == pytest.approx(lowest, abs=1e-6)
-    told = f"embedded in bf16: on 4 images the lowest cosine with float32 is {lowest:.4f} (evaluation.precision)"
+    told = f"embedded in bf16: on 4 images the lowest cosine with float32 is {lowest:.4f}"
     assert console.lines == [told]
     embed_in(encoder, paths, "bf16", console)
     assert console.lines == [told]

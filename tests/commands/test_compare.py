@@ -22,7 +22,6 @@ from simtrain.commands.compare import compare
 from simtrain.commands.evaluate import evaluate
 from simtrain.commands.prepare import prepare
 from simtrain.comparison import assemble
-from simtrain.comparison import embeddings as comparison_embeddings
 from simtrain.comparison.files import write_comparison
 from simtrain.comparison.result import ComparisonReport
 from simtrain.config import CompareConfig, PrepareConfig, load_compare_config
@@ -32,6 +31,7 @@ from simtrain.encoders.baseline import HistogramEncoder
 from simtrain.errors import CheckpointError, ConfigError
 from simtrain.evaluation.protocol import retrieval_task
 from simtrain.evaluation.relevance import same
+from simtrain.launch import shared_embedding
 from simtrain.runs.run import Run, open_run
 
 NETWORK = {"kind": "timm", "model": "test_efficientnet", "weights": "none", "image_size": 32}
@@ -186,7 +186,7 @@ def test_a_second_comparison_embeds_nothing(
     def refuse(*arguments: Any, **settings: Any) -> torch.Tensor:
         raise AssertionError("embedded again")
 
-    monkeypatch.setattr(comparison_embeddings, "embed_images", refuse)
+    monkeypatch.setattr(shared_embedding, "embed_images", refuse)
     again = compared(own_catalog, run).to_dict()
     first = report.to_dict()
     for one in (*again["encoders"], *first["encoders"]):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from simtrain.api.inputs import CatalogSource, catalog_folder, or_terminal
 from simtrain.comparison.file_names import JSON_FILE, PAGE_FILE
-from simtrain.config import CompareConfig, load_compare_config
+from simtrain.config import CompareConfig, load_compare_config, quick_config
 from simtrain.config.overrides import Overrides, override_lines
 from simtrain.console import Console
 from simtrain.errors import ConfigError
@@ -25,6 +25,7 @@ def compare(
     *,
     out: str | Path | None = None,
     config: str | Path | CompareConfig | None = None,
+    quick: bool = False,
     overrides: Overrides = (),
     allow_code: bool = False,
     console: Console | None = None,
@@ -37,6 +38,9 @@ def compare(
             that `simtrain` knows by name.
         out: Folder for `comparison.json` and the page `comparison.html`; None: nothing is written.
         config: YAML file with settings, or checked settings; None: the defaults.
+        quick: Whether only the few encoders that decide are compared: those that are named, what runs began with at
+            the sizes of training and evaluation, and each fully whitened; where none is named a colour histogram and
+            the small network. What is set otherwise stays.
         overrides: Settings that replace the file's, such as `{"split": "val"}`.
         allow_code: Whether code that a file names (`kind: python`) may be imported.
         console: Shows lines and progress; None: the terminal.
@@ -52,11 +56,13 @@ def compare(
     settings = load_compare_config(base, override_lines(overrides))
     from simtrain.commands.compare import compare
     from simtrain.comparison.files import check_output_folder, write_comparison
-    from simtrain.runs.loaded_encoder import sorted_sources
+    from simtrain.runs.loaded_encoder import run_of, sorted_sources
 
     if folder is not None:
         check_output_folder(folder)
     with code_allowed(allow_code):
+        if quick:
+            settings = quick_config(settings, with_runs=any(run_of(one) is not None for one in encoders or ()))
         chosen = sorted_sources(settings.encoders if encoders is None else encoders)
         if not (chosen.names or chosen.runs or chosen.loaded):
             raise ConfigError("compare: nothing to compare; name encoders with --encoders or runs with --run")
@@ -68,5 +74,6 @@ def compare(
             console=or_terminal(console),
         )
     if folder is not None:
+        or_terminal(console).aside(f"writing {JSON_FILE} and {PAGE_FILE}")
         write_comparison(report, json_file=folder / JSON_FILE, page=folder / PAGE_FILE)
     return report

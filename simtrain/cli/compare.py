@@ -32,6 +32,13 @@ def compare(
         str | None,
         typer.Option(metavar="NAME", help="Encoder that the others are compared with; default: the best on val."),
     ] = None,
+    quick: Annotated[
+        bool,
+        typer.Option(
+            "--quick",
+            help="Only the few that decide: the runs, what they began with (plain and whitened), a colour histogram.",
+        ),
+    ] = False,
     out: Annotated[
         Path, typer.Option(callback=expanded, metavar="FOLDER", help=f"Folder for {JSON_FILE} and {PAGE_FILE}.")
     ] = Path(),
@@ -43,7 +50,7 @@ def compare(
 ) -> None:
     """Compare off-the-shelf encoders and runs: metrics, verdicts and an HTML page."""
     from simtrain.api.compare import compare
-    from simtrain.config import load_compare_config
+    from simtrain.config import load_compare_config, quick_config
 
     chosen = list(overrides or [])
     if split is not None:
@@ -54,15 +61,25 @@ def compare(
     if baseline is not None:
         chosen.append(f"baseline={json.dumps(baseline)}")
     settings = load_compare_config(config, chosen)
+    if quick:
+        settings = quick_config(settings, with_runs=bool(run))
     runs = [open_named_run(name, []) for name in run or []]
-    report = compare(
-        catalog,
-        [*settings.encoders, *runs],
-        out=out,
-        config=settings,
-        allow_code=allow_code,
-        console=TERMINAL,
-    )
+    try:
+        report = compare(
+            catalog,
+            [*settings.encoders, *runs],
+            out=out,
+            config=settings,
+            allow_code=allow_code,
+            console=TERMINAL,
+        )
+    except KeyboardInterrupt:
+        from simtrain.data.embedding_cache import FOLDER
+
+        kept = catalog / FOLDER
+        if kept.is_dir():
+            TERMINAL.aside(f"interrupted; the embeddings in {kept} are kept: the same command goes on from there")
+        raise
     TERMINAL.line(str(report))
     for one in report.unavailable:
         TERMINAL.aside(f"unavailable: {one.name}: {one.reason}")

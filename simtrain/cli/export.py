@@ -49,16 +49,20 @@ def export(
 
     if find_run(encoder, checkpoints=DEFAULT_CHECKPOINTS) is not None:
         alpha = alpha_of(open_named_run(encoder, overrides or []), alpha)
-    exported = export(
-        encoder,
-        out,
-        catalog=catalog,
-        alpha=alpha,
-        relocatable=relocatable,
-        sign=sign,
-        embeddings=embeddings,
-        overrides=overrides or [],
-        allow_code=allow_code,
-        console=TERMINAL,
-    )
+    try:
+        exported = export(
+            encoder,
+            out,
+            catalog=catalog,
+            alpha=alpha,
+            relocatable=relocatable,
+            sign=sign,
+            embeddings=embeddings,
+            overrides=overrides or [],
+            allow_code=allow_code,
+            console=TERMINAL,
+        )
+    except KeyboardInterrupt:
+        TERMINAL.aside(f"interrupted; {out} is as it was, or whole where the check was over")
+        raise
     TERMINAL.line(str(exported))

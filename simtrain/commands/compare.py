@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from simtrain.builders.judged_catalog import judged_catalog, told_of_pictures
@@ -21,13 +21,15 @@ from simtrain.comparison.scoring import ScoredEncoder, score_candidate
 from simtrain.comparison.text_maps import JUDGED, score_text_maps
 from simtrain.comparison.verdict_families import largest_family
 from simtrain.comparison.whitened_variants import whitened_variants
+from simtrain.comparison.workload import workload_of
 from simtrain.config import CompareConfig
-from simtrain.console import Console
+from simtrain.console import Console, NamedConsole
 from simtrain.data.embedding import inference_device
 from simtrain.data.embedding_cache import FOLDER, EmbeddingCache
 from simtrain.errors import CatalogError, ConfigError, SimtrainError, nearest
 from simtrain.evaluation.projection import load_umap, umap_available
 from simtrain.evaluation.relevance import usual_relevances
+from simtrain.phrases import counted
 from simtrain.runs.loaded_encoder import LoadedEncoder
 from simtrain.runs.run import Run, count_test_reading, data_fingerprint, report_unfinished
 
@@ -78,6 +80,7 @@ def compare(
     config = _with_map_method(config, console=console)
     plan = _plan(folder, runs, loaded, config=config, console=console)
     readings = {run.folder.name: count_test_reading(run) for run in runs} if config.split == "test" else {}
+    console.aside(str(workload_of(plan.candidates, plan.protocol, plan.embedder)))
     scored_encoders, unavailable = _score(plan, console=console)
     text_maps, without_map = score_text_maps(plan.candidates, plan.protocol, plan.embedder)
     for one in text_maps:
@@ -92,6 +95,7 @@ def compare(
         test_readings=readings,
         text_maps=text_maps,
     )
+    console.aside(f"verdicts on {counted(len(scored_encoders), 'encoder')}, {config.draws:,} draws each, and pictures")
     return assemble_report(plan.protocol, scored_encoders, inputs=inputs)
 
 
@@ -191,9 +195,12 @@ def _score(plan: _Plan, *, console: Console) -> tuple[list[ScoredEncoder], list[
     """Score the encoders that can be loaded, and list the others; identical encoders are scored once."""
     scored_encoders: list[ScoredEncoder] = []
     unavailable: list[Unavailable] = []
-    for candidate in plan.candidates:
+    count = len(plan.candidates)
+    for number, candidate in enumerate(plan.candidates, start=1):
+        console.aside(f"encoder {number} of {count}: {candidate.name}")
+        embedder = replace(plan.embedder, console=NamedConsole(console, name=f"encoder {number} of {count}"))
         try:
-            scored, missing = score_candidate(candidate, plan.protocol, plan.embedder)
+            scored, missing = score_candidate(candidate, plan.protocol, embedder)
         except (ConfigError, CatalogError):
             raise
         except SimtrainError as error:

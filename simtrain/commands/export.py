@@ -157,6 +157,7 @@ def export(
     sample = precision_sample(encoder, embedded) if precisions else None
     smaller = [] if sample is None else [smaller_onnx(each, sample) for each in precisions]
     check = partial(_check, config=config, catalog=catalog, images=images.reader)
+    console.aside(f"writing and checking {out}: encoder{''.join(f', {each.file}' for each in formats)}, index")
     write_bundle(content, out, formats=[*formats, *smaller], check=check, sign=giving.sign)
     items, manifest = len(content.items), read_manifest(out)
     return ExportResult(

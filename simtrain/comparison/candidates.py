@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from simtrain.builders import build_encoder, inspect_weights_file, load_initial_encoder, whitening_of
-from simtrain.builders.encoder_names import encoder_name_path, named_encoder
+from simtrain.builders.encoder_names import START_PREFIX, encoder_name_path, named_encoder
 from simtrain.catalog.table import Catalog
-from simtrain.comparison.encoder_titles import EncoderTitle, untouched_title
+from simtrain.comparison.encoder_titles import EncoderTitle, encoder_description, untouched_title
 from simtrain.comparison.export_arguments import ExportArguments, named_arguments, run_arguments
 from simtrain.comparison.repeated_training import (
     RepeatedTraining,
@@ -21,15 +22,16 @@ from simtrain.comparison.repeated_training import (
     runs_by_seed,
 )
 from simtrain.comparison.result import EncoderKind
-from simtrain.config import CompareConfig, EncoderConfig, NamedCode, TwoTowersConfig, is_config_file
+from simtrain.config import CompareConfig, EncoderConfig, NamedCode, is_config_file
 from simtrain.console import SILENT
 from simtrain.encoders.base import Encoder
-from simtrain.encoders.weights import names_a_file
 from simtrain.errors import CheckpointError, error_path
 from simtrain.runs.interpolation_record import chosen_alpha
 from simtrain.runs.loaded_encoder import LoadedEncoder
 from simtrain.runs.run import Run
 from simtrain.runs.whitening import run_encoder
+
+_TRAINING_SIZE = ("--set", "encoder.evaluation_image_size=null")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,6 +114,9 @@ def list_candidates(
     for training in trainings:
         check_seeds_and_folds(training, folds=folds)
     initial_encoders = [_initial_candidate(training, catalog) for training in trainings] if config.starts else []
+    if config.starts and config.training_size:
+        of_two_sizes = [one for one in trainings if _has_two_sizes(one.runs[0].config.encoder)]
+        initial_encoders += [_initial_candidate(one, catalog, training_size=True) for one in of_two_sizes]
     return [*named, *initial_encoders, *(_fine_tuned_candidate(training, catalog) for training in trainings)]
 
 
@@ -154,7 +159,7 @@ def _off_the_shelf_candidate(name: str, encoder: EncoderConfig, *, seed: int, ex
         weights = inspect_weights_file(encoder)
         return {"encoder": encoder.model_dump(mode="json"), "weights": None if weights is None else weights.to_dict()}
 
-    description = _description(encoder)
+    description = encoder_description(encoder)
     if whitening_of(encoder) is not None:
         description += ", without its encoder.whitening (the whitened variants show that)"
     factory = EncoderFactory(fold=None, build=build, details=details)
@@ -185,21 +190,6 @@ def _in_memory_candidate(loaded: LoadedEncoder) -> Candidate:
     )
 
 
-def _description(encoder: EncoderConfig) -> str:
-    if isinstance(encoder, TwoTowersConfig):
-        return f"{_description(encoder.image)}; text tower {PurePosixPath(encoder.text).name}"
-    plain = encoder.model_dump(mode="json")
-    weights = plain.get("weights")
-    if weights is not None:
-        plain["weights"] = PurePosixPath(weights).name if names_a_file(weights) else f"weights {weights}"
-    displayed = [str(plain[key]) for key in ("model", "target", "space", "weights") if plain.get(key)]
-    pixels = plain.get("evaluation_image_size") or plain.get("image_size")
-    size = f"{pixels} px" if pixels else ""
-    pooling = plain["pooling"] if plain.get("pooling", "default") != "default" else ""
-    mirrored = "flip averaging" if plain["flip_averaging"] else ""
-    return ", ".join(text for text in (plain["kind"], *displayed, size, pooling, mirrored) if text)
-
-
 def _factories_by_seed(
     training: RepeatedTraining, factory: Callable[[Run], EncoderFactory]
 ) -> tuple[tuple[EncoderFactory, ...], ...]:
@@ -210,7 +200,7 @@ def _factories_by_seed(
 
 def _fine_tuned_candidate(training: RepeatedTraining, catalog: Catalog) -> Candidate:
     first = training.runs[0]
-    description = [f"{_description(first.config.encoder)}, fine-tuned with {first.config.objective.kind}"]
+    description = [f"{encoder_description(first.config.encoder)}, fine-tuned with {first.config.objective.kind}"]
     if len(training.runs) > 1:
         description.append(f"mean of the runs {', '.join(run.folder.name for run in training.runs)}")
     alphas = {chosen_alpha(run.folder) for run in training.runs} - {1.0}
@@ -246,31 +236,47 @@ def _fine_tuned_factory(run: Run) -> EncoderFactory:
     return EncoderFactory(fold=run.config.fold, build=build, details=lambda: details)
 
 
-def _initial_candidate(training: RepeatedTraining, catalog: Catalog) -> Candidate:
+def _has_two_sizes(encoder: EncoderConfig) -> bool:
+    """Whether training views have another size than evaluated images."""
+    evaluated = getattr(encoder, "evaluation_image_size", None)
+    return evaluated is not None and evaluated != getattr(encoder, "image_size", None)
+
+
+def _initial_candidate(training: RepeatedTraining, catalog: Catalog, *, training_size: bool = False) -> Candidate:
+    """What a training began with, at the size of evaluated images or of training views."""
     first = training.runs[0]
+    section, suffix, options = first.config.encoder, "", ()
+    if training_size:
+        section, suffix, options = _at_training_size(section), "_at_training_size", _TRAINING_SIZE
     origin = f"initial weights of {first.folder.name}"
     if len(runs_by_seed(training)) > 1:
         origin += f", seed {min(runs_by_seed(training))} only"
     started_from_run = first.config.init_from is not None
-    title = untouched_title(first.config.encoder)
+    title = untouched_title(section)
     if started_from_run:
         title = EncoderTitle(name=f"the start of {first.folder.name}", sized=True)
         origin += f" (fine-tuned weights of {first.config.init_from})"
     return Candidate(
-        name=f"start_of_{first.folder.name}",
+        name=f"{START_PREFIX}{first.folder.name}{suffix}",
         kind="run" if started_from_run else "off_the_shelf",
         required=False,
-        description=f"{_description(first.config.encoder)}; {origin}",
+        description=f"{encoder_description(section)}; {origin}",
         title=title,
-        export=run_arguments(first, start=True, catalog=catalog),
-        seeds=_factories_by_seed(training, _initial_factory)[:1],
+        export=run_arguments(first, start=True, catalog=catalog, options=options),
+        seeds=_factories_by_seed(training, partial(_initial_factory, training_size=training_size))[:1],
         whitened=False,
     )
 
 
-def _initial_factory(run: Run) -> EncoderFactory:
-    def build() -> Encoder:
-        return load_initial_encoder(run.config.encoder, run.folder)
+def _at_training_size(encoder: EncoderConfig) -> EncoderConfig:
+    return encoder.model_copy(update={"evaluation_image_size": None})
 
-    details = {"start_of": run.folder.name, "encoder": run.config.encoder.model_dump(mode="json")}
+
+def _initial_factory(run: Run, *, training_size: bool = False) -> EncoderFactory:
+    section = _at_training_size(run.config.encoder) if training_size else run.config.encoder
+
+    def build() -> Encoder:
+        return load_initial_encoder(section, run.folder)
+
+    details = {"start_of": run.folder.name, "encoder": section.model_dump(mode="json")}
     return EncoderFactory(fold=run.config.fold, build=build, details=lambda: details)

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -17,7 +18,7 @@ from simtrain.catalog.table import Catalog
 from simtrain.comparison.candidates import EncoderFactory
 from simtrain.comparison.neighbours import AlteredQueries
 from simtrain.config import CompareConfig
-from simtrain.console import Console
+from simtrain.console import SILENT, Console
 from simtrain.data.altered_images import AlteredImages
 from simtrain.data.changed_pictures import open_judged_images
 from simtrain.data.datasets import worker_count
@@ -95,6 +96,28 @@ class Embedder:
             image_source=images.description,
             embedded=embedded,
         )
+
+    def timed(self, factory: EncoderFactory, rows: NDArray[np.int64], *, images: int) -> tuple[int, float]:
+        """How many of (N,) ascending rows have no embedding yet, and the seconds that one of them takes.
+
+        Args:
+            factory: Factory of the encoder.
+            rows: Rows of the catalogue.
+            images: Number of images that are embedded to measure it; nothing is kept of them.
+
+        Raises:
+            SimtrainError: if the encoder cannot be loaded, or an image cannot be read.
+        """
+        encoder = factory.build().eval()
+        opened = self.images(encoder.preprocessing.image_size)
+        missing = self.cache.missing(encoder_fingerprint(encoder, images=opened.description), rows)
+        if len(missing) == 0:
+            return 0, 0.0
+        settings = EmbeddingSettings(batch_size=images, workers=0, device=self.device)
+        embed_images(encoder, opened.reader, missing[:2].tolist(), settings=settings, console=SILENT)  # to warm up
+        began = time.perf_counter()
+        embed_images(encoder, opened.reader, missing[-images:].tolist(), settings=settings, console=SILENT)
+        return len(missing), (time.perf_counter() - began) / len(missing[-images:])
 
     def reload(self, factory: EncoderFactory, fingerprint: str, rows: NDArray[np.int64]) -> Embedded:
         """Embeddings of (N,) ascending rows from the cache; the encoder is built again only if they are gone."""

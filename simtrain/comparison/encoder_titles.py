@@ -57,6 +57,22 @@ def untouched_title(config: EncoderConfig) -> EncoderTitle:
             return EncoderTitle(name=f"untouched {_model(config)}{_ways(config)}", sized=True)
 
 
+def encoder_description(encoder: EncoderConfig) -> str:
+    """Model, weights, size and what else describes an encoder, as in its configuration."""
+    if isinstance(encoder, TwoTowersConfig):
+        return f"{encoder_description(encoder.image)}; text tower {PurePosixPath(encoder.text).name}"
+    plain = encoder.model_dump(mode="json")
+    weights = plain.get("weights")
+    if weights is not None:
+        plain["weights"] = PurePosixPath(weights).name if names_a_file(weights) else f"weights {weights}"
+    displayed = [str(plain[key]) for key in ("model", "target", "space", "weights") if plain.get(key)]
+    pixels = plain.get("evaluation_image_size") or plain.get("image_size")
+    size = f"{pixels} px" if pixels else ""
+    pooling = plain["pooling"] if plain.get("pooling", "default") != "default" else ""
+    mirrored = "flip averaging" if plain["flip_averaging"] else ""
+    return ", ".join(text for text in (plain["kind"], *displayed, size, pooling, mirrored) if text)
+
+
 def _model(config: EncoderConfig) -> str:
     match config:
         case ResNetConfig() | TimmConfig():

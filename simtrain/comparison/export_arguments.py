@@ -68,20 +68,21 @@ def named_arguments(
     )
 
 
-def run_arguments(run: Run, *, start: bool, catalog: Catalog) -> ExportArguments:
+def run_arguments(run: Run, *, start: bool, catalog: Catalog, options: tuple[str, ...] = ()) -> ExportArguments:
     """Arguments for a run, or for the encoder that it began with.
 
     Args:
         run: The run.
         start: Whether it is its initial encoder.
         catalog: The compared catalogue.
+        options: More arguments.
     """
     encoder = run.config.encoder
     own = Path(run.config.catalog).expanduser().resolve() == catalog.folder.resolve()
     code = ("--allow-code",) if isinstance(encoder, NamedCode) else ()
     return ExportArguments(
         name=f"{START_PREFIX if start else ''}{run.argument}",
-        options=(*(() if own else ("--catalog", str(catalog.folder))), *code),
+        options=(*(() if own else ("--catalog", str(catalog.folder))), *options, *code),
         whitens="whitening" in type(encoder).model_fields and encoder.kind != "clip",
     )
 

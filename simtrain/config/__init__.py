@@ -1,7 +1,7 @@
 """The YAML schema: every default and bound of simtrain lives here. Nothing in this package imports torch."""
 
 from simtrain.config.augmentation import AugmentationConfig, TransformConfig
-from simtrain.config.compare import CompareConfig, PicturesConfig, WhiteningConfig
+from simtrain.config.compare import CompareConfig, PicturesConfig, WhiteningConfig, quick_config
 from simtrain.config.distillation import DistillationConfig, MixedDistillationConfig
 from simtrain.config.encoder import (
     ClipConfig,
@@ -106,5 +106,6 @@ __all__ = [
     "load_untrained_config",
     "parse_encoder",
     "parse_run_config",
+    "quick_config",
     "read_yaml",
 ]

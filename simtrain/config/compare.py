@@ -75,6 +75,10 @@ class CompareConfig(Section):
     starts: bool = True
     """Whether the initial encoder of each run is compared too."""
 
+    training_size: bool = False
+    """Whether the initial encoder of each run is compared at the size of its training views too, where runs are
+    evaluated at another."""
+
     split: SplitName = "test"
     """Split to evaluate."""
 
@@ -174,3 +178,21 @@ class CompareConfig(Section):
             if twice is not None:
                 raise ValueError(f"{name} names {twice} twice")
         return self
+
+
+def quick_config(config: CompareConfig, *, with_runs: bool) -> CompareConfig:
+    """The comparison of the few encoders that decide; what was set stays.
+
+    They are the runs, what they began with at the sizes of training and evaluation, and a colour histogram; without
+    runs the small network that needs no download. Each is whitened fully, not by half.
+
+    Args:
+        config: Settings of the comparison.
+        with_runs: Whether runs are compared.
+    """
+    changes: dict[str, object] = {"training_size": True}
+    if "encoders" not in config.model_fields_set:
+        changes["encoders"] = ["histogram_hsv"] if with_runs else ["histogram_hsv", "efficientnet_lite0"]
+    if "whitening" not in config.model_fields_set:
+        changes["whitening"] = WhiteningConfig(power=[0.5])
+    return config.model_copy(update=changes)

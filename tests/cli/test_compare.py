@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from small_commands import Command, last_line
+from small_runs import train
 
 from simtrain.catalog.table import Catalog
 
@@ -55,6 +56,62 @@ def test_the_recommended_command_makes_a_bundle_of_that_encoder(catalog: Catalog
     manifest = json.loads((tmp_path / "bundles" / recommended["encoder"] / "manifest.json").read_text())
     assert manifest["run"]["name"] == recommended["encoder"]
     assert manifest["run"]["untouched"] is True
+
+
+def test_a_plan_comes_first_and_each_encoder_has_its_number(catalog: Catalog, simtrain: Command):
+    status, _, aside = simtrain("compare", str(catalog.folder), "--encoders", "pixels,histogram_lab", *QUICK)
+    assert status == 0
+    told = [line for line in aside.splitlines() if "embedding images" not in line]
+    assert told == [
+        f"2 encoders, {catalog.rows['split'].isin(['val', 'test']).sum()} images",
+        "encoder 1 of 2: pixels",
+        "encoder 2 of 2: histogram_lab",
+        "verdicts on 2 encoders, 1,000 draws each, and pictures",
+        "writing comparison.json and comparison.html",
+    ]
+
+
+def test_quick_compares_the_few_that_decide(
+    catalog: Catalog, simtrain: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    encoder = {"kind": "timm", "model": "test_efficientnet", "weights": "none", "image_size": 32}
+    monkeypatch.chdir(tmp_path)
+    train(catalog, Path("checkpoints"), encoder={**encoder, "evaluation_image_size": 48})
+    status, _, _ = simtrain("compare", str(catalog.folder), "--quick", "--run", "small", *QUICK[:-2])
+    assert status == 0
+    found = json.loads((tmp_path / "comparison.json").read_text())
+    assert [one["name"] for one in found["encoders"]] == [
+        "chance",
+        "histogram_hsv",
+        "start_of_small",
+        "start_of_small_at_training_size",
+        "histogram_hsv_whitened",
+        "start_of_small_whitened",
+        "start_of_small_at_training_size_whitened",
+        "small",
+    ]
+    titles = [one["title"] for one in found["encoders"] if one["name"].startswith("start_of")]
+    assert titles[:2] == [
+        "untouched test_efficientnet with random weights, 48 px",
+        "untouched test_efficientnet with random weights, 32 px",
+    ]
+    exports = {one["name"]: one["export"] for one in found["encoders"]}
+    assert exports["start_of_small_at_training_size_whitened"] == [
+        "start_of_small_whitened", "--set", "encoder.evaluation_image_size=null",
+    ]  # fmt: skip
+
+
+def test_an_interrupted_comparison_says_what_is_kept(
+    catalog: Catalog, simtrain: Command, monkeypatch: pytest.MonkeyPatch
+):
+    def interrupt(*_arguments: object, **_settings: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("simtrain.api.compare.compare", interrupt)
+    (catalog.folder / "embeddings").mkdir(exist_ok=True)
+    status, _, aside = simtrain("compare", str(catalog.folder))
+    kept = f"the embeddings in {catalog.folder / 'embeddings'} are kept: the same command goes on from there"
+    assert (status, aside) == (130, f"interrupted; {kept}\n")
 
 
 @pytest.mark.parametrize(

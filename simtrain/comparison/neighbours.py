@@ -183,7 +183,7 @@ def label_suspects(
 
 
 def possible_duplicates(fold: Fold, lookup: EmbeddingLookup, *, most: int) -> tuple[PossibleDuplicate, ...]:
-    """The `most` nearest pairs of gallery images of different products that are not known as near copies."""
+    """The nearest images of the `most` nearest pairs of products; images that are known as near copies do not count."""
     task, catalog_rows = fold.main_task, fold.rows_of_task(fold.main_task)
     vectors = lookup(catalog_rows[task.gallery])
     ids = task.gallery_ids
@@ -191,15 +191,16 @@ def possible_duplicates(fold: Fold, lookup: EmbeddingLookup, *, most: int) -> tu
     rows, similarities = nearest_neighbours(ranking, k=_ALIKE_NEIGHBOURS)
     copies = copy_codes(fold.catalog)[task.rows[task.gallery]]
     products = task.clusters[task.gallery]
-    pairs: dict[tuple[int, int], float] = {}
+    pairs: dict[tuple[int, int], tuple[float, int, int]] = {}
     for one, (near, likenesses) in enumerate(zip(rows.tolist(), similarities.tolist(), strict=True)):
         for other, similarity in zip(near, likenesses, strict=True):
             known = copies[one] == copies[other] != -1
             if other >= 0 and products[one] != products[other] and not known:
-                pairs[min(one, other), max(one, other)] = similarity
-    nearest = sorted(pairs.items(), key=lambda pair: (-pair[1], pair[0]))[:most]
+                both = min(products[one], products[other]), max(products[one], products[other])
+                pair = -similarity, min(one, other), max(one, other)
+                pairs[both] = min(pairs.get(both, pair), pair)
     gallery = catalog_rows[task.gallery]
     return tuple(
-        PossibleDuplicate(rows=(int(gallery[one]), int(gallery[other])), similarity=similarity)
-        for (one, other), similarity in nearest
+        PossibleDuplicate(rows=(int(gallery[one]), int(gallery[other])), similarity=-negative)
+        for negative, one, other in sorted(pairs.values())[:most]
     )

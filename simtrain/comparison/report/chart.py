@@ -9,10 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import plotly.graph_objects as go
-
 from simtrain.comparison.report.encoder_selection import EncoderSelection, LegendEntry
-from simtrain.comparison.report.palette import CLEAR, INK, LINE, PANEL, SOFT
+from simtrain.comparison.report.palette import LINE, SOFT
 from simtrain.comparison.report.wording import page_text, plot_text
 from simtrain.comparison.result import EncoderFigures
 from simtrain.evaluation.statistics import Interval
@@ -20,7 +18,6 @@ from simtrain.evaluation.statistics import Interval
 LONGEST_LABEL = 26
 """Characters of a name beside an axis: on a phone more would leave no room for the chart."""
 LONGEST_HOVER = 120
-_FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "DejaVu Sans", sans-serif'
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +28,8 @@ class Chart:
         name: Unique id on the page, of small letters, digits and hyphens.
         title: Text alternative of the chart.
         height: Height in pixels.
-        figure: Plotly figure as JSON, in light colours.
+        figure: What `drawing.js.j2` draws, as JSON in light colours: `data`, each entry of type `scatter` or `bar`, and
+            `layout`.
         legend: Encoders by colour; empty where the chart names them itself.
     """
 
@@ -52,7 +50,7 @@ class ChartFrame:
         height: Height in pixels.
         x: Settings of the horizontal axis, in addition to the common ones.
         y: Settings of the vertical axis, in addition to the common ones.
-        layout: Further settings of plotly's layout.
+        layout: What stands beside the axes: lines, notes, how bars stand.
     """
 
     name: str
@@ -63,32 +61,21 @@ class ChartFrame:
     layout: Mapping[str, Any] = field(default_factory=dict)
 
 
-def draw_chart(
-    frame: ChartFrame, traces: Sequence[go.Scatter | go.Bar], *, legend: Sequence[LegendEntry] = ()
-) -> Chart:
+def draw_chart(frame: ChartFrame, traces: Sequence[Mapping[str, Any]], *, legend: Sequence[LegendEntry] = ()) -> Chart:
     """Draw traces in the page's layout.
 
     Args:
         frame: Title, size and axes.
-        traces: Plotly traces.
+        traces: Points, lines and bars.
         legend: Encoders by colour, as in `Chart`.
     """
     plot_layout = {
-        "template": "none",
-        "paper_bgcolor": CLEAR,
-        "plot_bgcolor": CLEAR,
-        "font": {"family": _FONT, "size": 13, "color": INK},
-        "margin": {"l": 8, "r": 16, "t": 12, "b": 8},
         "height": frame.height,
-        "showlegend": False,
-        "hovermode": "closest",
-        "dragmode": False,
-        "hoverlabel": {"bgcolor": PANEL, "bordercolor": LINE, "font": {"color": INK, "size": 13}, "align": "left"},
         "xaxis": {**_axis(), **frame.x},
         "yaxis": {**_axis(), **frame.y},
         **frame.layout,
     }
-    figure = go.Figure(data=list(traces), layout=plot_layout).to_plotly_json()
+    figure = {"data": list(traces), "layout": plot_layout}
     return Chart(name=frame.name, title=frame.title, height=frame.height, figure=plain(figure), legend=tuple(legend))
 
 
@@ -104,10 +91,10 @@ def legend_of(selection: EncoderSelection, encoders: Sequence[EncoderFigures]) -
 
 
 def error_bars(intervals: Sequence[Interval]) -> dict[str, Any]:
-    """Plotly's error bars in percent; none where an end is unknown."""
+    """Lines of intervals in percent; none where an end is unknown."""
     above = [_length(one.high - one.mean) for one in intervals]
     below = [_length(one.mean - one.low) for one in intervals]
-    return {"type": "data", "symmetric": False, "array": above, "arrayminus": below, "thickness": 1.6, "width": 3}
+    return {"array": above, "arrayminus": below, "thickness": 1.6, "width": 3}
 
 
 def rows_axis(names: Sequence[str], *, lines: int = 1, pad: float = 0.6) -> dict[str, Any]:
@@ -122,8 +109,8 @@ def rows_axis(names: Sequence[str], *, lines: int = 1, pad: float = 0.6) -> dict
 
 
 def axis_title(text: str) -> dict[str, Any]:
-    """Plotly's title of an axis."""
-    return {"text": text, "standoff": 8, "font": {"color": SOFT, "size": 13}}
+    """The title of an axis."""
+    return {"text": text, "font": {"color": SOFT, "size": 13}}
 
 
 def percent_axis(title: str) -> dict[str, Any]:
@@ -139,11 +126,7 @@ def _label(name: str, *, lines: int) -> str:
 
 def _axis() -> dict[str, Any]:
     return {
-        "automargin": True,
-        "fixedrange": True,
         "gridcolor": LINE,
-        "linecolor": LINE,
-        "zeroline": False,
         "tickfont": {"color": SOFT, "size": 12},
     }
 

@@ -6,8 +6,6 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-import plotly.graph_objects as go
-
 from simtrain.comparison.report.chart import (
     LONGEST_HOVER,
     Chart,
@@ -41,20 +39,20 @@ def ranking_chart(selection: EncoderSelection) -> Chart:
     for row, one in enumerate(shown):
         found, style = one.relevances[selection.relevance].metrics[metric], selection.styles[one.name]
         traces.append(
-            go.Scatter(
-                x=[percent_of(found.mean)],
-                y=[row],
-                mode="markers",
-                marker={
+            {
+                "type": "scatter",
+                "x": [percent_of(found.mean)],
+                "y": [row],
+                "mode": "markers",
+                "marker": {
                     "color": style.colour,
                     "symbol": style.symbol,
                     "size": 10,
                     "line": {"width": 2 if style.symbol.endswith("-open") else 0, "color": style.colour},
                 },
-                error_x={**error_bars([found]), "color": style.colour},
-                hovertext=[_hover_text(one.name, found)],
-                hoverinfo="text",
-            )
+                "error_x": {**error_bars([found]), "color": style.colour},
+                "hovertext": [_hover_text(one.name, found)],
+            }
         )
     return draw_chart(
         ChartFrame(
@@ -77,7 +75,7 @@ def recall_chart(selection: EncoderSelection) -> Chart | None:
     prominent = {one.name for one in selection.prominent}
     longest = max(len(one.recall_curve) for one in curves)
     traces = [_curve(selection, one, thin=one.name not in prominent) for one in reversed(curves)]
-    traces.sort(key=lambda trace: trace.line.width)  # thin ones below
+    traces.sort(key=lambda trace: trace["line"]["width"])  # thin ones below
     ticks = [k for k in _KS if k <= longest]
     return draw_chart(
         ChartFrame(
@@ -109,15 +107,15 @@ def category_chart(selection: EncoderSelection, *, metric: str, names: Sequence[
         intervals = [category.metrics[metric] for category in categories]
         style = selection.styles[one.name]
         traces.append(
-            go.Bar(
-                x=[percent_of(interval.mean) for interval in intervals],
-                y=rows,
-                orientation="h",
-                marker={"color": style.colour},
-                error_x={**error_bars(intervals), "color": SOFT, "thickness": 1, "width": 2},
-                hovertext=[_category_hover_text(one.name, category, metric) for category in categories],
-                hoverinfo="text",
-            )
+            {
+                "type": "bar",
+                "x": [percent_of(interval.mean) for interval in intervals],
+                "y": rows,
+                "orientation": "h",
+                "marker": {"color": style.colour},
+                "error_x": {**error_bars(intervals), "color": SOFT, "thickness": 1, "width": 2},
+                "hovertext": [_category_hover_text(one.name, category, metric) for category in categories],
+            }
         )
     return draw_chart(
         ChartFrame(
@@ -144,18 +142,18 @@ def robustness_chart(selection: EncoderSelection, variants: Sequence[RobustnessF
         shares = [found[variants[row].name].share for row in rows]
         style = selection.styles[one.name]
         traces.append(
-            go.Scatter(
-                x=[percent_of(share.mean) for share in shares],
-                y=[row + (place - (len(shown) - 1) / 2) * step for row in rows],
-                mode="markers",
-                marker={"color": style.colour, "symbol": style.symbol, "size": 9},
-                error_x={**error_bars(shares), "color": style.colour},
-                hovertext=[
+            {
+                "type": "scatter",
+                "x": [percent_of(share.mean) for share in shares],
+                "y": [row + (place - (len(shown) - 1) / 2) * step for row in rows],
+                "mode": "markers",
+                "marker": {"color": style.colour, "symbol": style.symbol, "size": 9},
+                "error_x": {**error_bars(shares), "color": style.colour},
+                "hovertext": [
                     f"{_hover_text(one.name, share)}<br>{plot_text(variants[row].words, to=LONGEST_HOVER)}"
                     for row, share in zip(rows, shares, strict=True)
                 ],
-                hoverinfo="text",
-            )
+            }
         )
     return draw_chart(
         ChartFrame(
@@ -181,15 +179,15 @@ def cost_chart(selection: EncoderSelection) -> Chart | None:
     for one, seconds in reversed(timed):
         found, style = one.relevances[selection.relevance].metrics[selection.report.metric], selection.styles[one.name]
         traces.append(
-            go.Scatter(
-                x=[seconds],
-                y=[percent_of(found.mean)],
-                mode="markers",
-                marker={"color": style.colour, "symbol": style.symbol, "size": 13 if one.name in prominent else 10},
-                error_y={**error_bars([found]), "color": style.colour, "thickness": 1},
-                hovertext=[f"{_hover_text(one.name, found)}<br>{significant(seconds, digits=2)} s per 1,000 images"],
-                hoverinfo="text",
-            )
+            {
+                "type": "scatter",
+                "x": [seconds],
+                "y": [percent_of(found.mean)],
+                "mode": "markers",
+                "marker": {"color": style.colour, "symbol": style.symbol, "size": 13 if one.name in prominent else 10},
+                "error_y": {**error_bars([found]), "color": style.colour, "thickness": 1},
+                "hovertext": [f"{_hover_text(one.name, found)}<br>{significant(seconds, digits=2)} s per 1,000 images"],
+            }
         )
     return draw_chart(
         ChartFrame(
@@ -220,18 +218,20 @@ def _second_ticks(seconds: Sequence[float]) -> dict[str, Any]:
     return {"tickmode": "array", "tickvals": ticks, "ticktext": [f"{tick:g}" for tick in ticks]}
 
 
-def _curve(selection: EncoderSelection, encoder: EncoderFigures, *, thin: bool) -> go.Scatter:
+def _curve(selection: EncoderSelection, encoder: EncoderFigures, *, thin: bool) -> dict[str, Any]:
     style = selection.styles[encoder.name]
     name = plot_text(encoder.name, to=LONGEST_HOVER)
-    return go.Scatter(
-        x=list(range(1, len(encoder.recall_curve) + 1)),
-        y=[percent_of(share) for share in encoder.recall_curve],
-        mode="lines",
-        opacity=0.55 if thin else 1.0,
-        line={"color": style.colour, "width": 1 if thin else 2.6, "dash": style.dash},
-        hovertext=[f"{name}<br>first {k}: {percent(share)} %" for k, share in enumerate(encoder.recall_curve, start=1)],
-        hoverinfo="text",
-    )
+    return {
+        "type": "scatter",
+        "x": list(range(1, len(encoder.recall_curve) + 1)),
+        "y": [percent_of(share) for share in encoder.recall_curve],
+        "mode": "lines",
+        "opacity": 0.55 if thin else 1.0,
+        "line": {"color": style.colour, "width": 1 if thin else 2.6, "dash": style.dash},
+        "hovertext": [
+            f"{name}<br>first {k}: {percent(share)} %" for k, share in enumerate(encoder.recall_curve, start=1)
+        ],
+    }
 
 
 def _hover_text(name: str, found: Interval) -> str:

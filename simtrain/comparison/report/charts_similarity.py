@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import plotly.graph_objects as go
-
 from simtrain.comparison.report.chart import Chart, ChartFrame, axis_title, draw_chart
 from simtrain.comparison.report.encoder_selection import LegendEntry
 from simtrain.comparison.report.page_images import POINT_SIDE, PageImages
@@ -36,7 +34,7 @@ def neighbour_histogram(index: int, thresholds: SimilarityThresholds) -> Chart:
     """Pairs that a search shows, counted, and the calibrated thresholds."""
     traces = _bars(thresholds.neighbour_pairs, shares=False)
     axis_range = _axis_range(thresholds.neighbour_pairs)
-    highest = max((height for trace in traces for height in trace.y), default=1)
+    highest = max((height for trace in traces for height in trace["y"]), default=1)
     shapes: list[dict[str, Any]] = []
     notes: list[dict[str, Any]] = []
     for threshold in thresholds.thresholds:
@@ -108,25 +106,25 @@ def map_chart(index: int, of: EmbeddingMap, *, styles: Sequence[CategoryStyle], 
         colour, symbol = style_of[group]
         point_data = [_point_data(page_images, of.rows[point], of.groups[point]) for point in points]
         traces.append(
-            go.Scatter(
-                x=[round(of.x[point], 4) for point in points],
-                y=[round(of.y[point], 4) for point in points],
-                mode="markers",
-                marker={"color": colour, "symbol": symbol, "size": 6, "opacity": 0.8},
-                customdata=point_data,
-                hoverinfo="none",
-            )
+            {
+                "type": "scatter",
+                "x": [round(of.x[point], 4) for point in points],
+                "y": [round(of.y[point], 4) for point in points],
+                "mode": "markers",
+                "marker": {"color": colour, "symbol": symbol, "size": 6, "opacity": 0.8},
+                "customdata": point_data,
+            }
         )
-    axis = {"showgrid": False, "showline": False, "showticklabels": False, "ticks": "", "fixedrange": False}
+    axis = {"showgrid": False, "showticklabels": False}
     return draw_chart(
         ChartFrame(
             name=f"map-{index}",
             title=f"{of.method} map of the embeddings",
             height=420,
-            x={**axis, "automargin": False},
-            y={**axis, "automargin": False},
+            x=axis,
+            y=axis,
         ),
-        [trace for trace in traces if trace.x],
+        [trace for trace in traces if trace["x"]],
     )
 
 
@@ -153,7 +151,7 @@ def _label_side(at: float, axis_range: Sequence[float]) -> str:
     return "right" if at > (axis_range[0] + axis_range[1]) / 2 else "left"
 
 
-def _bars(pairs: SimilarityHistogram, *, shares: bool) -> list[go.Bar]:
+def _bars(pairs: SimilarityHistogram, *, shares: bool) -> list[dict[str, Any]]:
     """Wrong pairs, and right ones in front of them."""
     first, last = _filled_bins(pairs)
     together = max(1, -(-(last - first) // _MOST_BINS))
@@ -167,22 +165,17 @@ def _bars(pairs: SimilarityHistogram, *, shares: bool) -> list[go.Bar]:
         ends = [min(start + together, len(counts)) for start in starts]
         edges = [(pairs.edges[start], pairs.edges[end]) for start, end in zip(starts, ends, strict=True)]
         unit = "{:.1f} % of these pairs" if shares else "{:,.0f} pairs"
-        traces.append(
-            go.Bar(
-                x=[round((low + high) / 2, 5) for low, high in edges],
-                y=[round(height, 4) for height in heights],
-                width=[round(high - low, 5) for low, high in edges],
-                marker={
-                    "color": colour, "opacity": 0.62, "line": {"width": 0},
-                    "pattern": {"shape": pattern, "size": 5, "solidity": 0.35, "fgcolor": colour, "fgopacity": 1},
-                },
-                hovertext=[
-                    f"{name}, {low:.2f} to {high:.2f}<br>{unit.format(height)}"
-                    for (low, high), height in zip(edges, heights, strict=True)
-                ],
-                hoverinfo="text",
-            )
-        )  # fmt: skip
+        traces.append({
+            "type": "bar",
+            "x": [round((low + high) / 2, 5) for low, high in edges],
+            "y": [round(height, 4) for height in heights],
+            "width": [round(high - low, 5) for low, high in edges],
+            "marker": {"color": colour, "opacity": 0.62, "pattern": {"shape": pattern, "size": 5}},
+            "hovertext": [
+                f"{name}, {low:.2f} to {high:.2f}<br>{unit.format(height)}"
+                for (low, high), height in zip(edges, heights, strict=True)
+            ],
+        })  # fmt: skip
     return traces
 
 

@@ -32,6 +32,7 @@ from simtrain.comparison.report.method import (
     verdict_basis,
 )
 from simtrain.comparison.report.page_images import PageImages
+from simtrain.comparison.report.recommendation_box import RecommendationBox, recommendation_box
 from simtrain.comparison.report.tables import (
     Table,
     category_table,
@@ -94,6 +95,7 @@ class Content:
     """Sections of the page; None and empty ones are left out."""
 
     selection: EncoderSelection
+    recommendation: RecommendationBox | None
     verdicts: VerdictSection
     verdict_basis: tuple[DescribedTerm, ...]
     ranking: Chart
@@ -143,6 +145,7 @@ def build_content(selection: EncoderSelection, page_images: PageImages) -> Conte
     variants = variants_of(selection.ranked)
     return Content(
         selection=selection,
+        recommendation=recommendation_box(selection),
         verdicts=verdict_section(selection),
         verdict_basis=verdict_basis(selection),
         ranking=ranking_chart(selection),

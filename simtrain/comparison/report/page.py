@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from base64 import b64encode
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +12,6 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
-from plotly.offline import get_plotlyjs
 
 from simtrain.comparison.report.content import Content, build_content
 from simtrain.comparison.report.encoder_selection import select_encoders
@@ -21,8 +21,9 @@ from simtrain.comparison.result import ComparisonReport
 from simtrain.errors import CheckpointError
 from simtrain.files import write_whole
 
-_PICTURE_CHARACTERS = 6_000_000
-"""Of all data URIs: with 4.8 MB of plotly.js and some hundred kB of text and figures the file stays below 12 MB."""
+_PICTURE_CHARACTERS = 1_900_000
+"""Of all data URIs: with some hundred kB of text and figures the file stays below 2.5 MB."""
+_HEADING = re.compile(r'<h2 id="([\w-]+)">(.*?)</h2>')
 _TEMPLATES = "simtrain.comparison.report"
 
 
@@ -47,7 +48,7 @@ def report_page(report: ComparisonReport, *, thumbnail: Callable[[int, int], byt
     Args:
         report: Results of the comparison.
         thumbnail: Row of the catalogue and wanted side in pixels -> a JPEG; None where there is no picture. Asked only
-            for what is shown; what would make the file larger than about 12 MB is left out, which the page says.
+            for what is shown; what would make the file larger than about 2.5 MB is left out, which the page says.
 
     Raises:
         ValueError: for a thumbnail that is no JPEG.
@@ -59,23 +60,22 @@ def report_page(report: ComparisonReport, *, thumbnail: Callable[[int, int], byt
 
 def _page(content: Content, page_images: PageImages) -> str:
     environment = _environment()
-    plotly = _script(get_plotlyjs())
-    own = _script(environment.get_template("script.js.j2").render())
+    names = ("drawing.js.j2", "script.js.j2")
+    script = "\n".join(_script(environment.get_template(name).render()) for name in names)
     template: Template = environment.get_template("comparison.html.j2")
     return template.render(
         content=content,
         report=content.selection.report,
         page_images=page_images,
-        plotly=Markup(plotly),
-        script=Markup(own),
-        hashes=" ".join(f"'sha256-{_digest(text)}'" for text in (plotly, own)),
+        script=Markup(script),
+        hashes=f"'sha256-{_digest(script)}'",
         dark=DARK,
         data={
             "figures": _embedded({chart.name: chart.figure for chart in content.charts}),
             "pictures": _embedded(page_images.uris),
-            "dark": _embedded(DARK),
         },
         variable=_variable,
+        headings=_headings,
     )
 
 
@@ -100,6 +100,11 @@ def _embedded(content: Any) -> Markup:
     text = json.dumps(content, separators=(",", ":"), allow_nan=False)
     escaped = text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
     return Markup(escaped)
+
+
+def _headings(body: Markup) -> list[tuple[str, Markup]]:
+    """Id and content of each heading of a section."""
+    return [(name, Markup(title)) for name, title in _HEADING.findall(body)]
 
 
 def _variable(colour: str) -> str:

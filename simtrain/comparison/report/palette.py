@@ -16,7 +16,6 @@ INK, SOFT, LINE, PANEL = "#1f2328", "#59636e", "#d1d9e0", "#f6f8fa"
 RIGHT, WRONG = "#0072b2", "#d55e00"
 OTHER = "#b0b7be"
 """Points of the categories that have no colour of their own."""
-CLEAR = "rgba(0,0,0,0)"
 
 DARK = {
     INK: "#e6e8eb", SOFT: "#a3adb7", LINE: "#3b434b", PANEL: "#1c2024", OTHER: "#59626b",
@@ -33,7 +32,7 @@ _MUTED = ("#7c8791", "#8a7f72", "#72838f", "#807a90", "#6f8678", "#99808a")
 SYMBOLS = (
     ("circle", "●"), ("square", "■"), ("triangle-up", "▲"), ("triangle-down", "▼"), ("star", "★"), ("hexagon2", "⬢"),
 )  # fmt: skip
-"""plotly's name, and the character of about the same shape."""
+"""Name in `drawing.js.j2`, and the character of about the same shape."""
 _OPEN = (
     ("circle-open", "○"), ("square-open", "□"), ("triangle-up-open", "△"), ("triangle-down-open", "▽"),
     ("star-open", "☆"), ("hexagon2-open", "⬡"),
@@ -54,11 +53,11 @@ class EncoderStyle:
     colour: str
     """Colour on a light page; a key of `DARK`."""
     symbol: str
-    """plotly's."""
+    """Its name in `drawing.js.j2`."""
     glyph: str
     """The symbol as a character."""
     dash: str
-    """plotly's."""
+    """Its name in `drawing.js.j2`."""
 
 
 def encoder_styles(

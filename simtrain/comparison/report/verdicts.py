@@ -10,11 +10,13 @@ from simtrain.comparison.report.encoder_selection import LONGEST_NAME, EncoderSe
 from simtrain.comparison.report.wording import sentence_text
 from simtrain.comparison.result import EncoderFigures
 from simtrain.comparison.verdict import Verdict, VerdictWord
+from simtrain.comparison.verdict_sentences import titled
 from simtrain.phrases import between, counted, joined, percent
 
 _MOST_VERDICTS = 4
 _MOST_NAMES = 6
 _SEARCHES = 100
+_LONGEST_TITLE = 100
 VERDICT_STYLES: dict[VerdictWord, tuple[str, str]] = {
     "better": ("better", "▲"),
     "mixed": ("mixed", "◆"),
@@ -108,16 +110,15 @@ def _shown_verdict(selection: EncoderSelection, verdict: Verdict, *, in_searches
         style=style,
         mark=mark,
         in_searches=in_searches,
-        sentences=_short(verdict).sentences,
+        sentences=_short(selection, verdict).sentences,
     )
 
 
-def _short(verdict: Verdict) -> Verdict:
+def _short(selection: EncoderSelection, verdict: Verdict) -> Verdict:
     """The same, with names that fit into a sentence."""
+    named = titled(verdict, lambda name: called(selection, name))
     return replace(
-        verdict,
-        encoder=sentence_text(verdict.encoder, to=LONGEST_NAME),
-        baseline=sentence_text(verdict.baseline, to=LONGEST_NAME),
+        named,
         relevance=sentence_text(verdict.relevance, to=LONGEST_NAME),
     )
 
@@ -131,7 +132,7 @@ def _in_searches(selection: EncoderSelection, encoder: EncoderFigures, verdict: 
             return ""
         both.append(round(_SEARCHES * figures.metrics["recall_at_1"].mean))
     own_count, baseline_count = both
-    name, baseline = sentence_text(encoder.name, to=LONGEST_NAME), sentence_text(verdict.baseline, to=LONGEST_NAME)
+    name, baseline = called(selection, encoder.name), called(selection, verdict.baseline)
     if own_count == baseline_count:
         return f"In about {own_count} of {_SEARCHES} searches the first image is right, with {name} as with {baseline}."
     return (
@@ -141,7 +142,7 @@ def _in_searches(selection: EncoderSelection, encoder: EncoderFigures, verdict: 
 
 
 def _opening_of_runs(selection: EncoderSelection) -> tuple[str, ...]:
-    baseline = sentence_text(selection.report.baseline, to=LONGEST_NAME)
+    baseline = called(selection, selection.report.baseline)
     runs = [one for one in selection.runs if one.name != selection.report.baseline]
     if not runs:
         return (f"No verdict: {baseline} is the only run, and it is the baseline.",)
@@ -159,11 +160,11 @@ def _opening_without_runs(selection: EncoderSelection, others: Sequence[EncoderF
     found = best.relevances[selection.relevance].metrics[selection.report.metric]
     first = (
         f"No run is compared. Of {counted(len(others), 'encoder')} without fine-tuning, "
-        f"{sentence_text(best.name, to=LONGEST_NAME)} has the highest {selection.report.metric} by "
+        f"{called(selection, best.name)} has the highest {selection.report.metric} by "
         f"{selection.relevance}: {percent(found.mean)} % ({between(found.low, found.high)})."
     )
     if best.name != baseline:
-        return (first, f"Its verdict against the baseline, {sentence_text(baseline, to=LONGEST_NAME)}:")
+        return (first, f"Its verdict against the baseline, {called(selection, baseline)}:")
     if len(others) == 1:
         return (first, "There is no other encoder to compare it with.")
     verdicts = {one.name: one.relevances[selection.relevance].verdict for one in others[1:]}
@@ -172,7 +173,7 @@ def _opening_without_runs(selection: EncoderSelection, others: Sequence[EncoderF
     if not undecided:
         return (first, "The difference is significant: each of the others is worse.")
     rest = f" {counted(len(worse), 'other is', 'others are')} worse." if worse else ""
-    return (first, f"It is not shown to be the best: {_names(undecided)} may be as good or better.{rest}")
+    return (first, f"It is not shown to be the best: {_names(selection, undecided)} may be as good or better.{rest}")
 
 
 def _counted_words(selection: EncoderSelection, found: Sequence[ShownVerdict]) -> str:
@@ -181,10 +182,15 @@ def _counted_words(selection: EncoderSelection, found: Sequence[ShownVerdict]) -
     words = Counter(one.word for one in found)
     counts = ", ".join(f"{words[word]} {word}" for word in VERDICT_STYLES if words[word])
     of = f"{len(found)} other encoders" if len(found) > 1 else "one other encoder"
-    return f"Of {of}, against {sentence_text(selection.report.baseline, to=LONGEST_NAME)}: {counts}."
+    return f"Of {of}, against {called(selection, selection.report.baseline)}: {counts}."
 
 
-def _names(names: Sequence[str]) -> str:
-    shown = [sentence_text(name, to=LONGEST_NAME) for name in names[:_MOST_NAMES]]
+def called(selection: EncoderSelection, name: str) -> str:
+    """Name of an encoder within a sentence."""
+    return sentence_text(selection.report.title(name), to=_LONGEST_TITLE)
+
+
+def _names(selection: EncoderSelection, names: Sequence[str]) -> str:
+    shown = [called(selection, name) for name in names[:_MOST_NAMES]]
     more = len(names) - len(shown)
     return joined([*shown, f"{more} more"] if more else shown)

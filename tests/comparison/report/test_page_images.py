@@ -26,10 +26,10 @@ def test_each_picture_is_there_once(page: Page) -> None:
 
 def test_pictures_beyond_the_budget_are_left_out_and_counted(tmp_path: Path) -> None:
     path = tmp_path / "comparison.html"
-    large = b"\xff\xd8\xff" + bytes(1_500_000)
+    large = b"\xff\xd8\xff" + bytes(600_000)
     write_report(path, tiny_comparison(), thumbnail=lambda row, side: large)
     page = Page(path)
-    assert len(page.json["json-pictures"]) == 2  # of 2 million characters each, where 6 million are allowed
+    assert len(page.json["json-pictures"]) == 2  # of 0.8 million characters each, where 1.9 million are allowed
     assert "10 pictures left out to keep this file small" in page.text
     assert path.stat().st_size < 12_000_000
 

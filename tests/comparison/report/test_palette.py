@@ -1,8 +1,11 @@
 """Colours of encoders, in the light and in the dark."""
 
-from page_parser import Page
+from pathlib import Path
 
-from simtrain.comparison.report.palette import CLEAR, DARK
+from page_parser import Page, written
+from tiny_comparison import tiny_comparison
+
+from simtrain.comparison.report.palette import DARK
 
 
 def test_an_encoder_has_one_colour_everywhere(page: Page) -> None:
@@ -28,5 +31,13 @@ def test_every_colour_has_a_partner_in_the_dark(page: Page) -> None:
         own = {of[key] for key in of if key.endswith("color") and isinstance(of[key], str)}
         return own | {colour for one in of.values() for colour in colours(one)}
 
-    assert colours(page.json["json-figures"]) <= {*DARK, CLEAR}
-    assert page.json["json-dark"] == DARK
+    assert colours(page.json["json-figures"]) <= set(DARK)
+
+
+def test_the_style_has_a_variable_for_each_colour_and_its_partner(tmp_path: Path) -> None:
+    written(tmp_path, tiny_comparison())
+    text = (tmp_path / "comparison.html").read_text(encoding="utf-8")
+    light, dark = text.split("prefers-color-scheme: dark")[:2]
+    for colour, partner in DARK.items():
+        assert f"--c-{colour[1:]}: {colour};" in light
+        assert f"--c-{colour[1:]}: {partner};" in dark

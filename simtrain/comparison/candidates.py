@@ -245,9 +245,9 @@ def _has_two_sizes(encoder: EncoderConfig) -> bool:
 def _initial_candidate(training: RepeatedTraining, catalog: Catalog, *, training_size: bool = False) -> Candidate:
     """What a training began with, at the size of evaluated images or of training views."""
     first = training.runs[0]
-    section, suffix, options = first.config.encoder, "", ()
+    section, suffix = first.config.encoder, ""
     if training_size:
-        section, suffix, options = _at_training_size(section), "_at_training_size", _TRAINING_SIZE
+        section, suffix = _at_training_size(section), "_at_training_size"
     origin = f"initial weights of {first.folder.name}"
     if len(runs_by_seed(training)) > 1:
         origin += f", seed {min(runs_by_seed(training))} only"
@@ -262,7 +262,7 @@ def _initial_candidate(training: RepeatedTraining, catalog: Catalog, *, training
         required=False,
         description=f"{encoder_description(section)}; {origin}",
         title=title,
-        export=run_arguments(first, start=True, catalog=catalog, options=options),
+        export=run_arguments(first, start=True, catalog=catalog, options=_TRAINING_SIZE if training_size else ()),
         seeds=_factories_by_seed(training, partial(_initial_factory, training_size=training_size))[:1],
         whitened=False,
     )

@@ -35,7 +35,7 @@ def ranking_chart(selection: EncoderSelection) -> Chart:
     """The main metric of the best encoders, best on top, and of chance."""
     shown = [*selection.ranked[:MOST_ROWS], *([selection.chance] if selection.chance else [])]
     metric = selection.report.metric
-    traces = []
+    traces: list[dict[str, Any]] = []
     for row, one in enumerate(shown):
         found, style = one.relevances[selection.relevance].metrics[metric], selection.styles[one.name]
         traces.append(
@@ -99,7 +99,7 @@ def recall_chart(selection: EncoderSelection) -> Chart | None:
 def category_chart(selection: EncoderSelection, *, metric: str, names: Sequence[str]) -> Chart:
     """Bars of the categories, a group each, for the most prominent encoders."""
     shown = [one for one in selection.prominent if one.categories][:MOST_BARS]
-    traces = []
+    traces: list[dict[str, Any]] = []
     for one in shown:
         found = {category.name: category for category in one.categories}
         rows = [row for row, name in enumerate(names) if name in found]
@@ -134,7 +134,7 @@ def category_chart(selection: EncoderSelection, *, metric: str, names: Sequence[
 def robustness_chart(selection: EncoderSelection, variants: Sequence[RobustnessFigure]) -> Chart:
     """Share of altered copies whose nearest image is their original."""
     shown = [one for one in selection.prominent if one.robustness]
-    traces = []
+    traces: list[dict[str, Any]] = []
     step = 0.6 / max(1, len(shown))
     for place, one in enumerate(shown):
         found = {variant.name: variant for variant in one.robustness}
@@ -175,7 +175,7 @@ def cost_chart(selection: EncoderSelection) -> Chart | None:
     if len(timed) < 2:
         return None
     prominent = {one.name for one in selection.prominent}
-    traces = []
+    traces: list[dict[str, Any]] = []
     for one, seconds in reversed(timed):
         found, style = one.relevances[selection.relevance].metrics[selection.report.metric], selection.styles[one.name]
         traces.append(

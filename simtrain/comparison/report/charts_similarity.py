@@ -101,7 +101,7 @@ def map_chart(index: int, of: EmbeddingMap, *, styles: Sequence[CategoryStyle], 
         "": (OTHER if styles else STRONG[0], "circle"),
         **{style.name: (style.colour, style.symbol) for style in styles},
     }
-    traces = []
+    traces: list[dict[str, Any]] = []
     for group, points in members.items():
         colour, symbol = style_of[group]
         point_data = [_point_data(page_images, of.rows[point], of.groups[point]) for point in points]
@@ -156,7 +156,7 @@ def _bars(pairs: SimilarityHistogram, *, shares: bool) -> list[dict[str, Any]]:
     first, last = _filled_bins(pairs)
     together = max(1, -(-(last - first) // _MOST_BINS))
     starts = range(first, last, together)
-    traces = []
+    traces: list[dict[str, Any]] = []
     for name, counts, colour, pattern in (
         ("other", pairs.negatives, WRONG, "/"), ("relevant", pairs.positives, RIGHT, ""),
     ):  # fmt: skip

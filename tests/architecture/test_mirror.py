@@ -87,7 +87,6 @@ TESTED_BY_CALLERS = {
     "comparison/verdict_sentences.py": "comparison/test_verdict.py",
     "comparison/whitened_variants.py": "commands/test_compare.py",
     "config/augmentation.py": "config/test_run.py",
-    "config/compare.py": "config/test_loading.py",
     "config/evaluation.py": "config/test_run.py",
     "config/objective.py": "config/test_run.py",
     "config/overrides.py": "config/test_loading.py",

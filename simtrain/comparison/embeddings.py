@@ -104,16 +104,19 @@ class Embedder:
             factory: Factory of the encoder.
             rows: Rows of the catalogue.
             images: Number of images that are embedded to measure it; nothing is kept of them.
+                One card does it, also where several will embed.
 
         Raises:
             SimtrainError: if the encoder cannot be loaded, or an image cannot be read.
         """
         encoder = factory.build().eval()
         opened = self.images(encoder.preprocessing.image_size)
-        missing = self.cache.missing(encoder_fingerprint(encoder, images=opened.description), rows)
+        precision = self._precision(encoder)
+        fingerprint = encoder_fingerprint(encoder, images=opened.description, precision=precision)
+        missing = self.cache.missing(fingerprint, rows)
         if len(missing) == 0:
             return 0, 0.0
-        settings = EmbeddingSettings(batch_size=images, workers=0, device=self.device)
+        settings = EmbeddingSettings(batch_size=images, workers=0, device=self.device, precision=precision)
         embed_images(encoder, opened.reader, missing[:2].tolist(), settings=settings, console=SILENT)  # to warm up
         began = time.perf_counter()
         embed_images(encoder, opened.reader, missing[-images:].tolist(), settings=settings, console=SILENT)

@@ -22,7 +22,7 @@ from simtrain.console import SILENT, Console
 from simtrain.data.altered_images import AlteredImages
 from simtrain.data.changed_pictures import open_judged_images
 from simtrain.data.datasets import worker_count
-from simtrain.data.embedding import EmbeddingSettings, device_name
+from simtrain.data.embedding import EmbeddingSettings, device_name, embed_images
 from simtrain.data.embedding_cache import Embedded, EmbeddingCache, encoder_fingerprint, variant_fingerprint
 from simtrain.data.embedding_precision import chosen_embedding_precision
 from simtrain.data.robustness import QueryVariant

@@ -130,6 +130,7 @@ class EmbeddingPass:
         workers = -(-self.settings.workers // count)
         shared = replace(self, settings=replace(self.settings, workers=workers), console=SILENT)
         run_on_each(count, _embed_share, shared, blocks, writer, console=self.console)
+        self.encoder.to(self.settings.device)  # where it embeds texts next
 
 
 def _unsendable(encoder: Encoder) -> str | None:

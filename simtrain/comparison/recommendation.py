@@ -121,7 +121,17 @@ def _without_runs(judged: JudgedEncoders, others: Sequence[EncoderFigures]) -> R
     kept, remark = _kept(judged, others)
     of = f"the best on {judged.chosen_on} of {len(others)} encoders" if len(others) > 1 else "the only one compared"
     sentence = f"keep {_title(kept)}: {of} without fine-tuning ({judged.metric} {percent(judged.mean(kept))} %)"
-    return _recommendation("keep", kept, run=None, sentence=sentence, reasons=[remark])
+    return _recommendation("keep", kept, run=None, sentence=sentence, reasons=[*_worse_elsewhere(judged, kept), remark])
+
+
+def _worse_elsewhere(judged: JudgedEncoders, kept: EncoderFigures) -> list[str]:
+    """By which other definitions of relevance it is worse, and than what."""
+    others = [of.verdict for name, of in kept.relevances.items() if name != judged.relevance]
+    return [
+        f"By {one.relevance} it is worse than {_title(judged.named(one.baseline))} ({_difference(one)})."
+        for one in others
+        if one is not None and one.word == "worse"
+    ]
 
 
 def _runs_alone(judged: JudgedEncoders, run: EncoderFigures, *, better: bool) -> Recommendation:

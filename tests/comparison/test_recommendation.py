@@ -143,7 +143,10 @@ def test_without_runs_the_best_on_val_is_kept() -> None:
 def test_an_encoder_that_no_command_exports_is_passed_over_and_told() -> None:
     found = answer(untouched(export=None), untouched("big", word="worse", quality=0.4), validation={"clip": 0.9})
     assert found.encoder == "big"
-    assert found.reasons == ("untouched clip, 224 px is better on val, but cannot be exported by a command.",)
+    assert found.reasons[0].startswith(
+        "By label it is worse than untouched clip, 224 px (map_at_r by label -10.0 points"
+    )
+    assert found.reasons[1:] == ("untouched clip, 224 px is better on val, but cannot be exported by a command.",)
     assert answer(untouched(export=None)).command is None
 
 

@@ -97,7 +97,7 @@ def test_training_images_of_an_untouched_encoder_are_embedded_once(
         "pictures.map_points=0",
     ])  # fmt: skip
     compare(own.folder, [], config=settings, console=SILENT)
-    assert counter.taken() == count["val"]  # those of test are what evaluate has embedded
+    assert counter.taken() == count["val"] + count["test"]
 
 
 def test_whitening_learns_once(own: Catalog, tmp_path: Path, counter: Counter) -> None:

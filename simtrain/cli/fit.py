@@ -24,7 +24,6 @@ def fit(
 ) -> None:
     """Fine-tune an encoder; writes checkpoints/RUN."""
     from simtrain.api.fit import fit
-    from simtrain.training.launch_environment import is_first_process
 
     with closing(TERMINAL):
         run = fit(
@@ -34,6 +33,8 @@ def fit(
             allow_code=allow_code,
             console=TERMINAL,
         )
+    from simtrain.training.launch_environment import is_first_process  # with torch, which a mistake does not wait for
+
     if is_first_process():  # torchrun and SLURM start the command several times
         TERMINAL.line(str(run))
     if run.ended_by is not None:

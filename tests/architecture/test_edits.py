@@ -124,8 +124,8 @@ def test_an_export_format_is_three_files(catalog: Catalog, tmp_path: Path) -> No
     code = run_code(catalog, export={"onnx": False, "program": True}) + (
         "import json\n"
         "bundle = run.export('bundle', console=quiet)\n"
-        "print('encoder.pt2' in json.loads(open('bundle/manifest.json').read())['files'])\n"
+        "print('encoder.program' in json.loads(open('bundle/manifest.json').read())['files'])\n"
         "from simtrain.serving import verification\n"
-        "print('not written' in str(bundle), 'encoder.pt2: not written' in str(bundle))\n"
+        "print('not written' in str(bundle), 'encoder.program: not written' in str(bundle))\n"
     )
     assert printed_with(tmp_path, code) == ["True", "True False"]

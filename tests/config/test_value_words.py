@@ -8,6 +8,8 @@ from pydantic.fields import FieldInfo
 
 from simtrain.config import RunConfig
 from simtrain.config.key_tree import keys_of
+from simtrain.config.overrides import typed_value
+from simtrain.config.schema_keys import text_key
 from simtrain.config.section import Section
 from simtrain.config.value_words import NO_DEFAULT, default_words, example, is_section, value_words, written
 
@@ -121,9 +123,7 @@ def test_every_example_of_the_schema_is_allowed_by_its_key() -> None:
         shown = example(key.field)
         if shown is not None and not is_section(key.field):
             annotation: Any = Annotated[key.field.annotation, "with its limits", *key.field.metadata]
-            value = shown.removeprefix("[").removesuffix("]")
-            TypeAdapter(annotation).validate_python(
-                [value] if shown.startswith("[") else None if shown == "null" else shown, strict=False
-            )
+            wanted = text_key(RunConfig, key.name.split("."), {})
+            TypeAdapter(annotation).validate_python(typed_value(shown, wanted=wanted, override=key.name))
             tried += 1
     assert tried > 150

@@ -18,7 +18,7 @@ from simtrain.encoders.arithmetic import FLOAT32, Arithmetic
 from simtrain.encoders.base import Encoder
 from simtrain.errors import BundleError, CatalogError, error_path
 from simtrain.runs.evaluation import embed_rows
-from simtrain.runs.exported_encoder import ExportedEncoder, exported_encoder
+from simtrain.runs.exported_encoder import EncoderToExport, exported_encoder
 from simtrain.runs.index_report import index_lines
 from simtrain.runs.own_code_record import code_of_section
 from simtrain.runs.private_values import places_left, shared_config, without_places
@@ -177,7 +177,7 @@ def export(
 
 
 def _content(
-    exported: ExportedEncoder, done: CatalogEmbeddings, *, calibration: Calibration, index: IndexSettings
+    exported: EncoderToExport, done: CatalogEmbeddings, *, calibration: Calibration, index: IndexSettings
 ) -> BundleContent:
     catalog = exported.catalog
     in_gallery = catalog.rows["gallery"].to_numpy(dtype=bool)

@@ -6,8 +6,6 @@ The steps are functions, and each takes what the one before it returns: `prepare
 
 import signal
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -25,10 +23,16 @@ from simtrain.builders.devices import run_cards, run_precision, run_process_coun
 from simtrain.config import RunConfig
 from simtrain.console import SILENT, Console
 from simtrain.encoders.base import Encoder
-from simtrain.errors import CheckpointError, ConfigError, first_line
-from simtrain.failures import mendable
+from simtrain.errors import ConfigError
 from simtrain.launch.processes import process_group, run_on_each
-from simtrain.runs.folder import FinishedRunError, check_run_folder, ended_record, make_run_folder, write_resumed
+from simtrain.runs.folder import (
+    FinishedRunError,
+    check_run_folder,
+    ended_record,
+    failure_on_record,
+    make_run_folder,
+    write_resumed,
+)
 from simtrain.runs.frozen_features import frozen_data, refuse_several_processes
 from simtrain.runs.preflight_report import report_few_negatives, report_launch, report_preflight
 from simtrain.runs.preparation import prepare_run
@@ -220,7 +224,7 @@ def train_run(start: TrainingStart, *, launched: bool, watch: Watch | None = Non
     on_rank_zero(lambda: _write_start(start))
     torch.manual_seed(session.config.seed + session.ranks.rank)  # dropout differs from process to process
     began = time.perf_counter()
-    with _failure_on_record(session):
+    with failure_on_record(session.folder, session.record, console=session.console):
         ended_by = train_module(module, start.data, session=session, callbacks=callbacks)
     return TrainingEnd(start=start, began=began, ended_by=ended_by, checkpoints=callbacks.checkpoints)
 
@@ -233,7 +237,7 @@ def conclude(end: TrainingEnd) -> FitResult:
     """
     session, zero_shot, best = end.start.session, end.start.zero_shot, end.checkpoints
     config, monitor = session.config, session.config.evaluation.monitor
-    with _failure_on_record(session):
+    with failure_on_record(session.folder, session.record, console=session.console):
         completed = end.ended_by is None
         whitening = whiten_run(config, session.folder, alpha=1.0, console=session.console) if completed else None
     seconds = time.perf_counter() - end.began
@@ -285,19 +289,3 @@ def _write_start(start: TrainingStart) -> None:
 
     make_run_folder(session.folder, session.config, session.record, add_files=add_files)
     session.lock.moved_to(session.folder / LOCK_FILE)
-
-
-@contextmanager
-def _failure_on_record(session: RunSession) -> Iterator[None]:
-    """Write to the run's record why it failed; its own error is the one to raise, also where that cannot be written."""
-    try:
-        yield
-    except Exception as error:
-        found = mendable(error)
-        reason = str(found) if found is not None else f"{type(error).__name__}: {first_line(error)}"
-        if rank() == 0:
-            try:
-                write_run_record(session.folder, {**session.record, "status": "failed", "reason": reason})
-            except CheckpointError as second:
-                session.console.line(f"warning: {second}: it does not say that the run has failed")
-        raise

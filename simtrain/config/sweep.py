@@ -63,7 +63,7 @@ class Range:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Choices:
+class ValueList:
     """Values to choose among, as they are typed.
 
     Attributes:
@@ -90,7 +90,7 @@ class Choices:
         return f"{self.key}: {' or '.join(self.values)}"
 
 
-Dimension = Range | Choices
+Dimension = Range | ValueList
 
 
 def _read(typed: str) -> object:
@@ -184,10 +184,10 @@ def _range(key: str, *, low: float, high: float, log: bool, whole: bool, where: 
     return Range(key=key, low=low, high=high, log=log, whole=whole)
 
 
-def _choices(key: str, values: Sequence[str], *, where: str) -> Choices:
+def _choices(key: str, values: Sequence[str], *, where: str) -> ValueList:
     if len(values) < 2 or len(set(values)) < len(values) or not all(values):
         raise ConfigError(f"{where}: expected two or more different values, or a range such as 1e-5..1e-3:log")
-    return Choices(key=key, values=tuple(values))
+    return ValueList(key=key, values=tuple(values))
 
 
 def _usual_space(config: RunConfig) -> list[Dimension]:
@@ -206,7 +206,7 @@ def _usual_space(config: RunConfig) -> list[Dimension]:
     sees_views = not config.trainer.freeze_encoder or config.trainer.frozen_views > 1
     if config.augmentation.transforms is None and sees_views:
         presets = dict.fromkeys((config.augmentation.preset, "affine", "color_sensitive", "color_invariant"))
-        space.append(Choices(key="augmentation.preset", values=tuple(presets)))
+        space.append(ValueList(key="augmentation.preset", values=tuple(presets)))
     return space
 
 

@@ -31,7 +31,7 @@ from simtrain.runs.whitening import run_encoder, whiten_untouched
 
 
 @dataclass(frozen=True, kw_only=True)
-class ExportedEncoder:
+class EncoderToExport:
     """An encoder that goes into a bundle.
 
     Attributes:
@@ -71,7 +71,7 @@ class ExportedEncoder:
         return {"split": "val", "tuned": figures, "zero_shot": self.run.record.get("zero_shot")}
 
 
-def exported_encoder(source: Run | UntouchedEncoder, *, alpha: float | None, console: Console) -> ExportedEncoder:
+def exported_encoder(source: Run | UntouchedEncoder, *, alpha: float | None, console: Console) -> EncoderToExport:
     """Read the catalogue and build the encoder.
 
     Args:
@@ -88,7 +88,7 @@ def exported_encoder(source: Run | UntouchedEncoder, *, alpha: float | None, con
     catalog = read_run_catalog(source)
     report_unfinished(source, console)
     share = chosen_alpha(source.folder) if alpha is None else alpha
-    return ExportedEncoder(
+    return EncoderToExport(
         encoder=run_encoder(source, alpha=share, console=console),
         config=source.config,
         catalog=catalog,
@@ -102,7 +102,7 @@ def exported_encoder(source: Run | UntouchedEncoder, *, alpha: float | None, con
     )
 
 
-def _untouched(source: UntouchedEncoder, *, console: Console) -> ExportedEncoder:
+def _untouched(source: UntouchedEncoder, *, console: Console) -> EncoderToExport:
     catalog, config = configured_catalog(source.config), source.config
     torch.manual_seed(config.seed)  # layers without pretrained weights are those that evaluate and compare see
     if source.network is not None:
@@ -115,7 +115,7 @@ def _untouched(source: UntouchedEncoder, *, console: Console) -> ExportedEncoder
             encoder = build_encoder(config.encoder, load=True)
     if encoder.whitening is None and whitening_of(config.encoder) is not None:
         whiten_untouched(encoder, catalog, config=config, console=console)
-    return ExportedEncoder(
+    return EncoderToExport(
         encoder=encoder.merged().eval(),
         config=config,
         catalog=catalog,

@@ -4,7 +4,8 @@ import os
 import re
 import shlex
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,8 @@ from simtrain.builders.devices import run_device
 from simtrain.catalog.table import Catalog
 from simtrain.config import RunConfig, differences, dump_yaml
 from simtrain.console import Console
-from simtrain.errors import CheckpointError, ConfigError, system_reason
+from simtrain.errors import CheckpointError, ConfigError, first_line, system_reason
+from simtrain.failures import mendable
 from simtrain.files import staging_folder, why_not_writable
 from simtrain.runs.initial_encoder import with_normalisation_of
 from simtrain.runs.own_code_record import changed_code, code_of_run
@@ -28,7 +30,7 @@ from simtrain.runs.run import (
     write_run_record,
 )
 from simtrain.training.interruption import requeued_in_slurm
-from simtrain.training.ranks import Ranks
+from simtrain.training.ranks import Ranks, rank
 
 _FREE_TO_CHANGE = (
     "run:",
@@ -174,6 +176,28 @@ def ended_record(record: dict[str, Any], *, seconds: float, ended_by: signal.Sig
         "finished": _now(),
         "seconds": round(record.get("seconds", 0.0) + seconds, 1),
     }
+
+
+@contextmanager
+def failure_on_record(folder: Path, record: dict[str, Any], *, console: Console) -> Iterator[None]:
+    """Write to a run's record why it failed; its own error is the one to raise, also where that cannot be written.
+
+    Args:
+        folder: Folder of the run.
+        record: Content of its `run.json`.
+        console: Told if the record cannot be written.
+    """
+    try:
+        yield
+    except Exception as error:
+        found = mendable(error)
+        reason = str(found) if found is not None else f"{type(error).__name__}: {first_line(error)}"
+        if rank() == 0:
+            try:
+                write_run_record(folder, {**record, "status": "failed", "reason": reason})
+            except CheckpointError as second:
+                console.line(f"warning: {second}: it does not say that the run has failed")
+        raise
 
 
 def make_run_folder(

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from simtrain.config.sweep import Choices, Dimension
+from simtrain.config.sweep import Dimension, ValueList
 from simtrain.errors import CheckpointError, SimtrainError, first_line
 
 if TYPE_CHECKING:
@@ -181,7 +181,7 @@ class RunningTrial:
 
 
 def _suggested(trial: "optuna.Trial", dimension: Dimension) -> Any:
-    if isinstance(dimension, Choices):
+    if isinstance(dimension, ValueList):
         return trial.suggest_categorical(dimension.key, dimension.values)
     if dimension.whole:
         return trial.suggest_int(dimension.key, int(dimension.low), int(dimension.high), log=dimension.log)

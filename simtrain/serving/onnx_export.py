@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from simtrain.encoders.base import Encoder
 from simtrain.errors import BundleError, first_line
 from simtrain.files import whole_file
-from simtrain.serving.export_format import ExportFormat, check_equal
+from simtrain.serving.export_format import ExportFormat
 from simtrain.serving.onnx_runtime import INPUT_NAME, ONNX_FILE, OUTPUT_NAME, RUNTIME, OnnxEncoder
-from simtrain.serving.traced_embedding import TracedEmbedding, example_images, quiet_exporter
+from simtrain.serving.traced_embedding import TracedEmbedding, check_batches, example_images, quiet_exporter
 
 _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)
 _PACKAGES = ("onnx", "onnxscript", "onnxruntime")
@@ -43,10 +43,9 @@ def export_onnx(encoder: Encoder, path: Path) -> None:
     """
     if not onnx_available():
         raise BundleError(f"{path.name}: needs {', '.join(_PACKAGES)}: pip install 'simtrain[export]'")
-    images = example_images(encoder)
     network = GraphSource(
         module=TracedEmbedding(encoder=encoder),
-        example=(images[:2],),
+        example=(example_images(encoder)[:2],),
         shapes={INPUT_NAME: {0: torch.export.Dim("batch")}},
         name=type(encoder).__name__,
         setting="onnx",
@@ -54,10 +53,7 @@ def export_onnx(encoder: Encoder, path: Path) -> None:
     with whole_file(path) as temporary:
         write_graph(network, temporary)
         exported = OnnxEncoder(path=temporary)
-        for count in (1, 2, 3):
-            with torch.inference_mode():
-                expected = encoder.embed(images[:count]).numpy()
-            check_equal(expected, exported.embed(images[:count].numpy()), name=path.name, runtime=RUNTIME)
+        check_batches(encoder, exported, name=path.name, runtime=RUNTIME)
 
 
 ONNX = ExportFormat(

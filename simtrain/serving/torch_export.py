@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from simtrain.encoders.base import Encoder
 from simtrain.errors import BundleError, first_line
 from simtrain.files import whole_file
-from simtrain.serving.export_format import ExportFormat, check_equal
-from simtrain.serving.traced_embedding import TracedEmbedding, example_images, quiet_exporter
+from simtrain.serving.export_format import ExportFormat
+from simtrain.serving.traced_embedding import TracedEmbedding, check_batches, example_images, quiet_exporter
 
 PROGRAM_FILE = "encoder.pt2"
 _RUNTIME = "torch.export"
@@ -53,15 +53,11 @@ def export_program(encoder: Encoder, path: Path) -> None:
         BundleError: if the network cannot be exported, or gives other embeddings as a program.
         OSError: if the disk is full.
     """
-    images = example_images(encoder)
     content = _program(encoder, path)
     with whole_file(path) as temporary:
         temporary.write_bytes(content)
         exported = TorchProgram(path=temporary)
-        for count in (1, 2, 3):
-            with torch.inference_mode():
-                expected = encoder.embed(images[:count]).numpy()
-            check_equal(expected, exported.embed(images[:count].numpy()), name=path.name, runtime=_RUNTIME)
+        check_batches(encoder, exported, name=path.name, runtime=_RUNTIME)
 
 
 TORCH_EXPORT = ExportFormat(

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from simtrain.encoders.base import Encoder
+from simtrain.serving.export_format import ExportedEncoder, check_equal
 
 _CHATTY_LOGGERS = ("torch.onnx", "torch.export", "torch._dynamo", "onnxscript", "onnx_ir")
 
@@ -32,6 +33,25 @@ def example_images(encoder: Encoder) -> Tensor:
     """(3, 3, S, S) random numbers, the same each time."""
     size = encoder.preprocessing.image_size
     return torch.randn(3, 3, size, size, generator=torch.Generator().manual_seed(0))
+
+
+def check_batches(encoder: Encoder, exported: ExportedEncoder, *, name: str, runtime: str) -> None:
+    """Compare an exported encoder with torch on the first 1, 2 and 3 of the example images.
+
+    Args:
+        encoder: Encoder on the CPU, in evaluation mode.
+        exported: The same, opened from its exported file.
+        name: That file, for messages.
+        runtime: What runs it, for messages.
+
+    Raises:
+        BundleError: if a number of an embedding differs by more than `TOLERANCE`.
+    """
+    images = example_images(encoder)
+    for count in range(1, len(images) + 1):
+        with torch.inference_mode():
+            expected = encoder.embed(images[:count]).numpy()
+        check_equal(expected, exported.embed(images[:count].numpy()), name=name, runtime=runtime)
 
 
 @contextmanager

@@ -107,6 +107,10 @@ def test_a_column_that_the_table_lacks_is_refused(tmp_path: Path) -> None:
         run(table, tmp_path / "out", "columns.group=[family, x]")
 
 
+def test_a_number_in_a_list_of_columns_is_a_name() -> None:
+    assert load_prepare_config(None, ["columns.group=[1]"]).columns.group == ["1"]
+
+
 @pytest.mark.parametrize("value", ["[]", "{a: b}"])
 def test_values_that_name_no_column_are_refused(value: str) -> None:
     with pytest.raises(ConfigError) as caught:

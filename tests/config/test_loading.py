@@ -57,16 +57,6 @@ export: {index: "IVF16,Flat", onnx: false}
 Write = Callable[[str | bytes], Path]
 
 
-@pytest.fixture
-def write(tmp_path: Path) -> Write:
-    def write(text: str | bytes) -> Path:
-        path = tmp_path / "shop.yaml"
-        path.write_bytes(text if isinstance(text, bytes) else text.encode())
-        return path
-
-    return write
-
-
 def at(config: RunConfig, key: str) -> Any:
     value: Any = config
     for name in key.split("."):

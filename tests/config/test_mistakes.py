@@ -17,16 +17,6 @@ TOP_LEVEL = (
 Write = Callable[[str | bytes], Path]
 
 
-@pytest.fixture
-def write(tmp_path: Path) -> Write:
-    def write(text: str | bytes) -> Path:
-        path = tmp_path / "shop.yaml"
-        path.write_bytes(text if isinstance(text, bytes) else text.encode())
-        return path
-
-    return write
-
-
 def complaint(path: Path, *overrides: str) -> str:
     """What `load_run_config` says, without the file's name in front of each line."""
     with pytest.raises(ConfigError) as caught:

@@ -7,7 +7,7 @@ import pytest
 
 from simtrain.config import parse_run_config
 from simtrain.config.run import RunConfig
-from simtrain.config.sweep import Choices, Dimension, Range, search_space, value_of
+from simtrain.config.sweep import Dimension, Range, ValueList, search_space, value_of
 from simtrain.errors import ConfigError
 
 
@@ -32,14 +32,14 @@ def test_a_range_of_whole_numbers() -> None:
 
 def test_choices() -> None:
     assert space("augmentation.preset=affine, color_sensitive", "encoder.image_size=160,224") == [
-        Choices(key="augmentation.preset", values=("affine", "color_sensitive")),
-        Choices(key="encoder.image_size", values=("160", "224")),
+        ValueList(key="augmentation.preset", values=("affine", "color_sensitive")),
+        ValueList(key="encoder.image_size", values=("160", "224")),
     ]
 
 
 def test_choices_that_are_lists_or_sections() -> None:
     (found,) = space("optimizer.betas=[0.9, 0.98],[0.9, 0.999]")
-    assert found == Choices(key="optimizer.betas", values=("[0.9, 0.98]", "[0.9, 0.999]"))
+    assert found == ValueList(key="optimizer.betas", values=("[0.9, 0.98]", "[0.9, 0.999]"))
 
 
 def test_a_file(tmp_path: Path) -> None:
@@ -52,7 +52,7 @@ def test_a_file(tmp_path: Path) -> None:
     assert space("data.batch_size=32..64", file=path) == [
         Range(key="optimizer.learning_rate", low=1e-5, high=1e-3, log=True, whole=False),
         Range(key="data.batch_size", low=32, high=64, log=False, whole=True),
-        Choices(key="trainer.freeze_batch_norm", values=("true", "false")),
+        ValueList(key="trainer.freeze_batch_norm", values=("true", "false")),
     ]
 
 
@@ -143,13 +143,13 @@ def test_values_are_written_as_set_takes_them() -> None:
     rate = Range(key="optimizer.learning_rate", low=1e-5, high=1e-3, log=True, whole=False)
     assert rate.override(0.000123456) == "optimizer.learning_rate=0.0001235"
     assert Range(key="data.batch_size", low=8, high=64, log=False, whole=True).override(32) == "data.batch_size=32"
-    assert Choices(key="run", values=("007", "a")).override("007") == "run=007"
+    assert ValueList(key="run", values=("007", "a")).override("007") == "run=007"
 
 
 def test_what_lies_in_the_space() -> None:
     rate = Range(key="optimizer.learning_rate", low=1e-5, high=1e-3, log=True, whole=False)
     assert [rate.own(value) for value in (3e-4, 1e-3, 2e-3, None, True)] == [3e-4, 1e-3, None, None, None]
-    choices = Choices(key="a", values=("true", "null", "x", "1e-3", "[0.9,0.98]", "160"))
+    choices = ValueList(key="a", values=("true", "null", "x", "1e-3", "[0.9,0.98]", "160"))
     owned = [choices.own(value) for value in (True, None, "x", "y", 0.001, [0.9, 0.98], 160)]
     assert owned == ["true", "null", "x", None, "1e-3", "[0.9,0.98]", "160"]
 

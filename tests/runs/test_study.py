@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from simtrain.config.sweep import Choices, Range
+from simtrain.config.sweep import Range, ValueList
 from simtrain.errors import CheckpointError
 from simtrain.runs.study import JOURNAL_FILE, Study, TrialResult
 
 RATE = Range(key="optimizer.learning_rate", low=1e-5, high=1e-3, log=True, whole=False)
-PRESET = Choices(key="augmentation.preset", values=("affine", "color_sensitive"))
+PRESET = ValueList(key="augmentation.preset", values=("affine", "color_sensitive"))
 SIZE = Range(key="data.batch_size", low=8, high=64, log=False, whole=True)
 OWN = {"optimizer.learning_rate": 3e-4, "augmentation.preset": "affine", "data.batch_size": 32}
 

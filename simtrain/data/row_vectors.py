@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from simtrain.mapped_tensors import MappedTensors, header_of
+
 _BLOCK_ROWS = 8192
 _LARGEST_HEADER = 1 << 20  # bytes
 _NOTE = "simtrain"
-_TYPES = {"I64": "<i8", "F32": "<f4", "F16": "<f2"}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -49,15 +50,9 @@ def write_rows(path: Path, parts: Sequence[RowVectors], *, note: Mapping[str, An
     rows, places = np.unique(np.concatenate([part.rows for part in parts]), return_index=True)
     starts = np.cumsum([0, *(len(part.rows) for part in parts)])
     count, dimensions = len(rows), parts[0].vectors.shape[1]
-    ends = 8 * count, 8 * count + 4 * count * dimensions
-    header = json.dumps({
-        "__metadata__": {_NOTE: json.dumps(note)},
-        "rows": {"dtype": "I64", "shape": [count], "data_offsets": [0, ends[0]]},
-        "vectors": {"dtype": "F32", "shape": [count, dimensions], "data_offsets": [ends[0], ends[1]]},
-    }).encode()  # fmt: skip
-    header += b" " * (-len(header) % 8)
+    tensors = {"rows": ("I64", (count,)), "vectors": ("F32", (count, dimensions))}
     with path.open("wb") as file:
-        file.write(len(header).to_bytes(8, "little") + header)
+        file.write(header_of(tensors, metadata={_NOTE: json.dumps(note)}))
         file.write(rows.astype("<i8").tobytes())
         for start in range(0, count, _BLOCK_ROWS):
             chosen = places[start : start + _BLOCK_ROWS]
@@ -75,12 +70,11 @@ def map_rows(path: Path) -> RowVectors:
         OSError: if it cannot be read.
         ValueError: if it is no such file.
     """
+    tensors = _opened(path)
+    rows, vectors = tensors.array("rows", codes=("I64",)), tensors.array("vectors", codes=("F32",))
     try:
-        content, header, begin = _opened(path)
-        rows = _array(content, header["rows"], begin=begin, code="I64")
-        vectors = _array(content, header["vectors"], begin=begin, code="F32")
-        note = json.loads(header["__metadata__"][_NOTE])
-    except (KeyError, TypeError, AttributeError, RecursionError) as error:
+        note = json.loads(tensors.metadata(_NOTE))
+    except RecursionError as error:
         raise ValueError(f"{path}: {error}") from error
     if rows.ndim != 1 or vectors.ndim != 2 or len(rows) != len(vectors):
         raise ValueError("rows and vectors do not go together")
@@ -94,11 +88,7 @@ def map_halves(path: Path, *, name: str) -> NDArray[np.float16]:
         OSError: if it cannot be read.
         ValueError: if it is no such file.
     """
-    try:
-        content, header, begin = _opened(path)
-        return _array(content, header[name], begin=begin, code="F16")
-    except (KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise ValueError(f"{path}: {error}") from error
+    return _opened(path).array(name, codes=("F16",))
 
 
 def vectors_of(parts: Sequence[RowVectors], rows: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -122,21 +112,7 @@ def vectors_of(parts: Sequence[RowVectors], rows: NDArray[np.int64]) -> NDArray[
     return vectors
 
 
-def _opened(path: Path) -> tuple[mmap.mmap, dict[str, Any], int]:
-    """The content of a safetensors file, its header, and where its data begins."""
+def _opened(path: Path) -> MappedTensors:
     with path.open("rb") as file:
         content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
-    length = int.from_bytes(content[:8], "little")
-    if length > min(_LARGEST_HEADER, len(content) - 8):
-        raise ValueError("the header is longer than the file")
-    header = json.loads(content[8 : 8 + length])
-    return content, header, 8 + length
-
-
-def _array(content: mmap.mmap, tensor: Mapping[str, Any], *, begin: int, code: str) -> NDArray[Any]:
-    first, end = tensor["data_offsets"]
-    shape = tuple(int(size) for size in tensor["shape"])
-    count, kind = int(np.prod(shape)), np.dtype(_TYPES[code])
-    if tensor["dtype"] != code or end - first != count * kind.itemsize or first < 0 or begin + end > len(content):
-        raise ValueError(f"a tensor is not of {code}, or not as long as it says")
-    return np.frombuffer(content, dtype=kind, count=count, offset=begin + first).reshape(shape)
+    return MappedTensors.of(content, largest_header=_LARGEST_HEADER)

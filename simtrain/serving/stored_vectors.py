@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import mmap
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,12 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simtrain.errors import BundleError, system_reason
+from simtrain.mapped_tensors import MappedTensors, header_of
 from simtrain.serving.replacement import check_hash
 
 VectorType = Literal["float16", "float32"]
 
 _NAME = "vectors"
-_SAFETENSORS_TYPES: dict[str, np.dtype[Any]] = {"F16": np.dtype("<f2"), "F32": np.dtype("<f4")}
+_CODES: dict[VectorType, str] = {"float16": "F16", "float32": "F32"}
 _LARGEST_HEADER = 1 << 16  # bytes
 _BLOCK_BYTES = 1 << 25
 
@@ -37,15 +37,10 @@ def write_vectors(path: Path, embeddings: NDArray[np.float32], *, order: Sequenc
     Raises:
         OSError: if it cannot be written.
     """
-    rows, dimensions = len(order), embeddings.shape[1]
-    code, kind = next((code, kind) for code, kind in _SAFETENSORS_TYPES.items() if kind.name == stored_as)
-    size = rows * dimensions * kind.itemsize
-    tensor = {"dtype": code, "shape": [rows, dimensions], "data_offsets": [0, size]}
-    header = json.dumps({_NAME: tensor}).encode()
-    header += b" " * (-len(header) % 8)
+    rows, dimensions, kind = len(order), embeddings.shape[1], np.dtype(stored_as).newbyteorder("<")
     block = max(1, _BLOCK_BYTES // (4 * dimensions))
     with path.open("wb") as file:
-        file.write(len(header).to_bytes(8, "little") + header)
+        file.write(header_of({_NAME: (_CODES[stored_as], (rows, dimensions))}))
         for start in range(0, rows, block):
             file.write(np.ascontiguousarray(embeddings[order[start : start + block]], dtype=kind).tobytes())
 
@@ -73,17 +68,13 @@ def map_vectors(path: Path, *, sha256: str | None) -> NDArray[Any]:
         check_hash(path, hashlib.sha256(content).hexdigest(), expected=sha256)
     try:
         return _array(content)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except ValueError:
         raise BundleError(f"{path}: not a file of vectors; export the bundle again") from None
 
 
 def _array(content: mmap.mmap) -> NDArray[Any]:
-    length = int.from_bytes(content[:8], "little")
-    if length > min(_LARGEST_HEADER, len(content) - 8):
-        raise ValueError("the header is longer than the file")
-    tensor = json.loads(content[8 : 8 + length])[_NAME]
-    rows, dimensions = tensor["shape"]
-    flat: NDArray[Any] = np.frombuffer(content, dtype=_SAFETENSORS_TYPES[tensor["dtype"]], offset=8 + length)
-    if rows < 1 or dimensions < 1 or tensor["data_offsets"] != [0, flat.nbytes]:
+    tensors = MappedTensors.of(content, largest_header=_LARGEST_HEADER)
+    vectors = tensors.array(_NAME, codes=tuple(_CODES.values()))
+    if vectors.ndim != 2 or vectors.size == 0 or vectors.nbytes != len(content) - tensors.begin:
         raise ValueError("the shape is not that of the content")
-    return flat.reshape(rows, dimensions)
+    return vectors

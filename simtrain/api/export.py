@@ -87,14 +87,21 @@ def export(
 
 
 def _source(encoder: EncoderSource, overrides: list[str]) -> Run | UntouchedEncoder:
-    from simtrain.runs.loaded_encoder import LoadedEncoder, load_encoder
-    from simtrain.runs.run import Run
-    from simtrain.runs.untouched_encoder import UntouchedEncoder, loaded_source, named_source
+    from simtrain.runs.run import DEFAULT_CHECKPOINTS, Run, find_run
+    from simtrain.runs.source_name import check_source_name
     from simtrain.serving.manifest import MANIFEST_FILE
 
     if isinstance(encoder, Run):
         return opened_run(encoder, overrides)
-    if isinstance(encoder, str | Path) and not (Path(encoder).expanduser() / MANIFEST_FILE).is_file():
+    named = isinstance(encoder, str | Path) and not (Path(encoder).expanduser() / MANIFEST_FILE).is_file()
+    if named:  # mistakes are told before torch is imported
+        check_source_name(str(encoder))
+        if find_run(str(encoder), checkpoints=DEFAULT_CHECKPOINTS) is not None:
+            return opened_run(str(encoder), overrides)
+    from simtrain.runs.loaded_encoder import LoadedEncoder, load_encoder
+    from simtrain.runs.untouched_encoder import UntouchedEncoder, loaded_source, named_source
+
+    if named:
         return named_source(str(encoder), overrides=overrides)
     loaded = encoder if isinstance(encoder, LoadedEncoder) else load_encoder(encoder)
     if loaded.run is not None:

@@ -42,17 +42,18 @@ def evaluate(
     """Evaluate a run or an encoder: retrieval metrics with confidence intervals."""
     from simtrain.api.evaluate import evaluate, refuse_alpha
     from simtrain.config import is_config_file, load_untrained_config
+    from simtrain.runs.run import evaluation_file
 
     then = None
     if is_config_file(target):
         refuse_alpha(alpha, target)
         config = load_untrained_config(Path(target), overrides or [])
-        to = json_file or Path(_file_name(split))
+        to = json_file or Path(evaluation_file(split.value))
         make_folder_of(to)
         report = evaluate(config, split=split.value, allow_code=allow_code, console=TERMINAL)
     else:
         run = open_named_run(target, overrides or [])
-        to = json_file or run.folder / _file_name(split)
+        to = json_file or run.folder / evaluation_file(split.value)
         make_folder_of(to)
         report = evaluate(run, split=split.value, alpha=alpha_of(run, alpha), allow_code=allow_code, console=TERMINAL)
         then = f"simtrain compare {quote(run.config.catalog)} --run {quote(run.argument)}"
@@ -61,8 +62,3 @@ def evaluate(
     TERMINAL.line(f"written: {to}")
     if then is not None:
         TERMINAL.line(f"next: {then}")
-
-
-def _file_name(split: SplitChoice) -> str:
-    """A file for each split; that of the test split has the plain name."""
-    return "evaluation.json" if split is SplitChoice.TEST else f"evaluation_{split.value}.json"

@@ -31,7 +31,7 @@ from simtrain.runs.run import (
 )
 from simtrain.runs.tuned_encoder import of_one_checkpoint, tuned_encoder
 from simtrain.runs.whitening import whiten_run
-from simtrain.training.checkpoints import BEST
+from simtrain.training.file_names import BEST
 from simtrain.version import VERSION
 
 _OF_TEXTS = ("text_to_image_", "image_to_text_")

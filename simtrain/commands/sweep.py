@@ -24,8 +24,8 @@ from simtrain.runs.run import RUN_FILE, configured_catalog, find_run, open_run, 
 from simtrain.runs.run_lock import LOCK_FILE
 from simtrain.runs.study import JOURNAL_FILE, RunningTrial, Study, TrialResult
 from simtrain.runs.sweep_result import BEST_FILE, SweepResult, best_of, run_name
-from simtrain.training.checkpoints import BEST, LAST
-from simtrain.training.epoch_table import METRICS_FILE, read_metrics
+from simtrain.training.epoch_table import read_metrics
+from simtrain.training.file_names import BEST, LAST, METRICS_FILE
 from simtrain.training.ranks import launched_ranks
 
 SWEEP_FILE = "sweep.json"

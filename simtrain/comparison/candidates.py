@@ -11,7 +11,6 @@ from typing import Any
 import torch
 
 from simtrain.builders import build_encoder, inspect_weights_file, load_initial_encoder, whitening_of
-from simtrain.builders.encoder_names import START_PREFIX, encoder_name_path, named_encoder
 from simtrain.catalog.table import Catalog
 from simtrain.comparison.encoder_titles import EncoderTitle, encoder_description, untouched_title
 from simtrain.comparison.export_arguments import ExportArguments, named_arguments, run_arguments
@@ -23,6 +22,7 @@ from simtrain.comparison.repeated_training import (
 )
 from simtrain.comparison.result import EncoderKind
 from simtrain.config import CompareConfig, EncoderConfig, NamedCode, is_config_file
+from simtrain.config.encoder_names import START_PREFIX, encoder_name_path, named_encoder
 from simtrain.console import SILENT
 from simtrain.encoders.base import Encoder
 from simtrain.errors import CheckpointError, error_path

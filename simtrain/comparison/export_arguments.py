@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from simtrain.builders.encoder_names import START_PREFIX, whitened_name
 from simtrain.catalog.table import Catalog
 from simtrain.config import CompareConfig, EncoderConfig, EncoderWhiteningConfig, NamedCode, RelevanceSetting
+from simtrain.config.encoder_names import START_PREFIX, whitened_name
 from simtrain.evaluation.relevance import filled_columns
 from simtrain.runs.run import Run
 
@@ -60,11 +60,10 @@ def named_arguments(
         catalog: The compared catalogue.
     """
     setting = config.relevance[0] if config.relevance else runs[0].config.relevance if runs else None
-    code = ("--allow-code",) if isinstance(encoder, NamedCode) else ()
     return ExportArguments(
         name=name,
-        options=("--catalog", str(catalog.folder), *_relevance(setting, catalog), *code),
-        whitens="whitening" in type(encoder).model_fields and encoder.kind != "clip",
+        options=("--catalog", str(catalog.folder), *_relevance(setting, catalog), *_code(encoder)),
+        whitens=_whitens(encoder),
     )
 
 
@@ -79,12 +78,19 @@ def run_arguments(run: Run, *, start: bool, catalog: Catalog, options: tuple[str
     """
     encoder = run.config.encoder
     own = Path(run.config.catalog).expanduser().resolve() == catalog.folder.resolve()
-    code = ("--allow-code",) if isinstance(encoder, NamedCode) else ()
     return ExportArguments(
         name=f"{START_PREFIX if start else ''}{run.argument}",
-        options=(*(() if own else ("--catalog", str(catalog.folder))), *options, *code),
-        whitens="whitening" in type(encoder).model_fields and encoder.kind != "clip",
+        options=(*(() if own else ("--catalog", str(catalog.folder))), *options, *_code(encoder)),
+        whitens=_whitens(encoder),
     )
+
+
+def _code(encoder: EncoderConfig) -> tuple[str, ...]:
+    return ("--allow-code",) if isinstance(encoder, NamedCode) else ()
+
+
+def _whitens(encoder: EncoderConfig) -> bool:
+    return "whitening" in type(encoder).model_fields and encoder.kind != "clip"
 
 
 def _relevance(setting: RelevanceSetting | None, catalog: Catalog) -> tuple[str, ...]:

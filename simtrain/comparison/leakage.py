@@ -8,7 +8,7 @@ from simtrain.catalog.table import Catalog, read_catalog
 from simtrain.console import Console
 from simtrain.errors import CatalogError, CheckpointError
 from simtrain.runs.run import Run, data_fingerprint, open_run
-from simtrain.training.checkpoints import BEST
+from simtrain.training.file_names import BEST
 
 
 def check_run(run: Run, catalog: Catalog, *, console: Console) -> None:

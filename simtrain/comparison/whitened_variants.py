@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from simtrain.builders.encoder_names import whitened_name
 from simtrain.comparison.candidates import Candidate
 from simtrain.config import CompareConfig
+from simtrain.config.encoder_names import whitened_name
 
 _ADJECTIVES = {0.5: "whitened", 0.25: "half-whitened"}
 

@@ -59,10 +59,7 @@ def kind_of(section: type[BaseModel]) -> str | None:
 
 def models_of(annotation: Any) -> list[type[BaseModel]]:
     """Every section that an annotation can hold, through unions, Annotated and lists."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    arguments = get_args(annotation)[:1] if get_origin(annotation) is Annotated else get_args(annotation)
-    return [model for argument in arguments for model in models_of(argument)]
+    return [model for model, _ in _sections(annotation, in_list=False)]
 
 
 def _keys(

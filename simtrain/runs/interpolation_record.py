@@ -13,7 +13,7 @@ from simtrain.errors import CheckpointError, first_line
 from simtrain.failures import damage_told
 from simtrain.files import json_bytes, remove_leftovers, sha256_of_bytes, sha256_of_file, write_together, write_whole
 from simtrain.locks import written_by_one
-from simtrain.training.checkpoints import BEST
+from simtrain.training.file_names import BEST
 
 INTERPOLATION_FILE = "interpolation.json"
 PICTURE_FILE = "interpolation.png"

@@ -14,8 +14,8 @@ from torch import nn
 
 from simtrain.builders import build_encoder, whitening_of
 from simtrain.builders.bundle_encoder import open_with_encoder
-from simtrain.builders.encoder_names import named_encoder
 from simtrain.config import EncoderConfig, parse_encoder
+from simtrain.config.encoder_names import named_encoder
 from simtrain.console import SILENT, TERMINAL, Console
 from simtrain.data.embedding import EmbeddingSettings, embed_images, inference_device
 from simtrain.data.given_images import GivenImage, GivenImages

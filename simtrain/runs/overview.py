@@ -11,11 +11,9 @@ from typing import Any
 from simtrain.config import RunConfig
 from simtrain.config.metrics import METRIC_WORDS
 from simtrain.errors import SimtrainError, first_line
-from simtrain.runs.run import CONFIG_FILE, Run, open_run
+from simtrain.runs.run import CONFIG_FILE, Run, evaluation_file, open_run
+from simtrain.training.file_names import BEST, METRICS_FILE
 
-_METRICS_FILE = "metrics.csv"  # as in training.epoch_table, which imports torch
-_BEST_FILE = "best.ckpt"  # as in training.checkpoints, likewise
-_EVALUATIONS = {"val": "evaluation_val.json", "test": "evaluation.json"}
 _USUAL_METRIC = "map_at_r"
 
 
@@ -149,7 +147,7 @@ def _objective(config: RunConfig) -> str:
 def _epochs(folder: Path) -> list[dict[str, str]]:
     """The rows of the run's table of epochs; none where it cannot be read."""
     try:
-        rows = list(csv.DictReader(io.StringIO((folder / _METRICS_FILE).read_text(encoding="utf-8"))))
+        rows = list(csv.DictReader(io.StringIO((folder / METRICS_FILE).read_text(encoding="utf-8"))))
         return [row for row in rows if row["epoch"].isdecimal()]
     except (OSError, ValueError, KeyError, AttributeError, csv.Error):
         return []
@@ -165,12 +163,12 @@ def _of_epoch(epochs: list[dict[str, str]], best: int | None, metric: str) -> Fi
 
 def _evaluated(run: Run, split: str, metric: str) -> Figure | None:
     """The figure that `simtrain evaluate` wrote to the run's folder; None: it did not, or it cannot be read."""
-    path = run.folder / _EVALUATIONS[split]
+    path = run.folder / evaluation_file(split)
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         interval = content["metrics"][metric]
         other = content["data"]["sha256"] != run.record["data"]["sha256"]
-        earlier = (run.folder / _BEST_FILE).stat().st_mtime_ns > path.stat().st_mtime_ns
+        earlier = (run.folder / BEST).stat().st_mtime_ns > path.stat().st_mtime_ns
         return Figure(
             mean=float(interval["mean"]), low=interval["low"], high=interval["high"], stale=bool(other or earlier)
         )

@@ -27,7 +27,7 @@ from simtrain.runs.run import configured_catalog
 from simtrain.runs.run_lock import LOCK_FILE, lock_run
 from simtrain.runs.session import RunSession
 from simtrain.runs.teacher import check_teacher
-from simtrain.training.checkpoints import LAST
+from simtrain.training.file_names import LAST
 from simtrain.training.rank_zero import on_rank_zero
 from simtrain.training.ranks import Ranks, broadcast_from_rank_zero
 

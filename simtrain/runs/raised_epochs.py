@@ -14,8 +14,8 @@ from simtrain.errors import CheckpointError
 from simtrain.files import write_whole
 from simtrain.phrases import percent
 from simtrain.runs.run import CONFIG_FILE
-from simtrain.training.checkpoints import LAST
-from simtrain.training.epoch_table import METRICS_FILE, read_metrics
+from simtrain.training.epoch_table import read_metrics
+from simtrain.training.file_names import LAST, METRICS_FILE
 from simtrain.training.optim import warmup_cosine
 
 RAISED = "epochs_raised"

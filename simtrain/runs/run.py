@@ -128,6 +128,11 @@ def open_run(name: str, *, checkpoints: Path, overrides: Sequence[str] = ()) -> 
     return Run(folder=folder, config=config, record=record, own_catalog=own.catalog)
 
 
+def evaluation_file(split: str) -> str:
+    """Name of the file of `simtrain evaluate`, one for each split; that of `test` has the plain name."""
+    return "evaluation.json" if split == "test" else f"evaluation_{split}.json"
+
+
 def find_run(name: str, *, checkpoints: Path) -> Path | None:
     """The folder of a run by its name in `checkpoints`, or by its folder; None if there is none."""
     for folder in (checkpoints / name, Path(name).expanduser()):

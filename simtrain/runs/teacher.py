@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from simtrain.builders import build_encoder, load_initial_encoder
-from simtrain.builders.encoder_names import encoder_name_path, named_encoder
 from simtrain.catalog.table import Catalog
 from simtrain.config import EncoderConfig, NamedCode, RelationNeeds, RunConfig
+from simtrain.config.encoder_names import encoder_name_path, named_encoder
 from simtrain.data.altered_images import MirroredImages
 from simtrain.data.embedding_cache import encoder_fingerprint, variant_fingerprint
 from simtrain.encoders.base import Encoder

@@ -20,11 +20,12 @@ from simtrain.errors import ConfigError, error_path
 from simtrain.evaluation.balance import BALANCED, balanced_parts
 from simtrain.runs.raised_epochs import was_raised
 from simtrain.runs.session import RunSession
-from simtrain.training.checkpoints import LAST, BestAndLast, ValidateLastSteps, WholeFileIO, restoring_told
+from simtrain.training.checkpoints import BestAndLast, ValidateLastSteps, WholeFileIO, restoring_told
 from simtrain.training.collapse_guard import CollapseGuard
 from simtrain.training.devices import trainer_placement
 from simtrain.training.epoch_table import EpochLog
 from simtrain.training.epoch_watch import EpochWatch, Watch
+from simtrain.training.file_names import LAST
 from simtrain.training.interruption import Interruption
 from simtrain.training.non_finite_guard import NonFiniteGuard
 from simtrain.training.optim import FollowSchedule

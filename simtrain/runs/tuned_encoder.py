@@ -8,7 +8,8 @@ from simtrain.config import RunConfig
 from simtrain.encoders.base import Encoder
 from simtrain.errors import CheckpointError, SimtrainError, error_path
 from simtrain.runs.interpolation_record import chosen_alpha, stored_statistics
-from simtrain.training.checkpoints import BEST, take_encoder_weights
+from simtrain.training.checkpoints import take_encoder_weights
+from simtrain.training.file_names import BEST
 from simtrain.training.weight_interpolation import mixed_weights, moved_norms
 
 _ATTEMPTS = 5

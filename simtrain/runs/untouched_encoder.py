@@ -5,14 +5,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from simtrain.builders.encoder_names import OFF_THE_SHELF, START_PREFIX, named_encoder, unwhitened_name
 from simtrain.catalog.table import read_catalog
 from simtrain.config import UNUSED_OBJECTIVE, RunConfig, apply_overrides, is_config_file, parse_run_config, read_yaml
+from simtrain.config.encoder_names import START_PREFIX, named_encoder, unwhitened_name
 from simtrain.encoders.base import Encoder
-from simtrain.errors import CheckpointError, ConfigError, nearest
+from simtrain.errors import ConfigError
 from simtrain.evaluation.relevance import filled_columns
 from simtrain.runs.loaded_encoder import LoadedEncoder
-from simtrain.runs.run import CONFIG_FILE, DEFAULT_CHECKPOINTS, Run, find_run, open_run
+from simtrain.runs.run import DEFAULT_CHECKPOINTS, Run, find_run, open_run
+from simtrain.runs.source_name import check_source_name
 
 _POWER = "encoder.whitening.power"
 
@@ -38,15 +39,14 @@ def named_source(name: str, *, overrides: Sequence[str]) -> Run | UntouchedEncod
     """The run or untouched encoder that a name stands for; weights are not read yet.
 
     Args:
-        name: A run's name below `checkpoints` or its folder; a name, `timm:MODEL[=WEIGHTS]` and so on, or a .yaml file,
-            as comparisons take them; `start_of_RUN`, the encoder that a run began with. `_whitened` or `_half_whitened`
-            may follow each.
+        name: As `check_source_name` takes it.
         overrides: `key=value` texts that replace settings; `catalog=` among them, where the name has no catalogue.
 
     Raises:
         CheckpointError: for a name that stands for nothing, with the nearest that does.
         ConfigError: if a catalogue is needed and not named, or a setting is not allowed.
     """
+    check_source_name(name)
     if find_run(name, checkpoints=DEFAULT_CHECKPOINTS) is not None:
         return open_run(name, checkpoints=DEFAULT_CHECKPOINTS, overrides=overrides)
     plain, power = unwhitened_name(name)
@@ -58,12 +58,7 @@ def named_source(name: str, *, overrides: Sequence[str]) -> Run | UntouchedEncod
     if is_config_file(plain):
         tree = read_yaml(Path(plain).expanduser())
         return _untouched(Path(name).name, tree, overrides=whitened, where=plain)
-    try:
-        section = named_encoder(plain).model_dump(mode="json")
-    except ConfigError:
-        if ":" in plain:
-            raise
-        raise _unknown(name) from None
+    section = named_encoder(plain).model_dump(mode="json")
     return _untouched(name, {"encoder": section}, overrides=whitened, where=name)
 
 
@@ -87,8 +82,6 @@ def loaded_source(loaded: LoadedEncoder, *, overrides: Sequence[str]) -> Run | U
 
 def _start(name: str, run_name: str, *, overrides: Sequence[str]) -> UntouchedEncoder:
     """The encoder that a run began with: without the whitening that the run asks for, unless the name does."""
-    if find_run(run_name, checkpoints=DEFAULT_CHECKPOINTS) is None:
-        raise _unknown(name)
     run = open_run(run_name, checkpoints=DEFAULT_CHECKPOINTS)
     tree = run.config.model_dump(mode="json")
     encoder = {key: value for key, value in tree["encoder"].items() if key != "whitening"}
@@ -105,14 +98,3 @@ def _untouched(name: str, tree: dict[str, Any], *, overrides: Sequence[str], whe
     if "relevance" not in filled and filled_columns(read_catalog(Path(str(filled["catalog"]))).rows) == ["label"]:
         filled["relevance"] = "label"
     return UntouchedEncoder(name=name, config=parse_run_config(filled, where=where))
-
-
-def _unknown(name: str) -> CheckpointError:
-    runs = sorted(path.parent.name for path in DEFAULT_CHECKPOINTS.glob(f"*/{CONFIG_FILE}"))
-    meant = nearest(name, [*runs, *OFF_THE_SHELF])
-    known = f"; runs there: {', '.join(runs)}" if runs else ""
-    return CheckpointError(
-        f"{name}: no such run in {DEFAULT_CHECKPOINTS}{meant or known}\n"
-        f"an untouched encoder is {', '.join(OFF_THE_SHELF)}, timm:MODEL[=WEIGHTS], resnet:MODEL[=WEIGHTS], "
-        "clip:MODEL, python:MODULE:NAME, a .yaml or start_of_RUN; _whitened or _half_whitened may follow"
-    )

@@ -24,7 +24,7 @@ from simtrain.runs.evaluation import embed_rows, evaluate_embeddings
 from simtrain.runs.interpolation_record import chosen_alpha
 from simtrain.runs.run import Run, configured_catalog, read_run_catalog
 from simtrain.runs.tuned_encoder import of_one_checkpoint, tuned_encoder
-from simtrain.training.checkpoints import BEST
+from simtrain.training.file_names import BEST
 from simtrain.training.rank_zero import on_rank_zero
 
 WHITENING_FILE = "whitening.safetensors"

@@ -18,12 +18,11 @@ from simtrain.errors import CheckpointError, first_line, system_reason
 from simtrain.failures import own_line
 from simtrain.files import whole_file
 from simtrain.training.collapse_guard import CollapsedError
+from simtrain.training.file_names import BEST, LAST
 from simtrain.training.non_finite_guard import NonFiniteError
 from simtrain.training.random_state import random_state, set_random_state
 from simtrain.training.ranks import broadcast_from_rank_zero, gather_objects, rank
 
-BEST = "best.ckpt"
-LAST = "last.ckpt"
 _WRITER = "enforce fail at inline_container"  # of torch's files, where fewer bytes than given were written
 _RESTORING = "checkpoint_connector.py"  # Lightning's, whose functions `restore...` hand a checkpoint to all parts
 _DAMAGE = (LookupError, TypeError, ValueError, AttributeError, AssertionError)

@@ -14,9 +14,9 @@ from simtrain.console import Console, Step
 from simtrain.errors import CheckpointError
 from simtrain.failures import damage_told
 from simtrain.files import write_whole
+from simtrain.training.file_names import METRICS_FILE
 from simtrain.training.tracking.step_table import check_rows
 
-METRICS_FILE = "metrics.csv"
 _LEADING = ("epoch", "step", "train_loss", "learning_rate", "images_per_second", "seconds")
 
 

@@ -46,6 +46,8 @@ def test_nothing_heavy_is_imported(small_config: Path):
         (["config", "--explain", "trainr.freeze"], 2),
         (["config", "--reference"], 0),
         (["fit", shop, "--set", "encodr.kind=timm"], 2),
+        (["export", "nowhere", "--out", "bundle"], 2),
+        (["export", "start_of_nowhere", "--out", "bundle"], 2),
     ]
     watched = [sys.executable, "-c", WATCHED, json.dumps([arguments for arguments, _ in commands])]
     done = subprocess.run(watched, capture_output=True, text=True, env=dict(os.environ), check=True)

@@ -14,8 +14,7 @@ import yaml
 from recording_console import RecordingConsole
 from small_runs import copied, train
 
-from simtrain.builders import build_encoder, encoder_names
-from simtrain.builders.encoder_names import OFF_THE_SHELF, named_encoder
+from simtrain.builders import build_encoder
 from simtrain.catalog.store.reader import open_images
 from simtrain.catalog.table import Catalog, write_catalog
 from simtrain.commands.compare import compare
@@ -24,7 +23,8 @@ from simtrain.commands.prepare import prepare
 from simtrain.comparison import assemble
 from simtrain.comparison.files import write_comparison
 from simtrain.comparison.result import ComparisonReport
-from simtrain.config import CompareConfig, PrepareConfig, load_compare_config
+from simtrain.config import CompareConfig, PrepareConfig, encoder_names, load_compare_config
+from simtrain.config.encoder_names import OFF_THE_SHELF, named_encoder
 from simtrain.console import SILENT
 from simtrain.data.embedding import EmbeddingSettings, embed_images
 from simtrain.encoders.baseline import HistogramEncoder

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from simtrain.builders.encoder_names import named_encoder
 from simtrain.comparison.encoder_titles import EncoderTitle, untouched_title
 from simtrain.config import parse_encoder
+from simtrain.config.encoder_names import named_encoder
 
 
 @pytest.mark.parametrize(

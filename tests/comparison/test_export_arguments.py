@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from small_configs import run_config
 
-from simtrain.builders.encoder_names import named_encoder
 from simtrain.catalog.table import Catalog
 from simtrain.comparison.export_arguments import ExportArguments, named_arguments, run_arguments
 from simtrain.config import load_compare_config
+from simtrain.config.encoder_names import named_encoder
 from simtrain.runs.run import Run
 
 

@@ -21,8 +21,9 @@ from typing_extensions import override
 
 from simtrain.console import SILENT
 from simtrain.errors import CheckpointError
-from simtrain.training.checkpoints import BEST, LAST, BestAndLast, WholeFileIO, read_module_state
-from simtrain.training.epoch_table import METRICS_FILE, EpochLog, read_metrics
+from simtrain.training.checkpoints import BestAndLast, WholeFileIO, read_module_state
+from simtrain.training.epoch_table import EpochLog, read_metrics
+from simtrain.training.file_names import BEST, LAST, METRICS_FILE
 
 State = Mapping[str, Tensor]
 pytestmark = [

@@ -11,7 +11,8 @@ from tiny_training import Shop, bare_trainer, draw_shop, noise_batch
 from simtrain.console import SILENT, Console
 from simtrain.errors import CheckpointError
 from simtrain.training import epoch_table as progress
-from simtrain.training.epoch_table import METRICS_FILE, EpochLog, read_metrics
+from simtrain.training.epoch_table import EpochLog, read_metrics
+from simtrain.training.file_names import METRICS_FILE
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*LeafSpec"),

@@ -21,7 +21,7 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 from simtrain.console import Console
 from simtrain.errors import first_line
 from simtrain.files import write_whole
-from simtrain.training.checkpoints import BEST
+from simtrain.training.file_names import BEST
 from simtrain.training.tracking.embedding_statistics import HISTOGRAM_EDGES
 from simtrain.training.tracking.worst_queries import TrackedImage, TrackedQuery
 

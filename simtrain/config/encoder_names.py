@@ -6,7 +6,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from simtrain.config import UNUSED_OBJECTIVE, EncoderConfig, is_config_file, load_run_config, parse_encoder
+from simtrain.config.encoder import EncoderConfig
+from simtrain.config.loading import UNUSED_OBJECTIVE, is_config_file, load_run_config, parse_encoder
 from simtrain.errors import ConfigError, error_path, nearest
 
 OFF_THE_SHELF: Mapping[str, Mapping[str, Any]] = {

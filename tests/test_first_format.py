@@ -14,7 +14,7 @@ import pytest
 
 from simtrain.builders.data import build_transform
 from simtrain.cli import app
-from simtrain.config import load_run_config
+from simtrain.runs.run import open_run
 from simtrain.training.checkpoints import read_module_state
 
 WRITTEN = Path(__file__).parent / "fixtures" / "first_format"
@@ -51,8 +51,8 @@ def test_a_run_is_evaluated_with_the_same_figures(shop: Path, run: str, split: s
 
 @pytest.mark.parametrize("run", ["finished", "interrupted", "clip"])
 def test_a_run_goes_on_with_the_views_that_it_began_with(run: str) -> None:
-    config = load_run_config(WRITTEN / "checkpoints" / run / "config.yaml", [])
-    now = build_transform(config.augmentation, image_size=24)
+    augmentation = open_run(run, checkpoints=WRITTEN / "checkpoints").config.augmentation
+    now = build_transform(augmentation, image_size=24)
     before = A.Compose(
         [
             A.HorizontalFlip(p=0.5),

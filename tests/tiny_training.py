@@ -23,7 +23,7 @@ from simtrain.data.datamodule import CatalogData, LoaderSettings
 from simtrain.data.datasets import CatalogImages, TrainingViews
 from simtrain.data.presets import PRESETS
 from simtrain.data.samplers import WHOLE, EpochBatches, Share, shuffled_plan
-from simtrain.data.transforms import parts_transform
+from simtrain.data.transforms import PartViews
 from simtrain.encoders.base import Encoder
 from simtrain.encoders.preprocessing import Preprocessing
 from simtrain.evaluation.protocol import RetrievalTask, retrieval_task
@@ -185,7 +185,7 @@ class Shop:
             labels=self.catalog.groups(["product"]),
             views=2,
             preprocessing=PREPROCESSING,
-            transform=parts_transform(PRESETS["color_sensitive"], image_size=SIZE),
+            transform=PartViews(PRESETS["color_sensitive"], image_size=SIZE),
             seed=3,
         )
         images = CatalogImages(

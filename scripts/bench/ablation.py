@@ -61,6 +61,7 @@ def _augmented(**parts: Any) -> dict[str, Any]:
 TOPICS: dict[str, dict[str, dict[str, Any]]] = {
     "augmentation": {
         "affine": _augmented(),
+        "albumentations": _augmented(engine="albumentations"),
         "color_sensitive": _augmented(preset="color_sensitive"),
         "white": _augmented(border="white"),
         "replicate": _augmented(border="replicate"),

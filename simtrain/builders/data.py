@@ -20,7 +20,7 @@ from simtrain.data.datasets import CatalogImages, TrainingViews, worker_count
 from simtrain.data.presets import PRESETS
 from simtrain.data.samplers import EpochBatches, EpochPlan, Share, grouped_plan, paired_plan, shuffled_plan
 from simtrain.data.texts import CatalogTexts
-from simtrain.data.transforms import ViewTransform, custom_transform, parts_transform
+from simtrain.data.transforms import PartViews, ViewTransform
 from simtrain.encoders.base import Encoder
 from simtrain.errors import CatalogError, ConfigError, error_path
 from simtrain.evaluation.distractors import distractor_rows, gallery_size
@@ -136,6 +136,8 @@ def build_transform(config: AugmentationConfig, *, image_size: int) -> ViewTrans
         ConfigError: for a transform that does not exist or does not work, and for a border that never comes into view.
     """
     if config.transforms is not None:
+        from simtrain.data.albumentations_views import custom_transform  # takes seconds to import
+
         own = [(step.name, step.parameters) for step in config.transforms]
         with error_path("augmentation"):
             return custom_transform(own, image_size=image_size)
@@ -145,7 +147,11 @@ def build_transform(config: AugmentationConfig, *, image_size: int) -> ViewTrans
             f"augmentation.border: '{config.border}' has no effect, because views are not moved; set "
             "augmentation.border=null, or augmentation.rotation, zoom or shift above 0"
         )
-    return parts_transform(parts, image_size=image_size)
+    if config.engine == "albumentations":
+        from simtrain.data.albumentations_views import parts_transform
+
+        return parts_transform(parts, image_size=image_size)
+    return PartViews(parts, image_size=image_size)
 
 
 def _plan(config: RunConfig, catalog: Catalog, texts: CatalogTexts | None) -> tuple[EpochPlan, NDArray[np.int64], int]:

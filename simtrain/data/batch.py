@@ -4,6 +4,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -69,3 +70,8 @@ class ImageBatch:
     def to(self, device: torch.device) -> "ImageBatch":
         """The pixels on a device, the positions where they are (called by Lightning)."""
         return replace(self, pixels=self.pixels.to(device, non_blocking=True))
+
+
+def as_it_is(batch: Any) -> Any:
+    """What a dataset's `__getitems__` made is a batch already (a loader's `collate_fn`)."""
+    return batch

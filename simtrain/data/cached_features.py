@@ -14,13 +14,11 @@ from torch.utils.data import DataLoader, Dataset
 from typing_extensions import override
 
 from simtrain.catalog.store.reader import ImageReader
-from simtrain.data.batch import Batch, Draw, ImageBatch
+from simtrain.data.batch import Batch, Draw, ImageBatch, as_it_is
 from simtrain.data.datamodule import position_in_epoch
 from simtrain.data.samplers import WHOLE, EpochBatches, EvaluationBatches
 from simtrain.data.transforms import ViewTransform, view_seed
 from simtrain.encoders.preprocessing import Preprocessing
-
-_HEADROOM = 2  # times the side of a view, of the pictures that it is cut from, as in training on images
 
 
 class AugmentedImages:
@@ -51,10 +49,11 @@ class AugmentedImages:
 
     def read(self, row: int, *, at_least: int | None) -> NDArray[np.uint8]:
         """(S, S, 3) RGB view of a row, whatever `at_least` is."""
-        side = _HEADROOM * self._preprocessing.image_size
+        seed = view_seed(seed=self._seed, epoch=self._version, position=row, view=0)
+        side = self._transform.source_side([seed])
         image = self._images.read(row, at_least=side)
-        square = self._preprocessing.square(image, side=min(side, max(image.shape[:2])))
-        return self._transform(square, seed=view_seed(seed=self._seed, epoch=self._version, position=row, view=0))
+        source = self._transform.source(image, preprocessing=self._preprocessing, side=side)
+        return self._transform(source, seed=seed)
 
 
 class CachedViews(Dataset[Batch]):
@@ -149,16 +148,14 @@ class CachedData(pl.LightningDataModule):
 
     @override
     def train_dataloader(self) -> DataLoader[Any]:
-        return DataLoader(
-            self._training, batch_sampler=self._batches, collate_fn=_as_it_is, generator=torch.Generator()
-        )
+        return DataLoader(self._training, batch_sampler=self._batches, collate_fn=as_it_is, generator=torch.Generator())
 
     @override
     def val_dataloader(self) -> Any:
         if self._validation is None:
             return []
         return DataLoader(
-            self._validation, batch_sampler=self._evaluation, collate_fn=_as_it_is, generator=torch.Generator()
+            self._validation, batch_sampler=self._evaluation, collate_fn=as_it_is, generator=torch.Generator()
         )
 
     @override
@@ -169,7 +166,3 @@ class CachedData(pl.LightningDataModule):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         if state_dict:
             self._batches.start_at(epoch=state_dict["epoch"], batch=state_dict["batch"])
-
-
-def _as_it_is(batch: Any) -> Any:
-    return batch

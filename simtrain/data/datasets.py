@@ -16,19 +16,17 @@ from torch.utils.data import DataLoader, Dataset
 from typing_extensions import override
 
 from simtrain.catalog.store.reader import ImageReader
-from simtrain.data.batch import Batch, Draw, ImageBatch
+from simtrain.data.batch import Batch, Draw, ImageBatch, as_it_is
 from simtrain.data.joined_batches import BATCHES_AHEAD, JoinedBatches, Parts, part_samples
 from simtrain.data.samplers import EpochBatches, EvaluationBatches, Share
 from simtrain.data.transforms import ViewTransform, view_seed
 from simtrain.encoders.preprocessing import Preprocessing
 
 _MOST_WORKERS = 16
-_HEADROOM = 2  # views are cut from at least twice their own side, so that a crop of a quarter is still sharp
-Sample = tuple[NDArray[np.uint8], int, tuple[int, ...]]
 PlacedImage = tuple[NDArray[np.uint8], int]
 
 
-class TrainingViews(Dataset[Sample]):
+class TrainingViews(Dataset[Batch]):
     """Augmented views of the images that a `Draw` names.
 
     Args:
@@ -62,20 +60,29 @@ class TrainingViews(Dataset[Sample]):
         """Bytes of the views of one sample."""
         return self._views * 3 * self._preprocessing.image_size**2
 
-    @override
-    def __getitem__(self, draw: Draw) -> Sample:
-        images = {row: self._source(row) for row in dict.fromkeys(draw.rows)}  # one decode for all views of a row
-        rows = draw.rows if len(draw.rows) == self._views else draw.rows * self._views
-        views = []
-        for view, row in enumerate(rows):
-            seed = view_seed(seed=self._seed, epoch=draw.epoch, position=draw.position, view=view)
-            views.append(self._transform(images[row], seed=seed))
-        return np.stack(views), int(self._labels[draw.rows[0]]), rows
+    def __getitems__(self, draws: Sequence[Draw]) -> Batch:
+        """A whole batch at once; torch's loader asks so where a dataset has this."""
+        rows = [draw.rows if len(draw.rows) == self._views else draw.rows * self._views for draw in draws]
+        side = self._preprocessing.image_size
+        views = np.empty((len(draws), self._views, side, side, 3), dtype=np.uint8)
+        for place, draw in enumerate(draws):
+            self._make(draw, rows[place], views[place])
+        return Batch(
+            views=torch.from_numpy(views),
+            labels=torch.from_numpy(self._labels[[first for first, *_ in rows]]),
+            rows=torch.tensor(rows),
+        )
 
-    def _source(self, row: int) -> NDArray[np.uint8]:
-        side = _HEADROOM * self._preprocessing.image_size
-        image = self._images.read(row, at_least=side)
-        return self._preprocessing.square(image, side=min(side, max(image.shape[:2])))
+    def _make(self, draw: Draw, rows: tuple[int, ...], views: NDArray[np.uint8]) -> None:
+        """Fill (V, S, S, 3) with the views of a sample."""
+        seeds = [view_seed(seed=self._seed, epoch=draw.epoch, position=draw.position, view=v) for v in range(len(rows))]
+        sources: dict[int, NDArray[np.uint8]] = {}
+        for row in draw.rows:  # one decode for all views of an image
+            side = self._transform.source_side([seed for seed, of in zip(seeds, rows, strict=True) if of == row])
+            image = self._images.read(row, at_least=side)
+            sources[row] = self._transform.source(image, preprocessing=self._preprocessing, side=side)
+        for view, (row, seed) in enumerate(zip(rows, seeds, strict=True)):
+            views[view] = self._transform(sources[row], seed=seed)
 
 
 class CatalogImages(Dataset[PlacedImage]):
@@ -108,7 +115,7 @@ class CatalogImages(Dataset[PlacedImage]):
 
 def training_loader(
     dataset: TrainingViews, *, batches: EpochBatches, workers: int, pin_memory: bool
-) -> DataLoader[Sample] | JoinedBatches:
+) -> DataLoader[Batch] | JoinedBatches:
     """A loader of `Batch`es; large ones come from the loading processes in parts."""
     size = part_samples(dataset.sample_bytes)
     divided = workers > 0 and batches.samples > size
@@ -117,7 +124,7 @@ def training_loader(
         dataset,
         batch_sampler=parts if divided else batches,
         num_workers=workers,
-        collate_fn=_collate_views,
+        collate_fn=as_it_is,
         worker_init_fn=_begin_worker,
         persistent_workers=workers > 0,
         prefetch_factor=BATCHES_AHEAD if workers > 0 else None,
@@ -157,14 +164,6 @@ def worker_count(configured: int | None, *, sharing: int) -> int:
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else everything  # not on macOS
     of_its_own = "SLURM_CPUS_PER_TASK" in os.environ and usable < everything
     return min(_MOST_WORKERS, max(1, usable if of_its_own else usable // sharing))
-
-
-def _collate_views(samples: Sequence[Sample]) -> Batch:
-    return Batch(
-        views=_stack([views for views, _, _ in samples]),
-        labels=torch.tensor([label for _, label, _ in samples]),
-        rows=torch.tensor([rows for _, _, rows in samples]),
-    )
 
 
 def _collate_images(samples: Sequence[PlacedImage], *, side: int) -> ImageBatch:

@@ -16,8 +16,10 @@ if TYPE_CHECKING:  # a search by ONNX prepares its image without torch
 
 Resize = Literal["pad", "crop", "squash"]
 Normalisation = Literal["imagenet", "unit_range"]
+WHITE = 255
+"""Level of the margin beside a picture that is padded."""
+
 _RESAMPLING = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
-_WHITE = 255
 _LONGEST = 10  # times the shorter side
 _LARGEST = 4096  # pixels of a square that an encoder takes
 _CHANNELS = 3
@@ -55,7 +57,7 @@ class Preprocessing:
             return self._cropped(image, side=side)
         scale = side / max(height, width)
         part = self._resized(image, width=max(1, round(width * scale)), height=max(1, round(height * scale)))
-        canvas = np.full((side, side, 3), _WHITE, dtype=np.uint8)
+        canvas = np.full((side, side, 3), WHITE, dtype=np.uint8)
         top, left = (side - part.shape[0]) // 2, (side - part.shape[1]) // 2
         canvas[top : top + part.shape[0], left : left + part.shape[1]] = part
         return canvas

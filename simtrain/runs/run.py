@@ -121,11 +121,19 @@ def open_run(name: str, *, checkpoints: Path, overrides: Sequence[str] = ()) -> 
         known = f"; runs there: {', '.join(names)}" if names else ""
         raise CheckpointError(f"{name}: no such run in {checkpoints}{nearest(name, names) or known}")
     path = folder / CONFIG_FILE
-    tree = read_yaml(path)
+    tree = _with_former_defaults(read_yaml(path))
     own = parse_run_config(tree, where=str(path))
     config = parse_run_config(apply_overrides(tree, overrides), where=str(path)) if overrides else own
     record = with_present_status(folder, read_record(folder / RUN_FILE))
     return Run(folder=folder, config=config, record=record, own_catalog=own.catalog)
+
+
+def _with_former_defaults(tree: dict[str, Any]) -> dict[str, Any]:
+    """A run's settings, where those that its version did not have yet are as it behaved."""
+    augmentation = tree.get("augmentation")
+    if not isinstance(augmentation, dict) or "engine" in augmentation:
+        return tree
+    return {**tree, "augmentation": {**augmentation, "engine": "albumentations"}}
 
 
 def evaluation_file(split: str) -> str:

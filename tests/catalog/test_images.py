@@ -121,9 +121,20 @@ def test_jpeg_has_the_pixels_that_pillow_finds(mode, subsampling, size, saving) 
     np.testing.assert_array_equal(decode_image(data, at_least=None).pixels, by_pillow(data))
 
 
-@pytest.mark.parametrize("at_least", [1, 30, 45, 46, 60, 90, 1000])
+@pytest.mark.parametrize(("at_least", "eighths"), [(22, 1), (40, 2), (46, 3), (68, 4), (91, 5), (113, 8), (1000, 8)])
+def test_a_jpeg_is_decoded_at_the_fewest_eighths_that_are_enough(at_least: int, eighths: int) -> None:
+    gentle = Image.linear_gradient("L").resize((240, 180)).convert("RGB")
+    found = decode_image(saved(gentle, "JPEG", quality=95), at_least=at_least).pixels
+    size = (240 * eighths // 8, -(-180 * eighths // 8))
+    assert found.shape == (size[1], size[0], 3)
+    difference = np.abs(found.astype(int) - np.asarray(gentle.resize(size, Image.Resampling.BOX)))
+    assert difference.mean() < 3
+    assert difference.max() <= 8
+
+
+@pytest.mark.parametrize("at_least", [1, 22, 45, 70, 90, 120, 1000])
 @pytest.mark.parametrize("mode", ["RGB", "L"])
-def test_reduced_jpeg_has_the_pixels_of_pillows_draft(mode: str, at_least: int) -> None:
+def test_halves_quarters_and_eighths_of_a_jpeg_have_the_pixels_of_pillows_draft(mode: str, at_least: int) -> None:
     data = saved(Image.fromarray(NOISE).resize((201, 180)).convert(mode), "JPEG")
     with Image.open(BytesIO(data)) as image:
         image.draft(None, (at_least, at_least))

@@ -14,7 +14,7 @@ from simtrain.data.batch import Draw
 from simtrain.data.cached_features import AugmentedImages, CachedData, CachedImages, CachedViews
 from simtrain.data.presets import PRESETS
 from simtrain.data.samplers import WHOLE, EpochBatches, shuffled_plan
-from simtrain.data.transforms import parts_transform, view_seed
+from simtrain.data.transforms import PartViews, view_seed
 from simtrain.encoders.preprocessing import Preprocessing
 
 ROWS = np.array([2, 3, 5, 7, 11, 13])
@@ -124,7 +124,7 @@ class NoisyImages:
 
 @pytest.mark.parametrize("preset", ["color_sensitive", "affine"])
 def test_an_augmented_image_is_a_view_of_training(preset: Any) -> None:
-    transform = parts_transform(PRESETS[preset], image_size=16)
+    transform = PartViews(PRESETS[preset], image_size=16)
     reader = NoisyImages()
     for version in (1, 2):
         images = AugmentedImages(images=reader, preprocessing=SQUARE, transform=transform, seed=9, version=version)

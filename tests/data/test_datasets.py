@@ -18,33 +18,35 @@ from tiny_training import PREPROCESSING, SIZE, draw_images
 from simtrain.catalog.images import read_image
 from simtrain.catalog.store import reader
 from simtrain.catalog.store.reader import SourceImages
+from simtrain.data.albumentations_views import AlbumentationsViews, custom_transform
 from simtrain.data.batch import Batch, Draw
 from simtrain.data.datasets import CatalogImages, TrainingViews, image_loader, training_loader, worker_count
 from simtrain.data.presets import PRESETS
 from simtrain.data.samplers import WHOLE, EpochBatches, grouped_plan, shuffled_plan
-from simtrain.data.transforms import ViewTransform, custom_transform, parts_transform
+from simtrain.data.transforms import PartViews, ViewTransform, view_seed
 from simtrain.encoders.preprocessing import Resize
 from simtrain.errors import CatalogError
 
 PLAIN = custom_transform([], image_size=SIZE)
 
 
-class Recorder(ViewTransform):
+class Recorder(AlbumentationsViews):
     """Resizes, and remembers the pictures that it was given."""
 
     def __init__(self) -> None:
+        super().__init__(transforms=[], image_size=SIZE)
         self.seen: list[NDArray[np.uint8]] = []
 
-    def __call__(self, image: NDArray[np.uint8], *, seed: int) -> NDArray[np.uint8]:
-        self.seen.append(image)
-        return PLAIN(image, seed=seed)
+    def __call__(self, source: NDArray[np.uint8], *, seed: int) -> NDArray[np.uint8]:
+        self.seen.append(source)
+        return PLAIN(source, seed=seed)
 
 
 def training_views(paths: list[Path], *, views: int = 2, transform: ViewTransform | None = None, **changes: Any) -> Any:
     usual: dict[str, Any] = {
         "labels": np.arange(len(paths)) // 2,
         "preprocessing": PREPROCESSING,
-        "transform": transform or parts_transform(PRESETS["simclr"], image_size=SIZE),
+        "transform": transform or PartViews(PRESETS["simclr"], image_size=SIZE),
         "seed": 7,
     }
     return TrainingViews(images=SourceImages(paths=paths), views=views, **{**usual, **changes})
@@ -78,36 +80,45 @@ def counted_reads(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Path, int | Non
     return reads
 
 
+def views_of(dataset: TrainingViews, *rows: int, position: int = 0) -> NDArray[np.uint8]:
+    """(V, S, S, 3), the views of one sample."""
+    views: NDArray[np.uint8] = dataset.__getitems__([Draw(rows=rows, epoch=0, position=position)]).views[0].numpy()
+    return views
+
+
 def test_two_views_of_an_image_are_one_decode(paths: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     reads = counted_reads(monkeypatch)
-    training_views(paths)[Draw(rows=(3,), epoch=0, position=0)]
-    assert reads == [(paths[3], 2 * SIZE)]
+    views_of(training_views(paths), 3)
+    assert [path for path, _ in reads] == [paths[3]]
+    assert reads[0][1] == PartViews(PRESETS["simclr"], image_size=SIZE).source_side(
+        [view_seed(seed=7, epoch=0, position=0, view=view) for view in range(2)]
+    )
 
 
 def test_two_views_of_two_images_are_two_decodes(paths: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     reads = counted_reads(monkeypatch)
-    training_views(paths)[Draw(rows=(3, 2), epoch=0, position=0)]
-    assert reads == [(paths[3], 2 * SIZE), (paths[2], 2 * SIZE)]
+    views_of(training_views(paths), 3, 2)
+    assert [path for path, _ in reads] == [paths[3], paths[2]]
 
 
 @pytest.mark.parametrize(("rows", "expected"), [((3,), (3, 3)), ((2, 3), (2, 3))])
 def test_a_sample_knows_its_label_and_the_rows_of_its_views(
     paths: list[Path], rows: tuple[int, ...], expected: tuple[int, int]
 ) -> None:
-    _, label, found = training_views(paths)[Draw(rows=rows, epoch=0, position=0)]
-    assert (label, found) == (1, expected)
+    batch = training_views(paths).__getitems__([Draw(rows=rows, epoch=0, position=0)])
+    assert (batch.labels.tolist(), batch.rows.tolist()) == ([1], [list(expected)])
 
 
 def test_each_view_of_a_pair_is_of_its_own_image(tmp_path: Path) -> None:
     paths = [solid(tmp_path / "red.png", (200, 0, 0)), solid(tmp_path / "blue.png", (0, 0, 200))]
-    views, _, _ = training_views(paths, transform=PLAIN)[Draw(rows=(1, 0), epoch=0, position=0)]
+    views = views_of(training_views(paths, transform=PLAIN), 1, 0)
     np.testing.assert_array_equal(views.mean(axis=(1, 2)), [[0, 0, 200], [200, 0, 0]])
 
 
 def test_the_two_views_of_a_sample_differ(paths: list[Path]) -> None:
     dataset = training_views(paths)
     for position in range(20):
-        views, _, _ = dataset[Draw(rows=(0,), epoch=0, position=position)]
+        views = views_of(dataset, 0, position=position)
         assert not np.array_equal(views[0], views[1])
 
 
@@ -127,7 +138,7 @@ def test_a_large_jpeg_is_shrunk_to_twice_the_side_of_a_view(tmp_path: Path, resi
     dataset = training_views(
         [tmp_path / "large.jpg"], transform=recorder, preprocessing=replace(PREPROCESSING, resize=resize)
     )
-    dataset[Draw(rows=(0,), epoch=0, position=0)]
+    views_of(dataset, 0)
     assert [image.shape for image in recorder.seen] == [(32, 32, 3)] * 2
 
 
@@ -139,7 +150,7 @@ def test_views_of_a_squashed_image_are_cut_from_the_whole_of_it(tmp_path: Path) 
     dataset = training_views(
         [tmp_path / "wide.png"], transform=recorder, preprocessing=replace(PREPROCESSING, resize="squash")
     )
-    dataset[Draw(rows=(0,), epoch=0, position=0)]
+    views_of(dataset, 0)
     assert recorder.seen[0].shape == (32, 32, 3)
     np.testing.assert_array_equal(recorder.seen[0][:, [0, -1]].mean(axis=0), [[200, 0, 0], [0, 0, 200]])
 
@@ -147,7 +158,7 @@ def test_views_of_a_squashed_image_are_cut_from_the_whole_of_it(tmp_path: Path) 
 def test_a_small_image_is_not_enlarged(tmp_path: Path) -> None:
     recorder = Recorder()
     path = solid(tmp_path / "small.png", (9, 9, 9), size=(11, 8))
-    training_views([path], transform=recorder)[Draw(rows=(0,), epoch=0, position=0)]
+    views_of(training_views([path], transform=recorder), 0)
     assert recorder.seen[0].shape == (11, 11, 3)
 
 
@@ -162,7 +173,7 @@ def test_a_tall_image_becomes_square_as_the_encoder_wants_it(
     Image.fromarray(image).save(tmp_path / "tall.png")
     preprocessing = replace(PREPROCESSING, resize=resize)
     dataset = training_views([tmp_path / "tall.png"], transform=PLAIN, preprocessing=preprocessing)
-    views, _, _ = dataset[Draw(rows=(0,), epoch=0, position=0)]
+    views = views_of(dataset, 0)
     np.testing.assert_array_equal(views[0, 1, 0], left_edge)
     np.testing.assert_array_equal(views[0, SIZE // 2, SIZE // 2], (200, 0, 0))
 
@@ -171,7 +182,7 @@ def test_shrinking_averages(tmp_path: Path) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, size=(128, 128, 3), dtype=np.uint8)
     Image.fromarray(pixels).save(tmp_path / "noise.png")
     recorder = Recorder()
-    training_views([tmp_path / "noise.png"], transform=recorder)[Draw(rows=(0,), epoch=0, position=0)]
+    views_of(training_views([tmp_path / "noise.png"], transform=recorder), 0)
     planes = torch.from_numpy(pixels).permute(2, 0, 1)[None].double()
     shrunk = torch.nn.functional.interpolate(planes, size=(32, 32), mode="bilinear", antialias=True)
     np.testing.assert_allclose(recorder.seen[0], shrunk[0].permute(1, 2, 0).numpy(), atol=2)
@@ -248,7 +259,7 @@ def test_an_unreadable_image_is_named(tmp_path: Path) -> None:
     path.write_text("not a picture")
     message = re.escape(f"{path}: not an image, or of a kind that Pillow does not know")
     with pytest.raises(CatalogError, match=f"^{message}$"):
-        training_views([path])[Draw(rows=(0,), epoch=0, position=0)]
+        views_of(training_views([path]), 0)
 
 
 @pytest.mark.parametrize(

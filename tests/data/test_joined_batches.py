@@ -14,7 +14,7 @@ from simtrain.data.datasets import TrainingViews, training_loader
 from simtrain.data.joined_batches import PART_BYTES, JoinedBatches, Parts, part_samples, shared_bytes
 from simtrain.data.presets import PRESETS
 from simtrain.data.samplers import WHOLE, EpochBatches, Share, shuffled_plan
-from simtrain.data.transforms import parts_transform
+from simtrain.data.transforms import PartViews
 
 SAMPLE = 2 * 3 * PREPROCESSING.image_size**2
 
@@ -56,7 +56,7 @@ def loaded(paths: list[Path], *, workers: int) -> list[Batch]:
         labels=torch.arange(22).numpy(),
         views=2,
         preprocessing=PREPROCESSING,
-        transform=parts_transform(PRESETS["color_sensitive"], image_size=PREPROCESSING.image_size),
+        transform=PartViews(PRESETS["color_sensitive"], image_size=PREPROCESSING.image_size),
         seed=1,
     )
     loader = training_loader(dataset, batches=batches(), workers=workers, pin_memory=False)

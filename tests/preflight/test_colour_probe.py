@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from simtrain.data.albumentations_views import custom_transform
 from simtrain.data.presets import PRESETS
-from simtrain.data.transforms import custom_transform, parts_transform
+from simtrain.data.transforms import PartViews
 from simtrain.preflight.colour_probe import colour_histogram, probe_colours
 
 SIDE = 48
@@ -46,7 +47,7 @@ def test_a_product_in_the_background_s_colour_still_has_a_histogram() -> None:
 def test_colour_labels_survive_the_sensitive_preset_only() -> None:
     pictures, labels = discs()
     kept = probe_colours(
-        pictures, labels, transform=parts_transform(PRESETS["color_sensitive"], image_size=SIDE), views=4, seed=0
+        pictures, labels, transform=PartViews(PRESETS["color_sensitive"], image_size=SIDE), views=4, seed=0
     )
     # 4 labels of 5 of 20 images: another one has the same label in 4 of 19 cases.
     assert kept.chance == pytest.approx(4 / 19)
@@ -54,7 +55,7 @@ def test_colour_labels_survive_the_sensitive_preset_only() -> None:
     assert kept.lost < 0.15
     assert kept.changed == pytest.approx(1 - kept.views)  # the originals' neighbours are all right
     for preset in ("color_invariant", "simclr"):
-        transform = parts_transform(PRESETS[preset], image_size=SIDE)
+        transform = PartViews(PRESETS[preset], image_size=SIDE)
         spoilt = probe_colours(pictures, labels, transform=transform, views=4, seed=0)
         assert spoilt.lost > 0.3
 
@@ -63,7 +64,7 @@ def test_labels_that_are_no_colours_are_not_told_by_colour() -> None:
     pictures, _ = discs()
     labels = [str(number % 5) for number in range(20)]  # one of each in every colour
     probe = probe_colours(
-        pictures, labels, transform=parts_transform(PRESETS["color_sensitive"], image_size=SIDE), views=1, seed=0
+        pictures, labels, transform=PartViews(PRESETS["color_sensitive"], image_size=SIDE), views=1, seed=0
     )
     assert probe.predicted < 0.1
 

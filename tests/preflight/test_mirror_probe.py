@@ -2,8 +2,9 @@
 
 import pytest
 
+from simtrain.data.albumentations_views import custom_transform
 from simtrain.data.presets import PRESETS
-from simtrain.data.transforms import custom_transform, parts_transform
+from simtrain.data.transforms import PartViews
 from simtrain.preflight.mirror_probe import mirroring_share
 
 ALWAYS = {"p": 1.0}
@@ -43,7 +44,7 @@ def test_no_view_is_mirrored(steps: list[tuple[str, dict[str, object]]]) -> None
 @pytest.mark.parametrize("size", [16, 96])
 def test_presets_mirror_half_of_their_views(preset: str, size: int) -> None:
     # 64 throws of a coin: 32 heads, give or take 3 standard deviations of 4.
-    assert 20 <= 64 * mirroring_share(parts_transform(PRESETS[preset], image_size=size), side=2 * size) <= 44  # type: ignore[arg-type]
+    assert 20 <= 64 * mirroring_share(PartViews(PRESETS[preset], image_size=size), side=2 * size) <= 44  # type: ignore[arg-type]
 
 
 def test_a_rare_flip_is_found() -> None:

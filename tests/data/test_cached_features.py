@@ -128,7 +128,9 @@ def test_an_augmented_image_is_a_view_of_training(preset: Any) -> None:
     reader = NoisyImages()
     for version in (1, 2):
         images = AugmentedImages(images=reader, preprocessing=SQUARE, transform=transform, seed=9, version=version)
-        source = SQUARE.square(reader.read(6, at_least=None), side=32)
-        expected = transform(source, seed=view_seed(seed=9, epoch=version, position=6, view=0))
+        seed = view_seed(seed=9, epoch=version, position=6, view=0)
+        side = transform.source_side([seed])
+        source = transform.source(reader.read(6, at_least=None), preprocessing=SQUARE, side=side)
+        expected = transform(source, seed=seed)
         np.testing.assert_array_equal(images.read(6, at_least=None), expected)
         assert not np.array_equal(images.read(7, at_least=None), expected)

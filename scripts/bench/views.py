@@ -23,7 +23,6 @@ from PIL import Image
 import simtrain
 from simtrain.catalog.store.reader import ImageReader, open_images, source_images
 from simtrain.catalog.table import read_catalog
-from simtrain.config import PrepareConfig
 from simtrain.console import SILENT
 from simtrain.data.albumentations_views import parts_transform
 from simtrain.data.batch import Draw
@@ -47,8 +46,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(given.folder) if given.folder else drawn(Path(scratch) / "pictures", count=given.images)
         catalog = Path(scratch) / "catalog"
-        settings = PrepareConfig.model_validate({"store": {"kind": "raw", "side": round(given.side * 9 / 7)}})
-        simtrain.prepare(str(folder), catalog, config=settings, console=SILENT)
+        store = {"store.kind": "raw", "store.side": round(given.side * 9 / 7)}
+        simtrain.prepare(folder, catalog, overrides=store, console=SILENT)
         measure(catalog, given)
 
 

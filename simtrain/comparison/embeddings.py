@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ from simtrain.catalog.table import Catalog
 from simtrain.comparison.candidates import EncoderFactory
 from simtrain.comparison.neighbours import AlteredQueries
 from simtrain.config import CompareConfig
-from simtrain.console import SILENT, Console
+from simtrain.console import SILENT, Console, NamedConsole
 from simtrain.data.altered_images import AlteredImages
 from simtrain.data.changed_pictures import open_judged_images
 from simtrain.data.datasets import worker_count
@@ -140,7 +140,8 @@ class Embedder:
         for variant, rows in altered_rows:
             altered = AlteredImages(images=images.reader, variant=variant)
             key = variant_fingerprint(embedded.fingerprint, f"{variant.name} {images.description}")
-            vectors = self._get(embedded.encoder, key, altered, rows).vectors
+            named = replace(self, console=NamedConsole(self.console, name=variant.name))
+            vectors = named._get(embedded.encoder, key, altered, rows).vectors
             queries.append(AlteredQueries(name=variant.name, description=variant.words, rows=rows, embeddings=vectors))
         return queries
 

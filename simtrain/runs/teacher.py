@@ -14,6 +14,7 @@ from simtrain.builders import build_encoder, load_initial_encoder
 from simtrain.catalog.table import Catalog
 from simtrain.config import EncoderConfig, NamedCode, RelationNeeds, RunConfig
 from simtrain.config.encoder_names import encoder_name_path, named_encoder
+from simtrain.console import NamedConsole
 from simtrain.data.altered_images import MirroredImages
 from simtrain.data.embedding_cache import encoder_fingerprint, variant_fingerprint
 from simtrain.encoders.base import Encoder
@@ -74,7 +75,10 @@ def relational_teacher(session: RunSession) -> Tensor | None:
     teacher = _teacher(needs, session)
     sizes = _image_sizes(needs, teacher)
     embedding = CachedEmbedding(config=config, catalog=catalog, console=session.console)
-    keys = [_embed(teacher, size, rows, embedding) for size in sizes]
+    keys = []
+    for size in sizes:
+        embedding.console = NamedConsole(session.console, name=f"teacher at {size} px")
+        keys.append(_embed(teacher, size, rows, embedding))
     space = TeacherSpace(
         whitening_power=settings.whitening_power,
         dimensions=settings.teacher_dimensions,

@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 from shlex import quote
 from typing import Any
 
-from simtrain.errors import BundleError
+from simtrain.errors import BundleError, nearest
 from simtrain.files import sha256_of_bytes, sha256_of_file, write_json
 from simtrain.phrases import joined
 from simtrain.serving.replacement import check_hash
@@ -53,7 +53,8 @@ def read_manifest(folder: Path, *, signed_by: VerifyingKey | None = None) -> dic
     """
     path = folder / MANIFEST_FILE
     if not folder.is_dir():
-        raise BundleError(f"{folder}: no such bundle; make one with: simtrain export RUN --out {quote(str(folder))}")
+        make_one = f"; make one with: simtrain export RUN --out {quote(str(folder))}"
+        raise BundleError(f"{folder}: no such bundle{_bundle_like(folder) or make_one}")
     if not path.is_file():
         raise BundleError(f"{folder}: not a bundle: it has no {MANIFEST_FILE}")
     content = _content(path)
@@ -133,6 +134,12 @@ def _content(path: Path) -> bytes:
         return path.read_bytes() if path.is_file() else b""
     except OSError:
         return b""
+
+
+def _bundle_like(folder: Path) -> str:
+    """The bundle beside a folder that is not there whose name is nearest, as a question."""
+    beside = [path.parent.name for path in folder.parent.glob(f"*/{MANIFEST_FILE}")]
+    return nearest(folder.name, beside)
 
 
 def _parsed(content: bytes) -> dict[str, Any] | None:

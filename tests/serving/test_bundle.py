@@ -109,6 +109,8 @@ def test_a_missing_file_is_refused(name: str, folder: Path) -> None:
 
 def test_a_folder_that_is_none_is_refused(folder: Path, tmp_path: Path) -> None:
     refuses(tmp_path / "none", f"{tmp_path / 'none'}: no such bundle; make one with: simtrain export RUN --out ")
+    near = folder.with_name(f"{folder.name}s")
+    refuses(near, f"{near}: no such bundle; did you mean '{folder.name}'?")
     (folder / "manifest.json").unlink()
     refuses(folder, f"{folder}: not a bundle: it has no manifest.json")
 

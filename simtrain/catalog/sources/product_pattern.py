@@ -85,5 +85,6 @@ def _message(paths: Sequence[str], pattern: str, *, missed: list[int], left: lis
         examples = listed([paths[row] for row in joined])
         told.append(f"{len(joined)} begin as a product's others do and go with it, such as {examples}")
     if left:
-        told.append(f"{len(left)} have no product, such as {listed([paths[row] for row in left])}")
+        have = "has" if len(left) == 1 else "have"
+        told.append(f"{len(left)} {have} no product, such as {listed([paths[row] for row in left])}")
     return "; ".join(told)

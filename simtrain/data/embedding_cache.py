@@ -11,6 +11,7 @@ import re
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,9 @@ from torch import Tensor
 from simtrain.data.row_vectors import RowVectors, map_rows, vectors_of, write_rows
 from simtrain.encoders.arithmetic import FLOAT32, Arithmetic, Precision
 from simtrain.encoders.base import Encoder
+from simtrain.errors import CatalogError
 from simtrain.files import sha256_of_bytes, whole_file
+from simtrain.locks import written_by_one
 
 FOLDER = "embeddings"
 """Folder of the cache within the catalogue's folder."""
@@ -157,17 +160,8 @@ class EmbeddingCache:
             begun = time.perf_counter()
             vectors, arithmetic = embed(missing)
             seconds = time.perf_counter() - begun
-            self.add(
-                fingerprint,
-                Embedded(
-                    rows=missing,
-                    vectors=vectors,
-                    seconds=seconds,
-                    images=len(missing),
-                    device=device,
-                    arithmetic=arithmetic,
-                ),
-            )
+            timed = {"seconds": seconds, "images": len(missing), "device": device}
+            self.add(fingerprint, Embedded(rows=missing, vectors=vectors, **timed, arithmetic=arithmetic))
         return self.load(fingerprint, rows)
 
     def missing(self, fingerprint: str, rows: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -193,38 +187,42 @@ class EmbeddingCache:
         return BlockWriter(path=self._folder / self._name(fingerprint))
 
     def consolidate(self, fingerprint: str) -> None:
-        """Join what is there of an encoder into one file, as far as the disk allows."""
+        """Join what is there of an encoder into one file, one command at a time; blocks stay where that fails."""
         path = self._folder / self._name(fingerprint)
-        blocks = [block for block in self._files(fingerprint) if block != path and block.parent == self._folder]
-        stored = self._stored(fingerprint)
-        if not blocks or not stored:
-            return
-        try:
-            if len(stored) == len(blocks) == 1:
-                blocks[0].replace(path)
-                return
+        if self._blocks(path):
+            with suppress(OSError, CatalogError), written_by_one(path, error=CatalogError):
+                self._join(path, fingerprint)
+
+    def _join(self, path: Path, fingerprint: str) -> None:
+        blocks, stored = self._blocks(path), self._stored(fingerprint)
+        if len(stored) == len(blocks) == 1 and not path.exists():
+            blocks[0].replace(path)
+        elif blocks and stored:
             _write(path, stored, note=_joined_notes([part.note for part in stored]))
-        except OSError:
-            return
-        for block in blocks:
-            block.unlink(missing_ok=True)
+            for block in blocks:
+                block.unlink(missing_ok=True)
 
     def load(self, fingerprint: str, rows: NDArray[np.int64]) -> Embedded:
         """The embeddings of these rows, (N,) ascending; all of a file's are mapped instead of read.
 
         Raises:
-            KeyError: for a row that the cache does not hold.
+            CatalogError: if the cache does not hold one of them any more.
             ValueError: if there are none.
         """
         if len(rows) == 0:
             raise ValueError("rows is empty; allowed: one or more")
         stored = self._stored(fingerprint)
-        if not stored:
-            raise KeyError("a row that was not embedded")
+        try:
+            vectors = vectors_of(stored, rows)
+        except (KeyError, IndexError):
+            raise CatalogError(
+                f"{self._folder}: embeddings are gone, as after another simtrain prepare of the catalogue; "
+                "run the command again"
+            ) from None
         note = _joined_notes([part.note for part in stored])
         return Embedded(
             rows=rows,
-            vectors=torch.from_numpy(vectors_of(stored, rows)),
+            vectors=torch.from_numpy(vectors),
             seconds=float(note["seconds"]),
             images=int(note["images"]),
             device=str(note["device"]),
@@ -236,15 +234,16 @@ class EmbeddingCache:
 
     def _files(self, fingerprint: str) -> list[Path]:
         """Files of an encoder: its own, then its blocks; those of a folder without write access come last."""
-        name = self._name(fingerprint)
-        folders = dict.fromkeys((self._folder, self._permanent))
-        blocks = f"{name.removesuffix('.safetensors')}.*.safetensors"
-        return [path for folder in folders for path in (folder / name, *sorted(folder.glob(blocks)))]
+        own = [folder / self._name(fingerprint) for folder in dict.fromkeys((self._folder, self._permanent))]
+        return [path for each in own for path in (each, *self._blocks(each))]
+
+    def _blocks(self, path: Path) -> list[Path]:
+        return sorted(path.parent.glob(f"{path.stem}.*.safetensors"))
 
     def _stored(self, fingerprint: str) -> list[RowVectors]:
         """What is there of an encoder; what cannot be read is not."""
-        found = list(self._unwritten.get(fingerprint, []))
-        for path in self._files(fingerprint):
+        found = list[RowVectors]()
+        for path in reversed(self._files(fingerprint)):  # blocks first: another command may join them meanwhile
             try:
                 stored = map_rows(path)
                 _ = float(stored.note["seconds"]), int(stored.note["images"]), str(stored.note["device"])
@@ -252,7 +251,7 @@ class EmbeddingCache:
             except (OSError, KeyError, TypeError, AttributeError, ValueError):
                 continue
             found.append(stored)
-        return found
+        return [*self._unwritten.get(fingerprint, []), *reversed(found)]
 
 
 def _write(path: Path, parts: Sequence[RowVectors], *, note: Mapping[str, Any]) -> None:

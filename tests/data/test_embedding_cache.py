@@ -1,5 +1,6 @@
 """Embeddings that are kept: what is made, what is read back, what is thrown away."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,10 @@ from simtrain.builders import build_encoder
 from simtrain.config import EncoderConfig, HistogramConfig, PixelsConfig, TimmConfig
 from simtrain.data import embedding_cache
 from simtrain.data.embedding_cache import Embedded, EmbeddingCache, encoder_fingerprint, variant_fingerprint
+from simtrain.data.row_vectors import RowVectors
 from simtrain.encoders.arithmetic import Arithmetic
 from simtrain.encoders.whitening import Whitening
+from simtrain.errors import CatalogError
 
 BF16 = Arithmetic(precision="bf16", lowest_cosine=0.998, images=3)
 
@@ -114,6 +117,45 @@ def test_a_row_that_was_not_embedded_is_an_error(tmp_path: Path):
     for row in (0, 3, 9):
         with pytest.raises(KeyError):
             found.of(np.array([row]))
+
+
+def test_a_file_that_another_command_joins_meanwhile_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    other, map_rows = EmbeddingCache(tmp_path, data="d"), embedding_cache.map_rows
+    made = Embedded(rows=np.array([1]), vectors=torch.tensor([[1.0, -1.0]]), seconds=1.0, images=1, device="")
+    other.add_block("f" * 64, made)
+
+    def joined_after_the_first(path: Path) -> RowVectors:
+        monkeypatch.undo()
+        try:
+            return map_rows(path)
+        finally:
+            other.consolidate("f" * 64)
+
+    monkeypatch.setattr(embedding_cache, "map_rows", joined_after_the_first)
+    assert EmbeddingCache(tmp_path, data="d").load("f" * 64, np.array([1])).vectors.tolist() == [[1, -1]]
+
+
+def test_commands_that_embed_at_once_lose_nothing_of_each_other(tmp_path: Path):
+    def own_rows(first: int) -> int:
+        cache = EmbeddingCache(tmp_path, data="d")
+        return sum(len(get(cache, [row], Embedding()).rows) for row in range(first, 80, 4))
+
+    with ThreadPoolExecutor(4) as threads:
+        assert list(threads.map(own_rows, range(4))) == [20] * 4
+    found = EmbeddingCache(tmp_path, data="d").load("f" * 64, np.arange(80))
+    assert found.vectors[:, 0].tolist() == list(range(80))
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_embeddings_that_a_newer_catalogue_has_removed_are_told(tmp_path: Path):
+    cache = EmbeddingCache(tmp_path, data="0123456789ab")
+    get(cache, [1], Embedding())
+    EmbeddingCache(tmp_path, data="ba9876543210")
+    with pytest.raises(CatalogError) as told:
+        cache.load("f" * 64, np.array([1]))
+    assert str(told.value) == (
+        f"{tmp_path}: embeddings are gone, as after another simtrain prepare of the catalogue; run the command again"
+    )
 
 
 def test_few_images_tell_no_speed():

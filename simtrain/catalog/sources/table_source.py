@@ -29,9 +29,10 @@ from simtrain.catalog.sources.table_parts import parts_of, refuse_repeated_ids, 
 from simtrain.catalog.sources.table_paths import paths_of
 from simtrain.config import ColumnsConfig
 from simtrain.errors import CatalogError, nearest
-from simtrain.phrases import counted
+from simtrain.phrases import counted, shortened
 
 _TAKEN = (*PARTS, *COMPUTED)
+_LONGEST_NAME, _LONGEST_NAMES = 100, 300  # characters of a message
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,7 +128,7 @@ def _column_named(path: Path, names: Sequence[str], *, part: str, wanted: str) -
     """The column of that name, capitals aside."""
     column = wanted if wanted in names else _by_folded(names).get(folded(wanted))
     if column is None:
-        hint = nearest(wanted, names) or f"; it has {', '.join(names)}"
+        hint = nearest(wanted, names) or f"; it has {_shown(names)}"
         raise CatalogError(f"{path}: columns.{part}: no column '{wanted}'{hint}")
     return column
 
@@ -231,7 +232,7 @@ _SPLITS = ("train", "training", "val", "valid", "validation", "dev", "test", "te
 
 def _no_path_column(path: Path, frame: pd.DataFrame, *, wanted: str) -> str:
     names = [str(name) for name in frame.columns]
-    message = f"{path}: no column '{wanted}' with the image files; it has {', '.join(names)}"
+    message = f"{path}: no column '{wanted}' with the image files; it has {_shown(names)}"
     separator = next((sign for sign in _SEPARATORS if len(names) == 1 and sign in names[0]), None)
     if separator is not None:
         return f"{message}; are its fields separated by something else? --set dialect.separator='{separator}'"
@@ -239,7 +240,7 @@ def _no_path_column(path: Path, frame: pd.DataFrame, *, wanted: str) -> str:
         return f"{message}; has it no header? write the names of the columns into its first line, such as path,product"
     for name, values in frame.items():
         head = [str(value).strip().lower() for value in values.dropna().head(20)]
-        if head and all(value.endswith(tuple(IMAGE_SUFFIXES)) for value in head):
+        if len(str(name)) <= _LONGEST_NAME and head and all(value.endswith(tuple(IMAGE_SUFFIXES)) for value in head):
             likely = {"path": str(name), **likely_columns(names, taken=[str(name)])}
             unnamed = {part: column for part, column in likely.items() if part != column}
             others = [f"'{column}' may be the {part}" for part, column in unnamed.items() if part != "path"]
@@ -247,6 +248,10 @@ def _no_path_column(path: Path, frame: pd.DataFrame, *, wanted: str) -> str:
             words = [word for part, column in unnamed.items() for word in ("--set", f"columns.{part}={column}")]
             return f"{message}; '{name}' looks like image files{told}: {shlex.join(words)}"
     return message
+
+
+def _shown(names: Sequence[str]) -> str:
+    return shortened(", ".join(names), to=_LONGEST_NAMES)
 
 
 def _further(frame: pd.DataFrame, *, used: Mapping[str, str]) -> tuple[dict[str, pd.Series], list[dict[str, Any]]]:

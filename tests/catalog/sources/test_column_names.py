@@ -26,6 +26,19 @@ def test_names_that_stand_more_than_once_are_numbered(names: list[str], apart: l
     assert len(remarks) == len({name for name in names if names.count(name) > 1})
 
 
+def test_very_many_equal_names_take_no_time() -> None:
+    apart, remarks = told_apart(["a"] * 50_000)  # two minutes if each began to count at 2
+    assert (apart[-1], len(set(apart)), len(remarks)) == ("a_50000", 50_000, 1)
+
+
+def test_what_is_told_of_long_and_many_names_is_short() -> None:
+    names = [f"{'n' * 10_000}{number}" for number in range(7)]
+    (finding,) = repeated_finding("t.csv", told_apart([*names, *names])[1])
+    assert finding["message"].count("stands 2 times") == 5
+    assert finding["message"].endswith("; 2 more columns of names that repeat")
+    assert len(finding["message"]) < 2000
+
+
 def test_what_is_told() -> None:
     _, remarks = told_apart(["label", "label", "label", "n", "n"])
     assert repeated_finding("t.csv", remarks) == [

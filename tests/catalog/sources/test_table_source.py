@@ -232,6 +232,11 @@ OUTSIDE = "lies outside DIR; --set root=FOLDER names another folder to start fro
         ),
         ("path,product\na,b\n", {"product": "prodct"}, "columns.product: no column 'prodct'; did you mean 'product'?"),
         ("path,name\na,b\n", {"label": "xyz"}, "columns.label: no column 'xyz'; it has path, name"),
+        (
+            f"{'n' * 5000},label\na.jpg,y\n",
+            {},
+            f"no column 'path' with the image files; it has {'n' * 299}…",
+        ),
         ("path,label\na.jpg\n", {}, "line 2 has 1 fields; the header has 2"),
         ("path\na.jpg\n../b.jpg\n", {}, f"row 2: path: '../b.jpg' {OUTSIDE}"),
         ("path\n/etc/passwd\n", {}, f"row 1: path: '/etc/passwd' {OUTSIDE}"),

@@ -18,7 +18,7 @@ from simtrain.catalog.sources.source import has_half_characters, text_column
 from simtrain.catalog.sources.spelling import folded
 from simtrain.catalog.sources.spreadsheet import SHEET_SUFFIXES, read_sheet
 from simtrain.catalog.sources.text_encoding import decoded
-from simtrain.errors import CatalogError
+from simtrain.errors import CatalogError, first_line
 from simtrain.parquet import kept_by_pandas, read_table
 from simtrain.phrases import counted, listed
 
@@ -106,12 +106,25 @@ def _read_parquet(path: Path) -> TableFile:
         raise CatalogError(f"{path}: {_why_no_parquet(path, error)}") from None
     names, repeated = told_apart([name.strip() for name in table.column_names])
     table = kept_by_pandas(table.rename_columns(names))
-    # Nullable types first: plain numpy would turn whole numbers beside a null into floats.
-    frame: pd.DataFrame = table.to_pandas(types_mapper=_NULLABLE.get, ignore_metadata=True)
+    frame = _frame_of(path, table)
     for name, kind in zip(table.column_names, table.schema, strict=True):
         if kind.type in _NULLABLE and not frame[name].isna().any():
             frame[name] = frame[name].astype(kind.type.to_pandas_dtype())
     return TableFile(frame=frame, findings=_findings(path, [], repeated, left_out=[]))
+
+
+def _frame_of(path: Path, table: Any) -> pd.DataFrame:
+    held: list[str] = table.column_names
+    try:
+        # Nullable types first: plain numpy would turn whole numbers beside a null into floats.
+        return table.to_pandas(types_mapper=_NULLABLE.get, ignore_metadata=True)
+    except (ValueError, OverflowError) as error:  # such as a date of the year -2735938
+        if len(held) > 1:
+            for name in held:
+                _frame_of(path, table.select([name]))
+        raise CatalogError(
+            f"{path}: column '{held[0]}' holds what cannot be read: {first_line(error)}; write it as text"
+        ) from None
 
 
 def _why_no_parquet(path: Path, error: Exception) -> str:

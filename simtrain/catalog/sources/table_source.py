@@ -139,10 +139,11 @@ def _without_equal_rows(
     """Paths and rows without those that say the same as an earlier one, cell by cell."""
     if len(set(paths)) == len(paths):
         return paths, kept, []
-    seen: dict[str, int] = {}
-    cells = frame.iloc[kept].astype(str).to_numpy().tolist()
-    for place, row in enumerate(cells):
-        seen.setdefault("\0".join(row), place)
+    seen: dict[tuple[str | None, ...], int] = {}
+    held = frame.iloc[kept]
+    cells = held.astype(str).astype(object).where(held.notna(), None)  # a text column keeps its NaN, unequal to itself
+    for place, row in enumerate(cells.itertuples(index=False, name=None)):
+        seen.setdefault(row, place)
     first = sorted(seen.values())
     repeated = sorted(set(range(len(kept))) - set(first))
     if not repeated:

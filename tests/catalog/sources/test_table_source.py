@@ -1,5 +1,6 @@
 """Tables: what becomes of their columns, and what is refused in which words."""
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -297,6 +298,30 @@ def test_the_first_of_two_columns_of_paths_is_used_and_the_other_kept(tmp_path: 
     assert (values(source, "path_2"), values(source, "label_2")) == (["x", "y"], [9, 8])
     (message,) = [finding["message"] for finding in source.findings if finding["kind"] == "columns_repeated"]
     assert message.startswith("table.csv: the column 'path' stands 2 times: the first is used, the other is kept as ")
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+def test_rows_of_one_picture_that_lack_a_value_are_told_apart(tmp_path: Path, kind: str) -> None:
+    touch(tmp_path, "a.jpg", "b.jpg")
+    if kind == "csv":
+        path = csv_table(tmp_path, "path,title\na.jpg,\na.jpg,\nb.jpg,nan\n")
+    else:
+        path = tmp_path / "table.jsonl"
+        rows = ({"path": "a.jpg"}, {"path": "a.jpg"}, {"path": "b.jpg", "title": "nan"})
+        path.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    source = table(path)
+    assert values(source, "path") == ["a.jpg", "b.jpg"]
+    assert [finding["rows"] for finding in source.findings if finding["kind"] == "rows_left_out"] == [[2]]
+
+
+def test_a_date_of_no_calendar_is_told_with_its_column(tmp_path: Path) -> None:
+    touch(tmp_path, "a.jpg")
+    columns = {"path": pa.array(["a.jpg"]), "made": pa.array([-(10**9)], pa.date32())}
+    pq.write_table(pa.table(columns), tmp_path / "table.parquet")
+    with pytest.raises(CatalogError) as told:
+        table(tmp_path / "table.parquet")
+    expected = "column 'made' holds what cannot be read: year -2735938 is out of range; write it as text"
+    assert str(told.value) == f"{tmp_path / 'table.parquet'}: {expected}"
 
 
 def test_columns_of_one_name_in_parquet(tmp_path: Path) -> None:

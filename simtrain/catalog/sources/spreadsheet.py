@@ -23,6 +23,8 @@ OTHER_SHEETS = (".xls", ".xlsb", ".ods", ".numbers")
 _OLD_OR_ENCRYPTED = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _LARGEST_CONTENT = 2 << 30
 _MOST_ROWS = 1 << 20
+_MOST_COLUMNS = 1 << 14
+_MOST_CELLS = 20_000_000  # 2 GB of memory
 _PART = 1 << 20
 _MERGED = re.compile(rb'<mergeCell ref="[A-Z]{1,3}(\d{1,7}):[A-Z]{1,3}(\d{1,7})"')
 _LONGEST_MERGE = 64
@@ -51,7 +53,7 @@ def read_sheet(path: Path) -> Sheet:
 
     Raises:
         CatalogError: if openpyxl is not installed, the file is no such spreadsheet, is damaged, unpacks to more than
-            2 GB or has more than 1,048,576 rows, or no sheet has a value.
+            2 GB or has more than 1,048,576 rows, 16,384 columns or 20,000,000 cells, or no sheet has a value.
     """
     if find_spec("openpyxl") is None:
         raise CatalogError(
@@ -91,23 +93,33 @@ def _first_sheet(path: Path) -> Sheet:
             rows = list(_rows(sheet.iter_rows(values_only=True), path=path))
             if rows:
                 others = [other.title for other in shown if other.title != sheet.title]
-                return _table(rows, remarks=[*_other_sheets(sheet.title, others), *_merged_rows(path)])
+                return _table(path, rows, remarks=[*_other_sheets(sheet.title, others), *_merged_rows(path)])
     raise CatalogError(f"{path}: has no rows")
 
 
 def _rows(found: Iterator[Sequence[Any]], *, path: Path) -> Iterator[list[Any]]:
     """Rows with a value, without the empty cells at their ends."""
+    count = 0
     for number, cells in enumerate(found, start=1):
         if number > _MOST_ROWS:
             raise CatalogError(f"{path}: has more than {_MOST_ROWS:,} rows, which no sheet of Excel has")
+        if len(cells) > _MOST_COLUMNS:
+            raise CatalogError(f"{path}: has more than {_MOST_COLUMNS:,} columns, which no sheet of Excel has")
         row = [cell.strip() or None if isinstance(cell, str) else cell for cell in cells]
         while row and row[-1] is None:
             row.pop()
+        count += len(row)
+        if count > _MOST_CELLS:
+            raise _too_large(path)
         if row:
             yield row
 
 
-def _table(rows: list[list[Any]], *, remarks: list[str]) -> Sheet:
+def _too_large(path: Path) -> CatalogError:
+    return CatalogError(f"{path}: has more than {_MOST_CELLS:,} cells; save the sheet as .csv")
+
+
+def _table(path: Path, rows: list[list[Any]], *, remarks: list[str]) -> Sheet:
     place = header_place([["" if cell is None else str(cell) for cell in row] for row in rows[:_MOST_ABOVE]])
     header, records = rows[place], rows[place + 1 :]
     if place:
@@ -116,7 +128,10 @@ def _table(rows: list[list[Any]], *, remarks: list[str]) -> Sheet:
             f"{counted(place, 'row')} above the header passed over, such as {quoted(shortened(title, to=60))}"
         )
     columns, empty, errors = list[tuple[str, list[Any]]](), list[str](), 0
-    for position in range(max(map(len, rows))):
+    positions = sorted({place for row in rows for place, cell in enumerate(row) if cell is not None})
+    if len(positions) * len(records) > _MOST_CELLS:
+        raise _too_large(path)
+    for position in positions:
         name = header[position] if position < len(header) else None
         values = [record[position] if position < len(record) else None for record in records]
         if name is None and all(value is None for value in values):

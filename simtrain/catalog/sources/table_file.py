@@ -29,6 +29,7 @@ _DECIMAL = re.compile(r"[+-]?(0|[1-9][0-9]*|(?=\.))(\.[0-9]*)?([eE][+-]?[0-9]+)?
 _DECIMAL_COMMA = re.compile(r"[+-]?(0|[1-9][0-9]*|[1-9][0-9]{0,2}(\.[0-9]{3})+)(,[0-9]+)?")
 _LARGEST_INTEGER = 2**63 - 1
 _MOST_DIGITS = 30
+_MOST_EMPTY = 20_000_000
 _NULLABLE = {
     pa.int8(): pd.Int8Dtype(),
     pa.int16(): pd.Int16Dtype(),
@@ -195,6 +196,10 @@ def _read_json_lines(path: Path, *, dialect: Dialect) -> TableFile:
         whole = "; it looks like one JSON list: write one object a line" if begins_a_list else ""
         raise CatalogError(f"{path}: line {left_out[0][0]} {left_out[0][1]}{whole}")
     names = list(dict.fromkeys(name for row in rows for name in row))
+    if len(names) * len(rows) > max(_MOST_EMPTY, 10 * sum(map(len, rows))):
+        raise CatalogError(
+            f"{path}: its {len(rows):,} lines have {len(names):,} different names; expected the same few in all of them"
+        )
     apart, repeated = told_apart([name.strip() for name in names])
     columns = zip(apart, names, strict=True)
     frame = pd.DataFrame({new: _json_column([row.get(name) for row in rows]) for new, name in columns})

@@ -170,6 +170,29 @@ def test_a_row_that_no_sheet_has_ends(tmp_path: Path, monkeypatch: pytest.Monkey
     assert message(far) == f"{far}: has more than 1,000 rows, which no sheet of Excel has"
 
 
+def test_columns_that_no_sheet_has_are_refused(tmp_path: Path) -> None:
+    path = write_book(tmp_path / "t.xlsx", [["path", "n"], ["a.jpg", 1]])
+    wide = b'<row r="3"><c r="XFE3"><v>1</v></c></row></sheetData>'
+    far = rewritten(path, "xl/worksheets/sheet1.xml", lambda content: content.replace(b"</sheetData>", wide))
+    assert message(far) == f"{far}: has more than 16,384 columns, which no sheet of Excel has"
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [["path"], *(["a.jpg", *[None] * 50, 1] for _ in range(20))],  # 1,040 cells, most of them empty
+        [["path", *range(50)], *(["a.jpg"] for _ in range(20))],  # few cells, which fill a table of 1,020
+    ],
+)
+def test_a_sheet_of_too_many_cells_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: list[list[Any]]
+) -> None:
+    path = write_book(tmp_path / "t.xlsx", rows)
+    assert len(read(path).frame) == 20
+    monkeypatch.setattr(spreadsheet, "_MOST_CELLS", 1000)
+    assert message(path) == f"{path}: has more than 1,000 cells; save the sheet as .csv"
+
+
 def test_a_catalogue_of_a_sheet_is_that_of_the_same_csv(tmp_path: Path) -> None:
     header, rows = ["path", "product", "price"], [[f"{n}.png", f"p{n // 2}", n + 0.5] for n in range(8)]
     for number in range(8):

@@ -314,6 +314,13 @@ def test_rows_of_one_picture_that_lack_a_value_are_told_apart(tmp_path: Path, ki
     assert [finding["rows"] for finding in source.findings if finding["kind"] == "rows_left_out"] == [[2]]
 
 
+def test_lines_that_share_no_names_are_no_table(tmp_path: Path) -> None:
+    lines = [json.dumps({"path": f"{place}.jpg", f"n{place}": 1}) for place in range(5000)]
+    (tmp_path / "table.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    with pytest.raises(CatalogError, match="its 5,000 lines have 5,001 different names; expected the same few in all"):
+        table(tmp_path / "table.jsonl")
+
+
 def test_a_date_of_no_calendar_is_told_with_its_column(tmp_path: Path) -> None:
     touch(tmp_path, "a.jpg")
     columns = {"path": pa.array(["a.jpg"]), "made": pa.array([-(10**9)], pa.date32())}

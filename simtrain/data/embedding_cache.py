@@ -160,8 +160,11 @@ class EmbeddingCache:
             begun = time.perf_counter()
             vectors, arithmetic = embed(missing)
             seconds = time.perf_counter() - begun
-            timed = {"seconds": seconds, "images": len(missing), "device": device}
-            self.add(fingerprint, Embedded(rows=missing, vectors=vectors, **timed, arithmetic=arithmetic))
+            count = len(missing)
+            made = Embedded(
+                rows=missing, vectors=vectors, seconds=seconds, images=count, device=device, arithmetic=arithmetic
+            )
+            self.add(fingerprint, made)
         return self.load(fingerprint, rows)
 
     def missing(self, fingerprint: str, rows: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -215,10 +218,8 @@ class EmbeddingCache:
         try:
             vectors = vectors_of(stored, rows)
         except (KeyError, IndexError):
-            raise CatalogError(
-                f"{self._folder}: embeddings are gone, as after another simtrain prepare of the catalogue; "
-                "run the command again"
-            ) from None
+            why = "as after another simtrain prepare of the catalogue; run the command again"
+            raise CatalogError(f"{self._folder}: embeddings are gone, {why}") from None
         note = _joined_notes([part.note for part in stored])
         return Embedded(
             rows=rows,

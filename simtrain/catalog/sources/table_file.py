@@ -118,7 +118,7 @@ def _frame_of(path: Path, table: Any) -> pd.DataFrame:
     held: list[str] = table.column_names
     try:
         # Nullable types first: plain numpy would turn whole numbers beside a null into floats.
-        return table.to_pandas(types_mapper=_NULLABLE.get, ignore_metadata=True)
+        frame: pd.DataFrame = table.to_pandas(types_mapper=_NULLABLE.get, ignore_metadata=True)
     except (ValueError, OverflowError) as error:  # such as a date of the year -2735938
         if len(held) > 1:
             for name in held:
@@ -126,6 +126,7 @@ def _frame_of(path: Path, table: Any) -> pd.DataFrame:
         raise CatalogError(
             f"{path}: column '{held[0]}' holds what cannot be read: {first_line(error)}; write it as text"
         ) from None
+    return frame
 
 
 def _why_no_parquet(path: Path, error: Exception) -> str:

@@ -22,6 +22,8 @@ OTHER_SHEETS = (".xls", ".xlsb", ".ods", ".numbers")
 
 _OLD_OR_ENCRYPTED = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _LARGEST_CONTENT = 2 << 30
+_SMALL = 16 << 20
+_MOST_TIMES = 200  # rows with their numbers shrink some 10 times; blanks, 1,000 times, would fill the memory
 _MOST_ROWS = 1 << 20
 _MOST_COLUMNS = 1 << 14
 _MOST_CELLS = 20_000_000  # 2 GB of memory
@@ -53,7 +55,8 @@ def read_sheet(path: Path) -> Sheet:
 
     Raises:
         CatalogError: if openpyxl is not installed, the file is no such spreadsheet, is damaged, unpacks to more than
-            2 GB or has more than 1,048,576 rows, 16,384 columns or 20,000,000 cells, or no sheet has a value.
+            2 GB or to 200 times its size, has more than 1,048,576 rows, 16,384 columns or 20,000,000 cells, or no sheet
+            has a value.
     """
     if find_spec("openpyxl") is None:
         raise CatalogError(
@@ -70,7 +73,7 @@ def _refuse_others(path: Path) -> None:
         with path.open("rb") as file:
             head = file.read(len(_OLD_OR_ENCRYPTED))
         with zipfile.ZipFile(path) as archive:
-            size = sum(member.file_size for member in archive.infolist())
+            members = archive.infolist()
     except OSError as error:
         raise CatalogError(f"{path}: cannot be read: {error.strerror}") from None
     except (zipfile.BadZipFile, ValueError, NotImplementedError):
@@ -78,8 +81,11 @@ def _refuse_others(path: Path) -> None:
         if head == _OLD_OR_ENCRYPTED:
             reason = "has a password, or is of an old Excel (.xls)"
         raise CatalogError(f"{path}: {reason}; save it as .xlsx without a password, or as .csv") from None
+    size = sum(member.file_size for member in members)
     if size > _LARGEST_CONTENT:
         raise CatalogError(f"{path}: unpacks to {size / 1e9:.0f} GB, more than 2; save the sheet as .csv")
+    if any(member.file_size > max(_SMALL, _MOST_TIMES * member.compress_size) for member in members):
+        raise CatalogError(f"{path}: unpacks to more than {_MOST_TIMES} times its size; save the sheet as .csv")
 
 
 def _first_sheet(path: Path) -> Sheet:

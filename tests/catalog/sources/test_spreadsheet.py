@@ -163,6 +163,12 @@ def test_a_file_that_unpacks_to_too_much_is_refused(tmp_path: Path, monkeypatch:
     assert message(bomb) == f"{bomb}: unpacks to 0 GB, more than 2; save the sheet as .csv"
 
 
+def test_blanks_that_would_fill_the_memory_are_refused(tmp_path: Path) -> None:
+    path = write_book(tmp_path / "shop.xlsx", [["path"], ["a.jpg"]])
+    bomb = rewritten(path, "xl/worksheets/sheet1.xml", lambda content: content + b" " * (20 << 20))
+    assert message(bomb) == f"{bomb}: unpacks to more than 200 times its size; save the sheet as .csv"
+
+
 def test_a_row_that_no_sheet_has_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(spreadsheet, "_MOST_ROWS", 1000)
     path = write_book(tmp_path / "shop.xlsx", [["path"], ["a.jpg"]])

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from simtrain.catalog.picture_kinds import IMAGE_SUFFIXES
 from simtrain.errors import CatalogError
+from simtrain.phrases import counted
 
 _LARGEST_CELL = 2**31 - 1
 _MOST_DAMAGED = 100
@@ -61,7 +62,7 @@ def read_records(path: Path, text: str, separator: str) -> Records:
         if isinstance(record, str):
             problems.append((number, record))
         elif len(record) < len(header) or any(field.strip() for field in record[len(header) :]):
-            problems.append((number, f"has {len(record)} fields; the header has {len(header)}"))
+            problems.append((number, f"has {counted(len(record), 'field')}; the header has {len(header)}"))
         else:
             records.append(record[: len(header)])
             numbers.append(number)

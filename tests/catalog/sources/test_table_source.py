@@ -238,7 +238,7 @@ OUTSIDE = "lies outside DIR; --set root=FOLDER names another folder to start fro
             {},
             f"no column 'path' with the image files; it has {'n' * 299}…",
         ),
-        ("path,label\na.jpg\n", {}, "line 2 has 1 fields; the header has 2"),
+        ("path,label\na.jpg\n", {}, "line 2 has 1 field; the header has 2"),
         ("path\na.jpg\n../b.jpg\n", {}, f"row 2: path: '../b.jpg' {OUTSIDE}"),
         ("path\n/etc/passwd\n", {}, f"row 1: path: '/etc/passwd' {OUTSIDE}"),
         (

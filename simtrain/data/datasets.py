@@ -77,7 +77,7 @@ class TrainingViews(Dataset[Batch]):
         """Fill (V, S, S, 3) with the views of a sample."""
         seeds = [view_seed(seed=self._seed, epoch=draw.epoch, position=draw.position, view=v) for v in range(len(rows))]
         sources: dict[int, NDArray[np.uint8]] = {}
-        for row in draw.rows:  # one decode for all views of an image
+        for row in dict.fromkeys(rows):  # one decode for all views of an image
             side = self._transform.source_side([seed for seed, of in zip(seeds, rows, strict=True) if of == row])
             image = self._images.read(row, at_least=side)
             sources[row] = self._transform.source(image, preprocessing=self._preprocessing, side=side)

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from simtrain.builders import build_module
+from simtrain.builders.objective import build_module
 from simtrain.config import parse_run_config
 from simtrain.console import Console, Step
 from simtrain.evaluation.protocol import RetrievalTask

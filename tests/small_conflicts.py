@@ -9,12 +9,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from simtrain.builders import build_texts, build_validation
+from simtrain.builders.texts import build_texts
+from simtrain.builders.validation import build_validation
 from simtrain.catalog.table import Catalog
 from simtrain.config import RunConfig, parse_run_config
 from simtrain.encoders.preprocessing import Preprocessing
-from simtrain.preflight import conflict_warnings
 from simtrain.preflight.conflict import Conflict
+from simtrain.preflight.conflicts import conflict_warnings
 
 COLOURS = {"red": (200, 30, 30), "green": (30, 160, 40), "blue": (30, 50, 200)}
 PREPROCESSING = Preprocessing(

@@ -15,7 +15,7 @@ import pytest
 from simtrain.builders.data import build_transform
 from simtrain.cli import app
 from simtrain.runs.run import open_run
-from simtrain.training.checkpoints import read_module_state
+from simtrain.training.saved_weights import read_module_state
 
 WRITTEN = Path(__file__).parent / "fixtures" / "first_format"
 

@@ -7,7 +7,7 @@ from network_bundle import network_content
 from PIL import Image
 from tiny_clip import make_tiny_clip
 
-from simtrain.builders import build_encoder
+from simtrain.builders.encoder import build_encoder
 from simtrain.config import ClipConfig
 from simtrain.serving.bundle_writer import write_bundle
 from simtrain.serving.export_formats import FORMATS

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import simtrain
-from simtrain.builders import build_validation
+from simtrain.builders.validation import build_validation
 from simtrain.catalog.store.reader import open_images
 from simtrain.cli.host_memory import keep_freed_memory
 from simtrain.config import RunConfig

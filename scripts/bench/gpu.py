@@ -27,7 +27,9 @@ from torch import Tensor, nn
 
 import simtrain
 from simtrain.api.run import OpenedRun
-from simtrain.builders import TrainingInputs, build_encoder, build_module
+from simtrain.builders.encoder import build_encoder
+from simtrain.builders.objective import build_module
+from simtrain.builders.training_inputs import TrainingInputs
 from simtrain.catalog.store.reader import open_images
 from simtrain.config import RunConfig, parse_run_config
 from simtrain.console import SILENT

@@ -12,7 +12,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from simtrain.builders import TrainingInputs, build_encoder, build_module
+from simtrain.builders.encoder import build_encoder
+from simtrain.builders.objective import build_module
+from simtrain.builders.training_inputs import TrainingInputs
 from simtrain.config import parse_run_config
 from simtrain.data.batch import Batch
 

@@ -1,4 +1,4 @@
-"""Device, number of processes, precision and strategy that a run's configuration asks for."""
+"""Devices and precision that a run's configuration asks for."""
 
 from collections.abc import Sequence
 
@@ -11,11 +11,8 @@ from simtrain.encoders.arithmetic import Precision
 from simtrain.encoders.base import Encoder
 from simtrain.errors import error_path
 from simtrain.training.devices import (
-    check_strategy,
     chosen_precision,
-    device_count,
     embedding_cards,
-    shared_evenly,
 )
 from simtrain.training.ranks import launched_ranks
 
@@ -54,20 +51,6 @@ def agreed_embedding_precision(config: RunConfig, encoder: Encoder) -> Precision
     """The same, as the first process of a run chooses it for all; every process calls it alike."""
     with error_path("evaluation"):
         return agree_on_embedding_precision(config.evaluation.precision, encoder, device=run_device(config))
-
-
-def run_process_count(config: RunConfig) -> int:
-    """Processes on this machine: one for each device that the run is configured for.
-
-    With `auto` as many GPUs as the batch divides among.
-
-    Raises:
-        ConfigError: for more GPUs than there are, or a strategy by which several devices cannot train one model.
-    """
-    with error_path("trainer"):
-        check_strategy(config.trainer.strategy)
-        count = device_count(config.trainer.devices, accelerator=config.trainer.accelerator)
-    return shared_evenly(config.data.batch_size, most=count) if config.trainer.devices == "auto" else count
 
 
 def run_embedding_cards(config: RunConfig) -> Sequence[int]:

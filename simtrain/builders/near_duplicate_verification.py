@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from simtrain.builders import build_encoder
+from simtrain.builders.encoder import build_encoder
 from simtrain.catalog.inspection.duplicates import Pair
 from simtrain.catalog.store.reader import SourceImages
 from simtrain.config import EncoderConfig

@@ -7,18 +7,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from simtrain.builders import (
-    build_encoder,
-    build_relevance,
-    build_text_validation,
-    inspect_weights_file,
-    load_initial_encoder,
-    unknown_names,
-    whitening_of,
-)
 from simtrain.builders.bootstrap import build_bootstrap
-from simtrain.builders.data import split_task
+from simtrain.builders.encoder import build_encoder, whitening_of
 from simtrain.builders.judged_catalog import judged_by_pictures, judged_catalog
+from simtrain.builders.relevance import build_relevance, unknown_names
+from simtrain.builders.saved_encoder import load_initial_encoder
+from simtrain.builders.texts import build_text_validation
+from simtrain.builders.validation import split_task
+from simtrain.builders.weights_file import inspect_weights_file
 from simtrain.catalog.table import Catalog
 from simtrain.config import ClipConfig, RunConfig
 from simtrain.console import Console

@@ -8,8 +8,10 @@ from typing import Any
 
 from torch import Tensor
 
-from simtrain.builders import build_validation, encoder_without_weights, plain_config
 from simtrain.builders.devices import run_device
+from simtrain.builders.encoder import plain_config
+from simtrain.builders.saved_encoder import encoder_without_weights
+from simtrain.builders.validation import build_validation
 from simtrain.catalog.store.reader import ImageReader, source_images
 from simtrain.catalog.table import NEAR_DUPLICATES, Catalog
 from simtrain.config import ExportConfig, RunConfig

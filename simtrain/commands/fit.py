@@ -12,14 +12,12 @@ from pathlib import Path
 import pytorch_lightning as pl
 import torch
 
-from simtrain.builders import (
-    TrainingInputs,
-    build_module,
-    load_initial_encoder,
-    needs_initial_encoder,
-    save_initial_encoder,
-)
-from simtrain.builders.devices import run_cards, run_precision, run_process_count
+from simtrain.builders.auxiliary_losses import needs_initial_encoder
+from simtrain.builders.devices import run_cards, run_precision
+from simtrain.builders.objective import build_module
+from simtrain.builders.processes import run_process_count
+from simtrain.builders.saved_encoder import load_initial_encoder, save_initial_encoder
+from simtrain.builders.training_inputs import TrainingInputs
 from simtrain.config import RunConfig
 from simtrain.console import SILENT, Console
 from simtrain.encoders.base import Encoder

@@ -7,8 +7,10 @@ from typing import get_args
 
 import numpy as np
 
-from simtrain.builders import build_text_validation, build_validation, load_initial_encoder
 from simtrain.builders.bootstrap import build_bootstrap
+from simtrain.builders.saved_encoder import load_initial_encoder
+from simtrain.builders.texts import build_text_validation
+from simtrain.builders.validation import build_validation
 from simtrain.catalog.store.reader import open_images
 from simtrain.config import RunConfig
 from simtrain.config.evaluation import Monitor

@@ -9,8 +9,8 @@ from typing import Any
 
 from typing_extensions import override
 
-from simtrain.builders import build_validation
-from simtrain.builders.devices import run_process_count
+from simtrain.builders.processes import run_process_count
+from simtrain.builders.validation import build_validation
 from simtrain.commands.fit import FitResult, fit
 from simtrain.config import RunConfig, apply_overrides, dump_yaml, parse_run_config
 from simtrain.config.sweep import Dimension, value_of

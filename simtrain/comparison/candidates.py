@@ -10,7 +10,9 @@ from typing import Any
 
 import torch
 
-from simtrain.builders import build_encoder, inspect_weights_file, load_initial_encoder, whitening_of
+from simtrain.builders.encoder import build_encoder, whitening_of
+from simtrain.builders.saved_encoder import load_initial_encoder
+from simtrain.builders.weights_file import inspect_weights_file
 from simtrain.catalog.table import Catalog
 from simtrain.comparison.encoder_titles import EncoderTitle, encoder_description, untouched_title
 from simtrain.comparison.export_arguments import ExportArguments, named_arguments, run_arguments

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from simtrain.builders import build_relevance
+from simtrain.builders.relevance import build_relevance
 from simtrain.catalog.changed_rows import PICTURE, has_changed_rows
 from simtrain.catalog.store.reader import ImageReader
 from simtrain.catalog.table import FOLD_COLUMN, Catalog

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from typing_extensions import override
 
-from simtrain.builders import TrainingInputs, build_module
+from simtrain.builders.objective import build_module
+from simtrain.builders.training_inputs import TrainingInputs
 from simtrain.config import RunConfig, parse_run_config
 from simtrain.console import SILENT, Console
 from simtrain.data.batch import Batch

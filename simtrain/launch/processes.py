@@ -19,8 +19,8 @@ from simtrain.failures import mendable
 from simtrain.launch.forwarded_console import ConsoleReceiver, ForwardedConsole
 from simtrain.own_code import code_allowed, is_code_allowed, own_failure
 from simtrain.training.devices import card_number
-from simtrain.training.interruption import asking_signals
 from simtrain.training.ranks import LostRankError, Ranks, free_port, join, leave, rank_environment
+from simtrain.training.signals import asking_signals
 
 _PERHAPS = {"SIGKILL": ", possibly out of memory", "SIGABRT": ", as NCCL does where another process does not answer"}
 _START_METHOD = "spawn"  # a forked process cannot use the GPU of its parent

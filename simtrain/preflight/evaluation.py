@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simtrain.builders import unknown_names
+from simtrain.builders.relevance import unknown_names
 from simtrain.catalog.table import Catalog, with_larger_val
 from simtrain.config import RunConfig
 from simtrain.evaluation.protocol import RetrievalTask

@@ -9,15 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from simtrain.builders import (
-    build_encoder,
-    build_text_validation,
-    build_validation,
-    inspect_weights_file,
-    load_initial_encoder,
-    whitening_of,
-    with_normalisation,
-)
+from simtrain.builders.encoder import build_encoder, whitening_of
+from simtrain.builders.saved_encoder import load_initial_encoder
+from simtrain.builders.texts import build_text_validation
+from simtrain.builders.validation import build_validation
+from simtrain.builders.weights_file import inspect_weights_file, with_normalisation
 from simtrain.catalog.table import Catalog
 from simtrain.config import RunConfig
 from simtrain.console import Console

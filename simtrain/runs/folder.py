@@ -10,8 +10,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from simtrain.builders import WeightsFile, qrels_hashes
 from simtrain.builders.devices import run_device
+from simtrain.builders.relevance import qrels_hashes
+from simtrain.builders.weights_file import WeightsFile
 from simtrain.catalog.table import Catalog
 from simtrain.config import RunConfig, differences, dump_yaml
 from simtrain.console import Console

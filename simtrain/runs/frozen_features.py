@@ -12,7 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from simtrain.builders import build_batches, build_transform, load_initial_encoder
+from simtrain.builders.data import build_batches, build_transform
+from simtrain.builders.saved_encoder import load_initial_encoder
 from simtrain.catalog.store.reader import ImageReader, OpenedImages
 from simtrain.catalog.table import Catalog
 from simtrain.config import RunConfig, TwoTowersConfig

@@ -2,14 +2,9 @@
 
 from pathlib import Path
 
-from simtrain.builders import (
-    WeightsFile,
-    build_encoder,
-    inspect_weights_file,
-    normalisation_of,
-    saved_encoder_config,
-    with_normalisation,
-)
+from simtrain.builders.encoder import build_encoder
+from simtrain.builders.saved_encoder import saved_encoder_config
+from simtrain.builders.weights_file import WeightsFile, inspect_weights_file, normalisation_of, with_normalisation
 from simtrain.config import ResNetConfig, RunConfig, TimmConfig
 from simtrain.config.encoder import Normalisation
 from simtrain.console import Console

@@ -12,8 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from simtrain.builders import build_encoder, whitening_of
 from simtrain.builders.bundle_encoder import open_with_encoder
+from simtrain.builders.encoder import build_encoder, whitening_of
 from simtrain.config import EncoderConfig, parse_encoder
 from simtrain.config.encoder_names import named_encoder
 from simtrain.console import SILENT, TERMINAL, Console

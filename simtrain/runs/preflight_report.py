@@ -5,7 +5,7 @@ import torch
 from simtrain.config import RunConfig
 from simtrain.console import Console
 from simtrain.phrases import counted
-from simtrain.preflight import conflict_warnings
+from simtrain.preflight.conflicts import conflict_warnings
 from simtrain.preflight.negatives import few_negatives
 from simtrain.runs.session import RunSession
 from simtrain.runs.text_embeddings import truncation_line

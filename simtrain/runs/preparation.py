@@ -5,17 +5,14 @@ import copy
 import pytorch_lightning as pl
 import torch
 
-from simtrain.builders import (
-    TrainingInputs,
-    build_data,
-    build_levels,
-    build_module,
-    build_text_validation,
-    build_texts,
-    build_validation,
-)
+from simtrain.builders.data import build_data
 from simtrain.builders.devices import agreed_embedding_precision
 from simtrain.builders.judged_catalog import judged_catalog
+from simtrain.builders.levels import build_levels
+from simtrain.builders.objective import build_module
+from simtrain.builders.texts import build_text_validation, build_texts
+from simtrain.builders.training_inputs import TrainingInputs
+from simtrain.builders.validation import build_validation
 from simtrain.config import RunConfig
 from simtrain.console import Console
 from simtrain.data.changed_pictures import open_judged_images

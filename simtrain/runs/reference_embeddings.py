@@ -13,7 +13,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import save_file
 
-from simtrain.builders import needs_reference
+from simtrain.builders.objective import needs_reference
 from simtrain.data.row_vectors import map_halves
 from simtrain.errors import CheckpointError, first_line
 from simtrain.runs.evaluation import embed_rows

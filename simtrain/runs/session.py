@@ -6,7 +6,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 
-from simtrain.builders import TrainingInputs
+from simtrain.builders.training_inputs import TrainingInputs
 from simtrain.catalog.store.reader import OpenedImages
 from simtrain.catalog.table import Catalog
 from simtrain.config import RunConfig

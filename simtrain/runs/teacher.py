@@ -10,7 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from simtrain.builders import build_encoder, load_initial_encoder
+from simtrain.builders.encoder import build_encoder
+from simtrain.builders.saved_encoder import load_initial_encoder
 from simtrain.catalog.table import Catalog
 from simtrain.config import EncoderConfig, NamedCode, RelationNeeds, RunConfig
 from simtrain.config.encoder_names import encoder_name_path, named_encoder

@@ -15,8 +15,8 @@ from typing import Any, get_args
 import torch
 from torch import Tensor
 
-from simtrain.builders import build_relevance
 from simtrain.builders.bootstrap import build_bootstrap
+from simtrain.builders.relevance import build_relevance
 from simtrain.catalog.table import Catalog
 from simtrain.config import RunConfig
 from simtrain.config.evaluation import SplitName

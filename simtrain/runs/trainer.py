@@ -22,7 +22,6 @@ from simtrain.runs.raised_epochs import was_raised
 from simtrain.runs.session import RunSession
 from simtrain.training.checkpoints import BestAndLast, ValidateLastSteps, WholeFileIO, restoring_told
 from simtrain.training.collapse_guard import CollapseGuard
-from simtrain.training.devices import trainer_placement
 from simtrain.training.epoch_table import EpochLog
 from simtrain.training.epoch_watch import EpochWatch, Watch
 from simtrain.training.file_names import LAST
@@ -30,6 +29,7 @@ from simtrain.training.interruption import Interruption
 from simtrain.training.non_finite_guard import NonFiniteGuard
 from simtrain.training.optim import FollowSchedule
 from simtrain.training.ranks import LostRankError, rank, rank_count
+from simtrain.training.strategies import trainer_placement
 from simtrain.training.tracking.run_tracking import CatalogueImages, RunTracking
 from simtrain.training.tracking.step_log import StepLog
 from simtrain.training.tracking.tensorboard import TensorBoardTracker

@@ -3,13 +3,14 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from simtrain.builders import build_encoder, load_initial_encoder, saved_encoder_config
+from simtrain.builders.encoder import build_encoder
+from simtrain.builders.saved_encoder import load_initial_encoder, saved_encoder_config
 from simtrain.config import RunConfig
 from simtrain.encoders.base import Encoder
 from simtrain.errors import CheckpointError, SimtrainError, error_path
 from simtrain.runs.interpolation_record import chosen_alpha, stored_statistics
-from simtrain.training.checkpoints import take_encoder_weights
 from simtrain.training.file_names import BEST
+from simtrain.training.saved_weights import take_encoder_weights
 from simtrain.training.weight_interpolation import mixed_weights, moved_norms
 
 _ATTEMPTS = 5

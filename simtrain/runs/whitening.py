@@ -8,7 +8,8 @@ from typing import Any
 
 from torch import Tensor
 
-from simtrain.builders import build_validation, whitening_of
+from simtrain.builders.encoder import whitening_of
+from simtrain.builders.validation import build_validation
 from simtrain.catalog.store.reader import open_images
 from simtrain.catalog.table import Catalog
 from simtrain.config import EncoderWhiteningConfig, RunConfig

@@ -11,15 +11,7 @@ from typing_extensions import override
 
 from simtrain.training.launch_environment import whole_number
 from simtrain.training.ranks import any_rank, gather_objects, rank_count
-
-_ON_UNIX = ("SIGUSR1", "SIGHUP")
-
-
-def asking_signals() -> list[signal.Signals]:
-    """The signals that ask a run to end; SIGHUP, of a closed terminal, only where nohup does not have it ignored."""
-    asking = [signal.SIGTERM, signal.SIGINT, *(getattr(signal, name) for name in _ON_UNIX if hasattr(signal, name))]
-    hangup = getattr(signal, "SIGHUP", None)
-    return [number for number in asking if number != hangup or signal.getsignal(number) != signal.SIG_IGN]
+from simtrain.training.signals import asking_signals
 
 
 class Interruption(pl.Callback):

@@ -3,8 +3,6 @@
 import os
 from collections.abc import Mapping
 
-from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
-
 from simtrain.errors import SimtrainError
 
 ALONE = "to run alone: unset RANK WORLD_SIZE LOCAL_RANK LOCAL_WORLD_SIZE"  # where they are left over in a shell
@@ -46,8 +44,19 @@ def advice_to_run_alone(environment: Mapping[str, str]) -> str:
     return ALONE if "WORLD_SIZE" in environment else "start all with srun, or to run alone: unset SLURM_NTASKS"
 
 
+def in_slurm() -> bool:
+    """Whether SLURM's srun has started this process, and no interactive shell of its."""
+    if "SLURM_NTASKS" not in os.environ:
+        return False
+    from lightning_fabric.plugins.environments.slurm import SLURMEnvironment  # takes seconds to import
+
+    return SLURMEnvironment.detect()
+
+
 def slurm_meeting_place(environment: Mapping[str, str]) -> dict[str, str]:
     """Where the processes of a SLURM job meet: its first machine, at a port that its number gives (as Lightning's)."""
+    from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
+
     nodes = environment.get("SLURM_NODELIST", environment.get("SLURM_JOB_NODELIST", "127.0.0.1"))
     digits = "".join(filter(str.isdigit, environment.get("SLURM_JOB_ID", "")))
     port = int(digits[-4:]) + 15000 if digits else 12910

@@ -15,13 +15,13 @@ from typing import Any, TypeVar, cast
 
 import torch
 import torch.distributed as dist
-from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
 from torch import Tensor
 from typing_extensions import override
 
 from simtrain.errors import SimtrainError
 from simtrain.training.launch_environment import (
     advice_to_run_alone,
+    in_slurm,
     launch_cause,
     slurm_meeting_place,
     whole_number,
@@ -67,7 +67,7 @@ def launched_ranks() -> Ranks | None:
     Raises:
         SimtrainError: if they say something that does not add up.
     """
-    if SLURMEnvironment.detect() and whole_number(os.environ, "SLURM_NTASKS", "1") > 1 and "RANK" not in os.environ:
+    if in_slurm() and whole_number(os.environ, "SLURM_NTASKS", "1") > 1 and "RANK" not in os.environ:
         return _slurm_ranks(os.environ)
     if "LOCAL_RANK" not in os.environ or "WORLD_SIZE" not in os.environ:
         return None
@@ -118,7 +118,7 @@ def join(ranks: Ranks, *, device: torch.device, timeout: int) -> None:
     os.environ["LOCAL_WORLD_SIZE"] = str(ranks.local_size)  # SLURM has another name for it
     if dist.is_initialized():
         return
-    if SLURMEnvironment.detect() and "MASTER_ADDR" not in os.environ:
+    if in_slurm() and "MASTER_ADDR" not in os.environ:
         os.environ |= slurm_meeting_place(os.environ)
     global _timeout
     _timeout = timedelta(seconds=timeout)

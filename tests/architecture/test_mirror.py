@@ -42,6 +42,8 @@ TESTED_BY_CALLERS = {
     "config/encoder_names.py": "runs/test_loaded_encoder.py",
     "builders/judged_catalog.py": "commands/test_evaluate.py",
     "builders/near_duplicate_verification.py": "cli/test_prepare.py",
+    "builders/processes.py": "commands/test_fit.py",
+    "builders/validation.py": "builders/test_data.py",
     "catalog/assembly.py": "commands/test_prepare.py",
     "catalog/inspection/alignment.py": "catalog/inspection/test_near_duplicates.py",
     "catalog/inspection/candidates.py": "catalog/inspection/test_near_duplicates.py",
@@ -131,6 +133,9 @@ TESTED_BY_CALLERS = {
     "serving/shard_worker.py": "commands/test_embed.py",
     "serving/stray_files.py": "serving/test_bundle.py",
     "serving/torch_query_encoder.py": "serving/test_searcher.py",
+    "training/saved_weights.py": "training/test_checkpoints.py",
+    "training/signals.py": "training/test_interruption.py",
+    "training/strategies.py": "training/test_devices.py",
 }
 """Modules without a test file of their own -> the test file that runs their code."""
 

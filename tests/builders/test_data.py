@@ -12,8 +12,9 @@ import torch
 from small_configs import ALIGNED, CAPTIONS, FOLDER, NAMED, PAIRS, SIMCLR, TRIPLET, config_of, texts_config
 from tiny_training import SIZE, TinyEncoder, catalog_of, draw_images
 
-from simtrain.builders import build_data, build_texts, build_transform, build_validation
-from simtrain.builders.data import _check_shares, split_task
+from simtrain.builders.data import _check_shares, build_data, build_transform
+from simtrain.builders.texts import build_texts
+from simtrain.builders.validation import build_validation, split_task
 from simtrain.catalog.store.reader import source_images
 from simtrain.catalog.table import Catalog
 from simtrain.config import AugmentationConfig, RunConfig, TransformConfig

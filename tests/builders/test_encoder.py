@@ -13,8 +13,8 @@ import torchvision
 from pydantic import TypeAdapter
 from timm.layers import resample_abs_pos_embed
 
-from simtrain.builders import build_encoder, encoder_without_weights
-from simtrain.builders.encoder import plain_config
+from simtrain.builders.encoder import build_encoder, plain_config
+from simtrain.builders.saved_encoder import encoder_without_weights
 from simtrain.config import EncoderConfig, parse_encoder
 from simtrain.encoders.base import Encoder
 from simtrain.encoders.baseline import HistogramEncoder, PixelsEncoder

@@ -9,7 +9,7 @@ import pytest
 from small_configs import SIMCLR, TRIPLET, config_of
 from tiny_training import catalog_of
 
-from simtrain.builders import build_levels
+from simtrain.builders.levels import build_levels
 from simtrain.errors import SimtrainError
 
 SHOP = Path("shop")

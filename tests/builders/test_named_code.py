@@ -9,7 +9,7 @@ import torch
 from own_modules import OwnModule
 from torch import nn
 
-from simtrain.builders import build_encoder
+from simtrain.builders.encoder import build_encoder
 from simtrain.config import PythonEncoderConfig
 from simtrain.encoders.base import Encoder
 from simtrain.encoders.module_encoder import ModuleEncoder

@@ -8,7 +8,8 @@ import torch
 from small_configs import NAMED, PAIRS, SIMCLR, TRIPLET, config_of
 from tiny_training import TinyEncoder
 
-from simtrain.builders import TrainingInputs, build_module
+from simtrain.builders.objective import build_module
+from simtrain.builders.training_inputs import TrainingInputs
 from simtrain.config import RunConfig
 from simtrain.errors import ConfigError
 from simtrain.modules.metric_learning import MetricLearningModule

@@ -7,7 +7,7 @@ import pytest
 from small_configs import config_of
 from tiny_training import catalog_of
 
-from simtrain.builders import build_relevance, qrels_hashes, unknown_names
+from simtrain.builders.relevance import build_relevance, qrels_hashes, unknown_names
 from simtrain.config import QrelsConfig, load_compare_config
 from simtrain.errors import ConfigError
 

@@ -11,8 +11,8 @@ from pydantic import TypeAdapter
 from tiny_clip import DIMENSIONS, make_tiny_clip
 from tiny_text import make_tiny_multilingual, make_tiny_text
 
-from simtrain.builders import (
-    build_encoder,
+from simtrain.builders.encoder import build_encoder
+from simtrain.builders.saved_encoder import (
     encoder_without_weights,
     load_initial_encoder,
     save_initial_encoder,

@@ -8,7 +8,8 @@ import pytest
 from small_configs import CAPTIONS, FOLDER, texts_config
 from tiny_training import TinyEncoder, catalog_of
 
-from simtrain.builders import build_data, build_texts
+from simtrain.builders.data import build_data
+from simtrain.builders.texts import build_texts
 from simtrain.catalog.store.reader import source_images
 from simtrain.catalog.table import Catalog
 from simtrain.errors import CatalogError, ConfigError

@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 from resnet_states import FORMATS, State, hollow, linear, renamed, source_state
 from torch import Tensor
 
-from simtrain.builders import build_encoder
+from simtrain.builders.encoder import build_encoder
 from simtrain.config import EncoderConfig
 from simtrain.encoders.base import Encoder
 from simtrain.encoders.resnet_architecture import Architecture

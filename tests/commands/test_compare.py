@@ -14,7 +14,7 @@ import yaml
 from recording_console import RecordingConsole
 from small_runs import copied, train
 
-from simtrain.builders import build_encoder
+from simtrain.builders.encoder import build_encoder
 from simtrain.catalog.store.reader import open_images
 from simtrain.catalog.table import Catalog, write_catalog
 from simtrain.commands.compare import compare

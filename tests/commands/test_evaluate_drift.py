@@ -13,7 +13,7 @@ from small_runs import copied
 from tiny_clip import DIMENSIONS, make_tiny_clip
 from tiny_text import make_tiny_multilingual, make_tiny_text
 
-from simtrain.builders import load_initial_encoder
+from simtrain.builders.saved_encoder import load_initial_encoder
 from simtrain.catalog.store.reader import open_images
 from simtrain.catalog.table import Catalog
 from simtrain.commands.evaluate import EvaluationReport, evaluate

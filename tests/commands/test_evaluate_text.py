@@ -13,7 +13,7 @@ from sentence_transformers import SentenceTransformer
 from sklearn.metrics import accuracy_score, balanced_accuracy_score
 from small_clip_runs import MakeConfig, clip_config, zero_shot
 
-from simtrain.builders import build_encoder
+from simtrain.builders.encoder import build_encoder
 from simtrain.catalog.store.reader import open_images
 from simtrain.catalog.table import Catalog, write_catalog
 from simtrain.commands.evaluate import evaluate

@@ -18,7 +18,8 @@ from preloaded_processes import Command
 from recording_console import RecordingConsole
 from small_configs import run_config
 
-from simtrain.builders import build_encoder, build_validation
+from simtrain.builders.encoder import build_encoder
+from simtrain.builders.validation import build_validation
 from simtrain.catalog.store.reader import source_images
 from simtrain.catalog.table import Catalog, read_catalog, write_catalog
 from simtrain.commands.evaluate import evaluate
@@ -33,8 +34,8 @@ from simtrain.losses.loss_value import LossValue
 from simtrain.modules.metric_learning import MetricLearningModule
 from simtrain.runs.run import open_run
 from simtrain.runs.tuned_encoder import tuned_encoder
-from simtrain.training.checkpoints import read_module_state
 from simtrain.training.epoch_table import read_metrics
+from simtrain.training.saved_weights import read_module_state
 
 MakeConfig = Callable[..., RunConfig]
 ONCE = {"epochs": 1, "accelerator": "cpu"}

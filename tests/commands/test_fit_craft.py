@@ -23,8 +23,8 @@ from simtrain.data.embedding import EmbeddingSettings, embed_images
 from simtrain.errors import CatalogError, CheckpointError, ConfigError
 from simtrain.runs.run import open_run
 from simtrain.runs.tuned_encoder import tuned_encoder
-from simtrain.training.checkpoints import read_module_state
 from simtrain.training.epoch_table import read_metrics
+from simtrain.training.saved_weights import read_module_state
 
 MakeConfig = Callable[..., RunConfig]
 VIT = {"kind": "timm", "model": "test_vit", "weights": "none", "image_size": 32}
@@ -75,7 +75,7 @@ def test_low_rank_factors_learn_and_are_added_to_the_weights(make_config: MakeCo
 
 
 def tuned_shape(config: RunConfig) -> torch.nn.Module:
-    from simtrain.builders import build_encoder
+    from simtrain.builders.encoder import build_encoder
 
     return build_encoder(config.encoder, load=False)
 
@@ -95,7 +95,7 @@ def untouched(config: RunConfig) -> dict[str, torch.Tensor]:
     """Random weights as a run of that seed begins with."""
     import pytorch_lightning as pl
 
-    from simtrain.builders import build_encoder
+    from simtrain.builders.encoder import build_encoder
 
     pl.seed_everything(config.seed, workers=True, verbose=False)
     return {name: value.clone() for name, value in build_encoder(config.encoder, load=True).state_dict().items()}

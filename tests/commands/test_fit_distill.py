@@ -12,7 +12,7 @@ import torch
 from recording_console import RecordingConsole
 from tiny_clip import make_tiny_clip
 
-from simtrain.builders import build_encoder
+from simtrain.builders.encoder import build_encoder
 from simtrain.catalog.store.reader import open_images
 from simtrain.catalog.table import Catalog, read_catalog, write_catalog
 from simtrain.commands.export import export
@@ -23,8 +23,8 @@ from simtrain.console import SILENT
 from simtrain.data.embedding_cache import FOLDER
 from simtrain.errors import ConfigError
 from simtrain.runs.run import open_run
-from simtrain.training.checkpoints import read_module_state
 from simtrain.training.epoch_table import read_metrics
+from simtrain.training.saved_weights import read_module_state
 
 pytestmark = pytest.mark.slow
 

@@ -15,7 +15,9 @@ from recording_console import RecordingConsole
 from small_configs import run_config
 from torch import Tensor
 
-from simtrain.builders import build_encoder, build_validation, load_initial_encoder
+from simtrain.builders.encoder import build_encoder
+from simtrain.builders.saved_encoder import load_initial_encoder
+from simtrain.builders.validation import build_validation
 from simtrain.catalog.store.reader import open_images
 from simtrain.catalog.table import Catalog
 from simtrain.commands.export import export
@@ -29,9 +31,9 @@ from simtrain.runs.evaluation import embed_rows
 from simtrain.runs.frozen_features import refuse_several_processes
 from simtrain.runs.run import open_run
 from simtrain.runs.tuned_encoder import tuned_encoder
-from simtrain.training.checkpoints import read_module_state
 from simtrain.training.epoch_table import read_metrics
 from simtrain.training.ranks import Ranks
+from simtrain.training.saved_weights import read_module_state
 
 MakeConfig = Callable[..., RunConfig]
 FROZEN = {"epochs": 3, "accelerator": "cpu", "freeze_encoder": True}

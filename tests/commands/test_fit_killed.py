@@ -12,7 +12,7 @@ from recording_console import RecordingConsole
 
 from simtrain.commands.fit import fit
 from simtrain.config import RunConfig
-from simtrain.training.checkpoints import read_module_state
+from simtrain.training.saved_weights import read_module_state
 
 pytestmark = pytest.mark.slow
 

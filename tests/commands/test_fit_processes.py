@@ -24,9 +24,9 @@ from simtrain.encoders.whitening import load_whitening
 from simtrain.errors import ConfigError, SimtrainError
 from simtrain.runs.run import open_run
 from simtrain.runs.whitening import run_encoder
-from simtrain.training.checkpoints import read_module_state
 from simtrain.training.epoch_table import read_metrics
 from simtrain.training.ranks import LostRankError
+from simtrain.training.saved_weights import read_module_state
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("preloaded_processes")]
 

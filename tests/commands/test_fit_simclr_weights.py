@@ -20,7 +20,7 @@ from small_runs import copied, sweep, train
 from tiny_text import make_tiny_text
 from torch import Tensor
 
-from simtrain.builders import encoder_without_weights
+from simtrain.builders.saved_encoder import encoder_without_weights
 from simtrain.catalog.table import Catalog
 from simtrain.commands.evaluate import evaluate
 from simtrain.commands.export import export
@@ -34,7 +34,7 @@ from simtrain.runs.initial_encoder import settle_normalisation
 from simtrain.runs.run import Run, open_run
 from simtrain.runs.tuned_encoder import tuned_encoder
 from simtrain.serving.bundle import Bundle
-from simtrain.training.checkpoints import read_module_state
+from simtrain.training.saved_weights import read_module_state
 
 MakeConfig = Callable[..., RunConfig]
 SIDE = 48  # that of the shop's pictures, so that nothing is resized

@@ -17,8 +17,8 @@ from simtrain.config import RunConfig
 from simtrain.console import SILENT
 from simtrain.errors import CheckpointError
 from simtrain.runs.preparation import prepare_run
-from simtrain.training.checkpoints import read_module_state
 from simtrain.training.ranks import SINGLE_PROCESS
+from simtrain.training.saved_weights import read_module_state
 
 MakeConfig = Callable[..., RunConfig]
 

@@ -15,8 +15,8 @@ from simtrain.commands.fit import fit
 from simtrain.config import RunConfig
 from simtrain.console import SILENT, Console
 from simtrain.errors import SimtrainError
-from simtrain.training.checkpoints import read_module_state
 from simtrain.training.epoch_table import read_metrics
+from simtrain.training.saved_weights import read_module_state
 
 MakeConfig = Callable[..., RunConfig]
 IMAGE_TEXT = {

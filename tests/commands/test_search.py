@@ -23,7 +23,7 @@ from simtrain.data import given_images
 from simtrain.errors import BundleError, SimtrainError
 from simtrain.runs.run import open_run
 from simtrain.serving.bundle import Bundle
-from simtrain.training.checkpoints import read_module_state
+from simtrain.training.saved_weights import read_module_state
 
 MakeConfig = Callable[..., RunConfig]
 

@@ -12,7 +12,7 @@ from page_parser import written
 from small_runs import copied, train
 from tiny_text import WORD_SIZE, make_tiny_text
 
-from simtrain.builders import load_initial_encoder
+from simtrain.builders.saved_encoder import load_initial_encoder
 from simtrain.catalog.store.reader import open_images
 from simtrain.catalog.table import Catalog, write_catalog
 from simtrain.commands.compare import compare

@@ -8,7 +8,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from simtrain.builders import build_encoder
+from simtrain.builders.encoder import build_encoder
 from simtrain.config import EncoderConfig, HistogramConfig, PixelsConfig, TimmConfig
 from simtrain.data import embedding_cache
 from simtrain.data.embedding_cache import Embedded, EmbeddingCache, encoder_fingerprint, variant_fingerprint

@@ -16,7 +16,7 @@ from sentence_transformers import SentenceTransformer
 from tiny_clip import CONTEXT, DIMENSIONS, SIZE, as_before_5_4, make_tiny_clip, make_tiny_siglip
 from transformers import CLIPModel
 
-from simtrain.builders import build_encoder
+from simtrain.builders.encoder import build_encoder
 from simtrain.config import ClipConfig
 from simtrain.encoders.clip import ClipEncoder
 from simtrain.encoders.text import AlignedEncoder, FolderEncoder, LimitedTextEncoder, TextEncoder

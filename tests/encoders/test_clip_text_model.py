@@ -14,7 +14,7 @@ from sentence_transformers import SentenceTransformer
 from tiny_clip import DIMENSIONS, SIZE, make_tiny_clip
 from tiny_text import LONGEST, make_tiny_multilingual
 
-from simtrain.builders import build_encoder
+from simtrain.builders.encoder import build_encoder
 from simtrain.config import ClipConfig
 from simtrain.encoders.clip import ClipEncoder
 from simtrain.encoders.text import AlignedEncoder, LimitedTextEncoder, TextFolderEncoder

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from tiny_training import TinyAlignedEncoder, TinyEncoder
 
-from simtrain.builders import build_encoder
+from simtrain.builders.encoder import build_encoder
 from simtrain.config import parse_encoder
 from simtrain.encoders.base import Encoder
 from simtrain.encoders.text import AlignedEncoder, FolderEncoder, LimitedTextEncoder, TextEncoder, TextFolderEncoder

@@ -16,7 +16,7 @@ from pydantic import TypeAdapter
 from sentence_transformers import SentenceTransformer
 from tiny_text import LONGEST, WORD_SIZE, make_tiny_text
 
-from simtrain.builders import build_encoder
+from simtrain.builders.encoder import build_encoder
 from simtrain.config import EncoderConfig
 from simtrain.encoders.base import Encoder
 from simtrain.encoders.text import AlignedEncoder, FolderEncoder, LimitedTextEncoder, TextFolderEncoder

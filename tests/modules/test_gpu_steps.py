@@ -11,7 +11,7 @@ import pytest
 import torch
 from claimed_cuda import ClaimedGpu, Waits, claimed, counted_waits, on_claimed_gpu
 
-from simtrain.builders import build_module
+from simtrain.builders.objective import build_module
 from simtrain.config import parse_run_config
 from simtrain.data.batch import Batch
 from simtrain.launch import ddp_equivalence

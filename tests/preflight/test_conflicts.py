@@ -18,7 +18,7 @@ from small_conflicts import (
     shop,
 )
 
-from simtrain.preflight import conflict_warnings
+from simtrain.preflight.conflicts import conflict_warnings
 
 
 def test_nothing_is_said_where_nothing_is_wrong() -> None:

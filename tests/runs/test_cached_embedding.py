@@ -12,7 +12,7 @@ from recording_console import RecordingConsole
 from small_configs import run_config
 from torch import Tensor
 
-from simtrain.builders import build_encoder
+from simtrain.builders.encoder import build_encoder
 from simtrain.catalog.images import read_image
 from simtrain.catalog.table import Catalog, write_catalog
 from simtrain.commands.compare import compare

@@ -11,7 +11,7 @@ from small_runs import again, choose, sweep, train
 from tiny_clip import make_tiny_clip
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from simtrain.builders import load_initial_encoder
+from simtrain.builders.saved_encoder import load_initial_encoder
 from simtrain.catalog.store.reader import open_images
 from simtrain.catalog.table import Catalog
 from simtrain.commands.evaluate import evaluate
@@ -26,7 +26,7 @@ from simtrain.runs.evaluation import embed_rows
 from simtrain.runs.run import Run
 from simtrain.runs.tuned_encoder import of_one_checkpoint, tuned_encoder
 from simtrain.serving.manifest import read_manifest
-from simtrain.training.checkpoints import read_module_state
+from simtrain.training.saved_weights import read_module_state
 
 ENDS = {"interpolation.json", "interpolation.png"}
 

@@ -17,7 +17,8 @@ from recording_console import RecordingConsole
 from small_runs import again, copied, sweep, train
 
 from simtrain.api.evaluate import evaluate as evaluate_anything
-from simtrain.builders import build_encoder, encoder_without_weights
+from simtrain.builders.encoder import build_encoder
+from simtrain.builders.saved_encoder import encoder_without_weights
 from simtrain.catalog.images import read_image
 from simtrain.catalog.table import Catalog
 from simtrain.commands.evaluate import evaluate

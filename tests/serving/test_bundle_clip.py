@@ -17,7 +17,8 @@ from PIL import Image
 from sentence_transformers import SentenceTransformer
 from tiny_clip import CONTEXT, make_tiny_clip
 
-from simtrain.builders import build_encoder, encoder_without_weights
+from simtrain.builders.encoder import build_encoder
+from simtrain.builders.saved_encoder import encoder_without_weights
 from simtrain.config import ClipConfig
 from simtrain.encoders.clip import ClipEncoder
 from simtrain.errors import BundleError

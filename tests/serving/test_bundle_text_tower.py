@@ -21,7 +21,8 @@ from sentence_transformers import SentenceTransformer
 from tiny_clip import DIMENSIONS, make_tiny_clip
 from tiny_text import LONGEST, make_tiny_multilingual, make_tiny_text
 
-from simtrain.builders import build_encoder, encoder_without_weights
+from simtrain.builders.encoder import build_encoder
+from simtrain.builders.saved_encoder import encoder_without_weights
 from simtrain.commands.search import search
 from simtrain.config import EncoderConfig
 from simtrain.encoders.base import Encoder

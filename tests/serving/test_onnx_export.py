@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from typing_extensions import override
 
-from simtrain.builders import build_encoder
+from simtrain.builders.encoder import build_encoder
 from simtrain.config import parse_encoder
 from simtrain.encoders.base import Encoder
 from simtrain.encoders.baseline import PixelsEncoder

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from tiny_clip import make_tiny_clip
 
-from simtrain.builders import build_encoder
+from simtrain.builders.encoder import build_encoder
 from simtrain.catalog.images import read_image
 from simtrain.config import parse_encoder
 from simtrain.encoders.base import Encoder

@@ -18,7 +18,8 @@ from network_bundle import network_content
 from PIL import Image
 from tiny_clip import make_tiny_clip
 
-from simtrain.builders import build_encoder, encoder_without_weights
+from simtrain.builders.encoder import build_encoder
+from simtrain.builders.saved_encoder import encoder_without_weights
 from simtrain.catalog.images import read_image
 from simtrain.commands.search import open_bundle
 from simtrain.config import parse_encoder

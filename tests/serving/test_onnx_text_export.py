@@ -17,7 +17,7 @@ from sentence_transformers import SentenceTransformer
 from tiny_clip import DIMENSIONS, make_tiny_clip, make_tiny_siglip
 from tiny_text import LONGEST, make_tiny_multilingual, make_tiny_text
 
-from simtrain.builders import build_encoder
+from simtrain.builders.encoder import build_encoder
 from simtrain.config import EncoderConfig
 from simtrain.encoders.base import Encoder
 from simtrain.encoders.baseline import PixelsEncoder

@@ -21,9 +21,10 @@ from typing_extensions import override
 
 from simtrain.console import SILENT
 from simtrain.errors import CheckpointError
-from simtrain.training.checkpoints import BestAndLast, WholeFileIO, read_module_state
+from simtrain.training.checkpoints import BestAndLast, WholeFileIO
 from simtrain.training.epoch_table import EpochLog, read_metrics
 from simtrain.training.file_names import BEST, LAST, METRICS_FILE
+from simtrain.training.saved_weights import read_module_state
 
 State = Mapping[str, Tensor]
 pytestmark = [

@@ -4,16 +4,9 @@ import pytest
 import torch
 
 from simtrain.errors import ConfigError
-from simtrain.training.devices import (
-    card_number,
-    check_strategy,
-    chosen_precision,
-    data_parallel_names,
-    device_count,
-    shared_evenly,
-    trainer_placement,
-)
+from simtrain.training.devices import card_number, chosen_precision, device_count, shared_evenly
 from simtrain.training.ranks import SINGLE_PROCESS, Ranks
+from simtrain.training.strategies import check_strategy, data_parallel_names, trainer_placement
 
 
 @pytest.fixture

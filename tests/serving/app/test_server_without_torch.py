@@ -17,7 +17,7 @@ import httpx2
 import pytest
 from tiny_text_bundle import make_tiny_text_bundle
 
-from simtrain.builders import encoder_without_weights
+from simtrain.builders.saved_encoder import encoder_without_weights
 from simtrain.serving.bundle import Bundle
 from simtrain.serving.onnx_export import onnx_available
 

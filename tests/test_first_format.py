@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import albumentations as A
-import cv2
 import numpy as np
 import pytest
+from first_format_transforms import first_format
 
 from simtrain.builders.data import build_transform
 from simtrain.cli import app
@@ -53,21 +53,7 @@ def test_a_run_is_evaluated_with_the_same_figures(shop: Path, run: str, split: s
 def test_a_run_goes_on_with_the_views_that_it_began_with(run: str) -> None:
     augmentation = open_run(run, checkpoints=WRITTEN / "checkpoints").config.augmentation
     now = build_transform(augmentation, image_size=24)
-    before = A.Compose(
-        [
-            A.HorizontalFlip(p=0.5),
-            A.Affine(
-                rotate=(-15, 15),
-                scale=(0.85, 1.15),
-                translate_percent=(-0.1, 0.1),
-                border_mode=cv2.BORDER_REPLICATE,
-                p=0.7,
-            ),
-            A.RandomResizedCrop(size=(24, 24), scale=(0.5, 1.0), ratio=(0.8, 1.25)),
-            A.RandomBrightnessContrast(brightness_limit=0.15, contrast_limit=0.15, p=0.8),
-            A.CoarseDropout(num_holes_range=(1, 1), hole_height_range=(0.1, 0.35), hole_width_range=(0.1, 0.35), p=0.3),
-        ]
-    )
+    before = A.Compose(first_format("color_sensitive", 24))
     image = np.random.default_rng(0).integers(0, 256, size=(48, 48, 3), dtype=np.uint8)
     for seed in range(100):
         before.set_random_state(np.random.default_rng(seed), random.Random(seed))

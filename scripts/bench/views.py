@@ -27,7 +27,7 @@ from simtrain.console import SILENT
 from simtrain.data.albumentations_views import parts_transform
 from simtrain.data.batch import Draw
 from simtrain.data.datasets import TrainingViews
-from simtrain.data.presets import PRESETS, Preset
+from simtrain.data.presets import PRESETS
 from simtrain.data.transforms import PartViews, ViewTransform
 from simtrain.encoders.preprocessing import Preprocessing
 
@@ -99,10 +99,9 @@ def of_simtrain(reader: ImageReader, transform: ViewTransform, side: int) -> Way
 
 def of_albumentations(paths: list[str], side: int) -> Way:
     """A plain script: one decode by OpenCV, two views, uint8."""
-    parts: Preset = "simclr"
     compose = A.Compose(
         [
-            A.RandomResizedCrop(size=(side, side), scale=(PRESETS[parts].crop, 1.0)),
+            A.RandomResizedCrop(size=(side, side), scale=(PRESETS["simclr"].crop, 1.0)),
             A.HorizontalFlip(p=0.5),
             A.ColorJitter(brightness=0.8, contrast=0.8, saturation=0.8, hue=0.2, p=0.8),
             A.ToGray(p=0.2),

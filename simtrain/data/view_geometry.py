@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from simtrain.data.presets import Border
 from simtrain.data.view_draws import WHOLE, Box, Move, ViewDraw
-from simtrain.encoders.preprocessing import WHITE, Resize
+from simtrain.encoders.preprocessing import WHITE, Resize, on_white_square
 
 Picture = NDArray[np.uint8]
 _SHARPEST = 1.5
@@ -38,12 +38,7 @@ def framed(image: Picture, *, resize: Resize, side: int) -> Picture:
     image = _reduced(image, down=down / side, across=across / side)
     if resize != "pad" or height == width:
         return image
-    height, width = image.shape[:2]
-    side = max(height, width)
-    square = np.full((side, side, 3), WHITE, dtype=np.uint8)
-    top, left = (side - height) // 2, (side - width) // 2
-    square[top : top + height, left : left + width] = image
-    return square
+    return on_white_square(image, side=max(image.shape[:2]))
 
 
 def cut(picture: Picture, draw: ViewDraw, *, side: int, crop_first: bool, border: Border) -> Picture:

@@ -26,6 +26,15 @@ _CHANNELS = 3
 _FURTHEST = 1e6  # from 0, of a mean or a deviation; NaN is nowhere
 
 
+def on_white_square(picture: NDArray[np.uint8], *, side: int) -> NDArray[np.uint8]:
+    """(H, W, 3) RGB, no larger than `side`, in the middle of a white square of (side, side, 3)."""
+    height, width = picture.shape[:2]
+    square = np.full((side, side, 3), WHITE, dtype=np.uint8)
+    top, left = (side - height) // 2, (side - width) // 2
+    square[top : top + height, left : left + width] = picture
+    return square
+
+
 @dataclass(frozen=True, kw_only=True)
 class Preprocessing:
     """How an image becomes an encoder's input. It travels with the weights: another one makes another space."""
@@ -57,10 +66,7 @@ class Preprocessing:
             return self._cropped(image, side=side)
         scale = side / max(height, width)
         part = self._resized(image, width=max(1, round(width * scale)), height=max(1, round(height * scale)))
-        canvas = np.full((side, side, 3), WHITE, dtype=np.uint8)
-        top, left = (side - part.shape[0]) // 2, (side - part.shape[1]) // 2
-        canvas[top : top + part.shape[0], left : left + part.shape[1]] = part
-        return canvas
+        return on_white_square(part, side=side)
 
     def pixels(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """(H, W, 3) RGB -> (S, S, 3) RGB, the view that evaluation, export and search use."""

@@ -6,6 +6,7 @@ import torch
 from simtrain.catalog.table import Catalog
 from simtrain.config import RunConfig
 from simtrain.errors import CatalogError, ConfigError
+from simtrain.losses.row_facts import RowFacts
 from simtrain.modules.coarser_level import CoarserLevel
 
 
@@ -30,7 +31,7 @@ def build_levels(config: RunConfig, catalog: Catalog) -> tuple[CoarserLevel, ...
     return tuple(
         CoarserLevel(
             column=level.column,
-            numbers=torch.from_numpy(catalog.groups([level.column])),
+            numbers=RowFacts(torch.from_numpy(catalog.groups([level.column])), unknown=-1),
             weight=level.weight,
             temperature=level.temperature,
         )

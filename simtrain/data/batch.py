@@ -33,11 +33,13 @@ class Batch:
         views: (B, V, S, S, 3) uint8 RGB; (B, V, F) float32 features where the network is frozen.
         labels: (B,) int64, equal where two samples are positives of each other; -1 where unknown.
         rows: (B, V) int64 catalogue rows.
+        rows_on_host: The same in the memory of the host, where `rows` has gone to a GPU.
     """
 
     views: Tensor
     labels: Tensor
     rows: Tensor
+    rows_on_host: Tensor | None = None
 
     def pin_memory(self) -> "Batch":
         """The batch in page-locked memory (called by the DataLoader)."""
@@ -45,7 +47,8 @@ class Batch:
 
     def to(self, device: torch.device) -> "Batch":
         """The batch on a device (called by Lightning)."""
-        return self._each(lambda tensor: tensor.to(device, non_blocking=True))
+        on_host = self.rows if self.rows.device.type == "cpu" else self.rows_on_host
+        return replace(self._each(lambda tensor: tensor.to(device, non_blocking=True)), rows_on_host=on_host)
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> "Batch":
         return replace(self, views=change(self.views), labels=change(self.labels), rows=change(self.rows))

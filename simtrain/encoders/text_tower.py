@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from typing_extensions import override
 
+from simtrain.encoders.sending import sent
 from simtrain.encoders.sentence_models import SentenceTransformer, open_sentence_model, save_sentence_model
 from simtrain.errors import ConfigError
 
@@ -53,7 +54,7 @@ class TextSide:
     def tokenize(self, texts: Sequence[str], *, device: torch.device) -> dict[str, Tensor]:
         """Texts -> what `text_features` takes, on a device; long texts are cut."""
         tokens = self._model.preprocess(self._prompted(texts))
-        return {name: value.to(device) for name, value in tokens.items() if isinstance(value, Tensor)}
+        return {name: sent(value, device) for name, value in tokens.items() if isinstance(value, Tensor)}
 
     def text_features(self, tokens: Mapping[str, Tensor]) -> Tensor:
         """Tokens of N texts -> (N, D) features, not of unit length, with gradients where the text side learns."""

@@ -25,6 +25,7 @@ from simtrain.evaluation.metrics import score_queries
 from simtrain.evaluation.retrieval_set import RetrievalSet
 from simtrain.launch.processes import process_group, run_on_each
 from simtrain.launch.small_encoders import IMAGE_SIZE, NoiseImages, SmallAlignedEncoder, SmallEncoder
+from simtrain.losses.row_facts import RowFacts
 from simtrain.modules.base import RetrievalModule
 from simtrain.modules.coarser_level import CoarserLevel
 from simtrain.training.ranks import SINGLE_PROCESS, launched_ranks
@@ -210,7 +211,12 @@ def _levels(config: RunConfig, samples: int) -> list[CoarserLevel]:
     """Every two pairs of positives are of one kind."""
     numbers = torch.arange(samples) // 4
     return [
-        CoarserLevel(column=level.column, numbers=numbers, weight=level.weight, temperature=level.temperature)
+        CoarserLevel(
+            column=level.column,
+            numbers=RowFacts(numbers, unknown=-1),
+            weight=level.weight,
+            temperature=level.temperature,
+        )
         for level in config.objective.levels
     ]
 

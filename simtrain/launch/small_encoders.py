@@ -12,6 +12,7 @@ from typing_extensions import override
 
 from simtrain.encoders.base import Encoder
 from simtrain.encoders.preprocessing import Preprocessing
+from simtrain.encoders.sending import sent
 
 IMAGE_SIZE = 24
 
@@ -78,7 +79,7 @@ class SmallAlignedEncoder(SmallEncoder):
     def tokenize(self, texts: Sequence[str]) -> dict[str, Tensor]:
         """(T,) number of each text."""
         places = torch.tensor([int(text.split()[1]) for text in texts])
-        return {"places": places.to(self.logit_scale.device)}
+        return {"places": sent(places, self.logit_scale.device)}
 
     def text_features(self, tokens: Mapping[str, Tensor]) -> Tensor:
         """(T, D) embeddings of tokenized texts, with gradients."""

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from simtrain.losses.row_facts import RowFacts
+
 
 class FalseNegatives:
     """Duplicate groups and reference embeddings that exclude pairs of a catalogue's images from the negatives.
@@ -27,8 +29,10 @@ class FalseNegatives:
     ) -> None:
         if max_similarity is not None and reference is None:
             raise ValueError(f"max_similarity: got {max_similarity} without references to compare")
-        self._duplicate_groups = duplicate_groups
-        self._reference = reference if max_similarity is not None else None
+        self._duplicate_groups = RowFacts(duplicate_groups, unknown=-1) if duplicate_groups is not None else None
+        self._reference = None
+        if max_similarity is not None and reference is not None:
+            self._reference = RowFacts(reference, unknown=0)
         self._max_similarity = max_similarity
 
     def of(self, rows: Tensor) -> "PairMask":
@@ -48,8 +52,8 @@ class FalseNegatives:
     def _known(self, rows: Tensor) -> "_Known":
         return _Known(
             rows=rows,
-            groups=_picked(self._duplicate_groups, rows, unknown=-1),
-            reference=_picked(self._reference, rows, unknown=0),
+            groups=self._duplicate_groups.of(rows) if self._duplicate_groups is not None else None,
+            reference=self._reference.of(rows) if self._reference is not None else None,
         )
 
 
@@ -117,14 +121,6 @@ class _Known:
     rows: Tensor
     groups: Tensor | None
     reference: Tensor | None
-
-
-def _picked(facts: Tensor | None, rows: Tensor, *, unknown: float) -> Tensor | None:
-    if facts is None:
-        return None
-    picked = facts[rows.clamp(min=0).to(facts.device)].to(rows.device, non_blocking=True)
-    picked[rows < 0] = unknown
-    return picked
 
 
 def _same(one: Tensor, other: Tensor) -> Tensor:

@@ -15,13 +15,13 @@ class LossValue:
         parts: Name of a part of `total` -> scalar without gradient, before it is multiplied by its weight.
         active_share: Scalar from 0 to 1 without gradient: share of the mined tuples with a loss above 0; None for a
             loss without tuples.
-        mined: Number of tuples that were mined; None for a loss without tuples.
+        mined: Number of tuples that were mined, a scalar or a number; None for a loss without tuples.
     """
 
     total: Tensor
     parts: Mapping[str, Tensor] = field(default_factory=dict)
     active_share: Tensor | None = None
-    mined: int | None = None
+    mined: Tensor | int | None = None
 
     def plus(self, name: str, loss: Tensor, *, weight: float) -> "LossValue":
         """This value plus `weight` times another loss, which becomes the part `name`."""

@@ -2,8 +2,11 @@
 
 # Shapes: M embeddings that the memory holds at most, m that it holds now, N embeddings of a batch, D features.
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
 
 class CrossBatchMemory(nn.Module):
@@ -32,10 +35,11 @@ class CrossBatchMemory(nn.Module):
         self.register_buffer("rows", torch.full((size,), -1))
         for name in ("count", "position", "passed"):
             self.register_buffer(name, torch.zeros((), dtype=torch.int64))
+        self._counted: tuple[int, int, int] | None = None
 
     def __len__(self) -> int:
         """Number of embeddings that it holds now, m."""
-        return int(self.count)
+        return self._counts()[0]
 
     def held(self) -> tuple[Tensor, Tensor, Tensor]:
         """(m, D) embeddings, (m,) labels and (m,) catalogue rows that it holds now, in no particular order."""
@@ -51,16 +55,31 @@ class CrossBatchMemory(nn.Module):
             labels: (N,) int64.
             rows: (N,) int64 catalogue rows; None: unknown.
         """
-        self.passed += 1
-        if int(self.passed) <= self._start_step:
+        count, position, passed = self._counts()
+        size, passed = len(self.embeddings), passed + 1
+        self.passed.fill_(passed)
+        self._counted = count, position, passed
+        if passed <= self._start_step:
             return
-        size = len(self.embeddings)
         if rows is None:
             rows = torch.full_like(labels, -1)
         new = min(len(embeddings), size)
-        places = (self.position + torch.arange(new, device=self.position.device)) % size
+        places = (position + torch.arange(new, device=self.position.device)) % size
         self.embeddings[places] = embeddings[-new:].detach().to(self.embeddings.dtype)
         self.labels[places] = labels[-new:]
         self.rows[places] = rows[-new:]
-        self.position.copy_((self.position + new) % size)
-        self.count.copy_((self.count + new).clamp(max=size))
+        count, position = min(count + new, size), (position + new) % size
+        self.count.fill_(count)
+        self.position.fill_(position)
+        self._counted = count, position, passed
+
+    def _counts(self) -> tuple[int, int, int]:
+        """Count, position and passed, which a host reads from its GPU once, after a checkpoint was loaded."""
+        if self._counted is None:
+            self._counted = int(self.count), int(self.position), int(self.passed)
+        return self._counted
+
+    @override
+    def _load_from_state_dict(self, *arguments: Any) -> None:
+        super()._load_from_state_dict(*arguments)
+        self._counted = None

@@ -32,6 +32,7 @@ class MinedLoss(nn.Module):
         super().__init__()
         self.criterion = criterion
         self.memory = memory
+        self._has_found_a_pair = False
 
     def forward(self, embeddings: Tensor, labels: Tensor, *, excluded: PairMask | None) -> LossValue:
         """Compare the embeddings of a batch.
@@ -43,10 +44,12 @@ class MinedLoss(nn.Module):
                 negatives.
 
         Raises:
-            ValueError: if no two labels are equal, which would be a loss of 0 that teaches nothing.
+            ValueError: in the first batch, if no two labels are equal, which would be a loss of 0 that teaches nothing.
+                A later one is not looked at, for which a host would wait for its GPU; `mined` tells.
         """
-        if len(torch.unique(labels)) == len(labels):
+        if not self._has_found_a_pair and len(torch.unique(labels)) == len(labels):
             raise ValueError(f"labels: {len(labels)} images without one positive pair in the batch")
+        self._has_found_a_pair = True
         with torch.autocast(embeddings.device.type, enabled=False):
             unit = unit_rows(embeddings)
             if self.memory is None:
@@ -54,7 +57,7 @@ class MinedLoss(nn.Module):
             else:
                 compared = with_held(unit, labels, held=self.memory.held(), excluded=excluded)
             value: LossValue = self.criterion(compared)
-        if self.memory is not None and self.training and torch.isfinite(value.total):
+        if self.memory is not None and self.training:
             self.memory.store(unit, labels, excluded.rows if excluded is not None else None)
         return value
 

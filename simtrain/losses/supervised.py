@@ -2,6 +2,8 @@
 
 # Shapes: N embeddings, D features.
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
@@ -37,30 +39,31 @@ def supervised_contrastive_loss(
     Raises:
         ValueError: if no two paired rows have the same known label, or the temperature is not above 0.
     """
-    loss = supervised_contrastive_loss_if_any(
+    loss = supervised_contrastive_loss_or_zero(
         embeddings, labels, temperature=temperature, excluded=excluded, unpaired=unpaired
     )
-    if loss is None:
+    if not bool(_anchors(labels, _groups(labels, unpaired)).any()):
         pair = "" if unpaired is None else " and are paired"
         raise ValueError(f"labels: {len(labels)} rows, of which no two have the same known label{pair}")
     return loss
 
 
-def supervised_contrastive_loss_if_any(
+def supervised_contrastive_loss_or_zero(
     embeddings: Tensor,
     labels: Tensor,
     *,
     temperature: float = 0.1,
     excluded: PairMask | None = None,
     unpaired: Tensor | None = None,
-) -> Tensor | None:
-    """`supervised_contrastive_loss`, or None where no two paired rows have the same known label."""
+) -> Tensor:
+    """`supervised_contrastive_loss`; 0 with a gradient of 0 where no two paired rows have the same known label.
+
+    No host waits for its GPU, as it would to know whether there are such rows.
+    """
     if not temperature > 0:
         raise ValueError(f"temperature: got {temperature}; must be above 0")
-    classes, shared, counts = _groups(labels, unpaired)
-    anchors = ((labels >= 0) & (counts > 0)).nonzero()[:, 0]
-    if len(anchors) == 0:
-        return None
+    groups = _groups(labels, unpaired)
+    anchors = _anchors(labels, groups)
 
     def leave_out(tile: Tensor, first: slice, second: slice) -> None:
         if excluded is not None:
@@ -72,24 +75,41 @@ def supervised_contrastive_loss_if_any(
     with torch.autocast(embeddings.device.type, enabled=False):
         unit = unit_rows(embeddings)
         # The mean similarity to the positives is that to their mean: the sum of the class less that of the unpaired.
-        sums = _sums(unit, classes)[anchors] - _sums(unit, shared)[anchors]
-        positives = sums / counts[anchors, None]
-        with_positives = (unit[anchors] * positives).sum(dim=1) / temperature
+        sums = _sums(unit, groups.classes) - _sums(unit, groups.shared)
+        positives = sums / groups.positives.clamp(min=1)[:, None]
+        with_positives = (unit * positives).sum(dim=1) / temperature
         among_others = log_sum_exp_of_others(unit, temperature=temperature, leave_out=leave_out)
-        return (among_others[anchors] - with_positives).mean()
+        costs = (among_others - with_positives).masked_fill(~anchors, 0.0)
+        return costs.sum() / torch.count_nonzero(anchors).clamp(min=1)
 
 
-def _groups(labels: Tensor, unpaired: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
-    """(N,) numbers of a row's label, of the rows of its label that it is not paired with, and the count of positives.
+@dataclass(frozen=True, kw_only=True)
+class _Groups:
+    """Who is a positive of whom.
 
-    A row is not paired with itself.
+    Attributes:
+        classes: (N,) number of a row's label.
+        shared: (N,) number of the rows of its label that it is not paired with, itself among them.
+        positives: (N,) count of its positives.
     """
+
+    classes: Tensor
+    shared: Tensor
+    positives: Tensor
+
+
+def _anchors(labels: Tensor, groups: _Groups) -> Tensor:
+    """(N,) bool: rows with a known label and a positive."""
+    return (labels >= 0) & (groups.positives > 0)
+
+
+def _groups(labels: Tensor, unpaired: Tensor | None) -> _Groups:
     own = torch.arange(len(labels), device=labels.device)
     if unpaired is not None:
         own = torch.where(unpaired >= 0, unpaired, own + unpaired.max() + 1)
     classes = _numbered(labels)
     shared = _numbered(classes * len(labels) + _numbered(own))
-    return classes, shared, _sizes(classes) - _sizes(shared)
+    return _Groups(classes=classes, shared=shared, positives=_sizes(classes) - _sizes(shared))
 
 
 # What follows makes as many groups as there are rows, most of them empty: a GPU's host would wait for their number.

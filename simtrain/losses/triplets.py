@@ -1,7 +1,7 @@
 """The triplet margin loss and its miners, without a tensor of all triplets.
 
-The loss is linear in the nearness of the pairs of the triplets that cost anything. Where every anchor has few
-triplets, these are listed; where it has many, it is enough to count in how many of them each pair is, which the place
+The loss is linear in the nearness of the pairs of the triplets that cost anything. Where every anchor has one
+triplet, these are listed; where it has many, it is enough to count in how many of them each pair is, which the place
 of each negative among the anchor's sorted positives tells (O(N·R·log K) time and O(N·R) memory, not O(N·R·K)).
 """
 
@@ -81,46 +81,42 @@ class TripletLoss(nn.Module):
 
     def forward(self, compared: AnchorsAndReferences) -> LossValue:
         """The loss, 0 with a graph where nothing was mined."""
-        if self._miner in ("batch_hard", "hard_negatives"):
-            return self._of_listed(compared)
-        return self._of_counted(compared)
+        return self._of_hardest(compared) if self._miner == "batch_hard" else self._of_counted(compared)
 
-    def _of_listed(self, compared: AnchorsAndReferences) -> LossValue:
+    def _of_hardest(self, compared: AnchorsAndReferences) -> LossValue:
         found = []
         with torch.no_grad():
             for rows in _row_blocks(compared):
                 near = self._nearness(compared.embeddings[rows], compared.references)
-                mine = _hardest if self._miner == "batch_hard" else _with_nearest_negative
-                anchors, positives, negatives = mine(near, compared.positives(rows), compared.negatives(rows))
-                found.append(torch.stack([anchors + rows.start, positives, negatives]))
-            anchors, positives, negatives = torch.cat(found, dim=1)
-        anchor = compared.embeddings[anchors]
-        near_positive = self._pair_nearness(anchor, compared.references[positives])
-        near_negative = self._pair_nearness(anchor, compared.references[negatives])
-        costs = F.relu(self._margin - near_positive + near_negative)
-        active = torch.count_nonzero(costs.detach())
-        mined = len(anchors)
-        return LossValue(total=costs.sum() / active.clamp(min=1), active_share=active / max(mined, 1), mined=mined)
+                found.append(torch.stack(_hardest(near, compared.positives(rows), compared.negatives(rows))))
+            is_mined, positives, negatives = torch.cat(found, dim=1)
+        near_positive = self._pair_nearness(compared.embeddings, compared.references[positives])
+        near_negative = self._pair_nearness(compared.embeddings, compared.references[negatives])
+        costs = F.relu(self._margin - near_positive + near_negative).masked_fill(is_mined == 0, 0.0)
+        active, mined = torch.count_nonzero(costs.detach()), is_mined.sum()
+        return LossValue(total=costs.sum() / active.clamp(min=1), active_share=active / mined.clamp(min=1), mined=mined)
 
     def _of_counted(self, compared: AnchorsAndReferences) -> LossValue:
         near = self._nearness(compared.embeddings, compared.references)
-        semi_hard = self._miner == "semi_hard"
-        balances, compared_triplets = [], []
+        balances, counts = [], []
         with torch.no_grad():
             for rows in _row_blocks(compared):
                 positives, negatives = compared.positives(rows), compared.negatives(rows)
-                balances.append(
-                    _count_pairs(near[rows], positives, negatives, margin=self._margin, farther_than_positive=semi_hard)
-                )
-                compared_triplets.append((positives.sum(dim=1) * negatives.sum(dim=1)).sum())
+                balances.append(self._count_pairs(near[rows], positives, negatives))
+                others = negatives.any(dim=1) if self._miner == "hard_negatives" else negatives.sum(dim=1)
+                counts.append((positives.sum(dim=1) * others).sum())
             balance = torch.cat(balances)
-            costly = balance.clamp(min=0).sum(dim=1).long().sum()
-            active, mined = torch.stack([costly, torch.stack(compared_triplets).sum()]).cpu().tolist()
-        total = (active * self._margin + (balance * near).sum(dim=1).sum()) / max(active, 1)
-        # A semi-hard triplet costs something by its definition.
-        mined = active if semi_hard else mined
-        share = torch.tensor(active / max(mined, 1)).to(near.device, non_blocking=True)
-        return LossValue(total=total, active_share=share, mined=mined)
+            active = balance.clamp(min=0).sum(dim=1).long().sum()
+            # A semi-hard triplet costs something by its definition.
+            mined = active if self._miner == "semi_hard" else torch.stack(counts).sum()
+        cost = active.to(near.dtype) * self._margin + (balance * near).sum(dim=1).sum()
+        return LossValue(total=cost / active.clamp(min=1), active_share=active / mined.clamp(min=1), mined=mined)
+
+    def _count_pairs(self, near: Tensor, positives: Tensor, negatives: Tensor) -> Tensor:
+        if self._miner == "hard_negatives":
+            return _count_with_nearest_negative(near, positives, negatives, margin=self._margin)
+        semi_hard = self._miner == "semi_hard"
+        return _count_pairs(near, positives, negatives, margin=self._margin, farther_than_positive=semi_hard)
 
     def _nearness(self, first: Tensor, second: Tensor) -> Tensor:
         if self._distance == "cosine":
@@ -144,19 +140,17 @@ def _row_blocks(compared: AnchorsAndReferences) -> Iterator[slice]:
 
 
 def _hardest(near: Tensor, positives: Tensor, negatives: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Each anchor's farthest positive with its nearest negative, as (T,) rows and columns."""
+    """(n,) 1 for an anchor with a positive and a negative, else 0; its farthest positive; its nearest negative."""
     least, farthest = near.masked_fill(~positives, torch.inf).min(dim=1)
     most, nearest = near.masked_fill(~negatives, -torch.inf).max(dim=1)
-    anchors = ((least != torch.inf) & (most != -torch.inf)).nonzero()[:, 0]
-    return anchors, farthest[anchors], nearest[anchors]
+    return ((least != torch.inf) & (most != -torch.inf)).long(), farthest, nearest
 
 
-def _with_nearest_negative(near: Tensor, positives: Tensor, negatives: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Every positive pair with the anchor's nearest negative, as (T,) rows and columns."""
+def _count_with_nearest_negative(near: Tensor, positives: Tensor, negatives: Tensor, *, margin: float) -> Tensor:
+    """What `_count_pairs` gives, of the triplets of every positive pair with the anchor's nearest negative."""
     most, nearest = near.masked_fill(~negatives, -torch.inf).max(dim=1)
-    anchors, others = positives.nonzero(as_tuple=True)
-    kept = (most[anchors] != -torch.inf).nonzero()[:, 0]
-    return anchors[kept], others[kept], nearest[anchors[kept]]
+    costly = (positives & (margin - near + most[:, None] > 0)).to(near.dtype)
+    return (-costly).scatter_add_(1, nearest[:, None], costly.sum(dim=1, keepdim=True))
 
 
 def _count_pairs(
@@ -179,7 +173,8 @@ def _count_pairs(
     Returns:
         (n, R) whole numbers; those above 0 add up to the triplets that cost anything.
     """
-    most = int(positives.sum(dim=1).max())
+    # On a GPU to sort all of a row costs less than to wait for the largest number of positives.
+    most = int(positives.sum(dim=1).max()) if near.device.type == "cpu" else near.shape[1]
     to_positive, which = near.masked_fill(~positives, torch.inf).topk(most, dim=1, largest=False)  # ascending (n, K)
     # A negative costs something with each positive that is less than the margin nearer than it: so many.
     enough = torch.searchsorted(to_positive - margin, near, right=False)

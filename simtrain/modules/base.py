@@ -92,8 +92,8 @@ class RetrievalModule(pl.LightningModule, ABC):
         """(V·B,) numbers, equal where two embeddings are positives of each other."""
 
     @property
-    def temperature(self) -> float | None:
-        """Temperature that divides the similarities; None where the loss has none."""
+    def temperature(self) -> Tensor | float | None:
+        """Temperature that divides the similarities, a scalar or a number; None where the loss has none."""
         return None
 
     def project(self, batch: Batch) -> tuple[Tensor, Tensor]:
@@ -126,7 +126,7 @@ class RetrievalModule(pl.LightningModule, ABC):
             labels=gather(batch.labels),
             rows=rows,
             joint=joint,
-            pairs=self._embedded_pairs(joint, rows, whole),
+            pairs=self._embedded_pairs(joint, rows, whole, on_host=batch.rows_on_host),
             drift=drift,
         )
 
@@ -240,14 +240,16 @@ class RetrievalModule(pl.LightningModule, ABC):
         return embedded, self.head(embedded)
 
     def _embedded_pairs(
-        self, images: Tensor, rows: Tensor, whole: Callable[[Tensor], Tensor]
+        self, images: Tensor, rows: Tensor, whole: Callable[[Tensor], Tensor], *, on_host: Tensor | None
     ) -> PairedEmbeddings | None:
         if self._auxiliary.image_text is None:
             return None
         samples = len(rows) // rank_count()
         mine = slice(rank() * samples, (rank() + 1) * samples)
+        if on_host is None or rank_count() > 1:
+            on_host = rows.cpu()  # those of the other processes are known once they have been gathered
         return self._auxiliary.image_text.embed_pairs(
-            self._aligned(), images, rows, step=self.global_step, mine=mine, whole=whole
+            self._aligned(), images, on_host, step=self.global_step, mine=mine, whole=whole
         )
 
     def _aligned(self) -> AlignedEncoder:

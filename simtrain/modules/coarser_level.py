@@ -1,6 +1,6 @@
 """A coarser level of similarity beside an objective: images of other products draw together by their category."""
 
-# Shapes: N embeddings of a batch, D features, R catalogue rows.
+# Shapes: N embeddings of a batch, D features.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from simtrain.losses.loss_value import LossValue
-from simtrain.losses.supervised import supervised_contrastive_loss_if_any
+from simtrain.losses.row_facts import RowFacts
+from simtrain.losses.supervised import supervised_contrastive_loss_or_zero
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,18 +18,18 @@ class CoarserLevel:
 
     Attributes:
         column: Name of the column.
-        numbers: (R,) int64 by catalogue row, equal where the values are; -1: empty.
+        numbers: int64 by catalogue row, equal where the values are; -1: empty.
         weight: Factor of the loss; above 0.
         temperature: Divides the similarities; above 0.
     """
 
     column: str
-    numbers: Tensor
+    numbers: RowFacts
     weight: float
     temperature: float
 
-    def loss(self, embeddings: Tensor, *, rows: Tensor, groups: Tensor) -> Tensor | None:
-        """Loss of a batch, a scalar; None for a batch without two images of one value that differ in their group.
+    def loss(self, embeddings: Tensor, *, rows: Tensor, groups: Tensor) -> Tensor:
+        """Loss of a batch, a scalar; 0 for a batch without two images of one value that differ in their group.
 
         Positives of the objective's own loss are no pairs here, neither positives nor negatives: that loss speaks for
         them, and what is learned is which *other* products are of one kind.
@@ -38,8 +39,8 @@ class CoarserLevel:
             rows: (N,) int64 catalogue rows of the embeddings.
             groups: (N,) int64, equal where two are positives of the objective's own loss; -1: no positives.
         """
-        values = self.numbers[rows.to(self.numbers.device)].to(rows.device, non_blocking=True)
-        return supervised_contrastive_loss_if_any(embeddings, values, temperature=self.temperature, unpaired=groups)
+        values = self.numbers.of(rows)
+        return supervised_contrastive_loss_or_zero(embeddings, values, temperature=self.temperature, unpaired=groups)
 
 
 def with_levels(
@@ -56,6 +57,5 @@ def with_levels(
     """
     for level in levels:
         loss = level.loss(embeddings, rows=rows, groups=groups)
-        if loss is not None:
-            value = value.plus(f"level_{level.column}", loss, weight=level.weight)
+        value = value.plus(f"level_{level.column}", loss, weight=level.weight)
     return value

@@ -7,7 +7,7 @@ from typing_extensions import override
 from simtrain.encoders.base import Encoder
 from simtrain.evaluation.protocol import RetrievalTask
 from simtrain.losses.loss_value import LossValue
-from simtrain.losses.supervised import supervised_contrastive_loss_if_any
+from simtrain.losses.supervised import supervised_contrastive_loss_or_zero
 from simtrain.modules.base import RetrievalModule
 from simtrain.modules.global_batch import AuxiliaryLosses, GlobalBatch, TrainingSettings
 from simtrain.modules.relational_teacher import RelationalTeacher
@@ -19,7 +19,7 @@ class DistillModule(RetrievalModule):
     Args:
         teacher: Teacher vectors of the training images.
         label_weight: Weight of the supervised contrastive loss over the labels of a batch, 0 or more; its temperature
-            is the teacher's. A batch without two images of one label goes without it.
+            is the teacher's. It is 0 for a batch without two images of one label.
         encoder: Encoder that is fine-tuned.
         settings: Training settings: optimizer, freezing, averaging, memory.
         validation: Retrieval task that validation scores, or None.
@@ -52,8 +52,8 @@ class DistillModule(RetrievalModule):
         if not self._label_weight:
             return value
         labels = batch.labels.repeat(batch.rows.shape[1])
-        supervised = supervised_contrastive_loss_if_any(batch.embeddings, labels, temperature=self.temperature)
-        return value if supervised is None else value.plus("supervised", supervised, weight=self._label_weight)
+        supervised = supervised_contrastive_loss_or_zero(batch.embeddings, labels, temperature=self.temperature)
+        return value.plus("supervised", supervised, weight=self._label_weight)
 
     @override
     def positives(self, batch: GlobalBatch) -> Tensor:

@@ -37,8 +37,8 @@ class ImageTextModule(RetrievalModule):
 
     @property
     @override
-    def temperature(self) -> float:
-        return float(torch.exp(-self._aligned().logit_scale.detach()))
+    def temperature(self) -> Tensor:
+        return torch.exp(-self._aligned().logit_scale.detach()).reshape(())
 
     @override
     def loss(self, batch: GlobalBatch) -> LossValue:

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from simtrain.data.texts import CatalogTexts
+from simtrain.encoders.sending import sent
 from simtrain.encoders.text import AlignedEncoder
 from simtrain.losses.image_text import image_text_loss, sigmoid_loss
 
@@ -76,23 +77,21 @@ class ImageTextPairs:
         Args:
             encoder: Encoder that embeds the texts.
             images: (V·B, D) image embeddings of the global batch, view by view.
-            rows: (B, V) catalogue rows.
+            rows: (B, V) catalogue rows, in the memory of the host.
             step: Step of the run, which seeds the choice among an image's texts.
             mine: Samples of the global batch that belong to this process.
             whole: Gathers (V·b, D) of each process to (V·B, D), with gradients.
         """
-        here = rows.T.flatten().cpu()
+        here = rows.T.flatten()
         drawn = self._texts.draw(here, seed=self._seed, step=step)
         has_text = (drawn >= 0).nonzero()[:, 0]
         filled = drawn.clamp(min=0)  # an image without a text takes any: each process then embeds as many
         if self._embedded is not None:
-            texts = self._embedded[filled].to(images.device)
+            texts = sent(self._embedded[filled], images.device)
         else:
             own = filled.reshape(rows.shape[1], -1)[:, mine].flatten()
             texts = whole(self._embed(encoder, own))
-        kept, positives = (
-            facts.to(images.device, non_blocking=True) for facts in (has_text, self._texts.criteria[here[has_text]])
-        )
+        kept, positives = (sent(one, images.device) for one in (has_text, self._texts.criteria[here[has_text]]))
         return PairedEmbeddings(images=images[kept], texts=texts[kept], positives=positives)
 
     def value(self, encoder: AlignedEncoder, pairs: PairedEmbeddings) -> Tensor:
@@ -113,10 +112,12 @@ class ImageTextPairs:
         tokens = encoder.tokenize([self._texts.texts[place] for place in different.tolist()])
         size = self._micro_batch_size
         if size is None or len(different) <= size:
-            return encoder.text_features(tokens)[places]
+            features = encoder.text_features(tokens)
+            return features[sent(places, features.device)]
         starts = range(0, len(different), size)
         parts = [{name: value[start : start + size] for name, value in tokens.items()} for start in starts]
-        return torch.cat([checkpoint(encoder.text_features, part, use_reentrant=False) for part in parts])[places]
+        features = torch.cat([checkpoint(encoder.text_features, part, use_reentrant=False) for part in parts])
+        return features[sent(places, features.device)]
 
 
 def largest_scale(encoder: AlignedEncoder) -> float:

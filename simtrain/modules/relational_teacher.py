@@ -5,6 +5,7 @@
 from torch import Tensor
 
 from simtrain.losses.relational_distillation import relational_distillation_loss
+from simtrain.losses.row_facts import RowFacts
 
 
 class RelationalTeacher:
@@ -19,8 +20,8 @@ class RelationalTeacher:
     """
 
     def __init__(self, vectors: Tensor, *, duplicate_groups: Tensor, temperature: float, other_groups: bool) -> None:
-        self._vectors = vectors
-        self._duplicate_groups = duplicate_groups
+        self._vectors = RowFacts(vectors, unknown=0)
+        self._duplicate_groups = RowFacts(duplicate_groups, unknown=-1)
         self.temperature = temperature
         self._other_groups = other_groups
 
@@ -32,9 +33,6 @@ class RelationalTeacher:
             rows: (N,) int64 catalogue rows of the embeddings: two views of one image are no pair.
             groups: (N,) int64, equal where two are positives of the objective's own loss; -1: no positives.
         """
-        own = rows.to(self._vectors.device)
-        vectors, duplicates = (
-            facts[own].to(rows.device, non_blocking=True) for facts in (self._vectors, self._duplicate_groups)
-        )
-        left_out = [rows, duplicates, *([groups] if self._other_groups else [])]
+        left_out = [rows, self._duplicate_groups.of(rows), *([groups] if self._other_groups else [])]
+        vectors = self._vectors.of(rows)
         return relational_distillation_loss(embeddings, vectors, temperature=self.temperature, left_out=left_out)

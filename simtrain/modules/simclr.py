@@ -11,7 +11,7 @@ from simtrain.evaluation.protocol import RetrievalTask
 from simtrain.losses.false_negatives import FalseNegatives
 from simtrain.losses.loss_value import LossValue
 from simtrain.losses.nt_xent import nt_xent_loss
-from simtrain.losses.supervised import supervised_contrastive_loss
+from simtrain.losses.supervised import supervised_contrastive_loss_or_zero
 from simtrain.modules.base import RetrievalModule
 from simtrain.modules.global_batch import NO_AUXILIARY_LOSSES, AuxiliaryLosses, GlobalBatch, TrainingSettings
 
@@ -71,10 +71,10 @@ class SimCLRModule(RetrievalModule):
             batch.embeddings, temperature=objective.temperature, decoupled=objective.decoupled, excluded=excluded
         )
         parts = {"nt_xent": contrast.detach()}
-        if not objective.label_weight or not bool((batch.labels >= 0).any()):
+        if not objective.label_weight:
             return LossValue(total=contrast, parts=parts)
         labels = batch.labels.repeat(batch.rows.shape[1])
-        supervised = supervised_contrastive_loss(
+        supervised = supervised_contrastive_loss_or_zero(
             batch.embeddings, labels, temperature=objective.temperature, excluded=excluded
         )
         return LossValue(

@@ -161,7 +161,8 @@ class CollapseGuard(pl.Callback):
             )
 
     def _check_idleness(self, trainer: pl.Trainer, record: StepRecord) -> None:
-        idle = record.mined == 0 or (record.active_share is not None and float(record.active_share) == 0)
+        found_none = record.mined is not None and int(record.mined) == 0
+        idle = found_none or (record.active_share is not None and float(record.active_share) == 0)
         if not gather_objects(idle)[0]:
             self._idle_checks = 0
             return
@@ -170,7 +171,7 @@ class CollapseGuard(pl.Callback):
             self._idle_since = trainer.global_step
         if self._idle_checks < _CHECKS_IN_A_ROW:
             return
-        learned = gather_objects(record.mined != 0 or _are_apart(record))[0]
+        learned = gather_objects(not found_none or _are_apart(record))[0]
         margin, miner = self._names.margin, self._names.miner
         finding = (
             f"the loss of every triplet is 0: nothing is left to learn with this {margin} and {miner}"

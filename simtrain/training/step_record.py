@@ -18,9 +18,9 @@ class StepRecord:
         rows: (N,) int64 catalogue rows.
         loss: Scalar loss, without gradient.
         parts: Name of a part of the loss -> scalar, without gradient.
-        temperature: Temperature that divides the similarities; None where the loss has none.
+        temperature: Temperature that divides the similarities, a scalar or a number; None where the loss has none.
         active_share: Share of the mined tuples with a loss above 0, 0 to 1; None for a loss without tuples.
-        mined: Number of tuples that were mined; None for a loss without tuples.
+        mined: Number of tuples that were mined, a scalar or a number; None for a loss without tuples.
     """
 
     embeddings: Tensor
@@ -28,6 +28,6 @@ class StepRecord:
     rows: Tensor
     loss: Tensor
     parts: Mapping[str, Tensor]
-    temperature: float | None
+    temperature: Tensor | float | None
     active_share: Tensor | None
-    mined: int | None
+    mined: Tensor | int | None

@@ -19,6 +19,7 @@ OF_NO_MODULE = {
     "test_first_hour.py": "end to end: the commands of the README",
     "test_notebooks.py": "end to end: the notebooks",
     "test_own_parts_page.py": "end to end: docs/own_parts.md",
+    "test_scripts.py": "scripts that are no part of the package",
 }
 
 TESTED_BY_CALLERS = {
@@ -97,6 +98,7 @@ TESTED_BY_CALLERS = {
     "config/prepare.py": "config/test_loading.py",
     "config/proposal_facts.py": "config/test_proposal.py",
     "config/relevance.py": "config/test_run.py",
+    "encoders/sending.py": "modules/test_gpu_steps.py",
     "evaluation/relevance_checks.py": "evaluation/test_protocol.py",
     "evaluation/image_copies.py": "evaluation/test_protocol.py",
     "interpolation/summary.py": "interpolation/test_result.py",

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from small_configs import SIMCLR, TRIPLET, config_of
 from tiny_training import catalog_of
 
@@ -28,7 +29,7 @@ def levels_of(*levels: dict[str, Any], objective: dict[str, Any] = TRIPLET, **co
 
 def test_a_level_has_the_numbers_of_its_column() -> None:
     (level,) = levels_of({"column": "label", "weight": 0.4})
-    numbers = level.numbers.tolist()
+    numbers = level.numbers.of(torch.arange(6)).tolist()
     assert len(set(numbers[:4])) == 1
     assert numbers[4] not in (numbers[0], -1)
     assert (numbers[5], level.column, level.weight, level.temperature) == (-1, "label", 0.4, 0.1)

@@ -10,7 +10,7 @@ from pytorch_metric_learning.losses import SupConLoss
 from torch import Tensor
 
 from simtrain.losses.false_negatives import FalseNegatives, PairMask
-from simtrain.losses.supervised import supervised_contrastive_loss, supervised_contrastive_loss_if_any
+from simtrain.losses.supervised import supervised_contrastive_loss, supervised_contrastive_loss_or_zero
 
 TEMPERATURES = (0.01, 0.07, 0.5)
 
@@ -148,8 +148,12 @@ def test_rows_that_are_no_pair_are_neither_positives_nor_negatives(temperature: 
 )
 def test_whether_there_is_a_positive_pair(labels: list[int], unpaired: list[int] | None, expected: bool) -> None:
     apart = None if unpaired is None else torch.tensor(unpaired)
-    loss = supervised_contrastive_loss_if_any(random_rows(len(labels)), torch.tensor(labels), unpaired=apart)
-    assert (loss is not None) is expected
+    rows = random_rows(len(labels)).requires_grad_()
+    loss = supervised_contrastive_loss_or_zero(rows, torch.tensor(labels), unpaired=apart)
+    loss.backward()
+    assert rows.grad.isfinite().all()
     if not expected:
+        assert float(loss) == 0.0
+        assert not rows.grad.any()
         with pytest.raises(ValueError, match="no two have the same known label"):
             supervised_contrastive_loss(random_rows(len(labels)), torch.tensor(labels), unpaired=apart)

@@ -20,26 +20,8 @@ from simtrain.launch.small_encoders import SmallAlignedEncoder, SmallEncoder
 from simtrain.modules.base import RetrievalModule
 
 SAMPLES = 16
-OURS = {
-    "SimCLR": 1,
-    "SimCLR, decoupled, with labels": 3,
-    "triplet, batch_hard": 3,
-    "triplet, semi_hard": 4,
-    "triplet, hard_negatives": 4,
-    "triplet, all": 4,
-    "triplet, cross-batch memory": 6,
-    "triplet, DistanceWeightedMiner": 3,
-    "distillation": 2,
-    "triplet with distillation": 4,
-    "triplet with a coarser level": 5,
-    "SupCon": 2,
-    "MultiSimilarity": 3,
-    "ProxyAnchor": 2,
-    "image-text, texts that repeat": 4,
-    "image-text, sigmoid": 4,
-    "SimCLR with texts, held to its start": 3,
-}
-"""Objective -> waits of our own lines, at most."""
+OURS = {"triplet, DistanceWeightedMiner": 2, "MultiSimilarity": 2}
+"""Objective -> waits of our own lines, at most; of all others 1, which sees that the loss is a number."""
 
 OF_LIBRARIES = {"triplet, DistanceWeightedMiner": 28, "SupCon": 7, "MultiSimilarity": 5, "ProxyAnchor": 3}
 """Objective -> waits within pytorch-metric-learning, at most."""
@@ -66,7 +48,9 @@ def on_gpu(objective: dict[str, Any]) -> RetrievalModule:
 def batch(objective: dict[str, Any], *, seed: int) -> Batch:
     views = 2 if objective["kind"] == "simclr" else 1
     noise = ddp_equivalence._share_of_noise(SAMPLES, views=views, seed=seed)
-    return Batch(views=claimed(noise.views), labels=claimed(noise.labels), rows=claimed(noise.rows))
+    return Batch(
+        views=claimed(noise.views), labels=claimed(noise.labels), rows=claimed(noise.rows), rows_on_host=noise.rows
+    )
 
 
 def second_step(objective: dict[str, Any]) -> Waits:
@@ -84,13 +68,14 @@ def second_step(objective: dict[str, Any]) -> Waits:
 @pytest.mark.parametrize("name", CASES)
 def test_a_step_is_of_one_device_and_waits_no_oftener_than_known(name: str) -> None:
     waits = second_step(CASES[name])
-    assert waits.ours.total() <= OURS[name], waits.ours
+    assert waits.ours.total() <= OURS.get(name, 1), waits.ours
     assert waits.theirs.total() - waits.theirs["index_put"] <= OF_LIBRARIES.get(name, 0), waits.theirs
 
 
 @pytest.mark.filterwarnings("ignore:You are trying to `self.log")
-def test_simclr_waits_once_to_see_that_its_loss_is_a_number() -> None:
-    waits = second_step(CASES["SimCLR"])
+@pytest.mark.parametrize("name", ["SimCLR", "triplet, cross-batch memory", "image-text, sigmoid"])
+def test_the_one_wait_is_to_see_that_the_loss_is_a_number(name: str) -> None:
+    waits = second_step(CASES[name])
     assert [place.split(":")[0] for place in waits.ours] == ["modules/base.py"]
 
 

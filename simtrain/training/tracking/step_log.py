@@ -93,9 +93,9 @@ def figures_of_step(record: StepRecord) -> dict[str, float]:
     found = {"loss": float(record.loss)}
     found |= {f"loss_{name}": float(value) for name, value in record.parts.items()}
     if record.temperature is not None:
-        found["temperature"] = record.temperature
+        found["temperature"] = float(record.temperature)
     if record.mined is not None:
-        found["mined"] = record.mined
+        found["mined"] = int(record.mined)
     if record.active_share is not None:
         found["active_share"] = float(record.active_share)
     return found

@@ -5,6 +5,7 @@ Heavy libraries are imported inside the fixtures, so that tests of light modules
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable
 from functools import partial
@@ -39,6 +40,17 @@ LONG = (
     "encoders/",
 )
 """Files and folders whose tests train or start processes."""
+
+
+def pytest_configure() -> None:
+    """What is collected and imported stays to the end: no garbage collector need go through it again and again."""
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """From here on there is garbage; a full collection looks at what is new, not at the million objects of before."""
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

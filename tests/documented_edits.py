@@ -37,9 +37,13 @@ def hunks(section: str) -> list[Hunk]:
     return found
 
 
-def edited_package(section: str, folder: Path) -> set[str]:
-    """Copy the package to a folder, apply a section's edits there, and return the files of the package they touch."""
+def copied_package(folder: Path) -> None:
+    """Copy the package to a folder."""
     shutil.copytree(PACKAGE, folder / "simtrain", ignore=shutil.ignore_patterns("__pycache__"))
+
+
+def edited(section: str, folder: Path) -> set[str]:
+    """Apply a section's edits to the package of a folder, and return the files of the package they touch."""
     touched = set()
     for hunk in hunks(section):
         path = folder / hunk.file

@@ -115,5 +115,18 @@ def usual_further(catalog: Catalog) -> list[Relevance]:
 
 
 def usual_relevances(catalog: Catalog) -> list[Relevance]:
-    """Of product, label, and the same label among other products, those for which the catalogue has values."""
-    return [*(same([name]) for name in filled_columns(catalog.rows)), *usual_further(catalog)]
+    """Of product, label, and the same label among other products, those for which the catalogue has values.
+
+    Product alone where labels group the images as products do, such as those of a folder for each product.
+    """
+    names = filled_columns(catalog.rows)
+    if len(names) == 2 and _groups_are_alike(*(catalog.groups([name]) for name in names)):
+        return [same(["product"])]
+    return [*(same([name]) for name in names), *usual_further(catalog)]
+
+
+def _groups_are_alike(one: NDArray[np.int64], other: NDArray[np.int64]) -> bool:
+    """Whether two (N,) numberings, with -1 for no group, have the same groups."""
+    pairs = np.unique(np.stack([one, other]), axis=1).T
+    different = len(np.unique(one)) == len(np.unique(other)) == len(pairs)
+    return different and bool(((pairs[:, 0] < 0) == (pairs[:, 1] < 0)).all())

@@ -17,13 +17,14 @@ from simtrain.evaluation.protocol import RetrievalTask, retrieval_task
 from simtrain.evaluation.relevance import Relevance, filled_columns, same, same_kind, usual_relevances
 
 FOLDER = Path("shop")
+PRODUCTS = [f"p{row // 2}" for row in range(12)]
 
 
 def shop(**columns: Sequence[Any]) -> Catalog:
     """Twelve pictures of six products of two labels."""
     usual = {
         "split": ["test"] * 12,
-        "product": [f"p{row // 2}" for row in range(12)],
+        "product": PRODUCTS,
         "label": ["cup"] * 6 + ["lamp"] * 6,
     }
     return catalog_of(FOLDER, **{**usual, **columns})
@@ -179,6 +180,9 @@ def test_a_column_called_kind_keeps_its_name():
         ({}, ["product", "label", "kind"]),
         ({"label": [None] * 12}, ["product"]),
         ({"product": [None] * 12}, ["label"]),
+        ({"label": PRODUCTS}, ["product"]),
+        ({"label": [None, *PRODUCTS[1:]]}, ["product", "label", "kind"]),
+        ({"product": [None, *PRODUCTS[1:]], "label": [None, *PRODUCTS[1:]]}, ["product"]),
         ({"product": [None] * 12, "label": [np.nan] * 12}, []),
     ],
 )

@@ -51,7 +51,7 @@ def by_one(paths: list[Path], rows: NDArray[np.int64]) -> torch.Tensor:
     return embed_images(TinyEncoder(), SourceImages(paths=paths), rows.tolist(), settings=settings, console=SILENT)
 
 
-@pytest.mark.usefixtures("small_blocks")
+@pytest.mark.usefixtures("small_blocks", "preloaded_processes")
 def test_blocks_hold_whole_batches_and_give_what_one_pass_gives(paths: list[Path], tmp_path: Path) -> None:
     console, rows = RecordingConsole(), np.arange(COUNT)
     cache = EmbeddingCache(tmp_path, data="d" * 12)
@@ -71,7 +71,7 @@ class Stops(SourceImages):
         return super().read(row, at_least=at_least)
 
 
-@pytest.mark.usefixtures("small_blocks")
+@pytest.mark.usefixtures("small_blocks", "preloaded_processes")
 def test_a_pass_that_ends_badly_is_gone_on_with(paths: list[Path], tmp_path: Path) -> None:
     cache, rows = EmbeddingCache(tmp_path, data="d" * 12), np.arange(COUNT)
     broken = EmbeddingPass(**{**vars(embedding_pass(paths)), "images": Stops(paths=paths)})
@@ -94,7 +94,7 @@ def test_processes_are_as_many_as_they_are_worth(paths: list[Path], devices: int
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("small_blocks")
+@pytest.mark.usefixtures("small_blocks", "preloaded_processes")
 def test_two_processes_give_what_one_gives_to_the_bit(paths: list[Path], tmp_path: Path) -> None:
     rows, cache = np.arange(COUNT), EmbeddingCache(tmp_path, data="d" * 12)
     console = RecordingConsole()
@@ -105,7 +105,7 @@ def test_two_processes_give_what_one_gives_to_the_bit(paths: list[Path], tmp_pat
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("small_blocks")
+@pytest.mark.usefixtures("small_blocks", "preloaded_processes")
 def test_two_processes_embed_rows_in_the_order_that_is_asked_for(paths: list[Path]) -> None:
     rows = np.random.default_rng(0).permutation(COUNT)
     found = embedding_pass(paths, devices=2).embed(rows)
@@ -113,7 +113,7 @@ def test_two_processes_embed_rows_in_the_order_that_is_asked_for(paths: list[Pat
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("small_blocks")
+@pytest.mark.usefixtures("small_blocks", "preloaded_processes")
 def test_what_a_process_cannot_read_is_told_and_the_rest_is_kept(paths: list[Path], tmp_path: Path) -> None:
     cache = EmbeddingCache(tmp_path, data="d" * 12)
     broken = EmbeddingPass(**{**vars(embedding_pass(paths, devices=2)), "images": Stops(paths=paths)})
@@ -129,7 +129,7 @@ def _local_encoder() -> Callable[[], Encoder]:
     return Local
 
 
-@pytest.mark.usefixtures("small_blocks")
+@pytest.mark.usefixtures("small_blocks", "preloaded_processes")
 def test_an_encoder_that_cannot_be_sent_to_others_embeds_here_and_is_told(paths: list[Path], tmp_path: Path) -> None:
     console = RecordingConsole()
     cache, rows = EmbeddingCache(tmp_path, data="d" * 12), np.arange(COUNT)

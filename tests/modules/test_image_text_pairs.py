@@ -87,6 +87,7 @@ def test_a_batch_without_texts_gives_gradients_of_zero_to_all_that_learns(loss: 
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("preloaded_processes")
 @pytest.mark.parametrize("loss", ["softmax", "sigmoid"])
 def test_two_processes_go_on_after_a_batch_without_texts(loss: str) -> None:
     assert run_on_each(2, joined, "steps_without_texts", loss, console=SILENT) == [0.0, 0.0]

@@ -58,7 +58,7 @@ def test_the_whole_workflow_and_a_refusal_by_each_command_before_it(simtrain: Ru
     assert simtrain("prepare", f"python:{module.target('rows')}", "--out", "shop", *SHOP)[0] == 0
     image = str(next((tmp_path / "shop" / "source" / "images").iterdir()))
     compared = ["compare", "shop", "--encoders", "pixels", "--run", "own", "--set", "robustness_images=0"]
-    compared += ["--set", "draws=1000", "--set", "whitening=null"]
+    compared += ["--set", "draws=1000", "--set", "whitening=null", "--set", "pictures.map_method=pca"]
     steps = [
         ["fit", write_config(module)],
         ["fit", "--resume", "own"],

@@ -39,10 +39,10 @@ def supervised_contrastive_loss(
     Raises:
         ValueError: if no two paired rows have the same known label, or the temperature is not above 0.
     """
-    loss = supervised_contrastive_loss_or_zero(
+    loss, anchors = supervised_contrastive_loss_or_zero(
         embeddings, labels, temperature=temperature, excluded=excluded, unpaired=unpaired
     )
-    if not bool(_anchors(labels, _groups(labels, unpaired)).any()):
+    if int(anchors) == 0:
         pair = "" if unpaired is None else " and are paired"
         raise ValueError(f"labels: {len(labels)} rows, of which no two have the same known label{pair}")
     return loss
@@ -55,15 +55,17 @@ def supervised_contrastive_loss_or_zero(
     temperature: float = 0.1,
     excluded: PairMask | None = None,
     unpaired: Tensor | None = None,
-) -> Tensor:
-    """`supervised_contrastive_loss`; 0 with a gradient of 0 where no two paired rows have the same known label.
+) -> tuple[Tensor, Tensor]:
+    """`supervised_contrastive_loss`, and over how many anchors it is the mean, both scalars.
 
-    No host waits for its GPU, as it would to know whether there are such rows.
+    Where no two paired rows have the same known label there are 0 anchors, and loss and gradient are 0. No host waits
+    for its GPU to know that.
     """
     if not temperature > 0:
         raise ValueError(f"temperature: got {temperature}; must be above 0")
     groups = _groups(labels, unpaired)
-    anchors = _anchors(labels, groups)
+    anchors = (labels >= 0) & (groups.positives > 0)
+    count = torch.count_nonzero(anchors)
 
     def leave_out(tile: Tensor, first: slice, second: slice) -> None:
         if excluded is not None:
@@ -80,7 +82,7 @@ def supervised_contrastive_loss_or_zero(
         with_positives = (unit * positives).sum(dim=1) / temperature
         among_others = log_sum_exp_of_others(unit, temperature=temperature, leave_out=leave_out)
         costs = (among_others - with_positives).masked_fill(~anchors, 0.0)
-        return costs.sum() / torch.count_nonzero(anchors).clamp(min=1)
+        return costs.sum() / count.clamp(min=1), count
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,11 +98,6 @@ class _Groups:
     classes: Tensor
     shared: Tensor
     positives: Tensor
-
-
-def _anchors(labels: Tensor, groups: _Groups) -> Tensor:
-    """(N,) bool: rows with a known label and a positive."""
-    return (labels >= 0) & (groups.positives > 0)
 
 
 def _groups(labels: Tensor, unpaired: Tensor | None) -> _Groups:

@@ -28,8 +28,10 @@ class CoarserLevel:
     weight: float
     temperature: float
 
-    def loss(self, embeddings: Tensor, *, rows: Tensor, groups: Tensor) -> Tensor:
-        """Loss of a batch, a scalar; 0 for a batch without two images of one value that differ in their group.
+    def loss(self, embeddings: Tensor, *, rows: Tensor, groups: Tensor) -> tuple[Tensor, Tensor]:
+        """Loss of a batch, and the number of images that it is the mean over, both scalars.
+
+        Without two images of one value that differ in their group both are 0.
 
         Positives of the objective's own loss are no pairs here, neither positives nor negatives: that loss speaks for
         them, and what is learned is which *other* products are of one kind.
@@ -56,6 +58,6 @@ def with_levels(
         groups: (N,) int64, equal where two are positives of the objective's own loss; -1: no positives.
     """
     for level in levels:
-        loss = level.loss(embeddings, rows=rows, groups=groups)
-        value = value.plus(f"level_{level.column}", loss, weight=level.weight)
+        loss, among = level.loss(embeddings, rows=rows, groups=groups)
+        value = value.plus(f"level_{level.column}", loss, weight=level.weight, among=among)
     return value

@@ -52,8 +52,8 @@ class DistillModule(RetrievalModule):
         if not self._label_weight:
             return value
         labels = batch.labels.repeat(batch.rows.shape[1])
-        supervised = supervised_contrastive_loss_or_zero(batch.embeddings, labels, temperature=self.temperature)
-        return value.plus("supervised", supervised, weight=self._label_weight)
+        supervised, among = supervised_contrastive_loss_or_zero(batch.embeddings, labels, temperature=self.temperature)
+        return value.plus("supervised", supervised, weight=self._label_weight, among=among)
 
     @override
     def positives(self, batch: GlobalBatch) -> Tensor:

@@ -70,17 +70,14 @@ class SimCLRModule(RetrievalModule):
         contrast = nt_xent_loss(
             batch.embeddings, temperature=objective.temperature, decoupled=objective.decoupled, excluded=excluded
         )
-        parts = {"nt_xent": contrast.detach()}
+        value = LossValue(total=contrast, parts={"nt_xent": contrast.detach()})
         if not objective.label_weight:
-            return LossValue(total=contrast, parts=parts)
+            return value
         labels = batch.labels.repeat(batch.rows.shape[1])
-        supervised = supervised_contrastive_loss_or_zero(
+        supervised, among = supervised_contrastive_loss_or_zero(
             batch.embeddings, labels, temperature=objective.temperature, excluded=excluded
         )
-        return LossValue(
-            total=contrast + objective.label_weight * supervised,
-            parts={**parts, "supervised": supervised.detach()},
-        )
+        return value.plus("supervised", supervised, weight=objective.label_weight, among=among)
 
     @override
     def positives(self, batch: GlobalBatch) -> Tensor:

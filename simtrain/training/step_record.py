@@ -17,7 +17,7 @@ class StepRecord:
         groups: (N,) int64, equal where two embeddings are positives of each other.
         rows: (N,) int64 catalogue rows.
         loss: Scalar loss, without gradient.
-        parts: Name of a part of the loss -> scalar, without gradient.
+        parts: Name of a part of the loss -> scalar, without gradient; NaN where the batch has none.
         temperature: Temperature that divides the similarities, a scalar or a number; None where the loss has none.
         active_share: Share of the mined tuples with a loss above 0, 0 to 1; None for a loss without tuples.
         mined: Number of tuples that were mined, a scalar or a number; None for a loss without tuples.

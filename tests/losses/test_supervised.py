@@ -149,9 +149,10 @@ def test_rows_that_are_no_pair_are_neither_positives_nor_negatives(temperature: 
 def test_whether_there_is_a_positive_pair(labels: list[int], unpaired: list[int] | None, expected: bool) -> None:
     apart = None if unpaired is None else torch.tensor(unpaired)
     rows = random_rows(len(labels)).requires_grad_()
-    loss = supervised_contrastive_loss_or_zero(rows, torch.tensor(labels), unpaired=apart)
+    loss, anchors = supervised_contrastive_loss_or_zero(rows, torch.tensor(labels), unpaired=apart)
     loss.backward()
     assert rows.grad.isfinite().all()
+    assert (int(anchors) > 0) is expected
     if not expected:
         assert float(loss) == 0.0
         assert not rows.grad.any()

@@ -26,16 +26,17 @@ def level(numbers: list[int], *, weight: float = 0.3) -> CoarserLevel:
 def test_values_are_looked_up_by_row_and_groups_of_the_objective_are_no_pairs() -> None:
     embeddings = random(6, 4)
     rows, groups = torch.tensor([5, 0, 1, 2, 3, 4]), torch.tensor([0, 0, 1, 1, 2, 2])
-    found = level([0, 0, 1, 1, -1, 0]).loss(embeddings, rows=rows, groups=groups)
+    found, among = level([0, 0, 1, 1, -1, 0]).loss(embeddings, rows=rows, groups=groups)
     values = torch.tensor([0, 0, 0, 1, 1, -1])
     expected = supervised_contrastive_loss(embeddings, values, temperature=0.2, unpaired=groups)
     torch.testing.assert_close(found, expected)
+    assert int(among) == 5  # all that have a value: each has another product of its kind
 
 
 def test_the_pull_is_towards_other_products_of_the_kind_only() -> None:
     embeddings = torch.tensor([[1.0, 0.0], [1.0, 0.1], [0.0, 1.0], [-1.0, 0.0]], requires_grad=True)
     groups = torch.tensor([0, 0, 1, 2])
-    loss = level([0, 0, 0, 1]).loss(embeddings, rows=torch.arange(4), groups=groups)
+    loss, _ = level([0, 0, 0, 1]).loss(embeddings, rows=torch.arange(4), groups=groups)
     (gradient,) = torch.autograd.grad(loss, embeddings)
     assert gradient[0] @ torch.tensor([0.0, 1.0]) < 0  # a step turns the first image towards the other product
 
@@ -44,9 +45,9 @@ def test_the_pull_is_towards_other_products_of_the_kind_only() -> None:
 def test_a_batch_without_two_products_of_one_kind_goes_without(numbers: list[int]) -> None:
     groups = torch.tensor([0, 0, 1, 1])
     embeddings = random(4, 3).requires_grad_()
-    loss = level(numbers).loss(embeddings, rows=torch.arange(4), groups=groups)
+    loss, among = level(numbers).loss(embeddings, rows=torch.arange(4), groups=groups)
     loss.backward()
-    assert float(loss) == 0.0
+    assert (float(loss), int(among)) == (0.0, 0)
     assert torch.equal(embeddings.grad, torch.zeros(4, 3))
 
 

@@ -1,5 +1,6 @@
 """Callback that logs single steps to `steps.csv` and the trackers."""
 
+import math
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -89,9 +90,10 @@ class StepLog(pl.Callback):
 
 
 def figures_of_step(record: StepRecord) -> dict[str, float]:
-    """The loss, its parts as `loss_NAME`, and the loss's temperature and tuple counts where it has them."""
+    """The loss, the parts that it has as `loss_NAME`, and its temperature and tuple counts where it has them."""
     found = {"loss": float(record.loss)}
-    found |= {f"loss_{name}": float(value) for name, value in record.parts.items()}
+    parts = {f"loss_{name}": float(value) for name, value in record.parts.items()}
+    found |= {name: value for name, value in parts.items() if not math.isnan(value)}
     if record.temperature is not None:
         found["temperature"] = float(record.temperature)
     if record.mined is not None:

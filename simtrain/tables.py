@@ -16,7 +16,8 @@ def text_table(columns: Sequence[tuple[str, Alignment]], rows: Iterable[Sequence
 
     Args:
         columns: Name and alignment of each column.
-        rows: One cell for each column; brackets in a cell are text, not markup. Long cells are folded.
+        rows: One cell for each column; brackets in a cell are text, not markup. Long cells are folded, those of the
+            first column, which are names to be typed, only where one takes more than half of the width.
 
     Returns:
         Lines without a line break at the end.
@@ -26,12 +27,15 @@ def text_table(columns: Sequence[tuple[str, Alignment]], rows: Iterable[Sequence
     from rich.table import Table
     from rich.text import Text
 
+    page = io.StringIO()
+    console = Console(file=page, width=None if sys.stdout.isatty() else _WIDTH, soft_wrap=False, color_system=None)
+    rows = list(rows)
+    longest = max((len(row[0]) for row in rows), default=0)
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for name, alignment in columns:
-        table.add_column(name, justify=alignment, overflow="fold")
+    for place, (name, alignment) in enumerate(columns):
+        whole = place == 0 and 2 * longest <= console.width
+        table.add_column(name, justify=alignment, overflow="fold", no_wrap=whole)
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
-    page = io.StringIO()
-    width = None if sys.stdout.isatty() else _WIDTH
-    Console(file=page, width=width, soft_wrap=False, color_system=None).print(table)
+    console.print(table)
     return page.getvalue().rstrip("\n")

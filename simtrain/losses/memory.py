@@ -47,30 +47,28 @@ class CrossBatchMemory(nn.Module):
         return self.embeddings[:count], self.labels[:count], self.rows[:count]
 
     @torch.no_grad()
-    def store(self, embeddings: Tensor, labels: Tensor, rows: Tensor | None) -> None:
+    def store(self, embeddings: Tensor, labels: Tensor, rows: Tensor | None, *, valid: Tensor | None = None) -> None:
         """Take a batch in; of one larger than the memory, its last rows.
 
         Args:
             embeddings: (N, D); their gradient is dropped.
             labels: (N,) int64.
             rows: (N,) int64 catalogue rows; None: unknown.
+            valid: Scalar bool; False leaves every buffer, and so the next checkpoint, as it was. This object takes it
+                for True, as no host waits to know it: whoever goes on with it has to have seen that. None: True.
         """
         count, position, passed = self._counts()
-        size, passed = len(self.embeddings), passed + 1
-        self.passed.fill_(passed)
-        self._counted = count, position, passed
-        if passed <= self._start_step:
-            return
-        if rows is None:
-            rows = torch.full_like(labels, -1)
-        new = min(len(embeddings), size)
-        places = (position + torch.arange(new, device=self.position.device)) % size
-        self.embeddings[places] = embeddings[-new:].detach().to(self.embeddings.dtype)
-        self.labels[places] = labels[-new:]
-        self.rows[places] = rows[-new:]
-        count, position = min(count + new, size), (position + new) % size
-        self.count.fill_(count)
-        self.position.fill_(position)
+        size, new = len(self.embeddings), min(len(embeddings), len(self.embeddings))
+        passed += 1
+        if passed > self._start_step:
+            places = (position + torch.arange(new, device=self.position.device)) % size
+            rows = torch.full_like(labels, -1) if rows is None else rows
+            for buffer, values in ((self.embeddings, embeddings), (self.labels, labels), (self.rows, rows)):
+                latest = values[-new:].detach().to(buffer.dtype)
+                buffer[places] = latest if valid is None else torch.where(valid, latest, buffer[places])
+            count, position = min(count + new, size), (position + new) % size
+        for number, value in ((self.count, count), (self.position, position), (self.passed, passed)):
+            number.copy_(torch.full_like(number, value) if valid is None else torch.where(valid, value, number))
         self._counted = count, position, passed
 
     def _counts(self) -> tuple[int, int, int]:

@@ -58,7 +58,8 @@ class MinedLoss(nn.Module):
                 compared = with_held(unit, labels, held=self.memory.held(), excluded=excluded)
             value: LossValue = self.criterion(compared)
         if self.memory is not None and self.training:
-            self.memory.store(unit, labels, excluded.rows if excluded is not None else None)
+            rows = excluded.rows if excluded is not None else None
+            self.memory.store(unit, labels, rows, valid=torch.isfinite(value.total))
         return value
 
 

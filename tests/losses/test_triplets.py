@@ -217,6 +217,21 @@ def test_a_batch_enters_the_memory_in_training_only() -> None:
     assert memory.held()[1].tolist() == [0, 0, 1, 1]
 
 
+def test_a_batch_whose_loss_is_no_number_leaves_the_memory_of_a_checkpoint_as_it_was() -> None:
+    memory = CrossBatchMemory(size=6, embedding_size=8, start_step=0)
+    loss = triplet_loss(margin=0.2, distance="cosine", miner="all", memory=memory).train()
+    labels = torch.tensor([0, 0, 1, 1])
+    loss(random_embeddings([0, 0, 1, 1]).float(), labels, excluded=None)
+    before = {name: value.clone() for name, value in memory.state_dict().items()}
+    broken = random_embeddings([0, 0, 1, 1], seed=1).float()
+    broken[2, 3] = torch.nan
+    assert loss(broken, labels, excluded=None).total.isnan()
+    assert all(torch.equal(value, before[name]) for name, value in memory.state_dict().items())
+    resumed = CrossBatchMemory(size=6, embedding_size=8, start_step=0)
+    resumed.load_state_dict(memory.state_dict())
+    assert len(resumed) == 4
+
+
 @pytest.mark.parametrize("distance", DISTANCES)
 @pytest.mark.parametrize("miner", MINERS)
 def test_identical_images_leave_the_gradient_finite(miner: Any, distance: Any) -> None:

@@ -17,6 +17,8 @@ from simtrain.data.batch import Batch
 from simtrain.launch import ddp_equivalence
 from simtrain.launch.ddp_equivalence import CASES
 from simtrain.launch.small_encoders import SmallAlignedEncoder, SmallEncoder
+from simtrain.losses.references import within_batch
+from simtrain.losses.triplets import MinerName, TripletLoss
 from simtrain.modules.base import RetrievalModule
 
 SAMPLES = 16
@@ -77,6 +79,19 @@ def test_a_step_is_of_one_device_and_waits_no_oftener_than_known(name: str) -> N
 def test_the_one_wait_is_to_see_that_the_loss_is_a_number(name: str) -> None:
     waits = second_step(CASES[name])
     assert [place.split(":")[0] for place in waits.ours] == ["modules/base.py"]
+
+
+@pytest.mark.parametrize("miner", ["semi_hard", "all"])
+def test_a_gpu_sorts_more_of_a_row_and_gives_the_same(miner: MinerName) -> None:
+    noise = torch.Generator().manual_seed(0)
+    embeddings = torch.nn.functional.normalize(torch.randn(12, 4, generator=noise), dim=1)
+    labels = torch.tensor([0, 0, 1, 1, 1, 2, 2, 2, 2, 3, 4, 4])
+    loss = TripletLoss(margin=0.3, distance="cosine", miner=miner)
+    here = loss(within_batch(embeddings, labels, excluded=None))
+    with ClaimedGpu():
+        there = loss(within_batch(claimed(embeddings), claimed(labels), excluded=None))
+    torch.testing.assert_close(there.total.held, here.total)
+    assert int(there.mined.held) == int(here.mined)
 
 
 def test_a_tensor_on_the_wrong_device_is_found() -> None:

@@ -28,7 +28,7 @@ from simtrain.data.embedding import inference_device
 from simtrain.data.embedding_cache import FOLDER, EmbeddingCache
 from simtrain.errors import CatalogError, ConfigError, SimtrainError, nearest
 from simtrain.evaluation.projection import load_umap, umap_available
-from simtrain.evaluation.relevance import usual_relevances
+from simtrain.evaluation.relevance import filled_columns
 from simtrain.phrases import counted
 from simtrain.runs.loaded_encoder import LoadedEncoder
 from simtrain.runs.run import Run, count_test_reading, data_fingerprint, report_unfinished
@@ -134,7 +134,7 @@ def _plan(
 def _judged(config: CompareConfig, catalog: Catalog, runs: Sequence[Run], *, console: Console) -> Catalog:
     """The catalogue, with changed copies of its pictures where they are asked for or nothing says what is alike."""
     relevances = config.relevance or [run.config.relevance for run in runs]
-    if config.relevance is None and not usual_relevances(catalog):
+    if config.relevance is None and not filled_columns(catalog.rows):
         told_of_pictures(console)
         relevances = [PICTURE]
     folds = config.folds or any(run.config.fold is not None for run in runs)

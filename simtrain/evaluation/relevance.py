@@ -127,6 +127,5 @@ def usual_relevances(catalog: Catalog) -> list[Relevance]:
 
 def _groups_are_alike(one: NDArray[np.int64], other: NDArray[np.int64]) -> bool:
     """Whether two (N,) numberings, with -1 for no group, have the same groups."""
-    pairs = np.unique(np.stack([one, other]), axis=1).T
-    different = len(np.unique(one)) == len(np.unique(other)) == len(pairs)
-    return different and bool(((pairs[:, 0] < 0) == (pairs[:, 1] < 0)).all())
+    pairs = (one + 1) * (other.max() + 2) + other + 1
+    return np.array_equal(one < 0, other < 0) and len({len(np.unique(codes)) for codes in (one, other, pairs)}) == 1

@@ -58,17 +58,17 @@ class CrossBatchMemory(nn.Module):
                 for True, as no host waits to know it: whoever goes on with it has to have seen that. None: True.
         """
         count, position, passed = self._counts()
-        size, new = len(self.embeddings), min(len(embeddings), len(self.embeddings))
-        passed += 1
+        size, new, passed = len(self.embeddings), min(len(embeddings), len(self.embeddings)), passed + 1
+        if valid is None:
+            valid = torch.ones((), dtype=torch.bool, device=self.embeddings.device)
         if passed > self._start_step:
             places = (position + torch.arange(new, device=self.position.device)) % size
             rows = torch.full_like(labels, -1) if rows is None else rows
             for buffer, values in ((self.embeddings, embeddings), (self.labels, labels), (self.rows, rows)):
-                latest = values[-new:].detach().to(buffer.dtype)
-                buffer[places] = latest if valid is None else torch.where(valid, latest, buffer[places])
+                buffer[places] = torch.where(valid, values[-new:].detach().to(buffer.dtype), buffer[places])
             count, position = min(count + new, size), (position + new) % size
         for number, value in ((self.count, count), (self.position, position), (self.passed, passed)):
-            number.copy_(torch.full_like(number, value) if valid is None else torch.where(valid, value, number))
+            number.copy_(torch.where(valid, value, number))
         self._counted = count, position, passed
 
     def _counts(self) -> tuple[int, int, int]:

@@ -2,8 +2,6 @@
 
 # Shapes: N embeddings, D features.
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 
@@ -63,50 +61,38 @@ def supervised_contrastive_loss_or_zero(
     """
     if not temperature > 0:
         raise ValueError(f"temperature: got {temperature}; must be above 0")
-    groups = _groups(labels, unpaired)
-    anchors = (labels >= 0) & (groups.positives > 0)
+    classes, shared, positives = _groups(labels, unpaired)
+    anchors = (labels >= 0) & (positives > 0)
     count = torch.count_nonzero(anchors)
 
     def leave_out(tile: Tensor, first: slice, second: slice) -> None:
         if excluded is not None:
-            positives = (labels[first, None] == labels[second]) & (labels[first, None] >= 0)
-            tile.masked_fill_(excluded.block(first, second) & ~positives, -torch.inf)
+            alike = (labels[first, None] == labels[second]) & (labels[first, None] >= 0)
+            tile.masked_fill_(excluded.block(first, second) & ~alike, -torch.inf)
         if unpaired is not None:
             tile.masked_fill_((unpaired[first, None] == unpaired[second]) & (unpaired[second] >= 0), -torch.inf)
 
     with torch.autocast(embeddings.device.type, enabled=False):
         unit = unit_rows(embeddings)
         # The mean similarity to the positives is that to their mean: the sum of the class less that of the unpaired.
-        sums = _sums(unit, groups.classes) - _sums(unit, groups.shared)
-        positives = sums / groups.positives.clamp(min=1)[:, None]
-        with_positives = (unit * positives).sum(dim=1) / temperature
+        mean = (_sums(unit, classes) - _sums(unit, shared)) / positives.clamp(min=1)[:, None]
+        with_positives = (unit * mean).sum(dim=1) / temperature
         among_others = log_sum_exp_of_others(unit, temperature=temperature, leave_out=leave_out)
         costs = (among_others - with_positives).masked_fill(~anchors, 0.0)
         return costs.sum() / count.clamp(min=1), count
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Groups:
-    """Who is a positive of whom.
+def _groups(labels: Tensor, unpaired: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+    """(N,) numbers of a row's label, of the rows of its label that it is not paired with, and the count of positives.
 
-    Attributes:
-        classes: (N,) number of a row's label.
-        shared: (N,) number of the rows of its label that it is not paired with, itself among them.
-        positives: (N,) count of its positives.
+    A row is not paired with itself.
     """
-
-    classes: Tensor
-    shared: Tensor
-    positives: Tensor
-
-
-def _groups(labels: Tensor, unpaired: Tensor | None) -> _Groups:
     own = torch.arange(len(labels), device=labels.device)
     if unpaired is not None:
         own = torch.where(unpaired >= 0, unpaired, own + unpaired.max() + 1)
     classes = _numbered(labels)
     shared = _numbered(classes * len(labels) + _numbered(own))
-    return _Groups(classes=classes, shared=shared, positives=_sizes(classes) - _sizes(shared))
+    return classes, shared, _sizes(classes) - _sizes(shared)
 
 
 # What follows makes as many groups as there are rows, most of them empty: a GPU's host would wait for their number.

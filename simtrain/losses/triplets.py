@@ -102,7 +102,7 @@ class TripletLoss(nn.Module):
         with torch.no_grad():
             for rows in _row_blocks(compared):
                 positives, negatives = compared.positives(rows), compared.negatives(rows)
-                balances.append(self._count_pairs(near[rows], positives, negatives))
+                balances.append(self._balance(near[rows], positives, negatives))
                 others = negatives.any(dim=1) if self._miner == "hard_negatives" else negatives.sum(dim=1)
                 counts.append((positives.sum(dim=1) * others).sum())
             balance = torch.cat(balances)
@@ -112,7 +112,7 @@ class TripletLoss(nn.Module):
         cost = active.to(near.dtype) * self._margin + (balance * near).sum(dim=1).sum()
         return LossValue(total=cost / active.clamp(min=1), active_share=active / mined.clamp(min=1), mined=mined)
 
-    def _count_pairs(self, near: Tensor, positives: Tensor, negatives: Tensor) -> Tensor:
+    def _balance(self, near: Tensor, positives: Tensor, negatives: Tensor) -> Tensor:
         if self._miner == "hard_negatives":
             return _count_with_nearest_negative(near, positives, negatives, margin=self._margin)
         semi_hard = self._miner == "semi_hard"

@@ -113,8 +113,9 @@ def test_the_run_at_hand_is_embedded_compared_and_exported_as_it_is(run: Any, ca
     vectors = run.encoder().encode([image], console=QUIET)
     assert vectors.shape == (1, 24)
     assert simtrain.evaluate(run, catalog, split="val", console=QUIET).name == "own"
-    settings = {"robustness_images": 0, "whitening": None, "draws": 1000, "baseline": "pixels"}
-    settings |= {"pictures.map_method": "pca"}
+    settings = {
+        "robustness_images": 0, "whitening": None, "draws": 1000, "baseline": "pixels", "pictures.map_method": "pca"
+    }  # fmt: skip
     compared = simtrain.compare(catalog, ["pixels", run], overrides=settings, console=QUIET)
     assert {each.name for each in compared.encoders} >= {"own", "start_of_own"}
     bundle = run.export(tmp_path / "bundle", console=QUIET)

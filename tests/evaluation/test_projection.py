@@ -91,6 +91,7 @@ def test_umap_works_where_nothing_but_the_temporary_folder_can_be_written(tmp_pa
         "for locator in caching.CacheImpl._locator_classes[1:]: locator.from_function = lambda *_: None\n"
         "from simtrain.evaluation.projection import load_umap\n"
         "print(load_umap()); print(load_umap())\n"
+        "import umap; print(umap.twice(2.0))\n"
     )
     path = os.pathsep.join([str(tmp_path / "path"), os.environ.get("PYTHONPATH", "")])
     kept_out = {name: value for name, value in os.environ.items() if name != "NUMBA_CACHE_DIR"}
@@ -101,10 +102,10 @@ def test_umap_works_where_nothing_but_the_temporary_folder_can_be_written(tmp_pa
         text=True,
         check=True,
     )
-    told, again = done.stdout.splitlines()
+    told, again, computed = done.stdout.splitlines()
     assert told.startswith(
         "umap: neither its own folder nor the home folder can be written to; it is compiled for this"
     )
     assert f"in {tmp_path}/empty/simtrain-umap-" in told
-    assert again == "None"
+    assert (again, computed) == ("None", "4.0")
     assert list((tmp_path / "empty").iterdir()) == []

@@ -51,7 +51,7 @@ def by_one(paths: list[Path], rows: NDArray[np.int64]) -> torch.Tensor:
     return embed_images(TinyEncoder(), SourceImages(paths=paths), rows.tolist(), settings=settings, console=SILENT)
 
 
-@pytest.mark.usefixtures("small_blocks", "preloaded_processes")
+@pytest.mark.usefixtures("small_blocks")
 def test_blocks_hold_whole_batches_and_give_what_one_pass_gives(paths: list[Path], tmp_path: Path) -> None:
     console, rows = RecordingConsole(), np.arange(COUNT)
     cache = EmbeddingCache(tmp_path, data="d" * 12)
@@ -71,7 +71,7 @@ class Stops(SourceImages):
         return super().read(row, at_least=at_least)
 
 
-@pytest.mark.usefixtures("small_blocks", "preloaded_processes")
+@pytest.mark.usefixtures("small_blocks")
 def test_a_pass_that_ends_badly_is_gone_on_with(paths: list[Path], tmp_path: Path) -> None:
     cache, rows = EmbeddingCache(tmp_path, data="d" * 12), np.arange(COUNT)
     broken = EmbeddingPass(**{**vars(embedding_pass(paths)), "images": Stops(paths=paths)})
@@ -129,7 +129,7 @@ def _local_encoder() -> Callable[[], Encoder]:
     return Local
 
 
-@pytest.mark.usefixtures("small_blocks", "preloaded_processes")
+@pytest.mark.usefixtures("small_blocks")
 def test_an_encoder_that_cannot_be_sent_to_others_embeds_here_and_is_told(paths: list[Path], tmp_path: Path) -> None:
     console = RecordingConsole()
     cache, rows = EmbeddingCache(tmp_path, data="d" * 12), np.arange(COUNT)

@@ -19,7 +19,7 @@ ROUTES: tuple[Route, ...] = get_args(Route)
 
 _BATCH = 96
 _MOST_PER_GROUP = 8
-_STEPS = {"cpu": 120, "gpu": 600}
+_STEPS = {"cpu": 100, "gpu": 600}
 _EPOCHS = (3, 30)
 _SIDES = {"cpu": (160, 224), "gpu": (224, 288)}  # of training and of evaluation; 288 is the image store's
 _SMALLEST_SIDE = 96

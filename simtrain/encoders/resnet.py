@@ -11,6 +11,7 @@ from torch.utils.checkpoint import checkpoint
 from typing_extensions import override
 
 from simtrain.encoders.base import Encoder
+from simtrain.encoders.folded_norms import apply_folded
 from simtrain.encoders.pooling import GEM_POWER, GeneralisedMeanPooling, Pooling
 from simtrain.encoders.preprocessing import Normalisation, Preprocessing, Resize
 from simtrain.encoders.resnet_architecture import WIDENED, named_architecture
@@ -38,10 +39,11 @@ class ResNetEncoder(Encoder):
     ) -> None:
         super().__init__(preprocessing=preprocessing, feature_size=feature_size, embedding_size=embedding_size)
         self.network = network
+        self._recomputes = False
 
     @override
     def features(self, images: Tensor) -> Tensor:
-        return cast(Tensor, self.network(images))
+        return cast(Tensor, self.network(images)) if self._recomputes else apply_folded(self.network, images)
 
     @override
     def pretrained_depths(self) -> dict[str, int]:
@@ -54,6 +56,7 @@ class ResNetEncoder(Encoder):
 
     @override
     def checkpoint_activations(self) -> None:
+        self._recomputes = True
         for stage in _STAGES:
             setattr(self.network, stage, _CheckpointedBlocks(*self.network.get_submodule(stage).children()))
 

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from simtrain.encoders.base import Encoder
+from simtrain.encoders.folded_norms import apply_folded
 from simtrain.encoders.memory_format import for_plain_memory, in_fast_memory, needs_plain_memory
 from simtrain.encoders.pooling import GEM_POWER, GeneralisedMeanPooling, Pooling
 from simtrain.encoders.preprocessing import Preprocessing, Resize
@@ -47,10 +48,12 @@ class TimmEncoder(Encoder):
         )
         self.network = network
         self._in_plain_memory = needs_plain_memory(network)
+        self._recomputes = False
 
     @override
     def features(self, images: Tensor) -> Tensor:
-        return cast(Tensor, self.network(for_plain_memory(images) if self._in_plain_memory else images))
+        images = for_plain_memory(images) if self._in_plain_memory else images
+        return cast(Tensor, self.network(images)) if self._recomputes else apply_folded(self.network, images)
 
     @override
     def pretrained_depths(self) -> dict[str, int]:
@@ -66,6 +69,7 @@ class TimmEncoder(Encoder):
     def checkpoint_activations(self) -> None:
         try:
             cast(Any, self.network).set_grad_checkpointing(True)
+            self._recomputes = True
         except (AssertionError, AttributeError):  # timm's two ways to say that there is no such thing
             model = getattr(self.network, "pretrained_cfg", {}).get("architecture", type(self.network).__name__)
             problem = f"{model} has no blocks for it; set it to false"

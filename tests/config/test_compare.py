@@ -21,7 +21,8 @@ def test_quick_is_of_the_few_that_decide(
     assert (found.encoders, found.training_size) == (encoders, True)
     assert found.whitening is not None
     assert found.whitening.power == powers
-    assert found.pictures.map_method == "pca"
+    assert (found.pictures.map_method, found.robustness_images) == ("pca", 100)
+    assert quick_config(load_compare_config(None, ["robustness_images=0"]), with_runs=True).robustness_images == 0
     assert (
         quick_config(load_compare_config(None, ["pictures.map_method=umap"]), with_runs=True).pictures.map_method
         == "umap"

@@ -7,6 +7,7 @@ from __future__ import annotations
 import atexit
 import importlib
 import importlib.util
+import sys
 import tempfile
 from typing import Literal
 
@@ -21,6 +22,8 @@ _NO_CACHE = "cannot cache function"
 """In the message of numba, UMAP's compiler."""
 _NEIGHBOURS = 15
 """Number of neighbours of each point that UMAP keeps near: its authors' default."""
+_COMPILED = ("umap.utils", "umap.layouts", "umap.umap_")
+"""Modules of UMAP whose functions it compiles anew in each process: 20 seconds."""
 _SPECTRAL_LEAST = 16
 """Points below which UMAP's usual first layout, by eigenvectors, can fail."""
 
@@ -49,6 +52,7 @@ def load_umap() -> str | None:
         if _NO_CACHE not in str(error):
             raise
     else:
+        _keep_compiled()
         return None
     import numba
 
@@ -61,10 +65,21 @@ def load_umap() -> str | None:
     atexit.register(folder.cleanup)
     numba.config.CACHE_DIR = folder.name  # type: ignore[attr-defined]  # its module fills itself at import
     importlib.import_module("umap")
+    _keep_compiled()
     return (
         f"umap: neither its own folder nor the home folder can be written to; it is compiled for this time only, in "
         f"{folder.name} (set NUMBA_CACHE_DIR to keep it)"
     )
+
+
+def _keep_compiled() -> None:
+    """Have the compiler keep on disk what UMAP compiles at its first use too, as it keeps what the import compiles."""
+    from numba.core.dispatcher import Dispatcher
+
+    for module in (sys.modules[name] for name in _COMPILED if name in sys.modules):
+        for function in vars(module).values():
+            if isinstance(function, Dispatcher) and function.py_func.__module__ == module.__name__:
+                function.enable_caching()
 
 
 def plane(embeddings: Tensor, *, method: Literal["pca", "umap"], seed: int) -> NDArray[np.float64]:

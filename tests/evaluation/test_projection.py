@@ -72,6 +72,15 @@ def test_umap_takes_few_images(rows: int) -> None:
     assert np.isfinite(points).all()
 
 
+@pytest.mark.slow
+def test_what_umap_compiles_is_kept_for_the_next_process() -> None:
+    plane(clumps(20)[0], method="umap", seed=5)
+    import umap
+
+    kept = Path(umap.umap_.smooth_knn_dist.stats.cache_path)
+    assert list(kept.glob("umap_.smooth_knn_dist-*.nbi"))
+
+
 OWN_UMAP = """
 from numba import njit
 @njit("f8(f8)", cache=True)

@@ -4,6 +4,8 @@ import os
 import signal
 import subprocess
 import sys
+import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -40,22 +42,37 @@ def found(folder: Path, pattern: str) -> bool:
         return False
 
 
+@dataclass(frozen=True)
+class Whole:
+    """What a run gives that nothing stops."""
+
+    source: Path
+    out: Path
+    told: str
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Whole:
+    folder = tmp_path_factory.mktemp("whole")
+    source = draw_images(folder / "images", count=1100)
+    return Whole(source=source, out=folder / "whole", told=run(source, folder / "whole"))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("at", ["first chunk", "first result"])
-def test_a_killed_run_is_gone_on_with(tmp_path: Path, at: str) -> None:
-    source = draw_images(tmp_path / "images", count=1100)
-    expected = run(source, tmp_path / "whole")
+def test_a_killed_run_is_gone_on_with(whole: Whole, tmp_path: Path, at: str) -> None:
     out = tmp_path / "out"
     running = subprocess.Popen(
-        [*COMMAND, str(source), "--out", str(out)],
+        [*COMMAND, str(whole.source), "--out", str(out)],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
     awaited = ".prepare/shards/*.facts" if at == "first chunk" else ".prepare/images.parquet"
     while running.poll() is None and not found(out, awaited):
-        pass  # until the moment is there, or the run was faster
+        time.sleep(0.001)  # until the moment is there, or the run was faster
     os.killpg(running.pid, signal.SIGKILL)
     running.wait()
-    assert run(source, out).replace(str(out), str(tmp_path / "whole")).splitlines()[:-3] == expected.splitlines()[:-3]
-    assert snapshot(out) == snapshot(tmp_path / "whole")
+    told = run(whole.source, out).replace(str(out), str(whole.out))
+    assert told.splitlines()[:-3] == whole.told.splitlines()[:-3]
+    assert snapshot(out) == snapshot(whole.out)

@@ -123,10 +123,8 @@ def test_a_damaged_file_is_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "settings",
     [
-        {"flip_averaging": True},
-        {"pooling": "gem"},
-        {"evaluation_image_size": 48, "embedding_size": 8},
-        {"whitening": {"power": 0.5}},
+        {"flip_averaging": True, "whitening": {"power": 0.5}},
+        {"pooling": "gem", "evaluation_image_size": 48, "embedding_size": 8},
     ],
 )
 def test_settings_of_an_encoder_s_embeddings_are_in_the_graph(tmp_path: Path, settings: dict[str, Any]) -> None:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -70,14 +71,21 @@ def written_bundle(folder: Path, settings: dict[str, Any]) -> Path:
     return write_bundle(content, folder / "bundle", formats=formats)
 
 
-@pytest.fixture(scope="module", params=ENCODERS)
-def bundle(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    return Bundle.open(written_bundle(tmp_path_factory.mktemp(request.param), ENCODERS[request.param]))
-
-
 @pytest.fixture(scope="module")
-def timm_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return written_bundle(tmp_path_factory.mktemp("spoilt"), ENCODERS["timm"])
+def whole_bundle(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """`whole_bundle(name)`: the folder of that encoder's bundle, exported once, which nobody may alter."""
+    return cache(lambda name: written_bundle(tmp_path_factory.mktemp(name), ENCODERS[name]))
+
+
+@pytest.fixture(scope="module", params=ENCODERS)
+def bundle(request: pytest.FixtureRequest, whole_bundle: Callable[[str], Path]) -> Bundle:
+    return Bundle.open(whole_bundle(request.param))
+
+
+@pytest.fixture
+def timm_folder(whole_bundle: Callable[[str], Path], tmp_path: Path) -> Path:
+    """A bundle that the test may spoil."""
+    return shutil.copytree(whole_bundle("timm"), tmp_path / "spoilt")
 
 
 @pytest.fixture(scope="module")
@@ -137,9 +145,9 @@ def test_a_search_imports_neither_torch_nor_what_needs_it(bundle: Bundle, photog
 TEXTS = ("a red mug", "", "یک لیوان قرمز", "mug 🙂👍🏽 rouge", "the green lamp " * 60)
 
 
-@pytest.fixture(scope="module")
-def clip_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    return Bundle.open(written_bundle(tmp_path_factory.mktemp("texts"), ENCODERS["clip"]))
+@pytest.fixture
+def clip_bundle(whole_bundle: Callable[[str], Path]) -> Bundle:
+    return Bundle.open(whole_bundle("clip"))
 
 
 @pytest.mark.slow
@@ -258,34 +266,23 @@ def filled(tokenizer: bytes, length: int) -> bytes:
 )
 def test_a_damaged_file_is_told(timm_folder: Path, damage: Callable[[bytes], bytes], message: str) -> None:
     path = timm_folder / "encoder.onnx"
-    whole = path.read_bytes()
-    try:
-        path.write_bytes(damage(whole))
-        with pytest.raises(BundleError, match=r"encoder\.onnx: altered or of another bundle: its SHA-256 is"):
-            open_bundle(timm_folder)
-        forge(timm_folder, lambda manifest: None)
-        with pytest.raises(BundleError) as caught:
-            open_bundle(timm_folder)
-        assert str(caught.value).startswith(f"{path}: {message}")
-        assert "\n" not in str(caught.value)
-    finally:
-        path.write_bytes(whole)
-        forge(timm_folder, lambda manifest: None)
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(BundleError, match=r"encoder\.onnx: altered or of another bundle: its SHA-256 is"):
+        open_bundle(timm_folder)
+    forge(timm_folder, lambda manifest: None)
+    with pytest.raises(BundleError) as caught:
+        open_bundle(timm_folder)
+    assert str(caught.value).startswith(f"{path}: {message}")
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.slow
 def test_the_file_of_another_encoder_is_refused(timm_folder: Path, tmp_path: Path) -> None:
     other = written_bundle(tmp_path, {**ENCODERS["timm"], "flip_averaging": False})
-    path = timm_folder / "encoder.onnx"
-    whole = path.read_bytes()
-    try:
-        path.write_bytes((other / "encoder.onnx").read_bytes())
-        forge(timm_folder, lambda manifest: None)
-        with pytest.raises(BundleError, match="this environment does not give the bundle's embeddings: golden images"):
-            open_bundle(timm_folder)
-    finally:
-        path.write_bytes(whole)
-        forge(timm_folder, lambda manifest: None)
+    (timm_folder / "encoder.onnx").write_bytes((other / "encoder.onnx").read_bytes())
+    forge(timm_folder, lambda manifest: None)
+    with pytest.raises(BundleError, match="this environment does not give the bundle's embeddings: golden images"):
+        open_bundle(timm_folder)
 
 
 @pytest.mark.slow

@@ -12,10 +12,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from tiny_text_bundle import make_tiny_text_bundle
 
-from simtrain.builders.saved_encoder import encoder_without_weights
-from simtrain.serving.bundle import Bundle
 from simtrain.serving.bundle_writer import BundleContent, write_bundle
 from simtrain.serving.onnx_export import ONNX, onnx_available
 
@@ -32,21 +29,6 @@ def test_it_imports_no_torch_and_ends_well(onnx_folder: Path, serve_process: Cal
         assert httpx2.get(f"{served.url}api/picture", params={"id": "p11"}).status_code == 200
         pictures = f"pictures: {shop.root.resolve()}\n"
         assert served.ended(number) == (0, "", f"{pictures}stopped\nimported: []\n")
-
-
-def test_texts_need_no_torch(serve_process: Callable[..., Any], tmp_path: Path) -> None:
-    folder = make_tiny_text_bundle(tmp_path)
-    vectors = Bundle.open(folder).load_encoder(encoder_without_weights).embed_texts(["یک لیوان قرمز"]).numpy()
-    ((_, similarities),) = Bundle.open(folder).index.search(vectors, k=3)
-    served = serve_process(folder)
-    answer = httpx2.get(f"{served.url}api/search", params={"text": "یک لیوان قرمز", "k": 3}, timeout=60).json()
-    told = [one["similarity"] for one in answer["neighbours"]]
-    assert told == pytest.approx(similarities.tolist(), abs=1e-4)
-    long = httpx2.get(f"{served.url}api/search", params={"text": "a mug " * 90, "k": 3}, timeout=60).json()
-    assert (answer["query"]["tokens_read"], long["query"]["tokens_read"]) == (None, 77)
-    status, shown, said = served.ended(signal.SIGTERM)
-    assert (status, shown) == (0, "")
-    assert said.splitlines()[-2:] == ["stopped", "imported: []"]
 
 
 def test_a_bundle_replaced_under_load_answers_from_one_or_the_other(

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from importlib.metadata import Distribution, distribution
 from importlib.util import cache_from_source
 from pathlib import Path
@@ -26,6 +27,7 @@ from simtrain.serving.onnx_export import onnx_available
 
 ROOT = Path(__file__).parents[3]
 REQUIREMENTS = ROOT / "requirements" / "serve.txt"
+WORDS = "یک لیوان قرمز"
 LEFT_OUT = ("torch", "torchvision", "pytorch-lightning", "transformers", "sentence-transformers", "timm")
 
 
@@ -86,13 +88,31 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "bin" / "python"
 
 
+@dataclass(frozen=True)
+class Words:
+    """A bundle that is searched by text, and the similarities of the three items nearest to `WORDS` by torch."""
+
+    folder: Path
+    similarities: list[float]
+
+
+@pytest.fixture(scope="module")
+def words(tmp_path_factory: pytest.TempPathFactory) -> Words:
+    folder = make_tiny_text_bundle(tmp_path_factory.mktemp("words"))
+    vectors = Bundle.open(folder).load_encoder(encoder_without_weights).embed_texts([WORDS]).numpy()
+    ((_, similarities),) = Bundle.open(folder).index.search(vectors, k=3)
+    return Words(folder=folder, similarities=similarities.tolist())
+
+
 def environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(not onnx_available(), reason="needs the extra 'export'")
-def test_search_and_serve_without_torch(python: Path, onnx_folder: Path, shop: Any, tmp_path: Path) -> None:
+def test_search_and_serve_without_torch(
+    python: Path, onnx_folder: Path, words: Words, shop: Any, tmp_path: Path
+) -> None:
     run: Callable[..., Any] = subprocess.run
     missing = run([str(python), "-c", "import torch"], capture_output=True, check=False, env=environment())
     assert missing.returncode == 1
@@ -111,14 +131,11 @@ def test_search_and_serve_without_torch(python: Path, onnx_folder: Path, shop: A
         2, f"error: {onnx_folder}: this bundle's encoder has no text tower; search it by image\n",
     )  # fmt: skip
 
-    words = make_tiny_text_bundle(tmp_path)
-    by_text = [simtrain, "search", str(words), "--text", "یک لیوان قرمز", "-k", "3", "--json"]
+    by_text = [simtrain, "search", str(words.folder), "--text", WORDS, "-k", "3", "--json"]
     found = run(by_text, capture_output=True, text=True, check=False, cwd=tmp_path, env=environment())
     assert (found.returncode, found.stderr) == (0, "")
-    vectors = Bundle.open(words).load_encoder(encoder_without_weights).embed_texts(["یک لیوان قرمز"]).numpy()
-    ((_, similarities),) = Bundle.open(words).index.search(vectors, k=3)
     told = [one["similarity"] for one in json.loads(found.stdout)["neighbours"]]
-    assert told == pytest.approx(similarities.tolist(), abs=1e-4)
+    assert told == pytest.approx(words.similarities, abs=1e-4)
 
     served = subprocess.Popen(
         [simtrain, "serve", str(onnx_folder), "--port", "0"],
@@ -138,3 +155,17 @@ def test_search_and_serve_without_torch(python: Path, onnx_folder: Path, shop: A
     finally:
         served.kill()
         served.communicate()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not onnx_available(), reason="needs the extra 'export'")
+def test_texts_need_no_torch(words: Words, serve_process: Callable[..., Any]) -> None:
+    served = serve_process(words.folder)
+    answer = httpx2.get(f"{served.url}api/search", params={"text": WORDS, "k": 3}, timeout=60).json()
+    told = [one["similarity"] for one in answer["neighbours"]]
+    assert told == pytest.approx(words.similarities, abs=1e-4)
+    long = httpx2.get(f"{served.url}api/search", params={"text": "a mug " * 90, "k": 3}, timeout=60).json()
+    assert (answer["query"]["tokens_read"], long["query"]["tokens_read"]) == (None, 77)
+    status, shown, said = served.ended(signal.SIGTERM)
+    assert (status, shown) == (0, "")
+    assert said.splitlines()[-2:] == ["stopped", "imported: []"]

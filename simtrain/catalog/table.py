@@ -182,8 +182,7 @@ def _check_rows(rows: pd.DataFrame) -> None:
         ValueError: naming the column.
     """
     for name in TEXT_COLUMNS:
-        given = rows[name].dropna() if name in _MAY_LACK else rows[name]
-        if not all(isinstance(value, str) for value in given):
+        if not _is_text(rows[name], nulls=name in _MAY_LACK):
             raise ValueError(f"column {name} holds more than text")
     for name in ("query", "gallery"):
         if rows[name].dtype != bool:
@@ -192,3 +191,10 @@ def _check_rows(rows: pd.DataFrame) -> None:
         raise ValueError(f"column split holds more than {', '.join(SPLITS)}")
     if rows["id"].duplicated().any():
         raise ValueError("column id holds a value twice")
+
+
+def _is_text(values: pd.Series, *, nulls: bool) -> bool:
+    """Whether every value is a text, or null where that is allowed; of pandas' own type for texts no value is read."""
+    if isinstance(values.dtype, pd.StringDtype):
+        return nulls or not values.hasnans
+    return all(isinstance(value, str) for value in (values.dropna() if nulls else values))

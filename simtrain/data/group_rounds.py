@@ -2,7 +2,7 @@
 
 # Shapes: G groups, S turns in an epoch = q·G + R with R < G.
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,15 +10,15 @@ from numpy.typing import NDArray
 Round = list[int]
 
 
-def random_rounds(groups: Sequence[int], generator: np.random.Generator) -> Iterator[Round]:
+def random_rounds(groups: NDArray[np.int64], generator: np.random.Generator) -> Iterator[Round]:
     """All groups in random order, again and again without end.
 
     Args:
-        groups: Their numbers.
+        groups: (G,) their numbers.
         generator: Source of the random orders, drawn one after the other.
     """
     while True:
-        yield [int(group) for group in generator.permutation(groups)]
+        yield generator.permutation(groups).tolist()
 
 
 class EqualRounds:
@@ -53,9 +53,9 @@ class EqualRounds:
         if self._more:
             taken = self._next_places(epoch)
             chosen = taken if self._taken == self._more else np.setdiff1d(np.arange(len(self._groups)), taken)
-            yield [int(group) for group in generator.permutation(self._groups[chosen])]
+            yield generator.permutation(self._groups[chosen]).tolist()
         for _ in range(self._whole):
-            yield [int(group) for group in generator.permutation(self._groups)]
+            yield generator.permutation(self._groups).tolist()
 
     def _next_places(self, epoch: int) -> NDArray[np.int64]:
         """As many entries of one permutation after another, beginning where those of the last epoch end."""

@@ -2,7 +2,6 @@
 
 # Words: a group is what makes positives (a product, a class); P groups of K images make a batch of P·K.
 
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -13,6 +12,7 @@ from typing_extensions import override
 
 from simtrain.data.batch import Draw
 from simtrain.data.group_rounds import EqualRounds, random_rounds
+from simtrain.data.planned_batches import EpochPlan
 
 Rows = NDArray[np.int64]
 
@@ -31,8 +31,6 @@ class Share:
 
 
 WHOLE = Share(index=0, of=1)
-EpochPlan = Callable[[int], list[list[Draw]]]
-"""The batches of an epoch, given its number; always as many."""
 
 
 class EpochBatches(Sampler[list[Draw]]):
@@ -44,7 +42,7 @@ class EpochBatches(Sampler[list[Draw]]):
     epoch, and so its augmentation, does not depend on their number.
 
     Args:
-        plan: Batches of an epoch, given its number; all as large.
+        plan: Batches of every epoch.
         share: Share of each batch that this process loads.
 
     Attributes:
@@ -57,30 +55,28 @@ class EpochBatches(Sampler[list[Draw]]):
     def __init__(self, *, plan: EpochPlan, share: Share) -> None:
         self._plan = plan
         self._share = share
-        first = plan(0)
-        self._length = len(first)
-        self.samples = len(first[0]) // share.of
-        if len(first[0]) % share.of:
-            raise ValueError(f"plan: batches of {len(first[0])} do not divide among {share.of} processes")
+        self.samples = plan.samples // share.of
+        if plan.samples % share.of:
+            raise ValueError(f"plan: batches of {plan.samples} do not divide among {share.of} processes")
         self._epoch = 0
         self._skip = 0
 
     def start_at(self, *, epoch: int, batch: int) -> None:
         """Make the next iteration begin with that batch of that epoch, to go on after an interruption."""
-        self._epoch, self._skip = epoch + batch // self._length, batch % self._length
+        self._epoch, self._skip = epoch + batch // len(self), batch % len(self)
 
     def __len__(self) -> int:
         """Number of batches in a whole epoch."""
-        return self._length
+        return self._plan.batches
 
     @override
     def __iter__(self) -> Iterator[list[Draw]]:
         # Nothing counts before the first batch is asked for: a DataLoader with workers makes an iterator to throw away.
-        batches = self._plan(self._epoch)[self._skip :]
+        batches, begun = self._plan(self._epoch), self._skip
         self._epoch, self._skip = self._epoch + 1, 0
-        for batch in batches:
-            size = len(batch) // self._share.of
-            yield batch[self._share.index * size : (self._share.index + 1) * size]
+        own = slice(self._share.index * self.samples, (self._share.index + 1) * self.samples)
+        for number in range(begun, len(batches)):
+            yield batches[number][own]
 
 
 class EvaluationBatches(Sampler[list[int]]):
@@ -117,13 +113,13 @@ def shuffled_plan(rows: Rows, *, batch_size: int, seed: int) -> EpochPlan:
     if len(rows) < batch_size:
         raise ValueError(f"rows: got {len(rows)}; a batch holds {batch_size}")
 
-    def plan(epoch: int) -> list[list[Draw]]:
-        order = _generator(seed, epoch).permutation(rows)
-        whole = len(order) // batch_size * batch_size
-        draws = [Draw(rows=(int(row),), epoch=epoch, position=position) for position, row in enumerate(order[:whole])]
-        return [draws[start : start + batch_size] for start in range(0, whole, batch_size)]
+    batches = len(rows) // batch_size
 
-    return plan
+    def of_epoch(epoch: int) -> Rows:
+        order = _generator(seed, epoch).permutation(rows)
+        return order[: batches * batch_size].reshape(batches, batch_size, 1)
+
+    return EpochPlan(batches=batches, samples=batch_size, rows=of_epoch)
 
 
 def grouped_plan(
@@ -150,19 +146,9 @@ def grouped_plan(
     Raises:
         ValueError: if there are fewer than P groups.
     """
-    chosen = _group_plan(groups, per_batch=groups_per_batch, images=images_per_group, within=within, seed=seed)
-
-    def plan(epoch: int) -> list[list[Draw]]:
-        size = groups_per_batch * images_per_group
-        return [
-            [
-                Draw(rows=(row,), epoch=epoch, position=number * size + place)
-                for place, row in enumerate(row for picked in batch for row in picked)
-            ]
-            for number, batch in enumerate(chosen(epoch))
-        ]
-
-    return plan
+    chosen, batches = _group_plan(groups, per_batch=groups_per_batch, images=images_per_group, within=within, seed=seed)
+    size = groups_per_batch * images_per_group
+    return EpochPlan(batches=batches, samples=size, rows=lambda epoch: chosen(epoch).reshape(batches, size, 1))
 
 
 def paired_plan(
@@ -175,24 +161,14 @@ def paired_plan(
     Raises:
         ValueError: if there are fewer groups than pairs in a batch.
     """
-    chosen = _group_plan(groups, per_batch=pairs_per_batch, images=2, within=within, seed=seed)
-
-    def plan(epoch: int) -> list[list[Draw]]:
-        return [
-            [
-                Draw(rows=tuple(pair), epoch=epoch, position=number * pairs_per_batch + place)
-                for place, pair in enumerate(batch)
-            ]
-            for number, batch in enumerate(chosen(epoch))
-        ]
-
-    return plan
+    chosen, batches = _group_plan(groups, per_batch=pairs_per_batch, images=2, within=within, seed=seed)
+    return EpochPlan(batches=batches, samples=pairs_per_batch, rows=chosen)
 
 
 def _group_plan(
     groups: Mapping[int, Rows], *, per_batch: int, images: int, within: Mapping[int, int] | None, seed: int
-) -> Callable[[int], list[list[list[int]]]]:
-    """Epoch -> batches -> groups -> rows."""
+) -> tuple[Callable[[int], Rows], int]:
+    """Epoch -> (batches, groups, images) rows, and the number of batches."""
     if len(groups) < per_batch:
         raise ValueError(f"groups: got {len(groups)}; a batch holds {per_batch}")
     total = sum(len(rows) for rows in groups.values())
@@ -202,34 +178,37 @@ def _group_plan(
         categories = {group: within[group] for group in groups}
         equal = EqualRounds(categories=categories, per_batch=per_batch, turns=batches * per_batch, seed=seed)
     category = within if within is not None else dict.fromkeys(groups, 0)
+    everyone = np.fromiter(groups, dtype=np.int64, count=len(groups))
 
-    def plan(epoch: int) -> list[list[list[int]]]:
+    def of_epoch(epoch: int) -> Rows:
         generator = _generator(seed, epoch)
-        turns = {group: _Turns(rows, generator) for group, rows in groups.items()}
-        rounds = random_rounds(list(groups), generator) if equal is None else equal.of_epoch(epoch, generator)
+        rounds = random_rounds(everyone, generator) if equal is None else equal.of_epoch(epoch, generator)
         order = _batches_of_groups(rounds, batches=batches, per_batch=per_batch, category=category, generator=generator)
-        return [[turns[group].take(images) for group in batch] for batch in order]
+        turns = _Turns(groups, generator)
+        taken = [row for batch in order for group in batch for row in turns.take(group, images)]
+        return np.array(taken, dtype=np.int64).reshape(batches, per_batch, images)
 
-    return plan
+    return of_epoch, batches
 
 
 class _Turns:
-    """A group's rows in random order, again and again; a draw repeats a row only where it must."""
+    """Each group's rows in random order, again and again; a draw repeats a row only where it must."""
 
-    def __init__(self, rows: Rows, generator: np.random.Generator) -> None:
-        self._rows = rows
+    def __init__(self, groups: Mapping[int, Rows], generator: np.random.Generator) -> None:
+        self._groups = groups
         self._generator = generator
-        self._queue: deque[int] = deque()
+        self._waiting: dict[int, list[int]] = {}
 
-    def take(self, count: int) -> list[int]:
-        taken: list[int] = []
-        while len(taken) < count:
-            if not self._queue:
-                fresh = [int(row) for row in self._generator.permutation(self._rows)]
-                # Rows of this very draw go last, so that a new round does not begin by repeating one.
-                self._queue.extend(sorted(fresh, key=lambda row: row in taken))
-            taken.append(self._queue.popleft())
-        return taken
+    def take(self, group: int, count: int) -> list[int]:
+        queue = self._waiting.get(group, [])
+        while len(queue) < count:
+            fresh = self._groups[group].tolist()
+            self._generator.shuffle(fresh)  # as `permutation` of the array, in half the time
+            if queue:  # rows of this very draw go last, so that a new round does not begin by repeating one
+                fresh.sort(key=queue.__contains__)
+            queue = queue + fresh
+        self._waiting[group] = queue[count:]
+        return queue[:count]
 
 
 def _batches_of_groups(

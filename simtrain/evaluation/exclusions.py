@@ -17,7 +17,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from simtrain.evaluation.equal_codes import NO_CODE, CodeOrder
+from simtrain.evaluation.equal_codes import NO_CODE, CodeOrder, row_codes
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -104,8 +104,7 @@ def _leaves_out(column: NDArray[np.int64], *, queries: NDArray[np.int64], galler
 
 def _shared(queries: NDArray[np.int64], gallery: NDArray[np.int64]) -> NDArray[np.int64]:
     """(Q,) rows of the gallery that are equal in all columns; 0 for a query that has -1 in one of them."""
-    _, kinds = np.unique(np.concatenate([queries, gallery]), axis=0, return_inverse=True)
-    kinds = kinds.reshape(-1)
+    kinds = row_codes(np.concatenate([queries, gallery]))
     sizes = np.bincount(kinds[len(queries) :], minlength=int(kinds.max(initial=0)) + 1)
     return np.where((queries == NO_CODE).any(axis=1), 0, sizes[kinds[: len(queries)]]).astype(np.int64)
 

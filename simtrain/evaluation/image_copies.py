@@ -1,12 +1,13 @@
 """Exact and near copies of images in a retrieval task: counted, merged, left out."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from simtrain.catalog.table import Catalog
-from simtrain.evaluation.equal_codes import NO_CODE
+from simtrain.evaluation.equal_codes import NO_CODE, row_codes
 
 
 def near_copied(copies: NDArray[np.int64], is_query: NDArray[np.bool_], in_gallery: NDArray[np.bool_]) -> int:
@@ -30,7 +31,8 @@ def copied_queries(catalog: Catalog, is_query: NDArray[np.bool_], in_gallery: ND
         is_query: (N,) whether the image is a query.
         in_gallery: (N,) whether the image is in the gallery.
     """
-    pictures = picture_codes(catalog)
+    taking_part = np.flatnonzero(is_query | in_gallery)
+    pictures, is_query, in_gallery = picture_codes(catalog, taking_part), is_query[taking_part], in_gallery[taking_part]
     sizes = np.bincount(pictures[in_gallery], minlength=int(pictures.max(initial=-1)) + 1)
     return int((sizes[pictures[is_query]] > in_gallery[is_query]).sum())
 
@@ -51,8 +53,9 @@ def without_copies(
         same for the gallery.
     """
     taking_part = np.flatnonzero(is_query | in_gallery)
-    kinds = np.stack([codes[taking_part] for codes in (picture_codes(catalog), *groups)], axis=1)
-    _, first, kind = np.unique(kinds, axis=0, return_index=True, return_inverse=True)
+    pictures = picture_codes(catalog, taking_part)
+    kinds = row_codes(np.stack([pictures, *(codes[taking_part] for codes in groups)], axis=1))
+    _, first, kind = np.unique(kinds, return_index=True, return_inverse=True)
     representative = taking_part[first][kind]
     any_query, any_in_gallery = np.zeros_like(is_query), np.zeros_like(in_gallery)
     np.logical_or.at(any_query, representative, is_query[taking_part])
@@ -60,11 +63,17 @@ def without_copies(
     return np.sort(taking_part[first]).astype(np.int64), any_query, any_in_gallery
 
 
-def picture_codes(catalog: Catalog) -> NDArray[np.int64]:
-    """One number per row, equal where the decoded pictures are equal (without their hashes: where the files are)."""
+def picture_codes(catalog: Catalog, rows: NDArray[np.int64] | None = None) -> NDArray[np.int64]:
+    """One number per row, equal where the decoded pictures are equal (without their hashes: where the files are).
+
+    Args:
+        catalog: Catalogue of the images.
+        rows: (n,) catalogue rows that are numbered; None: all.
+    """
     exact = next((column for column in ("pixel_sha256", "sha256") if column in catalog.rows.columns), None)
-    rows = np.arange(len(catalog.rows), dtype=np.int64)
+    places = np.arange(len(catalog.rows) if rows is None else len(rows), dtype=np.int64)
     if exact is None:
-        return rows
-    codes = catalog.groups([exact])
-    return np.where(codes >= 0, codes, codes.max(initial=-1) + 1 + rows)
+        return places
+    hashes = catalog.rows[[exact]]
+    codes = replace(catalog, rows=hashes if rows is None else hashes.iloc[rows]).groups([exact])
+    return np.where(codes >= 0, codes, codes.max(initial=-1) + 1 + places)

@@ -100,7 +100,6 @@ TESTED_BY_CALLERS = {
     "config/relevance.py": "config/test_run.py",
     "encoders/sending.py": "modules/test_gpu_steps.py",
     "evaluation/relevance_checks.py": "evaluation/test_protocol.py",
-    "evaluation/image_copies.py": "evaluation/test_protocol.py",
     "interpolation/summary.py": "interpolation/test_result.py",
     "launch/small_encoders.py": "launch/test_ddp_equivalence.py",
     "runs/evaluation.py": "commands/test_evaluate.py",

@@ -79,4 +79,4 @@ def test_groups_that_have_one_turn_more_are_of_one_category_where_they_fill_a_ba
 def test_random_rounds_are_the_permutations_of_their_generator() -> None:
     reference = np.random.default_rng(3)
     expected = [reference.permutation([7, 8, 9]).tolist() for _ in range(4)]
-    assert list(islice(random_rounds([7, 8, 9], np.random.default_rng(3)), 4)) == expected
+    assert list(islice(random_rounds(np.array([7, 8, 9]), np.random.default_rng(3)), 4)) == expected

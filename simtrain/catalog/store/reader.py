@@ -4,17 +4,18 @@ import mmap
 import os
 import zlib
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-import pyarrow as pa
 import simplejpeg
 from numpy.typing import NDArray
 
 from simtrain.catalog.images import read_image
 from simtrain.catalog.store.layout import RECORD_FILE, Record, StoreKind, change_time, read_record
+from simtrain.catalog.store.places import SourcePaths, StoredPlaces, noted, record_rows, stored_places
 from simtrain.catalog.table import Catalog
 from simtrain.errors import CatalogError
 from simtrain.failures import damage_told
@@ -54,24 +55,11 @@ class SourceImages:
         paths: File of each catalogue row.
     """
 
-    paths: list[Path]
+    paths: Sequence[Path]
 
     def read(self, row: int, *, at_least: int | None) -> NDArray[np.uint8]:
         """Decode the file of a row."""
         return read_image(self.paths[row], at_least=at_least, largest_pixels=None)  # `prepare` has read it
-
-
-@dataclass(frozen=True, kw_only=True)
-class StoredPlaces:
-    """Where the picture of each catalogue row lies; `shard` is -1 for rows that the store does not hold."""
-
-    names: list[str]
-    shard: NDArray[np.int64]
-    offset: NDArray[np.int64]
-    length: NDArray[np.int64]
-    width: NDArray[np.int64]
-    height: NDArray[np.int64]
-    crc32: NDArray[np.int64]
 
 
 class StoredImages:
@@ -93,7 +81,7 @@ class StoredImages:
         self._maps: OrderedDict[int, mmap.mmap] = OrderedDict()
 
     @property
-    def paths(self) -> list[Path]:
+    def paths(self) -> Sequence[Path]:
         """The source's file of each catalogue row."""
         return self._source.paths
 
@@ -179,7 +167,7 @@ def _opened(catalog: Catalog, record: Record, source: SourceImages, *, smallest:
             f"pixels and the "
             f"encoder takes {smallest}; prepare with --set store.side={smallest} or more",
         )
-    places = _places(catalog, record.table)
+    places = stored_places(catalog, record.table)
     lacking = int((places.shard < 0).sum())
     description = f"images: from the store ({settings.description()})"
     if lacking:
@@ -192,7 +180,7 @@ def _opened(catalog: Catalog, record: Record, source: SourceImages, *, smallest:
 
 def source_images(catalog: Catalog) -> SourceImages:
     """The reader of a catalogue's own files."""
-    return SourceImages(paths=[catalog.root / str(path) for path in catalog.rows["path"]])
+    return SourceImages(paths=SourcePaths(catalog))
 
 
 def refuse_changed_files(catalog: Catalog, record: Record) -> None:
@@ -201,48 +189,22 @@ def refuse_changed_files(catalog: Catalog, record: Record) -> None:
     Raises:
         CatalogError: for a file with other content than the catalogue says.
     """
-    noted = _by_path(record.table, ("size", "mtime_ns"))
+    rows = record_rows(catalog, record.table)
+    known = zip(*(noted(record.table, column, rows).tolist() for column in ("size", "mtime_ns")), strict=True)
     root, changed = str(catalog.root), []
-    for path, sha256 in zip(catalog.rows["path"], catalog.rows["sha256"], strict=True):
+    for row, (path, expected) in enumerate(zip(SourcePaths(catalog).names(), known, strict=True)):
         try:
             found = os.stat(f"{root}/{path}")  # noqa: PTH116 - a Path for each of 100,000 files takes a second
         except OSError:
             continue
-        if noted.get(path) != (found.st_size, change_time(found)) and sha256_if_readable(catalog.root / path) != sha256:
+        differs = expected != (found.st_size, change_time(found))
+        if differs and sha256_if_readable(catalog.root / path) != catalog.rows["sha256"].iat[row]:
             changed.append(path)
     if changed:
         more = f" (and {len(changed) - 1} more)" if len(changed) > 1 else ""
         raise CatalogError(
             f"{catalog.root / changed[0]}: changed since it was prepared{more}; run simtrain prepare again"
         )
-
-
-def _places(catalog: Catalog, table: pa.Table) -> StoredPlaces:
-    columns = ("sha256", "shard", "offset", "length", "stored_width", "stored_height", "crc32")
-    stored = _by_path(table, columns)
-    names = sorted({name for name in table["shard"].to_pylist() if name is not None})
-    number = {name: place for place, name in enumerate(names)}
-    lacking = (-1, 0, 0, 0, 0, 0)
-    rows = []
-    for path, sha256 in zip(catalog.rows["path"], catalog.rows["sha256"], strict=True):
-        found = stored.get(path)
-        holds = found is not None and found[0] == sha256 and found[1] is not None
-        rows.append((number[found[1]], *found[2:]) if holds and found is not None else lacking)
-    values = np.array(rows, dtype=np.int64).reshape(len(rows), len(lacking))
-    return StoredPlaces(
-        names=names,
-        shard=values[:, 0],
-        offset=values[:, 1],
-        length=values[:, 2],
-        width=values[:, 3],
-        height=values[:, 4],
-        crc32=values[:, 5],
-    )
-
-
-def _by_path(table: pa.Table, columns: tuple[str, ...]) -> dict[str, tuple[Any, ...]]:
-    rows = zip(*(table[name].to_pylist() for name in columns), strict=True)
-    return dict(zip(table["path"].to_pylist(), rows, strict=True))
 
 
 def _damaged(path: Path) -> CatalogError:

@@ -21,6 +21,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from simtrain.data.cache_eviction import LARGEST_CACHE, OpenFolder, note_use
 from simtrain.data.row_vectors import RowVectors, map_rows, vectors_of, write_rows
 from simtrain.encoders.arithmetic import FLOAT32, Arithmetic, Precision
 from simtrain.encoders.base import Encoder
@@ -28,13 +29,10 @@ from simtrain.errors import CatalogError
 from simtrain.files import sha256_of_bytes, whole_file
 from simtrain.locks import written_by_one
 
-FOLDER = "embeddings"
-"""Folder of the cache within the catalogue's folder."""
+FOLDER = "embeddings"  # within the catalogue's folder
 _OWN_NAME = re.compile(r"[0-9a-f]{12}-[0-9a-f]{24}(\.[0-9a-f]{16})?\.safetensors")
-_SETTINGS = ("space", "bins", "behaviour")
-"""What encoders have besides weights and layers that is part of the fingerprint."""
-_LEAST_TIMED = 64
-"""Smallest number of images whose time is reported."""
+_SETTINGS = ("space", "bins", "behaviour")  # of encoders, beside weights and layers, that a fingerprint is of
+_LEAST_TIMED = 64  # images, of which the time is reported
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -108,8 +106,8 @@ class BlockWriter:
 class EmbeddingCache:
     """A folder of embeddings, a file for each encoder; while images are embedded, also files of blocks.
 
-    What is in it is of one catalogue: files of what the catalogue was before are removed. Blocks that a killed process
-    has left count as the file itself does.
+    What is in it is of one catalogue: files of what the catalogue was before are removed. Of more than `LARGEST_CACHE`
+    bytes the least recently used go when it is opened. Blocks that a killed process left count as the file does.
 
     Args:
         folder: Folder of the cache, made if it is missing; where it is read-only, new files go to a temporary folder.
@@ -130,9 +128,12 @@ class EmbeddingCache:
             self._temporary = tempfile.TemporaryDirectory(prefix="simtrain-embeddings-")
             folder = Path(self._temporary.name)
         self._folder = folder
-        for path in self._folder.iterdir():
-            if _OWN_NAME.fullmatch(path.name) and not path.name.startswith(f"{self._data}-"):
-                path.unlink(missing_ok=True)
+        own = {path for path in self._folder.iterdir() if _OWN_NAME.fullmatch(path.name)}
+        present = {path for path in own if path.name.startswith(f"{self._data}-")}
+        for path in own - present:
+            path.unlink(missing_ok=True)
+        self._opened = OpenFolder(self._folder)
+        self._opened.evict(present, largest=LARGEST_CACHE)
 
     @property
     def lasting(self) -> bool:
@@ -215,6 +216,7 @@ class EmbeddingCache:
         if len(rows) == 0:
             raise ValueError("rows is empty; allowed: one or more")
         stored = self._stored(fingerprint)
+        note_use(self._files(fingerprint))
         try:
             vectors = vectors_of(stored, rows)
         except (KeyError, IndexError):
@@ -264,11 +266,8 @@ def _joined_notes(notes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """One note of several, of which the last says where embeddings are made now; times of other devices are left."""
     device = notes[-1]["device"]
     same = [note for note in notes if note["device"] == device]
-    return {
-        **notes[-1],
-        "seconds": sum(float(note["seconds"]) for note in same),
-        "images": sum(int(note["images"]) for note in same),
-    }
+    seconds, images = sum(float(note["seconds"]) for note in same), sum(int(note["images"]) for note in same)
+    return {**notes[-1], "seconds": seconds, "images": images}
 
 
 def encoder_fingerprint(encoder: Encoder, *, images: str, precision: Precision = "32") -> str:

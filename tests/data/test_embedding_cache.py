@@ -199,3 +199,12 @@ def test_a_fingerprint_is_of_weights_preprocessing_and_pictures():
     assert fingerprint(network) == fingerprint(network)
     # The size of training views is no part of it: embeddings are those of an encoder of the evaluation size.
     assert fingerprint(other) == fingerprint(network.model_copy(update={"evaluation_image_size": 64}))
+
+
+def test_a_cache_that_is_too_large_loses_what_was_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    get(EmbeddingCache(tmp_path, data="d" * 12), [1, 2], Embedding(), "f" * 64)
+    get(EmbeddingCache(tmp_path, data="d" * 12), [1, 2], Embedding(), "e" * 64)
+    (tmp_path / "notes.txt").write_text("not its own")
+    monkeypatch.setattr(embedding_cache, "LARGEST_CACHE", 0)
+    assert EmbeddingCache(tmp_path, data="d" * 12).missing("f" * 64, np.array([1, 2])).tolist() == [1, 2]
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]

@@ -23,7 +23,7 @@ class OpenFolder:
         weakref.finalize(self, os.close, self._descriptor)
 
     def evict(self, files: Iterable[Path], *, largest: int) -> None:
-        """Remove the files that were used the longest ago, until the others have `largest` bytes or fewer.
+        """Remove the files that were used the longest ago, until the others have `largest` bytes, or one is left.
 
         Nothing is removed while another process, or another object of this one, has the folder open, nor where the file
         system has no locks. The folder counts as open from then on.
@@ -47,7 +47,7 @@ def note_use(files: Iterable[Path]) -> None:
 def _remove_oldest(files: Iterable[Path], *, largest: int) -> None:
     found = sorted(((path.stat(), path) for path in files), key=lambda entry: entry[0].st_mtime_ns, reverse=True)
     kept = 0
-    for stat, path in found:
+    for place, (stat, path) in enumerate(found):
         kept += stat.st_size
-        if kept > largest:
+        if kept > largest and place > 0:  # the last one used stays, however large
             path.unlink(missing_ok=True)

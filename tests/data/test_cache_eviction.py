@@ -35,4 +35,4 @@ def test_nothing_goes_while_somebody_has_it_open(tmp_path: Path) -> None:
     assert len(list(tmp_path.iterdir())) == 4
     del reader
     OpenFolder(tmp_path).evict(paths, largest=0)
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == ["3"]  # what was used last stays, however large

@@ -99,9 +99,9 @@ class _Layers(fx.Tracer):
 
 
 def _folded_graph(network: nn.Module) -> fx.GraphModule | None:
-    """The network's graph with folded layers, read again when its modules or their modes have changed."""
+    """The network's graph with folded layers, read again when its modules, their modes or tensors have changed."""
     parts = [(id(part), part.training) for part in network.modules()]
-    state = (parts, [id(value) for value in network.parameters()])
+    state = (parts, [id(value) for value in (*network.parameters(), *network.buffers())])
     known = _folded.get(network)
     if known is None or known[0] != state:
         known = _folded[network] = (state, _read(network))

@@ -133,6 +133,20 @@ def test_hooks_are_called_and_see_what_they_would() -> None:
     assert torch.equal(norm(maps), found)
 
 
+class Shifted(nn.Module):
+    """A part with layers of its own and a buffer beside them."""
+
+    by: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Identity()
+        self.register_buffer("by", torch.ones(1))
+
+    def forward(self, images: Tensor) -> Tensor:
+        return cast(Tensor, self.layer(images)) + self.by
+
+
 def test_changed_weights_layers_and_modes_are_seen() -> None:
     network = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4), nn.Dropout(0.5)).double().eval()
     images = torch.randn(2, 3, 5, 5, dtype=torch.float64)
@@ -151,6 +165,10 @@ def test_changed_weights_layers_and_modes_are_seen() -> None:
     network[1] = nn.BatchNorm2d(4, eps=2.0).double().eval()
     assert agrees()
     network[2].train()
+    assert agrees()
+    network[2] = Shifted().double()
+    assert agrees()
+    network[2].by = torch.full((1,), 3.0, dtype=torch.float64)
     assert agrees()
     network.set_submodule("2", nn.Hardswish())
     assert agrees()

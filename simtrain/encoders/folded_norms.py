@@ -11,7 +11,6 @@ import torch.nn.functional as F
 from timm.layers.conv2d_same import Conv2dSame, conv2d_same
 from timm.layers.norm_act import BatchNormAct2d
 from torch import Tensor, fx, nn
-from torch.fx.proxy import TraceError
 from typing_extensions import override
 
 _CONVOLUTIONS = (nn.Conv2d, Conv2dSame)
@@ -27,7 +26,7 @@ _folded: "WeakKeyDictionary[nn.Module, tuple[Any, fx.GraphModule | None]]" = Wea
 """Network -> the modules and modes that it was read with, and the folded graph; None where nothing can be folded."""
 
 
-def apply_folded(network: nn.Module, images: Tensor) -> Tensor:
+def apply_folded(network: nn.Module, images: Tensor, *, recomputes: bool = False) -> Tensor:
     """What the network gives, on a CPU with its held BatchNorms folded into the convolutions before them.
 
     With its statistics m and v held, BatchNorm maps x to (x - m) g / sqrt(v + e) + b. After a convolution with the
@@ -39,11 +38,13 @@ def apply_folded(network: nn.Module, images: Tensor) -> Tensor:
     Args:
         network: A network of timm or torchvision, which depends on its images in their values alone.
         images: (N, 3, S, S) normalised images.
+        recomputes: Whether it computes activations again on the way back; under gradients it is called as it is then.
 
     Returns:
         (N, F) features.
     """
-    if images.device.type != "cpu" or torch.compiler.is_compiling():
+    as_it_is = recomputes and torch.is_grad_enabled()
+    if as_it_is or images.device.type != "cpu" or torch.compiler.is_compiling():
         return cast(Tensor, network(images))
     graph = _folded_graph(network)
     return cast(Tensor, network(images) if graph is None else graph(images))
@@ -117,8 +118,9 @@ def _read(network: nn.Module) -> fx.GraphModule | None:
     if not any(type(layer) in _NORMS for layer in layers.values()):
         return None
     try:
-        graph = _Layers().trace(network)
-    except TraceError:  # it asks of its images how to go on
+        with torch.no_grad():
+            graph = _Layers().trace(network)
+    except Exception:  # no fixed graph: it asks of its images how to go on, by whatever way fails first
         return None
     pairs = [pair for node in graph.nodes if (pair := _foldable(node, layers)) is not None]
     if not pairs:

@@ -43,7 +43,7 @@ class ResNetEncoder(Encoder):
 
     @override
     def features(self, images: Tensor) -> Tensor:
-        return cast(Tensor, self.network(images)) if self._recomputes else apply_folded(self.network, images)
+        return apply_folded(self.network, images, recomputes=self._recomputes)
 
     @override
     def pretrained_depths(self) -> dict[str, int]:

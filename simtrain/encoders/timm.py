@@ -53,7 +53,7 @@ class TimmEncoder(Encoder):
     @override
     def features(self, images: Tensor) -> Tensor:
         images = for_plain_memory(images) if self._in_plain_memory else images
-        return cast(Tensor, self.network(images)) if self._recomputes else apply_folded(self.network, images)
+        return apply_folded(self.network, images, recomputes=self._recomputes)
 
     @override
     def pretrained_depths(self) -> dict[str, int]:

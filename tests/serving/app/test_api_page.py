@@ -88,6 +88,7 @@ def test_it_works_by_keyboard(browser: DrivenBrowser, url: str) -> None:
     assert first == browser.value(IDS)[0]
     browser.press("Enter", code=13, text="\r")
     browser.wait(f"location.search.includes('id={first}') && {STATUS} === '12 items, nearest first'")
+    assert len([address for address in browser.requested if "/api/search?" in address]) == 2
 
 
 def test_every_control_has_a_name(browser: DrivenBrowser, url: str) -> None:

@@ -235,7 +235,7 @@ function restore() {
 
 at("preview").addEventListener("error", ({ target }) => { target.hidden = true; });
 for (const id of ["file", "camera"]) at(id).addEventListener("change", ({ target }) => { take(target.files); target.value = ""; });
-// As a link to a fragment it would be a step in the history, and `popstate` would search and draw the cards once more.
+/* A link to a fragment would be a step in the history, whose `popstate` searches and draws the cards once more. */
 at("skip").addEventListener("click", (event) => { event.preventDefault(); at("results").focus(); });
 at("forget").addEventListener("click", () => { Object.assign(state, { image: null, id: null }); search(); at("file").focus(); });
 at("query").addEventListener("submit", (event) => { event.preventDefault(); search({ focus: true }); });

@@ -6,6 +6,8 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
+from simtrain.phrases import shortened
+
 _REASONS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EIO)
 
 
@@ -92,6 +94,10 @@ def system_reason(error: Exception) -> str:
     return getattr(error, "strerror", None) or first_line(error)
 
 
-def first_line(error: Exception) -> str:
-    """The first line of an exception's message, or its kind where it has none: what fits into a message of ours."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+def first_line(error: Exception, *, to: int | None = None) -> str:
+    """The first line of an exception's message, or its kind where it has none: what fits into a message of ours.
+
+    Cut to `to` characters where that is given.
+    """
+    line = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return line if to is None else shortened(line, to=to)

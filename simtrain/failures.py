@@ -16,6 +16,7 @@ from types import FrameType
 import yaml
 
 from simtrain.errors import SimtrainError, first_line
+from simtrain.phrases import shortened
 
 _INPUT_LIBRARIES = {
     "pyarrow", "PIL", "safetensors", "safetensors_rust", "yaml", "zipfile", "lzma", "huggingface_hub", "httpx",
@@ -89,16 +90,20 @@ def damage_told(path: Path, *, error: type[SimtrainError], advice: str = "") -> 
     except (SimtrainError, OSError, MemoryError):
         raise
     except Exception as failure:
-        reason = f"{type(failure).__name__}: {own_line(failure)[:160]}"
+        reason = f"{type(failure).__name__}: {own_line(failure, to=160)}"
         raise error(f"{path}: damaged: {reason}{advice}") from failure
 
 
-def own_line(error: BaseException) -> str:
-    """The line of an exception's message that says what happened: the last one where it carries a traceback along."""
+def own_line(error: BaseException, *, to: int | None = None) -> str:
+    """The line of an exception's message that says what happened: the last one where it carries a traceback along.
+
+    Cut to `to` characters where that is given.
+    """
     text = str(error).strip()
     if "Traceback (most recent call last)" in text:
-        return text.splitlines()[-1].strip()
-    return first_line(error) if isinstance(error, Exception) else type(error).__name__
+        last = text.splitlines()[-1].strip()
+        return last if to is None else shortened(last, to=to)
+    return first_line(error, to=to) if isinstance(error, Exception) else type(error).__name__
 
 
 def _told(error: OSError) -> str:
@@ -133,7 +138,7 @@ def _modules(error: BaseException) -> list[str]:
 
 def _reason(error: BaseException) -> str:
     line = own_line(error)
-    return f" ({line[:160]})" if line and line != type(error).__name__ else ""
+    return f" ({shortened(line, to=160)})" if line and line != type(error).__name__ else ""
 
 
 def _place(error: BaseException) -> str:

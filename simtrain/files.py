@@ -196,7 +196,7 @@ def read_json(path: Path, *, error: type[SimtrainError]) -> dict[str, Any]:
     except OSError as failure:
         raise error(f"{path}: cannot be read: {system_reason(failure)}") from None
     except (ValueError, RecursionError) as failure:
-        raise error(f"{path}: not JSON, or damaged: {first_line(failure).partition('; use sys.')[0][:160]}") from None
+        raise error(f"{path}: not JSON, or damaged: {first_line(failure, to=160).partition('; use sys.')[0]}") from None
     if not isinstance(content, dict):
         raise error(f"{path}: damaged: holds {type(content).__name__} where an object should be")
     return content

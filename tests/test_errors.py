@@ -2,7 +2,7 @@ import pickle
 
 import pytest
 
-from simtrain.errors import CheckpointError, ConfigError, SimtrainError, error_path, system_reason
+from simtrain.errors import CheckpointError, ConfigError, SimtrainError, error_path, first_line, system_reason
 
 
 def told(error: SimtrainError, *paths: tuple[str, dict[str, str] | None, bool]) -> str:
@@ -62,3 +62,9 @@ def test_an_error_from_another_process_names_its_argument():
 )
 def test_the_systems_reason_in_whatever_words_a_library_has_for_it(error: Exception, reason: str):
     assert system_reason(error) == reason
+
+
+def test_a_line_of_anothers_error_is_cut_where_one_sees_it() -> None:
+    error = ValueError("the connection was closed\nand more")
+    assert (first_line(error), first_line(error, to=13)) == ("the connection was closed", "the connecti…")
+    assert first_line(TimeoutError(), to=7) == "Timeou…"

@@ -17,6 +17,7 @@ from simtrain.encoders.base import Encoder
 from simtrain.encoders.preprocessing import Preprocessing
 from simtrain.encoders.text import FolderEncoder, TextFolderEncoder
 from simtrain.errors import CheckpointError, error_path, system_reason
+from simtrain.phrases import shortened
 
 _FOLDER = "encoder"
 _WEIGHTS_FILE = "weights.safetensors"
@@ -116,4 +117,4 @@ def encoder_without_weights(
 
 def _reason(error: Exception) -> str:
     """The last line of an exception's message: torch begins with what it was doing."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[-1].strip()[:160]
+    return shortened((str(error).strip().splitlines() or [type(error).__name__])[-1], to=160)

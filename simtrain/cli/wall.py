@@ -30,7 +30,7 @@ def end_with(error: Exception) -> NoReturn:
         fail(message_of(found).replace(ALLOW, shlex.join(["simtrain", *sys.argv[1:], "--allow-code"])))
     if found is not None:
         fail(message_of(found))
-    TERMINAL.aside(f"error: this is a bug, please report it: {type(error).__name__}: {own_line(error)[:200]}")
+    TERMINAL.aside(f"error: this is a bug, please report it: {type(error).__name__}: {own_line(error, to=200)}")
     report = _report(error)
     try:
         log = _written(report)

@@ -20,6 +20,7 @@ from simtrain.data.presets import AugmentationParts, Color
 from simtrain.data.transforms import HEADROOM, ViewTransform
 from simtrain.encoders.preprocessing import Preprocessing
 from simtrain.errors import ConfigError, nearest
+from simtrain.phrases import shortened
 
 _BORDER_MODES = {"white": cv2.BORDER_CONSTANT, "replicate": cv2.BORDER_REPLICATE, "reflect": cv2.BORDER_REFLECT_101}
 _ABSTRACT = (A.BasicTransform, A.DualTransform, A.ImageOnlyTransform, A.Transform3D)
@@ -170,7 +171,7 @@ def _make(name: str, parameters: Mapping[str, Any], *, place: int) -> A.BasicTra
         try:
             return getattr(A, name)(**parameters)
         except (TypeError, ValueError, UserWarning) as error:
-            reason = " ".join(str(error).split())[:200]
+            reason = shortened(str(error), to=200)
             if isinstance(error.__cause__, ValidationError):
                 faults = error.__cause__.errors()
                 reason = "; ".join(": ".join([*map(str, fault["loc"]), fault["msg"]]) for fault in faults)
@@ -184,7 +185,7 @@ def _try_out(step: A.BasicTransform, picture: NDArray[np.uint8], *, argument: st
     try:
         made = step(force_apply=True, image=picture)["image"]
     except Exception as error:  # albumentations raises whatever its code trips over
-        reason = " ".join(str(error).split())[:200]
+        reason = shortened(str(error), to=200)
         raise ConfigError(f"{name} fails on a picture of {picture.shape}: {reason}", argument=argument) from None
     if not isinstance(made, np.ndarray) or made.dtype != np.uint8 or made.shape[2:] != (3,):
         kind = f"{getattr(made, 'dtype', type(made).__name__)} of {tuple(made.shape)}"

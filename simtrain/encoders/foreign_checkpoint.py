@@ -54,7 +54,7 @@ def open_foreign_checkpoint(path: Path) -> ForeignCheckpoint:
     except CheckpointError:
         raise
     except Exception as error:  # the file's bytes decide what its reader trips over
-        reason = f"{type(error).__name__}: {first_line(error)[:100]}"
+        reason = f"{type(error).__name__}: {first_line(error, to=100)}"
         raise CheckpointError(
             f"{path}: not a checkpoint that can be read ({reason}); allowed: .safetensors, a file of torch.save"
         ) from None

@@ -129,7 +129,7 @@ def _opened(
         except RefusedModelError:
             raise
         except Exception as error:  # each of the libraries below raises its own kinds
-            reason = first_line(error)[:200]
+            reason = first_line(error, to=200)
             raise CheckpointError(f"'{name}' cannot be opened: {reason}", argument="name") from error
     return model
 
@@ -141,7 +141,7 @@ def _out_of_reach() -> str | None:
     try:
         huggingface_hub.get_session().head(huggingface_hub.constants.ENDPOINT, timeout=_REACH_SECONDS)
     except Exception as error:  # whatever the client's transport raises
-        return f"{type(error).__name__}: {first_line(error)[:100]}"
+        return f"{type(error).__name__}: {first_line(error, to=100)}"
     return None
 
 

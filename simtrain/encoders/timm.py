@@ -20,7 +20,7 @@ from simtrain.encoders.folded_norms import apply_folded
 from simtrain.encoders.memory_format import for_plain_memory, in_fast_memory, needs_plain_memory
 from simtrain.encoders.pooling import GEM_POWER, GeneralisedMeanPooling, Pooling
 from simtrain.encoders.preprocessing import Preprocessing, Resize
-from simtrain.errors import CheckpointError, ConfigError
+from simtrain.errors import CheckpointError, ConfigError, first_line
 
 _POOLS = ("global_pool", "head.global_pool")
 _MEANS = ("avg", "fast", "fastavg")
@@ -106,7 +106,7 @@ def timm_network(model: str, *, from_hub: bool, image_size: int | None, evaluati
     try:
         network = timm.create_model(model, pretrained=from_hub, num_classes=0, **size)
     except Exception as error:  # every hub client raises its own kinds
-        reason = (str(error).strip().splitlines() or ["no reason given"])[0][:160]
+        reason = first_line(error, to=200) if str(error).strip() else "no reason given"
         if size and (not from_hub or isinstance(error, AssertionError)):
             problem = f"{model} cannot be built for {image_size} pixels: {reason}"
             raise ConfigError(problem, argument="image_size") from error

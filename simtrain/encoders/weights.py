@@ -69,7 +69,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
             else torch.load(path, map_location="cpu", weights_only=True)
         )
     except (OSError, RuntimeError, ValueError, EOFError, KeyError, SafetensorError) as error:
-        raise CheckpointError(f"{path}: not a checkpoint that can be read: {first_line(error)[:120]}") from None
+        raise CheckpointError(f"{path}: not a checkpoint that can be read: {first_line(error, to=120)}") from None
     except Exception:  # pickle's errors have no common base; a text file can raise an IndexError
         raise CheckpointError(
             f"{path}: not a checkpoint, or one with code in it; only tensors and plain values are read"

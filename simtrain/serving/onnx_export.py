@@ -112,7 +112,7 @@ def write_graph(source: GraphSource, path: Path) -> None:
             if full is not None:
                 raise OSError(full.errno, full.strerror, str(path)) from error
             raise BundleError(
-                f"{path.parent}: {source.name} cannot be exported to ONNX: {first_line(error)[:200]}; "
+                f"{path.parent}: {source.name} cannot be exported to ONNX: {first_line(error, to=200)}; "
                 f"export the bundle without it: --set export.{source.setting}=false"
             ) from error
 

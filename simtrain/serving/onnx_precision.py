@@ -88,7 +88,7 @@ def _write(encoder: Encoder, path: Path, *, precision: Precision, sample: Precis
                 raise
             except Exception as error:  # the converters raise whatever they trip over
                 raise BundleError(
-                    f"{path}: cannot be made of {ONNX_FILE}: {first_line(error)[:200]}; leave {precision} out"
+                    f"{path}: cannot be made of {ONNX_FILE}: {first_line(error, to=200)}; leave {precision} out"
                 ) from error
         opened = OnnxEncoder(path=temporary)
         alone = (encoder.preprocessing.normalised(image[None]) for image in sample.pixels)

@@ -51,7 +51,7 @@ class OnnxGraph:
             model = str(path) if content is None else content
             self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime's errors have no common base
-            raise BundleError(f"{path}: onnxruntime cannot open it: {first_line(error)[:200]}") from error
+            raise BundleError(f"{path}: onnxruntime cannot open it: {first_line(error, to=200)}") from error
         self.inputs = [str(one.name) for one in self._session.get_inputs()]
 
     def run(self, values: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
@@ -59,7 +59,7 @@ class OnnxGraph:
         try:
             (result,) = self._session.run([OUTPUT_NAME], dict(values))
         except Exception as error:  # of an exported file that is not ours, or of images of another size
-            raise BundleError(f"{self._path}: onnxruntime cannot run it: {first_line(error)[:200]}") from error
+            raise BundleError(f"{self._path}: onnxruntime cannot run it: {first_line(error, to=200)}") from error
         embeddings: NDArray[np.float32] = result
         return embeddings
 

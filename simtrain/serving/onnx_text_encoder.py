@@ -83,7 +83,7 @@ def _opened_tokenizer(path: Path, content: bytes) -> Any:
     try:
         opened: Any = Tokenizer.from_str(content.decode("utf-8"))
     except Exception as error:  # the library raises `Exception` itself
-        raise BundleError(f"{path}: tokenizers cannot open it: {first_line(error)[:200]}") from None
+        raise BundleError(f"{path}: tokenizers cannot open it: {first_line(error, to=200)}") from None
     padding = opened.padding or {}
     if max(padding.get("length") or 0, padding.get("pad_to_multiple_of") or 0) > _LONGEST:
         raise BundleError(f"{path}: fills texts up to {padding} tokens; allowed: {_LONGEST:,} at most")

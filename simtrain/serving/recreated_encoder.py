@@ -17,6 +17,7 @@ from simtrain.encoders.preprocessing import Preprocessing
 from simtrain.encoders.whitening import load_whitening
 from simtrain.errors import BundleError, CheckpointError, SimtrainError, first_line
 from simtrain.own_code import whose_code
+from simtrain.phrases import shortened
 from simtrain.serving.bundle import ENCODER_FILE, ENCODER_FOLDER, WEIGHTS_FILE, WHITENING_FILE, Bundle
 from simtrain.serving.torch_query_encoder import TorchQueryEncoder
 
@@ -71,7 +72,7 @@ def _library_errors(folder: Path) -> Iterator[None]:
         if whose_code(error) is not None:
             raise
         raise BundleError(
-            f"{folder}: does not work as the bundle describes it: {type(error).__name__}: {first_line(error)[:160]}; "
+            f"{folder}: does not work as the bundle describes it: {type(error).__name__}: {first_line(error, to=160)}; "
             "export the bundle again"
         ) from error
 
@@ -80,7 +81,7 @@ def _fill(encoder: Encoder, path: Path, content: bytes) -> None:
     try:
         encoder.load_state_dict(load(content), strict=True)
     except (RuntimeError, SafetensorError) as error:
-        reason = " ".join(str(error).split())[:300]
+        reason = shortened(str(error), to=300)
         raise BundleError(f"{path}: does not fit the network that its configuration makes: {reason}") from None
 
 

@@ -163,4 +163,4 @@ def _decrypted(load: Callable[[bytes], Any], file: Path) -> Any:
 
 
 def _unread(file: Path, option: str, kind: str, error: Exception) -> SimtrainError:
-    return SimtrainError(f"{option} {file}: no {kind} key that is read here ({first_line(error)[:100]}); {_MAKE}")
+    return SimtrainError(f"{option} {file}: no {kind} key that is read here ({first_line(error, to=100)}); {_MAKE}")

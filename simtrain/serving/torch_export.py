@@ -86,8 +86,8 @@ def _program(encoder: Encoder, path: Path) -> bytes:
             torch.export.save(program, content)
         except Exception as error:  # the exporter raises whatever the network's code trips over
             raise BundleError(
-                f"{path.parent}: {type(encoder).__name__} cannot be exported by {_RUNTIME}: {first_line(error)[:200]}; "
-                f"export the bundle without it: --set export.{TORCH_EXPORT.name}=false"
+                f"{path.parent}: {type(encoder).__name__} cannot be exported by {_RUNTIME}: "
+                f"{first_line(error, to=200)}; export the bundle without it: --set export.{TORCH_EXPORT.name}=false"
             ) from error
     _check_plain(content, path)
     return content.getvalue()

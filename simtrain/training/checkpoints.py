@@ -64,7 +64,7 @@ def restoring_told(checkpoint: Path) -> Iterator[None]:
         unfit = isinstance(error, RuntimeError) and "loading state_dict" not in str(error)
         if unfit or not _while_restoring(error):
             raise
-        reason = f"{type(error).__name__}: {own_line(error)[:160]}"
+        reason = f"{type(error).__name__}: {own_line(error, to=160)}"
         raise CheckpointError(
             f"{checkpoint}: damaged: {reason}; begin a new run, for example from its best weights: simtrain fit "
             f"CONFIG.yaml --set init_from={shlex.quote(str(checkpoint.parent))} --set run=NAME"

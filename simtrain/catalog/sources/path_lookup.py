@@ -99,7 +99,7 @@ class PathLookup:
             target = (self.root / text).resolve()
         except (ValueError, OSError, RuntimeError) as error:  # a NUL character, a link to itself
             shown = quoted(shortened(text, to=_CHARACTERS))
-            raise CatalogError(f"{where}: {shown} cannot be a path: {first_line(error)[:80]}") from None
+            raise CatalogError(f"{where}: {shown} cannot be a path: {first_line(error, to=80)}") from None
         if given.is_relative_to(self.root) and (self.follow_links or target.is_relative_to(self.root)):
             return given.relative_to(self.root).as_posix(), ""
         if target.is_relative_to(self.root):

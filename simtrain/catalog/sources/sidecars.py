@@ -9,7 +9,7 @@ import pandas as pd
 
 from simtrain.catalog.sources.source import has_half_characters, text_column
 from simtrain.catalog.sources.walk import Listing
-from simtrain.phrases import counted
+from simtrain.phrases import counted, shortened
 
 _TEXTS = (".txt", ".caption")
 _LONGEST = 1 << 20
@@ -73,7 +73,9 @@ def read_sidecars(
             except UnicodeDecodeError:
                 broken.append({"kind": "left_out", "path": path, "reason": "not UTF-8 text; save it as UTF-8"})
             except (OSError, ValueError, RecursionError) as error:
-                broken.append({"kind": "left_out", "path": path, "reason": f"cannot be read: {error}"[:200]})
+                broken.append(
+                    {"kind": "left_out", "path": path, "reason": shortened(f"cannot be read: {error}", to=200)}
+                )
         told = entry.get("caption")
         captions.append(caption if caption is not None else told if isinstance(told, str) and told.strip() else None)
         fields.append(entry)

@@ -221,9 +221,9 @@ def _unfit(values: pd.Series, part: str) -> str | None:
         return "holds lists or the like"
     texts = [text for value in present if (text := text_of(value, where=part)) is not None]
     if part in ("query", "gallery") and 2 * sum(map(is_boolean, texts)) < len(texts):
-        return f"holds text, such as '{next(text for text in texts if not is_boolean(text))[:60]}'"
+        return f"holds text, such as '{shortened(next(text for text in texts if not is_boolean(text)), to=60)}'"
     if part == "split" and texts and not any(known_split(text) or nearest(text.lower(), _SPLITS) for text in texts):
-        return f"names no split, such as '{texts[0][:60]}'"
+        return f"names no split, such as '{shortened(texts[0], to=60)}'"
     return None
 
 

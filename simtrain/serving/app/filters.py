@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
 from simtrain.errors import SimtrainError, nearest
+from simtrain.phrases import shortened
 from simtrain.serving.app.request_error import RequestError
 from simtrain.serving.bundle import CONTENT_COLUMN
 from simtrain.serving.conditions import is_condition, passing
@@ -64,7 +65,9 @@ class ColumnFilter:
         except ValueError:
             number = math.nan
         if math.isnan(number):
-            raise RequestError(f"filter: {self.column} holds numbers; '{self.value[:80]}' is none", status=_WRONG)
+            raise RequestError(
+                f"filter: {self.column} holds numbers; '{shortened(self.value, to=80)}' is none", status=_WRONG
+            )
         return number
 
 
@@ -87,15 +90,15 @@ def _parsed(text: str, kinds: Mapping[str, str]) -> ColumnFilter:
     parts = _FORM.fullmatch(text)
     if parts is None or parts["value"].startswith("="):
         raise RequestError(
-            f"filter '{text[:80]}': allowed: column=value, column!=value, column<=number, column>=number, and "
-            'conditions with texts in quotes: column == "value" and column < number',
+            f"filter '{shortened(text, to=80)}': allowed: column=value, column!=value, column<=number, column>=number, "
+            'and conditions with texts in quotes: column == "value" and column < number',
             status=_WRONG,
         )
     column, sign = parts["column"].strip(), parts["sign"]
     if column not in kinds:
         known = ", ".join(sorted(kinds))
         raise RequestError(
-            f"filter: no column '{column[:80]}'{nearest(column, kinds)}; there are: {known}", status=_WRONG
+            f"filter: no column '{shortened(column, to=80)}'{nearest(column, kinds)}; there are: {known}", status=_WRONG
         )
     if sign in ("<=", ">=") and kinds[column] != "number":
         raise RequestError(f"filter: {column} holds no numbers; allowed for it: = and !=", status=_WRONG)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from simtrain.errors import SimtrainError, first_line, system_reason
+from simtrain.phrases import shortened
 
 if TYPE_CHECKING:
     from pymilvus import MilvusException
@@ -168,5 +169,5 @@ def _reason(error: MilvusException) -> str:
     if _is_unreached(error):
         return "cannot be reached; is it running, and is the address right?"
     if any(word in text.lower() for word in ("auth", "permission", "unauthenticated")):
-        return f"{text[:160]}; set {TOKEN_VARIABLE}=USER:PASSWORD"
-    return text[:300]
+        return f"{shortened(text, to=160)}; set {TOKEN_VARIABLE}=USER:PASSWORD"
+    return shortened(text, to=300)

@@ -7,6 +7,7 @@ import torch
 from simtrain.config import RunConfig
 from simtrain.data.embedding import inference_device
 from simtrain.data.embedding_precision import agree_on_embedding_precision, chosen_embedding_precision
+from simtrain.data.training_precision import trained_precision
 from simtrain.encoders.arithmetic import Precision
 from simtrain.encoders.base import Encoder
 from simtrain.errors import error_path
@@ -14,6 +15,7 @@ from simtrain.training.devices import (
     chosen_precision,
     embedding_cards,
 )
+from simtrain.training.rank_zero import on_rank_zero
 from simtrain.training.ranks import launched_ranks
 
 
@@ -27,14 +29,22 @@ def run_device(config: RunConfig) -> torch.device:
         return inference_device(config.trainer.accelerator)
 
 
-def run_precision(config: RunConfig) -> str:
-    """The arithmetic that `trainer.precision` means on that device, in Lightning's words.
+def check_precision(config: RunConfig) -> None:
+    """Refuse an arithmetic of `trainer.precision` that the device does not have, before anything is opened.
 
     Raises:
-        ConfigError: for `16-mixed` without a GPU, which has no such arithmetic.
+        ConfigError: for `16-mixed` without a GPU.
     """
     with error_path("trainer"):
-        return chosen_precision(config.trainer.precision, device=inference_device(config.trainer.accelerator))
+        chosen_precision(config.trainer.precision, device=run_device(config))
+
+
+def agreed_training_precision(config: RunConfig, encoder: Encoder) -> tuple[str, str | None]:
+    """What `trained_precision` gives for a run, as its first process chooses it for all; each calls it alike."""
+    trainer = config.trainer
+    if trainer.freeze_encoder:
+        return chosen_precision(trainer.precision, device=run_device(config)), None
+    return on_rank_zero(lambda: trained_precision(trainer.precision, encoder, device=run_device(config)))
 
 
 def embedding_precision(config: RunConfig, encoder: Encoder) -> Precision:
@@ -51,6 +61,15 @@ def agreed_embedding_precision(config: RunConfig, encoder: Encoder) -> Precision
     """The same, as the first process of a run chooses it for all; every process calls it alike."""
     with error_path("evaluation"):
         return agree_on_embedding_precision(config.evaluation.precision, encoder, device=run_device(config))
+
+
+def kept_precision(config: RunConfig) -> Precision | None:
+    """The arithmetic of embeddings that a bundle keeps; None: as `evaluation.precision` says.
+
+    On a CPU its `auto` is float32 for them: queries and items that are added later are embedded in float32 too.
+    """
+    on_cpu = run_device(config).type == "cpu"
+    return "32" if config.evaluation.precision == "auto" and on_cpu else None
 
 
 def run_embedding_cards(config: RunConfig) -> Sequence[int]:

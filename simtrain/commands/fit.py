@@ -13,7 +13,7 @@ import pytorch_lightning as pl
 import torch
 
 from simtrain.builders.auxiliary_losses import needs_initial_encoder
-from simtrain.builders.devices import run_cards, run_precision
+from simtrain.builders.devices import check_precision, run_cards
 from simtrain.builders.objective import build_module
 from simtrain.builders.processes import run_process_count
 from simtrain.builders.saved_encoder import load_initial_encoder, save_initial_encoder
@@ -127,7 +127,7 @@ def fit(config: RunConfig, *, resume: bool, console: Console, watch: Watch | Non
         )
     count = run_process_count(config)
     check_trackers(config)
-    run_precision(config)
+    check_precision(config)
     ranks = launched_ranks()
     report_launch(config, ranks, console=console)
     if config.trainer.freeze_encoder:

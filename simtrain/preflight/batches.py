@@ -85,7 +85,8 @@ def lone_images(config: RunConfig, train: pd.DataFrame) -> Iterator[Conflict]:
         yield Conflict(
             kind="single images",
             message=f"{len(lone)} of {counted(len(sizes), 'training group')} of '{groups.column}' "
-            f"{'has' if len(lone) == 1 else 'have'} one image, such as '{lone.index[0]}', and take no part in training",
+            f"{'has' if len(lone) == 1 else 'have'} one image, such as '{lone.index[0]}', and "
+            f"{'takes' if len(lone) == 1 else 'take'} no part in training",
             figures={"column": groups.column, "groups": len(sizes), "lone": len(lone)},
         )
 

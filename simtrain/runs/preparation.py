@@ -1,12 +1,13 @@
 """Preparation of a training run: folder, record, encoder, data and objective, checked before any embedding."""
 
 import copy
+from typing import Any
 
 import pytorch_lightning as pl
 import torch
 
 from simtrain.builders.data import build_data
-from simtrain.builders.devices import agreed_embedding_precision
+from simtrain.builders.devices import agreed_embedding_precision, agreed_training_precision, run_device
 from simtrain.builders.judged_catalog import judged_catalog
 from simtrain.builders.levels import build_levels
 from simtrain.builders.objective import build_module
@@ -16,6 +17,7 @@ from simtrain.builders.validation import build_validation
 from simtrain.config import RunConfig
 from simtrain.console import Console
 from simtrain.data.changed_pictures import open_judged_images
+from simtrain.encoders.base import Encoder
 from simtrain.locks import FileLock
 from simtrain.runs.folder import begun_record, check_run_folder, is_requeued, resumed_record
 from simtrain.runs.frozen_features import with_last_layer
@@ -71,6 +73,7 @@ def _session(config: RunConfig, ranks: Ranks, *, lock: FileLock, resume: bool, c
     encoder = build_initial_encoder(config, folder, begins=begins, console=console)
     config = with_last_layer(config, encoder)
     agreed_embedding_precision(config, encoder)
+    precision = _training_precision(config, encoder, record, console=console)
     validation = build_validation(config, catalog)
     images = open_judged_images(catalog, smallest=max(encoder.training_image_size, encoder.preprocessing.image_size))
     texts = build_texts(config, catalog)
@@ -91,12 +94,13 @@ def _session(config: RunConfig, ranks: Ranks, *, lock: FileLock, resume: bool, c
         ranks=ranks,
         folder=folder,
         lock=lock,
-        record=record,
+        record={**record, "precision": precision},
         resumed=resume,
         begins=begins,
         catalog=catalog,
         images=images,
         encoder=encoder,
+        precision=precision,
         validation=validation,
         inputs=inputs,
         data=data,
@@ -104,6 +108,17 @@ def _session(config: RunConfig, ranks: Ranks, *, lock: FileLock, resume: bool, c
     )
     _check_objective(session)
     return session
+
+
+def _training_precision(config: RunConfig, encoder: Encoder, record: dict[str, Any], *, console: Console) -> str:
+    """The arithmetic of training; a resumed run goes on in the one that a trial chose for it."""
+    begun = record.get("precision")
+    if begun is not None and config.trainer.precision == "auto" and record["device"] == str(run_device(config)):
+        return str(begun)
+    precision, told = agreed_training_precision(config, encoder)
+    if told is not None:
+        console.line(told)
+    return precision
 
 
 def _check_objective(session: RunSession) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from simtrain.builders.devices import kept_precision
 from simtrain.catalog.store.reader import ImageReader, OpenedImages, open_images, source_images
 from simtrain.catalog.table import Catalog
 from simtrain.config import RunConfig
@@ -130,7 +131,7 @@ def embed_catalog(
             raise
         reason = str(error)
     if taken is None or (earlier.shards is None and len(rows) == len(everything)):
-        cached = CachedEmbedding(config=config, catalog=catalog, console=console, precision=None)
+        cached = CachedEmbedding(config=config, catalog=catalog, console=console, precision=kept_precision(config))
         embeddings, arithmetic = cached.embedded(encoder, everything), encoder.arithmetic
     else:
         embeddings, arithmetic = taken, FLOAT32

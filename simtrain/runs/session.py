@@ -32,6 +32,7 @@ class RunSession:
         catalog: Catalogue of the run.
         images: Reader of the catalogue's images, and a description of where it reads them from.
         encoder: Encoder to fine-tune.
+        precision: Arithmetic that it is trained in, in Lightning's words.
         validation: Retrieval task of validation; None: the catalogue has nothing to score by.
         inputs: Inputs of the objective. What has to be embedded first is a placeholder here.
         data: Training views and validation images.
@@ -48,6 +49,7 @@ class RunSession:
     catalog: Catalog
     images: OpenedImages
     encoder: Encoder
+    precision: str
     validation: RetrievalTask | None
     inputs: TrainingInputs
     data: pl.LightningDataModule

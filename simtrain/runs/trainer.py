@@ -12,7 +12,7 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import EarlyStopping
 
-from simtrain.builders.devices import run_device, run_precision
+from simtrain.builders.devices import run_device
 from simtrain.builders.objective import SETTING_NAMES
 from simtrain.config import RunConfig
 from simtrain.console import Console
@@ -144,11 +144,7 @@ def build_trackers(session: RunSession) -> list[Tracker]:
 
 
 def build_trainer(session: RunSession, callbacks: RunCallbacks) -> pl.Trainer:
-    """A trainer on the run's devices, without Lightning's own log lines and progress bars.
-
-    Raises:
-        ConfigError: for a precision that the device does not have.
-    """
+    """A trainer on the run's devices, without Lightning's own log lines and progress bars."""
     config = session.config
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)  # its import sets INFO: devices, adverts
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
@@ -167,7 +163,7 @@ def build_trainer(session: RunSession, callbacks: RunCallbacks) -> pl.Trainer:
     )
     return pl.Trainer(
         **{**placement, "plugins": [*placement["plugins"], WholeFileIO()]},
-        precision=run_precision(config),  # type: ignore[arg-type]
+        precision=session.precision,  # type: ignore[arg-type]
         max_epochs=config.trainer.epochs,
         max_steps=config.trainer.max_steps or -1,
         gradient_clip_val=config.optimizer.gradient_clip_norm,

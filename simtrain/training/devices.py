@@ -83,7 +83,7 @@ def card_number(ranks: Ranks, cards: Sequence[int] | None) -> int:
 
 
 def chosen_precision(precision: str, *, device: torch.device) -> str:
-    """The arithmetic that a setting of precision means on a device.
+    """The arithmetic that a setting of precision means on a device; `auto` is float32 on a CPU, where nothing is tried.
 
     Raises:
         ConfigError: for `16-mixed` without a GPU, which has no such arithmetic.

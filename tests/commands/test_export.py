@@ -12,10 +12,12 @@ from small_runs import change_splits
 
 from simtrain.api.export import open_bundle
 from simtrain.commands import export as export_module
+from simtrain.commands.evaluate import evaluate
 from simtrain.commands.export import export
 from simtrain.config import RunConfig
 from simtrain.config.tracking import TrackingConfig, WandbConfig
 from simtrain.console import SILENT
+from simtrain.data import embedding_precision
 from simtrain.errors import BundleError, CheckpointError, SimtrainError
 from simtrain.runs.run import Run
 from simtrain.serving.bundle import Bundle
@@ -171,6 +173,19 @@ def test_a_bundle_says_in_which_arithmetic_its_items_were_embedded(trained: Run,
     rows = np.arange(one.index.count)
     cosines = (one.index.vectors(rows) * other.index.vectors(rows)).sum(axis=1)
     assert 0.9 < cosines.min() < 1 - 1e-6
+
+
+def test_a_processor_that_is_faster_in_bf16_evaluates_in_it_and_exports_in_float32(
+    trained: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embedding_precision, "_chosen", {})
+    monkeypatch.setattr(embedding_precision, "has_bf16_instructions", lambda: True)
+    monkeypatch.setattr(embedding_precision, "bf16_speed", lambda _encoder: 2.0)
+    report = evaluate(trained.config, run=trained, split="val", alpha=None, console=SILENT)
+    assert report.to_dict()["embedding"]["precision"] == "bf16"
+    exported = export(trained, out=tmp_path / "bundle", alpha=None, console=SILENT)
+    assert json.loads((exported.folder / "manifest.json").read_text())["embedding"] == {"precision": "32"}
+    assert exported.agreement == pytest.approx(1, abs=1e-6)
 
 
 def test_embeddings_of_another_arithmetic_are_not_taken_over(trained: Run, tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ from simtrain.commands.export import export
 from simtrain.commands.fit import fit
 from simtrain.config import RunConfig, dump_yaml, parse_run_config
 from simtrain.console import SILENT, Console
+from simtrain.data import training_precision
 from simtrain.data.embedding import EmbeddingSettings, embed_images
 from simtrain.errors import CatalogError, CheckpointError, ConfigError, SimtrainError
 from simtrain.files import write_json
@@ -139,6 +140,23 @@ def test_interrupted_and_resumed_is_uninterrupted_bit_for_bit(
     assert [row["step"] for row in again] == [row["step"] for row in stays]
 
 
+def test_a_resumed_run_stays_in_the_arithmetic_that_was_found_faster(
+    make_config: MakeConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training_precision, "has_bf16_instructions", lambda: True)
+    monkeypatch.setattr(training_precision, "bf16_training_speed", lambda _encoder: 2.0)
+    console = kill_self_after_epoch(1, signal.SIGINT)
+    assert run(make_config(), console=console).ended_by is not None
+    told = "trained in bf16-mixed: on this processor a step in bf16 is 2.0 times as fast as in float32"
+    assert told in console.lines
+    monkeypatch.setattr(training_precision, "bf16_training_speed", lambda _encoder: 1.0)
+    again, new = run(make_config(), resume=True), run(make_config(run="new"))
+    assert [json.loads((found.folder / "run.json").read_text())["precision"] for found in (again, new)] == [
+        "bf16-mixed", "32-true"
+    ]  # fmt: skip
+    assert not equal_states(again.folder / "last.ckpt", new.folder / "last.ckpt")
+
+
 def test_an_existing_run_is_refused(make_config: MakeConfig, finished: Path) -> None:
     before = {path.name: path.stat().st_mtime_ns for path in finished.iterdir()}
     expected = f"{finished}: this run exists; continue it with --resume small, or name another with --set run=NAME"
@@ -244,7 +262,7 @@ def test_groups_of_one_image_are_dropped_and_told(make_config: MakeConfig, catal
     console = RecordingConsole()
     assert run(make_config(catalog=str(tmp_path / "lonely"), trainer=ONCE), console=console).ended_by is None
     (told,) = [line for line in console.lines if "one image" in line]
-    assert told.endswith("one image, such as 'lonely-mug', and take no part in training")
+    assert told.endswith("one image, such as 'lonely-mug', and takes no part in training")
 
 
 @pytest.mark.parametrize(

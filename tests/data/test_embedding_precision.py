@@ -16,6 +16,7 @@ from simtrain.data.embedding_precision import (
 )
 from simtrain.encoders.base import Encoder
 from simtrain.encoders.baseline import PixelsEncoder
+from simtrain.encoders.whitening import Whitening
 from simtrain.errors import ConfigError
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
@@ -55,13 +56,23 @@ def test_a_processor_without_bf16_instructions_tries_nothing(monkeypatch: pytest
     assert chosen_embedding_precision("auto", TinyEncoder(), device=CPU) == "32"
 
 
-@pytest.mark.parametrize(("speed", "precision"), [(1.3, "bf16"), (3.1, "bf16"), (1.29, "32"), (0.9, "32")])
+@pytest.mark.parametrize(("speed", "precision"), [(1.3, "bf16"), (3.1, "bf16"), (1.29, "32"), (None, "32")])
 def test_a_processor_with_them_takes_what_is_clearly_faster(
-    monkeypatch: pytest.MonkeyPatch, speed: float, precision: str
+    monkeypatch: pytest.MonkeyPatch, speed: float | None, precision: str
 ) -> None:
     monkeypatch.setattr(embedding_precision, "has_bf16_instructions", lambda: True)
     monkeypatch.setattr(embedding_precision, "bf16_speed", lambda _encoder: speed)
     assert chosen_embedding_precision("auto", TinyEncoder(), device=CPU) == precision
+
+
+def test_what_is_whitened_stays_float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(embedding_precision, "has_bf16_instructions", lambda: True)
+    monkeypatch.setattr(embedding_precision, "bf16_speed", without_trial)
+    encoder = TinyEncoder()
+    size = encoder.embedding_size
+    encoder.whiten(Whitening(mean=torch.zeros(size), projection=torch.eye(size)))
+    assert chosen_embedding_precision("auto", encoder, device=CPU) == "32"
+    assert chosen_embedding_precision("bf16", encoder, device=CPU) == "bf16"
 
 
 def test_a_network_is_tried_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -77,6 +88,13 @@ def test_the_trial_times_both_after_a_first_pass_and_takes_the_best() -> None:
     seconds = iter([9.0, 9.0, 4.0, 3.0, 5.0, 1.0, 2.0, 6.0])
     spent = bf16_speed(TinyEncoder().train(), clock=_clock(seconds))
     assert spent == pytest.approx(2.0 / 1.0)
+
+
+def test_what_takes_less_time_than_reading_is_not_worth_a_choice() -> None:
+    seconds = iter([9.0, 9.0, 0.019, 0.001, 0.03, 0.001, 0.03, 0.001])
+    assert bf16_speed(TinyEncoder(), clock=_clock(seconds)) is None
+    seconds = iter([9.0, 9.0, 0.021, 0.007, 0.03, 0.01, 0.03, 0.01])
+    assert bf16_speed(TinyEncoder(), clock=_clock(seconds)) == pytest.approx(3.0)
 
 
 def _clock(seconds: Iterator[float]) -> "_Clock":

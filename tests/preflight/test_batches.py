@@ -26,7 +26,7 @@ def test_groups_of_one_image_are_told() -> None:
     (conflict,) = found(config_of(TRIPLET, data={"batch_size": 16}), replace(catalog, rows=rows))
     assert (conflict.kind, conflict.figures) == ("single images", {"column": "product", "groups": 61, "lone": 1})
     assert conflict.message == (
-        "1 of 61 training groups of 'product' has one image, such as 'alone', and take no part in training"
+        "1 of 61 training groups of 'product' has one image, such as 'alone', and takes no part in training"
     )
     refused = {**TRIPLET, "single_image_groups": "error"}
     assert kinds(found(config_of(refused, data={"batch_size": 16}), replace(catalog, rows=rows))) == []

@@ -143,14 +143,6 @@ def remove_leftovers(path: Path) -> None:
                 left.unlink()
 
 
-def why_not_writable(folder: Path) -> str | None:
-    """Why a folder cannot be made or written to, as a phrase; None: it can, as far as rights tell."""
-    existing = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
-    if not existing.is_dir():
-        return f"{existing} is a file"
-    return None if os.access(existing, os.W_OK | os.X_OK) else f"{existing} cannot be written to"
-
-
 def write_whole(path: Path, content: bytes, *, error: type[SimtrainError] | None = None) -> None:
     """Write bytes to a file, whole or not at all; see `whole_file`."""
     with whole_file(path, error=error) as temporary:

@@ -25,7 +25,6 @@ from simtrain.files import (
     sha256_of_file,
     staging_folder,
     whole_file,
-    why_not_writable,
     write_json,
     write_together,
     write_whole,
@@ -298,14 +297,6 @@ def test_writing_removes_what_was_left_before(tmp_path: Path, writing: Any) -> N
         assert not left.exists()
         if writing is whole_file:
             temporary.write_text("new")
-
-
-def test_why_a_folder_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "file").write_text("")
-    assert why_not_writable(tmp_path / "new" / "newer") is None
-    assert why_not_writable(tmp_path / "file" / "new") == f"{tmp_path / 'file'} is a file"
-    monkeypatch.setattr(os, "access", lambda path, mode: False)
-    assert why_not_writable(tmp_path / "new") == f"{tmp_path} cannot be written to"
 
 
 def folder_of(path: Path, text: str) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,8 @@ from simtrain.comparison.file_names import JSON_FILE, PAGE_FILE
 from simtrain.config import CompareConfig, load_compare_config, quick_config
 from simtrain.config.overrides import Overrides, override_lines
 from simtrain.console import Console
-from simtrain.errors import ConfigError
+from simtrain.errors import CheckpointError, ConfigError
+from simtrain.output_folders import output_folder
 from simtrain.own_code import code_allowed
 
 if TYPE_CHECKING:
@@ -55,12 +57,13 @@ def compare(
     base = Path(config).expanduser() if isinstance(config, str | Path) else config
     settings = load_compare_config(base, override_lines(overrides))
     from simtrain.commands.compare import compare
-    from simtrain.comparison.files import check_output_folder, write_comparison
+    from simtrain.comparison.files import write_comparison
     from simtrain.runs.loaded_encoder import run_of, sorted_sources
 
-    if folder is not None:
-        check_output_folder(folder)
-    with code_allowed(allow_code):
+    with ExitStack() as stack:
+        if folder is not None:
+            stack.enter_context(output_folder(folder, told_as=f"--out {folder}", error=CheckpointError))
+        stack.enter_context(code_allowed(allow_code))
         if quick:
             settings = quick_config(settings, with_runs=any(run_of(one) is not None for one in encoders or ()))
         chosen = sorted_sources(settings.encoders if encoders is None else encoders)
@@ -73,7 +76,7 @@ def compare(
             loaded=chosen.loaded,
             console=or_terminal(console),
         )
-    if folder is not None:
-        or_terminal(console).aside(f"writing {JSON_FILE} and {PAGE_FILE}")
-        write_comparison(report, json_file=folder / JSON_FILE, page=folder / PAGE_FILE)
+        if folder is not None:
+            or_terminal(console).aside(f"writing {JSON_FILE} and {PAGE_FILE}")
+            write_comparison(report, json_file=folder / JSON_FILE, page=folder / PAGE_FILE)
     return report

@@ -1,6 +1,7 @@
 """Arguments that several commands share: run names, overrides, splits, alpha."""
 
-import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -8,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from simtrain.cli.console import TERMINAL
-from simtrain.errors import SimtrainError, system_reason
+from simtrain.errors import SimtrainError
+from simtrain.output_folders import output_folder
 
 if TYPE_CHECKING:
     from simtrain.runs.run import Run
@@ -104,21 +106,19 @@ EmbeddingsOption = Annotated[
 ]
 
 
-def make_folder_of(path: Path) -> None:
-    """Make the folder of a file that a command will write, before anything long is run.
+@contextmanager
+def output_file(path: Path) -> Iterator[None]:
+    """Make the folder of a file that the block will write, before anything long is run; see `output_folder`.
 
     Raises:
-        SimtrainError: if it cannot be made or written to.
+        SimtrainError: if it cannot be made or written to, or there is something else under the file's name.
     """
     if path.exists() and not path.is_dir() and (not path.is_file() or path.is_relative_to("/dev")):
         raise SimtrainError(f"{path}: is a device or a pipe, which would be replaced; name a file")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=path.parent).close()
-    except OSError as error:
-        raise SimtrainError(f"{path}: cannot be written: {system_reason(error)}") from None
     if path.is_dir():
         raise SimtrainError(f"{path}: is a folder; expected the name of a file")
+    with output_folder(path.parent, told_as=str(path)):
+        yield
 
 
 ImagesOption = Annotated[

@@ -13,8 +13,8 @@ from simtrain.cli.arguments import (
     SplitChoice,
     alpha_of,
     expanded,
-    make_folder_of,
     open_named_run,
+    output_file,
 )
 from simtrain.cli.console import TERMINAL
 from simtrain.errors import SimtrainError
@@ -49,13 +49,14 @@ def evaluate(
         refuse_alpha(alpha, target)
         config = load_untrained_config(Path(target), overrides or [])
         to = json_file or Path(evaluation_file(split.value))
-        make_folder_of(to)
-        report = evaluate(config, split=split.value, allow_code=allow_code, console=TERMINAL)
+        with output_file(to):
+            report = evaluate(config, split=split.value, allow_code=allow_code, console=TERMINAL)
     else:
         run = open_named_run(target, overrides or [])
         to = json_file or run.folder / evaluation_file(split.value)
-        make_folder_of(to)
-        report = evaluate(run, split=split.value, alpha=alpha_of(run, alpha), allow_code=allow_code, console=TERMINAL)
+        mix = alpha_of(run, alpha)
+        with output_file(to):
+            report = evaluate(run, split=split.value, alpha=mix, allow_code=allow_code, console=TERMINAL)
         then = f"simtrain compare {quote(run.config.catalog)} --run {quote(run.argument)}"
     TERMINAL.line(str(report))
     write_json(to, report.to_dict(), error=SimtrainError)

@@ -1,11 +1,12 @@
 """`simtrain interpolate`: arguments and output."""
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from simtrain.cli.arguments import AllowCodeOption, SetOption, expanded, make_folder_of, open_named_run, shown
+from simtrain.cli.arguments import AllowCodeOption, SetOption, expanded, open_named_run, output_file, shown
 from simtrain.cli.console import TERMINAL
 from simtrain.errors import SimtrainError
 from simtrain.files import write_json
@@ -35,23 +36,22 @@ def interpolate(
 ) -> None:
     """Mix initial and fine-tuned weights; choose the best mix on val that keeps text retrieval."""
     opened = open_named_run(run, overrides or [])
-    if json_file is not None:
-        make_folder_of(json_file)
     from simtrain.api.interpolate import interpolate
 
-    found = interpolate(
-        opened,
-        bound=bound,
-        steps=steps,
-        metric=metric,
-        text_metric=text_metric,
-        allow_code=allow_code,
-        console=TERMINAL,
-    )
-    TERMINAL.line(str(found))
-    if json_file is not None:
-        write_json(json_file, found.to_dict(), error=SimtrainError)
-        TERMINAL.line(f"written: {json_file}")
+    with nullcontext() if json_file is None else output_file(json_file):
+        found = interpolate(
+            opened,
+            bound=bound,
+            steps=steps,
+            metric=metric,
+            text_metric=text_metric,
+            allow_code=allow_code,
+            console=TERMINAL,
+        )
+        TERMINAL.line(str(found))
+        if json_file is not None:
+            write_json(json_file, found.to_dict(), error=SimtrainError)
+            TERMINAL.line(f"written: {json_file}")
     TERMINAL.line(f"picture: {found.picture}")
     TERMINAL.line(f"evaluate, export and init_from now use alpha {found.alpha:g} of this run; --alpha overrides it")
     TERMINAL.line(f"next: simtrain evaluate {shown(opened.folder)}")

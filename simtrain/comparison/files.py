@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,24 +13,11 @@ from simtrain.catalog.table import read_catalog
 from simtrain.comparison.report import report_page
 from simtrain.comparison.result import ComparisonReport
 from simtrain.data.changed_pictures import open_judged_images
-from simtrain.errors import CatalogError, CheckpointError, system_reason
+from simtrain.errors import CatalogError, CheckpointError
 from simtrain.files import json_bytes, write_together
 from simtrain.locks import written_by_one
 
 _QUALITY = 80
-
-
-def check_output_folder(folder: Path) -> None:
-    """Make the folder, and see that files can be written there, before anything is embedded and any test figure read.
-
-    Raises:
-        CheckpointError: if it is no folder, or cannot be written to.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=folder).close()
-    except OSError as error:
-        raise CheckpointError(f"--out {folder}: cannot be written to: {system_reason(error)}") from None
 
 
 def write_comparison(report: ComparisonReport, *, json_file: Path, page: Path) -> None:

@@ -1,5 +1,6 @@
 """Messages on a configuration that the schema refuses: the key, what was found, what was meant or is allowed."""
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -8,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 from simtrain.config.key_tree import kind_of, models_of
 from simtrain.config.meant_keys import meant_key, meant_list, meant_section
 from simtrain.config.section import Section
+from simtrain.config.value_words import NO_DEFAULT, default_words, value_words
 from simtrain.errors import nearest
 
 _SECTION_EXPECTED = ("model_type", "model_attributes_type")
@@ -54,6 +56,8 @@ def _told(detail: Any, *, schema: type[Section], tree: Mapping[str, Any], where:
             return f"{place}: got {found}; expected text: put it in quotes"
         case "list_type" if isinstance(detail["input"], str):
             return f"{place}: got {found}; expected a list{meant_list(key, detail['input'])}"
+        case _ if "input" in detail and detail["input"] is None and section is not None and names:
+            return f"{place}: got null{_instead_of_null(section, names[-1])}"
         case _:
             return f"{place}: got {found}; {detail['msg'][0].lower()}{detail['msg'][1:]}"
 
@@ -83,6 +87,15 @@ def _walk(schema: type[Section], location: Sequence[int | str]) -> tuple[list[st
     return names, parent
 
 
+def _instead_of_null(section: type[BaseModel], name: str) -> str:
+    field = section.model_fields.get(name)
+    if field is None:
+        return "; expected a value"
+    default = default_words(field)
+    unset = f"; without the key it is {default}" if default not in (None, NO_DEFAULT) else ""
+    return f"; expected {value_words(field)}{unset}"
+
+
 def _tags(schema: type[Section], names: Sequence[str]) -> str:
     field = schema.model_fields.get(names[-1]) if names else None
     models = models_of(field.annotation) if field is not None else []
@@ -90,5 +103,5 @@ def _tags(schema: type[Section], names: Sequence[str]) -> str:
 
 
 def _short(value: Any) -> str:
-    text = repr(value)
+    text = json.dumps(value) if value is None or isinstance(value, bool) else repr(value)  # as YAML has them
     return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."

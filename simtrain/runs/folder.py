@@ -18,7 +18,8 @@ from simtrain.config import RunConfig, differences, dump_yaml
 from simtrain.console import Console
 from simtrain.errors import CheckpointError, ConfigError, first_line, system_reason
 from simtrain.failures import mendable
-from simtrain.files import staging_folder, why_not_writable
+from simtrain.files import staging_folder
+from simtrain.output_folders import why_not_writable
 from simtrain.runs.initial_encoder import with_normalisation_of
 from simtrain.runs.own_code_record import changed_code, code_of_run
 from simtrain.runs.raised_epochs import RAISED, raised_epochs, raised_line, without_raised_epochs, write_raised

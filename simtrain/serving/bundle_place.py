@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from simtrain.errors import BundleError
-from simtrain.files import remove_leftovers, replace_folder, why_not_writable
+from simtrain.files import remove_leftovers, replace_folder
 from simtrain.locks import written_by_one
+from simtrain.output_folders import why_not_writable
 from simtrain.serving.manifest import checksum_of, is_bundle
 from simtrain.serving.picture_folders import PictureFolders, forget_others, noting
 from simtrain.serving.signature import SIGNATURE_FILE

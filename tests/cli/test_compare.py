@@ -138,7 +138,7 @@ def test_an_interrupted_comparison_says_what_is_kept(
 def test_mistakes_are_told_in_a_line_and_leave_nothing(
     catalog: Catalog, simtrain: Command, tmp_path: Path, arguments: tuple[str, ...], message: str
 ):
-    status, shown, aside = simtrain("compare", str(catalog.folder), *arguments)
+    status, shown, aside = simtrain("compare", str(catalog.folder), *arguments, "--out", "new/comparison")
     assert status == 2
     error = aside.splitlines()[-1]
     assert message in error

@@ -1,5 +1,6 @@
 """What wrong keys and values were meant to be."""
 
+import json
 from typing import Any
 
 import pytest
@@ -96,7 +97,7 @@ def test_one_text_in_the_place_of_a_list() -> None:
 
 @pytest.mark.parametrize("value", [7, True, 2.5])
 def test_a_text_that_yaml_has_read_as_something_else(value: object) -> None:
-    assert complaint({"run": value}) == f"run: got {value!r}; expected text: put it in quotes"
+    assert complaint({"run": value}) == f"run: got {json.dumps(value)}; expected text: put it in quotes"
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,8 @@ import numpy as np
 
 from simtrain.console import Console
 from simtrain.errors import SimtrainError, system_reason
-from simtrain.files import replace_folder, staging_folder, why_not_writable, write_json
+from simtrain.files import replace_folder, staging_folder, write_json
+from simtrain.output_folders import why_not_writable
 from simtrain.parquet import row_count
 from simtrain.serving.milvus.collection import Described, schema_of
 from simtrain.serving.milvus.connection import MilvusAddress, connected, milvus_errors

@@ -2,16 +2,19 @@ import json
 import os
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import nbformat
 import pytest
+from jupyter_client.manager import KernelManager, start_new_kernel
 from nbclient import NotebookClient
 from nbformat import NotebookNode
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 NAMES = ["01_four_embeddings", "02_fine_tune_and_compare", "03_text_search"]
+NAMES_OF_A_NOTEBOOK = "^(?!_|In$|Out$|get_ipython$|exit$|quit$|open$)"
 LARGEST_BYTES = 1_500_000
 ABSOLUTE_PATH = re.compile(r"(?<![\w.:/])/(?:root|home|work|tmp|usr|opt|var|mnt|Users|private)/|\b[A-Z]:\\\\")
 
@@ -39,14 +42,31 @@ def pictures(notebook: NotebookNode) -> int:
     return sum("image/jpeg" in output.get("data", {}) for output in outputs)
 
 
-def executed(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch, **parameters: Any) -> NotebookNode:
-    """The notebook after a run with other parameters; a cell that fails raises."""
+@pytest.fixture(scope="module")
+def kernel() -> Iterator[KernelManager]:
+    """One process for all notebooks, which imports torch once; each begins without the names of the one before."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")  # of !simtrain
+        manager, client = start_new_kernel(kernel_name="python3")
+    yield manager
+    client.stop_channels()
+    manager.shutdown_kernel()
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder whose catalogue two notebooks prepare alike; the second finds it drawn."""
+    return tmp_path_factory.mktemp("shop")
+
+
+def executed(name: str, folder: Path, kernel: KernelManager, **parameters: Any) -> NotebookNode:
+    """The notebook after a run in a folder with other parameters; a cell that fails raises."""
     notebook = stored(name)
     place = next(place for place, cell in enumerate(notebook.cells) if "parameters" in cell.metadata.get("tags", []))
     chosen = "\n".join(f"{key} = {value!r}" for key, value in parameters.items())
     notebook.cells.insert(place + 1, nbformat.v4.new_code_cell(chosen))
-    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")  # of !simtrain
-    NotebookClient(notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": folder}}).execute()
+    notebook.cells.insert(0, nbformat.v4.new_code_cell(f"%reset_selective -f {NAMES_OF_A_NOTEBOOK}\n%cd -q {folder}"))
+    NotebookClient(notebook, km=kernel, timeout=300).execute(cleanup_kc=False)
     return notebook
 
 
@@ -85,12 +105,12 @@ class TestStored:
 
 
 @pytest.mark.slow
-def test_four_embeddings_measures_what_is_there_and_names_what_is_not(tmp_path, monkeypatch):
+def test_four_embeddings_measures_what_is_there_and_names_what_is_not(tmp_path, kernel):
     notebook = executed(
         "01_four_embeddings",
         tmp_path,
-        monkeypatch,
-        SOURCE="synthetic:30",
+        kernel,
+        SOURCE="synthetic:16",
         ENCODERS=["pixels", "histogram_hsv", "efficientnet_lite0", "simclr_resnet50"],
         SHOWN_QUERIES=2,
         CHANGED_IMAGES=3,
@@ -110,21 +130,21 @@ def test_four_embeddings_measures_what_is_there_and_names_what_is_not(tmp_path, 
 
 
 @pytest.mark.slow
-def test_fine_tune_and_compare_tells_the_verdict_and_searches(tmp_path, monkeypatch):
+def test_fine_tune_and_compare_tells_the_verdict_and_searches(shop, kernel):
     notebook = executed(
         "02_fine_tune_and_compare",
-        tmp_path,
-        monkeypatch,
+        shop,
+        kernel,
         SOURCE="synthetic:30",
         EPOCHS=1,
-        BATCH_SIZE=32,
+        BATCH_SIZE=16,
         IMAGE_SIZE=64,
         ENCODERS=["pixels", "histogram_hsv"],
         DRAWS=1000,
         FOLDER="made",
     )
     told = texts(notebook)
-    report = json.loads((tmp_path / "made/comparison.json").read_text(encoding="utf-8"))
+    report = json.loads((shop / "made/comparison.json").read_text(encoding="utf-8"))
     words = {one["relevance"]: one["word"] for one in report["verdicts"] if one["encoder"] == "tuned"}
     printed = re.findall(r"^verdict, by (\w+): (better|mixed|not shown to be better|worse)$", told, flags=re.MULTILINE)
     assert dict(printed) == words
@@ -134,15 +154,15 @@ def test_fine_tune_and_compare_tells_the_verdict_and_searches(tmp_path, monkeypa
     by_command = re.findall(r"^ +[123] +(\d\.\d{3}) .*?(\w+/\S+\.jpg)", told, flags=re.MULTILINE)
     assert len(from_python) == 3
     assert by_command == from_python
-    assert (tmp_path / "made/comparison.html").is_file()
+    assert (shop / "made/comparison.html").is_file()
 
 
 @pytest.mark.slow
-def test_text_search_learns_words_and_finds_by_them(tmp_path, monkeypatch):
+def test_text_search_learns_words_and_finds_by_them(shop, kernel):
     notebook = executed(
         "03_text_search",
-        tmp_path,
-        monkeypatch,
+        shop,
+        kernel,
         SOURCE="synthetic:30",
         EPOCHS=2,
         IMAGE_SIZE=64,

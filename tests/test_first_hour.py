@@ -9,13 +9,24 @@ from documented_commands import ROOT, blocks, commands
 
 from simtrain import cli
 
-SHORTER = {"fit": ["--set", "trainer.max_steps=2"], "export": ["--set", "export.onnx=false"]}
+SHORTER = {
+    "fit": {
+        "trainer.max_steps": "2",
+        "data.batch_size": "8",
+        "encoder.image_size": "64",
+        "encoder.evaluation_image_size": "96",
+        "objective.teacher_image_sizes": "[64, 96]",
+    },
+    "compare": {"robustness_images": "2", "draws": "1000"},
+    "export": {"export.onnx": "false"},
+}
 NOT_RUN = {"serve": "it answers until it is ended; tests/serving/app drive it in a browser"}
 
 
 def typed(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """One command, as the shell would call it; it has to end well."""
-    monkeypatch.setattr(sys, "argv", ["simtrain", *words, *SHORTER.get(words[0], [])])
+    shorter = [word for key, value in SHORTER.get(words[0], {}).items() for word in ("--set", f"{key}={value}")]
+    monkeypatch.setattr(sys, "argv", ["simtrain", *words, *shorter])
     with pytest.raises(SystemExit) as left:
         cli.main()
     assert left.value.code == 0, words
@@ -26,7 +37,7 @@ def test_the_readme_leads_from_photographs_to_a_search(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
     monkeypatch.chdir(tmp_path)
-    typed(["prepare", "synthetic:24", "--out", "rendered"], monkeypatch)
+    typed(["prepare", "synthetic:16", "--out", "rendered", "--set", "synthetic.image_size=96"], monkeypatch)
     shutil.copytree("rendered/source", "photos")
     shutil.copy(next(Path("photos").rglob("*.jpg")), "query.jpg")
     (journey,) = [

@@ -24,7 +24,7 @@ vectors = clip.encode(["photos/chair/a.jpg", "photos/chair/b.jpg"])
 print(vectors.shape, vectors.dtype, round(float((vectors ** 2).sum(axis=1).mean()), 4))
 print(simtrain.evaluate(clip, catalog, split="val"))
 run = simtrain.fit({config}, catalog=catalog)
-print(simtrain.compare(catalog, [clip, run]).verdict(run))
+print(simtrain.compare(catalog, [clip, run], overrides={compared}).verdict(run))
 bundle = run.export("data/bundle")
 for hit in bundle.search("query.jpg", k=5):
     print(hit.rank, hit.similarity, hit.id)
@@ -42,6 +42,7 @@ CONFIG = {
     "evaluation": {"bootstrap_draws": 100},
     "export": {"onnx": False},
 }
+COMPARED = {"robustness_images": 2, "draws": 1000, "pictures.map_method": "pca"}
 
 
 def test_import_needs_nothing_heavy():
@@ -78,7 +79,7 @@ def shop(tmp_path: Path) -> Path:
 
     settings = {"synthetic": {"views": 4, "image_size": 48}, "workers": 1}
     made = prepare(
-        "synthetic:30", out=tmp_path / "made", config=PrepareConfig.model_validate(settings), console=Console()
+        "synthetic:16", out=tmp_path / "made", config=PrepareConfig.model_validate(settings), console=Console()
     ).catalog
     photos = tmp_path / "photos"
     for row in made.rows.itertuples():
@@ -101,7 +102,7 @@ def test_ten_lines_from_photographs_to_hits_with_the_built_wheel(shop: Path, tmp
     wheel = next(built.glob("simtrain-*.whl"))
     subprocess.run([*pip, "install", "--no-deps", "--target", str(built / "site"), str(wheel)], check=True, timeout=300)
     settings = {"product_pattern": r"([^/]+)_\d+\.jpg$", "split": {"val": 0.25, "test": 0.25}, "workers": 1}
-    script = WORKFLOW.format(config=CONFIG, settings=settings)
+    script = WORKFLOW.format(config=CONFIG, settings=settings, compared=COMPARED)
     (shop / "workflow.py").write_text(script)
     done = subprocess.run(
         [sys.executable, "workflow.py"],

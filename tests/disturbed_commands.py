@@ -53,8 +53,8 @@ class Verb:
 
 _AGAIN = ("prepare", "pictures", "--out", "again", "--set", "workers=1", "--set", "inspection.smallest_side=32")
 _RENDERED = ("prepare", "synthetic:4", "--out", "rendered", "--set", "workers=1", "--set", "synthetic.views=2")
-_COMPARE = ("compare", "catalog", "--encoders", "pixels,histogram_hsv", "--split", "val")
-_COMPARED = (*_COMPARE, "--out", "compared", "--set", "pictures.map_method=pca")
+_COMPARE = ("compare", "catalog", "--encoders", "histogram_lab,histogram_hsv", "--split", "val")
+_COMPARED = (*_COMPARE, "--out", "compared", "--set", "pictures.map_method=pca", "--set", "robustness_images=4")
 
 _SHARDS = ("--out", "embedded", "--shard-size", "16", "--processes", "1")
 

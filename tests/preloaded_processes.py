@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from multiprocessing.connection import Connection
 from typing import TextIO
 
-PRELOADED = ["simtrain.cli", "simtrain.commands.fit", "simtrain.commands.prepare", "simtrain.encoders.timm"]
+_COMMANDS = ("compare", "embed", "evaluate", "export", "fit", "index", "interpolate", "prepare")
+PRELOADED = ["simtrain.cli", *(f"simtrain.commands.{name}" for name in _COMMANDS), "simtrain.encoders.timm"]
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(PRELOADED)
 

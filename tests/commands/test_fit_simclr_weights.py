@@ -25,8 +25,9 @@ from simtrain.catalog.table import Catalog
 from simtrain.commands.evaluate import evaluate
 from simtrain.commands.export import export
 from simtrain.commands.fit import fit
+from simtrain.commands.prepare import prepare
 from simtrain.commands.search import search
-from simtrain.config import RunConfig
+from simtrain.config import PrepareConfig, RunConfig
 from simtrain.console import SILENT
 from simtrain.encoders.simclr_formats import Source
 from simtrain.errors import CheckpointError
@@ -92,6 +93,15 @@ def by_torchvision(
     images = [np.asarray(Image.open(path).convert("RGB"), dtype=np.float32) / 255 for path in paths]
     normalised = [(image - np.float32(mean)) / np.float32(std) for image in images]
     return F.normalize(network(torch.tensor(np.stack(normalised)).permute(0, 3, 1, 2)), dim=1)
+
+
+@pytest.fixture(scope="module")
+def catalog(tmp_path_factory: pytest.TempPathFactory) -> Catalog:
+    """28 products with 2 pictures each: half of the usual pictures, for networks that are slow without a GPU."""
+    config = PrepareConfig.model_validate(
+        {"synthetic": {"views": 2, "image_size": SIDE}, "split": {"val": 0.2, "test": 0.2}, "workers": 1}
+    )
+    return prepare("synthetic:28", out=tmp_path_factory.mktemp("few") / "catalog", config=config).catalog
 
 
 @pytest.fixture(scope="module")

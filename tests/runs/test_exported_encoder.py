@@ -13,6 +13,7 @@ from simtrain.api.compare import compare
 from simtrain.api.export import export
 from simtrain.catalog.images import read_image
 from simtrain.catalog.table import Catalog
+from simtrain.comparison.result import ComparisonReport
 from simtrain.console import SILENT
 from simtrain.errors import ConfigError
 from simtrain.runs.exported_encoder import exported_encoder
@@ -25,12 +26,19 @@ from simtrain.serving.onnx_runtime import OnnxEncoder
 PLAIN = "timm:test_efficientnet=none"
 
 
+@pytest.fixture(scope="module")
+def report(catalog: Catalog) -> ComparisonReport:
+    """A colour histogram as it comes and whitened."""
+    settings = {"split": "val", "draws": 1000, "robustness_images": 0, "pictures.map_points": 0}
+    return compare(catalog, ["histogram_hsv"], overrides=settings, console=SILENT)
+
+
 @pytest.mark.parametrize("name", ["histogram_hsv", "histogram_hsv_half_whitened"])
-def test_the_figures_in_the_bundle_are_those_of_compare(name: str, catalog: Catalog, tmp_path: Path) -> None:
+def test_the_figures_in_the_bundle_are_those_of_compare(
+    name: str, catalog: Catalog, report: ComparisonReport, tmp_path: Path
+) -> None:
     opened = export(name, tmp_path / "bundle", catalog=catalog, overrides={"export.onnx": False}, console=SILENT)
     manifest = opened.bundle.manifest
-    settings = {"split": "val", "draws": 1000, "robustness_images": 0, "pictures.map_points": 0}
-    report = compare(catalog, ["histogram_hsv"], overrides=settings, console=SILENT)
     judged = report.encoder(name).relevances["product"].metrics
     assert manifest["metrics"]["tuned"] is None
     found = manifest["metrics"]["zero_shot"]["metrics"]

@@ -1,5 +1,7 @@
 """Mutated files through the real command line: a line and status 2, or a result; never a traceback, never a bug."""
 
+from pathlib import Path
+
 import pytest
 from fuzzed_artifacts import Target, make_artifacts, targets, try_mutation
 from fuzzed_bundles import Watch, make_bundles, try_bundle
@@ -10,9 +12,17 @@ pytestmark = pytest.mark.slow
 MUTATIONS = 12
 
 
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """For the artifacts, which every test leaves as they were."""
+    return tmp_path_factory.mktemp("artifacts")
+
+
 @pytest.fixture
-def artifacts(simtrain: Command) -> list[Target]:
-    make_artifacts(simtrain)
+def artifacts(simtrain: Command, folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[Target]:
+    monkeypatch.chdir(folder)
+    if not any(folder.iterdir()):
+        make_artifacts(simtrain)
     return targets()
 
 

@@ -119,6 +119,7 @@ def test_a_copy_is_smaller_and_near_and_says_how_near(
 
 @pytest.mark.slow
 @needs_onnx
+@pytest.mark.parametrize("exported", [clip], indirect=True)
 def test_a_copy_that_gives_no_numbers_is_refused(exported: Exported, monkeypatch: pytest.MonkeyPatch) -> None:
     path = exported.folder / "encoder.float16.onnx"
     path.unlink(missing_ok=True)

@@ -35,8 +35,7 @@ from simtrain.launch import shared_embedding
 from simtrain.runs.run import Run, open_run
 
 NETWORK = {"kind": "timm", "model": "test_efficientnet", "weights": "none", "image_size": 32}
-CHANGED = ("robustness_images=6",)  # altered pictures, each of which is embedded anew
-FEW = ["draws=1000", "workers=0", "robustness_images=0", "pictures.map_method=pca", "pictures.queries=2"]
+FEW = ["draws=1000", "workers=0", "robustness_images=6", "pictures.map_method=pca", "pictures.queries=2"]
 
 
 def settings(*overrides: str, encoders: str = "[pixels,histogram_hsv]") -> CompareConfig:
@@ -76,7 +75,7 @@ def own_catalog(catalog: Catalog, tmp_path_factory: pytest.TempPathFactory) -> C
 
 @pytest.fixture(scope="module")
 def report(own_catalog: Catalog, first_run: Run, tmp_path_factory: pytest.TempPathFactory) -> ComparisonReport:
-    return compared(own_catalog, copied(first_run, tmp_path_factory.mktemp("reported")), config=settings(*CHANGED))
+    return compared(own_catalog, copied(first_run, tmp_path_factory.mktemp("reported")))
 
 
 def vectors(catalog: Catalog, name: str, rows: list[int]) -> torch.Tensor:
@@ -188,7 +187,7 @@ def test_a_second_comparison_embeds_nothing(
         raise AssertionError("embedded again")
 
     monkeypatch.setattr(shared_embedding, "embed_images", refuse)
-    again = compared(own_catalog, run, config=settings(*CHANGED)).to_dict()
+    again = compared(own_catalog, run).to_dict()
     first = report.to_dict()
     for one in (*again["encoders"], *first["encoders"]):
         (one["cost"] or {}).pop("search_seconds", None)

@@ -28,6 +28,8 @@ def end_with(error: Exception) -> NoReturn:
     found = own_failure(error) or mendable(error)
     if isinstance(found, CodeNotAllowedError):
         fail(message_of(found).replace(ALLOW, shlex.join(["simtrain", *sys.argv[1:], "--allow-code"])))
+    if found is not None and found.told_elsewhere:
+        sys.exit(2)
     if found is not None:
         fail(message_of(found))
     TERMINAL.aside(f"error: this is a bug, please report it: {type(error).__name__}: {own_line(error, to=200)}")

@@ -42,6 +42,7 @@ def on_rank_zero(act: Callable[[], Value]) -> Value:
                 result = (None, found)
     value, failure = broadcast_from_rank_zero(result)
     if failure is not None:
+        failure.told_elsewhere = rank() > 0
         raise failure
     return cast(Value, value)
 

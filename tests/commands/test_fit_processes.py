@@ -25,7 +25,7 @@ from simtrain.errors import ConfigError, SimtrainError
 from simtrain.runs.run import open_run
 from simtrain.runs.whitening import run_encoder
 from simtrain.training.epoch_table import read_metrics
-from simtrain.training.ranks import LostRankError
+from simtrain.training.ranks import LostRankError, free_port, rank_environment
 from simtrain.training.saved_weights import read_module_state
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("preloaded_processes")]
@@ -120,6 +120,20 @@ def test_torchrun_launches_it_too(make_config: MakeConfig) -> None:
     assert done.stdout.count("zero-shot on val") == 1
     record = json.loads((Path(config.checkpoints) / "small" / "run.json").read_text())
     assert (record["status"], record["processes"]) == ("finished", 2)
+
+
+def test_an_error_that_the_first_process_finds_is_printed_once(make_config: MakeConfig, tmp_path: Path) -> None:
+    """Two processes as torchrun starts them, for a run whose folder is there."""
+    config = make_config(trainer={**TWO, "devices": "auto"})
+    (Path(config.checkpoints) / "small").mkdir(parents=True)
+    path = tmp_path / "run.yaml"
+    path.write_text(dump_yaml(config))
+    port = free_port()
+    tasks = [Command("fit", str(path), environment=rank_environment(number, size=2, port=port)) for number in range(2)]
+    ends = [task.communicate() for task in tasks]
+    assert [task.status for task in tasks] == [2, 2]
+    (told,) = [line for _, aside in ends for line in aside.splitlines()]
+    assert told.endswith("small: this run exists; continue it with --resume small, or name another with --set run=NAME")
 
 
 def test_slurm_tasks_form_a_run_and_are_put_back_in_its_queue(make_config: MakeConfig, tmp_path: Path) -> None:

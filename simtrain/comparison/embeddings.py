@@ -11,7 +11,6 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from simtrain.catalog.store.reader import ImageReader, OpenedImages
 from simtrain.catalog.table import Catalog
@@ -22,12 +21,13 @@ from simtrain.console import SILENT, Console, NamedConsole
 from simtrain.data.altered_images import AlteredImages
 from simtrain.data.changed_pictures import open_judged_images
 from simtrain.data.datasets import worker_count
-from simtrain.data.embedding import EmbeddingSettings, device_name, embed_images
+from simtrain.data.embedding import EmbeddingSettings, embed_images
 from simtrain.data.embedding_cache import Embedded, EmbeddingCache, encoder_fingerprint, variant_fingerprint
 from simtrain.data.embedding_precision import chosen_embedding_precision
 from simtrain.data.robustness import QueryVariant
-from simtrain.encoders.arithmetic import Arithmetic, Precision
+from simtrain.encoders.arithmetic import Precision
 from simtrain.encoders.base import Encoder
+from simtrain.encoders.whitening import Whitening
 from simtrain.launch.shared_embedding import EmbeddingPass
 from simtrain.training.devices import embedding_cards
 
@@ -43,6 +43,7 @@ class EmbeddedEncoder:
         factory: Factory of the encoder.
         encoder: The encoder with weights, for texts and for altered images.
         fingerprint: Fingerprint of encoder and images.
+        kept_as: Fingerprint of what the cache keeps of it: embeddings before its own whitening, if it has one.
         image_source: Where the images were read from, as a phrase.
         embedded: Embeddings of every row that its folds need.
     """
@@ -50,6 +51,7 @@ class EmbeddedEncoder:
     factory: EncoderFactory
     encoder: Encoder
     fingerprint: str
+    kept_as: str
     image_source: str
     embedded: Embedded
 
@@ -87,14 +89,18 @@ class Embedder:
         """
         encoder = factory.build().eval()
         images = self.images(encoder.preprocessing.image_size)
-        fingerprint = encoder_fingerprint(encoder, images=images.description, precision=self._precision(encoder))
-        embedded = self._get(encoder, fingerprint, images.reader, rows)
+        plain = encoder.unwhitened()
+        kept_as, fingerprint = (
+            encoder_fingerprint(one, images=images.description, precision=self._precision(plain))
+            for one in (plain, encoder)
+        )
         return EmbeddedEncoder(
             factory=factory,
             encoder=encoder,
             fingerprint=fingerprint,
+            kept_as=kept_as,
             image_source=images.description,
-            embedded=embedded,
+            embedded=_whitened(self._get(plain, kept_as, images.reader, rows), encoder.whitening),
         )
 
     def timed(self, factory: EncoderFactory, rows: NDArray[np.int64], *, images: int) -> tuple[int, float]:
@@ -109,7 +115,7 @@ class Embedder:
         Raises:
             SimtrainError: if the encoder cannot be loaded, or an image cannot be read.
         """
-        encoder = factory.build().eval()
+        encoder = factory.build().eval().unwhitened()
         opened = self.images(encoder.preprocessing.image_size)
         precision = self._precision(encoder)
         fingerprint = encoder_fingerprint(encoder, images=opened.description, precision=precision)
@@ -122,14 +128,13 @@ class Embedder:
         embed_images(encoder, opened.reader, missing[-images:].tolist(), settings=settings, console=SILENT)
         return len(missing), (time.perf_counter() - began) / len(missing[-images:])
 
-    def reload(self, factory: EncoderFactory, fingerprint: str, rows: NDArray[np.int64]) -> Embedded:
+    def reload(
+        self, factory: EncoderFactory, kept_as: str, rows: NDArray[np.int64], *, whitening: Whitening | None
+    ) -> Embedded:
         """Embeddings of (N,) ascending rows from the cache; the encoder is built again only if they are gone."""
-
-        def embed(missing: NDArray[np.int64]) -> tuple[Tensor, Arithmetic]:
-            again = self.embed(factory, missing).embedded
-            return again.vectors, again.arithmetic
-
-        return self.cache.get(fingerprint, rows, embed, device=device_name(self.device))
+        if len(self.cache.missing(kept_as, rows)):
+            return self.embed(factory, rows).embedded
+        return _whitened(self.cache.load(kept_as, rows), whitening)
 
     def embed_altered(
         self, embedded: EmbeddedEncoder, altered_rows: Sequence[tuple[QueryVariant, NDArray[np.int64]]]
@@ -158,3 +163,7 @@ class Embedder:
 
     def _precision(self, encoder: Encoder) -> Precision:
         return chosen_embedding_precision(self.config.precision, encoder, device=self.device)
+
+
+def _whitened(embedded: Embedded, whitening: Whitening | None) -> Embedded:
+    return embedded if whitening is None else replace(embedded, vectors=whitening(embedded.vectors))

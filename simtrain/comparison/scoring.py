@@ -186,7 +186,7 @@ def _scored_variant(
         encoders = [of_fold.encoder for of_fold in seeds[0]]
         text = pooled_text_scores(encoders, lookups[0], protocol.folds, protocol.texts)
     # Taken out of `first`, so that `reopen` does not hold its embeddings in memory.
-    factory, fingerprint, rows = first.factory, first.fingerprint, first.embedded.rows
+    factory, kept_as, rows, whitening = first.factory, first.kept_as, first.embedded.rows, first.encoder.whitening
     return ScoredEncoder(
         figures=replace(
             _figures(variant, seeds, lookups, scores, of_altered, protocol),
@@ -199,7 +199,7 @@ def _scored_variant(
         altered=of_altered,
         text=text,
         found=found_images(protocol.folds[0], lookups[0][0], protocol.shown, count=protocol.config.pictures.neighbours),
-        reopen=lambda: _lookup(embedder.reload(factory, fingerprint, rows).of, transform),
+        reopen=lambda: _lookup(embedder.reload(factory, kept_as, rows, whitening=whitening).of, transform),
     )
 
 

@@ -9,8 +9,7 @@ import json
 import os
 import re
 import tempfile
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -139,34 +138,6 @@ class EmbeddingCache:
     def lasting(self) -> bool:
         """Whether the cache remains for later commands; False for a temporary folder."""
         return self._temporary is None
-
-    def get(
-        self,
-        fingerprint: str,
-        rows: NDArray[np.int64],
-        embed: Callable[[NDArray[np.int64]], tuple[Tensor, Arithmetic]],
-        *,
-        device: str,
-    ) -> Embedded:
-        """Embeddings of these rows by an encoder; only those missing in the cache are computed.
-
-        Args:
-            fingerprint: Fingerprint of the encoder and its images.
-            rows: (N,) catalogue rows, ascending.
-            embed: Computes the (n, D) embeddings of (n,) rows, and says in which arithmetic.
-            device: Device that `embed` runs on.
-        """
-        missing = self.missing(fingerprint, rows)
-        if len(missing) > 0:
-            begun = time.perf_counter()
-            vectors, arithmetic = embed(missing)
-            seconds = time.perf_counter() - begun
-            count = len(missing)
-            made = Embedded(
-                rows=missing, vectors=vectors, seconds=seconds, images=count, device=device, arithmetic=arithmetic
-            )
-            self.add(fingerprint, made)
-        return self.load(fingerprint, rows)
 
     def missing(self, fingerprint: str, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """Those of the rows, (N,) ascending, that the cache does not hold for an encoder of this fingerprint."""

@@ -97,6 +97,14 @@ class Encoder(nn.Module, ABC):
         self.whitening = whitening
         self.embedding_size = whitening.projection.shape[1]
 
+    def unwhitened(self) -> Self:
+        """The encoder without its whitening, with the same weights; itself where there is none."""
+        if self.whitening is None:
+            return self
+        plain = copy.copy(self)
+        plain.whitening, plain.embedding_size = None, len(self.whitening.mean)
+        return plain
+
     def embed_pixels(self, pixels: Tensor, *, precision: Precision = "32") -> Tensor:
         """(N, S, S, 3) uint8 pixels -> (N, D) float32 embeddings of unit length, without gradients.
 

@@ -79,15 +79,19 @@ class CachedEmbedding:
         self._made += len(missing)
 
     def embedded(self, encoder: Encoder, rows: NDArray[np.int64]) -> Tensor:
-        """(N, D) unit vectors of rows of the run's catalogue, of which those that the cache lacks are embedded."""
-        images = self.images(encoder.preprocessing.image_size)
-        precision = embedding_precision(self.config, encoder) if self.precision is None else self.precision
-        fingerprint = encoder_fingerprint(encoder, images=images.description, precision=precision)
-        self.embed(encoder, fingerprint, images.reader, rows)
+        """(N, D) unit vectors of rows of the run's catalogue, of which those that the cache lacks are embedded.
+
+        What is kept of a whitened encoder is what it whitens, which comparisons, whitenings and teachers share.
+        """
+        plain = encoder.unwhitened()
+        images = self.images(plain.preprocessing.image_size)
+        precision = embedding_precision(self.config, plain) if self.precision is None else self.precision
+        fingerprint = encoder_fingerprint(plain, images=images.description, precision=precision)
+        self.embed(plain, fingerprint, images.reader, rows)
         whole = self._whole_rows[rows]
         found = self._cache.load(fingerprint, np.unique(whole))
         encoder.arithmetic = found.arithmetic
-        return found.of(whole)
+        return found.of(whole) if encoder.whitening is None else encoder.whitening(found.of(whole))
 
     def vectors(self, fingerprint: str, rows: NDArray[np.int64]) -> Tensor:
         """(N, D) unit vectors of rows of the run's catalogue that `embed` was given; for the first process alone."""

@@ -16,7 +16,6 @@ from simtrain.data.embedding_precision import (
 )
 from simtrain.encoders.base import Encoder
 from simtrain.encoders.baseline import PixelsEncoder
-from simtrain.encoders.whitening import Whitening
 from simtrain.errors import ConfigError
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
@@ -63,16 +62,6 @@ def test_a_processor_with_them_takes_what_is_clearly_faster(
     monkeypatch.setattr(embedding_precision, "has_bf16_instructions", lambda: True)
     monkeypatch.setattr(embedding_precision, "bf16_speed", lambda _encoder: speed)
     assert chosen_embedding_precision("auto", TinyEncoder(), device=CPU) == precision
-
-
-def test_what_is_whitened_stays_float32(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(embedding_precision, "has_bf16_instructions", lambda: True)
-    monkeypatch.setattr(embedding_precision, "bf16_speed", without_trial)
-    encoder = TinyEncoder()
-    size = encoder.embedding_size
-    encoder.whiten(Whitening(mean=torch.zeros(size), projection=torch.eye(size)))
-    assert chosen_embedding_precision("auto", encoder, device=CPU) == "32"
-    assert chosen_embedding_precision("bf16", encoder, device=CPU) == "bf16"
 
 
 def test_a_network_is_tried_once(monkeypatch: pytest.MonkeyPatch) -> None:

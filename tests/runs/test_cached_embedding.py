@@ -22,6 +22,7 @@ from simtrain.config import RunConfig, dump_yaml, load_compare_config
 from simtrain.console import SILENT
 from simtrain.encoders.arithmetic import Precision
 from simtrain.encoders.base import Encoder
+from simtrain.encoders.whitening import Whitening
 from simtrain.runs.cached_embedding import CachedEmbedding
 
 NETWORK = {"kind": "timm", "model": "test_efficientnet", "weights": "none", "image_size": 32}
@@ -97,7 +98,7 @@ def test_training_images_of_an_untouched_encoder_are_embedded_once(
         "pictures.map_points=0",
     ])  # fmt: skip
     compare(own.folder, [], config=settings, console=SILENT)
-    assert counter.taken() == count["val"] + count["test"]
+    assert counter.taken() == count["val"]
 
 
 def test_whitening_learns_once(own: Catalog, tmp_path: Path, counter: Counter) -> None:
@@ -109,6 +110,22 @@ def test_whitening_learns_once(own: Catalog, tmp_path: Path, counter: Counter) -
     told = [line for line in console.lines if line.startswith("whitening: ")]
     assert told[0].startswith(f"whitening: {count['train']} training images embedded in ")
     assert told[1:] == [f"whitening: {count['train']} training images: embeddings read from the cache"]
+
+
+def test_what_a_whitened_encoder_whitens_is_kept_and_shared(own: Catalog, tmp_path: Path, counter: Counter) -> None:
+    config = run_config(own, tmp_path, encoder=HISTOGRAM)
+    encoder = build_encoder(config.encoder, load=True).eval()
+    rows = own.rows_of(["val"])
+    cached = CachedEmbedding(config=config, catalog=own, console=SILENT)
+    plain = cached.embedded(encoder, rows)
+    generator = torch.Generator().manual_seed(0)
+    whitening = Whitening(mean=plain.mean(dim=0), projection=torch.randn(plain.shape[1], 5, generator=generator))
+    encoder.whiten(whitening)
+    counter.taken()
+    found = cached.embedded(encoder, rows)
+    assert counter.taken() == 0
+    expected = (plain - plain.mean(dim=0)).double() @ whitening.projection.double()
+    torch.testing.assert_close(found.double(), expected / expected.norm(dim=1, keepdim=True), atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("first", [0, 1])

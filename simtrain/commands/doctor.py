@@ -11,17 +11,21 @@ from typing import Literal
 
 import torch
 
+from simtrain.config import RunConfig
 from simtrain.data.datasets import worker_count
 from simtrain.data.embedding import inference_device
+from simtrain.data.embedding_precision import has_bf16_instructions
 from simtrain.data.joined_batches import PART_BYTES, shared_bytes
 from simtrain.launch.ddp_equivalence import GRADIENT_BOUND, LOSS_BOUND, ProcessEquivalence, compare_processes
 from simtrain.phrases import counted
 from simtrain.runs.run import environment
+from simtrain.runs.training_speed import measure_training_speed
 from simtrain.tables import Alignment, text_table
 from simtrain.training.devices import chosen_precision, device_count
 from simtrain.training.tracking.wandb import has_credentials
 
 _LITTLE_DISK = 5 * 2**30  # bytes; a few checkpoints and an image store
+_LOADED_SECONDS = 5.0
 _MARKS = {"good": "", "note": "note: ", "bad": "error: "}
 _COLUMNS: list[tuple[str, Alignment]] = [
     ("objective", "left"),
@@ -86,7 +90,9 @@ class Diagnosis:
         return "\n".join([*lines, f"{self.processes} processes against one ({bounds}):", text_table(_COLUMNS, rows)])
 
 
-def doctor(*, devices: int | None, accelerator: str, folder: Path, timeout: int) -> Diagnosis:
+def doctor(
+    *, devices: int | None, accelerator: str, folder: Path, timeout: int, config: RunConfig | None = None
+) -> Diagnosis:
     """Check the machine, and compare several processes with one.
 
     Args:
@@ -94,10 +100,11 @@ def doctor(*, devices: int | None, accelerator: str, folder: Path, timeout: int)
         accelerator: `auto`, `cpu` or `gpu`.
         folder: Folder that runs will be written to.
         timeout: Seconds after which a process that does not answer is given up.
+        config: Run whose pictures and network are timed; None: nothing is timed.
 
     Raises:
         ConfigError: for `gpu` where torch sees none, or for more GPUs than there are; it names the argument.
-        SimtrainError: if the processes cannot be made to work together.
+        SimtrainError: if the processes cannot be made to work together, or the run could not begin.
     """
     inference_device(accelerator)
     count = device_count(devices if devices is not None else "auto", accelerator=accelerator)
@@ -110,6 +117,7 @@ def doctor(*, devices: int | None, accelerator: str, folder: Path, timeout: int)
         _extras(),
         _wandb(),
         _kaggle(),
+        *([] if config is None else [_speed(config)]),
     ]
     comparisons = compare_processes(count, accelerator=accelerator, timeout=timeout) if count > 1 else []
     return Diagnosis(checks=checks, processes=count, comparisons=comparisons)
@@ -124,7 +132,8 @@ def _versions() -> MachineCheck:
 
 def _devices(accelerator: str) -> list[MachineCheck]:
     if accelerator == "cpu" or not torch.cuda.is_available():
-        result = f"no GPU in use; {torch.get_num_threads()} threads, precision auto = 32-true"
+        precision = "32-true, or bf16-mixed where a network is faster in it" if has_bf16_instructions() else "32-true"
+        result = f"no GPU in use; {torch.get_num_threads()} threads, precision auto = {precision}"
         return [MachineCheck(name="devices", result=result, state="good" if accelerator == "cpu" else "note")]
     found = []
     for number in range(torch.cuda.device_count()):
@@ -200,6 +209,11 @@ def _kaggle() -> MachineCheck:
     known = named or any((home / name).is_file() for name in ("access_token", "kaggle.json"))
     result = "credentials found" if known else "no credentials: sources kaggle: and digikala cannot be downloaded"
     return MachineCheck(name="Kaggle", result=result, state="good")
+
+
+def _speed(config: RunConfig) -> MachineCheck:
+    found = measure_training_speed(config, seconds=_LOADED_SECONDS)
+    return MachineCheck(name="speed", result=str(found), state="note" if found.starves else "good")
 
 
 def _gigabytes(count: int) -> str:

@@ -56,11 +56,20 @@ def bf16_training_speed(encoder: Encoder, *, clock: Callable[[], float] = time.p
     size = encoder.training_image_size
     with torch.random.fork_rng(devices=[]):
         images = torch.rand(TRIED_IMAGES, 3, size, size)
-        return gain_by_halves(lambda halves: _step(tried, images, halves=halves), clock=clock)
+        return gain_by_halves(
+            lambda halves: training_step(tried, images, halves=torch.bfloat16 if halves else None), clock=clock
+        )
 
 
 @torch.enable_grad()
-def _step(encoder: Encoder, images: Tensor, *, halves: bool) -> None:
-    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=halves):
+def training_step(encoder: Encoder, images: Tensor, *, halves: torch.dtype | None) -> None:
+    """Forward and backward of an encoder, without an objective and without a change of its weights.
+
+    Args:
+        encoder: The encoder, on the images' device; gradients are added to its weights'.
+        images: (N, 3, S, S) normalised images.
+        halves: What autocast computes in; None: float32.
+    """
+    with torch.autocast(images.device.type, dtype=halves, enabled=halves is not None):
         embeddings = encoder(images)
     torch.autograd.backward(F.normalize(embeddings.float(), dim=1).sum())

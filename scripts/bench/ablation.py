@@ -104,7 +104,8 @@ def configured(given: argparse.Namespace, variant: str, *, seed: int) -> dict[st
         "objective": PRODUCTS,
         "augmentation": {"preset": "affine"},
         "data": {"batch_size": 96},
-        "trainer": {"max_steps": given.steps, "accelerator": "cpu"},
+        "trainer": {"max_steps": given.steps, "accelerator": "cpu", "precision": "32-true"},
+        "evaluation": {"precision": "32"},  # the same figures on every processor
     }
     return tree | (_labels(0.2) if given.labels else {}) | TOPICS[given.topic][variant]
 

@@ -75,7 +75,8 @@ def init(
     except OSError as error:
         raise ConfigError(f"{path}: cannot be written: {system_reason(error)}") from None
     write_whole(path, text.encode(), error=ConfigError)
-    told = (proposal.why, _work(config, proposal, machine), *_missing(catalog, config, facts))
+    others = [f"also possible: {', '.join(f'--route {one}' for one in proposal.others)}"] if proposal.others else []
+    told = (proposal.why, *others, _work(config, proposal, machine), *_missing(catalog, config, facts))
     return WrittenConfig(path=path, config=config, route=proposal.route, told=told)
 
 

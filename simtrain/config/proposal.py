@@ -34,6 +34,7 @@ class Proposal:
     Attributes:
         route: What the encoder is trained by.
         why: Why this route, in a sentence with numbers.
+        others: Other routes that the catalogue has the values for.
         tree: The configuration, without a name of the run.
         reasons: Key, such as `data.batch_size` -> why it has this value.
         steps: Number of training steps, about.
@@ -41,6 +42,7 @@ class Proposal:
 
     route: Route
     why: str
+    others: tuple[Route, ...]
     tree: dict[str, Any]
     reasons: dict[str, str]
     steps: int
@@ -67,7 +69,10 @@ def propose(catalog: str, facts: CatalogFacts, machine: MachineFacts, *, route: 
     draft = _Draft(catalog=catalog, facts=facts, machine=machine, tree={}, reasons={})
     _ROUTES[chosen](draft)
     steps = draft.finish()
-    return Proposal(route=chosen, why=possible[chosen], tree=draft.tree, reasons=draft.reasons, steps=steps)
+    others = tuple(route for route in possible if route != chosen)
+    return Proposal(
+        route=chosen, why=possible[chosen], others=others, tree=draft.tree, reasons=draft.reasons, steps=steps
+    )
 
 
 def _possible(facts: CatalogFacts) -> dict[Route, str]:

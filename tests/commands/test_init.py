@@ -96,7 +96,8 @@ def test_numbers_and_single_images_are_told(tmp_path: Path) -> None:
     assert lines[1] == (
         "  8 products in train have two pictures or more (4 as a rule), so pictures of one product are drawn together"
     )
-    assert lines[2] == (
+    assert lines[2] == "  also possible: --route labels, --route pictures"
+    assert lines[3] == (
         "  tf_efficientnet_lite0 at 96 pixels, batches of 16, 30 epochs (about 60 steps), on this machine with "
         "2 cores, no GPU"
     )

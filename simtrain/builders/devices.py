@@ -36,7 +36,7 @@ def check_precision(config: RunConfig) -> None:
         ConfigError: for `16-mixed` without a GPU.
     """
     with error_path("trainer"):
-        chosen_precision(config.trainer.precision, device=run_device(config))
+        chosen_precision(config.trainer.precision, device=inference_device(config.trainer.accelerator))
 
 
 def agreed_training_precision(config: RunConfig, encoder: Encoder) -> tuple[str, str | None]:

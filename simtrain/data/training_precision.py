@@ -72,4 +72,5 @@ def training_step(encoder: Encoder, images: Tensor, *, halves: torch.dtype | Non
     """
     with torch.autocast(images.device.type, dtype=halves, enabled=halves is not None):
         embeddings = encoder(images)
-    torch.autograd.backward(F.normalize(embeddings.float(), dim=1).sum())
+    if embeddings.requires_grad:  # else it cannot be trained, which whoever trains it says
+        torch.autograd.backward(F.normalize(embeddings.float(), dim=1).sum())

@@ -14,6 +14,7 @@ from simtrain.builders.objective import build_module
 from simtrain.builders.texts import build_text_validation, build_texts
 from simtrain.builders.training_inputs import TrainingInputs
 from simtrain.builders.validation import build_validation
+from simtrain.catalog.table import Catalog
 from simtrain.config import RunConfig
 from simtrain.console import Console
 from simtrain.data.changed_pictures import open_judged_images
@@ -73,7 +74,6 @@ def _session(config: RunConfig, ranks: Ranks, *, lock: FileLock, resume: bool, c
     encoder = build_initial_encoder(config, folder, begins=begins, console=console)
     config = with_last_layer(config, encoder)
     agreed_embedding_precision(config, encoder)
-    precision = _training_precision(config, encoder, record, console=console)
     validation = build_validation(config, catalog)
     images = open_judged_images(catalog, smallest=max(encoder.training_image_size, encoder.preprocessing.image_size))
     texts = build_texts(config, catalog)
@@ -89,7 +89,9 @@ def _session(config: RunConfig, ranks: Ranks, *, lock: FileLock, resume: bool, c
         texts=texts,
         validation_texts=build_text_validation(config, catalog, validation),
     )
-    session = RunSession(
+    _check_objective(config, catalog, encoder, inputs)
+    precision = _training_precision(config, encoder, record, console=console)
+    return RunSession(
         config=config,
         ranks=ranks,
         folder=folder,
@@ -106,8 +108,6 @@ def _session(config: RunConfig, ranks: Ranks, *, lock: FileLock, resume: bool, c
         data=data,
         console=console,
     )
-    _check_objective(session)
-    return session
 
 
 def _training_precision(config: RunConfig, encoder: Encoder, record: dict[str, Any], *, console: Console) -> str:
@@ -121,8 +121,8 @@ def _training_precision(config: RunConfig, encoder: Encoder, record: dict[str, A
     return precision
 
 
-def _check_objective(session: RunSession) -> None:
+def _check_objective(config: RunConfig, catalog: Catalog, encoder: Encoder, inputs: TrainingInputs) -> None:
     """Build the objective on a copy of the encoder, to find early what it refuses; random numbers stay as they were."""
     with torch.random.fork_rng(devices=[]):
-        build_module(session.config, encoder=copy.deepcopy(session.encoder), inputs=session.inputs, validation=None)
-    on_rank_zero(lambda: check_teacher(session.config, session.catalog, session.encoder))
+        build_module(config, encoder=copy.deepcopy(encoder), inputs=inputs, validation=None)
+    on_rank_zero(lambda: check_teacher(config, catalog, encoder))

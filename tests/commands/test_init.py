@@ -101,7 +101,7 @@ def test_numbers_and_single_images_are_told(tmp_path: Path) -> None:
         "  tf_efficientnet_lite0 at 96 pixels, batches of 16, 30 epochs (about 60 steps), on this machine with "
         "2 cores, no GPU"
     )
-    assert lines[3] == "  1 product with one training picture left out of training"
+    assert lines[4] == "  1 product with one training picture left out of training"
 
 
 def test_settings_of_ones_own_are_marked(tmp_path: Path) -> None:

@@ -55,7 +55,7 @@ def bf16_training_speed(encoder: Encoder, *, clock: Callable[[], float] = time.p
     tried = copy.deepcopy(encoder).train()
     size = encoder.training_image_size
     with torch.random.fork_rng(devices=[]):
-        images = torch.rand(TRIED_IMAGES, 3, size, size)
+        images = torch.rand(TRIED_IMAGES, 3, size, size).contiguous(memory_format=torch.channels_last)
         return gain_by_halves(
             lambda halves: training_step(tried, images, halves=torch.bfloat16 if halves else None), clock=clock
         )

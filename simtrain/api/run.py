@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from simtrain.console import Console
 from simtrain.runs.run import Run
@@ -22,6 +22,10 @@ class OpenedRun(Run):
     def of(run: Run) -> OpenedRun:
         """The same run."""
         return OpenedRun(folder=run.folder, config=run.config, record=run.record, own_catalog=run.own_catalog)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON: its folder, and what `run.json` holds."""
+        return {**self.record, "folder": str(self.folder)}
 
     def encoder(self) -> LoadedEncoder:
         """Its encoder, with the weights of the best epoch or of the mix that `interpolate` chose."""

@@ -108,6 +108,18 @@ class PreparedCatalog(Catalog):
         made = report.catalog
         return PreparedCatalog(rows=made.rows, root=made.root, folder=made.folder, report=report)
 
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON: the folder, and what `findings.json` holds."""
+        told = self.report
+        return {
+            "catalog": str(self.folder),
+            "source": told.source,
+            "counts": told.counts,
+            "store": told.store,
+            "fixes": told.fixes,
+            "findings": told.findings,
+        }
+
     @override
     def __str__(self) -> str:
         return "\n".join(self.report.lines())

@@ -1,6 +1,7 @@
 """The command line: one file for each verb. Everything heavier than the configuration is imported inside the verb."""
 
 import sys
+from typing import Annotated
 
 import typer
 from typer.exceptions import TyperException
@@ -26,7 +27,9 @@ from simtrain.cli import (
 )
 from simtrain.cli.console import TERMINAL, fail, set_up_output
 from simtrain.cli.host_memory import keep_freed_memory
+from simtrain.cli.output import verb
 from simtrain.cli.wall import CLOSED_PIPE, end_with
+from simtrain.version import VERSION
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -35,24 +38,43 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Fine-tune pretrained image encoders for similar-product search: prepare, init, fit, evaluate, compare, "
     "interpolate, export, search, serve, index, embed, publish, runs, sweep, doctor, config, list.",
+    epilog="Exit status: 0 done; 2 something that you can mend, told in a line; 1 a bug of simtrain, with its log; "
+    "128 + N ended by signal N, as by Ctrl-C (130).",
 )
-app.command("prepare")(prepare.prepare)
-app.command("init")(init.init)
-app.command("fit")(fit.fit)
-app.command("sweep")(sweep.sweep)
-app.command("evaluate")(evaluate.evaluate)
-app.command("compare")(compare.compare)
-app.command("interpolate")(interpolate.interpolate)
-app.command("export")(export.export)
-app.command("search")(search.search)
-app.command("serve")(serve.serve)
-app.command("embed")(embed.embed)
-app.command("publish")(publish.publish)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print(f"simtrain {VERSION}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and leave.")
+    ] = False,
+) -> None:
+    """Nothing but what the options do."""
+
+
+verb(app, "prepare")(prepare.prepare)
+verb(app, "init")(init.init)
+verb(app, "fit")(fit.fit)
+verb(app, "sweep")(sweep.sweep)
+verb(app, "evaluate", as_json=False)(evaluate.evaluate)
+verb(app, "compare")(compare.compare)
+verb(app, "interpolate", as_json=False)(interpolate.interpolate)
+verb(app, "export")(export.export)
+verb(app, "search")(search.search)
+verb(app, "serve", as_json=False)(serve.serve)
+verb(app, "embed")(embed.embed)
+verb(app, "publish")(publish.publish)
 app.add_typer(index.app, name="index")
 app.add_typer(runs.app, name="runs")
-app.command("doctor")(doctor.doctor)
-app.command("config")(config.show_config)
-app.command("list")(listing.show_list)
+verb(app, "doctor")(doctor.doctor)
+verb(app, "config", as_json=False)(config.show_config)
+verb(app, "list")(listing.show_list)
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from simtrain.cli.console import TERMINAL
+from simtrain.cli.output import WORK
 from simtrain.errors import SimtrainError
 from simtrain.output_folders import output_folder
 
@@ -87,7 +87,7 @@ def alpha_of(run: "Run", asked: float | None) -> float:
         chosen = (
             "" if asked is not None else "; chosen by simtrain interpolate, --alpha 1 uses fine-tuned weights alone"
         )
-        TERMINAL.line(f"weights: alpha {share:g} (0 = initial, 1 = fine-tuned){chosen}")
+        WORK.line(f"weights: alpha {share:g} (0 = initial, 1 = fine-tuned){chosen}")
     return share
 
 

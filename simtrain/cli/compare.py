@@ -8,6 +8,7 @@ import typer
 
 from simtrain.cli.arguments import AllowCodeOption, SetOption, SplitChoice, expanded, open_named_run
 from simtrain.cli.console import TERMINAL
+from simtrain.cli.output import WORK, show
 from simtrain.comparison.file_names import JSON_FILE, PAGE_FILE
 
 
@@ -71,7 +72,7 @@ def compare(
             out=out,
             config=settings,
             allow_code=allow_code,
-            console=TERMINAL,
+            console=WORK,
         )
     except KeyboardInterrupt:
         from simtrain.data.embedding_cache import FOLDER
@@ -80,8 +81,6 @@ def compare(
         if kept.is_dir():
             TERMINAL.aside(f"interrupted; the embeddings in {kept} are kept: the same command goes on from there")
         raise
-    TERMINAL.line(str(report))
     for one in report.unavailable:
-        TERMINAL.aside(f"unavailable: {one.name}: {one.reason}")
-    TERMINAL.line(f"written: {out / JSON_FILE}")
-    TERMINAL.line(f"page: {out / PAGE_FILE}")
+        WORK.aside(f"unavailable: {one.name}: {one.reason}")
+    show(report, also=[f"written: {out / JSON_FILE}", f"page: {out / PAGE_FILE}"])

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from simtrain.cli.arguments import DEFAULT_CHECKPOINTS, SetOption, expanded
-from simtrain.cli.console import TERMINAL
+from simtrain.cli.output import show
 from simtrain.errors import ConfigError, error_path
 
 
@@ -47,6 +47,6 @@ def doctor(
         found = run_doctor(
             devices=devices, accelerator=accelerator.value, folder=DEFAULT_CHECKPOINTS, timeout=timeout, config=run
         )
-    TERMINAL.line(str(found))
+    show(found)
     if not found.healthy:
         raise typer.Exit(2)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from simtrain.cli.arguments import AllowCodeOption, SetOption, expanded
-from simtrain.cli.console import TERMINAL
+from simtrain.cli.output import WORK, show
 
 
 class Precision(StrEnum):
@@ -57,6 +57,6 @@ def embed(
         engine=engine.value,
         overrides=overrides or [],
         allow_code=allow_code,
-        console=TERMINAL,
+        console=WORK,
     )
-    TERMINAL.line(str(report))
+    show(report)

@@ -16,7 +16,7 @@ from simtrain.cli.arguments import (
     open_named_run,
     output_file,
 )
-from simtrain.cli.console import TERMINAL
+from simtrain.cli.output import STANDARD_OUTPUT, WORK, show
 from simtrain.errors import SimtrainError
 from simtrain.files import write_json
 
@@ -33,7 +33,10 @@ def evaluate(
     json_file: Annotated[
         Path | None,
         typer.Option(
-            "--json", callback=expanded, metavar="FILE", help="File for the metrics; default: evaluation.json."
+            "--json",
+            callback=expanded,
+            metavar="FILE",
+            help="File for the metrics, - for standard output; default: evaluation.json.",
         ),
     ] = None,
     overrides: SetOption = None,
@@ -48,18 +51,19 @@ def evaluate(
     if is_config_file(target):
         refuse_alpha(alpha, target)
         config = load_untrained_config(Path(target), overrides or [])
-        to = json_file or Path(evaluation_file(split.value))
+        to = _file(json_file) or Path(evaluation_file(split.value))
         with output_file(to):
-            report = evaluate(config, split=split.value, allow_code=allow_code, console=TERMINAL)
+            report = evaluate(config, split=split.value, allow_code=allow_code, console=WORK)
     else:
         run = open_named_run(target, overrides or [])
-        to = json_file or run.folder / evaluation_file(split.value)
+        to = _file(json_file) or run.folder / evaluation_file(split.value)
         mix = alpha_of(run, alpha)
         with output_file(to):
-            report = evaluate(run, split=split.value, alpha=mix, allow_code=allow_code, console=TERMINAL)
+            report = evaluate(run, split=split.value, alpha=mix, allow_code=allow_code, console=WORK)
         then = f"simtrain compare {quote(run.config.catalog)} --run {quote(run.argument)}"
-    TERMINAL.line(str(report))
     write_json(to, report.to_dict(), error=SimtrainError)
-    TERMINAL.line(f"written: {to}")
-    if then is not None:
-        TERMINAL.line(f"next: {then}")
+    show(report, also=[f"written: {to}", *([] if then is None else [f"next: {then}"])])
+
+
+def _file(named: Path | None) -> Path | None:
+    return None if named == STANDARD_OUTPUT else named

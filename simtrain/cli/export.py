@@ -17,6 +17,7 @@ from simtrain.cli.arguments import (
     open_named_run,
 )
 from simtrain.cli.console import TERMINAL
+from simtrain.cli.output import WORK, show
 
 
 def export(
@@ -60,9 +61,9 @@ def export(
             embeddings=embeddings,
             overrides=overrides or [],
             allow_code=allow_code,
-            console=TERMINAL,
+            console=WORK,
         )
     except KeyboardInterrupt:
         TERMINAL.aside(f"interrupted; {out} is as it was, or whole where the check was over")
         raise
-    TERMINAL.line(str(exported))
+    show(exported)

@@ -8,6 +8,7 @@ import typer
 
 from simtrain.cli.arguments import AllowCodeOption, RecipeOption, SetOption, expanded, named_config
 from simtrain.cli.console import TERMINAL
+from simtrain.cli.output import WORK, show
 
 
 def fit(
@@ -31,11 +32,11 @@ def fit(
             resume=resume,
             overrides=overrides or [],
             allow_code=allow_code,
-            console=TERMINAL,
+            console=WORK,
         )
     from simtrain.training.launch_environment import is_first_process  # with torch, which a mistake does not wait for
 
     if is_first_process():  # torchrun and SLURM start the command several times
-        TERMINAL.line(str(run))
+        show(run)
     if run.ended_by is not None:
         raise typer.Exit(128 + run.ended_by)

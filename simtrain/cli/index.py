@@ -14,7 +14,7 @@ from simtrain.cli.arguments import (
     SignOption,
     expanded,
 )
-from simtrain.cli.console import TERMINAL
+from simtrain.cli.output import WORK, show, verb
 from simtrain.errors import SimtrainError, system_reason
 
 app = typer.Typer(
@@ -27,7 +27,7 @@ SourceArgument = Annotated[
 ]
 
 
-@app.command("add")
+@verb(app, "add")
 def add(
     bundle: BundleArgument,
     source: SourceArgument,
@@ -48,12 +48,12 @@ def add(
         embeddings=embeddings,
         overrides=overrides or [],
         allow_code=allow_code,
-        console=TERMINAL,
+        console=WORK,
     )
-    TERMINAL.line(str(report))
+    show(report)
 
 
-@app.command("update")
+@verb(app, "update")
 def update(
     bundle: BundleArgument,
     source: SourceArgument,
@@ -74,12 +74,12 @@ def update(
         embeddings=embeddings,
         overrides=overrides or [],
         allow_code=allow_code,
-        console=TERMINAL,
+        console=WORK,
     )
-    TERMINAL.line(str(report))
+    show(report)
 
 
-@app.command("remove")
+@verb(app, "remove")
 def remove(
     bundle: BundleArgument,
     ids: Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="Ids of items.")] = None,
@@ -94,10 +94,10 @@ def remove(
     named = [*(ids or []), *(_lines(listed) if listed is not None else [])]
     if not named:
         raise SimtrainError("index remove: name ids, or a file with an id a line: --ids FILE")
-    TERMINAL.line(str(index.remove(bundle, named, sign=sign)))
+    show(index.remove(bundle, named, sign=sign))
 
 
-@app.command("verify")
+@verb(app, "verify")
 def verify(
     bundle: BundleArgument,
     images: ImagesOption = None,
@@ -107,8 +107,8 @@ def verify(
     """Check every file, the encoder, and the embeddings of some images."""
     from simtrain.api import index
 
-    report = index.verify(bundle, images=images, signed_by=signed_by, allow_code=allow_code, console=TERMINAL)
-    TERMINAL.line(str(report))
+    report = index.verify(bundle, images=images, signed_by=signed_by, allow_code=allow_code, console=WORK)
+    show(report)
 
 
 def _lines(path: Path) -> list[str]:

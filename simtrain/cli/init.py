@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from simtrain.cli.arguments import SetOption, expanded
-from simtrain.cli.console import TERMINAL
+from simtrain.cli.output import show
 
 
 class RouteChoice(StrEnum):
@@ -39,4 +39,4 @@ def init(
     from simtrain.api.init import init
 
     chosen: Any = None if route is None else route.value
-    TERMINAL.line(str(init(catalog, out, route=chosen, overrides=overrides or [], force=force)))
+    show(init(catalog, out, route=chosen, overrides=overrides or [], force=force))

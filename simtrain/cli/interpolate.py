@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from simtrain.cli.arguments import AllowCodeOption, SetOption, expanded, open_named_run, output_file, shown
-from simtrain.cli.console import TERMINAL
+from simtrain.cli.output import STANDARD_OUTPUT, WORK, show
 from simtrain.errors import SimtrainError
 from simtrain.files import write_json
 
@@ -28,7 +28,10 @@ def interpolate(
     json_file: Annotated[
         Path | None,
         typer.Option(
-            "--json", callback=expanded, metavar="FILE", help="Second file for the metrics, besides the run's folder."
+            "--json",
+            callback=expanded,
+            metavar="FILE",
+            help="Second file for the metrics, besides the run's folder; - for standard output.",
         ),
     ] = None,
     overrides: SetOption = None,
@@ -38,7 +41,8 @@ def interpolate(
     opened = open_named_run(run, overrides or [])
     from simtrain.api.interpolate import interpolate
 
-    with nullcontext() if json_file is None else output_file(json_file):
+    second = None if json_file == STANDARD_OUTPUT else json_file
+    with nullcontext() if second is None else output_file(second):
         found = interpolate(
             opened,
             bound=bound,
@@ -46,12 +50,14 @@ def interpolate(
             metric=metric,
             text_metric=text_metric,
             allow_code=allow_code,
-            console=TERMINAL,
+            console=WORK,
         )
-        TERMINAL.line(str(found))
-        if json_file is not None:
-            write_json(json_file, found.to_dict(), error=SimtrainError)
-            TERMINAL.line(f"written: {json_file}")
-    TERMINAL.line(f"picture: {found.picture}")
-    TERMINAL.line(f"evaluate, export and init_from now use alpha {found.alpha:g} of this run; --alpha overrides it")
-    TERMINAL.line(f"next: simtrain evaluate {shown(opened.folder)}")
+        if second is not None:
+            write_json(second, found.to_dict(), error=SimtrainError)
+    lines = [
+        *([] if second is None else [f"written: {second}"]),
+        f"picture: {found.picture}",
+        f"evaluate, export and init_from now use alpha {found.alpha:g} of this run; --alpha overrides it",
+        f"next: simtrain evaluate {shown(opened.folder)}",
+    ]
+    show(found, also=lines)

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from simtrain.cli.output import show
+
 
 class Listed(StrEnum):
     """What can be listed."""
@@ -20,8 +22,4 @@ def show_list(what: Annotated[Listed, typer.Argument(help="What to list.")]) -> 
     """List recipes, kinds of encoders, losses, miners or augmentations, with how each is set."""
     from simtrain.commands.list import choices
 
-    found = choices(what.value)
-    width = max(map(len, found.entries))
-    for name, meaning in found.entries.items():
-        print(f"{name:{width}}  {meaning}".rstrip())
-    print(f"\n{found.use}")
+    show(choices(what.value))

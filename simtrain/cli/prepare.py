@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from simtrain.cli.arguments import AllowCodeOption, SetOption, expanded
-from simtrain.cli.console import TERMINAL
+from simtrain.cli.output import WORK, show
 
 
 def prepare(
@@ -35,6 +35,6 @@ def prepare(
         overrides=overrides or [],
         fix=fix,
         allow_code=allow_code,
-        console=TERMINAL,
+        console=WORK,
     )
-    TERMINAL.line(str(made))
+    show(made)

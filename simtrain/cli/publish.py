@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from simtrain.cli.arguments import expanded
-from simtrain.cli.console import TERMINAL
+from simtrain.cli.output import WORK, show
 
 
 def publish(
@@ -28,5 +28,5 @@ def publish(
     """Publish items to Milvus, and bring them in step when they change; MILVUS_TOKEN says who you are."""
     from simtrain.api.publish import publish
 
-    report = publish(source, to, collection=collection, index=index, bulk_files=bulk_files, console=TERMINAL)
-    TERMINAL.line(str(report))
+    report = publish(source, to, collection=collection, index=index, bulk_files=bulk_files, console=WORK)
+    show(report)

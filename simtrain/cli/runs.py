@@ -1,13 +1,14 @@
 """`simtrain runs`: arguments and output."""
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from simtrain.cli.arguments import DEFAULT_CHECKPOINTS, expanded, open_named_run
-from simtrain.cli.console import TERMINAL
+from simtrain.cli.output import WORK, show, verb, with_output_options
 from simtrain.errors import SimtrainError
 
 app = typer.Typer(help="Show the runs in checkpoints/, two beside each other, or delete one.")
@@ -15,36 +16,34 @@ app = typer.Typer(help="Show the runs in checkpoints/, two beside each other, or
 CheckpointsOption = Annotated[
     Path, typer.Option("--checkpoints", callback=expanded, metavar="FOLDER", help="Folder that holds the runs.")
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
-@app.callback(invoke_without_command=True)
-def show_runs(
-    context: typer.Context, checkpoints: CheckpointsOption = DEFAULT_CHECKPOINTS, as_json: JsonOption = False
-) -> None:
+def show_runs(context: typer.Context, checkpoints: CheckpointsOption = DEFAULT_CHECKPOINTS) -> None:
     """Show the runs of a folder: state, encoder, objective, epochs, figures of val and test, time, data, code."""
     if context.invoked_subcommand is not None:
         return
     from simtrain.commands.runs import list_runs
 
-    _show(list_runs(checkpoints), as_json=as_json)
+    show(list_runs(checkpoints))
 
 
-@app.command("diff")
+app.callback(invoke_without_command=True)(with_output_options(show_runs, as_json=True))
+
+
+@verb(app, "diff")
 def diff(
     first: Annotated[str, typer.Argument(metavar="RUN", help="A run: its name or folder.")],
     second: Annotated[str, typer.Argument(metavar="RUN", help="Another one.")],
     checkpoints: CheckpointsOption = DEFAULT_CHECKPOINTS,
-    as_json: JsonOption = False,
 ) -> None:
     """Show which settings of two runs differ, their figures, and whether they saw the same data."""
     from simtrain.commands.runs import compare_settings
 
     runs = [open_named_run(name, [], checkpoints=checkpoints) for name in (first, second)]
-    _show(compare_settings(*runs), as_json=as_json)
+    show(compare_settings(*runs))
 
 
-@app.command("delete")
+@verb(app, "delete")
 def delete(
     name: Annotated[str, typer.Argument(metavar="RUN", help="Name of the run in the folder.")],
     checkpoints: CheckpointsOption = DEFAULT_CHECKPOINTS,
@@ -54,19 +53,24 @@ def delete(
     from simtrain.commands.runs import run_to_delete
 
     with run_to_delete(name, checkpoints=checkpoints) as run:
-        TERMINAL.line(str(run))
+        WORK.line(str(run))
         if not yes:
             if not sys.stdin.isatty():
                 raise SimtrainError(f"{run.folder}: not deleted: nobody can be asked here; add --yes")
             typer.confirm("delete it?", abort=True)
         run.delete()
-    TERMINAL.line(f"deleted: {run.folder}")
+    show(Deleted(deleted=run.folder))
 
 
-def _show(shown: object, *, as_json: bool) -> None:
-    if not as_json:
-        TERMINAL.line(str(shown))
-        return
-    from simtrain.files import json_text
+@dataclass(frozen=True, kw_only=True)
+class Deleted:
+    """A run that is gone.
 
-    print(json_text(shown.to_dict()))  # type: ignore[attr-defined]  # both of commands.runs have it
+    Attributes:
+        deleted: Its folder.
+    """
+
+    deleted: Path
+
+    def __str__(self) -> str:
+        return f"deleted: {self.deleted}"

@@ -6,8 +6,7 @@ from typing import Annotated
 import typer
 
 from simtrain.cli.arguments import AllowCodeOption, ImagesOption, SignedByOption, expanded
-from simtrain.cli.console import TERMINAL, writes_unicode
-from simtrain.files import json_text
+from simtrain.cli.output import WORK, show
 from simtrain.own_code import code_allowed
 
 
@@ -34,7 +33,6 @@ def search(
     ] = None,
     images: ImagesOption = None,
     signed_by: SignedByOption = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
     allow_code: AllowCodeOption = False,
 ) -> None:
     """Search a bundle, or a Milvus that it was published to: the items nearest to an image or to a text."""
@@ -58,16 +56,11 @@ def search(
             query = read_query(image, text=text, plot=plot)
             folder = None if searched.bundle is None else searched.bundle.folder
             result = search_milvus(place, folder=folder, images=images, query=query, k=k)
-    if as_json:
-        print(json_text(result.to_dict(), ascii_only=not writes_unicode()))
-    else:
-        TERMINAL.line(str(result))
-        if plot is not None:
-            TERMINAL.line(f"picture: {plot}")
+    show(result, also=[] if plot is None else [f"picture: {plot}"])
     if result.tokens_read:
-        TERMINAL.aside(f"text truncated: the encoder reads its first {result.tokens_read} tokens")
+        WORK.aside(f"text truncated: the encoder reads its first {result.tokens_read} tokens")
     if plot is not None and result.missing_pictures:
-        TERMINAL.aside(
+        WORK.aside(
             f"{result.missing_pictures} of {len(result.neighbours)} image files are not found, and grey in the "
             "picture; where they lie: --images FOLDER"
         )

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from simtrain.cli.arguments import AllowCodeOption, ImagesOption, SignedByOption
-from simtrain.cli.console import TERMINAL
+from simtrain.cli.output import WORK
 
 
 def serve(
@@ -53,5 +53,5 @@ def serve(
         megapixels=megapixels,
         seconds=seconds,
         allow_code=allow_code,
-        console=TERMINAL,
+        console=WORK,
     )

@@ -8,6 +8,7 @@ import typer
 
 from simtrain.cli.arguments import AllowCodeOption, RecipeOption, SetOption, expanded, named_config
 from simtrain.cli.console import TERMINAL
+from simtrain.cli.output import WORK, show
 from simtrain.errors import SimtrainError
 
 
@@ -31,7 +32,6 @@ def sweep(
     trials: Annotated[int, typer.Option(min=1, help="Number of trials of the whole sweep.")] = 20,
     overrides: SetOption = None,
     allow_code: AllowCodeOption = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON at the end.")] = False,
 ) -> None:
     """Search for settings by figures on val, never on test; the same command goes on with what was interrupted."""
     from simtrain.api.sweep import sweep
@@ -47,13 +47,8 @@ def sweep(
             trials=trials,
             overrides=overrides or [],
             allow_code=allow_code,
-            console=TERMINAL,
+            console=WORK,
         )
-    if as_json:
-        from simtrain.files import json_text
-
-        print(json_text(found.to_dict()))
-    else:
-        TERMINAL.line(str(found))
+    show(found)
     if found.ended_by is not None:
         raise typer.Exit(128 + found.ended_by)

@@ -39,6 +39,10 @@ class WrittenConfig:
     route: Route
     told: tuple[str, ...]
 
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {"config": str(self.path), "route": self.route, "told": list(self.told)}
+
     def __str__(self) -> str:
         lines = [f"route: {self.route}", *(f"  {line}" for line in self.told)]
         written = f"written: {self.path}, with the reason for each choice"

@@ -29,6 +29,12 @@ class Choices:
     entries: dict[str, str]
     use: str
 
+    def __str__(self) -> str:
+        """One line for each, and how one is taken."""
+        width = max(map(len, self.entries))
+        lines = [f"{name:{width}}  {meaning}".rstrip() for name, meaning in self.entries.items()]
+        return "\n".join([*lines, "", self.use])
+
 
 def choices(kind: str) -> Choices:
     """The names of a kind: `recipes`, `encoders`, `losses`, `miners` or `augmentations`."""

@@ -172,6 +172,10 @@ class OpenedBundle:
         """One row per image of the index: id, path, product, label, caption and the shop's own columns."""
         return self.bundle.items
 
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON: its folder, and its manifest."""
+        return {**self.bundle.manifest, "folder": str(self.folder)}
+
     def encode(self, images: Sequence[GivenImage] | GivenImage) -> NDArray[np.float32]:
         """Embed images in the bundle's space.
 

@@ -40,7 +40,7 @@ def typer_commands() -> set[tuple[Path, str]]:
     """Files and names of the commands: Typer makes one option of each parameter."""
     groups = [group.typer_instance for group in app.registered_groups if group.typer_instance is not None]
     commands = [command for each in (app, *groups) for command in each.registered_commands]
-    callbacks = [command.callback for command in commands if command.callback is not None]
+    callbacks = [inspect.unwrap(command.callback) for command in commands if command.callback is not None]
     return {(Path(callback.__code__.co_filename).resolve(), callback.__name__) for callback in callbacks}
 
 

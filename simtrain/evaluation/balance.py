@@ -9,6 +9,7 @@ BALANCED = "balanced"
 BALANCED_METRICS = ("map_at_r", "recall_at_1")
 """Metrics that the score is made of, by each definition of relevance."""
 
+_LEAST = 0.001
 _OF_TEXTS = ("text_to_image_", "image_to_text_")
 
 
@@ -18,10 +19,12 @@ def balanced_parts(names: Iterable[str]) -> list[str]:
 
 
 def balanced_score(means: Mapping[str, float]) -> float:
-    """Geometric mean of MAP@R and recall@1 by every definition of relevance, 0 to 1.
+    """Geometric mean of MAP@R and recall@1 by every definition of relevance, above 0 to 1.
 
     A change of one of them counts by its share of what was there: product retrieval that rises from 0.80 to 0.84 weighs
     as much as retrieval of the same kind that falls from 0.100 to 0.095. In a plain mean the smaller one hardly counts.
+    Less than 0.001 counts as 0.001: where nothing is found by one of them, as by the kind of a few products, the others
+    still decide.
 
     Args:
         means: Metrics by name, 0 to 1: `map_at_r`, `recall_at_1`, and those of further definitions with their name
@@ -33,6 +36,4 @@ def balanced_score(means: Mapping[str, float]) -> float:
     values = [means[name] for name in balanced_parts(means)]
     if not values:
         raise ValueError(f"got {', '.join(means)}; needed: {' or '.join(BALANCED_METRICS)}")
-    if min(values) <= 0.0:
-        return 0.0
-    return math.exp(sum(map(math.log, values)) / len(values))
+    return math.exp(sum(math.log(max(value, _LEAST)) for value in values) / len(values))

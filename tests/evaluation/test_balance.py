@@ -29,8 +29,11 @@ def test_equal_shares_of_gain_and_loss_cancel():
     assert balanced_score(gained) == pytest.approx(balanced_score(FOUR))
 
 
-def test_a_metric_of_zero_is_a_score_of_zero():
-    assert balanced_score(FOUR | {"kind_map_at_r": 0.0}) == 0.0
+def test_where_one_finds_nothing_the_others_decide():
+    nothing = FOUR | {"kind_map_at_r": 0.0, "kind_recall_at_1": 0.0}
+    assert balanced_score(nothing) == pytest.approx((0.5 * 0.8 * 0.001 * 0.001) ** 0.25)
+    assert balanced_score(nothing | {"map_at_r": 0.6}) > balanced_score(nothing)
+    assert balanced_score(FOUR | {"kind_map_at_r": 0.0005}) == balanced_score(FOUR | {"kind_map_at_r": 0.0})
 
 
 def test_nothing_to_balance_is_refused():

@@ -14,6 +14,7 @@ from simtrain.encoders.baseline import PixelsEncoder
 from simtrain.errors import ConfigError
 
 CPU = torch.device("cpu")
+HERE, TO_GO_BACK = "on this processor", "; for float32: --set trainer.precision=32-true"
 
 
 def without_trial(encoder: Encoder) -> float:
@@ -26,12 +27,19 @@ def on_processor(monkeypatch: pytest.MonkeyPatch, *, bf16: bool, speed: float | 
     monkeypatch.setattr(training_precision, "bf16_training_speed", trial)
 
 
-@pytest.mark.parametrize(("speed", "precision"), [(2.2, "bf16-mixed"), (1.3, "bf16-mixed"), (1.29, "32-true")])
+@pytest.mark.parametrize(
+    ("speed", "precision", "told"),
+    [
+        (2.2, "bf16-mixed", f"trains in bf16: 2.2 times as fast as float32 {HERE}{TO_GO_BACK}"),
+        (1.3, "bf16-mixed", f"trains in bf16: 1.3 times as fast as float32 {HERE}{TO_GO_BACK}"),
+        (1.29, "32-true", f"trains in float32: in bf16 it is 1.3 times as fast {HERE}"),
+        (0.64, "32-true", f"trains in float32: in bf16 it is 0.6 times as fast {HERE}"),
+    ],
+)
 def test_a_processor_takes_what_is_clearly_faster_and_says_so(
-    monkeypatch: pytest.MonkeyPatch, speed: float, precision: str
+    monkeypatch: pytest.MonkeyPatch, speed: float, precision: str, told: str
 ) -> None:
     on_processor(monkeypatch, bf16=True, speed=speed)
-    told = f"trained in {precision}: on this processor a step in bf16 is {speed:.1f} times as fast as in float32"
     assert trained_precision("auto", TinyEncoder(), device=CPU) == (precision, told)
 
 

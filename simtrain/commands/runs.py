@@ -2,6 +2,7 @@
 
 import math
 import os
+import shlex
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from simtrain.phrases import NOTHING, between, percent, signed_percent
 from simtrain.runs.overview import Figure, RunOverview, overview, overviews
 from simtrain.runs.run import CONFIG_FILE, RUN_FILE, Run
 from simtrain.runs.run_lock import LOCK_FILE
+from simtrain.runs.study import JOURNAL_FILE
 from simtrain.tables import Alignment, text_table
 
 _SHORT = 8
@@ -30,16 +32,28 @@ class RunTable:
     Attributes:
         checkpoints: The folder.
         runs: Its runs, those begun last at the end.
+        sweeps: Folders of sweeps below it, whose trials are runs of their own.
     """
 
     checkpoints: Path
     runs: Sequence[RunOverview]
+    sweeps: Sequence[Path] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
-        return {"checkpoints": str(self.checkpoints), "runs": [run.to_dict() for run in self.runs]}
+        return {
+            "checkpoints": str(self.checkpoints),
+            "runs": [run.to_dict() for run in self.runs],
+            "sweeps": [str(sweep) for sweep in self.sweeps],
+        }
 
     def __str__(self) -> str:
+        sweeps = [
+            f"{sweep.name}: a sweep; its trials: simtrain runs --checkpoints {shlex.quote(str(sweep))}"
+            for sweep in self.sweeps
+        ]
+        if not self.runs and sweeps:
+            return "\n".join(sweeps)
         if not self.runs:
             return f"no runs in {self.checkpoints}; one is made with: simtrain fit CONFIG.yaml"
         columns: list[tuple[str, Alignment]] = [
@@ -53,7 +67,7 @@ class RunTable:
             lines.append("* of an earlier checkpoint or of other data: evaluate the run again")
         if any(run.test is not None for run in self.runs):
             lines.append("choose runs by val; test is for the last word on the one that was chosen")
-        return "\n".join(lines)
+        return "\n".join([*lines, *sweeps])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,8 +124,9 @@ class RunDifference:
 
 
 def list_runs(checkpoints: Path) -> RunTable:
-    """The runs of a folder, damaged ones too."""
-    return RunTable(checkpoints=checkpoints, runs=overviews(checkpoints))
+    """The runs of a folder, damaged ones too, and its sweeps."""
+    sweeps = sorted(path.parent for path in checkpoints.glob(f"*/{JOURNAL_FILE}"))
+    return RunTable(checkpoints=checkpoints, runs=overviews(checkpoints), sweeps=sweeps)
 
 
 def compare_settings(first: Run, second: Run) -> RunDifference:

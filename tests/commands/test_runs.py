@@ -32,6 +32,18 @@ def test_no_runs_say_how_one_is_made(tmp_path: Path) -> None:
     assert str(list_runs(tmp_path)) == f"no runs in {tmp_path}; one is made with: simtrain fit CONFIG.yaml"
 
 
+def test_sweeps_are_named_with_the_way_to_their_trials(tmp_path: Path) -> None:
+    (tmp_path / "my sweep").mkdir()
+    (tmp_path / "my sweep" / "study.journal").write_text("")
+    line = f"my sweep: a sweep; its trials: simtrain runs --checkpoints '{tmp_path / 'my sweep'}'"
+    assert str(list_runs(tmp_path)) == line
+    assert list_runs(tmp_path).to_dict()["sweeps"] == [str(tmp_path / "my sweep")]
+    made_run(tmp_path, "one")
+    assert str(list_runs(tmp_path)).splitlines()[-1] == line
+    made_run(tmp_path / "my sweep", "trial-0")
+    assert [run.name for run in list_runs(tmp_path / "my sweep").runs] == ["trial-0"]
+
+
 def test_a_failed_run_says_why(tmp_path: Path) -> None:
     made_run(tmp_path, "one", status="failed", reason="the loss is not finite")
     assert "one: failed: the loss is not finite" in str(list_runs(tmp_path)).splitlines()

@@ -47,6 +47,7 @@ from simtrain.serving.signature import SigningKey
 Mode = Literal["add", "update"]
 _CHECKED = 64
 _SAME = 0.999
+_NEAR = 10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,12 +86,19 @@ class VerifyReport:
     missing: int
     changed: list[str]
     signed_by: Path | None
+    lowest: float | None = None
+    """Lowest cosine between an item and its own picture; None: no picture was looked at."""
 
     def __str__(self) -> str:
         lines = [
             f"bundle: {self.folder} ({counted(self.items, 'item')}): every file is as it was written, the encoder "
             f"gives its golden embeddings, and {counted(self.checked, 'image')} those of the index"
         ]
+        if self.lowest is not None and self.lowest < _SAME:
+            lines.append(
+                f"lowest similarity of a picture to its own item: {self.lowest:.4f}, as where items were embedded from "
+                "a catalogue's image store; all find themselves"
+            )
         if self.signed_by is not None:
             lines.append(f"signature: of {self.signed_by}")
         if self.missing:
@@ -209,12 +217,13 @@ def verify(given: GivenBundle, *, console: Console) -> VerifyReport:
         for row, path in files.items()
         if known is not None and isinstance(known[row], str) and sha256_if_readable(path) != known[row]
     ]
-    looked_at = [row for row in files if row not in set(changed)]
+    looked_at, lowest = [row for row in files if row not in set(changed)], 1.0
     for row in console.bar(looked_at, len(looked_at), "verifying images"):
         embedding = opened.encode([files[row]])
         kept = bundle.index.vectors(np.array([row], dtype=np.int64)) if bundle.index.keeps_vectors else embedding
         similarity = float((kept[0] * embedding[0]).sum())
-        if similarity < _SAME:
+        lowest = min(lowest, similarity)
+        if similarity < _SAME and row not in bundle.index.search(embedding, k=_NEAR)[0][0]:
             raise SimtrainError(
                 f"{folder}: item '{bundle.items['id'].iat[row]}': its image has another embedding than the index "
                 f"(cosine {similarity:.3f}); simtrain index update {folder} SOURCE"
@@ -227,6 +236,7 @@ def verify(given: GivenBundle, *, console: Console) -> VerifyReport:
         missing=len(rows) - len(files),
         changed=names,
         signed_by=None if given.signed_by is None else given.signed_by.file,
+        lowest=lowest if looked_at else None,
     )
 
 

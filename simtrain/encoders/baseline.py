@@ -70,7 +70,7 @@ class HistogramEncoder(Encoder):
         unit = _lab_in_unit_cube(colours) if self.space == "lab" else rgb_to_hsv(colours)
         cells = (unit * self.bins).long().clamp(0, self.bins - 1)
         index = (cells[..., 0] * self.bins + cells[..., 1]) * self.bins + cells[..., 2]
-        counts = torch.zeros(len(images), self.bins**3, device=images.device)
+        counts = torch.zeros(images.shape[0], self.bins**3, device=images.device)  # len() would fix N in exports
         counts.scatter_add_(1, index, torch.ones_like(index, dtype=counts.dtype))
         return counts.sqrt()
 

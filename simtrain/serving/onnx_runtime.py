@@ -35,6 +35,7 @@ class OnnxGraph:
 
     Attributes:
         inputs: Names of what it reads.
+        fixed_rows: Number of rows that it takes at once; None: any.
 
     Raises:
         BundleError: if onnxruntime cannot open it, or, in `run`, cannot run it.
@@ -52,7 +53,9 @@ class OnnxGraph:
             self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime's errors have no common base
             raise BundleError(f"{path}: onnxruntime cannot open it: {first_line(error, to=200)}") from error
-        self.inputs = [str(one.name) for one in self._session.get_inputs()]
+        read = self._session.get_inputs()
+        self.inputs = [str(one.name) for one in read]
+        self.fixed_rows = next((one.shape[0] for one in read if isinstance(one.shape[0], int)), None)
 
     def run(self, values: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
         """Inputs by name, N rows each -> (N, D) embeddings."""
@@ -72,12 +75,16 @@ class OnnxEncoder:
         content: Of that file, where it has been read; None: it is read.
         threads: Number of threads that compute, 1 or more; None: one for each core.
 
+    Attributes:
+        fixed_rows: Number of images that it takes at once; None: any.
+
     Raises:
         BundleError: if onnxruntime cannot open it, or, in `embed`, cannot run it.
     """
 
     def __init__(self, *, path: Path, content: bytes | None = None, threads: int | None = None) -> None:
         self._graph = OnnxGraph(path=path, content=content, threads=threads)
+        self.fixed_rows = self._graph.fixed_rows
 
     def embed(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
         """(N, 3, S, S) normalised images -> (N, D) embeddings of unit length."""

@@ -12,6 +12,8 @@ from small_commands import everything_below
 
 from simtrain.api import index
 from simtrain.api.embed import embed
+from simtrain.api.export import export as export_any
+from simtrain.api.prepare import prepare
 from simtrain.commands.export import export
 from simtrain.commands.search import open_bundle
 from simtrain.console import SILENT
@@ -19,6 +21,7 @@ from simtrain.errors import BundleError, SimtrainError
 from simtrain.locks import FileLock
 from simtrain.runs.run import Run, open_run
 from simtrain.serving import bundle_change, shard_worker
+from simtrain.serving.opened_bundle import OpenedBundle
 
 
 @pytest.fixture
@@ -172,6 +175,33 @@ def test_verify_tells_images_that_have_changed_or_are_gone(bundle: Path, picture
     assert (report.checked, report.missing, report.changed) == (1, 1, ["n1.png"])
     (bundle / "items.parquet").write_bytes(b"")
     with pytest.raises(BundleError, match=r"items\.parquet: altered"):
+        index.verify(bundle, console=SILENT)
+
+
+def test_verify_takes_items_that_were_embedded_from_a_smaller_copy(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    for number in range(6):
+        pixels = np.random.default_rng(number).integers(0, 256, (300, 300, 3), dtype=np.uint8)
+        pixels[:, : 50 * number] //= 3
+        Image.fromarray(pixels).save(tmp_path / "photos" / f"{number}.png")
+    catalog = prepare(tmp_path / "photos", tmp_path / "shop", overrides={"store.side": 40}, console=SILENT)
+    settings = {"encoder.image_size": 40, "export.onnx": False}
+    opened = export_any("histogram_hsv", tmp_path / "bundle", catalog=catalog, overrides=settings, console=SILENT)
+    report = index.verify(opened.folder, console=SILENT)
+    assert report.checked == 6
+    assert report.lowest is not None
+    assert report.lowest < 0.999
+    told = f"lowest similarity of a picture to its own item: {report.lowest:.4f}, as where items were embedded from "
+    assert told in str(report)
+
+
+def test_verify_refuses_an_item_that_its_own_picture_does_not_find(
+    bundle: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index.add(bundle, pictures, console=SILENT)
+    encode = OpenedBundle.encode
+    monkeypatch.setattr(OpenedBundle, "encode", lambda self, _images: encode(self, [pictures / "n0.png"]))
+    with pytest.raises(SimtrainError, match=r"its image has another embedding than the index \(cosine -?0\.\d+\); "):
         index.verify(bundle, console=SILENT)
 
 

@@ -2,6 +2,7 @@
 
 import errno
 import importlib.util
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -101,6 +102,40 @@ def test_what_cannot_be_exported_is_told_and_nothing_is_left(tmp_path: Path) -> 
     ):
         export_onnx(encoder, tmp_path / "encoder.onnx")
     assert not list(tmp_path.iterdir())
+
+
+class OfFixedNumber(PixelsEncoder):
+    """Its code makes a constant of the number of images."""
+
+    @override
+    def features(self, images: Tensor) -> Tensor:
+        return super().features(images) + torch.zeros(len(images), 1)
+
+
+@pytest.mark.slow
+@needs_onnx
+def test_a_graph_for_one_number_of_images_is_refused(tmp_path: Path) -> None:
+    encoder = OfFixedNumber(image_size=8, resize="pad").eval()
+    expected = (
+        "OfFixedNumber cannot be exported to ONNX: its code makes a constant of the number of images, "
+        "as len(images) does (images.shape[0] does not); export the bundle without it: --set export.onnx=false"
+    )
+    with pytest.raises(BundleError, match=f"^{re.escape(expected)}$"):
+        export_onnx(encoder, tmp_path / "encoder.onnx")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+@needs_onnx
+@pytest.mark.parametrize("space", ["hsv", "lab"])
+def test_a_colour_histogram_takes_any_number_of_images(space: str, tmp_path: Path) -> None:
+    encoder = build_encoder(parse_encoder({"kind": "histogram", "space": space, "bins": 4}, where="test"), load=True)
+    export_onnx(encoder.eval(), tmp_path / "encoder.onnx")
+    pixels = torch.from_numpy(golden_images(encoder.preprocessing.image_size))
+    for count in (1, 4):
+        images = encoder.preprocessing.normalise(pixels[:count])
+        found = torch.from_numpy(OnnxEncoder(path=tmp_path / "encoder.onnx").embed(images.numpy()))
+        torch.testing.assert_close(found, encoder.embed_pixels(pixels[:count]).clone(), atol=1e-4, rtol=0)
 
 
 def test_without_the_extra_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -171,11 +171,14 @@ def test_header_that_claims_more_than_memory_is_refused(tmp_path: Path) -> None:
     assert refused(place) == f"{place / NAMES[0]}: its header tells of {size} bytes, and 0 follow"
 
 
+CUT_SHORT = gzip.compress(CONTENTS[NAMES[0]], mtime=0)[:-100]  # without the time, which differs among processes
+
+
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
         (b"<html>", "Not a gzipped file (b'<h')"),
-        (gzip.compress(CONTENTS[NAMES[0]])[:-100], "Compressed file ended before the end-of-stream marker was reached"),
+        (CUT_SHORT, "Compressed file ended before the end-of-stream marker was reached"),
     ],
 )
 def test_damaged_compression_is_refused(tmp_path: Path, content: bytes, problem: str) -> None:

@@ -16,10 +16,10 @@ from simtrain.catalog.sources.collection import Collection, open_collection
 from simtrain.catalog.sources.opened import expanded
 from simtrain.catalog.sources.opening import Opening
 from simtrain.catalog.staging import work_folder
-from simtrain.commands.prepare import downloaded_fashion_mnist
 from simtrain.commands.search import image_encoder
 from simtrain.config import PrepareConfig
 from simtrain.console import Console
+from simtrain.data.fashion_mnist_download import fetch_fashion_mnist
 from simtrain.errors import SimtrainError, system_reason
 from simtrain.files import write_whole
 from simtrain.launch.shard_engines import in_processes, on_ray
@@ -118,7 +118,7 @@ def embed(
     out = expanded(str(out))
     _refuse_other_content(out, space)
     with work_folder(out, console=console) as work:
-        opening = Opening(work=work, output=out, fetch_fashion_mnist=downloaded_fashion_mnist, console=console)
+        opening = Opening(work=work, output=out, fetch_fashion_mnist=fetch_fashion_mnist, console=console)
         collection = open_collection(source, config=config, opening=opening)
         for line in lines_of(collection.findings, {"labels": 0}):
             console.line(line)

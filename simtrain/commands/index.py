@@ -20,10 +20,10 @@ from simtrain.catalog.sources.collection import open_collection
 from simtrain.catalog.sources.opened import expanded
 from simtrain.catalog.sources.opening import Opening
 from simtrain.catalog.staging import work_folder
-from simtrain.commands.prepare import downloaded_fashion_mnist
 from simtrain.commands.search import image_encoder, open_bundle
 from simtrain.config import PrepareConfig
 from simtrain.console import Console
+from simtrain.data.fashion_mnist_download import fetch_fashion_mnist
 from simtrain.errors import SimtrainError, nearest
 from simtrain.files import sha256_if_readable
 from simtrain.phrases import counted
@@ -148,7 +148,7 @@ def change(
     folder = given.folder
     unfinished = folder.resolve().parent / f".{folder.resolve().name}.source"
     with changed_by_one(given, sign=sign) as bundle, work_folder(unfinished, console=console) as work:
-        opening = Opening(work=work, output=folder, fetch_fashion_mnist=downloaded_fashion_mnist, console=console)
+        opening = Opening(work=work, output=folder, fetch_fashion_mnist=fetch_fashion_mnist, console=console)
         known = known_embeddings(bundle, expanded(source.named), source.embeddings)
         if has_shards(expanded(source.named)):
             collection = collection_of_shards(expanded(source.named), bundle)

@@ -35,6 +35,7 @@ from simtrain.catalog.thumbnails import Thumbnails
 from simtrain.catalog.unchanged import RULES, Request, is_of_root, unchanged_record
 from simtrain.config import PrepareConfig
 from simtrain.console import SILENT, Console
+from simtrain.data.fashion_mnist_download import fetch_fashion_mnist
 from simtrain.errors import CatalogError
 from simtrain.own_code import path_of
 
@@ -72,9 +73,7 @@ def prepare(
         if unchanged is not None:
             remove_unused(out, settings=unchanged.settings, table=unchanged.table)  # of a run killed at its very end
             return read_report(out, fresh=None)
-        opening = Opening(
-            work=work, output=out, fetch_fashion_mnist=downloaded_fashion_mnist, console=console, rows=rows
-        )
+        opening = Opening(work=work, output=out, fetch_fashion_mnist=fetch_fashion_mnist, console=console, rows=rows)
         opened = open_source(source, config=config, opening=opening)
         _refuse_own_folds(opened, config)
         try:
@@ -222,10 +221,3 @@ def _refuse_own_folds(opened: OpenedSource, config: PrepareConfig) -> None:
         raise CatalogError(
             f"split.folds: the source has a column '{FOLD_COLUMN}' of its own; drop split.folds to keep it"
         )
-
-
-def downloaded_fashion_mnist(folder: Path) -> Path:
-    """Download Fashion-MNIST into a folder; where its files lie."""
-    from simtrain.data.fashion_mnist_download import fetch_fashion_mnist  # torchvision
-
-    return fetch_fashion_mnist(folder)

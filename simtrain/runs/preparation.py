@@ -117,7 +117,7 @@ def _training_precision(config: RunConfig, encoder: Encoder, record: dict[str, A
         return str(begun)
     precision, told = agreed_training_precision(config, encoder)
     if told is not None:
-        console.line(told)
+        console.line(told if precision == "32-true" else f"{told}; for float32: --set trainer.precision=32-true")
     return precision
 
 

@@ -57,7 +57,7 @@ def export_onnx(encoder: Encoder, path: Path) -> None:
             raise BundleError(
                 f"{type(encoder).__name__} cannot be exported to ONNX: its code makes a constant of the number of "
                 "images, as len(images) does (images.shape[0] does not); "
-                "export the bundle without it: --set export.onnx=false"
+                f"export the bundle without it: --set export.{network.setting}=false"
             )
         check_batches(encoder, exported, name=path.name, runtime=RUNTIME)
 

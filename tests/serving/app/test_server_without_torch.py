@@ -1,4 +1,4 @@
-"""`requirements/serve.txt` is enough: search and serve in an environment where torch is not installed."""
+"""`requirements/serve.txt` is enough: search, embed and serve in an environment where torch is not installed."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def environment() -> dict[str, str]:
 
 @pytest.mark.slow
 @pytest.mark.skipif(not onnx_available(), reason="needs the extra 'export'")
-def test_search_and_serve_without_torch(
+def test_search_embed_and_serve_without_torch(
     python: Path, onnx_folder: Path, words: Words, shop: Any, tmp_path: Path
 ) -> None:
     run: Callable[..., Any] = subprocess.run
@@ -122,6 +122,11 @@ def test_search_and_serve_without_torch(
     assert (searched.returncode, searched.stderr) == (0, "")
     expected = [(one["id"], one["precision"]) for one in json.loads(searched.stdout)["neighbours"]]
     assert expected[0] == ("p11", 0.95)
+
+    embed = [simtrain, "embed", str(onnx_folder), str(shop.root), "--out", "shards", "--processes", "1", "--json"]
+    embedded = run(embed, capture_output=True, text=True, check=False, cwd=tmp_path, env=environment())
+    assert (embedded.returncode, json.loads(embedded.stdout)["left_out"]) == (0, [])
+    assert json.loads(embedded.stdout)["images"] == len(list(shop.root.glob("*.png")))
 
     refused = run(
         [simtrain, "search", str(onnx_folder), "--text", "red"],

@@ -195,7 +195,7 @@ def test_what_json_cannot_hold_leaves_the_old_file(tmp_path: Path) -> None:
     assert len(list(tmp_path.iterdir())) == 1
 
 
-@pytest.mark.parametrize("content", [b"", b"abc", bytes(range(256)) * 5000])
+@pytest.mark.parametrize("content", [b"", b"abc", bytes(range(256)) * 5000], ids=["nothing", "a word", "1.3 MB"])
 def test_hashes_of_bytes_and_files(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a.bin").write_bytes(content)
     expected = subprocess.check_output(["sha256sum", tmp_path / "a.bin"], text=True).split()[0]

@@ -6,6 +6,7 @@ from io import BytesIO
 from pathlib import Path
 
 import numpy as np
+import PIL
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
@@ -63,7 +64,13 @@ def test_sixteen_bit_grey_keeps_its_range(tmp_path: Path) -> None:
     assert read_image(tmp_path / "a.png")[0, :, 0].tolist() == [0, 127, 255]  # floor(value · 255 / 65535)
 
 
-@pytest.mark.parametrize("mode", ["1", "L", "P", "CMYK", "YCbCr", "HSV", "LAB"])
+OLD_PILLOW = int(PIL.__version__.partition(".")[0]) < 13
+YCBCR = pytest.param(
+    "YCbCr", marks=pytest.mark.skipif(OLD_PILLOW, reason="Pillow 12 cannot read the TIFFs that it writes")
+)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "CMYK", YCBCR, "HSV", "LAB"])
 def test_opaque_modes_become_what_pillow_makes_of_them(mode: str) -> None:
     picture = Image.fromarray(NOISE).convert(mode)
     kind = {"HSV": "PNG", "P": "PNG"}.get(mode, "TIFF")

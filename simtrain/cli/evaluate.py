@@ -61,8 +61,11 @@ def evaluate(
         with output_file(to):
             report = evaluate(run, split=split.value, alpha=mix, allow_code=allow_code, console=WORK)
         then = f"simtrain compare {quote(run.config.catalog)} --run {quote(run.argument)}"
+    show(report)
     write_json(to, report.to_dict(), error=SimtrainError)
-    show(report, also=[f"written: {to}", *([] if then is None else [f"next: {then}"])])
+    WORK.line(f"written: {to}")
+    if then is not None:
+        WORK.line(f"next: {then}")
 
 
 def _file(named: Path | None) -> Path | None:

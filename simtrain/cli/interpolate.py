@@ -52,12 +52,10 @@ def interpolate(
             allow_code=allow_code,
             console=WORK,
         )
+        show(found)
         if second is not None:
             write_json(second, found.to_dict(), error=SimtrainError)
-    lines = [
-        *([] if second is None else [f"written: {second}"]),
-        f"picture: {found.picture}",
-        f"evaluate, export and init_from now use alpha {found.alpha:g} of this run; --alpha overrides it",
-        f"next: simtrain evaluate {shown(opened.folder)}",
-    ]
-    show(found, also=lines)
+            WORK.line(f"written: {second}")
+    WORK.line(f"picture: {found.picture}")
+    WORK.line(f"evaluate, export and init_from now use alpha {found.alpha:g} of this run; --alpha overrides it")
+    WORK.line(f"next: simtrain evaluate {shown(opened.folder)}")

@@ -7,6 +7,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -90,14 +91,12 @@ class Embedder:
         encoder = factory.build().eval()
         images = self.images(encoder.preprocessing.image_size)
         plain = encoder.unwhitened()
-        kept_as, fingerprint = (
-            encoder_fingerprint(one, images=images.description, precision=self._precision(plain))
-            for one in (plain, encoder)
-        )
+        named = partial(encoder_fingerprint, images=images.description, precision=self._precision(plain))
+        kept_as = named(plain)
         return EmbeddedEncoder(
             factory=factory,
             encoder=encoder,
-            fingerprint=fingerprint,
+            fingerprint=kept_as if plain is encoder else named(encoder),
             kept_as=kept_as,
             image_source=images.description,
             embedded=_whitened(self._get(plain, kept_as, images.reader, rows), encoder.whitening),

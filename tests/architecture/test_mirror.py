@@ -16,6 +16,7 @@ OF_NO_MODULE = {
     "modules/test_gpu_steps.py": "steps of all objectives, as on a GPU",
     "test_first_format.py": "end to end: artifacts that an earlier version wrote",
     "test_documentation.py": "the README and docs/: commands, keys, links, the site",
+    "test_documented_commands.py": "end to end: the commands of the pages",
     "test_first_hour.py": "end to end: the commands of the README",
     "test_notebooks.py": "end to end: the notebooks",
     "test_own_parts_page.py": "end to end: docs/own_parts.md",

@@ -26,11 +26,11 @@ def print_table() -> None:
     before, after = (json.loads((DEMO / f"{name}.json").read_text()) for name in ("zero_shot", "tuned"))
     level = round(100 * before["confidence"])
     print(f"Views of {before['queries']} pictures of unseen products (test split), in %, with {level} % intervals:\n")
-    print(f"{'':20}{'zero-shot':>22}{'fine-tuned':>22}{'gain':>8}")
+    print(f"{'':20}{'zero-shot':>24}{'fine-tuned':>24}{'gain':>8}")
     for name, old in before["metrics"].items():
         new = after["metrics"][name]
         gain = 100 * (new["mean"] - old["mean"])
-        print(f"{name:20}{interval(old):>22}{interval(new):>22}{gain:>+8.1f}")
+        print(f"{name:20}{interval(old):>24}{interval(new):>24}{gain:>+8.1f}")
 
 
 def interval(metric: dict[str, float]) -> str:

@@ -2,11 +2,16 @@
 
 import re
 import shlex
+import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 import simtrain
+from simtrain import cli
 
 ROOT = Path(simtrain.__file__).parents[1]
 PAGES = [
@@ -43,6 +48,14 @@ def commands(text: str) -> list[list[str]]:
     lines = text.replace("\\\n", " ").splitlines()
     calls = [part.strip() for line in lines for part in re.split(r"\s&&\s", line)]
     return [shlex.split(call, comments=True)[1:] for call in calls if call.startswith("simtrain ")]
+
+
+def type_command(words: Sequence[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """`simtrain` with these words, as the shell would call it; it has to end well."""
+    monkeypatch.setattr(sys, "argv", ["simtrain", *words])
+    with pytest.raises(SystemExit) as left:
+        cli.main()
+    assert left.value.code == 0, words
 
 
 def keys_set(page: Path) -> list[str]:

@@ -2,16 +2,13 @@
 
 import shlex
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from documented_commands import PAGES, ROOT, blocks, commands, named
+from documented_commands import PAGES, ROOT, blocks, commands, named, type_command
 from small_commands import SMALL_CATALOG, write_config
-
-from simtrain import cli
 
 ELSEWHERE = {
     "README.md": "tests/test_first_hour.py",
@@ -75,12 +72,7 @@ def test_every_command_is_typed_or_carries_its_reason() -> None:
 
 
 def typed(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """One command, as the shell would call it; it has to end well."""
-    chosen = [OWN_NAMES.get(word, word) for word in words]
-    monkeypatch.setattr(sys, "argv", ["simtrain", *chosen, *SHORTER.get(words[0], [])])
-    with pytest.raises(SystemExit) as left:
-        cli.main()
-    assert left.value.code == 0, words
+    type_command([*(OWN_NAMES.get(word, word) for word in words), *SHORTER.get(words[0], [])], monkeypatch)
 
 
 @pytest.mark.slow

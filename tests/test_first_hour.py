@@ -1,13 +1,10 @@
 """The commands of the README, typed in their order over a folder of photographs."""
 
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
-from documented_commands import ROOT, blocks, commands
-
-from simtrain import cli
+from documented_commands import ROOT, blocks, commands, type_command
 
 SHORTER = {
     "fit": {
@@ -24,12 +21,8 @@ NOT_RUN = {"serve": "it answers until it is ended; tests/serving/app drive it in
 
 
 def typed(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """One command, as the shell would call it; it has to end well."""
     shorter = [word for key, value in SHORTER.get(words[0], {}).items() for word in ("--set", f"{key}={value}")]
-    monkeypatch.setattr(sys, "argv", ["simtrain", *words, *shorter])
-    with pytest.raises(SystemExit) as left:
-        cli.main()
-    assert left.value.code == 0, words
+    type_command([*words, *shorter], monkeypatch)
 
 
 @pytest.mark.slow

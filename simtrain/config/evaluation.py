@@ -62,8 +62,8 @@ class EvaluationConfig(Section):
     precision: EmbeddingPrecision = "auto"
     """Arithmetic of the network when images are embedded: in validation, `evaluate`, `interpolate`, `export`. `auto`:
     `bf16` on GPUs of compute capability 8.0 and more, `16` from 7.0 on, else `32`; on processors with bf16 instructions
-    `bf16` where a trial finds it 1.3 times as fast, but for `export`. `tf32` and `16` need a GPU. How far it agrees
-    with float32 is told and recorded. What a frozen network, a teacher or a whitening learns from is float32."""
+    `bf16` where an image takes 250 million operations or more, but for `export`. `tf32` and `16` need a GPU. How far it
+    agrees with float32 is told and recorded. What a frozen network, a teacher or a whitening learns from is float32."""
 
     bootstrap_draws: int = Field(default=2000, ge=100, le=100_000)
     """Number of bootstrap draws for each confidence interval, 100 to 100000."""

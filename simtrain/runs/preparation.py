@@ -111,13 +111,13 @@ def _session(config: RunConfig, ranks: Ranks, *, lock: FileLock, resume: bool, c
 
 
 def _training_precision(config: RunConfig, encoder: Encoder, record: dict[str, Any], *, console: Console) -> str:
-    """The arithmetic of training; a resumed run goes on in the one that a trial chose for it."""
+    """The arithmetic of training; a resumed run goes on in the one that was chosen for it."""
     begun = record.get("precision")
     if begun is not None and config.trainer.precision == "auto" and record["device"] == str(run_device(config)):
         return str(begun)
     precision, told = agreed_training_precision(config, encoder)
     if told is not None:
-        console.line(told if precision == "32-true" else f"{told}; for float32: --set trainer.precision=32-true")
+        console.line(f"{told}; for float32: --set trainer.precision=32-true")
     return precision
 
 

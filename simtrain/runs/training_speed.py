@@ -7,13 +7,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
+from torch import Tensor
 
 from simtrain.builders.devices import run_device
 from simtrain.config import RunConfig
 from simtrain.console import SILENT
 from simtrain.data.batch import Batch
 from simtrain.data.datasets import worker_count
-from simtrain.data.training_precision import training_step
+from simtrain.encoders.base import Encoder
 from simtrain.errors import ConfigError
 from simtrain.phrases import counted
 from simtrain.runs.preparation import prepare_run
@@ -129,9 +131,18 @@ def _trained(session: RunSession, batch: Batch, *, clock: Clock) -> float:
     best = float("inf")
     for number in range(1 + _STEPS):
         began = clock()
-        training_step(encoder, images, halves=_HALVES.get(session.precision))
+        _step(encoder, images, halves=_HALVES.get(session.precision))
         if device.type == "cuda":
             torch.cuda.synchronize(device)
         if number:
             best = min(best, clock() - began)
     return len(images) / best
+
+
+@torch.enable_grad()
+def _step(encoder: Encoder, images: Tensor, *, halves: torch.dtype | None) -> None:
+    """Forward and backward without an objective; gradients are added to the weights', which stay as they are."""
+    with torch.autocast(images.device.type, dtype=halves, enabled=halves is not None):
+        embeddings = encoder(images)
+    if embeddings.requires_grad:  # else it cannot be trained, which whoever trains it says
+        torch.autograd.backward(F.normalize(embeddings.float(), dim=1).sum())

@@ -18,6 +18,7 @@ from simtrain.config import RunConfig
 from simtrain.config.tracking import TrackingConfig, WandbConfig
 from simtrain.console import SILENT
 from simtrain.data import embedding_precision
+from simtrain.encoders.cost import ForwardCost
 from simtrain.errors import BundleError, CheckpointError, SimtrainError
 from simtrain.runs.run import Run
 from simtrain.serving.bundle import Bundle
@@ -175,12 +176,12 @@ def test_a_bundle_says_in_which_arithmetic_its_items_were_embedded(trained: Run,
     assert 0.9 < cosines.min() < 1 - 1e-6
 
 
-def test_a_processor_that_is_faster_in_bf16_evaluates_in_it_and_exports_in_float32(
+def test_a_processor_with_bf16_instructions_evaluates_in_it_and_exports_in_float32(
     trained: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(embedding_precision, "_chosen", {})
     monkeypatch.setattr(embedding_precision, "has_bf16_instructions", lambda: True)
-    monkeypatch.setattr(embedding_precision, "bf16_speed", lambda _encoder: 2.0)
+    monkeypatch.setattr(embedding_precision, "forward_cost", lambda *_, **__: ForwardCost(operations=10**9, outputs=1))
     report = evaluate(trained.config, run=trained, split="val", alpha=None, console=SILENT)
     assert report.to_dict()["embedding"]["precision"] == "bf16"
     exported = export(trained, out=tmp_path / "bundle", alpha=None, console=SILENT)

@@ -29,6 +29,7 @@ from simtrain.config import RunConfig, dump_yaml, parse_run_config
 from simtrain.console import SILENT, Console
 from simtrain.data import training_precision
 from simtrain.data.embedding import EmbeddingSettings, embed_images
+from simtrain.encoders.cost import ForwardCost
 from simtrain.errors import CatalogError, CheckpointError, ConfigError, SimtrainError
 from simtrain.files import write_json
 from simtrain.losses.loss_value import LossValue
@@ -140,18 +141,16 @@ def test_interrupted_and_resumed_is_uninterrupted_bit_for_bit(
     assert [row["step"] for row in again] == [row["step"] for row in stays]
 
 
-def test_a_resumed_run_stays_in_the_arithmetic_that_was_found_faster(
+def test_a_resumed_run_stays_in_the_arithmetic_that_was_chosen(
     make_config: MakeConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(training_precision, "has_bf16_instructions", lambda: True)
-    monkeypatch.setattr(training_precision, "bf16_training_speed", lambda _encoder: 2.0)
+    monkeypatch.setattr(training_precision, "forward_cost", lambda *_, **__: ForwardCost(operations=10**9, outputs=1))
     console = kill_self_after_epoch(1, signal.SIGINT)
     assert run(make_config(), console=console).ended_by is not None
-    told = (
-        "trains in bf16: 2.0 times as fast as float32 on this processor; for float32: --set trainer.precision=32-true"
-    )
+    told = "trains in bf16, for which this processor has instructions; for float32: --set trainer.precision=32-true"
     assert told in console.lines
-    monkeypatch.setattr(training_precision, "bf16_training_speed", lambda _encoder: 1.0)
+    monkeypatch.setattr(training_precision, "has_bf16_instructions", lambda: False)  # resumed elsewhere
     again, new = run(make_config(), resume=True), run(make_config(run="new"))
     assert [json.loads((found.folder / "run.json").read_text())["precision"] for found in (again, new)] == [
         "bf16-mixed", "32-true"

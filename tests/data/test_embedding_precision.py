@@ -1,21 +1,22 @@
 """Choice of the arithmetic of embedding, on cards and processors that are not there."""
 
 import re
-from collections.abc import Iterator
 
 import pytest
 import torch
 from tiny_training import TinyEncoder
+from torch import Tensor, nn
+from typing_extensions import override
 
 from simtrain.data import embedding_precision
 from simtrain.data.embedding_precision import (
     agree_on_embedding_precision,
-    bf16_speed,
     chosen_embedding_precision,
     has_bf16_instructions,
 )
 from simtrain.encoders.base import Encoder
 from simtrain.encoders.baseline import PixelsEncoder
+from simtrain.encoders.cost import ForwardCost
 from simtrain.errors import ConfigError
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
@@ -45,73 +46,42 @@ def test_a_network_without_weights_stays_float32() -> None:
     assert chosen_embedding_precision("auto", pixels, device=GPU) == "32"
 
 
-def without_trial(encoder: Encoder) -> float:
-    raise AssertionError("tried")
+class Convolving(TinyEncoder):
+    """With a convolution of 5 x 5 before its own two, which take 27,648 operations each."""
+
+    def __init__(self, *, channels: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(3, channels, kernel_size=5, padding=2)
+
+    @override
+    def features(self, images: Tensor) -> Tensor:
+        return super().features(self.first(images)[:, :3])
 
 
-def test_a_processor_without_bf16_instructions_tries_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(embedding_precision, "has_bf16_instructions", lambda: False)
-    monkeypatch.setattr(embedding_precision, "bf16_speed", without_trial)
-    assert chosen_embedding_precision("auto", TinyEncoder(), device=CPU) == "32"
-
-
-@pytest.mark.parametrize(("speed", "precision"), [(1.3, "bf16"), (3.1, "bf16"), (1.29, "32"), (None, "32")])
-def test_a_processor_with_them_takes_what_is_clearly_faster(
-    monkeypatch: pytest.MonkeyPatch, speed: float | None, precision: str
+@pytest.mark.parametrize(("channels", "precision"), [(6508, "32"), (6509, "bf16")])
+def test_a_processor_with_bf16_instructions_takes_it_for_250_million_operations(
+    monkeypatch: pytest.MonkeyPatch, channels: int, precision: str
 ) -> None:
+    encoder = Convolving(channels=channels)  # 2 x 16 x 16 x 5 x 5 x 3 operations for each channel
     monkeypatch.setattr(embedding_precision, "has_bf16_instructions", lambda: True)
-    monkeypatch.setattr(embedding_precision, "bf16_speed", lambda _encoder: speed)
-    assert chosen_embedding_precision("auto", TinyEncoder(), device=CPU) == precision
+    assert chosen_embedding_precision("auto", encoder, device=CPU) == precision
+    monkeypatch.setattr(embedding_precision, "_chosen", {})
+    monkeypatch.setattr(embedding_precision, "has_bf16_instructions", lambda: False)
+    assert chosen_embedding_precision("auto", encoder, device=CPU) == "32"
 
 
-def test_a_network_is_tried_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_network_is_counted_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    counted: list[Encoder] = []
+
+    def cost(encoder: Encoder, *, image_size: int) -> ForwardCost:
+        counted.append(encoder)
+        return ForwardCost(operations=10**9, outputs=1)
+
     monkeypatch.setattr(embedding_precision, "has_bf16_instructions", lambda: True)
-    monkeypatch.setattr(embedding_precision, "bf16_speed", lambda _encoder: 2.0)
-    assert chosen_embedding_precision("auto", TinyEncoder(), device=CPU) == "bf16"
-    monkeypatch.setattr(embedding_precision, "bf16_speed", without_trial)
-    assert chosen_embedding_precision("auto", TinyEncoder(), device=CPU) == "bf16"
-
-
-def test_the_trial_times_both_after_a_first_pass_and_takes_the_best() -> None:
-    # Passes in order: warm-up of both, then float32 and bf16 three times; the clock is read before and after each.
-    seconds = iter([9.0, 9.0, 4.0, 3.0, 5.0, 1.0, 2.0, 6.0])
-    spent = bf16_speed(TinyEncoder().train(), clock=_clock(seconds))
-    assert spent == pytest.approx(2.0 / 1.0)
-
-
-def test_what_takes_less_time_than_reading_is_not_worth_a_choice() -> None:
-    seconds = iter([9.0, 9.0, 0.019, 0.001, 0.03, 0.001, 0.03, 0.001])
-    assert bf16_speed(TinyEncoder(), clock=_clock(seconds)) is None
-    seconds = iter([9.0, 9.0, 0.021, 0.007, 0.03, 0.01, 0.03, 0.01])
-    assert bf16_speed(TinyEncoder(), clock=_clock(seconds)) == pytest.approx(3.0)
-
-
-def _clock(seconds: Iterator[float]) -> "_Clock":
-    return _Clock(seconds)
-
-
-class _Clock:
-    """A clock that stands still but for the given seconds between the two looks at a pass; a warm-up has one look."""
-
-    def __init__(self, seconds: Iterator[float]) -> None:
-        self._seconds, self._now, self._looks = list(seconds), 0.0, 0
-
-    def __call__(self) -> float:
-        self._looks += 1
-        if self._looks <= 2:  # one look at each warm-up
-            return self._now
-        number = self._looks - 3
-        if number % 2:
-            self._now += self._seconds[2 + number // 2]
-        return self._now
-
-
-def test_the_trial_leaves_the_mode_and_the_random_numbers() -> None:
-    encoder = TinyEncoder(dropout=0.5).train()
-    before = torch.get_rng_state()
-    bf16_speed(encoder)
-    assert encoder.training
-    assert torch.equal(torch.get_rng_state(), before)
+    monkeypatch.setattr(embedding_precision, "forward_cost", cost)
+    encoder = TinyEncoder()
+    assert {chosen_embedding_precision("auto", encoder, device=CPU) for _ in range(2)} == {"bf16"}
+    assert counted == [encoder]
 
 
 @pytest.mark.parametrize("setting", ["16", "tf32"])

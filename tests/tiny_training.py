@@ -116,6 +116,7 @@ def training_settings(
         ema_decay=ema_decay,
         micro_batch_size=micro_batch_size,
         seed=0,
+        monitor="map_at_r",
         worst_queries=2,
         embedding_precision="32",
         names=SETTING_NAMES,

@@ -76,7 +76,8 @@ class PointModule(pl.LightningModule):
         torch.manual_seed(0)
         self.network = nn.Sequential(nn.Linear(16, 32), nn.ReLU(), nn.Linear(32, 8))
         self.last_step: StepRecord | None = None
-        self.validation_outcome: Sequence[WorstQuery] | None = None
+        self.monitored = None
+        self.worst_queries: Sequence[WorstQuery] | None = None
         self._loss = loss
         self._learning_rate = learning_rate
         self._temperature = temperature
@@ -101,7 +102,7 @@ class PointModule(pl.LightningModule):
         if self._validated:
             epoch = self.current_epoch
             self.log("val_map_at_r", self._validated[epoch], on_step=False, on_epoch=True)
-            self.validation_outcome = [
+            self.worst_queries = [
                 WorstQuery(row=epoch, average_precision=0.1, neighbours=(7, 8), relevant=(True, False))
             ]
         return loss

@@ -5,16 +5,18 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from shlex import quote
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from simtrain.builders.devices import run_device
 from simtrain.catalog.store.reader import ImageReader
 from simtrain.catalog.table import Catalog
 from simtrain.config import AugmentationConfig, GroupNeeds, RunConfig
 from simtrain.data.datamodule import CatalogData, LoaderSettings
-from simtrain.data.datasets import CatalogImages, TrainingViews, worker_count
+from simtrain.data.datasets import CatalogImages, TrainingPictures, TrainingViews, worker_count
 from simtrain.data.planned_batches import EpochPlan
 from simtrain.data.presets import PRESETS
 from simtrain.data.samplers import EpochBatches, Share, grouped_plan, paired_plan, shuffled_plan
@@ -51,14 +53,19 @@ def build_data(
         ConfigError: if the batches do not divide among the processes.
     """
     batches, labels, views = build_batches(config, catalog, texts)
-    training = TrainingViews(
-        images=images,
-        labels=labels,
-        views=views,
-        preprocessing=encoder.training_preprocessing,
-        transform=build_transform(config.augmentation, image_size=encoder.training_image_size),
-        seed=config.seed,
-    )
+    transform = build_transform(config.augmentation, image_size=encoder.training_image_size)
+    settings: dict[str, Any] = {
+        "images": images,
+        "labels": labels,
+        "views": views,
+        "preprocessing": encoder.training_preprocessing,
+        "seed": config.seed,
+    }
+    training: TrainingViews
+    if _makes_views_on_device(config) and isinstance(transform, PartViews):
+        training = TrainingPictures(transform=transform, **settings)
+    else:
+        training = TrainingViews(transform=transform, **settings)
     validated = None
     if validation is not None:
         validated = CatalogImages(images=images, rows=validation.rows.tolist(), preprocessing=encoder.preprocessing)
@@ -90,6 +97,18 @@ def build_batches(
     _check_shares(config.data.batch_size, share, group=1 if groups is None else groups.samples)
     plan, labels, views = _plan(config, catalog, texts)
     return EpochBatches(plan=plan, share=share), labels, views
+
+
+def _makes_views_on_device(config: RunConfig) -> bool:
+    """What `augmentation.device` means for this run.
+
+    Raises:
+        ConfigError: for views on the device of a frozen network, which sees its pictures once.
+    """
+    frozen, device = config.trainer.freeze_encoder, config.augmentation.device
+    if device == "trainer" and frozen:
+        raise ConfigError("augmentation.device: trainer does not go with trainer.freeze_encoder; allowed: auto, loader")
+    return device == "trainer" or (device == "auto" and not frozen and run_device(config).type == "cuda")
 
 
 def build_transform(config: AugmentationConfig, *, image_size: int) -> ViewTransform:

@@ -81,6 +81,7 @@ def build_module(
         ema_decay=trainer.ema_decay,
         micro_batch_size=config.data.micro_batch_size,
         seed=config.seed,
+        monitor=config.evaluation.monitor,
         worst_queries=config.tracking.worst_queries,
         embedding_precision=embedding_precision(config, encoder),
         names=SETTING_NAMES,

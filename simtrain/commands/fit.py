@@ -6,7 +6,7 @@ The steps are functions, and each takes what the one before it returns: `prepare
 
 import signal
 import time
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import pytorch_lightning as pl
@@ -43,7 +43,7 @@ from simtrain.runs.text_embeddings import text_embeddings
 from simtrain.runs.trainer import build_callbacks, check_trackers, told_how_to_go_on, train_module, watched
 from simtrain.runs.whitening import whiten_run
 from simtrain.runs.zero_shot import zero_shot_metrics
-from simtrain.training.checkpoints import BestAndLast
+from simtrain.training.epoch_choice import EpochChoice
 from simtrain.training.epoch_watch import Watch
 from simtrain.training.interruption import requeue_in_slurm
 from simtrain.training.rank_zero import on_rank_zero
@@ -59,8 +59,8 @@ class FitResult:
         ended_by: Signal that ended it early, and `last.ckpt` holds where to go on; None: it ran through.
         monitor: Validation metric that chose the best epoch; None without validation.
         zero_shot: Value of that metric before training, 0 to 1; None without validation.
-        best: Best value of that metric, 0 to 1; None without validation.
-        best_epoch: Epoch of the best value, from 1; 0 is the initial encoder.
+        best: Value of that metric in the chosen epoch, 0 to 1; None without validation.
+        best_epoch: The chosen epoch, from 1; 0 is the initial encoder.
     """
 
     folder: Path
@@ -96,13 +96,13 @@ class TrainingEnd:
         start: What was known before its first step.
         began: `time.perf_counter()` at its first step.
         ended_by: Signal that ended it early; None: it ran through.
-        checkpoints: Callback that saved the best and the last state.
+        choice: The choice of the epoch.
     """
 
     start: TrainingStart
     began: float
     ended_by: signal.Signals | None
-    checkpoints: BestAndLast
+    choice: EpochChoice
 
 
 def fit(config: RunConfig, *, resume: bool, console: Console, watch: Watch | None = None) -> FitResult:
@@ -224,7 +224,7 @@ def train_run(start: TrainingStart, *, launched: bool, watch: Watch | None = Non
     began = time.perf_counter()
     with failure_on_record(session.folder, session.record, console=session.console):
         ended_by = train_module(module, start.data, session=session, callbacks=callbacks)
-    return TrainingEnd(start=start, began=began, ended_by=ended_by, checkpoints=callbacks.checkpoints)
+    return TrainingEnd(start=start, began=began, ended_by=ended_by, choice=callbacks.choice)
 
 
 def conclude(end: TrainingEnd) -> FitResult:
@@ -233,7 +233,7 @@ def conclude(end: TrainingEnd) -> FitResult:
     Raises:
         SimtrainError: if the whitening cannot be learned, or the record cannot be written.
     """
-    session, zero_shot, best = end.start.session, end.start.zero_shot, end.checkpoints
+    session, zero_shot, best = end.start.session, end.start.zero_shot, end.choice.chosen
     config, monitor = session.config, session.config.evaluation.monitor
     with failure_on_record(session.folder, session.record, console=session.console):
         completed = end.ended_by is None
@@ -242,10 +242,11 @@ def conclude(end: TrainingEnd) -> FitResult:
     if rank() == 0:
         record = ended_record(session.record, seconds=seconds, ended_by=end.ended_by)
         record["best"] = {
-            "epoch": best.best_epoch,
+            "epoch": best.epoch,
             "monitor": monitor,
-            "value": best.best_value,
+            "value": best.value,
             "zero_shot": zero_shot.get(monitor),
+            "highest": asdict(end.choice.highest),
         }
         if whitening is not None:
             record["whitening"] = whitening
@@ -259,8 +260,8 @@ def conclude(end: TrainingEnd) -> FitResult:
         ended_by=end.ended_by,
         monitor=monitor if zero_shot else None,
         zero_shot=zero_shot.get(monitor),
-        best=best.best_value,
-        best_epoch=best.best_epoch,
+        best=best.value,
+        best_epoch=best.epoch,
     )
 
 

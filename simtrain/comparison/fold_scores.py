@@ -161,7 +161,7 @@ def _pooled(
     """Concatenate scores over folds and stack them over seeds; every seed has the same queries."""
     first = scores[0]
     clusters = [
-        distinct_clusters(task.clusters[task.queries[of_fold.query_rows]], index)
+        distinct_clusters(task.clusters_of(of_fold), index)
         for index, (task, of_fold) in enumerate(zip(tasks, first, strict=True))
     ]
     return PooledScores(

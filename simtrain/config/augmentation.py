@@ -58,6 +58,11 @@ class AugmentationConfig(Section):
     `albumentations` does one part after another, at a quarter of the speed. Both draw from the same distributions, each
     with dice of its own. A run that began before there was this setting goes on with albumentations."""
 
+    device: Literal["auto", "loader", "trainer"] = "auto"
+    """Where views are made: `loader`, by the loading processes; `trainer`, on the device of the network, a batch at a
+    time, from pictures that the loading processes only read; `auto`: on a GPU so, where the parts are `fused` and the
+    network is not frozen. The same draws give the same views, within a few levels."""
+
     transforms: list[TransformConfig] | None = None
     """Transforms instead of the preset; a resize to the encoder's square is always added at the end."""
 
@@ -65,7 +70,9 @@ class AugmentationConfig(Section):
     def changed_parts(self) -> dict[str, Any]:
         """The parts that are not as the preset has them."""
         return {
-            name: value for name, value in self if name not in ("preset", "engine", "transforms") and value is not None
+            name: value
+            for name, value in self
+            if name not in ("preset", "engine", "device", "transforms") and value is not None
         }
 
     @model_validator(mode="after")
@@ -75,4 +82,11 @@ class AugmentationConfig(Section):
                 f"augmentation.{next(iter(self.changed_parts))} changes a preset; augmentation.transforms stands "
                 "in place of one: set one of the two"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _a_device_makes_fused_parts(self) -> "AugmentationConfig":
+        if self.device == "trainer" and (self.engine != "fused" or self.transforms is not None):
+            other = "augmentation.transforms" if self.transforms is not None else f"augmentation.engine {self.engine}"
+            raise ValueError(f"augmentation.device trainer makes the fused parts of a preset; got {other}; take loader")
         return self

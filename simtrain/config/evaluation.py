@@ -27,9 +27,14 @@ class EvaluationConfig(Section):
     """Settings of evaluation."""
 
     monitor: Monitor = "map_at_r"
-    """Validation metric that chooses the best epoch; `balanced` is the geometric mean of `map_at_r` and `recall_at_1`
-    by the run's relevance and by `further_relevance`, so that none pays for another; text metrics are for encoders that
-    embed texts."""
+    """Validation metric that chooses the epoch; `balanced` is the geometric mean of `map_at_r` and `recall_at_1` by the
+    run's relevance and by `further_relevance`, so that none pays for another; text metrics are for encoders that embed
+    texts."""
+
+    monitor_tolerance: float = Field(default=2.0, ge=0, le=10, allow_inf_nan=False)
+    """How far below the highest epoch's monitored figure a later epoch may lie and still be chosen, in standard errors
+    of their difference over the products of val, 0 to 10; 2 is a level of about 95 %. What lies nearer may be chance,
+    and later epochs have learned more, at a lower rate. 0: the highest is chosen."""
 
     further_relevance: list[RelevanceSetting] | None = None
     """Further definitions of relevance, as in `relevance`, whose metrics are shown beside, such as `kind_map_at_r`;

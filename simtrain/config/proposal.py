@@ -190,7 +190,7 @@ class _Draft:
         low, high = _EPOCHS
         epochs = min(high, max(low, math.ceil(_STEPS[self.place] / per_epoch)))
         steps = epochs * per_epoch
-        self.set("trainer.epochs", epochs, f"about {counted(steps, 'step')}; the best epoch on val is kept")
+        self.set("trainer.epochs", epochs, f"about {counted(steps, 'step')}; val chooses the epoch")
         here = "half precision where the GPU has it" if self.machine.gpus else "float32, or bf16 where that is faster"
         self.set("trainer.precision", "auto", f"{here}; the loss is always in float32")
         ordered = {name: self.tree[name] for name in RunConfig.model_fields if name in self.tree}

@@ -1,6 +1,6 @@
 """Batches that loaders yield: views and labels for training, images for evaluation."""
 
-# Shapes: B samples, V views of each, S = image_size.
+# Shapes: B samples, V views of each, U pictures of each, S = image_size, H × W pixels of a picture.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -8,6 +8,9 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+
+from simtrain.data.device_views import made_views
+from simtrain.data.view_plans import ViewPlan
 
 
 class Draw(NamedTuple):
@@ -29,16 +32,23 @@ class Batch:
     """Training images.
 
     Attributes:
-        views: (B, V, S, S, 3) uint8 RGB; (B, V, F) float32 features where the network is frozen.
+        views: (B, V, S, S, 3) uint8 RGB; (B, V, F) float32 features where the network is frozen; with a `plan`
+            (B, U, H, W, 3) uint8 RGB pictures from which they are made.
         labels: (B,) int64, equal where two samples are positives of each other; -1 where unknown.
         rows: (B, V) int64 catalogue rows.
         rows_on_host: The same in the memory of the host, where `rows` has gone to a GPU.
+        plan: How the views are made; None: they are there.
     """
 
     views: Tensor
     labels: Tensor
     rows: Tensor
     rows_on_host: Tensor | None = None
+    plan: ViewPlan | None = None
+
+    def made(self) -> "Batch":
+        """The batch with its views, made where its pictures are."""
+        return self if self.plan is None else replace(self, views=made_views(self.views, self.plan), plan=None)
 
     def pin_memory(self) -> "Batch":
         """The batch in page-locked memory (called by the DataLoader)."""
@@ -50,7 +60,8 @@ class Batch:
         return replace(self._each(lambda tensor: tensor.to(device, non_blocking=True)), rows_on_host=on_host)
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> "Batch":
-        return replace(self, views=change(self.views), labels=change(self.labels), rows=change(self.rows))
+        plan = None if self.plan is None else self.plan.each(change)
+        return replace(self, views=change(self.views), labels=change(self.labels), rows=change(self.rows), plan=plan)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,6 +7,7 @@ import pytorch_lightning as pl
 from torch.utils.data import DataLoader
 from typing_extensions import override
 
+from simtrain.data.batch import Batch
 from simtrain.data.datasets import CatalogImages, TrainingViews, image_loader, training_loader
 from simtrain.data.joined_batches import JoinedBatches
 from simtrain.data.samplers import EpochBatches, Share
@@ -73,6 +74,10 @@ class CatalogData(pl.LightningDataModule):
             pin_memory=self._loading.pin_memory,
             share=self._loading.share,
         )
+
+    @override
+    def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+        return batch.made() if isinstance(batch, Batch) else batch
 
     @override
     def state_dict(self) -> dict[str, Any]:

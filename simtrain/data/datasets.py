@@ -6,6 +6,7 @@ import os
 import signal
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import cv2
 import numpy as np
@@ -19,7 +20,8 @@ from simtrain.catalog.store.reader import ImageReader
 from simtrain.data.batch import Batch, Draw, ImageBatch, as_it_is
 from simtrain.data.joined_batches import BATCHES_AHEAD, JoinedBatches, Parts, part_samples
 from simtrain.data.samplers import EpochBatches, EvaluationBatches, Share
-from simtrain.data.transforms import ViewTransform, view_seed
+from simtrain.data.transforms import HEADROOM, PartViews, ViewTransform, view_seed
+from simtrain.data.view_plans import joined_pictures
 from simtrain.encoders.preprocessing import Preprocessing
 
 _MOST_WORKERS = 16
@@ -62,7 +64,7 @@ class TrainingViews(Dataset[Batch]):
 
     def __getitems__(self, draws: Sequence[Draw]) -> Batch:
         """A whole batch at once; torch's loader asks so where a dataset has this."""
-        rows = [draw.rows if len(draw.rows) == self._views else draw.rows * self._views for draw in draws]
+        rows = [self._rows(draw) for draw in draws]
         side = self._preprocessing.image_size
         views = np.empty((len(draws), self._views, side, side, 3), dtype=np.uint8)
         for place, draw in enumerate(draws):
@@ -75,14 +77,64 @@ class TrainingViews(Dataset[Batch]):
 
     def _make(self, draw: Draw, rows: tuple[int, ...], views: NDArray[np.uint8]) -> None:
         """Fill (V, S, S, 3) with the views of a sample."""
-        seeds = [view_seed(seed=self._seed, epoch=draw.epoch, position=draw.position, view=v) for v in range(len(rows))]
+        seeds = self._seeds(draw)
+        sources = self._sources(rows, seeds)
+        for view, (row, seed) in enumerate(zip(rows, seeds, strict=True)):
+            views[view] = self._transform(sources[row], seed=seed)
+
+    def _rows(self, draw: Draw) -> tuple[int, ...]:
+        """The catalogue row of each of a sample's V views."""
+        return draw.rows if len(draw.rows) == self._views else draw.rows * self._views
+
+    def _seeds(self, draw: Draw) -> list[int]:
+        """The seed of each of its views."""
+        return [
+            view_seed(seed=self._seed, epoch=draw.epoch, position=draw.position, view=view)
+            for view in range(self._views)
+        ]
+
+    def _sources(self, rows: Sequence[int], seeds: Sequence[int]) -> dict[int, NDArray[np.uint8]]:
+        """Row -> what its views are made from; one decode for all views of an image."""
         sources: dict[int, NDArray[np.uint8]] = {}
-        for row in dict.fromkeys(rows):  # one decode for all views of an image
+        for row in dict.fromkeys(rows):
             side = self._transform.source_side([seed for seed, of in zip(seeds, rows, strict=True) if of == row])
             image = self._images.read(row, at_least=side)
             sources[row] = self._transform.source(image, preprocessing=self._preprocessing, side=side)
-        for view, (row, seed) in enumerate(zip(rows, seeds, strict=True)):
-            views[view] = self._transform(sources[row], seed=seed)
+        return sources
+
+
+class TrainingPictures(TrainingViews):
+    """The pictures of the same views and how they are made of them, for a device that makes them; see `Batch.plan`.
+
+    Args:
+        transform: Random augmentation that plans the views.
+        settings: The other arguments of `TrainingViews`.
+    """
+
+    def __init__(self, *, transform: PartViews, **settings: Any) -> None:
+        super().__init__(transform=transform, **settings)
+        self._planner = transform
+
+    @property
+    @override
+    def sample_bytes(self) -> int:
+        """Most bytes of the pictures of one sample, as far as their side is that which views ask for."""
+        return HEADROOM**2 * super().sample_bytes
+
+    @override
+    def __getitems__(self, draws: Sequence[Draw]) -> Batch:
+        rows = [self._rows(draw) for draw in draws]
+        seeds = [self._seeds(draw) for draw in draws]
+        pictures = []
+        for draw, views, of_views in zip(draws, rows, seeds, strict=True):
+            sources = self._sources(views, of_views)
+            pictures.append([sources[row] for row in (views if len(draw.rows) > 1 else views[:1])])
+        return Batch(
+            views=joined_pictures(pictures),
+            labels=torch.from_numpy(self._labels[[first for first, *_ in rows]]),
+            rows=torch.tensor(rows),
+            plan=self._planner.plan(pictures, seeds),
+        )
 
 
 class CatalogImages(Dataset[PlacedImage]):

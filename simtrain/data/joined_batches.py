@@ -13,6 +13,7 @@ from typing_extensions import override
 
 from simtrain.data.batch import Batch, Draw
 from simtrain.data.samplers import EpochBatches
+from simtrain.data.view_plans import joined_plans, stacked_pictures
 
 PART_BYTES = 2**26
 """Most bytes of pixels that a loading process hands over at once."""
@@ -90,8 +91,13 @@ class JoinedBatches:
             whole = torch.empty(shape, dtype=tensors[0].dtype, pin_memory=self._pin_memory)
             return torch.cat(tensors, out=whole)
 
+        plans = [part.plan for part in parts if part.plan is not None]
+        planned = bool(plans)  # then pictures of one part may be larger than those of another
         return Batch(
-            views=join(lambda part: part.views),
+            views=stacked_pictures([part.views for part in parts], pin_memory=self._pin_memory)
+            if planned
+            else join(lambda part: part.views),
             labels=join(lambda part: part.labels),
             rows=join(lambda part: part.rows),
+            plan=joined_plans(plans) if planned else None,
         )

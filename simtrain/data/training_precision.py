@@ -32,14 +32,12 @@ def trained_precision(setting: str, encoder: Encoder, *, device: torch.device) -
     Raises:
         ConfigError: for `16-mixed` without a GPU.
     """
-    chosen = chosen_precision(setting, device=device)
-    if setting != "auto" or device.type != "cpu" or not has_bf16_instructions() or not _pays_in_bf16(encoder):
-        return chosen, None
-    return "bf16-mixed", "trains in bf16, for which this processor has instructions"
-
-
-def _pays_in_bf16(encoder: Encoder) -> bool:
-    if not any(weight.requires_grad for weight in encoder.parameters()):
-        return False
+    has_choice = setting == "auto" and device.type == "cpu" and has_bf16_instructions()
+    if not has_choice or not any(weight.requires_grad for weight in encoder.parameters()):
+        return chosen_precision(setting, device=device), None
     cost = forward_cost(encoder, image_size=encoder.training_image_size)
-    return cost.operations >= _WORTH_IT and cost.operations_per_output >= _DENSE
+    if cost.operations < _WORTH_IT:
+        return "32-true", None
+    if cost.operations_per_output < _DENSE:
+        return "32-true", "trains in float32: on a processor this network gains nothing by bf16"
+    return "bf16-mixed", "trains in bf16, for which this processor has instructions"

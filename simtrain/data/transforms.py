@@ -13,6 +13,7 @@ from simtrain.data.presets import AugmentationParts
 from simtrain.data.view_colors import blurred, cut_hole, recolored
 from simtrain.data.view_draws import draw_view
 from simtrain.data.view_geometry import cut, framed
+from simtrain.data.view_plans import ViewPlan, view_plan, widest_blur
 from simtrain.encoders.preprocessing import Preprocessing
 
 HEADROOM = 2
@@ -52,7 +53,7 @@ class PartViews(ViewTransform):
     def __init__(self, parts: AugmentationParts, *, image_size: int) -> None:
         self._parts = parts
         self._image_size = image_size
-        self._widest_blur = max(3, image_size // 10 | 1)  # a tenth of the side, as in SimCLR
+        self._widest_blur = widest_blur(image_size)
 
     @override
     def source_side(self, seeds: Sequence[int]) -> int:
@@ -71,6 +72,20 @@ class PartViews(ViewTransform):
         if drawn.hole is not None:
             cut_hole(view, drawn.hole)
         return view
+
+    def plan(self, pictures: Sequence[Sequence[NDArray[np.uint8]]], seeds: Sequence[Sequence[int]]) -> ViewPlan:
+        """How the views of a batch are made where the network is.
+
+        Args:
+            pictures: For each sample what `source` made of its pictures: one for all its views, or one for each.
+            seeds: For each sample the seeds of its views.
+        """
+        draws = [[draw_view(self._parts, seed=seed) for seed in of_sample] for of_sample in seeds]
+        numbers = [
+            [view if len(own) > 1 else 0 for view in range(len(drawn))]
+            for own, drawn in zip(pictures, draws, strict=True)
+        ]
+        return view_plan(pictures, numbers, draws, parts=self._parts, side=self._image_size)
 
 
 def view_seed(*, seed: int, epoch: int, position: int, view: int) -> int:

@@ -12,10 +12,13 @@ from numpy.typing import NDArray
 from simtrain.data.view_draws import Box, ColorChange
 
 View = NDArray[np.uint8]
-_GREY = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601, as OpenCV, Pillow and torchvision
+GREY = np.array([0.299, 0.587, 0.114])
+"""Weights of red, green and blue in a grey: ITU-R BT.601, as in OpenCV, Pillow and torchvision."""
 _HUES = 180  # of OpenCV's 8-bit hue
-_LEAST_BLUR = 0.25  # pixels; below, the next pixel counts for less than a level
-_REACH = 3  # standard deviations, beyond which lies a 370th of a blur
+LEAST_BLUR = 0.25
+"""Pixels of a blur's standard deviation below which the next pixel counts for less than a level."""
+REACH = 3
+"""Standard deviations beyond which a blur, a 370th of it, is left out."""
 
 
 def recolored(view: View, changes: Sequence[ColorChange]) -> View:
@@ -43,9 +46,9 @@ def blurred(view: View, *, deviation: float, widest: int) -> View:
         deviation: Its standard deviation in pixels, 0 or more.
         widest: Pixels of its window, odd.
     """
-    if deviation < _LEAST_BLUR:
+    if deviation < LEAST_BLUR:
         return view
-    window = min(widest, 2 * math.ceil(_REACH * deviation) + 1)
+    window = min(widest, 2 * math.ceil(REACH * deviation) + 1)
     kernel = cv2.getGaussianKernel(window, deviation)
     return np.asarray(cv2.sepFilter2D(view, -1, kernel, kernel), dtype=np.uint8)
 
@@ -63,12 +66,12 @@ def _matrix(change: ColorChange, *, mean: NDArray[np.float64]) -> NDArray[np.flo
     amount = change.amount
     match change.kind:
         case "grey":
-            matrix[:3, :3] = _GREY
+            matrix[:3, :3] = GREY
         case "saturation":
-            matrix[:3, :3] = amount * np.eye(3) + (1 - amount) * _GREY
+            matrix[:3, :3] = amount * np.eye(3) + (1 - amount) * GREY
         case "contrast":
             matrix[:3, :3] *= amount
-            matrix[:3, 3] = (1 - amount) * (_GREY @ mean)
+            matrix[:3, 3] = (1 - amount) * (GREY @ mean)
         case _:
             matrix[:3, :3] *= amount
             matrix[:3, 3] = change.offset

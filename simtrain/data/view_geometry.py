@@ -15,6 +15,8 @@ from simtrain.encoders.preprocessing import WHITE, Resize, on_white_square
 Picture = NDArray[np.uint8]
 _SHARPEST = 1.5
 """Pixels of a picture for each of a view above which a linear interpolation would leave some of them out."""
+MIRROR = np.array([[-1.0, 0, 1], [0, 1, 0], [0, 0, 1]])
+"""The unit square, left for right."""
 _BORDERS = {
     "white": cv2.BORDER_CONSTANT,
     "own_color": cv2.BORDER_CONSTANT,
@@ -55,7 +57,7 @@ def cut(picture: Picture, draw: ViewDraw, *, side: int, crop_first: bool, border
         (S, S, 3) RGB in memory of its own.
     """
     if draw.move is None:
-        crop = _mirrored(draw.crop) if draw.mirrored and not crop_first else draw.crop
+        crop = mirrored_box(draw.crop) if draw.mirrored and not crop_first else draw.crop
         return _cropped(picture, crop, mirrored=draw.mirrored, side=side)
     if crop_first:  # what comes into view beside the crop is the border, not the rest of the picture
         picture = _cropped(picture, draw.crop, mirrored=draw.mirrored, side=side)
@@ -63,7 +65,8 @@ def cut(picture: Picture, draw: ViewDraw, *, side: int, crop_first: bool, border
     return _moved(picture, draw.move, crop=draw.crop, mirrored=draw.mirrored, side=side, border=border)
 
 
-def _mirrored(box: Box) -> Box:
+def mirrored_box(box: Box) -> Box:
+    """The part of the mirrored square."""
     return replace(box, left=1 - box.left - box.width)
 
 
@@ -81,7 +84,7 @@ def _reduced(picture: Picture, *, down: float, across: float) -> Picture:
     tenth of the time.
     """
     height, width = picture.shape[:2]
-    rows, columns = _halvings(down), _halvings(across)
+    rows, columns = halvings(down), halvings(across)
     if rows == columns == 1:
         return picture
     size = width // columns, height // rows
@@ -89,8 +92,8 @@ def _reduced(picture: Picture, *, down: float, across: float) -> Picture:
     return np.asarray(cv2.resize(whole, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 
-def _halvings(times: float) -> int:
-    """The power of two that leaves no more than _SHARPEST."""
+def halvings(times: float) -> int:
+    """How many pixels become one where a view has one for `times` of them: the power of two that leaves few enough."""
     power = 1
     while times / power > _SHARPEST:
         power *= 2
@@ -98,13 +101,18 @@ def _halvings(times: float) -> int:
 
 
 def _cropped(picture: Picture, box: Box, *, mirrored: bool, side: int) -> Picture:
-    height, width = picture.shape[:2]
-    left, right = _pixels(box.left, box.width, width)
-    top, bottom = _pixels(box.top, box.height, height)
+    left, top, right, bottom = pixels_of_box(box, height=picture.shape[0], width=picture.shape[1])
     part = picture[top:bottom, left:right]
     part = _reduced(part, down=(bottom - top) / side, across=(right - left) / side)
     view = cv2.resize(part, (side, side), interpolation=cv2.INTER_LINEAR)
     return np.asarray(cv2.flip(view, 1) if mirrored else view, dtype=np.uint8)
+
+
+def pixels_of_box(box: Box, *, height: int, width: int) -> tuple[int, int, int, int]:
+    """First column and row of a part of a picture, and those behind its last ones."""
+    left, right = _pixels(box.left, box.width, width)
+    top, bottom = _pixels(box.top, box.height, height)
+    return left, top, right, bottom
 
 
 def _pixels(start: float, length: float, side: int) -> tuple[int, int]:
@@ -113,9 +121,9 @@ def _pixels(start: float, length: float, side: int) -> tuple[int, int]:
 
 
 def _moved(picture: Picture, move: Move, *, crop: Box, mirrored: bool, side: int, border: Border) -> Picture:
-    to_square = _moved_back(move) @ _of_box(crop) @ _centres(side)
+    to_square = to_square_of(move, crop=crop, side=side)
     if mirrored:
-        to_square = np.array([[-1.0, 0, 1], [0, 1, 0], [0, 0, 1]]) @ to_square
+        to_square = MIRROR @ to_square
     height, width = picture.shape[:2]
     across, down = np.linalg.norm(to_square[:2, :2], axis=1)  # of the square, from one pixel of the view to the next
     picture = _reduced(picture, down=float(down) * height, across=float(across) * width)
@@ -125,9 +133,15 @@ def _moved(picture: Picture, move: Move, *, crop: Box, mirrored: bool, side: int
         (side, side),
         flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
         borderMode=_BORDERS[border],
-        borderValue=_filling(picture, border),
+        borderValue=filling(picture, border),
     )
     return np.asarray(view, dtype=np.uint8)
+
+
+def to_square_of(move: Move | None, *, crop: Box, side: int) -> NDArray[np.float64]:
+    """(3, 3), from the numbers of a view's pixels to the places in the unit square that they show, before mirroring."""
+    moved_back = np.eye(3) if move is None else _moved_back(move)
+    return np.asarray(moved_back @ of_box(crop) @ _centres(side), dtype=np.float64)
 
 
 def _moved_back(move: Move) -> NDArray[np.float64]:
@@ -141,7 +155,7 @@ def _moved_back(move: Move) -> NDArray[np.float64]:
     return np.asarray(np.linalg.inv(forth), dtype=np.float64)
 
 
-def _of_box(box: Box) -> NDArray[np.float64]:
+def of_box(box: Box) -> NDArray[np.float64]:
     """(3, 3), from the unit square of a box to that which it is a part of."""
     return np.array([[box.width, 0, box.left], [0, box.height, box.top], [0, 0, 1]])
 
@@ -152,7 +166,8 @@ def _centres(width: int, height: int | None = None) -> NDArray[np.float64]:
     return np.array([[1 / width, 0, 0.5 / width], [0, 1 / height, 0.5 / height], [0, 0, 1]])
 
 
-def _filling(picture: Picture, border: Border) -> tuple[float, ...]:
+def filling(picture: Picture, border: Border) -> tuple[float, ...]:
+    """(3,) levels of the border beside a picture."""
     if border != "own_color":
         return (WHITE,) * 3
     edge = np.concatenate([picture[0], picture[-1], picture[:, 0], picture[:, -1]])

@@ -1,7 +1,8 @@
 """Balanced score of an encoder: one number over several metrics and definitions of relevance, for choosing an epoch."""
 
-import math
 from collections.abc import Iterable, Mapping
+
+from simtrain.training.product_sums import geometric_mean
 
 BALANCED = "balanced"
 """Name of the score among the metrics."""
@@ -9,7 +10,6 @@ BALANCED = "balanced"
 BALANCED_METRICS = ("map_at_r", "recall_at_1")
 """Metrics that the score is made of, by each definition of relevance."""
 
-_LEAST = 0.001
 _OF_TEXTS = ("text_to_image_", "image_to_text_")
 
 
@@ -36,4 +36,4 @@ def balanced_score(means: Mapping[str, float]) -> float:
     values = [means[name] for name in balanced_parts(means)]
     if not values:
         raise ValueError(f"got {', '.join(means)}; needed: {' or '.join(BALANCED_METRICS)}")
-    return math.exp(sum(math.log(max(value, _LEAST)) for value in values) / len(values))
+    return geometric_mean(values)

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from simtrain.catalog.table import Catalog
-from simtrain.evaluation.balance import BALANCED, balanced_score
 from simtrain.evaluation.exclusions import Exclusions, exclusions_of
 from simtrain.evaluation.image_copies import copied_queries, near_copied, without_copies
 from simtrain.evaluation.judged_pairs import JudgedPairs
@@ -155,21 +154,9 @@ class RetrievalTask:
         columns[self.gallery] = np.arange(len(self.gallery))
         return columns[self.queries]
 
-    def means(
-        self, embeddings: Tensor, *, scores: QueryScores | None = None, score: "Scorer | None" = None
-    ) -> dict[str, float]:
-        """Mean of each metric, 0..1; those of `further` have its name before theirs; and `balanced`, over all of them.
-
-        Args:
-            embeddings: (N, D) unit embeddings of `rows`.
-            scores: This task's scores of them; None: they are computed here.
-            score: Scores a task; None: `RetrievalTask.score`.
-        """
-        score = score or RetrievalTask.score
-        means = (scores or score(self, embeddings)).means()
-        for name, task in self.further.items():
-            means |= {f"{name}_{metric}": mean for metric, mean in score(task, embeddings).means().items()}
-        return {**means, BALANCED: balanced_score(means)}
+    def clusters_of(self, scores: QueryScores) -> NDArray[np.int64]:
+        """(S,) the `clusters` of the scored queries."""
+        return self.clusters[self.queries[scores.query_rows]]
 
 
 Scorer = Callable[[RetrievalTask, Tensor], QueryScores]
@@ -296,5 +283,4 @@ def evaluate_retrieval(
 
 
 def _intervals(task: RetrievalTask, scores: QueryScores, *, bootstrap: BootstrapSettings) -> dict[str, Interval]:
-    clusters = task.clusters[task.queries[scores.query_rows]]
-    return cluster_bootstrap_intervals(scores.values, clusters, bootstrap=bootstrap)
+    return cluster_bootstrap_intervals(scores.values, task.clusters_of(scores), bootstrap=bootstrap)

@@ -136,22 +136,11 @@ class TextTasks:
 
     @property
     def main_kind(self) -> str:
-        """The kind of text that `score` and `query_scores` are of: `captions`, or `labels` without captions."""
+        """The kind of text that `query_scores` are of: `captions`, or `labels` without captions."""
         return next(iter(self.by_kind()))
 
-    def score(self, image_embeddings: Tensor, text_encoder: TextEncoder) -> dict[str, float]:
-        """Mean of each text metric, 0..1.
-
-        They are of captions where there are captions, else of the names of classes.
-
-        Args:
-            image_embeddings: (N, D) float32 unit vectors.
-            text_encoder: Text encoder into the same space.
-        """
-        return self.query_scores(image_embeddings, text_encoder).means()
-
     def query_scores(self, image_embeddings: Tensor, text_encoder: TextEncoder) -> TextScores:
-        """The values that `score` averages, one per query, for intervals and paired tests.
+        """One value per text and per image; of captions where there are captions, else of the names of classes.
 
         Args:
             image_embeddings: (N, D) float32 unit vectors.

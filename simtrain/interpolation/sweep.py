@@ -193,7 +193,7 @@ class InterpolationSweep:
         rows = self.task.rows.tolist()
         embeddings = embed_rows(self.encoder, self.images, rows, config=self.config, console=console)
         scores = self.task.score(embeddings)
-        clusters = self.task.clusters[self.task.queries[scores.query_rows]]
+        clusters = self.task.clusters_of(scores)
         image = QueryValues(values=scores.values, clusters=dict.fromkeys(scores.values, clusters))
         if self.texts is None:
             return InterpolatedScores(image=image, text=None)

@@ -35,6 +35,7 @@ from simtrain.training.ema import WeightAverage
 from simtrain.training.freezing import freeze_matching, hold_batch_norm, hold_frozen_norms, set_trainable
 from simtrain.training.non_finite_guard import FailedStep, NonFiniteError, non_finite_message
 from simtrain.training.optim import adamw_with_cosine, parameter_groups
+from simtrain.training.product_sums import ProductSums
 from simtrain.training.random_state import common_random_numbers
 from simtrain.training.ranks import gather, rank, rank_count
 from simtrain.training.step_record import StepRecord
@@ -53,7 +54,8 @@ class RetrievalModule(pl.LightningModule, ABC):
 
     Attributes:
         last_step: Record of the latest training step.
-        validation_outcome: The worst queries of the latest validation, on rank 0.
+        monitored: The figure of the latest validation that chooses the epoch, by product.
+        worst_queries: The worst queries of the latest validation, on rank 0.
         item_id: Catalogue row -> image id, for messages.
     """
 
@@ -75,12 +77,16 @@ class RetrievalModule(pl.LightningModule, ABC):
         self._validation = None
         if validation is not None:
             self._validation = EpochValidation(
-                validation, texts=auxiliary.validation_texts, worst=settings.worst_queries
+                validation,
+                monitor=settings.monitor,
+                texts=auxiliary.validation_texts,
+                worst=settings.worst_queries,
             )
         self._auxiliary = auxiliary
         self._largest_scale = largest_scale(encoder) if isinstance(encoder, AlignedEncoder) else None
         self.last_step: StepRecord | None = None
-        self.validation_outcome: list[WorstQuery] | None = None
+        self.monitored: ProductSums | None = None
+        self.worst_queries: list[WorstQuery] | None = None
         self.item_id: Callable[[int], str] = str
 
     @abstractmethod
@@ -200,10 +206,9 @@ class RetrievalModule(pl.LightningModule, ABC):
     def on_validation_epoch_end(self) -> None:
         if self._validation is None:
             return
-        figures, outcome = self._validation.finish(self.evaluated_encoder)
-        if outcome is not None:
-            self.validation_outcome = outcome
-        for name, figure in figures.items():
+        outcome = self._validation.finish(self.evaluated_encoder)
+        self.monitored, self.worst_queries = outcome.monitored, outcome.worst
+        for name, figure in outcome.figures.items():
             self.log(f"val_{name}", figure, batch_size=1)
 
     @override

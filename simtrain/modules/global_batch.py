@@ -33,6 +33,7 @@ class TrainingSettings:
         ema_decay: Decay of the running average of the weights, 0 to 1; None: no average.
         micro_batch_size: Number of images that pass through the network at once; None: all of a process's.
         seed: Seed of the random choices within a loss.
+        monitor: Name of the validation figure that chooses the epoch.
         worst_queries: Number of worst validation queries that are kept to be shown.
         embedding_precision: Arithmetic in which validation embeds images.
         names: Names of the settings that messages propose to change, as the user writes them.
@@ -45,6 +46,7 @@ class TrainingSettings:
     ema_decay: float | None
     micro_batch_size: int | None
     seed: int
+    monitor: str
     worst_queries: int
     embedding_precision: Precision
     names: SettingNames

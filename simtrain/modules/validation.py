@@ -2,6 +2,7 @@
 
 # Shapes: n images of a batch, D features.
 
+from dataclasses import dataclass
 from typing import cast
 
 import torch
@@ -9,13 +10,30 @@ from torch import Tensor
 
 from simtrain.encoders.base import Encoder
 from simtrain.encoders.text import TextEncoder
+from simtrain.evaluation.named_scores import NamedScores, named_scores
 from simtrain.evaluation.protocol import RetrievalTask
 from simtrain.evaluation.shared_scoring import score_on_all_ranks
 from simtrain.evaluation.text_task import TextTasks
 from simtrain.evaluation.worst_queries import worst_queries
+from simtrain.training.product_sums import ProductSums
 from simtrain.training.rank_zero import on_rank_zero
 from simtrain.training.ranks import rank, sum_over_ranks
 from simtrain.training.tracking.worst_queries import WorstQuery
+
+
+@dataclass(frozen=True, kw_only=True)
+class ValidationOutcome:
+    """What the validation of an epoch found.
+
+    Attributes:
+        figures: Means of the metrics by name, the same on every process.
+        monitored: The figure that chooses the epoch, by product, the same on every process.
+        worst: The worst queries, on the first process; None elsewhere.
+    """
+
+    figures: dict[str, float]
+    monitored: ProductSums
+    worst: list[WorstQuery] | None
 
 
 class EpochValidation:
@@ -23,12 +41,14 @@ class EpochValidation:
 
     Args:
         task: Retrieval task to score.
+        monitor: Name of the figure that chooses the epoch.
         texts: Text retrieval task of its images, scored too; None: none.
         worst: Number of worst queries that are kept to be shown.
     """
 
-    def __init__(self, task: RetrievalTask, *, texts: TextTasks | None, worst: int) -> None:
+    def __init__(self, task: RetrievalTask, *, monitor: str, texts: TextTasks | None, worst: int) -> None:
         self._task = task
+        self._monitor = monitor
         self._texts = texts
         self._worst = worst
         self._found: list[tuple[Tensor, Tensor]] = []
@@ -37,8 +57,8 @@ class EpochValidation:
         """Add the (n, D) unit embeddings of the (n,) positions in the task's rows."""
         self._found.append((positions.cpu(), vectors.cpu()))
 
-    def finish(self, encoder: Encoder) -> tuple[dict[str, float], list[WorstQuery] | None]:
-        """Figures by name, the same on every process, and on the first one the worst queries; then begin anew.
+    def finish(self, encoder: Encoder) -> ValidationOutcome:
+        """Score what was added, and begin anew.
 
         Args:
             encoder: Encoder that made the embeddings; it embeds the texts, if any.
@@ -49,10 +69,17 @@ class EpochValidation:
             embeddings[positions] = vectors
         embeddings = sum_over_ranks(embeddings)
         scores = score_on_all_ranks(self._task, embeddings)
-        figures = self._task.means(embeddings, scores=scores, score=score_on_all_ranks)
+        named = named_scores(self._task, embeddings, scores=scores, score=score_on_all_ranks)
         texts = self._texts
         if texts is not None:
-            figures |= on_rank_zero(lambda: texts.score(embeddings, cast(TextEncoder, encoder)))
-        if rank() > 0:
-            return figures, None
-        return figures, worst_queries(self._task, embeddings, scores, count=self._worst)
+            named |= on_rank_zero(lambda: _of_texts(texts, embeddings, cast(TextEncoder, encoder)))
+        return ValidationOutcome(
+            figures=named.means(),
+            monitored=named.product_sums(self._monitor),
+            worst=worst_queries(self._task, embeddings, scores, count=self._worst) if rank() == 0 else None,
+        )
+
+
+def _of_texts(texts: TextTasks, embeddings: Tensor, encoder: TextEncoder) -> NamedScores:
+    scores = texts.query_scores(embeddings, encoder)
+    return NamedScores(values=scores.values(), clusters=scores.clusters())

@@ -117,7 +117,8 @@ def _training_precision(config: RunConfig, encoder: Encoder, record: dict[str, A
         return str(begun)
     precision, told = agreed_training_precision(config, encoder)
     if told is not None:
-        console.line(f"{told}; for float32: --set trainer.precision=32-true")
+        other, name = ("bf16-mixed", "bf16") if precision == "32-true" else ("32-true", "float32")
+        console.line(f"{told}; for {name}: --set trainer.precision={other}")
     return precision
 
 

@@ -26,11 +26,17 @@ class _Data(_Part):
         return path
 
 
+class _Highest(_Part):
+    epoch: int
+    value: float | None
+
+
 class _Best(_Part):
     epoch: int
     monitor: str
     value: float | None
     zero_shot: float | None = None
+    highest: _Highest | None = None
 
 
 class _Record(_Part):

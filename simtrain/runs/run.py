@@ -43,12 +43,23 @@ class BestEpoch:
         metric: The validation metric that chose it.
         value: Value of the metric, 0 to 1; None: the run had no validation.
         zero_shot: Value of the metric for the untouched encoder, 0 to 1; None: it was not measured.
+        highest: Value of the metric in the epoch where it was highest; None: that is this epoch.
+        highest_epoch: Number of that epoch; None: it is this one.
     """
 
     epoch: int
     metric: str
     value: float | None
     zero_shot: float | None
+    highest: float | None = None
+    highest_epoch: int | None = None
+
+    def __str__(self) -> str:
+        """The value on val and where it was highest, as a phrase; for a run with validation."""
+        if self.highest is None:
+            return f"best {self.metric} on val: {self.value:.3f} in epoch {self.epoch}"
+        highest = f"the highest ({self.highest:.3f} in epoch {self.highest_epoch})"
+        return f"{self.metric} on val: {self.value:.3f} in epoch {self.epoch}, which val cannot tell from {highest}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,11 +89,15 @@ class Run:
         best = self.record.get("best")
         if best is None:
             return None
+        highest = best.get("highest")
+        differs = highest is not None and highest["epoch"] != best["epoch"]
         return BestEpoch(
             epoch=int(best["epoch"]),
             metric=str(best["monitor"]),
             value=best["value"],
             zero_shot=best.get("zero_shot"),
+            highest=highest["value"] if differs else None,
+            highest_epoch=int(highest["epoch"]) if differs else None,
         )
 
     @property
@@ -98,8 +113,7 @@ class Run:
         lines, best = [], self.best
         if best is not None and best.value is not None and best.zero_shot is not None:
             kept = "" if best.epoch else "  (no epoch was better than the untouched encoder, which is kept)"
-            figure = f"best {best.metric} on val: {best.value:.3f} in epoch {best.epoch}"
-            lines.append(f"{figure}, zero-shot {best.zero_shot:.3f}{kept}")
+            lines.append(f"{best}, zero-shot {best.zero_shot:.3f}{kept}")
         return "\n".join([*lines, f"run: {self.folder}", f"next: simtrain evaluate {shlex.quote(self.argument)}"])
 
     @property

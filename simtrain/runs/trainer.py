@@ -22,6 +22,7 @@ from simtrain.runs.raised_epochs import was_raised
 from simtrain.runs.session import RunSession
 from simtrain.training.checkpoints import BestAndLast, ValidateLastSteps, WholeFileIO, restoring_told
 from simtrain.training.collapse_guard import CollapseGuard
+from simtrain.training.epoch_choice import EpochChoice
 from simtrain.training.epoch_table import EpochLog
 from simtrain.training.epoch_watch import EpochWatch, Watch
 from simtrain.training.file_names import LAST
@@ -45,11 +46,13 @@ class RunCallbacks:
     """Lightning callbacks of a run.
 
     Attributes:
+        choice: Chooses the epoch.
         checkpoints: Callback that saves the best and the last state.
         interruption: Callback that stops the run on a signal.
         in_order: All callbacks, in the order in which Lightning calls them.
     """
 
+    choice: EpochChoice
     checkpoints: BestAndLast
     interruption: Interruption
     in_order: list[pl.Callback]
@@ -69,18 +72,18 @@ def build_callbacks(
     config, folder, console = session.config, session.folder, session.console
     monitor = None if session.validation is None else f"val_{config.evaluation.monitor}"
     parts = balanced_parts(zero_shot) if config.evaluation.monitor == BALANCED else []
+    choice = EpochChoice(
+        first_value=zero_shot.get(config.evaluation.monitor), tolerance=config.evaluation.monitor_tolerance
+    )
     checkpoints = BestAndLast(
-        folder=folder,
-        monitor=monitor,
-        first_value=zero_shot.get(config.evaluation.monitor),
-        every_steps=config.trainer.save_every_steps,
+        folder=folder, monitor=monitor, choice=choice, every_steps=config.trainer.save_every_steps
     )
     interruption = Interruption(watched=launched)
     trackers = build_trackers(session)
     images = session.images.reader
     tracking = RunTracking(
         trackers=trackers,
-        monitor=monitor,
+        choice=None if monitor is None else choice,
         first=zero_shot,
         images=CatalogueImages(picture=lambda row: images.read(row, at_least=_SHOWN_SIDE), ids=item_id),
     )
@@ -96,7 +99,7 @@ def build_callbacks(
         StepLog(folder=folder, every_steps=config.tracking.every_steps, trackers=trackers),
         tracking,  # the last: W&B's end may take half a minute
     ]
-    return RunCallbacks(checkpoints=checkpoints, interruption=interruption, in_order=in_order)
+    return RunCallbacks(choice=choice, checkpoints=checkpoints, interruption=interruption, in_order=in_order)
 
 
 def watched(callbacks: RunCallbacks, session: RunSession, watch: Watch | None) -> RunCallbacks:

@@ -125,12 +125,12 @@ def _trained(session: RunSession, batch: Batch, *, clock: Clock) -> float:
     """Views a second of the network on one device, at its best of some steps after a first one."""
     device = run_device(session.config)
     encoder = session.encoder.to(device).train()
-    pixels = batch.views.flatten(0, 1)
-    pixels = (pixels[:_VIEWS_AT_ONCE_ON_CPU] if device.type == "cpu" else pixels).to(device)
-    images = encoder.preprocessing.normalise(pixels)
-    best = float("inf")
+    batch, best, images = batch.to(device), float("inf"), torch.empty(0)
     for number in range(1 + _STEPS):
         began = clock()
+        pixels = batch.made().views.flatten(0, 1)
+        pixels = pixels[:_VIEWS_AT_ONCE_ON_CPU] if device.type == "cpu" else pixels
+        images = encoder.preprocessing.normalise(pixels)
         _step(encoder, images, halves=_HALVES.get(session.precision))
         if device.type == "cuda":
             torch.cuda.synchronize(device)

@@ -17,10 +17,12 @@ from simtrain.errors import CheckpointError, first_line, system_reason
 from simtrain.failures import own_line
 from simtrain.files import whole_file
 from simtrain.training.collapse_guard import CollapsedError
+from simtrain.training.epoch_choice import EpochChoice
 from simtrain.training.file_names import BEST, LAST
 from simtrain.training.non_finite_guard import NonFiniteError
 from simtrain.training.random_state import random_state, set_random_state
 from simtrain.training.ranks import broadcast_from_rank_zero, gather_objects, rank
+from simtrain.training.tracking.watched_module import last_monitored
 
 _WRITER = "enforce fail at inline_container"  # of torch's files, where fewer bytes than given were written
 _RESTORING = "checkpoint_connector.py"  # Lightning's, whose functions `restore...` hand a checkpoint to all parts
@@ -107,37 +109,32 @@ class ValidateLastSteps(pl.Callback):
 class BestAndLast(pl.Callback):
     """Saves the last state and the best one.
 
-    `last.ckpt` is written after every epoch, on interruption and every so many steps; `best.ckpt` when the monitored
-    figure is higher.
-
-    The untouched encoder is the first candidate: a run that never beats it leaves it as the best.
+    `last.ckpt` is written after every epoch, on interruption and every so many steps; `best.ckpt` when the epoch is
+    chosen. Before the first step both hold the untouched encoder.
 
     Args:
         folder: The run's folder.
         monitor: Name of the validation metric to maximise; None without validation: the last state is the best.
-        first_value: The monitored metric before the first step; None with no monitor.
+        choice: Chooses the epoch.
         every_steps: Steps between two saves within an epoch; None: only at its end.
     """
 
-    def __init__(
-        self, *, folder: Path, monitor: str | None, first_value: float | None, every_steps: int | None
-    ) -> None:
+    def __init__(self, *, folder: Path, monitor: str | None, choice: EpochChoice, every_steps: int | None) -> None:
         self._folder = folder
         self._monitor = monitor
+        self._choice = choice
         self._every_steps = every_steps
-        self.best_value = first_value
-        self.best_epoch = 0
         self._random_states: list[dict[str, Any]] = []
 
     @override
     def state_dict(self) -> dict[str, Any]:
         # Dropout goes on with them. Every process comes here when one saves, because Lightning makes them all.
         states = gather_objects(random_state())
-        return {"best_value": self.best_value, "best_epoch": self.best_epoch, "random_states": states}
+        return {**self._choice.state(), "random_states": states}
 
     @override
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.best_value, self.best_epoch = state_dict["best_value"], state_dict["best_epoch"]
+        self._choice.go_on(state_dict)
         self._random_states = state_dict["random_states"]
 
     @override
@@ -163,10 +160,7 @@ class BestAndLast(pl.Callback):
 
     @override
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        epoch = trainer.current_epoch + 1
-        value = float(trainer.callback_metrics[self._monitor]) if self._monitor is not None else None
-        if value is None or self.best_value is None or value > self.best_value:
-            self.best_value, self.best_epoch = value, epoch
+        if self._is_chosen(trainer, pl_module):
             trainer.save_checkpoint(self._folder / BEST)
         trainer.save_checkpoint(self._folder / LAST)
 
@@ -177,3 +171,11 @@ class BestAndLast(pl.Callback):
         whole = isinstance(exception, SIGTERMException | CollapsedError | NonFiniteError)
         if whole and not trainer.validating:
             trainer.save_checkpoint(self._folder / LAST)
+
+    def _is_chosen(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> bool:
+        epoch = trainer.current_epoch + 1
+        if self._monitor is None:
+            self._choice.takes_the_last(epoch)
+            return True
+        value = float(trainer.callback_metrics[self._monitor])
+        return self._choice.takes(epoch, value, last_monitored(pl_module))

@@ -12,6 +12,7 @@ import torch
 from small_configs import ALIGNED, CAPTIONS, FOLDER, NAMED, PAIRS, SIMCLR, TRIPLET, config_of, texts_config
 from tiny_training import SIZE, TinyEncoder, catalog_of, draw_images
 
+from simtrain.builders import data as builder
 from simtrain.builders.data import _check_shares, build_data, build_transform
 from simtrain.builders.texts import build_texts
 from simtrain.builders.validation import build_validation, split_task
@@ -30,7 +31,7 @@ def products(*sizes: int, split: str = "train") -> dict[str, list[str]]:
 
 
 def build(config: RunConfig, catalog: Catalog) -> tuple[list[Batch], int]:
-    data, groups = build_data(
+    loaders, groups = build_data(
         config,
         catalog,
         images=source_images(catalog),
@@ -38,7 +39,7 @@ def build(config: RunConfig, catalog: Catalog) -> tuple[list[Batch], int]:
         validation=None,
         texts=build_texts(config, catalog),
     )
-    return list(data.train_dataloader()), groups
+    return list(loaders.train_dataloader()), groups
 
 
 def drawn(folder: Path, **columns: Sequence[Any]) -> Catalog:
@@ -294,6 +295,40 @@ def test_parts_of_a_preset_are_changed_one_by_one() -> None:
     assert any(not np.array_equal(cropped(image, seed=seed), image) for seed in range(20))
 
 
+@pytest.mark.parametrize(
+    ("device", "on_gpu", "augmentation", "made_by"),
+    [
+        ("auto", False, {}, "loader"),
+        ("auto", True, {}, "trainer"),
+        ("auto", True, {"engine": "albumentations"}, "loader"),
+        ("loader", True, {}, "loader"),
+        ("trainer", False, {}, "trainer"),
+    ],
+)
+def test_views_are_made_where_the_configuration_says(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    device: str,
+    on_gpu: bool,
+    augmentation: dict[str, str],
+    made_by: str,
+) -> None:
+    monkeypatch.setattr(builder, "run_device", lambda _config: torch.device("cuda" if on_gpu else "cpu"))
+    config = config_of(SIMCLR, augmentation={"device": device, **augmentation})
+    (batch, _), _ = build(config, drawn(tmp_path, split=["train"] * 9 + ["val"]))
+    assert (batch.plan is not None) == (made_by == "trainer")
+    assert batch.made().views.shape == (4, 2, SIZE, SIZE, 3)
+
+
+def test_a_frozen_network_has_its_views_from_the_loading_processes(tmp_path: Path) -> None:
+    frozen = {"freeze_encoder": True, "frozen_views": 2}
+    encoder = {"kind": "resnet", "embedding_size": 8}
+    catalog = drawn(tmp_path, split=["train"] * 9 + ["val"])
+    told = "augmentation.device: trainer does not go with trainer.freeze_encoder; allowed: auto, loader"
+    with pytest.raises(ConfigError, match=f"^{re.escape(told)}$"):
+        build(config_of(SIMCLR, augmentation={"device": "trainer"}, trainer=frozen, encoder=encoder), catalog)
+
+
 def test_a_border_that_never_comes_into_view_is_refused() -> None:
     told = "augmentation.border: 'white' has no effect, because views are not moved; set augmentation.border=null"
     with pytest.raises(ConfigError, match=f"^{re.escape(told)}"):
@@ -304,7 +339,7 @@ def test_a_border_that_never_comes_into_view_is_refused() -> None:
 def test_images_without_a_text_are_in_no_batch(tmp_path: Path) -> None:
     catalog = drawn(tmp_path, caption=CAPTIONS, split=["train"] * 5 + ["test"])
     config = texts_config()
-    data, groups = build_data(
+    loaders, groups = build_data(
         config_of({"kind": "image_text"}, encoder=ALIGNED, batch_size=3),
         catalog,
         images=source_images(catalog),
@@ -312,7 +347,7 @@ def test_images_without_a_text_are_in_no_batch(tmp_path: Path) -> None:
         validation=None,
         texts=build_texts(config, catalog),
     )
-    (batch,) = data.train_dataloader()
+    (batch,) = loaders.train_dataloader()
     assert sorted(batch.rows.flatten().tolist()) == [0, 1, 3]
     assert groups == 0
 

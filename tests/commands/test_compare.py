@@ -29,6 +29,7 @@ from simtrain.console import SILENT
 from simtrain.data.embedding import EmbeddingSettings, embed_images
 from simtrain.encoders.baseline import HistogramEncoder
 from simtrain.errors import CheckpointError, ConfigError
+from simtrain.evaluation.named_scores import named_scores
 from simtrain.evaluation.protocol import retrieval_task
 from simtrain.evaluation.relevance import same
 from simtrain.launch import shared_embedding
@@ -110,7 +111,7 @@ def test_chance_comes_first_then_what_nobody_trained_then_runs(report: Compariso
 @pytest.mark.parametrize("relevance", ["product", "label"])
 def test_figures_are_those_of_the_task_itself(own_catalog: Catalog, report: ComparisonReport, relevance: str):
     task = retrieval_task(own_catalog, split="test", gallery_splits=None, relevance=same([relevance]))
-    means = task.means(vectors(own_catalog, "histogram_hsv", task.rows.tolist()))
+    means = named_scores(task, vectors(own_catalog, "histogram_hsv", task.rows.tolist())).means()
     for metric in ("recall_at_1", "recall_at_5", "r_precision", "map_at_r", "mrr"):
         assert figure(report, "histogram_hsv", metric, relevance) == pytest.approx(means[metric])
 
@@ -134,7 +135,7 @@ def test_whitened_embeddings_have_mean_and_covariance_of_training_images_taken_o
     test = vectors(own_catalog, "histogram_hsv", task.rows.tolist()).double().numpy()
     whitened = (test - train.mean(axis=0)) @ directions / scale
     unit = torch.nn.functional.normalize(torch.tensor(whitened), dim=1).float()
-    expected = task.means(unit)["map_at_r"]
+    expected = named_scores(task, unit).means()["map_at_r"]
     assert figure(report, name, "map_at_r") == pytest.approx(expected, abs=1e-6)
 
 
@@ -158,7 +159,7 @@ def test_runs_are_whitened_if_asked_and_powers_are_a_choice(own_catalog: Catalog
 def test_the_baseline_is_the_best_on_val(own_catalog: Catalog, report: ComparisonReport):
     task = retrieval_task(own_catalog, split="val", gallery_splits=None, relevance=same(["label"]))
     plain = {
-        name: task.means(vectors(own_catalog, name, task.rows.tolist()))["map_at_r"]
+        name: named_scores(task, vectors(own_catalog, name, task.rows.tolist())).means()["map_at_r"]
         for name in ("pixels", "histogram_hsv")
     }
     alone = compared(own_catalog, config=settings("whitening=null", "relevance=[label]"))

@@ -8,9 +8,11 @@ import re
 import shutil
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import yaml
@@ -31,10 +33,11 @@ from simtrain.data import training_precision
 from simtrain.data.embedding import EmbeddingSettings, embed_images
 from simtrain.encoders.cost import ForwardCost
 from simtrain.errors import CatalogError, CheckpointError, ConfigError, SimtrainError
+from simtrain.evaluation.named_scores import named_scores
 from simtrain.files import write_json
 from simtrain.losses.loss_value import LossValue
 from simtrain.modules.metric_learning import MetricLearningModule
-from simtrain.runs.run import open_run
+from simtrain.runs.run import BestEpoch, open_run
 from simtrain.runs.tuned_encoder import tuned_encoder
 from simtrain.training.epoch_table import read_metrics
 from simtrain.training.saved_weights import read_module_state
@@ -141,6 +144,24 @@ def test_interrupted_and_resumed_is_uninterrupted_bit_for_bit(
     assert [row["step"] for row in again] == [row["step"] for row in stays]
 
 
+def test_the_choice_of_the_epoch_is_recorded(make_config: MakeConfig) -> None:
+    """With a tolerance beyond any difference, the last epoch above the untouched encoder is chosen."""
+    settings = {"evaluation": {"monitor_tolerance": 10}, "optimizer": {"learning_rate": 1e-3}}
+    result = run(make_config(trainer={"epochs": 6, "accelerator": "cpu"}, **settings))
+    values = [float(row["val_map_at_r"]) for row in read_metrics(result.folder / "metrics.csv")]
+    assert result.best_epoch == max(epoch for epoch, value in enumerate(values) if value > values[0])
+    highest = {"epoch": int(np.argmax(values)), "value": pytest.approx(max(values), abs=1e-5)}
+    assert json.loads((result.folder / "run.json").read_text())["best"]["highest"] == highest
+
+
+def test_the_end_of_a_run_names_the_highest_epoch_where_another_is_chosen() -> None:
+    best = BestEpoch(epoch=2, metric="map_at_r", value=0.81, zero_shot=0.7)
+    assert str(best) == "best map_at_r on val: 0.810 in epoch 2"
+    later = replace(best, epoch=5, value=0.805, highest=0.81, highest_epoch=2)
+    told = "map_at_r on val: 0.805 in epoch 5, which val cannot tell from the highest (0.810 in epoch 2)"
+    assert str(later) == told
+
+
 def test_a_resumed_run_stays_in_the_arithmetic_that_was_chosen(
     make_config: MakeConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -156,6 +177,18 @@ def test_a_resumed_run_stays_in_the_arithmetic_that_was_chosen(
         "bf16-mixed", "32-true"
     ]  # fmt: skip
     assert not equal_states(again.folder / "last.ckpt", new.folder / "last.ckpt")
+
+
+def test_views_made_on_the_device_train_alike_and_are_resumed_alike(make_config: MakeConfig) -> None:
+    on_device = {"augmentation": {"device": "trainer"}}
+    whole = run(make_config(run="whole", **on_device)).folder
+    assert run(make_config(**on_device), console=kill_self_after_epoch(1, signal.SIGINT)).ended_by is not None
+    resumed = run(make_config(**on_device), resume=True).folder
+    assert equal_states(whole / "last.ckpt", resumed / "last.ckpt")
+    by_loader = run(make_config(run="loader", augmentation={"device": "loader"})).folder
+    losses = [[float(row["train_loss"]) for row in read_metrics(one / "metrics.csv")[1:]] for one in (whole, by_loader)]
+    assert losses[0] == pytest.approx(losses[1], rel=0.05)
+    assert losses[0] != losses[1]
 
 
 def test_an_existing_run_is_refused(make_config: MakeConfig, finished: Path) -> None:
@@ -446,9 +479,9 @@ def test_the_last_steps_are_validated_even_within_an_epoch(make_config: MakeConf
         settings=EmbeddingSettings(batch_size=64, workers=0, device=cpu),
         console=SILENT,
     )
-    row = read_metrics(folder / "metrics.csv")[-1]
-    assert float(row["val_map_at_r"]) == pytest.approx(task.means(vectors)["map_at_r"], rel=1e-5)
-    assert float(row["val_mrr"]) == pytest.approx(task.means(vectors)["mrr"], rel=1e-5)
+    row, means = read_metrics(folder / "metrics.csv")[-1], named_scores(task, vectors).means()
+    assert float(row["val_map_at_r"]) == pytest.approx(means["map_at_r"], rel=1e-5)
+    assert float(row["val_mrr"]) == pytest.approx(means["mrr"], rel=1e-5)
 
 
 def test_an_image_that_vanished_is_named(make_config: MakeConfig, catalog: Catalog, tmp_path: Path) -> None:

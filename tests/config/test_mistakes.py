@@ -96,6 +96,11 @@ def test_set_to_what_is_not_yaml_is_an_error(override: str):
             "of the two",
         ),
         (
+            ["augmentation.engine=albumentations", "augmentation.device=trainer"],
+            "augmentation: augmentation.device trainer makes the fused parts of a preset; got augmentation.engine "
+            "albumentations; take loader",
+        ),
+        (
             ["encoder.kind=pixel"],
             "encoder.kind: got 'pixel'; allowed: 'resnet', 'timm', 'clip', 'two_towers', 'pixels', 'histogram', "
             "'python'; did you mean 'pixels'?",

@@ -3,10 +3,16 @@
 from types import SimpleNamespace
 from typing import Any, cast
 
+import numpy as np
 import pytest
-from tiny_training import Shop, draw_shop
+import torch
+from tiny_training import SIZE, Shop, draw_shop
 
+from simtrain.data.batch import Batch
 from simtrain.data.datamodule import position_in_epoch
+from simtrain.data.presets import PRESETS
+from simtrain.data.transforms import PartViews
+from simtrain.data.view_plans import joined_pictures
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +56,15 @@ def test_an_epoch_is_gone_on_with_at_its_batch(shop: Shop) -> None:
     rest.load_state_dict({"epoch": 0, "batch": 2})
     assert rows(rest.train_dataloader()) == first[2:]
     assert rows(rest.train_dataloader()) == second
+
+
+def test_views_are_made_once_a_batch_is_where_the_network_is(shop: Shop) -> None:
+    data, pictures = shop.data(), [[np.full((SIZE, SIZE, 3), 9, dtype=np.uint8)]]
+    plan = PartViews(PRESETS["affine"], image_size=SIZE).plan(pictures, [[1, 2]])
+    planned = Batch(views=joined_pictures(pictures), labels=torch.zeros(1), rows=torch.zeros(1, 2), plan=plan)
+    assert data.on_after_batch_transfer(planned, 0).views.shape == (1, 2, SIZE, SIZE, 3)
+    validated = next(iter(data.val_dataloader()))
+    assert data.on_after_batch_transfer(validated, 0) is validated
 
 
 def test_validation_images_come_in_their_order(shop: Shop) -> None:

@@ -20,7 +20,14 @@ from simtrain.catalog.store import reader
 from simtrain.catalog.store.reader import SourceImages
 from simtrain.data.albumentations_views import AlbumentationsViews, custom_transform
 from simtrain.data.batch import Batch, Draw
-from simtrain.data.datasets import CatalogImages, TrainingViews, image_loader, training_loader, worker_count
+from simtrain.data.datasets import (
+    CatalogImages,
+    TrainingPictures,
+    TrainingViews,
+    image_loader,
+    training_loader,
+    worker_count,
+)
 from simtrain.data.presets import PRESETS
 from simtrain.data.samplers import WHOLE, EpochBatches, grouped_plan, shuffled_plan
 from simtrain.data.transforms import PartViews, ViewTransform, view_seed
@@ -42,14 +49,21 @@ class Recorder(AlbumentationsViews):
         return PLAIN(source, seed=seed)
 
 
-def training_views(paths: list[Path], *, views: int = 2, transform: ViewTransform | None = None, **changes: Any) -> Any:
+def training_views(
+    paths: list[Path],
+    *,
+    views: int = 2,
+    transform: ViewTransform | None = None,
+    kind: type[TrainingViews] = TrainingViews,
+    **changes: Any,
+) -> Any:
     usual: dict[str, Any] = {
         "labels": np.arange(len(paths)) // 2,
         "preprocessing": PREPROCESSING,
         "transform": transform or PartViews(PRESETS["simclr"], image_size=SIZE),
         "seed": 7,
     }
-    return TrainingViews(images=SourceImages(paths=paths), views=views, **{**usual, **changes})
+    return kind(images=SourceImages(paths=paths), views=views, **{**usual, **changes})
 
 
 def solid(path: Path, colour: tuple[int, int, int], *, size: tuple[int, int] = (20, 20)) -> Path:
@@ -282,3 +296,18 @@ def test_the_number_of_loading_processes(
     if slurm:
         monkeypatch.setenv("SLURM_CPUS_PER_TASK", "12")
     assert worker_count(configured, sharing=sharing) == expected
+
+
+@pytest.mark.parametrize("rows", [((3,), (4,)), ((3, 5), (4, 4))], ids=["one picture", "one for each view"])
+def test_pictures_for_a_device_make_the_views_of_the_loading_processes(
+    paths: list[Path], rows: tuple[tuple[int, ...], ...]
+) -> None:
+    draws = [Draw(rows=of_sample, epoch=2, position=place) for place, of_sample in enumerate(rows)]
+    transform = PartViews(PRESETS["color_sensitive"], image_size=SIZE)
+    views = training_views(paths, transform=transform).__getitems__(draws)
+    pictures = training_views(paths, transform=transform, kind=TrainingPictures).__getitems__(draws)
+    assert pictures.views.shape[:2] == (2, len(rows[0]))
+    made = pictures.made()
+    assert torch.equal(made.rows, views.rows)
+    assert torch.equal(made.labels, views.labels)
+    assert (made.views.float() - views.views.float()).abs().mean() < 2  # of 255, on noise

@@ -10,7 +10,7 @@ from tiny_training import PREPROCESSING, draw_images
 from simtrain.catalog.store.reader import SourceImages
 from simtrain.data import datasets, joined_batches
 from simtrain.data.batch import Batch
-from simtrain.data.datasets import TrainingViews, training_loader
+from simtrain.data.datasets import TrainingPictures, TrainingViews, training_loader
 from simtrain.data.joined_batches import PART_BYTES, JoinedBatches, Parts, part_samples, shared_bytes
 from simtrain.data.presets import PRESETS
 from simtrain.data.samplers import WHOLE, EpochBatches, Share, shuffled_plan
@@ -50,8 +50,8 @@ def test_bytes_in_shared_memory() -> None:
     assert shared_bytes(batch_bytes=1000, workers=2) == 4000
 
 
-def loaded(paths: list[Path], *, workers: int) -> list[Batch]:
-    dataset = TrainingViews(
+def loaded(paths: list[Path], *, workers: int, kind: type[TrainingViews] = TrainingViews) -> list[Batch]:
+    dataset = kind(
         images=SourceImages(paths=paths),
         labels=torch.arange(22).numpy(),
         views=2,
@@ -74,3 +74,15 @@ def test_joined_batches_are_the_batches(tmp_path: Path, monkeypatch: pytest.Monk
         assert torch.equal(whole.views, joined.views)
         assert torch.equal(whole.labels, joined.labels)
         assert torch.equal(whole.rows, joined.rows)
+
+
+@pytest.mark.slow
+def test_pictures_of_joined_batches_make_the_same_views(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    paths = draw_images(tmp_path / "small", count=11) + draw_images(tmp_path / "wide", count=11, size=(70, 31), seed=1)
+    monkeypatch.setattr(datasets, "part_samples", lambda _bytes: 4)
+    alone = loaded(paths, workers=0, kind=TrainingPictures)
+    joined = loaded(paths, workers=2, kind=TrainingPictures)
+    for whole, parts in zip(alone, joined, strict=True):
+        assert torch.equal(whole.views, parts.views)
+        assert torch.equal(whole.rows, parts.rows)
+        assert torch.equal(whole.made().views, parts.made().views)

@@ -1,4 +1,4 @@
-"""Views by their properties, made in one step and by albumentations: what decides them, what they keep."""
+"""Views by their properties, made in one step, by albumentations and on a device: what decides them, what they keep."""
 
 # Shapes: S = side of a view.
 
@@ -10,10 +10,13 @@ from typing import Any, get_args
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from typing_extensions import override
 
 from simtrain.data.albumentations_views import parts_transform
+from simtrain.data.device_views import made_views
 from simtrain.data.presets import PRESETS, AugmentationParts, Border, Preset
 from simtrain.data.transforms import PartViews, ViewTransform, view_seed
+from simtrain.data.view_plans import joined_pictures
 
 NAMES: tuple[Preset, ...] = get_args(Preset)
 STILL = replace(PRESETS["affine"], flip=False, rotation=0, zoom=0, shift=0, color="none")
@@ -22,7 +25,16 @@ Picture = NDArray[np.uint8]
 Maker = Callable[..., ViewTransform]
 
 
-@pytest.fixture(params=[PartViews, parts_transform], ids=["fused", "albumentations"])
+class DeviceViews(PartViews):
+    """The views that a device makes from a plan."""
+
+    @override
+    def __call__(self, source: Picture, *, seed: int) -> Picture:
+        made = made_views(joined_pictures([[source]]), self.plan([[source]], [[seed]]))
+        return made[0, 0].numpy()
+
+
+@pytest.fixture(params=[PartViews, parts_transform, DeviceViews], ids=["fused", "albumentations", "device"])
 def maker(request: pytest.FixtureRequest) -> Maker:
     """Makes views of parts, each way."""
     made: Maker = request.param
@@ -224,15 +236,16 @@ def test_parts_are_those_of_the_dataclass() -> None:
     assert set(PRESETS) == set(NAMES)
 
 
+@pytest.mark.parametrize("other", [parts_transform, DeviceViews], ids=["albumentations", "device"])
 @pytest.mark.parametrize("preset", NAMES)
-def test_both_ways_draw_from_the_same_distribution(preset: Preset) -> None:
+def test_all_ways_draw_from_the_same_distribution(preset: Preset, other: Maker) -> None:
     """Mean, deviation, and what is grey, black and mirrored, over many views of a picture with all of these."""
     down, across = np.mgrid[0:64, 0:64]
     image = np.stack([60 + 2 * across, 200 - 2 * down, 90 + across + down // 2], axis=2).astype(np.uint8)
     seeds = np.random.default_rng(1).integers(2**31, size=1500).tolist()
     found = [
         np.array([_told(make(PRESETS[preset], image_size=32)(image, seed=seed)) for seed in seeds])
-        for make in (PartViews, parts_transform)
+        for make in (PartViews, other)
     ]
     spread = np.sqrt(found[0].var(axis=0) / 1500 + found[1].var(axis=0) / 1500)
     assert np.all(np.abs(found[0].mean(axis=0) - found[1].mean(axis=0)) <= 4 * spread + 0.004)

@@ -9,6 +9,7 @@ from tiny_training import catalog_of
 from simtrain.errors import CatalogError
 from simtrain.evaluation.balance import balanced_score
 from simtrain.evaluation.further_relevance import with_further_relevance
+from simtrain.evaluation.named_scores import named_scores
 from simtrain.evaluation.protocol import evaluate_retrieval, retrieval_task
 from simtrain.evaluation.relevance import same, same_kind
 from simtrain.evaluation.statistics import BootstrapSettings
@@ -34,7 +35,7 @@ PRODUCT_AND_MORE = with_further_relevance(task_by(same(["product"])), SHOP, [KIN
 
 
 def test_each_is_scored_as_in_a_task_of_its_own():
-    means = PRODUCT_AND_MORE.means(VECTORS)
+    means = named_scores(PRODUCT_AND_MORE, VECTORS).means()
     alone = {name: task_by(one).score(VECTORS).means() for name, one in (("kind", KIND), ("label", LABEL))}
     expected = task_by(same(["product"])).score(VECTORS).means()
     expected |= {f"{name}_{metric}": value for name, found in alone.items() for metric, value in found.items()}

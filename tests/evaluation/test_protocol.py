@@ -12,6 +12,7 @@ from tiny_training import catalog_of
 
 from simtrain.catalog.table import Catalog
 from simtrain.errors import CatalogError
+from simtrain.evaluation.named_scores import named_scores
 from simtrain.evaluation.protocol import Evaluation, RetrievalTask, evaluate_retrieval, retrieval_task
 from simtrain.evaluation.relevance import same
 from simtrain.evaluation.statistics import BootstrapSettings, Interval, cluster_bootstrap_intervals
@@ -78,7 +79,7 @@ def test_a_query_does_not_find_its_copy_in_the_gallery() -> None:
     )
     task = task_of(catalog)
     assert (rows_asking(task), rows_found(task)) == ([8], [8, 10, 11])
-    assert task.means(unit([[1.0, 0.0], [0.0, 1.0], [1.0, 0.1]]))["map_at_r"] == pytest.approx(1.0)
+    assert named_scores(task, unit([[1.0, 0.0], [0.0, 1.0], [1.0, 0.1]])).means()["map_at_r"] == pytest.approx(1.0)
 
 
 def test_a_shop_with_a_copy_of_every_image_has_the_same_figures() -> None:
@@ -195,14 +196,14 @@ def unit(rows: list[list[float]]) -> torch.Tensor:
 def test_scores_are_those_of_the_queries_in_the_gallery() -> None:
     # Each query's nearest gallery image: row 9 for row 8 (its product), row 9 for row 10 (not its product).
     task = task_of(twelve(query=[True, False] * 6, gallery=[False, True] * 6))
-    means = task.means(unit([[1.0, 0.0], [1.0, 0.1], [1.0, 0.2], [-1.0, 0.0]]))
+    means = named_scores(task, unit([[1.0, 0.0], [1.0, 0.1], [1.0, 0.2], [-1.0, 0.0]])).means()
     assert means["recall_at_1"] == pytest.approx(0.5)
     assert means["mrr"] == pytest.approx((1 + 1 / 2) / 2)
 
 
 def test_an_image_does_not_find_itself() -> None:
     task = task_of(twelve())
-    means = task.means(unit([[1.0, 0.0], [0.0, 1.0], [1.0, 0.1], [0.1, 1.0]]))
+    means = named_scores(task, unit([[1.0, 0.0], [0.0, 1.0], [1.0, 0.1], [0.1, 1.0]])).means()
     assert means["recall_at_1"] == 0.0
 
 
@@ -328,4 +329,4 @@ def test_a_task_that_cannot_be_answered_is_told(
 
 def test_one_query_that_can_be_answered_is_enough() -> None:
     task = task_of(twelve(product=[f"p{row}" for row in range(10)] + ["z", "z"]))
-    assert task.means(torch.eye(4))["recall_at_1"] >= 0
+    assert named_scores(task, torch.eye(4)).means()["recall_at_1"] >= 0

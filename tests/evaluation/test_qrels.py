@@ -11,6 +11,7 @@ from tiny_training import catalog_of
 from simtrain.catalog.table import Catalog
 from simtrain.errors import CatalogError
 from simtrain.evaluation.further_relevance import with_further_relevance
+from simtrain.evaluation.named_scores import named_scores
 from simtrain.evaluation.protocol import RetrievalTask, retrieval_task
 from simtrain.evaluation.qrels import Qrels
 from simtrain.evaluation.relevance import judged, same
@@ -109,7 +110,7 @@ def test_judged_pairs_beside_another_relevance() -> None:
     (name,) = both.further
     assert name == "qrels (pairs.csv)"
     assert both.further[name].answers().tolist() == [2, 0, 1, 0, 1, 0]
-    assert f"{name}_map_at_r" in both.means(torch.eye(6))
+    assert f"{name}_map_at_r" in named_scores(both, torch.eye(6)).means()
 
 
 def test_worst_queries_show_what_was_judged() -> None:

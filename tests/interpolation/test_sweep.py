@@ -26,7 +26,9 @@ def test_figures_are_those_of_the_mixed_encoders(clip_run: Run, catalog: Catalog
         embeddings = embed_rows(encoder, images, task.rows.tolist(), config=clip_run.config, console=SILENT)
         assert mix.alpha == alpha
         assert {name: figure.mean for name, figure in mix.image.items()} == task.score(embeddings).means()
-        assert {name: figure.mean for name, figure in mix.text.items()} == texts.score(embeddings, encoder)
+        assert {name: figure.mean for name, figure in mix.text.items()} == texts.query_scores(
+            embeddings, encoder
+        ).means()
     assert (report.text_kind, report.norms, report.metric) == ("captions", 0, "map_at_r")
     assert report.text_metric == "text_to_image_recall_at_5"
 

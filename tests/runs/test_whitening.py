@@ -28,6 +28,7 @@ from simtrain.config import RunConfig, dump_yaml
 from simtrain.console import SILENT
 from simtrain.errors import BundleError, ConfigError
 from simtrain.evaluation.further_relevance import with_further_relevance
+from simtrain.evaluation.named_scores import named_scores
 from simtrain.evaluation.protocol import RetrievalTask, retrieval_task
 from simtrain.evaluation.relevance import same, same_kind
 from simtrain.files import sha256_of_file, write_json
@@ -99,7 +100,7 @@ def expected_metrics(run: Run, catalog: Catalog, *, split: str, power: float = P
     task = retrieval_task(catalog, split=split, gallery_splits=None, relevance=same(["product"]))
     train = plain_vectors(run, catalog, catalog.rows_of(["train"]).tolist())
     vectors = whitened(plain_vectors(run, catalog, task.rows.tolist()), train, power=power)
-    return with_kind(task, catalog).means(torch.from_numpy(vectors).float())
+    return named_scores(with_kind(task, catalog), torch.from_numpy(vectors).float()).means()
 
 
 def with_kind(task: RetrievalTask, catalog: Catalog) -> RetrievalTask:
@@ -172,7 +173,7 @@ def test_an_untouched_encoder_is_whitened_on_the_training_images(make_config: Ma
     variances, directions = np.linalg.eigh(np.cov(train.T))
     scale = np.sqrt(0.9 * variances.clip(0) + 0.1 * variances.mean())
     vectors = unit((histograms(task.rows.tolist()) - train.mean(axis=0)) @ directions / scale)
-    expected = with_kind(task, catalog).means(torch.from_numpy(vectors).float())
+    expected = named_scores(with_kind(task, catalog), torch.from_numpy(vectors).float()).means()
     assert {name: expected[name] for name in found} == pytest.approx(found, abs=1e-6)
 
 

@@ -6,10 +6,11 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import pytorch_lightning as pl
 import torch
@@ -22,8 +23,10 @@ from typing_extensions import override
 from simtrain.console import SILENT
 from simtrain.errors import CheckpointError
 from simtrain.training.checkpoints import BestAndLast, WholeFileIO
+from simtrain.training.epoch_choice import EpochChoice, EpochFigure
 from simtrain.training.epoch_table import EpochLog, read_metrics
 from simtrain.training.file_names import BEST, LAST, METRICS_FILE
+from simtrain.training.product_sums import ProductSums
 from simtrain.training.saved_weights import read_module_state
 
 State = Mapping[str, Tensor]
@@ -35,15 +38,18 @@ pytestmark = [
 
 
 class Scripted(pl.LightningModule):
-    """Its weight counts the epochs; its validation figure in each of them is given."""
+    """Its weight counts the epochs; its validation figure in each of them is given, and its values by product."""
 
-    def __init__(self, figures: list[float]) -> None:
+    def __init__(self, figures: list[float], *, products: Sequence[ProductSums | None] = ()) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.zeros(()))
+        self.monitored: ProductSums | None = None
         self._figures = figures
+        self._products = products or [None] * len(figures)
 
     @override
     def training_step(self, batch: Tensor, batch_idx: int) -> Tensor:
+        self.monitored = self._products[self.current_epoch]
         self.log("val_figure", self._figures[self.current_epoch], on_step=False, on_epoch=True)
         return -self.weight
 
@@ -64,8 +70,12 @@ def run_scripted(folder: Path, figures: list[float], keeper: BestAndLast, **sett
     trainer.fit(Scripted(figures), DataLoader(torch.zeros(1, 1)), ckpt_path=settings.pop("ckpt_path", None))
 
 
-def keeper_of(folder: Path, *, monitor: str | None = "val_figure", first: float | None = 0.3) -> BestAndLast:
-    return BestAndLast(folder=folder, monitor=monitor, first_value=first if monitor else None, every_steps=None)
+def choice_from(first: float | None = 0.3) -> EpochChoice:
+    return EpochChoice(first_value=first, tolerance=1.0)
+
+
+def keeper_of(folder: Path, choice: EpochChoice | None = None, *, monitor: str | None = "val_figure") -> BestAndLast:
+    return BestAndLast(folder=folder, monitor=monitor, choice=choice or choice_from(), every_steps=None)
 
 
 def epoch_in(path: Path) -> float:
@@ -116,9 +126,9 @@ def test_a_file_that_the_disk_does_not_take_whole_is_told_as_such(tmp_path: Path
 
 
 def test_the_best_epoch_is_kept(tmp_path: Path) -> None:
-    keeper = keeper_of(tmp_path)
-    run_scripted(tmp_path, [0.2, 0.5, 0.4], keeper)
-    assert (keeper.best_epoch, keeper.best_value) == (2, pytest.approx(0.5))
+    choice = choice_from()
+    run_scripted(tmp_path, [0.2, 0.5, 0.4], keeper_of(tmp_path, choice))
+    assert choice.chosen == EpochFigure(epoch=2, value=pytest.approx(0.5))
     assert epoch_in(tmp_path / BEST) == 2
 
 
@@ -128,14 +138,14 @@ def test_the_last_epoch_is_kept(tmp_path: Path) -> None:
 
 
 def test_the_untouched_encoder_stays_the_best_where_training_does_not_help(tmp_path: Path) -> None:
-    keeper = keeper_of(tmp_path, first=0.6)
-    run_scripted(tmp_path, [0.2, 0.5, 0.4], keeper)
-    assert (keeper.best_epoch, keeper.best_value) == (0, 0.6)
+    choice = choice_from(0.6)
+    run_scripted(tmp_path, [0.2, 0.5, 0.4], keeper_of(tmp_path, choice))
+    assert choice.chosen == EpochFigure(epoch=0, value=0.6)
     assert epoch_in(tmp_path / BEST) == 0
 
 
 def test_as_good_is_not_better(tmp_path: Path) -> None:
-    run_scripted(tmp_path, [0.5, 0.5], keeper_of(tmp_path, first=0.5))
+    run_scripted(tmp_path, [0.5, 0.5], keeper_of(tmp_path, choice_from(0.5)))
     assert epoch_in(tmp_path / BEST) == 0
 
 
@@ -145,10 +155,10 @@ def test_a_figure_that_is_not_a_number_is_not_better(tmp_path: Path) -> None:
 
 
 def test_without_validation_the_last_is_the_best(tmp_path: Path) -> None:
-    keeper = keeper_of(tmp_path, monitor=None)
-    run_scripted(tmp_path, [0.0, 0.0], keeper)
+    choice = choice_from(None)
+    run_scripted(tmp_path, [0.0, 0.0], keeper_of(tmp_path, choice, monitor=None))
     assert epoch_in(tmp_path / BEST) == epoch_in(tmp_path / LAST) == 2
-    assert (keeper.best_epoch, keeper.best_value) == (2, None)
+    assert choice.chosen == EpochFigure(epoch=2, value=None)
 
 
 def test_both_files_are_there_before_the_first_step(tmp_path: Path) -> None:
@@ -171,11 +181,30 @@ def test_the_last_is_saved_after_every_epoch(tmp_path: Path) -> None:
 
 def test_a_resumed_run_remembers_the_best(tmp_path: Path) -> None:
     run_scripted(tmp_path, [0.5, 0.2], keeper_of(tmp_path))
-    keeper = keeper_of(tmp_path)
-    trainer = bare_trainer(tmp_path, callbacks=[keeper], max_epochs=3)
+    choice = choice_from()
+    trainer = bare_trainer(tmp_path, callbacks=[keeper_of(tmp_path, choice)], max_epochs=3)
     trainer.fit(Scripted([0.0, 0.0, 0.4]), DataLoader(torch.zeros(1, 1)), ckpt_path=tmp_path / LAST, weights_only=True)
-    assert (keeper.best_epoch, keeper.best_value) == (1, pytest.approx(0.5))
+    assert choice.chosen == EpochFigure(epoch=1, value=pytest.approx(0.5))
     assert epoch_in(tmp_path / BEST) == 1
+
+
+def by_product(*values: float) -> ProductSums:
+    """A mean over products of one query each."""
+    return ProductSums(sums=np.array(values)[:, None], counts=np.ones((len(values), 1)))
+
+
+def test_a_later_epoch_that_differs_by_chance_is_kept_by_a_resumed_run_too(tmp_path: Path) -> None:
+    # The mean of -0.2, 0, 0 and 0 has a standard error of 0.05.
+    figures, products = [0.5, 0.46, 0.2], [by_product(0.6, 0.4, 0.5, 0.5), by_product(0.4, 0.4, 0.5, 0.5), None]
+    first = bare_trainer(tmp_path, callbacks=[keeper_of(tmp_path)], plugins=[WholeFileIO()], max_epochs=1)
+    first.fit(Scripted(figures, products=products), DataLoader(torch.zeros(1, 1)))
+    choice = choice_from()
+    trainer = bare_trainer(tmp_path, callbacks=[keeper_of(tmp_path, choice)], plugins=[WholeFileIO()], max_epochs=3)
+    resumed = {"ckpt_path": tmp_path / LAST, "weights_only": True}
+    trainer.fit(Scripted(figures, products=products), DataLoader(torch.zeros(1, 1)), **resumed)
+    assert choice.chosen == EpochFigure(epoch=2, value=pytest.approx(0.46))
+    assert choice.highest == EpochFigure(epoch=1, value=pytest.approx(0.5))
+    assert epoch_in(tmp_path / BEST) == 2
 
 
 def test_an_error_in_a_step_leaves_the_last_epochs_end(tmp_path: Path) -> None:
@@ -227,7 +256,7 @@ def train(
         first={"map_at_r": 0.1} if validate else {},
         console=SILENT,
     )
-    keeper = BestAndLast(folder=folder, monitor=monitor, first_value=0.1 if validate else None, every_steps=None)
+    keeper = keeper_of(folder, choice_from(0.1 if validate else None), monitor=monitor)
     callbacks = [log, keeper, *([interruption] if interruption else [])]
     trainer = bare_trainer(folder, callbacks=callbacks, plugins=[WholeFileIO()], max_epochs=3)
     encoder = TinyEncoder(seed=1, dropout=0.2)

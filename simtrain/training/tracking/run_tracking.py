@@ -7,6 +7,7 @@ from typing import Any
 import pytorch_lightning as pl
 from typing_extensions import override
 
+from simtrain.training.epoch_choice import EpochChoice
 from simtrain.training.tracking.tracker import Tracker
 from simtrain.training.tracking.watched_module import last_worst_queries
 from simtrain.training.tracking.worst_queries import Picture, WorstQuery, show_queries
@@ -32,29 +33,33 @@ class RunTracking(pl.Callback):
 
     Args:
         trackers: Trackers to send to, on rank 0.
-        monitor: Validation metric that chooses the best epoch; None: no validation.
+        choice: Chooses the epoch, whose worst queries are shown; None: no validation.
         first: Validation metrics before the first step, their names without `val_`.
         images: Pixels and ids of catalogue rows, for the worst queries.
     """
 
     def __init__(
-        self, *, trackers: Sequence[Tracker], monitor: str | None, first: Mapping[str, float], images: CatalogueImages
+        self,
+        *,
+        trackers: Sequence[Tracker],
+        choice: EpochChoice | None,
+        first: Mapping[str, float],
+        images: CatalogueImages,
     ) -> None:
         self._trackers = trackers
-        self._monitor = monitor
+        self._choice = choice
         self._first = dict(first)
         self._images = images
-        self._best = self._first.get(monitor.removeprefix("val_")) if monitor is not None else None
         self._shown = False
         self._worst: list[WorstQuery] = []
 
     @override
     def state_dict(self) -> dict[str, Any]:
-        return {"best": self._best, "shown": self._shown}
+        return {"shown": self._shown}
 
     @override
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self._best, self._shown = state_dict["best"], state_dict["shown"]
+        self._shown = state_dict["shown"]
 
     @override
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -76,9 +81,7 @@ class RunTracking(pl.Callback):
                 {"epoch": trainer.current_epoch + 1, **logged, **self._zero_shot()}, step=trainer.global_step
             )
         self._worst = last_worst_queries(pl_module)
-        value = figures.get(self._monitor) if self._monitor is not None else None
-        if value is not None and (self._best is None or value > self._best):
-            self._best = value
+        if self._choice is not None and self._choice.chosen.epoch == trainer.current_epoch + 1:
             self._show(trainer.global_step)
 
     @override

@@ -1,10 +1,11 @@
-"""Protocol of the LightningModule that callbacks read: last step and worst queries."""
+"""Protocol of the LightningModule that callbacks read: last step, monitored figure and worst queries."""
 
 from collections.abc import Sequence
 from typing import Protocol, cast
 
 import pytorch_lightning as pl
 
+from simtrain.training.product_sums import ProductSums
 from simtrain.training.step_record import StepRecord
 from simtrain.training.tracking.worst_queries import WorstQuery
 
@@ -14,11 +15,13 @@ class WatchedModule(Protocol):
 
     Attributes:
         last_step: Record of the last training step, the same on every process; None before the first.
-        validation_outcome: The worst queries of the last validation, on the first process only.
+        monitored: The figure of the last validation that chooses the epoch, by product; None: there was none.
+        worst_queries: The worst queries of the last validation, on the first process only.
     """
 
     last_step: StepRecord | None
-    validation_outcome: Sequence[WorstQuery] | None
+    monitored: ProductSums | None
+    worst_queries: Sequence[WorstQuery] | None
 
 
 def last_step(module: pl.LightningModule) -> StepRecord | None:
@@ -28,4 +31,9 @@ def last_step(module: pl.LightningModule) -> StepRecord | None:
 
 def last_worst_queries(module: pl.LightningModule) -> list[WorstQuery]:
     """Worst queries of the last validation, the worst first; empty on other ranks than 0."""
-    return list(cast(WatchedModule, module).validation_outcome or ())
+    return list(cast(WatchedModule, module).worst_queries or ())
+
+
+def last_monitored(module: pl.LightningModule) -> ProductSums | None:
+    """The figure of the last validation that chooses the epoch, by product."""
+    return cast(WatchedModule, module).monitored

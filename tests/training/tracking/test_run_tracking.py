@@ -4,8 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pytorch_lightning.callbacks import LambdaCallback
 from watched_points import PointModule, Points, RememberingTracker, batch_hard, fit_points
 
+from simtrain.training.epoch_choice import EpochChoice
 from simtrain.training.tracking.run_tracking import CatalogueImages, RunTracking
 
 pytestmark = [
@@ -20,13 +22,19 @@ def point_module(**changes: object) -> PointModule:
 
 
 def tracked(folder: Path, tracker: RememberingTracker, module: PointModule, **settings: object) -> None:
+    choice = EpochChoice(first_value=0.3, tolerance=0)
+    choosing = LambdaCallback(
+        on_train_epoch_end=lambda trainer, _module: choice.takes(
+            trainer.current_epoch + 1, float(trainer.callback_metrics["val_map_at_r"]), None
+        )
+    )
     tracking = RunTracking(
         trackers=[tracker],
-        monitor="val_map_at_r",
+        choice=choice,
         first={"map_at_r": 0.3},
         images=CatalogueImages(picture=lambda row: np.full((4, 6, 3), row, np.uint8), ids=lambda row: f"i{row}"),
     )
-    fit_points(module, POINTS, folder, callbacks=[tracking], **settings)
+    fit_points(module, POINTS, folder, callbacks=[choosing, tracking], **settings)
 
 
 def test_zero_shot_figures_stand_beside_those_of_every_epoch(tmp_path: Path) -> None:

@@ -2,7 +2,8 @@
 
     OMP_NUM_THREADS=1 python scripts/bench/views.py [FOLDER] [--side 224] [--images 200] [--rounds 5]
 
-Two views of each picture, of the SimCLR recipe and of the preset `affine`. Each figure is pictures for a second of one
+Two views of each picture, of the SimCLR recipe and of the preset `affine`; and what the loading processes do where a
+device makes the views from their pictures (`augmentation.device: trainer`). Each figure is pictures for a second of one
 core's processor time: the median over rounds in which the ways take turns. Without a folder of photographs it draws
 JPEGs of 600 to 1,000 pixels. lightly is measured where it is installed.
 """
@@ -26,7 +27,7 @@ from simtrain.catalog.table import read_catalog
 from simtrain.console import SILENT
 from simtrain.data.albumentations_views import parts_transform
 from simtrain.data.batch import Draw
-from simtrain.data.datasets import TrainingViews
+from simtrain.data.datasets import TrainingPictures, TrainingViews
 from simtrain.data.presets import PRESETS
 from simtrain.data.transforms import PartViews, ViewTransform
 from simtrain.encoders.preprocessing import Preprocessing
@@ -67,6 +68,8 @@ def measure(catalog: Path, given: argparse.Namespace) -> None:
                 ("albumentations, each part", parts_transform(PRESETS[preset], image_size=given.side)),
             ):
                 ways[f"{preset}: simtrain {name}, from {source}"] = of_simtrain(reader, transform, given.side)
+            for_device = of_simtrain(reader, PartViews(PRESETS[preset], image_size=given.side), given.side, device=True)
+            ways[f"{preset}: simtrain, pictures for a device, from {source}"] = for_device
     rates: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(given.rounds):
         for name, way in ways.items():
@@ -81,12 +84,12 @@ def measure(catalog: Path, given: argparse.Namespace) -> None:
         print(f"{name:62}{middle:11.0f}{min(found):8.0f}{max(found):9.0f}{middle / first:17.2f}")
 
 
-def of_simtrain(reader: ImageReader, transform: ViewTransform, side: int) -> Way:
-    """As the loading processes of a run make them."""
+def of_simtrain(reader: ImageReader, transform: ViewTransform, side: int, *, device: bool = False) -> Way:
+    """As the loading processes of a run make them, or the pictures from which a device does."""
     preprocessing = Preprocessing(
         image_size=side, resize="pad", interpolation="bicubic", mean=(0, 0, 0), std=(1, 1, 1), flip_averaging=False
     )
-    views = TrainingViews(
+    views = (TrainingPictures if device else TrainingViews)(
         images=reader,
         labels=np.zeros(100_000, dtype=np.int64),
         views=2,

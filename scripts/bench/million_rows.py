@@ -34,6 +34,7 @@ from simtrain.config import parse_run_config
 from simtrain.data.samplers import EpochBatches
 from simtrain.evaluation.relevance import usual_relevances
 from simtrain.runs.run import data_fingerprint
+from simtrain.training.garbage import settled_objects
 
 LABELS, SIDE, BATCH = 200, 288, 4096
 MEGABYTE = 1e6 if sys.platform == "darwin" else 1e3  # in getrusage's unit: bytes there, kilobytes elsewhere
@@ -89,8 +90,9 @@ def measure(folder: Path, batch: int) -> None:
 
 
 def consumed(batches: EpochBatches) -> int:
-    """Go through an epoch; the number of its samples."""
-    return sum(map(len, batches))
+    """Go through an epoch, as a training does; the number of its samples."""
+    with settled_objects():
+        return sum(map(len, batches))
 
 
 class Steps:

@@ -26,6 +26,7 @@ from simtrain.training.epoch_choice import EpochChoice
 from simtrain.training.epoch_table import EpochLog
 from simtrain.training.epoch_watch import EpochWatch, Watch
 from simtrain.training.file_names import LAST
+from simtrain.training.garbage import settled_objects
 from simtrain.training.interruption import Interruption
 from simtrain.training.non_finite_guard import NonFiniteGuard
 from simtrain.training.optim import FollowSchedule
@@ -198,7 +199,7 @@ def train_module(
     interruption = callbacks.interruption
     interruption.listen()
     try:
-        with restoring_told(last):
+        with restoring_told(last), settled_objects():
             trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
     except (SystemExit, KeyboardInterrupt):
         return interruption.ended_by or signal.SIGINT

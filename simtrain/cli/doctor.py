@@ -35,18 +35,24 @@ def doctor(
     timeout: Annotated[int, typer.Option(min=5, help="Seconds to wait for a process that does not answer.")] = 120,
     overrides: SetOption = None,
 ) -> None:
-    """Report what this machine can do, and check that N processes give the loss, gradients and metrics of one."""
+    """Report what this machine can do, and check that N processes give the loss, gradients and metrics of one.
+
+    Started by torchrun or srun, it compares their processes, over machines too.
+    """
     from simtrain.config import load_run_config
 
     if config is None and overrides:
         raise ConfigError("--set: changes the settings of a run; name its file: simtrain doctor CONFIG.yaml")
     run = None if config is None else load_run_config(config, overrides or [])
     from simtrain.commands.doctor import doctor as run_doctor
+    from simtrain.training.ranks import launched_ranks
 
     with error_path("", names={"accelerator": "--accelerator", "devices": "--devices"}):
         found = run_doctor(
             devices=devices, accelerator=accelerator.value, folder=DEFAULT_CHECKPOINTS, timeout=timeout, config=run
         )
-    show(found)
+    ranks = launched_ranks()
+    if ranks is None or ranks.rank == 0:
+        show(found)
     if not found.healthy:
         raise typer.Exit(2)

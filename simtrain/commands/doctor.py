@@ -5,7 +5,7 @@ import importlib.util
 import os
 import platform
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -16,12 +16,15 @@ from simtrain.data.datasets import worker_count
 from simtrain.data.embedding import inference_device
 from simtrain.data.embedding_precision import has_bf16_instructions
 from simtrain.data.joined_batches import PART_BYTES, shared_bytes
+from simtrain.errors import ConfigError
 from simtrain.launch.ddp_equivalence import GRADIENT_BOUND, LOSS_BOUND, ProcessEquivalence, compare_processes
+from simtrain.launch.launched_comparison import compare_launched
 from simtrain.phrases import counted
 from simtrain.runs.run import environment
 from simtrain.runs.training_speed import measure_training_speed
 from simtrain.tables import Alignment, text_table
 from simtrain.training.devices import chosen_precision, device_count
+from simtrain.training.ranks import SINGLE_PROCESS, Ranks, launched_ranks
 from simtrain.training.tracking.wandb import has_credentials
 
 _LITTLE_DISK = 5 * 2**30  # bytes; a few checkpoints and an image store
@@ -102,13 +105,52 @@ def doctor(
         timeout: Seconds after which a process that does not answer is given up.
         config: Run whose pictures and network are timed; None: nothing is timed.
 
+    Where torchrun or srun started several processes, they are compared with one, and each calls it alike.
+
     Raises:
         ConfigError: for `gpu` where torch sees none, or for more GPUs than there are; it names the argument.
         SimtrainError: if the processes cannot be made to work together, or the run could not begin.
     """
     inference_device(accelerator)
+    ranks = launched_ranks() or SINGLE_PROCESS
+    if ranks.size > 1:
+        return _launched(ranks, devices, accelerator=accelerator, folder=folder, timeout=timeout, config=config)
     count = device_count(devices if devices is not None else "auto", accelerator=accelerator)
+    checks = _machine(count, accelerator=accelerator, folder=folder, config=config)
+    comparisons = compare_processes(count, accelerator=accelerator, timeout=timeout) if count > 1 else []
+    return Diagnosis(checks=checks, processes=count, comparisons=comparisons)
+
+
+def _launched(
+    ranks: Ranks, devices: int | None, *, accelerator: str, folder: Path, timeout: int, config: RunConfig | None
+) -> Diagnosis:
+    """What the processes that something else started find together, the same on each."""
+    if devices is not None:
+        problem = f"got {devices}, but {ranks.size} processes were launched, which are compared; leave it out"
+        refused = ConfigError(problem, argument="devices")
+        refused.told_elsewhere = ranks.rank > 0
+        raise refused
+    found = compare_launched(
+        ranks,
+        lambda: _machine(ranks.local_size, accelerator=accelerator, folder=folder, config=config),
+        accelerator=accelerator,
+        timeout=timeout,
+    )
+    several = len(found.machines) > 1
     checks = [
+        replace(check, name=f"{name}: {check.name}" if several else check.name)
+        for name, of_machine in found.machines.items()
+        for check in of_machine
+    ]
+    machines = counted(len(found.machines), "machine")
+    result = f"{ranks.size} processes on {machines} add up 64 MB of gradients in {1000 * found.sum_seconds:.0f} ms"
+    checks.append(MachineCheck(name="network", result=result, state="good"))
+    return Diagnosis(checks=checks, processes=ranks.size, comparisons=found.comparisons)
+
+
+def _machine(count: int, *, accelerator: str, folder: Path, config: RunConfig | None) -> list[MachineCheck]:
+    """The checks of this machine, for so many processes on it."""
+    return [
         _versions(),
         *_devices(accelerator),
         _loading(count),
@@ -119,8 +161,6 @@ def doctor(
         _kaggle(),
         *([] if config is None else [_speed(config)]),
     ]
-    comparisons = compare_processes(count, accelerator=accelerator, timeout=timeout) if count > 1 else []
-    return Diagnosis(checks=checks, processes=count, comparisons=comparisons)
 
 
 def _versions() -> MachineCheck:

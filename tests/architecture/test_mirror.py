@@ -102,6 +102,7 @@ TESTED_BY_CALLERS = {
     "encoders/sending.py": "modules/test_gpu_steps.py",
     "evaluation/relevance_checks.py": "evaluation/test_protocol.py",
     "interpolation/summary.py": "interpolation/test_result.py",
+    "launch/launched_comparison.py": "commands/test_doctor.py",
     "launch/small_encoders.py": "launch/test_ddp_equivalence.py",
     "runs/evaluation.py": "commands/test_evaluate.py",
     "runs/evaluation_report.py": "commands/test_evaluate.py",

@@ -1,15 +1,19 @@
 """What the doctor says about this machine, and about several processes on it."""
 
+import platform
+import re
 import shutil
 from pathlib import Path
 
 import pytest
+from preloaded_processes import Command
 from typer.testing import CliRunner
 
 from simtrain.cli import app
 from simtrain.commands import doctor as doctors
 from simtrain.commands.doctor import Diagnosis, MachineCheck, doctor
 from simtrain.launch.ddp_equivalence import CASES, ProcessEquivalence
+from simtrain.training.ranks import free_port, rank_environment
 
 
 @pytest.mark.slow
@@ -21,6 +25,36 @@ def test_two_processes_give_what_one_gives() -> None:
         result.stdout
     )
     assert result.stdout.count(" equal") == len(CASES)
+
+
+def launched(*arguments: str, local_size: int) -> list[Command]:
+    """Two processes as torchrun starts them, on one machine or on two."""
+    port, on_machine = free_port(), {"LOCAL_WORLD_SIZE": str(local_size)}
+    environments = [rank_environment(number, size=2, port=port) | on_machine for number in range(2)]
+    if local_size == 1:
+        environments = [{**one, "LOCAL_RANK": "0"} for one in environments]
+    return [Command("doctor", "--accelerator", "cpu", *arguments, environment=one) for one in environments]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("local_size", [1, 2])
+def test_launched_processes_are_compared_and_their_machines_named(local_size: int) -> None:
+    tasks = launched(local_size=local_size)
+    (told, aside), (silent, other) = (task.communicate() for task in tasks)
+    assert [task.status for task in tasks] == [0, 0], (aside, other)
+    assert silent == ""
+    machines = {1: "2 machines", 2: "1 machine"}[local_size]
+    assert re.search(rf"^network: 2 processes on {machines} add up 64 MB of gradients in \d+ ms$", told, re.MULTILINE)
+    assert told.count(" equal") == len(CASES)
+    names = re.findall(r"^(?:(.*): )?disk: ", told, re.MULTILINE)
+    assert names == ([""] if local_size == 2 else [f"{platform.node()} (1)", f"{platform.node()} (2)"])
+
+
+def test_a_number_beside_launched_processes_is_refused_once() -> None:
+    tasks = launched("--devices", "3", local_size=2)
+    told = "".join(aside for _, aside in (task.communicate() for task in tasks))
+    assert told == ("error: --devices: got 3, but 2 processes were launched, which are compared; leave it out\n")
+    assert [task.status for task in tasks] == [2, 2]
 
 
 def test_one_process_is_compared_with_nothing() -> None:

@@ -51,8 +51,8 @@ def _sampled(pictures: Tensor, plan: ViewPlan) -> Tensor:
     side, (height, width) = plan.side, pictures.shape[2:]
     line = torch.arange(side, dtype=torch.float32, device=pictures.device)
     down, across = torch.meshgrid(line, line, indexing="ij")
-    pixels = torch.stack([across, down, torch.ones_like(down)], dim=-1)  # (S, S, 3)
-    places = torch.einsum("hwk,nck->nhwc", pixels, plan.maps)
+    maps = plan.maps[:, None, None]  # no matrix product: TensorFloat-32 would move pixels
+    places = maps[..., 0] * across[..., None] + maps[..., 1] * down[..., None] + maps[..., 2]
     least, largest = plan.box[:, None, None, :2], plan.box[:, None, None, 2:]
     inside = torch.minimum(torch.maximum(places, least), largest)
     beyond = (places - inside).abs()
@@ -79,8 +79,9 @@ def _reflected(places: Tensor, least: Tensor, largest: Tensor) -> Tensor:
 def _recolored(views: Tensor, plan: ViewPlan) -> Tensor:
     """(n, 3, S, S) levels after the changes of light and colour, 0..255."""
     views = _changed(views, plan.colors[:, 0])
-    turned = (plan.hue != 0)[:, None, None, None]
-    views = torch.where(turned, _turned(views, plan.hue), views)
+    if plan.turns_hue:
+        turned = (plan.hue != 0)[:, None, None, None]
+        views = torch.where(turned, _turned(views, plan.hue), views)
     return _changed(views, plan.colors[:, 1])
 
 
@@ -136,20 +137,24 @@ def _turned(views: Tensor, amount: Tensor) -> Tensor:
 
 def _blurred(views: Tensor, plan: ViewPlan) -> Tensor:
     """(n, 3, S, S) after a Gaussian blur of each view's own width, rows and then columns."""
-    if plan.widest_blur <= 1:
+    if not plan.reach:
         return views
-    reach = plan.widest_blur // 2
+    reach = plan.reach
     offsets = torch.arange(-reach, reach + 1, dtype=torch.float32, device=views.device)
     deviation = plan.blur[:, None]
-    window = torch.minimum(torch.ceil(REACH * deviation), torch.full_like(deviation, float(reach)))
+    window = (REACH * deviation).ceil().clamp(max=plan.widest_blur // 2)
     weights = torch.exp(-0.5 * (offsets / deviation.clamp(min=1e-3)) ** 2) * (offsets.abs() <= window)
-    weights = weights / weights.sum(dim=1, keepdim=True)
-    weights = weights[:, None].expand(-1, 3, -1).flatten(0, 1)  # (3n, 2·reach + 1)
-    flat = views.reshape(1, -1, plan.side, plan.side)
-    flat = F.pad(flat, (reach, reach, reach, reach), mode="reflect")
-    flat = F.conv2d(flat, weights[:, None, None, :], groups=len(weights))
-    flat = F.conv2d(flat, weights[:, None, :, None], groups=len(weights))
-    return flat.reshape(views.shape)
+    weights = (weights / weights.sum(dim=1, keepdim=True))[..., None, None, None]  # (n, 2·reach + 1, 1, 1, 1)
+    return _window_sums(_window_sums(views, weights, reach=reach, axis=3), weights, reach=reach, axis=2)
+
+
+def _window_sums(views: Tensor, weights: Tensor, *, reach: int, axis: int) -> Tensor:
+    """Sums of neighbours along an axis, each by its weight of (n, 2·reach + 1, 1, 1, 1); mirrored at the edges."""
+    beside = F.pad(views, (reach, reach, 0, 0) if axis == 3 else (0, 0, reach, reach), mode="reflect")
+    summed = torch.zeros_like(views)
+    for step in range(2 * reach + 1):
+        summed += weights[:, step] * beside.narrow(axis, step, views.shape[axis])
+    return summed
 
 
 def _with_holes(views: Tensor, plan: ViewPlan) -> Tensor:

@@ -3,6 +3,7 @@
 # Shapes: B samples, V views of each, U pictures of each, K changes of colour in a row, H × W pixels of a picture,
 # S = side of a view.
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from simtrain.data.presets import AugmentationParts, Border
-from simtrain.data.view_colors import LEAST_BLUR
+from simtrain.data.view_colors import LEAST_BLUR, REACH
 from simtrain.data.view_draws import WHOLE, Box, ColorChange, ViewDraw
 from simtrain.data.view_geometry import (
     MIRROR,
@@ -43,6 +44,8 @@ class ViewPlan:
         border: What a moved view shows beside its picture.
         widest_blur: Pixels of the widest window of a blur, odd.
         side: S.
+        reach: Pixels on either side that the widest blur of these views looks at; 0: none is blurred.
+        turns_hue: Whether any view's hue is turned.
         merged: (B, V, 2) int64, on the host: rows and columns of the picture that become one before it is sampled.
         picture: (B, V) int64 number of the picture among its sample's.
         maps: (B, V, 2, 3) float32, from column, row and 1 of a view's pixel to column and row in the merged picture,
@@ -59,6 +62,8 @@ class ViewPlan:
     border: Border
     widest_blur: int
     side: int
+    reach: int
+    turns_hue: bool
     merged: Tensor
     picture: Tensor
     maps: Tensor
@@ -111,10 +116,13 @@ def view_plan(
     hues = [[sum(one.amount for one in draw.colors if one.kind == "hue") for draw in drawn] for drawn in draws]
     blurs = [[draw.blur if draw.blur >= LEAST_BLUR else 0.0 for draw in drawn] for drawn in draws]
     holes = [[_hole(draw.hole, side=side) for draw in drawn] for drawn in draws]
+    widest = widest_blur(side)
     return ViewPlan(
         border=parts.border,
-        widest_blur=widest_blur(side),
+        widest_blur=widest,
         side=side,
+        reach=min(widest // 2, math.ceil(REACH * max(map(max, blurs)))),
+        turns_hue=any(map(any, hues)),
         merged=torch.tensor([[one.merged for one in row] for row in views]),
         picture=torch.tensor(numbers),
         maps=_float32([[one.map[:2] for one in row] for row in views]),
@@ -167,7 +175,8 @@ def joined_plans(plans: Sequence[ViewPlan]) -> ViewPlan:
     joined: dict[str, Any] = {
         name: torch.cat([getattr(plan, name) for plan in plans]) for name in ("merged", *_ON_DEVICE)
     }
-    return replace(plans[0], **joined)
+    reach, turns_hue = max(plan.reach for plan in plans), any(plan.turns_hue for plan in plans)
+    return replace(plans[0], reach=reach, turns_hue=turns_hue, **joined)
 
 
 def widest_blur(side: int) -> int:

@@ -75,7 +75,7 @@ def test_a_blur_is_opencv_s() -> None:
     views = torch.rand(3, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(1)) * 255
     plan = plan_for(PARTS["plain"], pictures((SIDE, SIDE)), views=3).each(lambda tensor: tensor.flatten(0, 1))
     deviations = [0.0, 0.6, 1.7]
-    blurred = device_views._blurred(views, replace(plan, blur=torch.tensor(deviations), widest_blur=7))
+    blurred = device_views._blurred(views, replace(plan, blur=torch.tensor(deviations), widest_blur=7, reach=3))
     assert torch.equal(blurred[0], views[0])
     for deviation, view, found in zip(deviations[1:], views[1:], blurred[1:], strict=True):
         window = min(7, 2 * int(np.ceil(3 * deviation)) + 1)

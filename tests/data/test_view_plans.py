@@ -68,13 +68,16 @@ def test_changes_of_colour_are_numbered_before_and_after_that_of_hue() -> None:
     plan = plan_of(replace(STILL, colors=changes))
     assert plan.colors[0, 0, 0, :2, :2].tolist() == [[KINDS.index("contrast"), 0.5], [0, 0]]
     assert plan.colors[0, 0, 1, :3, 0].tolist() == [KINDS.index("brightness"), KINDS.index("grey"), 0]
-    assert plan.hue.tolist() == [[0.25]]
+    assert (plan.hue.tolist(), plan.turns_hue) == ([[0.25]], True)
+    assert not plan_of(STILL).turns_hue
 
 
 def test_holes_are_in_pixels_and_a_blur_that_shows_nothing_is_left_out() -> None:
     plan = plan_of(replace(STILL, blur=0.2, hole=Box(left=0.1, top=0.5, width=0.35, height=0.2)))
     assert plan.hole[0, 0].tolist() == [5, 1, 7, 4]
-    assert plan.blur.tolist() == [[0.0]]
+    assert (plan.blur.tolist(), plan.reach) == ([[0.0]], 0)
+    assert plan_of(replace(STILL, blur=0.3)).reach == 1
+    assert plan_of(replace(STILL, blur=2.0)).reach == 1  # of a window of 3 pixels, the least
     assert (widest_blur(224), widest_blur(16)) == (23, 3)
 
 
@@ -98,6 +101,7 @@ def test_plans_of_parts_are_that_of_the_whole() -> None:
     assert torch.equal(joined.merged, whole.merged)
     assert torch.equal(joined.maps, whole.maps)
     assert torch.equal(joined.blur, whole.blur)
+    assert (joined.reach, joined.turns_hue) == (whole.reach, whole.turns_hue)
 
 
 def test_a_sample_may_have_a_picture_for_each_view() -> None:

@@ -27,6 +27,7 @@ from torch import Tensor, nn
 
 import simtrain
 from simtrain.api.run import OpenedRun
+from simtrain.builders.data import build_data
 from simtrain.builders.encoder import build_encoder
 from simtrain.builders.objective import build_module
 from simtrain.builders.training_inputs import TrainingInputs
@@ -93,6 +94,20 @@ class Proof:
         self.note(f"{name}: bare loop of torch", 2 * sizes.batch / self._seconds(bare), "views/s")
         self.note(f"{name}: waits for the card in a step", self._waits(step), "waits")
         return run
+
+    def made_views(self, encoder: dict[str, Any]) -> None:
+        """Views a second that the card makes of a batch of pictures, and waits for it; SimCLR's recipe and `affine`."""
+        for preset in ("simclr", "affine"):
+            tree = {**self._tree(preset, encoder), "augmentation": {"preset": preset, "device": "trainer"}}
+            config = parse_run_config(tree, where="bench")
+            catalog = configured_catalog(config)
+            images = open_images(catalog, smallest=self._sizes.side).reader
+            network = build_encoder(config.encoder, load=False)
+            data, _ = build_data(config, catalog, images=images, encoder=network, validation=None, texts=None)
+            batch: Batch = next(iter(data.train_dataloader())).to(self._device)
+            count = batch.rows.numel()
+            self.note(f"{preset}: views made on the card", count / self._seconds(batch.made), "views/s")
+            self.note(f"{preset}: waits while they are made", self._waits(batch.made), "waits")
 
     def gradient_caching(self, encoder: dict[str, Any]) -> None:
         """Peak memory of a batch at once and in parts of a fourth, beside that of the part alone."""
@@ -197,7 +212,7 @@ class Proof:
         dtype = AUTOCAST.get(self._precision)
         return contextlib.nullcontext() if dtype is None else torch.autocast(self._device.type, dtype=dtype)
 
-    def _seconds(self, step: Callable[[], None]) -> float:
+    def _seconds(self, step: Callable[[], object]) -> float:
         """Seconds of a step, after three that are not counted."""
         for _ in range(3):
             step()
@@ -208,7 +223,7 @@ class Proof:
         self._wait()
         return (time.perf_counter() - began) / self._sizes.steps
 
-    def _waits(self, step: Callable[[], None]) -> float:
+    def _waits(self, step: Callable[[], object]) -> float:
         """How often a step waits for the card, by torch's own count of such calls."""
         with _told_waits(self._device) as told:
             step()
@@ -251,6 +266,7 @@ def main() -> None:
         simtrain.prepare(f"synthetic:{sizes.products}", out=Path(scratch) / "catalog", console=SILENT)
         networks = SMALL if given.small else NETWORKS
         runs = [proof.trained(network, encoder) for network, encoder in networks.items()]
+        proof.made_views(next(iter(networks.values())))
         proof.gradient_caching(next(iter(networks.values())))
         proof.embedded(runs[-1], runs[-1].encoder().network)
         proof.ranked()

@@ -21,7 +21,7 @@ class SimtrainError(Exception):
 
     Attributes:
         argument: The same, by the name that the user knows as soon as an `error_path` has been passed.
-        told_elsewhere: Whether the first process of a run tells it, and this one need not.
+        told_elsewhere: Whether the first process of a run, or of its machine, tells it, and this one need not.
     """
 
     told_elsewhere = False

@@ -14,6 +14,7 @@ from simtrain.config.overrides import Overrides, override_lines
 from simtrain.console import Console
 from simtrain.errors import ConfigError
 from simtrain.own_code import code_allowed
+from simtrain.training.launch_environment import told_once_a_machine
 
 if TYPE_CHECKING:
     from torch import nn
@@ -64,8 +65,9 @@ def fit(
     """
     given = HandedOver(encoder=encoder, objective=objective)
     with code_allowed(allow_code):
-        settings = _settings(config, catalog=catalog, resume=resume, overrides=overrides, given=given)
-        check_code(settings)
+        with told_once_a_machine():
+            settings = _settings(config, catalog=catalog, resume=resume, overrides=overrides, given=given)
+            check_code(settings)
         from simtrain.api.run import OpenedRun
         from simtrain.commands.fit import fit
         from simtrain.runs.run import open_run

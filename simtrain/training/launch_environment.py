@@ -1,7 +1,8 @@
 """Environment that torchrun or SLURM gives to each of several processes: numbers, meeting place, and what to unset."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 from simtrain.errors import SimtrainError
 
@@ -16,6 +17,17 @@ def is_first_process(environment: Mapping[str, str] | None = None) -> bool:
     """
     found = os.environ if environment is None else environment
     return found.get("RANK", found.get("SLURM_PROCID", "0")) == "0"
+
+
+@contextmanager
+def told_once_a_machine() -> Iterator[None]:
+    """What every process of a machine finds in the same files and arguments is told by the first of them alone."""
+    try:
+        yield
+    except SimtrainError as error:
+        launched = "WORLD_SIZE" in os.environ or in_slurm()
+        error.told_elsewhere = launched and os.environ.get("LOCAL_RANK", os.environ.get("SLURM_LOCALID", "0")) != "0"
+        raise
 
 
 def whole_number(environment: Mapping[str, str], name: str, default: str | None = None) -> int:

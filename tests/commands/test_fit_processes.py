@@ -136,6 +136,20 @@ def test_an_error_that_the_first_process_finds_is_printed_once(make_config: Make
     assert told.endswith("small: this run exists; continue it with --resume small, or name another with --set run=NAME")
 
 
+@pytest.mark.parametrize("machines", [1, 2])
+def test_a_mistake_in_the_configuration_is_printed_once_on_each_machine(tmp_path: Path, machines: int) -> None:
+    (tmp_path / "run.yaml").write_text("catalog: shop\nencoder: {kind: resnet}\n")
+    tasks = []
+    for number in range(2):
+        place = {"LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "1"} if machines == 2 else {}
+        environment = {**rank_environment(number, size=2, port=free_port()), **place}
+        tasks.append(Command("fit", str(tmp_path / "run.yaml"), environment=environment))
+    told = [aside for _, aside in (task.communicate() for task in tasks)]
+    assert [task.status for task in tasks] == [2, 2]
+    assert "objective: missing; it has no default" in told[0]
+    assert told[1] == (told[0] if machines == 2 else "")
+
+
 def test_slurm_tasks_form_a_run_and_are_put_back_in_its_queue(make_config: MakeConfig, tmp_path: Path) -> None:
     """Two tasks as srun starts them, with a scheduler that notes what it is asked."""
     config = make_config(trainer={**TWO, "devices": "auto", "epochs": 500})

@@ -51,7 +51,7 @@ def captioned(codes: NDArray[np.int64]) -> TextTasks:
 def test_recalls_of_captions_equal_brute_force() -> None:
     images, codes = images_and_codes()
     encoder = Hashed()
-    found = captioned(codes).score(images, encoder)
+    found = captioned(codes).query_scores(images, encoder).means()
     texts = Hashed().embed_texts([f"mug {code:02}" for code in range(12)])
     similarities = (texts @ images.T).numpy()
     for k in (1, 5, 10):
@@ -69,12 +69,14 @@ def test_precision_of_captions_equals_brute_force() -> None:
         right = codes[np.argsort(-row)] == code
         count = right.sum()
         expected.append(sum(right[: place + 1].mean() for place in range(count) if right[place]) / count)
-    assert captioned(codes).score(images, Hashed())["text_to_image_map_at_r"] == pytest.approx(np.mean(expected))
+    assert captioned(codes).query_scores(images, Hashed()).means()["text_to_image_map_at_r"] == pytest.approx(
+        np.mean(expected)
+    )
 
 
 def test_scores_have_the_names_that_a_run_can_be_monitored_by() -> None:
     images, codes = images_and_codes()
-    assert list(captioned(codes).score(images, Hashed())) == [
+    assert list(captioned(codes).query_scores(images, Hashed()).means()) == [
         "text_to_image_map_at_r",
         "text_to_image_recall_at_1",
         "text_to_image_recall_at_5",
@@ -90,15 +92,17 @@ def test_scores_are_the_means_of_the_values_per_query() -> None:
     task = captioned(codes)
     values = task.query_scores(images, Hashed()).values()
     assert [len(values[name]) for name in ("text_to_image_recall_at_1", "image_to_text_recall_at_1")] == [12, 40]
-    assert task.score(images, Hashed()) == {name: pytest.approx(found.mean()) for name, found in values.items()}
+    assert task.query_scores(images, Hashed()).means() == {
+        name: pytest.approx(found.mean()) for name, found in values.items()
+    }
 
 
 def test_each_different_text_is_embedded_once_each_time() -> None:
     images, codes = images_and_codes()
     task, encoder = captioned(codes), Hashed()
-    task.score(images, encoder)
+    task.query_scores(images, encoder).means()
     assert encoder.asked == [f"mug {code:02}" for code in range(12)]
-    task.score(images, encoder)
+    task.query_scores(images, encoder).means()
     assert len(encoder.asked) == 24
 
 
@@ -108,7 +112,7 @@ def test_classes_are_scored_where_there_are_no_captions() -> None:
     task = text_tasks(catalog, ALL, captions="{caption}", templates=["{label}"])
     assert task is not None
     assert task.captions is None
-    assert task.score(images, Hashed()) == captioned(codes).score(images, Hashed())
+    assert task.query_scores(images, Hashed()).means() == captioned(codes).query_scores(images, Hashed()).means()
 
 
 @pytest.mark.parametrize(("captions", "templates"), [("{caption}", ["{label}", "a {label}"]), (None, [])])

@@ -88,6 +88,8 @@ TOPICS: dict[str, dict[str, dict[str, Any]]] = {
         "labels_0.1": _labels(0.1),
         "labels_0.4": _labels(0.4),
         "labels_1.0": _labels(1.0),
+        "labels_2.0": _labels(2.0),
+        "labels_4.0": _labels(4.0),
     },
 }
 """Topic -> variant -> sections that it changes; the first variant is the one that others are compared with."""

@@ -188,7 +188,7 @@ class DistillConfig(ObjectiveSection, DistillationConfig):
 
     label_weight: float = Field(default=0.0, ge=0, le=10)
     """Add the supervised contrastive loss (https://arxiv.org/abs/2004.11362) over `label_column` times this, 0 to 10;
-    0.2 where the labels are categories."""
+    1 where the labels are categories."""
 
     label_column: str = "label"
     """Catalogue column whose equal values are positives of the supervised loss."""

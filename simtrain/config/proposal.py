@@ -225,7 +225,7 @@ def _labels(draft: _Draft) -> None:
     )
     draft.reasons["relevance"] = f"right answers are pictures of the same label, of {draft.facts.labels}"
     draft.set_network()
-    draft.reasons["objective.label_weight"] = "a weak pull: a label says the category, not the thing"
+    draft.reasons["objective.label_weight"] = "as strong as the similarities, which keep the things of a label apart"
     draft.set_batch()
 
 

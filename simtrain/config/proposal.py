@@ -85,7 +85,7 @@ def _possible(facts: CatalogFacts) -> dict[Route, str]:
         )
     if facts.labels >= 2 and facts.train_images >= 2 * facts.labels:
         no_products = "no product has two pictures, but " if facts.lone_products else "no product numbers, but "
-        found["labels"] = f"{no_products if not found else ''}{counted(facts.labels, 'label')}, which draw weakly"
+        found["labels"] = f"{no_products if not found else ''}{counted(facts.labels, 'label')}, which draw together"
     if 2 * facts.captions >= facts.train_images:
         found["captions"] = (
             f"{facts.captions} of {facts.train_images} training pictures have a caption, which each has to find"

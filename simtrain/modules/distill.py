@@ -1,4 +1,4 @@
-"""Training module of relational distillation, with a weak supervised loss where there are labels."""
+"""Training module of relational distillation, with a supervised loss where there are labels."""
 
 import torch
 from torch import Tensor

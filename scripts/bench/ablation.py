@@ -138,7 +138,7 @@ def _judged(config: RunConfig, encoder: Any) -> tuple[Values, Clusters]:
         scores = one.score(embeddings)
         for metric in METRICS:
             values[f"{name}{metric}"] = scores.values[metric]
-            clusters[f"{name}{metric}"] = one.clusters[one.queries[scores.query_rows]]
+            clusters[f"{name}{metric}"] = one.clusters_of(scores)
     return values, clusters
 
 

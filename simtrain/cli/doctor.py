@@ -45,14 +45,13 @@ def doctor(
         raise ConfigError("--set: changes the settings of a run; name its file: simtrain doctor CONFIG.yaml")
     run = None if config is None else load_run_config(config, overrides or [])
     from simtrain.commands.doctor import doctor as run_doctor
-    from simtrain.training.ranks import launched_ranks
+    from simtrain.training.launch_environment import is_first_process
 
     with error_path("", names={"accelerator": "--accelerator", "devices": "--devices"}):
         found = run_doctor(
             devices=devices, accelerator=accelerator.value, folder=DEFAULT_CHECKPOINTS, timeout=timeout, config=run
         )
-    ranks = launched_ranks()
-    if ranks is None or ranks.rank == 0:
+    if is_first_process():  # torchrun and SLURM start the command several times
         show(found)
     if not found.healthy:
         raise typer.Exit(2)

@@ -55,9 +55,14 @@ def blurred(view: View, *, deviation: float, widest: int) -> View:
 
 def cut_hole(view: View, hole: Box) -> None:
     """Black out a part, in place."""
-    side = len(view)
+    top, left, bottom, right = hole_pixels(hole, side=len(view))
+    view[top:bottom, left:right] = 0
+
+
+def hole_pixels(hole: Box, *, side: int) -> tuple[int, int, int, int]:
+    """First row and column of a hole in a view, and those behind its last ones."""
     top, left = round(hole.top * side), round(hole.left * side)
-    view[top : top + int(hole.height * side), left : left + int(hole.width * side)] = 0
+    return top, left, top + int(hole.height * side), left + int(hole.width * side)
 
 
 def _matrix(change: ColorChange, *, mean: NDArray[np.float64]) -> NDArray[np.float64]:

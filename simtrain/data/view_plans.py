@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from simtrain.data.presets import AugmentationParts, Border
-from simtrain.data.view_colors import LEAST_BLUR, REACH
+from simtrain.data.view_colors import LEAST_BLUR, REACH, hole_pixels
 from simtrain.data.view_draws import WHOLE, Box, ColorChange, ViewDraw
 from simtrain.data.view_geometry import (
     MIRROR,
@@ -115,7 +115,7 @@ def view_plan(
     colors = [[_colors(draw.colors) for draw in drawn] for drawn in draws]
     hues = [[sum(one.amount for one in draw.colors if one.kind == "hue") for draw in drawn] for drawn in draws]
     blurs = [[draw.blur if draw.blur >= LEAST_BLUR else 0.0 for draw in drawn] for drawn in draws]
-    holes = [[_hole(draw.hole, side=side) for draw in drawn] for drawn in draws]
+    holes = [[hole_pixels(draw.hole, side=side) if draw.hole else (0, 0, 0, 0) for draw in drawn] for drawn in draws]
     widest = widest_blur(side)
     return ViewPlan(
         border=parts.border,
@@ -220,13 +220,6 @@ def _colors(changes: Sequence[ColorChange]) -> Matrix:
         numbers[row, place] = KINDS.index(change.kind), change.amount, change.offset
         place += 1
     return numbers
-
-
-def _hole(hole: Box | None, *, side: int) -> tuple[int, int, int, int]:
-    if hole is None:
-        return 0, 0, 0, 0
-    top, left = round(hole.top * side), round(hole.left * side)
-    return top, left, top + int(hole.height * side), left + int(hole.width * side)
 
 
 def _float32(values: Sequence[object]) -> Tensor:

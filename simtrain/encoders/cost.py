@@ -40,9 +40,10 @@ def forward_cost(encoder: Encoder, *, image_size: int) -> ForwardCost:
         encoder: The encoder, on any device.
         image_size: S of the image.
     """
+    operations = _counted(encoder, image_size, {})
+    outputs = _counted(encoder, image_size, dict.fromkeys(_PRODUCTS, _numbers))
     return ForwardCost(
-        operations=sum(_counted(encoder, image_size, {}).values()),
-        outputs=sum(_counted(encoder, image_size, dict.fromkeys(_PRODUCTS, _numbers)).get(op, 0) for op in _PRODUCTS),
+        operations=sum(operations.values()), outputs=sum(outputs.get(product, 0) for product in _PRODUCTS)
     )
 
 

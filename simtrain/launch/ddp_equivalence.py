@@ -124,6 +124,13 @@ def compare_processes(count: int, *, accelerator: str, timeout: int) -> list[Pro
     together: dict[str, ObjectiveMeasurement] = run_on_each(
         count, measure_among, 8 * count, accelerator, timeout, console=SILENT
     )
+    return equivalences(alone, together)
+
+
+def equivalences(
+    alone: Mapping[str, ObjectiveMeasurement], together: Mapping[str, ObjectiveMeasurement]
+) -> list[ProcessEquivalence]:
+    """Differences of every objective's two measurements."""
     return [process_equivalence(name, alone[name], together[name]) for name in CASES]
 
 

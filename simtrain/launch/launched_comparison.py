@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 import torch
 import torch.distributed as dist
 
-from simtrain.launch.ddp_equivalence import CASES, ProcessEquivalence, measure, process_equivalence
+from simtrain.launch.ddp_equivalence import ProcessEquivalence, equivalences, measure
 from simtrain.launch.processes import process_group
 from simtrain.training.rank_zero import on_rank_zero
 from simtrain.training.ranks import Ranks, gather_objects
@@ -53,7 +53,7 @@ def compare_launched(
     alone = measure(samples, accelerator) if ranks.rank == 0 else {}
     with process_group(ranks, accelerator=accelerator, timeout=timeout) as device:
         together = measure(samples, accelerator)
-        comparisons = on_rank_zero(lambda: [process_equivalence(name, alone[name], together[name]) for name in CASES])
+        comparisons = on_rank_zero(lambda: equivalences(alone, together))
         return LaunchedComparison(
             machines=_by_name([one for one in gather_objects(own) if one is not None]),
             comparisons=comparisons,

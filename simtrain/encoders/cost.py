@@ -16,6 +16,7 @@ from simtrain.encoders.base import Encoder
 _PRODUCTS = [
     getattr(torch.ops.aten, name) for name in ("convolution", "mm", "addmm", "bmm", "baddbmm")
 ]  # what a network's layers come to, beside attention
+_ATTENTION_ON_CPUS = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu  # which older releases do not count
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +41,7 @@ def forward_cost(encoder: Encoder, *, image_size: int) -> ForwardCost:
         encoder: The encoder, on any device.
         image_size: S of the image.
     """
-    operations = _counted(encoder, image_size, {})
+    operations = _counted(encoder, image_size, {_ATTENTION_ON_CPUS: _attention})
     outputs = _counted(encoder, image_size, dict.fromkeys(_PRODUCTS, _numbers))
     return ForwardCost(
         operations=sum(operations.values()), outputs=sum(outputs.get(product, 0) for product in _PRODUCTS)
@@ -61,6 +62,13 @@ def _counted(encoder: Encoder, image_size: int, mapping: dict[Any, Callable[...,
         encoder(image)
     encoder.train(training)
     return dict(counter.get_flop_counts().get("Global", {}))
+
+
+def _attention(
+    queries: tuple[int, ...], keys: tuple[int, ...], values: tuple[int, ...], *_arguments: Any, **_settings: Any
+) -> int:
+    """Operations of softmax(Q·Kᵀ)·V, by the shapes (…, tokens, features) of Q, K and V."""
+    return 2 * math.prod(queries[:-1]) * keys[-2] * (queries[-1] + values[-1])
 
 
 def _numbers(*_arguments: Any, out_shape: Any = None, **_settings: Any) -> int:

@@ -199,11 +199,11 @@ def _threshold(pairs: _Pairs, wanted: float, *, settings: ThresholdSettings) -> 
     needed = math.ceil(round(settings.minimum_errors / (1.0 - wanted), 6))
     enough = ends + 1 >= needed
     if not enough.any():
-        return _no_threshold(wanted, f"{len(pairs.relevant)} pairs, but precision {wanted:g} needs {needed} or more")
+        return _no_threshold(wanted, f"it needs {needed} pairs or more, and there are {len(pairs.relevant)}")
     reached = enough & (precisions >= wanted)
     if not reached.any():
         best = float(precisions[enough].max())
-        return _no_threshold(wanted, f"the highest precision of {needed} or more pairs is {best:.3f}")
+        return _no_threshold(wanted, f"it needs {needed} pairs or more, and of so many at most {100 * best:.1f} % are right")
     last = int(np.flatnonzero(reached)[-1])
     shown = slice(0, int(ends[last]) + 1)
     positives = int(pairs.relevant[shown].sum())

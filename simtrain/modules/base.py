@@ -29,7 +29,7 @@ from simtrain.modules.global_batch import (
     gather_views,
     view_pixels,
 )
-from simtrain.modules.image_text_pairs import PairedEmbeddings, largest_scale
+from simtrain.modules.image_text_pairs import largest_scale
 from simtrain.modules.validation import EpochValidation
 from simtrain.training.ema import WeightAverage
 from simtrain.training.freezing import freeze_matching, hold_batch_norm, hold_frozen_norms, set_trainable
@@ -37,7 +37,7 @@ from simtrain.training.non_finite_guard import FailedStep, NonFiniteError, non_f
 from simtrain.training.optim import adamw_with_cosine, parameter_groups
 from simtrain.training.product_sums import ProductSums
 from simtrain.training.random_state import common_random_numbers
-from simtrain.training.ranks import gather, rank, rank_count
+from simtrain.training.ranks import gather, rank_count
 from simtrain.training.step_record import StepRecord
 from simtrain.training.tracking.worst_queries import WorstQuery
 
@@ -119,20 +119,27 @@ class RetrievalModule(pl.LightningModule, ABC):
         views, regulariser = batch.views.shape[1], self._auxiliary.regulariser
         whole = partial(gather_views, views=views)
         embedded, projected = self.project(batch)
-        embeddings, rows = whole(projected), gather(batch.rows)
-        drift = None
+        embeddings, labels, rows = whole(projected), gather(batch.labels), gather(batch.rows)
         if not self._auxiliary.sees_embeddings:
-            return GlobalBatch(embeddings=embeddings, labels=gather(batch.labels), rows=rows)
+            return GlobalBatch(embeddings=embeddings, labels=labels, rows=rows)
+        drift = None
         joint = embeddings if isinstance(self.head, nn.Identity) else whole(embedded)
         if regulariser is not None and regulariser.distillation:
             start = regulariser.embed(view_pixels(batch), at_once=self._settings.micro_batch_size)
             drift = distillation_loss(joint, whole(start))
+        pairs = None
+        if self._auxiliary.image_text is not None:
+            known = batch.rows_on_host if rank_count() == 1 else None  # those of other processes come with `gather`
+            on_host = rows.cpu() if known is None else known
+            pairs = self._auxiliary.image_text.embed_pairs(
+                self._aligned(), joint, on_host, step=self.global_step, whole=whole
+            )
         return GlobalBatch(
             embeddings=embeddings,
-            labels=gather(batch.labels),
+            labels=labels,
             rows=rows,
             joint=joint,
-            pairs=self._embedded_pairs(joint, rows, whole, on_host=batch.rows_on_host),
+            pairs=pairs,
             drift=drift,
         )
 
@@ -142,17 +149,18 @@ class RetrievalModule(pl.LightningModule, ABC):
         if batch.pairs is not None and auxiliary.image_text is not None and auxiliary.image_text_weight:
             loss = auxiliary.image_text.value(self._aligned(), batch.pairs)
             value = value.plus("image_text", loss, weight=auxiliary.image_text_weight)
-        if batch.joint is not None and auxiliary.teacher is not None and auxiliary.teacher_weight:
-            loss = auxiliary.teacher.loss(batch.joint, rows=batch.flat_rows, groups=self.positives(batch))
-            value = value.plus("relations", loss, weight=auxiliary.teacher_weight)
         if batch.joint is not None:
-            groups = self.positives(batch)
-            value = with_levels(value, auxiliary.levels, batch.joint, rows=batch.flat_rows, groups=groups)
-        if batch.drift is not None and auxiliary.regulariser is not None:
-            value = value.plus("distillation", batch.drift, weight=auxiliary.regulariser.distillation)
-        if auxiliary.regulariser is not None and auxiliary.regulariser.weight_distance:
-            distance = auxiliary.regulariser.distance(self.encoder, frozen=self._frozen)
-            value = value.plus("weight_distance", distance, weight=auxiliary.regulariser.weight_distance)
+            rows, groups = batch.flat_rows, self.positives(batch)
+            if auxiliary.teacher is not None and auxiliary.teacher_weight:
+                loss = auxiliary.teacher.loss(batch.joint, rows=rows, groups=groups)
+                value = value.plus("relations", loss, weight=auxiliary.teacher_weight)
+            value = with_levels(value, auxiliary.levels, batch.joint, rows=rows, groups=groups)
+        if (regulariser := auxiliary.regulariser) is not None:
+            if batch.drift is not None:
+                value = value.plus("distillation", batch.drift, weight=regulariser.distillation)
+            if regulariser.weight_distance:
+                distance = regulariser.distance(self.encoder, frozen=self._frozen)
+                value = value.plus("weight_distance", distance, weight=regulariser.weight_distance)
         return value
 
     def new_parameters(self) -> list[nn.Parameter]:
@@ -243,19 +251,6 @@ class RetrievalModule(pl.LightningModule, ABC):
         cached = pixels.is_floating_point()
         embedded = encoder.last_layer(pixels) if cached else encoder(encoder.preprocessing.normalise(pixels))
         return embedded, self.head(embedded)
-
-    def _embedded_pairs(
-        self, images: Tensor, rows: Tensor, whole: Callable[[Tensor], Tensor], *, on_host: Tensor | None
-    ) -> PairedEmbeddings | None:
-        if self._auxiliary.image_text is None:
-            return None
-        samples = len(rows) // rank_count()
-        mine = slice(rank() * samples, (rank() + 1) * samples)
-        if on_host is None or rank_count() > 1:
-            on_host = rows.cpu()  # those of the other processes are known once they have been gathered
-        return self._auxiliary.image_text.embed_pairs(
-            self._aligned(), images, on_host, step=self.global_step, mine=mine, whole=whole
-        )
 
     def _aligned(self) -> AlignedEncoder:
         assert isinstance(self.encoder, AlignedEncoder)

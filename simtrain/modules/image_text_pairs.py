@@ -15,6 +15,7 @@ from simtrain.data.texts import CatalogTexts
 from simtrain.encoders.sending import sent
 from simtrain.encoders.text import AlignedEncoder
 from simtrain.losses.image_text import image_text_loss, sigmoid_loss
+from simtrain.training.ranks import rank, rank_count
 
 LARGEST_SCALE = 100.0
 """Upper bound of a learned scale (https://arxiv.org/abs/2103.00020, section 2.5)."""
@@ -69,7 +70,6 @@ class ImageTextPairs:
         rows: Tensor,
         *,
         step: int,
-        mine: slice,
         whole: Callable[[Tensor], Tensor],
     ) -> PairedEmbeddings:
         """Draw and embed the texts of a global batch.
@@ -79,7 +79,6 @@ class ImageTextPairs:
             images: (V·B, D) image embeddings of the global batch, view by view.
             rows: (B, V) catalogue rows, in the memory of the host.
             step: Step of the run, which seeds the choice among an image's texts.
-            mine: Samples of the global batch that belong to this process.
             whole: Gathers (V·b, D) of each process to (V·B, D), with gradients.
         """
         here = rows.T.flatten()
@@ -89,7 +88,7 @@ class ImageTextPairs:
         if self._embedded is not None:
             texts = sent(self._embedded[filled], images.device)
         else:
-            own = filled.reshape(rows.shape[1], -1)[:, mine].flatten()
+            own = filled.reshape(rows.shape[1], rank_count(), -1)[:, rank()].flatten()
             texts = whole(self._embed(encoder, own))
         kept, positives = (sent(one, images.device) for one in (has_text, self._texts.criteria[here[has_text]]))
         return PairedEmbeddings(images=images[kept], texts=texts[kept], positives=positives)

@@ -150,13 +150,13 @@ def test_precision_never_reached_says_how_far_it_went() -> None:
     found = only(on_a_line("RwRwRwRwRwRw"), neighbours=100)
     assert (found.similarity, found.precision, found.recall, found.stricter_hold) == (None, None, None, None)
     assert (found.positives, found.negatives, found.queries) == (0, 0, 0)
-    assert found.reason == "the highest precision of 10 or more pairs is 0.545"  # 6 of 11
+    assert found.reason == "it needs 10 pairs or more, and of so many at most 54.5 % are right"  # 6 of 11
 
 
 def test_too_few_pairs_give_no_threshold() -> None:
     found = only(on_a_line("RRRRRRRRR"), neighbours=100)
     assert found.similarity is None
-    assert found.reason == "9 pairs, but precision 0.9 needs 10 or more"
+    assert found.reason == "it needs 10 pairs or more, and there are 9"
 
 
 @pytest.mark.parametrize(("precision", "needed"), [(0.9, 50), (0.95, 100), (0.99, 500)])
@@ -171,7 +171,7 @@ def test_collapsed_encoder_has_the_prior_as_its_precision() -> None:
     found = calibrate(leave_one_out(np.ones((100, 4)), groups), neighbours=99, precisions=(0.04, 0.05))
     # 4 of the other 99 are relevant to each image.
     assert [threshold.positives for threshold in found.thresholds] == [400, 0]
-    assert found.thresholds[1].reason == "the highest precision of 2 or more pairs is 0.040"
+    assert found.thresholds[1].reason == "it needs 2 pairs or more, and of so many at most 4.0 % are right"
 
 
 def test_queries_without_a_group_do_not_ask_and_lone_ones_do() -> None:

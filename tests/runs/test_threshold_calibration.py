@@ -70,7 +70,7 @@ def test_thresholds_are_of_val_queries_among_everything_that_the_bundle_finds(bu
     assert sum(shown) >= 0.3 * len(shown)
     assert len(shown) >= 3  # 2 / (1 - 0.3)
     assert unreached["similarity"] is None
-    assert unreached["reason"].startswith("the highest precision of 20 or more pairs is 0.")
+    assert unreached["reason"].startswith("it needs 20 pairs or more, and of so many at most ")
     assert opened.manifest["no_thresholds"] is None
     [promised] = opened.promises
     assert (promised.precision, promised.similarity, promised.pairs) == (0.3, reached["similarity"], len(shown))

@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -38,6 +37,7 @@ from simtrain.comparison.text_scores import PooledTextScores, pooled_text_scores
 from simtrain.comparison.whitened_variants import WhitenedVariant, whitened_variants
 from simtrain.encoders.whitening import Whitening, fit_whitening
 from simtrain.errors import SimtrainError
+from simtrain.evaluation.chosen_rows import chosen_rows
 from simtrain.evaluation.geometry import geometry
 
 _GEOMETRY_ROWS = 1000
@@ -244,7 +244,7 @@ def _figures(
         robustness=[] if altered is None else altered.figures(bootstrap=bootstrap),
         geometry=geometry(vectors, task.groups, most_rows=_GEOMETRY_ROWS, seed=bootstrap.seed),
         thresholds=calibrated_thresholds(fold, lookup, protocol.config.thresholds, bootstrap=bootstrap),
-        cost=measured_cost(first, vectors[torch.from_numpy(task.gallery)]),
+        cost=measured_cost(first, chosen_rows(vectors, task.gallery)),
         details={**variant.candidate.details(), **record},
     )
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from simtrain.catalog.table import Catalog
+from simtrain.evaluation.chosen_rows import chosen_rows
 from simtrain.evaluation.exclusions import Exclusions, exclusions_of
 from simtrain.evaluation.image_copies import copied_queries, near_copied, without_copies
 from simtrain.evaluation.judged_pairs import JudgedPairs
@@ -95,8 +96,8 @@ class RetrievalTask:
             Positions in `gallery` (n, k), -1 where there are no more, and similarities (n, k).
         """
         ranking = Ranking.of(
-            embeddings[positions],
-            embeddings[self.gallery],
+            chosen_rows(embeddings, positions),
+            chosen_rows(embeddings, self.gallery),
             query_ids=[self.ids[position] for position in positions],
             gallery_ids=self.gallery_ids,
             exclusions=self.exclusions(positions),
@@ -106,8 +107,8 @@ class RetrievalTask:
     def retrieval_set(self, embeddings: Tensor) -> RetrievalSet:
         """(N, D) unit embeddings of `rows` -> embeddings, ids and relevance of queries and gallery."""
         return RetrievalSet(
-            query_embeddings=embeddings[self.queries],
-            gallery_embeddings=embeddings[self.gallery],
+            query_embeddings=chosen_rows(embeddings, self.queries),
+            gallery_embeddings=chosen_rows(embeddings, self.gallery),
             query_ids=self.query_ids,
             gallery_ids=self.gallery_ids,
             query_groups=self.groups[self.queries],

@@ -24,6 +24,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from simtrain.evaluation.chosen_rows import chosen_rows
 from simtrain.evaluation.leading import nearest_neighbours
 from simtrain.evaluation.metrics import NO_GROUP
 from simtrain.evaluation.ranking import Ranking
@@ -177,7 +178,7 @@ def _neighbour_pairs(
     retrieval: RetrievalSet, clusters: NDArray[np.int64], queries: NDArray[np.int64], *, neighbours: int
 ) -> _Pairs:
     ranking = Ranking.of(
-        retrieval.query_embeddings[torch.from_numpy(queries).to(retrieval.query_embeddings.device)],
+        chosen_rows(retrieval.query_embeddings, queries),
         retrieval.gallery_embeddings,
         query_ids=[retrieval.query_ids[row] for row in queries],
         gallery_ids=retrieval.gallery_ids,
@@ -203,7 +204,9 @@ def _threshold(pairs: _Pairs, wanted: float, *, settings: ThresholdSettings) -> 
     reached = enough & (precisions >= wanted)
     if not reached.any():
         best = float(precisions[enough].max())
-        return _no_threshold(wanted, f"it needs {needed} pairs or more, and of so many at most {100 * best:.1f} % are right")
+        return _no_threshold(
+            wanted, f"it needs {needed} pairs or more, and of so many at most {100 * best:.1f} % are right"
+        )
     last = int(np.flatnonzero(reached)[-1])
     shown = slice(0, int(ends[last]) + 1)
     positives = int(pairs.relevant[shown].sum())

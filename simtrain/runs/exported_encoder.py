@@ -19,6 +19,7 @@ from simtrain.config import RunConfig
 from simtrain.console import Console
 from simtrain.encoders.base import Encoder
 from simtrain.errors import error_path
+from simtrain.evaluation.chosen_rows import chosen_rows
 from simtrain.runs.evaluation import evaluate_embeddings, evaluate_texts, score_texts
 from simtrain.runs.interpolation_record import chosen_alpha
 from simtrain.runs.run import Run, configured_catalog, data_fingerprint, read_run_catalog, report_unfinished
@@ -55,7 +56,7 @@ class EncoderToExport:
         task = build_validation(self.config, self.catalog)
         if task is None:
             return {}
-        own = embeddings[torch.from_numpy(task.rows)]
+        own = chosen_rows(embeddings, task.rows)
         texts = build_text_validation(self.config, self.catalog, task)
         text = evaluate_texts(texts, score_texts(texts, own, self.encoder), self.encoder, config=self.config)
         figures = {

@@ -13,6 +13,7 @@ from torch import Tensor
 from simtrain.catalog.store.reader import ImageReader
 from simtrain.catalog.table import Catalog
 from simtrain.encoders.base import Encoder
+from simtrain.evaluation.chosen_rows import chosen_rows
 from simtrain.evaluation.metrics import score_queries
 from simtrain.evaluation.protocol import RetrievalTask
 from simtrain.serving.onnx_precision import PrecisionSample
@@ -87,7 +88,7 @@ def _spread(rows: NDArray[np.int64], count: int) -> NDArray[np.int64]:
 
 def _recall(task: RetrievalTask, embeddings: Tensor, found: NDArray[np.float32]) -> dict[str, Any]:
     """Metrics of the queries by the copy and by the encoder itself, both among the encoder's own embeddings."""
-    exact = task.retrieval_set(embeddings[torch.from_numpy(task.rows)])
+    exact = task.retrieval_set(chosen_rows(embeddings, task.rows))
     lengths = np.linalg.norm(found, axis=1, keepdims=True)
     by_copy = replace(exact, query_embeddings=torch.from_numpy(found / lengths))
     before, after = score_queries(exact).means(), score_queries(by_copy).means()
@@ -99,7 +100,7 @@ def _neighbours_kept(
     embeddings: Tensor, gallery: NDArray[np.int64], *, rows: NDArray[np.int64], found: NDArray[np.float32]
 ) -> dict[str, Any]:
     """Share of each image's nearest other images that it finds by the copy too."""
-    searched = embeddings[torch.from_numpy(gallery)].numpy()
+    searched = chosen_rows(embeddings, gallery).numpy()
     own = rows[:, None] == gallery[None, :]
     count = min(_NEIGHBOURS, len(gallery) - 1)
     near = [

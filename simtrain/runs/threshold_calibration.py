@@ -12,7 +12,6 @@ the bundle, but ask nothing, and no figure of that split comes of it. The valida
 from dataclasses import dataclass
 from typing import Any, get_args
 
-import torch
 from torch import Tensor
 
 from simtrain.builders.bootstrap import build_bootstrap
@@ -20,6 +19,7 @@ from simtrain.builders.relevance import build_relevance
 from simtrain.catalog.table import Catalog
 from simtrain.config import RunConfig
 from simtrain.config.evaluation import SplitName
+from simtrain.evaluation.chosen_rows import chosen_rows
 from simtrain.evaluation.protocol import retrieval_task
 from simtrain.evaluation.thresholds import SimilarityThresholds, ThresholdSettings, similarity_thresholds
 
@@ -101,7 +101,7 @@ def calibrate(config: RunConfig, catalog: Catalog, embeddings: Tensor, *, scored
     if scored:
         task = retrieval_task(catalog, split=_SPLIT, gallery_splits=get_args(SplitName), relevance=relevance)
         thresholds = similarity_thresholds(
-            task.retrieval_set(embeddings[torch.from_numpy(task.rows)]),
+            task.retrieval_set(chosen_rows(embeddings, task.rows)),
             task.clusters[task.queries],
             settings=ThresholdSettings(
                 precisions=settings.precisions,

@@ -18,6 +18,7 @@ from simtrain.console import Console
 from simtrain.errors import CatalogError, CheckpointError, SimtrainError, nearest
 from simtrain.evaluation.text_task import TextTasks
 from simtrain.files import sha256_of_file
+from simtrain.interpolation.intervals import gain, intervals
 from simtrain.interpolation.plot import tradeoff_picture
 from simtrain.interpolation.result import InterpolatedFigures, Interpolation, best_within, tradeoff
 from simtrain.interpolation.sweep import InterpolatedScores, InterpolationSweep, SweepData, open_sweep
@@ -150,8 +151,8 @@ def _report(
     mixes = [
         InterpolatedFigures(
             alpha=alpha,
-            image=of_mix.image.intervals(bootstrap=bootstrap),
-            text={} if of_mix.text is None else of_mix.text.intervals(bootstrap=bootstrap),
+            image=intervals(of_mix.image, bootstrap=bootstrap),
+            text={} if of_mix.text is None else intervals(of_mix.text, bootstrap=bootstrap),
         )
         for alpha, of_mix in scores.items()
     ]
@@ -159,12 +160,12 @@ def _report(
     first, best = found[0], found[chosen]
     loss, text_queries = None, 0
     if aim.text_metric is not None and first.text is not None and best.text is not None:
-        loss = first.text.gain_over(best.text, aim.text_metric, bootstrap=bootstrap)
+        loss = gain(first.text, over=best.text, metric=aim.text_metric, bootstrap=bootstrap)
         text_queries = len(first.text.values[aim.text_metric])
     return Interpolation(
         run_folder=run.folder,
         images=images,
-        queries=len(first.image.values[aim.metric]),
+        queries=len(first.image.values[_USUAL_IMAGE_METRIC]),
         metric=aim.metric,
         text_metric=aim.text_metric,
         text_kind=None if sweep.texts is None else "names of classes" if sweep.texts.captions is None else "captions",
@@ -173,7 +174,7 @@ def _report(
         bound=aim.bound,
         mixes=mixes,
         chosen=chosen,
-        gain=best.image.gain_over(first.image, aim.metric, bootstrap=bootstrap),
+        gain=gain(best.image, over=first.image, metric=aim.metric, bootstrap=bootstrap),
         loss=loss,
         confidence=bootstrap.confidence,
         norms=len(sweep.norms),

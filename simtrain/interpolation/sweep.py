@@ -19,13 +19,8 @@ from simtrain.data.preloaded_images import MOST_BYTES, preload_images
 from simtrain.data.samplers import Share
 from simtrain.encoders.base import Encoder
 from simtrain.encoders.text import TextEncoder
+from simtrain.evaluation.named_scores import NamedScores, named_scores
 from simtrain.evaluation.protocol import RetrievalTask
-from simtrain.evaluation.statistics import (
-    BootstrapSettings,
-    Interval,
-    cluster_bootstrap_differences,
-    cluster_bootstrap_interval,
-)
 from simtrain.evaluation.text_task import TextTasks
 from simtrain.runs.evaluation import embed_rows
 from simtrain.training.weight_interpolation import estimate_statistics, mixed_weights, moved_norms
@@ -37,47 +32,16 @@ _SMALLEST_BATCH = 16  # a variance over fewer images says little
 
 
 @dataclass(frozen=True, kw_only=True)
-class QueryValues:
-    """Metrics of every query.
-
-    Attributes:
-        values: Name -> one value per query, 0..1.
-        clusters: Name -> cluster (product) of each query, which the bootstrap draws.
-    """
-
-    values: dict[str, NDArray[np.float64]]
-    clusters: dict[str, NDArray[np.int64]]
-
-    def intervals(self, *, bootstrap: BootstrapSettings) -> dict[str, Interval]:
-        """Mean of each metric with its interval."""
-        return {
-            name: cluster_bootstrap_interval(values, self.clusters[name], bootstrap=bootstrap)
-            for name, values in self.values.items()
-        }
-
-    def gain_over(self, other: "QueryValues", metric: str, *, bootstrap: BootstrapSettings) -> Interval:
-        """Mean difference between this and another encoder over the same queries, with its interval.
-
-        Args:
-            other: Values of the other encoder.
-            metric: Name of the metric.
-            bootstrap: Number of draws, confidence and seed of the interval.
-        """
-        differences = {metric: self.values[metric] - other.values[metric]}
-        return cluster_bootstrap_differences(differences, self.clusters[metric], bootstrap=bootstrap)[metric]
-
-
-@dataclass(frozen=True, kw_only=True)
 class InterpolatedScores:
     """Scores of one interpolated encoder.
 
     Attributes:
-        image: Scores of image retrieval.
+        image: Scores of image retrieval, of further definitions of relevance too.
         text: Scores of text retrieval; None where texts are not evaluated.
     """
 
-    image: QueryValues
-    text: QueryValues | None
+    image: NamedScores
+    text: NamedScores | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -192,14 +156,12 @@ class InterpolationSweep:
             self.statistics[alpha] = self._estimated(console)
         rows = self.task.rows.tolist()
         embeddings = embed_rows(self.encoder, self.images, rows, config=self.config, console=console)
-        scores = self.task.score(embeddings)
-        clusters = self.task.clusters_of(scores)
-        image = QueryValues(values=scores.values, clusters=dict.fromkeys(scores.values, clusters))
+        image = named_scores(self.task, embeddings)
         if self.texts is None:
             return InterpolatedScores(image=image, text=None)
         text_scores = self.texts.query_scores(embeddings, cast(TextEncoder, self.encoder))
         return InterpolatedScores(
-            image=image, text=QueryValues(values=text_scores.values(), clusters=text_scores.clusters())
+            image=image, text=NamedScores(values=text_scores.values(), clusters=text_scores.clusters())
         )
 
     def _estimated(self, console: Console) -> dict[str, Tensor]:

@@ -39,8 +39,10 @@ class ProductSums:
         return figures
 
 
-def standard_error(one: ProductSums, other: ProductSums) -> float:
+def standard_error(one: ProductSums, other: ProductSums | None = None) -> float:
     """Standard error of the difference of a figure of two encoders over the same queries, by the jackknife.
+
+    Without another encoder it is that of the figure itself.
 
     The jackknife leaves out one product at a time, as the queries of one product succeed and fail together: the squared
     error is (P - 1) / P times the sum of squares of the differences so found, around their mean. Efron & Stein 1981,
@@ -49,6 +51,6 @@ def standard_error(one: ProductSums, other: ProductSums) -> float:
     Returns:
         The error in the figure's unit; 0 for one product, of which nothing is known.
     """
-    differences = one.without_each() - other.without_each()
+    differences = one.without_each() - (0.0 if other is None else other.without_each())
     count = len(differences)
     return math.sqrt((count - 1) / count * float(((differences - differences.mean()) ** 2).sum()))

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 from recording_console import RecordingConsole
@@ -31,6 +32,18 @@ def test_a_monitor_of_texts_is_not_what_images_are_chosen_by(clip_run: Run):
 def test_a_monitor_of_images_is(clip_run: Run):
     run = again(clip_run, "evaluation.monitor=r_precision")
     assert sweep(run, steps=2).metric == "r_precision"
+
+
+def test_the_balanced_monitor_weighs_products_and_their_kind(clip_run: Run):
+    report = sweep(again(clip_run, "evaluation.monitor=balanced"), steps=2, bound=100.0)
+    assert report.metric == "balanced"
+    for mix in report.mixes:
+        parts = [mix.image[name].mean for name in mix.image if name.endswith(("map_at_r", "recall_at_1"))]
+        assert len(parts) >= 2
+        assert mix.image["balanced"].mean == pytest.approx(np.prod(np.maximum(parts, 0.001)) ** (1 / len(parts)))
+    gains = [point.gain for point in report.points()]
+    assert report.chosen == int(gains[1] > 0)
+    assert "balanced %" in str(report)
 
 
 def test_file_says_what_was_found(clip_run: Run):

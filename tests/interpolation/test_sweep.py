@@ -25,7 +25,8 @@ def test_figures_are_those_of_the_mixed_encoders(clip_run: Run, catalog: Catalog
         encoder = tuned_encoder(clip_run.config, clip_run.folder, alpha=alpha)
         embeddings = embed_rows(encoder, images, task.rows.tolist(), config=clip_run.config, console=SILENT)
         assert mix.alpha == alpha
-        assert {name: figure.mean for name, figure in mix.image.items()} == task.score(embeddings).means()
+        of_images = {name: figure.mean for name, figure in mix.image.items() if name != "balanced"}
+        assert of_images == task.score(embeddings).means()
         assert {name: figure.mean for name, figure in mix.text.items()} == texts.query_scores(
             embeddings, encoder
         ).means()

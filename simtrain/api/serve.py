@@ -10,7 +10,7 @@ from simtrain.own_code import code_allowed
 
 
 def serve(
-    bundle: str | Path,
+    bundle: str | Path | None = None,
     *,
     source: str | None = None,
     collection: str | None = None,
@@ -30,7 +30,7 @@ def serve(
 
     Args:
         bundle: Folder of the bundle, or `milvus:PATH_OR_URI` that one was published to; what replaces it meanwhile
-            takes over.
+            takes over; None: `source` alone is given.
         source: `milvus:PATH_OR_URI` that is searched instead of the bundle's own index; None: the index is.
         collection: Name of a collection in Milvus; None: the only one.
         host: Address to listen on; 0.0.0.0 lets other machines in.
@@ -53,9 +53,8 @@ def serve(
     from simtrain.commands.serve import serve
     from simtrain.serving.app.settings import ServeSettings, usual_limits
 
-    place = searched_place(
-        "serve", str(bundle), source=source, collection=collection, images=images, signed_by=signed_by
-    )
+    named = None if bundle is None else str(bundle)
+    place = searched_place("serve", named, source=source, collection=collection, images=images, signed_by=signed_by)
     settings = ServeSettings(
         host=host,
         port=port,

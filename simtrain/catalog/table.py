@@ -15,6 +15,7 @@ from simtrain.catalog.split import copies_to_set_aside
 from simtrain.errors import CatalogError, first_line
 from simtrain.failures import damage_told
 from simtrain.files import whole_file
+from simtrain.mistaken import mistaken
 from simtrain.parquet import read_table, write_table
 
 CATALOG_FILE = "catalog.parquet"
@@ -142,6 +143,15 @@ def with_larger_val(catalog: Catalog) -> str | None:
     return None if val >= _LARGER_SHARE * (val + train) else with_larger_share(catalog.folder, "val")
 
 
+def _no_catalogue(path: Path) -> str:
+    folder = path.parent
+    source, out = "SOURCE", str(folder)
+    if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
+        source, out = str(folder), f"data/{folder.resolve().stem}"
+    where = folder if folder.is_file() else path
+    return f"{where}: no catalogue here; make one with: simtrain prepare {quote(source)} --out {quote(out)}"
+
+
 def read_catalog(folder: Path) -> Catalog:
     """Open what `simtrain prepare` wrote.
 
@@ -154,9 +164,7 @@ def read_catalog(folder: Path) -> Catalog:
     folder = folder.expanduser()
     path = folder if folder.name == CATALOG_FILE else folder / CATALOG_FILE
     if not path.is_file():
-        raise CatalogError(
-            f"{path}: no catalogue here; make one with: simtrain prepare SOURCE --out {quote(str(path.parent))}"
-        )
+        raise CatalogError(mistaken(path.parent, expected="catalogue") or _no_catalogue(path))
     try:
         table = read_table(path)
     except (pa.ArrowException, OSError) as error:

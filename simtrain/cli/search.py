@@ -12,9 +12,11 @@ from simtrain.own_code import code_allowed
 
 def search(
     bundle: Annotated[
-        str,
-        typer.Argument(metavar="BUNDLE|milvus:…", help="Bundle folder, or a Milvus that one was published to."),
-    ],
+        str | None,
+        typer.Argument(
+            metavar="BUNDLE|milvus:…", show_default=False, help="Bundle folder, or a Milvus that one was published to."
+        ),
+    ] = None,
     image: Annotated[Path | None, typer.Option(callback=expanded, help="Query image.")] = None,
     text: Annotated[str | None, typer.Option(help="Query text, for encoders that read text.")] = None,
     k: Annotated[int, typer.Option("-k", min=1, help="Number of results.")] = 5,
@@ -22,7 +24,7 @@ def search(
         Path | None, typer.Option(callback=expanded, metavar="FILE.png", help="Picture of the query and its results.")
     ] = None,
     source: Annotated[
-        str | None, typer.Option("--from", metavar="milvus:…", help="Search here instead of the bundle's own index.")
+        str | None, typer.Option("--from", metavar="milvus:…", help="Milvus to search, instead of the bundle's index.")
     ] = None,
     collection: Annotated[
         str | None, typer.Option(help="Name of a collection in Milvus; default: the only one.")

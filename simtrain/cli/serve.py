@@ -10,11 +10,13 @@ from simtrain.cli.output import WORK
 
 def serve(
     bundle: Annotated[
-        str,
-        typer.Argument(metavar="BUNDLE|milvus:…", help="Bundle folder, or a Milvus that one was published to."),
-    ],
+        str | None,
+        typer.Argument(
+            metavar="BUNDLE|milvus:…", show_default=False, help="Bundle folder, or a Milvus that one was published to."
+        ),
+    ] = None,
     source: Annotated[
-        str | None, typer.Option("--from", metavar="milvus:…", help="Search here instead of the bundle's own index.")
+        str | None, typer.Option("--from", metavar="milvus:…", help="Milvus to search, instead of the bundle's index.")
     ] = None,
     collection: Annotated[
         str | None, typer.Option(help="Name of a collection in Milvus; default: the only one.")

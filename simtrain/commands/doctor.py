@@ -173,7 +173,8 @@ def _versions() -> MachineCheck:
 def _devices(accelerator: str) -> list[MachineCheck]:
     if accelerator == "cpu" or not torch.cuda.is_available():
         precision = "32-true, or bf16-mixed where a network is faster in it" if has_bf16_instructions() else "32-true"
-        result = f"no GPU in use; {torch.get_num_threads()} threads, precision auto = {precision}"
+        threads = counted(torch.get_num_threads(), "thread")
+        result = f"no GPU in use; {threads}, precision auto = {precision}"
         return [MachineCheck(name="devices", result=result, state="good" if accelerator == "cpu" else "note")]
     found = []
     for number in range(torch.cuda.device_count()):

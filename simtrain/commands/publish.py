@@ -7,6 +7,7 @@ from pathlib import Path
 
 from simtrain.console import Console
 from simtrain.errors import SimtrainError
+from simtrain.mistaken import mistaken
 from simtrain.phrases import counted
 from simtrain.serving.bundle import Bundle
 from simtrain.serving.embedding_shards import RECORD_FILE, has_shards
@@ -136,5 +137,6 @@ def _source(folder: Path) -> PublishedSource:
     if has_shards(folder):
         return ShardsSource(folder=folder)
     if not (folder / MANIFEST_FILE).is_file():
-        raise SimtrainError(f"{folder}: neither a bundle of simtrain export nor shards of simtrain embed")
+        neither = f"{folder}: neither a bundle of simtrain export nor shards of simtrain embed"
+        raise SimtrainError(mistaken(folder, expected="bundle") or neither)
     return BundleSource(opened=Bundle.open(folder))

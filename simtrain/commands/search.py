@@ -122,7 +122,7 @@ class SearchedPlace:
 
 def searched_place(
     verb: str,
-    named: str,
+    named: str | None,
     *,
     source: str | None,
     collection: str | None,
@@ -133,7 +133,7 @@ def searched_place(
 
     Args:
         verb: `search` or `serve`, which opens errors.
-        named: The folder of a bundle, or an address such as `milvus:shop.db`.
+        named: The folder of a bundle, or an address such as `milvus:shop.db`; None: `source` alone is given.
         source: Address to search instead of the bundle's own index; None: not given.
         collection: Name of a collection; None: not given.
         images: Folder of the pictures; None: not given.
@@ -142,6 +142,12 @@ def searched_place(
     Raises:
         SimtrainError: for what does not go together, or a key that cannot be read.
     """
+    if named is None:
+        if source is None:
+            raise SimtrainError(f"{verb}: name a bundle's folder, or a Milvus: simtrain {verb} BUNDLE")
+        named, source = source, None
+        if not named.startswith(PREFIX):
+            raise SimtrainError(f"{verb}: --from {named}: allowed: an address such as milvus:shop.db")
     published = named.startswith(PREFIX)
     address = named if published else source
     if published and source is not None:

@@ -57,9 +57,11 @@ def detectable_differences(protocol: ComparisonProtocol, *, comparisons: int) ->
             "recall_at_1": _assumed(clusters, None, level=level, power=power),
             "map_at_r": _assumed(clusters, ranks, level=level, power=power),
         }
-    sentences = [_sentence(f"Relevance {relevance}", found, power) for relevance, found in smallest.items()]
+    sentences = [
+        _sentence(f"Relevance {relevance}, estimated beforehand", found, power) for relevance, found in smallest.items()
+    ]
     sentences.append(
-        f"Assumed: at {100 * DISCORDANT_SHARE:g} % of the queries exactly one of two encoders is right, for map_at_r "
+        f"The estimate assumes that at {100 * DISCORDANT_SHARE:g} % of the queries exactly one of two encoders is right, for map_at_r "
         f"at as many of the places of each query; results within a product correlate by {WITHIN_PRODUCT:g}; "
         f"{counted(comparisons, 'verdict is', 'verdicts are')} corrected together."
     )
@@ -149,7 +151,7 @@ def _sentence(opening: str, smallest: Mapping[str, float | None], power: float) 
         f"in {metric} of {100 * found:.1f} points or more" for metric, found in smallest.items() if found is not None
     ]
     if not told:
-        return f"{opening}: the split has too few products to detect any difference."
+        return f"{opening}: the split has too few products to detect a difference."
     none = [metric for metric, found in smallest.items() if found is None]
     but = f" (in {none[0]} none)" if none else ""
     return f"{opening}: the split can detect differences {' and '.join(told)}{but}, with {100 * power:g} % probability."

@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from simtrain.errors import ConfigError, nearest
+from simtrain.mistaken import mistaken
 
 _MOST_BYTES = 1_000_000
 _MOST_VALUES = 100_000
@@ -26,7 +27,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         ConfigError: naming the file: not there, not text, not YAML, too large, or more than plain values.
     """
     if path.is_dir():
-        raise ConfigError(f"{path}: is a folder; expected a YAML file")
+        raise ConfigError(mistaken(path, expected="configuration") or f"{path}: is a folder; expected a YAML file")
     try:
         with path.open("rb") as file:  # not all at once: a pipe or a device may have no end
             content = file.read(_MOST_BYTES + 1)
@@ -35,7 +36,8 @@ def read_yaml(path: Path) -> dict[str, Any]:
         text = io.TextIOWrapper(io.BytesIO(content), encoding="utf-8").read()  # line ends as in a text file
     except FileNotFoundError:
         names = [str(other) for other in path.parent.glob("*.y*ml")] if path.parent.is_dir() else []
-        raise ConfigError(f"{path}: no such configuration file{nearest(str(path), names)}") from None
+        missing = f"{path}: no such configuration file{nearest(str(path), names)}"
+        raise ConfigError(mistaken(path, expected="configuration") or missing) from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read as text: {_one_line(error)}") from error
     try:

@@ -18,6 +18,7 @@ from simtrain.console import Console
 from simtrain.errors import CatalogError, CheckpointError, nearest
 from simtrain.files import sha256_of_file, write_json
 from simtrain.locks import written_by_one
+from simtrain.mistaken import mistaken
 from simtrain.runs.record import read_record, unfinished_warning
 from simtrain.runs.run_lock import with_present_status
 from simtrain.version import VERSION
@@ -133,7 +134,8 @@ def open_run(name: str, *, checkpoints: Path, overrides: Sequence[str] = ()) -> 
     if folder is None:
         names = sorted(path.parent.name for path in checkpoints.glob(f"*/{CONFIG_FILE}"))
         known = f"; runs there: {', '.join(names)}" if names else ""
-        raise CheckpointError(f"{name}: no such run in {checkpoints}{nearest(name, names) or known}")
+        missing = f"{name}: no such run in {checkpoints}{nearest(name, names) or known}"
+        raise CheckpointError(mistaken(name, expected="run") or missing)
     path = folder / CONFIG_FILE
     tree = _with_former_defaults(read_yaml(path))
     own = parse_run_config(tree, where=str(path))

@@ -3,6 +3,7 @@
 from simtrain.config import is_config_file
 from simtrain.config.encoder_names import OFF_THE_SHELF, START_PREFIX, named_encoder, unwhitened_name
 from simtrain.errors import CheckpointError, ConfigError, nearest
+from simtrain.mistaken import mistaken
 from simtrain.runs.run import CONFIG_FILE, DEFAULT_CHECKPOINTS, find_run
 
 
@@ -36,6 +37,8 @@ def check_source_name(name: str) -> None:
 
 
 def _unknown(name: str) -> CheckpointError:
+    if (instead := mistaken(name, expected="run")) is not None:
+        return CheckpointError(instead)
     runs = sorted(path.parent.name for path in DEFAULT_CHECKPOINTS.glob(f"*/{CONFIG_FILE}"))
     meant = nearest(name, [*runs, *OFF_THE_SHELF])
     known = f"; runs there: {', '.join(runs)}" if runs else ""

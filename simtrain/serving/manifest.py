@@ -9,6 +9,7 @@ from typing import Any
 
 from simtrain.errors import BundleError, nearest
 from simtrain.files import sha256_of_bytes, sha256_of_file, write_json
+from simtrain.mistaken import mistaken
 from simtrain.phrases import joined
 from simtrain.serving.replacement import check_hash
 from simtrain.serving.signature import VerifyingKey
@@ -52,6 +53,8 @@ def read_manifest(folder: Path, *, signed_by: VerifyingKey | None = None) -> dic
         BundleError: if the folder is not a bundle, is of a newer format, or the manifest was altered.
     """
     path = folder / MANIFEST_FILE
+    if not path.is_file() and (instead := mistaken(folder, expected="bundle")) is not None:
+        raise BundleError(instead)
     if not folder.is_dir():
         make_one = f"; make one with: simtrain export RUN --out {quote(str(folder))}"
         raise BundleError(f"{folder}: no such bundle{_bundle_like(folder) or make_one}")

@@ -501,7 +501,9 @@ def test_one_query_gives_no_verdict(own_catalog: Catalog, tmp_path: Path):
     assert lines_of(found)[0].startswith("keep ")
     assert "split test: 1 query of 1 product among 23 images" in lines_of(found)
     assert found.warnings() == []
-    assert found.resolvable_words[0] == "Relevance product: the split has too few products to detect any difference."
+    assert found.resolvable_words[0] == (
+        "Relevance product, estimated beforehand: the split has too few products to detect a difference."
+    )
     (verdict,) = found.verdicts()
     assert verdict.word == "not shown to be better"
     assert verdict.sentences[1] in (

@@ -146,7 +146,8 @@ def test_a_mix_with_its_statistics_is_reproduced_to_the_bit(norms_run: Run, cata
     task = retrieval_task(catalog, split="val", gallery_splits=None, relevance=same(["product"]))
     images = open_images(catalog, smallest=32).reader
     embeddings = embed_rows(encoder, images, task.rows.tolist(), config=norms_run.config, console=SILENT)
-    assert {name: figure.mean for name, figure in report.mixes[1].image.items()} == task.score(embeddings).means()
+    found = {name: figure.mean for name, figure in report.mixes[1].image.items() if name != "balanced"}
+    assert found == task.score(embeddings).means()
 
 
 def test_statistics_that_did_not_move_are_not_estimated(catalog: Catalog, tmp_path: Path):

@@ -21,6 +21,7 @@ from simtrain.catalog.sources.embedded_layout import EmbeddedFiles, Layout, layo
 from simtrain.console import Console
 from simtrain.errors import CatalogError, system_reason
 from simtrain.files import whole_file
+from simtrain.mistaken import mistaken
 from simtrain.phrases import listed, shortened
 
 ROWS_FILE = "rows.parquet"
@@ -53,6 +54,8 @@ def refuse_unknown_pictures(root: Path, tables: Sequence[str]) -> None:
     Raises:
         CatalogError: with the columns of the first of them.
     """
+    if (instead := mistaken(root, expected="source")) is not None:
+        raise CatalogError(instead)
     for table in tables:
         if table.lower().endswith(".parquet"):
             with told(root / table), opened(root / table) as file:

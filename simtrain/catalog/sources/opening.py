@@ -27,6 +27,7 @@ from simtrain.catalog.staging import DOWNLOAD_FOLDER
 from simtrain.config import ColumnsConfig, PrepareConfig
 from simtrain.console import Console
 from simtrain.errors import CatalogError, error_path, nearest, system_reason
+from simtrain.mistaken import mistaken
 from simtrain.own_code import check_arguments, import_target
 from simtrain.phrases import counted
 
@@ -122,9 +123,8 @@ def _local(name: str, *, config: PrepareConfig, opening: Opening) -> OpenedSourc
             raise CatalogError(
                 f"{path}: JSON is read as one object a line; write it so and save it as .jsonl, or as .csv"
             )
-        raise CatalogError(
-            f"{path}: not a source; expected a folder of images or a table ({', '.join(TABLE_SUFFIXES)})"
-        )
+        unknown = f"{path}: not a source; expected a folder of images or a table ({', '.join(TABLE_SUFFIXES)})"
+        raise CatalogError(mistaken(path, expected="source") or unknown)
     refuse_no_file(path)
     if path.suffix.lower() == ".parquet" and embedded_columns(path):
         embedded = EmbeddedFiles(files=[path], root=path.parent, problems=[])

@@ -43,9 +43,11 @@ def test_beforehand_both_metrics_are_told_with_what_was_assumed() -> None:
         "product": {"recall_at_1": pytest.approx(recall, rel=1e-4), "map_at_r": pytest.approx(of_map, rel=1e-4)}
     }
     assert found.sentences[:2] == [
-        f"Relevance product, estimated beforehand: the split can detect differences in recall_at_1 of {100 * recall:.1f} points or more and "
+        "Relevance product, estimated beforehand: the split can detect differences in recall_at_1 of "
+        f"{100 * recall:.1f} points or more and "
         f"in map_at_r of {100 * of_map:.1f} points or more, with 80 % probability.",
-        "The estimate assumes that at 20 % of the queries exactly one of two encoders is right, for map_at_r at as many of the places "
+        "The estimate assumes that at 20 % of the queries exactly one of two encoders is right, for map_at_r at as "
+        "many of the places "
         "of each query; results within a product correlate by 0.2; 2 verdicts are corrected together.",
     ]
 

@@ -62,8 +62,8 @@ def detectable_differences(protocol: ComparisonProtocol, *, comparisons: int) ->
     ]
     sentences.append(
         f"The estimate assumes that at {100 * DISCORDANT_SHARE:g} % of the queries exactly one of two encoders is "
-        f"right, for map_at_r at as many of the places of each query; results within a product correlate by {WITHIN_PRODUCT:g}; "
-        f"{counted(comparisons, 'verdict is', 'verdicts are')} corrected together."
+        "right, for map_at_r at as many of the places of each query; results within a product correlate by "
+        f"{WITHIN_PRODUCT:g}; {counted(comparisons, 'verdict is', 'verdicts are')} corrected together."
     )
     with_folds = _folds_sentence(protocol, level=level)
     return DetectableDifferences(smallest=smallest, sentences=[*sentences, *([with_folds] if with_folds else [])])

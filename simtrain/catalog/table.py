@@ -146,7 +146,8 @@ def with_larger_val(catalog: Catalog) -> str | None:
 def _no_catalogue(path: Path) -> str:
     folder = path.parent
     source, out = "SOURCE", str(folder)
-    if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
+    pictures_may_be_there = folder.is_dir() and any(not path.name.startswith(".") for path in folder.iterdir())
+    if folder.is_file() or pictures_may_be_there:
         source, out = str(folder), f"data/{folder.resolve().stem}"
     where = folder if folder.is_file() else path
     return f"{where}: no catalogue here; make one with: simtrain prepare {quote(source)} --out {quote(out)}"

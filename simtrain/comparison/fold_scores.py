@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from simtrain.comparison.folds import Fold, distinct_clusters
-from simtrain.evaluation.chance import RelevanceCodes, chance_graded, chance_scores
+from simtrain.evaluation.chance import chance_graded, chance_scores
 from simtrain.evaluation.graded import GradedSet, Level, score_graded
 from simtrain.evaluation.metrics import QueryScores, score_queries
 from simtrain.evaluation.protocol import RetrievalTask
@@ -118,15 +118,7 @@ def pooled_chance(folds: Sequence[Fold], *, relevance: str, recall_ks: Sequence[
     """Expected values of `pooled_scores` for a random encoder, computed exactly."""
 
     def score(task: RetrievalTask) -> QueryScores:
-        codes = RelevanceCodes(
-            query_ids=task.query_ids,
-            gallery_ids=task.gallery_ids,
-            query_groups=task.groups[task.queries],
-            gallery_groups=task.groups[task.gallery],
-            exclusions=task.exclusions(),
-            judged=task.judged_among(),
-        )
-        return chance_scores(codes, recall_ks=recall_ks, precision_ks=PRECISION_KS)
+        return chance_scores(task.codes(), recall_ks=recall_ks, precision_ks=PRECISION_KS)
 
     tasks = [fold.tasks[relevance] for fold in folds]
     return _pooled(folds, tasks, [[score(task) for task in tasks]])

@@ -20,36 +20,14 @@ any i ranks are a draw without replacement: the relevant ones among them follow 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from simtrain.evaluation.exclusions import Exclusions
 from simtrain.evaluation.graded import Level, check_levels, discounts, grade_counts, ideal_gains, level_gains
-from simtrain.evaluation.judged_pairs import JudgedPairs
 from simtrain.evaluation.metrics import QueryScores, check_groups, check_ks, relevant_counts
-
-
-@dataclass(frozen=True, kw_only=True)
-class RelevanceCodes:
-    """Ids and relevance codes of queries and gallery items: a `RetrievalSet` without embeddings.
-
-    Attributes:
-        query_ids: (Q,) unique ids of the queries.
-        gallery_ids: (G,) unique ids of the gallery items.
-        query_groups: (Q,) relevance code of each query; -1: nothing is relevant to it.
-        gallery_groups: (G,) relevance code of each gallery item from the same numbering; -1: relevant to nothing.
-        exclusions: Gallery items that count neither as finds nor as misses of some queries; None: there are none.
-        judged: Pairs of rows that say what is relevant, in the place of the codes; None: the codes say it.
-    """
-
-    query_ids: Sequence[str]
-    gallery_ids: Sequence[str]
-    query_groups: NDArray[np.int64]
-    gallery_groups: NDArray[np.int64]
-    exclusions: Exclusions | None = None
-    judged: JudgedPairs | None = None
+from simtrain.evaluation.retrieval_set import RelevanceCodes
 
 
 def chance_scores(codes: RelevanceCodes, *, recall_ks: Sequence[int], precision_ks: Sequence[int]) -> QueryScores:

@@ -20,7 +20,7 @@ from simtrain.evaluation.metrics import NO_GROUP, QueryScores, relevant_counts, 
 from simtrain.evaluation.ranking import Ranking
 from simtrain.evaluation.relevance import Relevance
 from simtrain.evaluation.relevance_checks import check_answerable, check_not_empty
-from simtrain.evaluation.retrieval_set import RetrievalSet
+from simtrain.evaluation.retrieval_set import RelevanceCodes, RetrievalSet
 from simtrain.evaluation.statistics import BootstrapSettings, Interval, cluster_bootstrap_intervals
 
 
@@ -109,6 +109,12 @@ class RetrievalTask:
         return RetrievalSet(
             query_embeddings=chosen_rows(embeddings, self.queries),
             gallery_embeddings=chosen_rows(embeddings, self.gallery),
+            **vars(self.codes()),
+        )
+
+    def codes(self) -> RelevanceCodes:
+        """Ids and relevance of queries and gallery."""
+        return RelevanceCodes(
             query_ids=self.query_ids,
             gallery_ids=self.gallery_ids,
             query_groups=self.groups[self.queries],

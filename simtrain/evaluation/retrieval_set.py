@@ -19,17 +19,13 @@ from simtrain.evaluation.judged_pairs import JudgedPairs
 
 
 @dataclass(frozen=True, kw_only=True)
-class RetrievalSet:
-    """Queries, and the gallery searched with them.
+class RelevanceCodes:
+    """Ids of queries and of the gallery searched with them, and what is relevant to what.
 
     Query/gallery protocol: two sets, which may share items. Leave-one-out: the same set twice. A query is never its own
     neighbour, because gallery items with its id are left out.
     """
 
-    query_embeddings: Tensor
-    """(Q, D) float32 rows of length 1, on the CPU or a CUDA device."""
-    gallery_embeddings: Tensor
-    """(G, D) float32 rows of length 1, on the same device."""
     query_ids: Sequence[str]
     """(Q,) unique."""
     gallery_ids: Sequence[str]
@@ -43,6 +39,16 @@ class RetrievalSet:
     judged: JudgedPairs | None = None
     """Pairs of rows of queries and gallery that say what is relevant, in the place of the codes, which then only say
     by -1 which queries were not judged at all; None: the codes say it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RetrievalSet(RelevanceCodes):
+    """Queries and gallery with their embeddings."""
+
+    query_embeddings: Tensor
+    """(Q, D) float32 rows of length 1, on the CPU or a CUDA device."""
+    gallery_embeddings: Tensor
+    """(G, D) float32 rows of length 1, on the same device."""
 
     def relevant_to(self, query_rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Positions in `query_rows`, and gallery columns, of relevant items, whether they count or not; (P,) each.

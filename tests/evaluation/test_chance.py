@@ -8,10 +8,10 @@ import pytest
 import torch
 from tied_retrieval import retrieval_set, tied_set
 
-from simtrain.evaluation.chance import RelevanceCodes, chance_graded, chance_scores, expected_values
+from simtrain.evaluation.chance import chance_graded, chance_scores, expected_values
 from simtrain.evaluation.graded import GradedSet, Level, score_graded
 from simtrain.evaluation.metrics import ranked_relevance_metrics, score_queries
-from simtrain.evaluation.retrieval_set import RetrievalSet
+from simtrain.evaluation.retrieval_set import RelevanceCodes, RetrievalSet
 
 KS = (1, 2, 5, 10)
 

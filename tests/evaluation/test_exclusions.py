@@ -19,12 +19,13 @@ from tied_retrieval import (
     with_exclusions,
 )
 
-from simtrain.evaluation.chance import RelevanceCodes, chance_scores, expected_values
+from simtrain.evaluation.chance import chance_scores, expected_values
 from simtrain.evaluation.exclusions import Exclusions, exclusions_of
 from simtrain.evaluation.graded import discounts, score_graded
 from simtrain.evaluation.leading import nearest_neighbours
 from simtrain.evaluation.metrics import score_queries
 from simtrain.evaluation.ranking import Ranking
+from simtrain.evaluation.retrieval_set import RelevanceCodes
 from simtrain.evaluation.statistics import BootstrapSettings
 from simtrain.evaluation.thresholds import ThresholdSettings, similarity_thresholds
 

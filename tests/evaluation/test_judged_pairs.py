@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from tied_retrieval import KS, left_out, loop_ranking, tied_set, with_exclusions
 
-from simtrain.evaluation.chance import RelevanceCodes, chance_scores
+from simtrain.evaluation.chance import chance_scores
 from simtrain.evaluation.judged_pairs import JudgedPairs
 from simtrain.evaluation.metrics import score_queries
-from simtrain.evaluation.retrieval_set import RetrievalSet
+from simtrain.evaluation.retrieval_set import RelevanceCodes, RetrievalSet
 from simtrain.evaluation.statistics import BootstrapSettings
 from simtrain.evaluation.thresholds import ThresholdSettings, similarity_thresholds
 

@@ -48,6 +48,48 @@ def test_an_old_encoding_is_found_and_told_with_a_word(encoding: str, line_end: 
     assert remark.endswith(f"), such as '{word}'; if that is wrong: --set dialect.encoding=NAME")
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "10 \u20ac",
+        "Lego\u00ae set",
+        "a\u00a0b",
+        "Caf\u00e9 mug",
+        "Tazza da caff\u00e8, qualit\u00e0",
+        "Porte-cl\u00e9s \u00e9t\u00e9, th\u00e9 \u00e0 la cr\u00e8me",
+        "\u00bd price",
+        "3 \u00d7 20 cm",
+        "3 \u00d7 20 cm, \u00bd price",
+        "Cr\u00e8me",
+        "\u00bfQu\u00e9 talla?",
+        "Fl\u00e4che 3 m\u00b2, 20\u00b0C, \u201eneu\u201c",
+        "m\u00f8bel, bl\u00e5 st\u00f8vler",
+        "cal\u00e7\u00f5es de algod\u00e3o",
+    ],
+)
+def test_one_short_word_of_western_europe_is_enough(name: str) -> None:
+    data = f"path,product,caption\n0.jpg,p0,{name}\n1.jpg,p1,plain\n".encode("cp1252")
+    found, (remark,) = decoded(Path("t.csv"), data, encoding=None)
+    assert found == data.decode("cp1252")
+    assert "was read as cp1252 (Western Europe)" in remark
+
+
+@pytest.mark.parametrize(
+    ("encoding", "name"),
+    [
+        ("cp1250", "\u0142awka, \u017c\u00f3\u0142ta w\u0105ska"),
+        ("cp1250", "Hrne\u010dek \u010derven\u00fd s medv\u011bdem"),
+        ("cp1254", "k\u0131rm\u0131z\u0131 \u015fi\u015fe, b\u00fcy\u00fck"),
+        ("cp1251", "\u0421\u0442\u043e\u043b \u0438\u0437 \u0434\u0443\u0431\u0430"),
+        ("cp1253", "\u03c4\u03c1\u03b1\u03c0\u03ad\u03b6\u03b9 \u03be\u03cd\u03bb\u03b9\u03bd\u03bf"),
+        ("cp1256", "\u0643\u0631\u0633\u064a \u062e\u0634\u0628\u064a"),
+    ],
+)
+def test_one_short_name_of_elsewhere_is_not_of_western_europe(encoding: str, name: str) -> None:
+    data = "".join(f"{row}.jpg,p{row},{name} {row}\n" for row in range(6)).encode(encoding)
+    assert decoded(Path("t.csv"), data, encoding=None)[0] == data.decode(encoding)
+
+
 def test_letters_far_down_a_long_table_decide() -> None:
     plain = "".join(f"images/{row:06d}.jpg,p{row},a plain name\n" for row in range(20_000))
     data = (plain + table_of(NAMES["cp1254"])).encode("cp1254")
@@ -66,7 +108,8 @@ def test_what_no_encoding_fits_is_refused() -> None:
         decoded(Path("t.csv"), b"path\n" + bytes(range(128, 256)) * 3, encoding=None)
     assert str(told.value) == (
         "t.csv: not UTF-8 text (invalid start byte), and no other encoding that is known fits; save it as UTF-8, or "
-        "name its encoding, such as Windows' for Arabic and Persian: --set dialect.encoding=cp1256"
+        "name its encoding with --set dialect.encoding=NAME, such as Windows' cp1252 for Western Europe or cp1256 for "
+        "Arabic and Persian"
     )
 
 

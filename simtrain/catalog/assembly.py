@@ -23,7 +23,7 @@ from simtrain.catalog.inspection.findings import (
     near_duplicate_findings,
     picture_findings,
 )
-from simtrain.catalog.inspection.product_findings import images_without_product, product_findings
+from simtrain.catalog.inspection.product_findings import images_without, product_findings
 from simtrain.catalog.readable import ReadableImages
 from simtrain.catalog.remedies import copies_set_aside, groups_across_splits, remedies
 from simtrain.catalog.sources import PARTS
@@ -101,7 +101,8 @@ def assemble(images: ReadableImages, *, near: Sequence[Pair], config: PrepareCon
             smallest_side=config.inspection.smallest_side,
             largest_aspect=config.inspection.largest_aspect,
         ),
-        *images_without_product(ids, products),
+        *images_without("product", ids, products),
+        *images_without("label", ids, labels),
         *product_findings(products, labels=labels),
         *label_findings(
             ids,
@@ -126,7 +127,7 @@ def assemble(images: ReadableImages, *, near: Sequence[Pair], config: PrepareCon
         folds = assign_folds([groups[row] for row in kept], folds=config.split.folds, seed=config.seed)
         _refuse_empty_folds(folds, count=config.split.folds)
         table[FOLD_COLUMN] = np.array(folds, dtype=np.int32)
-    _refuse_nothing_to_train_on(split.sides, table)
+    _refuse_nothing_to_train_on(split.sides, contents, table)
     unreadable = [finding["id"] for finding in images.findings if finding["kind"] == "unreadable"]
     left_out = [ids[row] for row in np.flatnonzero(aside)]
     fixes = remedies(unreadable, set_aside=left_out, copies=copies, near=near, fix=grouped)
@@ -170,12 +171,19 @@ def _refuse_empty_folds(folds: list[int], *, count: int) -> None:
         raise CatalogError(f"split.folds: nothing falls into fold {empty[0]} of {count}; take fewer folds")
 
 
-def _refuse_nothing_to_train_on(sides: list[str], table: pd.DataFrame) -> None:
-    if "train" in sides and not (table["split"] == "train").any():
+def _refuse_nothing_to_train_on(sides: list[str], contents: Sequence[str], table: pd.DataFrame) -> None:
+    if "train" not in sides or (table["split"] == "train").any():
+        return
+    elsewhere = {content for content, side in zip(contents, sides, strict=True) if side != "train"}
+    if all(content in elsewhere for content, side in zip(contents, sides, strict=True) if side == "train"):
         raise CatalogError(
-            f"nothing is left to train on: all {sides.count('train')} images in train are copies of images in val "
-            "or test; --set near_duplicates.find=false lets only equal pixels count as copies"
+            "nothing is left to train on: every image in train has the very pixels of one in val or test; name each "
+            "picture in one split only, or let simtrain draw them: --set columns.split=false"
         )
+    raise CatalogError(
+        "nothing is left to train on: every image in train is a copy of one in val or test; "
+        "--set near_duplicates.find=false lets only equal pixels count as copies"
+    )
 
 
 def _counts(table: pd.DataFrame, *, unreadable: int, images: int) -> dict[str, Any]:

@@ -31,6 +31,8 @@ LARGEST_FILE = 1 << 30
 
 _UNREADABLE = "cannot be read as an image"
 _SIXTEEN_BITS_IN_32 = frozenset({"PNG", "PPM"})  # what these call mode "I" has 16 bits
+_SEVERAL = {"TIFF": "pages", "GIF": "frames", "WEBP": "frames", "PNG": "frames"}
+"""What the further pictures of a file are called, by its format."""
 _EIGHTHS = (1, 2, 3, 4, 5, 8)  # of a JPEG's size; six and seven take longer than the whole
 _NO_EXIF = "its EXIF block cannot be read; not turned"
 _EXIF_HEADER = 8  # bytes; behind it a block without entries is all zeros
@@ -123,6 +125,7 @@ def opaque_srgb(image: Image.Image) -> NDArray[np.uint8]:
 
 
 def _decoded(image: Image.Image, data: bytes, *, at_least: int | None, note: str | None) -> DecodedImage:
+    pages = _pages(image) if at_least is None else None  # of a whole picture, as `prepare` reads it
     pixels, damage = _jpeg(image, data, at_least=at_least)
     if pixels is None:
         if at_least is not None:
@@ -132,8 +135,20 @@ def _decoded(image: Image.Image, data: bytes, *, at_least: int | None, note: str
     else:
         pixels, colour_note = _managed(pixels, image)
     orientation, exif_note = _orientation(image)
-    notes = [told for told in (note, damage, colour_note, exif_note) if told is not None]
+    notes = [told for told in (note, pages, damage, colour_note, exif_note) if told is not None]
     return DecodedImage(pixels=_turned(pixels, orientation), note="; ".join(notes) or None)
+
+
+def _pages(image: Image.Image) -> str | None:
+    """What is told of a file that holds several pictures; the second ones of phones' JPEGs are no pictures to see."""
+    what = _SEVERAL.get(str(image.format))
+    if what is None:
+        return None
+    try:
+        count = int(getattr(image, "n_frames", 1))
+    except Exception:  # whatever Pillow's plugins raise for damage behind the first picture
+        return f"only the first of its {what} can be read"
+    return f"the first of its {count} {what} is read" if count > 1 else None
 
 
 def _jpeg(image: Image.Image, data: bytes, *, at_least: int | None) -> tuple[NDArray[np.uint8] | None, str | None]:

@@ -49,10 +49,11 @@ def is_shard(path: Path) -> bool:
 def _is_ours(out: Path) -> bool:
     if (out / WORK_FOLDER / SHARDS_FOLDER / PLAN_FILE).is_file():
         return True  # of a run that was interrupted, perhaps while it published
-    return any(_has_our_mark(out / name) for name in _OWN_TABLES)
+    return any(has_our_mark(out / name) for name in _OWN_TABLES)
 
 
-def _has_our_mark(path: Path) -> bool:
+def has_our_mark(path: Path) -> bool:
+    """Whether a Parquet file is one that simtrain wrote."""
     try:
         return _METADATA_KEY in (read_schema(path).metadata or {})
     except (OSError, pa.ArrowException):

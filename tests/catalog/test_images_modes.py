@@ -36,6 +36,20 @@ def png(depth: int, colour_type: int, row: bytes, *, width: int, key: bytes) -> 
     return b"\x89PNG\r\n\x1a\n" + header + chunk(b"tRNS", key) + pixels + chunk(b"IEND", b"")
 
 
+@pytest.mark.parametrize(
+    ("kind", "told"), [("TIFF", "3 pages"), ("GIF", "3 frames"), ("WEBP", "3 frames"), ("PNG", "3 frames")]
+)
+def test_further_pictures_of_a_file_are_told(kind: str, told: str) -> None:
+    first, *others = (Image.fromarray(np.roll(NOISE, step, axis=0)) for step in range(3))
+    lossless = {"lossless": True} if kind == "WEBP" else {}
+    data = saved(first, kind, save_all=True, append_images=others, **lossless)
+    found = decode_image(data, at_least=None)
+    assert found.note == f"the first of its {told} is read"
+    assert decode_image(saved(first, kind, **lossless), at_least=None).note is None
+    if kind != "GIF":
+        assert np.array_equal(found.pixels, NOISE)
+
+
 def test_jpeg_in_cmyk_becomes_rgb(tmp_path: Path) -> None:
     Image.new("CMYK", (8, 8), (0, 255, 255, 0)).save(tmp_path / "a.jpg", quality=95)
     red, green, blue = read_image(tmp_path / "a.jpg").reshape(-1, 3).mean(axis=0)

@@ -58,6 +58,21 @@ def test_the_setting_takes_them_for_copies(tmp_path: Path) -> None:
         run(bottles(tmp_path), tmp_path / "out", settings, "split.test=0.5")
 
 
+def test_training_whose_every_picture_is_in_test_too_is_told_what_helps(tmp_path: Path) -> None:
+    rows = []
+    for number in range(4):
+        for name, split in ((f"{number}.png", "train"), (f"copy_{number}.png", "test")):
+            save_noise(tmp_path / name, seed=number)
+            rows.append({"path": name, "product": name, "split": split})
+    table = write_table(tmp_path, rows)
+    for settings in ((), ("near_duplicates.find=false",)):
+        with pytest.raises(CatalogError, match=r"the very pixels of one in val or test; name .*columns\.split=false$"):
+            run(table, tmp_path / "out", *settings)
+    counts = run(table, tmp_path / "out", "columns.split=false").counts
+    assert counts["images_per_split"]["train"] > 0
+    assert counts["images"] + counts["set_aside"] == 8
+
+
 def test_labels_tell_apart_where_no_product_is_named(tmp_path: Path) -> None:
     assert run(bottles(tmp_path, columns=("label",)), tmp_path / "out").counts["images"] == 20
 

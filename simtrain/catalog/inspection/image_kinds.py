@@ -55,6 +55,13 @@ IMAGE_KINDS: dict[str, Kind] = {
         why="They take no part in training by products, and an image of the same thing may stand in another split.",
         remedy="Fill the column, widen product_pattern, or leave them out of the source.",
     ),
+    "images_without_label": Kind(
+        severity="warning",
+        shown="singly",
+        title="Images without a label",
+        why="They take no part in training by labels, and are found by no search for their kind.",
+        remedy="Fill the column, move stray pictures into the folder of their class, or leave them out of the source.",
+    ),
     "products_of_one_image": Kind(
         severity="warning",
         shown="text",

@@ -1,28 +1,31 @@
-"""Findings about products."""
+"""Findings about products, and images without product or label."""
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 from simtrain.phrases import counted, listed
 
 
-def images_without_product(ids: Sequence[str], products: Sequence[str | None]) -> list[dict[str, Any]]:
-    """A finding of the images that have no product where others have one; none where all have one, or none has.
+def images_without(
+    what: Literal["product", "label"], ids: Sequence[str], values: Sequence[str | None]
+) -> list[dict[str, Any]]:
+    """A finding of the images that have no product or label where others have; none where all have, or none has.
 
     Args:
+        what: What is looked for.
         ids: Id of each image.
-        products: Product of each image, or None.
+        values: Product or label of each image, or None.
     """
-    without = [name for name, product in zip(ids, products, strict=True) if product is None]
-    if not without or len(without) == len(products):
+    without = [name for name, value in zip(ids, values, strict=True) if value is None]
+    if not without or len(without) == len(values):
         return []
     have = "has" if len(without) == 1 else "have"
     message = (
-        f"{len(without)} of {counted(len(products), 'image')} {have} no product, such as {listed(without)}: they are "
-        "no right answers by product, and no positives"
+        f"{len(without)} of {counted(len(values), 'image')} {have} no {what}, such as {listed(without)}: they are "
+        f"no right answers by {what}, and no positives"
     )
-    return [{"kind": "images_without_product", "ids": without, "message": message}]
+    return [{"kind": f"images_without_{what}", "ids": without, "message": message}]
 
 
 def product_findings(products: Sequence[str | None], *, labels: Sequence[str | None]) -> list[dict[str, Any]]:

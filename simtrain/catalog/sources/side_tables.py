@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from simtrain.catalog.ownership import has_our_mark
 from simtrain.catalog.sources.csv_dialect import Dialect
 from simtrain.catalog.sources.likely_columns import likely_columns
 from simtrain.catalog.sources.table_file import read_table_file
@@ -51,7 +52,7 @@ def side_tables(listing: Listing, *, dialect: Dialect) -> list[SideTable]:
     for path in listing.tables[:_MOST_TABLES]:
         file = listing.root / path
         try:
-            if file.stat().st_size > _LARGEST_TABLE:
+            if file.stat().st_size > _LARGEST_TABLE or (file.suffix == ".parquet" and has_our_mark(file)):
                 continue
             frame = read_table_file(file, text_columns=(), dialect=dialect).frame
         except (CatalogError, OSError):

@@ -65,11 +65,14 @@ def read_sidecars(
                     caption = text.strip() or None
                 else:
                     content = json.loads(text)
-                    entry = content if isinstance(content, dict) else {}
-                    if has_half_characters(content, text=text):
-                        entry = {}
+                    if not isinstance(content, dict):
+                        reason = "holds no JSON object of fields"
+                        broken.append({"kind": "left_out", "path": path, "reason": reason})
+                    elif has_half_characters(content, text=text):
                         reason = "holds half of a character, such as \\ud83d"
                         broken.append({"kind": "left_out", "path": path, "reason": reason})
+                    else:
+                        entry = content
             except UnicodeDecodeError:
                 broken.append({"kind": "left_out", "path": path, "reason": "not UTF-8 text; save it as UTF-8"})
             except (OSError, ValueError, RecursionError) as error:

@@ -30,6 +30,9 @@ _MOST_CELLS = 20_000_000  # 2 GB of memory
 _PART = 1 << 20
 _MERGED = re.compile(rb'<mergeCell ref="[A-Z]{1,3}(\d{1,7}):[A-Z]{1,3}(\d{1,7})"')
 _LONGEST_MERGE = 64
+_UNSAVED = re.compile(rb'<c (?![^>]*t="str")[^>]*>\s*(?:<f[^>]*/>|<f[^>]*>[^<]*</f>)\s*(?:<v\s*/>|<v>\s*</v>)?\s*</c>')
+"""A cell with a formula and no result; one whose result is an empty text is of the type `str`."""
+_LONGEST_CELL = 9000  # bytes; Excel's formulas have at most 8,192 characters
 _EXACT = 2**53
 _MOST_ABOVE = 12
 _ERRORS = {"#DIV/0!", "#GETTING_DATA", "#N/A", "#NAME?", "#NULL!", "#NUM!", "#REF!", "#VALUE!"}
@@ -49,9 +52,10 @@ class Sheet:
 
 
 def read_sheet(path: Path) -> Sheet:
-    """Read the first sheet that is shown and not empty; its first row below titles names the columns.
+    """Read the first sheet that is shown and holds a table; its first row below titles names the columns.
 
-    Titles are rows of one value above one with several. Formulas have the values that were saved with them.
+    A table has two rows and two columns or more; where no sheet has, it is the first that is not empty. Titles are rows
+    of one value above one with several. Formulas have the values that were saved with them.
 
     Raises:
         CatalogError: if openpyxl is not installed, the file is no such spreadsheet, is damaged, unpacks to more than
@@ -94,13 +98,20 @@ def _first_sheet(path: Path) -> Sheet:
     with path.open("rb") as file:
         book = load_workbook(file, read_only=True, data_only=True, keep_links=False)
         shown = [sheet for sheet in book.worksheets if sheet.sheet_state == "visible"]
+        first: tuple[str, list[list[Any]]] | None = None
         for sheet in shown:
             sheet.reset_dimensions()  # what a file says of its size need not be true
             rows = list(_rows(sheet.iter_rows(values_only=True), path=path))
-            if rows:
-                others = [other.title for other in shown if other.title != sheet.title]
-                return _table(path, rows, remarks=[*_other_sheets(sheet.title, others), *_merged_rows(path)])
-    raise CatalogError(f"{path}: has no rows")
+            is_table = len(rows) > 1 and any(len(row) > 1 for row in rows)
+            if is_table or (rows and first is None):
+                first = sheet.title, rows
+            if is_table:
+                break
+    if first is None:
+        raise CatalogError(f"{path}: has no rows")
+    title, rows = first
+    others = [sheet.title for sheet in shown if sheet.title != title]
+    return _table(path, rows, remarks=[*_other_sheets(title, others), *_merged_rows(path), *_unsaved_formulas(path)])
 
 
 def _rows(found: Iterator[Sequence[Any]], *, path: Path) -> Iterator[list[Any]]:
@@ -147,7 +158,7 @@ def _table(path: Path, rows: list[list[Any]], *, remarks: list[str]) -> Sheet:
         errors += sum(isinstance(value, str) and value in _ERRORS for value in values)
         columns.append((f"column_{position + 1}" if name is None else str(_plain(name)), [_plain(v) for v in values]))
     if empty:
-        remarks.append(f"{listed(empty)} without a value (formulas have none until Excel has saved them)")
+        remarks.append(f"{listed(empty)} without a value")
     if errors:
         remarks.append(f"{counted(errors, 'cell')} with the error of a formula, such as #N/A, taken as empty")
     return Sheet(columns=columns, remarks=remarks)
@@ -161,19 +172,33 @@ def _other_sheets(name: str, others: Sequence[str]) -> list[str]:
 
 def _merged_rows(path: Path) -> list[str]:
     """What is to be known where cells are merged over rows; openpyxl does not say so of a sheet that is streamed."""
-    merged = 0
+    merges = (match.groups() for match in _in_sheets(path, _MERGED, longest=_LONGEST_MERGE))
+    merged = sum(first != last for first, last in merges)
+    if not merged:
+        return []
+    return [f"{counted(merged, 'cell')} merged over rows: the first row has the value, the others have none; fill them"]
+
+
+def _unsaved_formulas(path: Path) -> list[str]:
+    """What is to be known where a program has written formulas and not what they give, as Python's libraries do."""
+    unsaved = sum(1 for _ in _in_sheets(path, _UNSAVED, longest=_LONGEST_CELL))
+    if not unsaved:
+        return []
+    cells = counted(unsaved, "cell")
+    return [f"{cells} with a formula whose result was not saved, taken as empty; open the file in Excel and save it"]
+
+
+def _in_sheets(path: Path, pattern: re.Pattern[bytes], *, longest: int) -> Iterator[re.Match[bytes]]:
+    """What a pattern of at most so many bytes finds in the sheets of a file, read a part at a time."""
     with zipfile.ZipFile(path) as archive:
         for name in archive.namelist():
             if name.startswith("xl/worksheets/") and name.endswith(".xml"):
                 before = b""
                 with archive.open(name) as file:
                     while part := file.read(_PART):
-                        found = list(_MERGED.finditer(before + part))
-                        merged += sum(first != last for first, last in (match.groups() for match in found))
-                        before = (before + part)[found[-1].end() if found else -_LONGEST_MERGE :][-_LONGEST_MERGE:]
-    if not merged:
-        return []
-    return [f"{counted(merged, 'cell')} merged over rows: the first row has the value, the others have none; fill them"]
+                        found = list(pattern.finditer(before + part))
+                        yield from found
+                        before = (before + part)[found[-1].end() if found else -longest :][-longest:]
 
 
 def _plain(value: Any) -> Any:

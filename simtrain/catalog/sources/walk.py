@@ -40,6 +40,10 @@ _SHOWN_SUFFIXES = 4
 _DEEPEST = 200
 
 
+def _suffix(path: str) -> str:
+    return posixpath.splitext(path)[1].lower()
+
+
 @dataclass(kw_only=True)
 class Seen:
     """Files of one sort that are not taken: how many of each suffix, and the first of them."""
@@ -52,10 +56,13 @@ class Seen:
         self.examples.setdefault(suffix, path)
         self.suffixes[suffix] = self.suffixes.get(suffix, 0) + 1
 
-    def without(self, paths: Sequence[str]) -> "Seen":
-        """The others, where some are read after all."""
-        suffixes = Counter(self.suffixes) - Counter(posixpath.splitext(path)[1].lower() for path in paths)
-        return Seen(suffixes=dict(suffixes), examples={suffix: self.examples[suffix] for suffix in suffixes})
+    def without(self, paths: Sequence[str], *, known: Sequence[str]) -> "Seen":
+        """The others, where some are read after all; the first of them is looked for among those that are known."""
+        suffixes = Counter(self.suffixes) - Counter(_suffix(path) for path in paths)
+        examples = {suffix: self.examples[suffix] for suffix in suffixes}
+        for suffix in {_suffix(path) for path in paths if path in examples.values()}:
+            examples[suffix] = next((path for path in known if path not in paths and _suffix(path) == suffix), "")
+        return Seen(suffixes=dict(suffixes), examples=examples)
 
     @property
     def files(self) -> int:
@@ -127,7 +134,7 @@ class Listing:
 
     def without(self, paths: Sequence[str]) -> "Listing":
         """The same with some files among `others` read after all."""
-        return replace(self, others=self.others.without(paths))
+        return replace(self, others=self.others.without(paths, known=[*self.tables, *self.sidecars]))
 
     def described(self) -> dict[str, Any]:
         """What lies there, as plain values, to notice a change."""

@@ -1,6 +1,6 @@
 """Products that cannot be found by another of their images."""
 
-from simtrain.catalog.inspection.product_findings import images_without_product, product_findings
+from simtrain.catalog.inspection.product_findings import images_without, product_findings
 
 
 def test_products_of_one_image_each_are_told_with_what_works() -> None:
@@ -15,10 +15,18 @@ def test_products_of_one_image_each_are_told_with_what_works() -> None:
 
 
 def test_images_without_a_product_beside_others_are_named() -> None:
-    (finding,) = images_without_product(["a", "b", "c"], ["x", None, "x"])
+    (finding,) = images_without("product", ["a", "b", "c"], ["x", None, "x"])
     assert (finding["kind"], finding["ids"]) == ("images_without_product", ["b"])
     assert finding["message"] == (
         "1 of 3 images has no product, such as 'b': they are no right answers by product, and no positives"
     )
-    assert images_without_product(["a", "b"], ["x", "y"]) == []
-    assert images_without_product(["a", "b"], [None, None]) == []
+    assert images_without("product", ["a", "b"], ["x", "y"]) == []
+    assert images_without("product", ["a", "b"], [None, None]) == []
+
+
+def test_images_without_a_label_beside_others_are_named() -> None:
+    (finding,) = images_without("label", ["a", "b", "c"], ["x", None, None])
+    assert (finding["kind"], finding["ids"]) == ("images_without_label", ["b", "c"])
+    assert finding["message"] == (
+        "2 of 3 images have no label, such as 'b' and 'c': they are no right answers by label, and no positives"
+    )

@@ -210,6 +210,25 @@ def sidecar_shop(root: Path) -> Path:
     return root
 
 
+def test_what_is_not_looked_at_has_an_example_that_is_not(tmp_path: Path) -> None:
+    root = pictures(tmp_path / "src", "a.png", "b.png", "c.png")
+    (root / "meta.csv").write_text("file,sku\na.png,1\nb.png,1\nc.png,2\n")
+    (root / "prices.csv").write_text("sku,price\n1,2.5\n")
+    report = run(root, tmp_path / "out", "table=meta.csv", "columns.path=file", "columns.product=sku")
+    assert told(report, "other_files") == [
+        "not looked at, as they are no pictures: 1 file (1 .csv), such as 'prices.csv'"
+    ]
+
+
+def test_an_older_catalogue_among_the_pictures_is_not_what_describes_them(tmp_path: Path) -> None:
+    root = pictures(tmp_path / "src", "a.png", "b.png", "c.png", "d.png")
+    run(root, tmp_path / "cat")
+    (tmp_path / "cat").rename(root / "cat")
+    report = run(root, tmp_path / "out")
+    assert told(report, "side_table") == []
+    assert report.counts["images"] == 4
+
+
 def test_files_of_an_images_name_are_told(tmp_path: Path) -> None:
     report = run(sidecar_shop(tmp_path / "src"), tmp_path / "out")
     assert told(report, "sidecars") == [
@@ -223,13 +242,16 @@ def test_files_of_an_images_name_are_read_when_asked(tmp_path: Path) -> None:
     root = sidecar_shop(tmp_path / "src")
     (root / "00000" / "002.json").write_text("{broken")
     (root / "00000" / "002.png.json").write_text('{"half": "\\ud83d"}')
+    (root / "00000" / "002.txt").write_text("")
+    (root / "00000" / "001.png.json").write_text("[1, 2]")
     report = run(root, tmp_path / "out", "sidecars=true")
     rows = report.catalog.rows
     assert rows["caption"].fillna("none").tolist() == ["a red mug", "json 1", "none"]
     assert rows["url"].fillna("none").tolist() == ["https://x/0", "https://x/1", "none"]
     assert rows["source_width"].tolist()[:2] == [9.0, 9.0]
     left_out = {finding["path"]: finding["reason"] for finding in report.findings if finding["kind"] == "left_out"}
-    assert sorted(left_out) == ["00000/002.json", "00000/002.png.json"]
+    assert sorted(left_out) == ["00000/001.png.json", "00000/002.json", "00000/002.png.json"]
+    assert left_out["00000/001.png.json"] == "holds no JSON object of fields"
     assert left_out["00000/002.png.json"] == "holds half of a character, such as \\ud83d"
     (root / "00000" / "000.txt").write_text("a blue mug with a much longer text\n")
     assert run(root, tmp_path / "out", "sidecars=true").catalog.rows["caption"][0].startswith("a blue")

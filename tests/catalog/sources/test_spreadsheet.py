@@ -1,6 +1,7 @@
 """Excel sheets as tables: what their cells become, and what is refused of them."""
 
 import datetime
+import re
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -89,9 +90,38 @@ def test_what_a_sheet_does_not_hold_for_each_row_is_told(
     book.save(tmp_path / "shop.xlsx")
     (told,) = (finding["message"] for finding in read(tmp_path / "shop.xlsx").findings)
     assert told == (
-        "shop.xlsx: 2 cells merged over rows: the first row has the value, the others have none; fill them; 'total' "
-        "without a value (formulas have none until Excel has saved them)"
+        "shop.xlsx: 2 cells merged over rows: the first row has the value, the others have none; fill them; 6 cells "
+        "with a formula whose result was not saved, taken as empty; open the file in Excel and save it; 'total' "
+        "without a value"
     )
+
+
+def test_formulas_whose_results_were_not_saved_are_told(tmp_path: Path) -> None:
+    rows = [["path", "sku", "note"], ['="a.jpg"', "=100+2", "first"], ["b.jpg", "=100+3", '=IF(TRUE,"","")']]
+    table = read(write_book(tmp_path / "shop.xlsx", rows))
+    assert [finding["message"] for finding in table.findings] == [
+        "shop.xlsx: 4 cells with a formula whose result was not saved, taken as empty; open the file in Excel and save "
+        "it; 'sku' without a value"
+    ]
+
+
+def test_an_empty_text_that_a_formula_gave_is_a_result(tmp_path: Path) -> None:
+    path = write_book(tmp_path / "shop.xlsx", [["path", "note"], ["a.jpg", "=1"], ["b.jpg", "x"]])
+    with zipfile.ZipFile(path) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    sheet = "xl/worksheets/sheet1.xml"
+    parts[sheet] = re.sub(rb'<c r="B2"[^>]*>', b'<c r="B2" t="str">', parts[sheet])
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in parts.items():
+            archive.writestr(name, content)
+    assert read(path).findings == []
+
+
+def test_a_note_before_the_table_is_no_table(tmp_path: Path) -> None:
+    note, table = [["Export of the shop"]], [["path", "sku"], ["a.jpg", "1"], ["b.jpg", "2"]]
+    found = read(write_book(tmp_path / "shop.xlsx", note, table, [["later", "sheet"], ["c.jpg", "3"]]))
+    assert list(found.frame["path"]) == ["a.jpg", "b.jpg"]
+    assert "the sheet 'sheet 1' is read, 'sheet 0' and 'sheet 2' not" in found.findings[0]["message"]
 
 
 def test_titles_above_the_header_are_passed_over(tmp_path: Path) -> None:

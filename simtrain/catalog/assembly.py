@@ -103,6 +103,7 @@ def assemble(images: ReadableImages, *, near: Sequence[Pair], config: PrepareCon
         ),
         *images_without("product", ids, products),
         *images_without("label", ids, labels),
+        *images_without("split", ids, given),
         *product_findings(products, labels=labels),
         *label_findings(
             ids,

@@ -62,6 +62,13 @@ IMAGE_KINDS: dict[str, Kind] = {
         why="They take no part in training by labels, and are found by no search for their kind.",
         remedy="Fill the column, move stray pictures into the folder of their class, or leave them out of the source.",
     ),
+    "images_without_split": Kind(
+        severity="note",
+        shown="text",
+        title="Images without a split",
+        why="Where the source names splits, images without one are trained on, unless their product is in another one.",
+        remedy="Fill the column, if that is not meant.",
+    ),
     "products_of_one_image": Kind(
         severity="warning",
         shown="text",

@@ -1,4 +1,4 @@
-"""Findings about products, and images without product or label."""
+"""Findings about products, and images without product, label or split."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -8,23 +8,23 @@ from simtrain.phrases import counted, listed
 
 
 def images_without(
-    what: Literal["product", "label"], ids: Sequence[str], values: Sequence[str | None]
+    what: Literal["product", "label", "split"], ids: Sequence[str], values: Sequence[str | None]
 ) -> list[dict[str, Any]]:
-    """A finding of the images that have no product or label where others have; none where all have, or none has.
+    """A finding of the images without a product, label or split where others have one; none where all or none have.
 
     Args:
         what: What is looked for.
         ids: Id of each image.
-        values: Product or label of each image, or None.
+        values: Product, label or split of each image by the source, or None.
     """
     without = [name for name, value in zip(ids, values, strict=True) if value is None]
     if not without or len(without) == len(values):
         return []
     have = "has" if len(without) == 1 else "have"
-    message = (
-        f"{len(without)} of {counted(len(values), 'image')} {have} no {what}, such as {listed(without)}: they are "
-        f"no right answers by {what}, and no positives"
-    )
+    then = f"they are no right answers by {what}, and no positives"
+    if what == "split":
+        then = "they count as train"
+    message = f"{len(without)} of {counted(len(values), 'image')} {have} no {what}, such as {listed(without)}: {then}"
     return [{"kind": f"images_without_{what}", "ids": without, "message": message}]
 
 

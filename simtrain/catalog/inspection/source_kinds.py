@@ -94,11 +94,12 @@ SOURCE_KINDS: dict[str, Kind] = {
         why="They count as different: images of one thing may stand in train and in test.",
         remedy="Write them alike, if they are one.",
     ),
-    "values_differ_in_zeros": Kind(
+    "values_equal_as_numbers": Kind(
         severity="warning",
         shown="text",
-        title="Products or labels that differ in zeros at the front only",
-        why="Spreadsheets take such zeros away. Images of one thing may stand in train and in test.",
+        title="Products or labels that are equal as numbers",
+        why="Spreadsheets take zeros at the front away, and write decimals and groups of digits. Images of one thing "
+        "may stand in train and in test.",
         remedy="Write them alike, if they are one; export the column as text.",
     ),
     "likely_columns": Kind(

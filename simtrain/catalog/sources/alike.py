@@ -15,6 +15,8 @@ from simtrain.catalog.sources.spelling import cleaned, compared, folded
 from simtrain.phrases import counted, listed, quoted
 
 _NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
+_ANY_NUMBER = re.compile(r"([+-]?)([0-9]+)(?:[.,]([0-9]+))?")
+_GROUPED = re.compile(r"[+-]?[0-9]{1,3}(?:([, ’'\u00a0\u202f])[0-9]{3})(?:\1[0-9]{3})*")  # noqa: RUF001 - as it is written
 _WHOLE = re.compile(r"([+-]?[0-9]+)\.0+")
 _RUINED = re.compile(
     r"[+-]?[0-9][.,]?[0-9]*[eE]\+[0-9]{2,3}|[+-]?[0-9][.,][0-9]+[eE]-?[0-9]{1,3}"  # 4.00E+12, 4,00E12, 1.2e-05
@@ -37,7 +39,7 @@ def united(source: Source, *, nothing: Sequence[str]) -> Source:
     Equal are values that differ in blanks at the ends or in number, in the Unicode form of letters (wide letters and
     ligatures too), in letters and strokes of one shape (Arabic and Persian, Latin and Cyrillic, dashes, quotes), in
     characters without a shape, and in a number's `.0`. The spelling that most images have is kept. Values that differ
-    in case or in zeros at the front stay two, and are told.
+    in case, or are equal as numbers only (`0012`, `12`, `12.0`, `1,200`), stay two, and are told.
 
     Args:
         source: The images as they were read.
@@ -54,7 +56,7 @@ def united(source: Source, *, nothing: Sequence[str]) -> Source:
         values, told = _one_spelling(values, ids, column=column)
         findings += told
         rows[column] = text_column(values)
-        findings += [*_differ_in_case(values, column=column), *_differ_in_zeros(values, column=column)]
+        findings += [*_differ_in_case(values, column=column), *_equal_numbers(values, column=column)]
         findings += _words_of_many_images(values, column=column, nothing=nothing)
     findings += _further_columns(rows)
     return replace(source, rows=rows, findings=findings)
@@ -181,20 +183,33 @@ def _differ_in_case(values: Sequence[str | None], *, column: str) -> list[dict[s
     return [{"kind": "values_differ_in_case", "column": column, "values": several, "message": message}]
 
 
-def _differ_in_zeros(values: Sequence[str | None], *, column: str) -> list[dict[str, Any]]:
-    """Numbers that differ in zeros at the front, which spreadsheets take away."""
+def _equal_numbers(values: Sequence[str | None], *, column: str) -> list[dict[str, Any]]:
+    """Values that are equal as numbers: spreadsheets take zeros at the front away, and write decimals and groups."""
     ways: dict[str, set[str]] = defaultdict(set)
     for value in values:
-        if value is not None and value.isdigit():
-            ways[value.lstrip("0")].add(value)
+        number = None if value is None else _number(value)
+        if value is not None and number is not None:
+            ways[number].add(value)
     several = [sorted(group) for _, group in sorted(ways.items()) if len(group) > 1]
     if not several:
         return []
     message = (
-        f"{counted(len(several), column)} with and without zeros at the front, which count as different: "
+        f"{counted(len(several), column)} written as equal numbers, which count as different: "
         f"{listed(several[0])}; write them alike if they are one"
     )
-    return [{"kind": "values_differ_in_zeros", "column": column, "values": several, "message": message}]
+    return [{"kind": "values_equal_as_numbers", "column": column, "values": several, "message": message}]
+
+
+def _number(value: str) -> str | None:
+    """A number as it is compared, without what programs add to it or take away; None: it is none."""
+    if _GROUPED.fullmatch(value):
+        value = "".join(character for character in value if character.isdigit() or character == "-")
+    found = _ANY_NUMBER.fullmatch(value)
+    if found is None:
+        return None
+    sign, whole, decimals = found.groups()
+    decimals = (decimals or "").rstrip("0")
+    return f"{'-' if sign == '-' else ''}{whole.lstrip('0') or '0'}{'.' if decimals else ''}{decimals}"
 
 
 def _words_of_many_images(values: Sequence[str | None], *, column: str, nothing: Sequence[str]) -> list[dict[str, Any]]:

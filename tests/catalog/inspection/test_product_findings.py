@@ -24,6 +24,11 @@ def test_images_without_a_product_beside_others_are_named() -> None:
     assert images_without("product", ["a", "b"], [None, None]) == []
 
 
+def test_images_without_a_split_beside_others_are_named() -> None:
+    (finding,) = images_without("split", ["a", "b"], ["test", None])
+    assert finding["message"] == "1 of 2 images has no split, such as 'b': they count as train"
+
+
 def test_images_without_a_label_beside_others_are_named() -> None:
     (finding,) = images_without("label", ["a", "b", "c"], ["x", None, None])
     assert (finding["kind"], finding["ids"]) == ("images_without_label", ["b", "c"])

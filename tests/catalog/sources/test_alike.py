@@ -83,7 +83,15 @@ def test_zeros_at_the_front_stay_apart_and_are_told() -> None:
     found = united(source(["0012", "12", "a", "0", "00"]), nothing=WORDS)
     assert found.rows["product"].tolist() == ["0012", "12", "a", "0", "00"]
     (finding,) = found.findings
-    assert (finding["kind"], finding["values"]) == ("values_differ_in_zeros", [["0", "00"], ["0012", "12"]])
+    assert (finding["kind"], finding["values"]) == ("values_equal_as_numbers", [["0", "00"], ["0012", "12"]])
+
+
+def test_numbers_that_a_person_reads_as_equal_stay_apart_and_are_told() -> None:
+    values = ["1000", "1000.0", "1,000", "1 000", "+1000", "2.5", "2,50", "-7", "7", "A7", "1,00", "12,34,56"]
+    found = united(source(values), nothing=WORDS)
+    (finding,) = [one for one in found.findings if one["kind"] == "values_equal_as_numbers"]
+    assert finding["values"] == [["+1000", "1 000", "1,000", "1000", "1000.0"], ["2,50", "2.5"]]
+    assert finding["message"].startswith("2 products written as equal numbers, which count as different: ")
 
 
 def test_the_spelling_that_most_images_have_is_kept() -> None:

@@ -37,7 +37,8 @@ class PublishReport:
             lines.append(f"'{done.alias}' stood for another encoder, index or set of columns, which is removed")
         if done.cut_texts:
             lines.append(f"cut at the 65,535 bytes that Milvus takes: {counted(done.cut_texts, 'text')}")
-        where = f"BUNDLE --from {done.address}" if (self.source / RECORD_FILE).is_file() else done.address
+        address = shlex.quote(done.address)
+        where = f"BUNDLE --from {address}" if (self.source / RECORD_FILE).is_file() else address
         return "\n".join([*lines, f"next: simtrain search {where} --collection {done.alias} --image PATH"])
 
 
@@ -62,8 +63,8 @@ class BulkReport:
                 f"next: copy {shlex.quote(str(done.folder))} as '{done.folder.resolve().name}' into the bucket that "
                 "Milvus reads, then",
                 f"  python -c {shlex.quote(self.import_code())}",
-                f"and when that job is complete: simtrain publish {shlex.quote(str(self.source))} --to {done.address} "
-                f"--collection {done.alias}",
+                f"and when that job is complete: simtrain publish {shlex.quote(str(self.source))} --to "
+                f"{shlex.quote(done.address)} --collection {done.alias}",
             ]
         )
 
@@ -119,7 +120,9 @@ def publish(folder: Path, *, to: str, collection: str | None, index: str, consol
     """
     address = MilvusAddress.of(to)
     source, alias = _checked(folder, collection=collection, index=index)
-    published = publish_items(source, address, alias=alias, index=index, console=console)
+    published = publish_items(
+        source, address, alias=alias, index=index, console=console, takes_over=collection is not None
+    )
     return PublishReport(published=published, source=folder)
 
 

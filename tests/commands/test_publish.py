@@ -50,6 +50,29 @@ def test_a_published_bundle_is_searched_like_its_index(bundle: Path, tmp_path: P
     assert len(search_milvus(place, folder=tmp_path / "moved", images=None, query=query, k=3)) == 3
 
 
+def test_another_bundle_is_replaced_only_where_its_name_was_given(bundle: Path, tmp_path: Path) -> None:
+    address = f"milvus:{tmp_path / 'my shop.db'}"
+    other = tmp_path / "bundle ü 1"  # whose name for Milvus is the same
+    shutil.copytree(bundle, other)
+    report = publish(bundle, address, console=SILENT)
+    assert str(report).endswith(f"next: simtrain search {shlex.quote(address)} --collection bundle_1 --image PATH")
+    with pytest.raises(SimtrainError) as told:
+        publish(other, address, console=SILENT)
+    assert str(told.value) == (
+        f"{address}: 'bundle_1' holds the items of the bundle {bundle}; to replace them: --collection bundle_1; to "
+        "keep both: --collection NAME"
+    )
+    assert publish(bundle, address, console=SILENT).published.written == 0
+    assert publish(other, address, collection="bundle_1", console=SILENT).published.removed == 0
+    shutil.rmtree(other)
+    with pytest.raises(SimtrainError, match="holds the items of the bundle"):
+        publish(bundle, address, console=SILENT)  # another name, which may have moved or not
+    moved = tmp_path / "elsewhere" / "bundle 1"
+    publish(bundle, address, collection="bundle_1", console=SILENT)
+    shutil.move(bundle, moved)
+    assert publish(moved, address, console=SILENT).published.written == 0
+
+
 def test_a_collection_that_a_kill_left_without_its_schema_is_made_anew(bundle: Path, tmp_path: Path) -> None:
     publish(bundle, f"milvus:{tmp_path / 'first.db'}", console=SILENT)
     (made,) = [path.name for path in (tmp_path / "first.db" / "collections").iterdir()]

@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from simtrain.errors import SimtrainError
@@ -239,4 +240,31 @@ def refuse_stranger(client: Any, alias: str, *, where: str) -> None:
     if before is not None and describe(client, before) is None:
         raise SimtrainError(
             f"{where}: '{alias}' is an alias of '{before}', which simtrain has not published; --collection NAME"
+        )
+
+
+def refuse_other_bundle(client: Any, alias: str, bundle: Path | None, *, where: str) -> None:
+    """Refuse an alias that nobody named, made of a folder's name, where it stands for another bundle's items.
+
+    Folders of one name, and names of other letters than Milvus takes, give one alias. A bundle that has moved is known
+    by its name.
+
+    Args:
+        client: Of pymilvus.
+        alias: The alias.
+        bundle: Folder of the bundle that is published; None: it is shards, which do not say.
+        where: Address of the Milvus, which opens errors.
+
+    Raises:
+        SimtrainError: if it is another bundle.
+    """
+    before = behind(client, alias)
+    described = None if before is None else describe(client, before)
+    if bundle is None or described is None or described.bundle is None:
+        return
+    other = Path(described.bundle)
+    if other != bundle and (other.name != bundle.name or other.exists()):
+        raise SimtrainError(
+            f"{where}: '{alias}' holds the items of the bundle {other}; to replace them: --collection {alias}; "
+            "to keep both: --collection NAME"
         )

@@ -21,6 +21,7 @@ from simtrain.serving.milvus.collection import (
     behind,
     create,
     describe,
+    refuse_other_bundle,
     refuse_stranger,
     switch,
     tell_bundle,
@@ -62,7 +63,13 @@ class Published:
 
 
 def publish_items(
-    source: PublishedSource, address: MilvusAddress, *, alias: str, index: str, console: Console
+    source: PublishedSource,
+    address: MilvusAddress,
+    *,
+    alias: str,
+    index: str,
+    console: Console,
+    takes_over: bool = True,
 ) -> Published:
     """Bring a collection in step with a source; where it was ended, the next call goes on.
 
@@ -75,11 +82,14 @@ def publish_items(
         alias: Name for searches.
         index: One of `INDEX_TYPES`.
         console: Shows how many items are done.
+        takes_over: Whether the alias may stand for another bundle's items until now, which are then removed.
 
     Raises:
         SimtrainError: for what Milvus refuses; what was published before can still be searched.
     """
     with connected(address, must_exist=False) as client:
+        if not takes_over:
+            refuse_other_bundle(client, alias, source.bundle, where=address.text)
         standing = standing_collection(client, source, address, alias=alias, index=index)
         name, described, before = standing.name, standing.described, standing.before
         client.load_collection(name)

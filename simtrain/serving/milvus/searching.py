@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import numpy as np
@@ -89,7 +90,7 @@ class PublishedCollection:
             lost = "not known" if folder is None else f"no longer in {folder}"
             raise SimtrainError(
                 f"{self.address.text}: the bundle that '{self.alias}' was published from is {lost}; name it: simtrain "
-                f"{verb} BUNDLE --from {self.address.text}"
+                f"{verb} BUNDLE --from {quote(self.address.text)} --collection {self.alias}"
             )
         return folder
 

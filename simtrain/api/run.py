@@ -21,7 +21,7 @@ class OpenedRun(Run):
     @staticmethod
     def of(run: Run) -> OpenedRun:
         """The same run."""
-        return OpenedRun(folder=run.folder, config=run.config, record=run.record, own_catalog=run.own_catalog)
+        return OpenedRun(**vars(run))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON: its folder, and what `run.json` holds."""

@@ -37,6 +37,7 @@ from simtrain.runs.run import (
     read_run_catalog,
     report_unfinished,
 )
+from simtrain.runs.seen_pictures import seen_pictures_line
 from simtrain.runs.whitening import run_encoder, whiten_untouched
 
 
@@ -99,6 +100,10 @@ def evaluate(
     data = data_fingerprint(catalog)
     catalog = judged_catalog(catalog, config.relevances, folds=config.fold is not None)
     task = split_task(config, catalog, split=split)
+    if run is not None and split != "train":
+        seen = seen_pictures_line(run, catalog, task.rows[task.queries])
+        if seen is not None:
+            console.line(seen)
     relevance = build_relevance(config.relevance, catalog, exclude=config.evaluation.exclude)
     trivial = one_class_warning(task, relevance.description)
     if trivial is not None:

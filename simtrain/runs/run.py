@@ -72,12 +72,14 @@ class Run:
         config: Configuration of the run, every default filled in.
         record: Content of `run.json`; its `status` is `killed` where that says `running` and no process trains it.
         own_catalog: The catalogue that it was trained on, as its configuration names it.
+        own_fold: The fold that it was trained with; None: the catalogue's own splits.
     """
 
     folder: Path
     config: RunConfig
     record: dict[str, Any]
     own_catalog: str
+    own_fold: int | None
 
     @property
     def name(self) -> str:
@@ -141,7 +143,7 @@ def open_run(name: str, *, checkpoints: Path, overrides: Sequence[str] = ()) -> 
     own = parse_run_config(tree, where=str(path))
     config = parse_run_config(apply_overrides(tree, overrides), where=str(path)) if overrides else own
     record = with_present_status(folder, read_record(folder / RUN_FILE))
-    return Run(folder=folder, config=config, record=record, own_catalog=own.catalog)
+    return Run(folder=folder, config=config, record=record, own_catalog=own.catalog, own_fold=own.fold)
 
 
 def _with_former_defaults(tree: dict[str, Any]) -> dict[str, Any]:
@@ -170,7 +172,8 @@ def read_run_catalog(run: Run) -> Catalog:
 
     Raises:
         CheckpointError: if the run's own catalogue is no longer what it was trained on: what it calls `test` may have
-            been trained on. Another catalogue, named with `--set catalog=`, is a choice and not checked.
+            been trained on; or if another fold is asked for, whose queries may have been. Another catalogue, named with
+            `--set catalog=`, is a choice and not checked.
     """
     try:
         catalog = configured_catalog(run.config)
@@ -178,19 +181,27 @@ def read_run_catalog(run: Run) -> Catalog:
         if Path(run.config.catalog).expanduser().exists():
             raise
         raise CatalogError(f"{error}; if it has moved, name its folder with --set catalog=FOLDER") from None
-    if _is_own(catalog, run) and run.record["data"]["sha256"] != data_fingerprint(catalog)["sha256"]:
+    if is_own_catalog(catalog, run) and run.record["data"]["sha256"] != data_fingerprint(catalog)["sha256"]:
         raise CheckpointError(
             f"{run.folder}: the catalogue {catalog.folder} has changed since this run was trained, and its splits with "
             "it; prepare it as it was, or name another with --set catalog=FOLDER"
         )
+    if is_own_catalog(catalog, run) and run.config.fold != run.own_fold:
+        asked, own = (
+            "the catalogue's own splits" if fold is None else f"fold {fold}" for fold in (run.config.fold, run.own_fold)
+        )
+        raise CheckpointError(
+            f"{run.folder}: trained with {own}: its training images are among the queries of {asked}; leave the "
+            "setting 'fold' out"
+        )
     return catalog
 
 
-def _is_own(catalog: Catalog, run: Run) -> bool:
-    """Whether a catalogue's folder is the one that the run was trained on, under whatever name."""
+def is_own_catalog(catalog: Catalog, run: Run) -> bool:
+    """Whether a catalogue is the one that the run was trained on: its folder, under whatever name, or its content."""
     folder = catalog.folder.resolve()
     trained_on = Path(run.own_catalog).expanduser().resolve(), Path(run.record["data"]["catalog"]).resolve()
-    return folder in trained_on
+    return folder in trained_on or run.record["data"]["sha256"] == data_fingerprint(catalog)["sha256"]
 
 
 def configured_catalog(config: RunConfig) -> Catalog:

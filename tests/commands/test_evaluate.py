@@ -15,7 +15,7 @@ from simtrain.commands.fit import fit
 from simtrain.config import RunConfig
 from simtrain.console import SILENT
 from simtrain.errors import CatalogError, CheckpointError
-from simtrain.runs.run import Run, open_run
+from simtrain.runs.run import Run, open_run, read_run_catalog
 
 MakeConfig = Callable[..., RunConfig]
 
@@ -54,6 +54,15 @@ def test_a_run_is_not_judged_on_a_catalogue_that_changed(trained: Run, own_catal
 def test_another_catalogue_by_name_is_a_choice(trained: Run, catalog: Catalog) -> None:
     run = open_run(str(trained.folder), checkpoints=Path(), overrides=[f"catalog={catalog.folder}"])
     assert evaluate(run.config, run=run, split="test", alpha=None, console=SILENT).evaluation.queries > 0
+
+
+def test_a_run_is_not_judged_on_another_fold(trained: Run) -> None:
+    with pytest.raises(CheckpointError) as told:
+        read_run_catalog(replace(trained, own_fold=1))
+    assert str(told.value) == (
+        f"{trained.folder}: trained with fold 1: its training images are among the queries of the catalogue's own "
+        "splits; leave the setting 'fold' out"
+    )
 
 
 def test_pictures_alone_are_judged_by_changed_copies_of_them(

@@ -15,7 +15,7 @@ from simtrain.runs.run import Run
 
 def run_of(catalog: Catalog, folder: str) -> Run:
     config = run_config(catalog, Path("checkpoints"))
-    return Run(folder=Path(folder), config=config, record={}, own_catalog=config.catalog)
+    return Run(folder=Path(folder), config=config, record={}, own_catalog=config.catalog, own_fold=config.fold)
 
 
 @pytest.mark.parametrize(

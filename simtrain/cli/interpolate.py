@@ -20,7 +20,7 @@ def interpolate(
     steps: Annotated[int, typer.Option(min=2, max=1001, help="Number of mixes to try, alpha 0 and 1 included.")] = 11,
     metric: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Image metric to maximise; default: evaluation.monitor, or map_at_r."),
+        typer.Option(metavar="NAME", help="Metric to maximise; default: evaluation.monitor, or map_at_r."),
     ] = None,
     text_metric: Annotated[
         str | None, typer.Option(metavar="NAME", help="Text metric to protect; default: text_to_image_recall_at_5.")

@@ -54,7 +54,7 @@ def interpolate(
         run: A finished run.
         bound: Largest loss in the text metric against alpha 0 that the chosen mix may have, in points; >= 0.
         steps: Number of mixes, evenly from alpha 0 to 1; >= 2.
-        metric: Image metric to maximise; None: the run's monitor, or `map_at_r` where that is a text metric.
+        metric: Metric to maximise; None: the run's monitor, or `map_at_r` where that is of texts that val lacks.
         text_metric: Text metric whose loss is limited; None: `text_to_image_recall_at_5`.
         console: Shows how far each mix is.
 
@@ -101,7 +101,7 @@ def _whiten(run: Run, *, alpha: float, console: Console) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class _Aim:
-    """Image metric to maximise, text metric whose loss is limited, or why there is none."""
+    """Metric to maximise, text metric whose loss is limited, or why there is none."""
 
     metric: str
     text_metric: str | None
@@ -114,9 +114,10 @@ def _aim(
 ) -> _Aim:
     if not bound >= 0:  # not a number, which no range refuses, among them
         raise SimtrainError(f"--bound {bound:g}: allowed: 0 or more points")
-    _check_name("--metric", metric, known=_IMAGE_METRICS)
+    known = _IMAGE_METRICS if texts is None else (*_IMAGE_METRICS, *_TEXT_METRICS)
+    _check_name("--metric", metric, known=known)
     _check_name("--text-metric", text_metric, known=_TEXT_METRICS)
-    own = config.evaluation.monitor if config.evaluation.monitor in _IMAGE_METRICS else _USUAL_IMAGE_METRIC
+    own = config.evaluation.monitor if config.evaluation.monitor in known else _USUAL_IMAGE_METRIC
     if texts is not None:
         return _Aim(metric=metric or own, text_metric=text_metric or _USUAL_TEXT_METRIC, no_texts=None, bound=bound)
     reason = f"an encoder of kind {config.encoder.kind} does not embed texts"
@@ -174,7 +175,7 @@ def _report(
         bound=aim.bound,
         mixes=mixes,
         chosen=chosen,
-        gain=gain(best.image, over=first.image, metric=aim.metric, bootstrap=bootstrap),
+        gain=gain(best.of(aim.metric), over=first.of(aim.metric), metric=aim.metric, bootstrap=bootstrap),
         loss=loss,
         confidence=bootstrap.confidence,
         norms=len(sweep.norms),
@@ -187,6 +188,6 @@ def _picture(report: Interpolation) -> bytes:
         report.points(),
         chosen=report.chosen,
         bound=report.bound,
-        image_metric=report.metric,
+        metric=report.metric,
         text_metric=report.text_metric,
     )

@@ -42,7 +42,7 @@ class TradeOffPoint:
 
 
 def tradeoff_picture(
-    points: Sequence[TradeOffPoint], *, chosen: int, bound: float, image_metric: str, text_metric: str | None
+    points: Sequence[TradeOffPoint], *, chosen: int, bound: float, metric: str, text_metric: str | None
 ) -> bytes:
     """A PNG with a mark for every mix, joined in the order of alpha; without texts, the gain against alpha.
 
@@ -50,7 +50,7 @@ def tradeoff_picture(
         points: Two or more, in the order of alpha; with a loss where there is a text metric.
         chosen: Index of the chosen point, which is marked.
         bound: Largest loss in the text metric, in points; the area within is tinted.
-        image_metric: Name of the image metric.
+        metric: Name of the metric that is maximised.
         text_metric: Name of the text metric; None where texts are not evaluated.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # half a second that other commands need not wait
@@ -67,7 +67,7 @@ def tradeoff_picture(
         across[chosen], up[chosen], marker="o", markersize=11, markerfacecolor="none", markeredgecolor=_CHOSEN,
         markeredgewidth=2.0, zorder=4,
     )  # fmt: skip
-    axes.set_ylabel(f"gain in {image_metric} (points)", color=_INK)
+    axes.set_ylabel(f"gain in {metric} (points)", color=_INK)
     if text_metric is None:
         axes.set_xlabel("alpha: share of the fine-tuned weights", color=_INK)
     else:

@@ -28,6 +28,10 @@ class InterpolatedFigures:
     image: dict[str, Interval]
     text: dict[str, Interval]
 
+    def mean(self, metric: str) -> float:
+        """Mean of a metric of images or of texts."""
+        return (self.image if metric in self.image else self.text)[metric].mean
+
 
 @dataclass(frozen=True, kw_only=True)
 class Interpolation:
@@ -37,7 +41,7 @@ class Interpolation:
         run_folder: The run's folder.
         images: Where the images were read from, as a phrase.
         queries: Number of image queries.
-        metric: Name of the image metric that is maximised.
+        metric: Name of the metric that is maximised.
         text_metric: Name of the text metric whose loss is limited; None where texts are not evaluated.
         text_kind: Kind of the text queries, `captions` or `names of classes`; None where texts are not evaluated.
         text_queries: Number of queries of the text metric; 0 where texts are not evaluated.
@@ -45,7 +49,7 @@ class Interpolation:
         bound: Largest loss allowed in the text metric, in points.
         mixes: Metrics of the interpolated encoders in the order of alpha, from 0 to 1.
         chosen: Index of the chosen one in `mixes`.
-        gain: Gain of the chosen one in the image metric over alpha 0, paired by query, -1..1.
+        gain: Gain of the chosen one in this metric over alpha 0, paired by query, -1..1.
         loss: Loss of the chosen one in the text metric from alpha 0, paired by query, -1..1; None where texts are not
             evaluated.
         confidence: Level of the intervals, between 0 and 1.
@@ -125,14 +129,14 @@ def tradeoff(mixes: Sequence[InterpolatedFigures], *, metric: str, text_metric: 
 
     Args:
         mixes: Metrics of the interpolated encoders in the order of alpha, from 0.
-        metric: Name of the image metric.
+        metric: Name of the metric that is maximised.
         text_metric: Name of the text metric; None where texts are not evaluated.
     """
     first = mixes[0]
     return [
         TradeOffPoint(
             alpha=mix.alpha,
-            gain=100 * (mix.image[metric].mean - first.image[metric].mean),
+            gain=100 * (mix.mean(metric) - first.mean(metric)),
             loss=None if text_metric is None else 100 * (first.text[text_metric].mean - mix.text[text_metric].mean),
         )
         for mix in mixes

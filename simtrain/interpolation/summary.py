@@ -35,7 +35,7 @@ def result_lines(result: "Interpolation") -> Iterator[str]:
 def _rows(result: "Interpolation") -> list[list[str]]:
     rows = []
     for index, (mix, point) in enumerate(zip(result.mixes, result.points(), strict=True)):
-        cells = [f"{mix.alpha:g}", percent(mix.image[result.metric].mean), signed_points(point.gain)]
+        cells = [f"{mix.alpha:g}", percent(mix.mean(result.metric)), signed_points(point.gain)]
         if result.text_metric is not None and point.loss is not None:
             cells += [percent(mix.text[result.text_metric].mean), signed_points(point.loss)]
         verdict = "" if result.within_bound(point) else "loses too much"

@@ -43,6 +43,10 @@ class InterpolatedScores:
     image: NamedScores
     text: NamedScores | None
 
+    def of(self, metric: str) -> NamedScores:
+        """The scores that have a metric."""
+        return self.text if self.text is not None and metric in self.text.values else self.image
+
 
 @dataclass(frozen=True, kw_only=True)
 class SweepData:

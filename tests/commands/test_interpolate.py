@@ -3,6 +3,7 @@
 import hashlib
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,19 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {str(path): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
-def test_a_monitor_of_texts_is_not_what_images_are_chosen_by(clip_run: Run):
-    run = again(clip_run, "evaluation.monitor=text_to_image_recall_at_1")
+def test_a_run_that_was_monitored_by_texts_is_mixed_by_them(clip_run: Run):
+    """By pictures alone, training on captions would be undone."""
+    report = sweep(again(clip_run, "evaluation.monitor=text_to_image_recall_at_1"), steps=3, bound=100.0)
+    assert report.metric == "text_to_image_recall_at_1"
+    means = [mix.text["text_to_image_recall_at_1"].mean for mix in report.mixes]
+    assert report.chosen == means.index(max(means))
+    assert report.gain.mean == pytest.approx(max(means) - means[0])
+
+
+def test_without_texts_in_val_pictures_decide(norms_run: Run):
+    run = again(norms_run)
+    evaluation = run.config.evaluation.model_copy(update={"monitor": "text_to_image_recall_at_1"})
+    run = replace(run, config=run.config.model_copy(update={"evaluation": evaluation}))
     assert sweep(run, steps=2).metric == "map_at_r"
 
 

@@ -20,7 +20,7 @@ def picture(losses: Sequence[float | None], *, chosen: int = 3, bound: float = 1
         for place, (gain, loss) in enumerate(zip(GAINS, losses, strict=True))
     ]
     words = None if losses[0] is None else "text_to_image_recall_at_5"
-    drawn = tradeoff_picture(points, chosen=chosen, bound=bound, image_metric="map_at_r", text_metric=words)
+    drawn = tradeoff_picture(points, chosen=chosen, bound=bound, metric="map_at_r", text_metric=words)
     opened = Image.open(io.BytesIO(drawn))
     assert opened.format == "PNG"
     return np.asarray(opened.convert("RGB")).astype(np.int64)
@@ -63,5 +63,5 @@ def test_a_bound_far_off_does_not_shrink_the_rest() -> None:
 
 def test_mixes_that_are_alike_can_be_drawn() -> None:
     points = [TradeOffPoint(alpha=place / 10, gain=0.0, loss=0.0) for place in range(11)]
-    drawn = tradeoff_picture(points, chosen=0, bound=0.0, image_metric="mrr", text_metric="text_to_image_map_at_r")
+    drawn = tradeoff_picture(points, chosen=0, bound=0.0, metric="mrr", text_metric="text_to_image_map_at_r")
     assert Image.open(io.BytesIO(drawn)).size == (1080, 690)

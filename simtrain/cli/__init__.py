@@ -28,7 +28,7 @@ from simtrain.cli import (
 from simtrain.cli.console import TERMINAL, fail, set_up_output
 from simtrain.cli.host_memory import keep_freed_memory
 from simtrain.cli.output import verb
-from simtrain.cli.wall import CLOSED_PIPE, end_with
+from simtrain.cli.wall import CLOSED_PIPE, INTERRUPTED, end_with
 from simtrain.version import VERSION
 
 app = typer.Typer(
@@ -91,7 +91,7 @@ def main() -> None:
         fail(f"{misuse}{'' if misuse.endswith(('.', '?')) else '.'} See: simtrain --help")
     except (typer.Abort, KeyboardInterrupt):
         TERMINAL.aside("interrupted")
-        sys.exit(130)
+        sys.exit(INTERRUPTED)
     except SystemExit as leaving:  # with 1 typer leaves where nobody reads the output any more
         sys.exit(CLOSED_PIPE if leaving.code == 1 else leaving.code)
     except Exception as error:  # the wall: whatever the world or a library did

@@ -17,6 +17,9 @@ from simtrain.version import VERSION
 BUG = 1
 """Exit status of a bug."""
 
+INTERRUPTED = 130
+"""Exit status after Ctrl-C: 128 + SIGINT."""
+
 CLOSED_PIPE = 141
 """Exit status where nobody reads the output any more: 128 + SIGPIPE, as a shell gives it."""
 
@@ -25,6 +28,9 @@ def end_with(error: Exception) -> NoReturn:
     """Tell an error and end the process: 2 for what the user can mend, 1 for a bug, 141 for a closed pipe."""
     if isinstance(error, BrokenPipeError) and error.filename is None:
         _leave_quietly()
+    if _was_interrupted(error):
+        TERMINAL.aside("interrupted")
+        sys.exit(INTERRUPTED)
     found = own_failure(error) or mendable(error)
     if isinstance(found, CodeNotAllowedError):
         fail(message_of(found).replace(ALLOW, shlex.join(["simtrain", *sys.argv[1:], "--allow-code"])))
@@ -41,6 +47,17 @@ def end_with(error: Exception) -> NoReturn:
     else:
         TERMINAL.aside(f"its log: {log}")
     sys.exit(BUG)
+
+
+def _was_interrupted(error: BaseException | None) -> bool:
+    """Whether Ctrl-C lies behind an error, as where it met a library that was being imported."""
+    seen = set[int]()
+    while error is not None and id(error) not in seen:
+        if isinstance(error, KeyboardInterrupt):
+            return True
+        seen.add(id(error))
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _report(error: Exception) -> str:

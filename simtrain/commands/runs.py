@@ -202,6 +202,11 @@ def _deletable_folder(name: str, checkpoints: Path) -> Path:
         raise CheckpointError(f"{name}: give the name of a run in {checkpoints}, no path; see them: simtrain runs")
     if folder.is_symlink():
         raise CheckpointError(f"{folder}: is a link to another folder; remove the link yourself if you mean it")
+    if (folder / JOURNAL_FILE).is_file():
+        raise CheckpointError(
+            f"{name}: a sweep, not a run; delete its trials with: simtrain runs delete TRIAL --checkpoints "
+            f"{shlex.quote(str(folder))}, or all of it with: rm -r {shlex.quote(str(folder))}"
+        )
     if not ((folder / CONFIG_FILE).is_file() and (folder / RUN_FILE).is_file()):
         names = sorted(path.parent.name for path in checkpoints.glob(f"*/{CONFIG_FILE}"))
         raise CheckpointError(f"{name}: no such run in {checkpoints}{nearest(name, names)}")

@@ -75,5 +75,5 @@ def _remarks(result: "Interpolation") -> list[str]:
 def _change(mean: float, low: float, high: float, confidence: float) -> str:
     change = f"{signed_points(100 * mean)} points"
     ends = between(100 * low, 100 * high, write=signed_points, unknown="")
-    sure = f"{100 * confidence:.0f} % interval {ends}" if ends else "of one product only: no interval"
+    sure = f"{100 * confidence:.0f} % interval {ends}" if ends else "of one product or label only: no interval"
     return f"{change} ({sure})"

@@ -115,7 +115,7 @@ def _drift_lines(drift: EmbeddingDrift) -> Iterator[str]:
     for kind, losses in drift.lost.items():
         lost, before = losses[GUARDED], drift.start[kind][GUARDED]
         change = signed_points(-100 * lost.mean)
-        interval = between(-100 * lost.high, -100 * lost.low, write=signed_points, unknown="one product only")
+        interval = between(-100 * lost.high, -100 * lost.low, write=signed_points, unknown="one product or label only")
         yield (
             f"{GUARDED} of {TEXT_KIND_NAMES[kind]}: {percent(before)} with the initial weights, {change} points since "
             f"({100 * drift.confidence:.0f} % interval {interval})"
@@ -123,4 +123,4 @@ def _drift_lines(drift: EmbeddingDrift) -> Iterator[str]:
 
 
 def _interval(metric: Interval) -> str:
-    return between(metric.low, metric.high, unknown="one product only")
+    return between(metric.low, metric.high, unknown="one product or label only")

@@ -11,7 +11,7 @@ from simtrain.comparison.encoder_metrics import recall_curve, relevance_figures
 from simtrain.comparison.fold_scores import CURVE_KS, pooled_chance, pooled_chance_grades
 from simtrain.comparison.image_panels import collect_report_images
 from simtrain.comparison.protocol import ComparisonProtocol
-from simtrain.comparison.recommendation import JudgedEncoders, recommend
+from simtrain.comparison.recommendation import JudgedEncoders, has_learned, recommend
 from simtrain.comparison.result import ComparisonReport, EncoderFigures, RelevanceFigures, Unavailable
 from simtrain.comparison.scoring import ScoredEncoder
 from simtrain.comparison.text_maps import ScoredTextMap, text_verdicts
@@ -133,7 +133,7 @@ def _baseline(
     candidates = [scored for scored in scored_encoders if scored.figures.kind != "run"] or list(scored_encoders)
     what = "encoders without fine-tuning" if candidates[0].figures.kind != "run" else "runs"
     if relevance in candidates[0].validation:
-        best = max(candidates, key=lambda scored: scored.validation[relevance])
+        best = max(candidates, key=lambda one: (one.validation[relevance], has_learned(one.figures.name)))
         return best, f"highest {config.metric} on val of the {what}"
     best = max(candidates, key=lambda scored: float(scored.scores[relevance].over_seeds(config.metric).mean()))
     return best, (

@@ -20,6 +20,9 @@ Answer = Literal["take", "not yet", "keep"]
 _BUNDLES = "bundles"
 
 
+_WITHOUT_WEIGHTS = ("pixels", "histogram_")  # names of encoders, whitened or not
+
+
 @dataclass(frozen=True, kw_only=True)
 class Recommendation:
     """What to do after a comparison.
@@ -83,12 +86,17 @@ class JudgedEncoders:
 
     def best(self, encoders: Sequence[EncoderFigures]) -> EncoderFigures:
         """The best on val; where val has no queries, on the evaluated split."""
-        return max(encoders, key=lambda one: self.validation.get(one.name, self.mean(one)))
+        return max(encoders, key=lambda one: (self.validation.get(one.name, self.mean(one)), has_learned(one.name)))
 
     @property
     def chosen_on(self) -> str:
         """The split that `best` looks at."""
         return "val" if self.validation else self.split
+
+
+def has_learned(name: str) -> bool:
+    """Whether an encoder by this name has weights: of two that are equally good it is taken."""
+    return not name.startswith(_WITHOUT_WEIGHTS)
 
 
 def recommend(judged: JudgedEncoders) -> Recommendation:
@@ -120,7 +128,8 @@ def recommend(judged: JudgedEncoders) -> Recommendation:
 def _without_runs(judged: JudgedEncoders, others: Sequence[EncoderFigures]) -> Recommendation:
     kept, remark = _kept(judged, others)
     of = f"the best on {judged.chosen_on} of {len(others)} encoders" if len(others) > 1 else "the only one compared"
-    sentence = f"keep {_title(kept)}: {of} without fine-tuning ({judged.metric} {percent(judged.mean(kept))} %)"
+    sentence = f"keep {_title(kept)}: {of} without fine-tuning ({judged.metric} on {judged.split} "
+    sentence += f"{percent(judged.mean(kept))} %)"
     return _recommendation("keep", kept, run=None, sentence=sentence, reasons=[*_worse_elsewhere(judged, kept), remark])
 
 

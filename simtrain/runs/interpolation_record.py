@@ -67,6 +67,15 @@ def chosen_alpha(run_folder: Path) -> float:
     return _TUNED_ALONE if record is None else float(record["alpha"])
 
 
+def mix_is_outdated(run_folder: Path) -> bool:
+    """Whether `interpolate` was run for another `best.ckpt` than is there now, as before a run went on."""
+    try:
+        _record(run_folder)
+    except CheckpointError:
+        return True
+    return False
+
+
 def stored_statistics(run_folder: Path, *, alpha: float) -> dict[str, Tensor]:
     """The BatchNorm statistics that `interpolate` estimated for one of its mixes.
 

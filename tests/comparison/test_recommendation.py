@@ -135,9 +135,15 @@ def test_a_run_may_be_what_the_others_are_compared_with(word: VerdictWord, expec
 def test_without_runs_the_best_on_val_is_kept() -> None:
     found = answer(untouched(), untouched("big", quality=0.7, word="better"), validation={"clip": 0.9, "big": 0.8})
     assert found.sentence == (
-        "keep untouched clip, 224 px: the best on val of 2 encoders without fine-tuning (map_at_r 53.0 %)"
+        "keep untouched clip, 224 px: the best on val of 2 encoders without fine-tuning (map_at_r on test 53.0 %)"
     )
     assert (found.answer, found.run) == ("keep", None)
+
+
+def test_of_two_that_are_equally_good_the_one_with_weights_is_kept() -> None:
+    names = ("histogram_hsv", "clip")
+    found = answer(*(untouched(name, word=None) for name in names), validation=dict.fromkeys(names, 0.9))
+    assert found.encoder == "clip"
 
 
 def test_an_encoder_that_no_command_exports_is_passed_over_and_told() -> None:

@@ -5,7 +5,7 @@ import torch
 from small_runs import choose, sweep
 
 from simtrain.errors import CheckpointError
-from simtrain.runs.interpolation_record import chosen_alpha
+from simtrain.runs.interpolation_record import chosen_alpha, mix_is_outdated
 from simtrain.runs.run import Run
 from simtrain.runs.tuned_encoder import tuned_encoder
 
@@ -39,9 +39,12 @@ def test_a_mix_that_was_not_tried_is_told(norms_run: Run):
 
 
 def test_a_checkpoint_that_changed_is_told(clip_run: Run):
+    assert str(clip_run).endswith(f"next: simtrain evaluate {clip_run.folder}")
     sweep(clip_run, steps=2)
+    assert not mix_is_outdated(clip_run.folder)
     state = torch.load(clip_run.folder / "best.ckpt", weights_only=True)
     torch.save({**state, "epoch": 99}, clip_run.folder / "best.ckpt")
+    assert str(clip_run).endswith(f"next: simtrain interpolate {clip_run.folder}")
     with pytest.raises(CheckpointError) as caught:
         tuned_encoder(clip_run.config, clip_run.folder, alpha=None)
     assert str(caught.value) == (

@@ -1,6 +1,7 @@
 """The command line: one file for each verb. Everything heavier than the configuration is imported inside the verb."""
 
 import sys
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -29,6 +30,7 @@ from simtrain.cli.console import TERMINAL, fail, set_up_output
 from simtrain.cli.host_memory import keep_freed_memory
 from simtrain.cli.output import verb
 from simtrain.cli.wall import CLOSED_PIPE, INTERRUPTED, end_with
+from simtrain.errors import SimtrainError
 from simtrain.version import VERSION
 
 app = typer.Typer(
@@ -77,18 +79,37 @@ verb(app, "config", as_json=False)(config.show_config)
 verb(app, "list")(listing.show_list)
 
 
+def _verb_of(error: TyperException) -> str:
+    """The command that was misused, as it is typed."""
+    names = list[str]()
+    context = getattr(error, "ctx", None)
+    while context is not None and context.parent is not None:
+        names.insert(0, str(context.info_name))
+        context = context.parent
+    return " ".join(["simtrain", *names])
+
+
+def _refuse_empty(arguments: Sequence[str]) -> None:
+    """Refuse an empty argument, which would stand for the working folder."""
+    for place, argument in enumerate(arguments):
+        if not argument:
+            after = f" after {arguments[place - 1]}" if place else ""
+            raise SimtrainError(f"an argument{after} is empty, as where a shell's variable is not set")
+
+
 def main() -> None:
     """Run the command line; an error that the user can fix is one or two lines, with exit status 2."""
     set_up_output()
     keep_freed_memory()
     try:
+        _refuse_empty(sys.argv[1:])
         status = app(standalone_mode=False)
         sys.stdout.flush()
     except TyperException as error:
         misuse = " ".join(error.format_message().split())
         if not misuse:  # a bare `simtrain` has shown its help
             sys.exit(2)
-        fail(f"{misuse}{'' if misuse.endswith(('.', '?')) else '.'} See: simtrain --help")
+        fail(f"{misuse}{'' if misuse.endswith(('.', '?')) else '.'} See: {_verb_of(error)} --help")
     except (typer.Abort, KeyboardInterrupt):
         TERMINAL.aside("interrupted")
         sys.exit(INTERRUPTED)

@@ -63,6 +63,6 @@ def search(
         WORK.aside(f"text truncated: the encoder reads its first {result.tokens_read} tokens")
     if plot is not None and result.missing_pictures:
         WORK.aside(
-            f"{result.missing_pictures} of {len(result.neighbours)} image files are not found, and grey in the "
-            "picture; where they lie: --images FOLDER"
+            f"pictures not found, grey in the plot: {result.missing_pictures} of {len(result.neighbours)}; where they "
+            "lie: --images FOLDER"
         )

@@ -83,7 +83,11 @@ class EmbedReport:
 
     def __str__(self) -> str:
         space = self.space
-        kept = f"; {counted(self.shards - self.fresh, 'shard')} were there" if self.fresh < self.shards else ""
+        kept = (
+            f"; {counted(self.shards - self.fresh, 'shard was', 'shards were')} there"
+            if self.fresh < self.shards
+            else ""
+        )
         lines = [
             f"embeddings: {self.folder} ({counted(self.images, 'image')}, {space.dimensions} dimensions, "
             f"{space.precision}, {counted(self.shards, 'shard')}{kept})"

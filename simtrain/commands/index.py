@@ -89,10 +89,15 @@ class VerifyReport:
     lowest: float | None = None
     """Lowest cosine between an item and its own picture; None: no picture was looked at."""
 
+    def _compared(self) -> str:
+        return (
+            f"{counted(self.checked, 'image')} those of the index" if self.checked else "no image was there to compare"
+        )
+
     def __str__(self) -> str:
         lines = [
             f"bundle: {self.folder} ({counted(self.items, 'item')}): every file is as it was written, the encoder "
-            f"gives its golden embeddings, and {counted(self.checked, 'image')} those of the index"
+            f"gives its golden embeddings, and {self._compared()}"
         ]
         if self.lowest is not None and self.lowest < _SAME:
             lines.append(

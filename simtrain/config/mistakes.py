@@ -32,6 +32,14 @@ def mistakes(error: ValidationError, *, schema: type[Section], tree: Mapping[str
     return "\n".join(lines[:2]) + more
 
 
+_FORMS = {
+    r"^\w[\w.-]*$": "letters, digits, _ . and -, the first one a letter, a digit or _",
+    r"^[^\s:]+:[^\s:]+$": "MODULE:NAME",
+    r"^(resnet|resnext|wide_resnet)\d+\w*$": "a ResNet of torchvision, such as resnet50 or resnext50_32x4d",
+}
+"""Patterns of the configuration, in words."""
+
+
 def _told(detail: Any, *, schema: type[Section], tree: Mapping[str, Any], where: str) -> str:
     names, section = _walk(schema, detail["loc"])
     key = ".".join(names)
@@ -52,6 +60,9 @@ def _told(detail: Any, *, schema: type[Section], tree: Mapping[str, Any], where:
             return f"{place}: {detail['ctx']['error']}"
         case expected if expected in _SECTION_EXPECTED and not isinstance(detail["input"], Mapping):
             return f"{place}: is a section, got {found}{meant_section(schema, key, detail['input'])}"
+        case "string_pattern_mismatch":
+            pattern = str(detail["ctx"]["pattern"])
+            return f"{place}: got {found}; allowed: {_FORMS.get(pattern, f'text like {pattern}')}"
         case "string_type" if isinstance(detail["input"], int | float):
             return f"{place}: got {found}; expected text: put it in quotes"
         case "list_type" if isinstance(detail["input"], str):

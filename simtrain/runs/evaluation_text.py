@@ -79,7 +79,8 @@ def _text_lines(text: TextEvaluation) -> Iterator[str]:
     for name, figures in evaluated.items():
         by_text = figures.text_to_image
         templates = ", ".join(map(quoted, figures.templates))
-        yield f"{name}: {by_text.queries} queries among {by_text.gallery} images, texts: {templates}"
+        among = f"{counted(by_text.queries, 'query', 'queries')} among {counted(by_text.gallery, 'image')}"
+        yield f"{name}: {among}, texts: {templates}"
         rows += [
             [name if row == 0 else "", metric, percent(of.mean), _interval(of)]
             for row, (metric, of) in enumerate(_text_metrics(figures).items())

@@ -19,7 +19,6 @@ from simtrain.errors import CatalogError, CheckpointError, nearest
 from simtrain.files import sha256_of_file, write_json
 from simtrain.locks import written_by_one
 from simtrain.mistaken import mistaken
-from simtrain.runs.interpolation_record import mix_is_outdated
 from simtrain.runs.record import read_record, unfinished_warning
 from simtrain.runs.run_lock import with_present_status
 from simtrain.version import VERSION
@@ -118,6 +117,8 @@ class Run:
         if best is not None and best.value is not None and best.zero_shot is not None:
             kept = "" if best.epoch else "  (no epoch was better than the untouched encoder, which is kept)"
             lines.append(f"{best}, zero-shot {best.zero_shot:.3f}{kept}")
+        from simtrain.runs.interpolation_record import mix_is_outdated  # which needs torch
+
         verb = "interpolate" if mix_is_outdated(self.folder) else "evaluate"
         return "\n".join([*lines, f"run: {self.folder}", f"next: simtrain {verb} {shlex.quote(self.argument)}"])
 

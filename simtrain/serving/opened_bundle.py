@@ -1,5 +1,6 @@
 """Opened bundle: encoder in memory, search queries and search results."""
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -138,6 +139,10 @@ def read_query(image: GivenImage | None, *, text: str | None, plot: str | Path |
         raise SimtrainError("search: --text is empty; write what to look for")
     if plot is not None:
         check_plot_path(Path(plot))
+    if isinstance(image, str | Path) and re.match(r"https?:/", str(image)):
+        raise SimtrainError(f"search: --image {image}: an address; download the picture, and name its file")
+    if isinstance(image, str | Path) and Path(image).expanduser().is_dir():
+        raise SimtrainError(f"search: --image {image}: is a folder; name one picture in it")
     pixels = GivenImages(images=[image]).read(0, at_least=None) if image is not None else None
     name = str(image) if isinstance(image, str | Path) else text or "an image in memory"
     return SearchQuery(name=name, pixels=pixels, text=text, plot=None if plot is None else Path(plot))

@@ -37,12 +37,13 @@ def meant_key(
     """
     key, last = ".".join(names), names[-1]
     of_kinds = _of_other_kinds(schema, key, tree)
-    if of_kinds is not None:
-        return of_kinds
     own = list(section.model_fields) if section is not None else []
     settable = [one for one in keys_of(schema) if not one.listed]
     reachable = [one for one in settable if one.goes_with(tree)]
     word = _OTHER_WORDS.get(last, last)
+    if of_kinds is not None:
+        deeper = [name for name in _named(reachable, last) if name.startswith(f"{names[0]}.")]
+        return f"{of_kinds}; here there is '{deeper[0]}'" if deeper else of_kinds
     if exact := _named(reachable, word):
         return _did_you_mean(exact)
     if near := difflib.get_close_matches(last, own, n=1, cutoff=_NEAR_IN_SECTION):

@@ -13,6 +13,7 @@ from simtrain.catalog.table import Catalog, with_larger_val
 from simtrain.config import RunConfig
 from simtrain.evaluation.protocol import RetrievalTask
 from simtrain.evaluation.relevance import filled_columns
+from simtrain.phrases import listed
 from simtrain.preflight.conflict import Conflict
 
 _FEW, _ONE_GROUP = "few queries", "single group"
@@ -74,7 +75,8 @@ def _sizes(groups: NDArray[np.int64], positions: NDArray[np.int64]) -> NDArray[n
 def _single_group(config: RunConfig, catalog: Catalog, *, queries: int) -> Conflict:
     name = " + ".join(config.relevance_columns)
     val = catalog.rows.iloc[catalog.rows_of(["val"])]
-    others = [column for column in filled_columns(val) if column not in config.relevance_columns]
+    taken = {*config.relevance_columns, *config.evaluation.exclude}
+    others = [column for column in filled_columns(val) if column not in taken]
     varied = [column for column in others if (val[column].value_counts() >= 2).sum() >= 2]
     instead = f"--set relevance={varied[0]}" if varied else _more_validation(catalog)
     return Conflict(
@@ -87,6 +89,8 @@ def _single_group(config: RunConfig, catalog: Catalog, *, queries: int) -> Confl
 
 def _few_queries(config: RunConfig, catalog: Catalog, *, queries: int, answered: int) -> Conflict:
     instead = "prepare with fewer split.folds" if config.fold is not None else _more_validation(catalog)
+    if config.evaluation.exclude and queries >= _FEW_QUERIES:
+        instead = f"evaluation.exclude leaves out what has an equal {listed(config.evaluation.exclude)}: name another"
     return Conflict(
         kind=_FEW,
         message=f"only {answered} validation queries have a relevant image: each counts "

@@ -69,6 +69,8 @@ class SearchResult:
 
     def __str__(self) -> str:
         """One line per neighbour, nearest first, with the share of right results that so similar ones have."""
+        if not self.neighbours:
+            return "no item passes the filter"
         promised = bool(self.promises) and not self.by_text
         columns: list[tuple[str, Alignment]] = [("rank", "right"), ("similarity", "right")]
         columns += [("precision", "right")] if promised else []

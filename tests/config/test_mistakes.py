@@ -66,6 +66,11 @@ def test_set_to_what_is_not_yaml_is_an_error(override: str):
         ),
         (["trainer.devices=[]"], "trainer.devices: got []; allowed: numbers of GPUs, each once, such as [0, 2]"),
         (["optimizer.learning_rat=1"], "optimizer.learning_rat: unknown key; did you mean 'learning_rate'?"),
+        (
+            ["encoder={kind: two_towers, text: x, image_size: 64, image: {kind: timm, model: resnet50}}"],
+            "encoder.image_size: unknown key of encoder.kind: two_towers; resnet, timm, clip, pixels, histogram and "
+            "python have it; here there is 'encoder.image.image_size'",
+        ),
         (["encoder.image_sze=8"], "encoder.image_sze: unknown key; did you mean 'image_size'?"),
         (
             ["encoder.model=resnet18"],

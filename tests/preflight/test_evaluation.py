@@ -21,6 +21,20 @@ def test_too_few_queries() -> None:
     assert not has_few_queries([{"kind": "lone queries"}])
 
 
+def test_columns_that_leave_out_answers_are_blamed() -> None:
+    rows = {
+        "product": [name for name in "abcd" for _ in range(10)] + ["e"] * 80,
+        "label": ["x"] * 20 + ["x", "y"] * 10 + ["x"] * 80,
+        "split": ["val"] * 40 + ["train"] * 80,
+    }
+    (conflict,) = found(config_of(SIMCLR, evaluation={"exclude": ["label"]}), shop(rows))
+    assert conflict.message == (
+        "only 20 validation queries have a relevant image: each counts 5 points, too coarse to compare epochs; "
+        "evaluation.exclude leaves out what has an equal 'label': name another"
+    )
+    assert found(config_of(SIMCLR), shop(rows)) == []
+
+
 def test_lone_queries() -> None:
     lone = shop({"product": [f"p{row}" for row in range(20)] + ["q", "r"] * 20, "split": ["val"] * 60})
     (conflict,) = found(config_of(SIMCLR), lone)

@@ -1,6 +1,6 @@
 """Recall, latency and size of the index that `export` chooses, beside Flat and, where it is installed, autofaiss.
 
-    python scripts/bench/index.py [--embeddings FILE] [--autofaiss PYTHON]   # 100,000 x 512
+    python scripts/bench/index.py [--embeddings FILE] [--autofaiss PYTHON]   # 100,000 x 512, or --items N
     python scripts/bench/index.py --large                                    # 1,000,000 x 128, peak memory
 
 FILE holds real embeddings as the tensor `vectors` of safetensors: one in a catalogue's `embeddings/`, or a bundle's.
@@ -28,6 +28,8 @@ from simtrain.serving.index_factory import chosen_factory
 from simtrain.serving.stored_vectors import map_vectors, write_vectors
 
 QUERIES, TIMED, DEPTH, BLOCK = 1000, 200, 10, 50_000
+PATIENCE = 900
+"""Seconds that autofaiss may take."""
 Rows = NDArray[np.float32]
 
 AUTOFAISS = """
@@ -96,9 +98,10 @@ def milliseconds(searches: dict[str, Callable[[Rows], object]], queries: Rows) -
     return {name: 1000 * float(np.median(values)) for name, values in taken.items()}
 
 
-def side_by_side(make: Callable[[int, int], Rows], *, dimensions: int, autofaiss: str | None, folder: Path) -> None:
-    """100,000 items in Flat, `auto` and autofaiss."""
-    count = 100_000
+def side_by_side(
+    make: Callable[[int, int], Rows], *, count: int, dimensions: int, autofaiss: str | None, folder: Path
+) -> None:
+    """Items in Flat, `auto` and autofaiss."""
     items, queries = make(count, 1), make(QUERIES, 2)
     flat = build_index(items, factory="Flat", wanted_recall=0.99).index
     begun = time.perf_counter()
@@ -118,12 +121,16 @@ def side_by_side(make: Callable[[int, int], Rows], *, dimensions: int, autofaiss
         np.save(folder / "items" / "items.npy", items)
         arguments = [str(folder / "items"), str(folder / "autofaiss"), str(folder / "infos.json")]
         memory = f"{int(0.45 * items.nbytes / 2**20)}MB"
-        done = subprocess.run(
-            [autofaiss, "-c", AUTOFAISS, *arguments, memory], capture_output=True, text=True, timeout=900
-        )
-        print("autofaiss:", (done.stdout.split() or [done.stderr[-500:]])[-1], "s;", end=" ")
-        print(json.loads((folder / "infos.json").read_text()) if done.returncode == 0 else "failed")
-        if done.returncode == 0:
+        command = [autofaiss, "-c", AUTOFAISS, *arguments, memory]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
+            built = done.returncode == 0
+            print("autofaiss:", (done.stdout.split() or [done.stderr[-500:]])[-1], "s;", end=" ")
+            print(json.loads((folder / "infos.json").read_text()) if built else "failed")
+        except subprocess.TimeoutExpired:
+            built = False
+            print(f"autofaiss: not done in {PATIENCE} s")
+        if built:
             other = faiss.read_index(str(folder / "autofaiss"))
             searches["autofaiss"] = lambda query: other.search(query, DEPTH)
             found["autofaiss"] = list(other.search(queries, DEPTH)[1])
@@ -168,6 +175,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--embeddings", type=Path)
     parser.add_argument("--autofaiss", metavar="PYTHON")
+    parser.add_argument("--items", type=int, default=100_000)
     parser.add_argument("--large", action="store_true")
     chosen = parser.parse_args()
     dimensions = 128 if chosen.large else 512
@@ -177,7 +185,9 @@ def main() -> None:
         if chosen.large:
             large(make, dimensions=dimensions, folder=Path(folder))
         else:
-            side_by_side(make, dimensions=dimensions, autofaiss=chosen.autofaiss, folder=Path(folder))
+            side_by_side(
+                make, count=chosen.items, dimensions=dimensions, autofaiss=chosen.autofaiss, folder=Path(folder)
+            )
 
 
 if __name__ == "__main__":

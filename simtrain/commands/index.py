@@ -211,7 +211,7 @@ def verify(given: GivenBundle, *, console: Console) -> VerifyReport:
     Raises:
         SimtrainError: for the first thing that is wrong.
     """
-    opened = open_bundle(given, texts=False)
+    opened = open_bundle(given, queries="images")
     bundle, folder = opened.bundle, given.folder
     rows = np.unique(np.linspace(0, len(bundle.items) - 1, min(_CHECKED, len(bundle.items))).astype(np.int64))
     paths = {row: bundle.pictures.path_of(str(bundle.items["path"].iat[row])) for row in rows.tolist()}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,8 +35,8 @@ def open_bundle(
     exported: str | None = None,
     network: nn.Module | None = None,
     like: EncoderConfig | None = None,
-    images: bool = True,
-    texts: bool = True,
+    queries: Literal["images", "texts"] | None = None,
+    threads: int | None = None,
 ) -> OpenedBundle:
     """Open a bundle, checking every file and that its encoder gives the bundle's embeddings on this machine.
 
@@ -48,17 +48,19 @@ def open_bundle(
         exported: The lines of `export`, where it was just written; None: it was there before.
         network: A network in memory, for a bundle whose encoder was handed over as an object; None: none.
         like: The section of the run's configuration, whose permission and object hold for the bundle too; None: none.
-        images: Whether images may be asked for.
-        texts: Whether texts may be asked for, if the encoder embeds them.
+        queries: What alone is asked for; None: both, if the encoder embeds texts.
+        threads: Number of threads that compute with ONNX, 1 or more; None: one for each core.
 
     Raises:
         BundleError: naming the first file that is missing, altered or of another bundle.
     """
     place, allowed = GivenBundle.of(given), is_code_allowed()
+    images, texts = queries != "texts", queries != "images"
 
     def searcher_of(bundle: Bundle) -> Searcher:
         if network is None and like is None and suits_onnx(bundle, texts=texts, code_allowed=allowed):
-            return Searcher(bundle=bundle, encoder=onnx_query_encoder(bundle, images=images, texts=texts))
+            encoder = onnx_query_encoder(bundle, images=images, texts=texts, threads=threads)
+            return Searcher(bundle=bundle, encoder=encoder)
         return Searcher(bundle=bundle, encoder=torch_encoder(bundle, network=network, like=like))
 
     def opening() -> tuple[Bundle, Searcher]:
@@ -213,7 +215,7 @@ def search_milvus(
 
 
 def _opened_for(query: SearchQuery, given: Path | GivenBundle) -> OpenedBundle:
-    return open_bundle(given, images=query.text is None, texts=query.text is not None)
+    return open_bundle(given, queries="images" if query.text is None else "texts")
 
 
 def torch_encoder(

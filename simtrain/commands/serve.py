@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +13,7 @@ from simtrain.commands.search import SearchedPlace, open_bundle
 from simtrain.console import Console
 from simtrain.errors import SimtrainError
 from simtrain.own_code import code_allowed, is_code_allowed
-from simtrain.serving.app.settings import ServeSettings
+from simtrain.serving.app.settings import BATCHES_AT_A_TIME, ServeSettings
 from simtrain.serving.given_bundle import GivenBundle
 from simtrain.serving.milvus.collection import behind, describe
 from simtrain.serving.milvus.connection import MilvusAddress, connected, milvus_errors
@@ -83,6 +84,12 @@ def _served(place: SearchedPlace) -> Iterator[ServedPlace]:
         yield milvus_place(published, folder=folder, images=place.images)
 
 
+def _threads() -> int:
+    """Threads of each batch that is computed, of which a service computes several at a time."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, cores // BATCHES_AT_A_TIME)
+
+
 def bundle_place(given: GivenBundle) -> ServedPlace:
     """A bundle that is served."""
     from simtrain.serving.app.bundle_items import BundleItems
@@ -92,7 +99,7 @@ def bundle_place(given: GivenBundle) -> ServedPlace:
 
     def opening() -> tuple[OpenedBundle, ServedItems]:  # also in the thread that watches the folder
         with code_allowed(allowed):
-            opened = open_bundle(given)
+            opened = open_bundle(given, threads=_threads())
         return opened, BundleItems(opened=opened)
 
     return ServedPlace(what="bundle", opening=opening, stamp=lambda: manifest_stamp(given.folder))
@@ -115,7 +122,7 @@ def milvus_place(first: PublishedCollection, *, folder: Path | None, images: Pat
         published = PublishedCollection.of(client, address, alias)
         with code_allowed(allowed):
             given = GivenBundle(folder=folder or published.bundle_folder(verb="serve"), images=images)
-            opened = open_bundle(given)
+            opened = open_bundle(given, threads=_threads())
         published.load(opened.bundle.fingerprint)
         # paths of shards begin in a folder that they do not name
         of_bundle = images is not None or published.described.bundle is not None

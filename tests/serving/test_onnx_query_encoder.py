@@ -112,7 +112,7 @@ def photographs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 @pytest.mark.slow
 def test_it_finds_what_torch_finds(bundle: Bundle, photographs: list[Path]) -> None:
     encoder = TorchQueryEncoder(encoder=bundle.load_encoder(encoder_without_weights), device=torch.device("cpu"))
-    by_torch, opened = Searcher(bundle=bundle, encoder=encoder), open_bundle(bundle.folder, texts=False)
+    by_torch, opened = Searcher(bundle=bundle, encoder=encoder), open_bundle(bundle.folder, queries="images")
     for path in photographs:
         found = opened.search(path, k=10)
         expected = by_torch.by_image(read_image(path), k=10)
@@ -169,7 +169,7 @@ def test_texts_find_what_torch_finds(clip_bundle: Bundle) -> None:
 def test_a_search_by_text_imports_neither_torch_nor_what_needs_it(clip_bundle: Bundle) -> None:
     done = searched(clip_bundle.folder, "--text", "یک لیوان قرمز")
     assert (done.returncode, done.stderr.strip()) == (0, "[]")
-    opened = open_bundle(clip_bundle.folder, images=False)
+    opened = open_bundle(clip_bundle.folder, queries="texts")
     expected = [one.id for one in opened.search(text="یک لیوان قرمز", k=3)]
     assert [one["id"] for one in json.loads(done.stdout)["neighbours"]] == expected
 
@@ -239,7 +239,7 @@ def test_a_damaged_text_side_is_told(
     folder = shutil.copytree(clip_bundle.folder, tmp_path / "bundle")
     (folder / name).write_bytes(damage((folder / name).read_bytes()))
     assert_damage_is_told(folder, name, message)
-    assert open_bundle(folder, texts=False).search(np.zeros((9, 9, 3), dtype=np.uint8), k=1)
+    assert open_bundle(folder, queries="images").search(np.zeros((9, 9, 3), dtype=np.uint8), k=1)
 
 
 @pytest.mark.slow

@@ -15,20 +15,24 @@ _BUSY = 503
 
 
 class MicroBatches(Generic[Item, Result]):
-    """A thread that takes what waits, up to a bound, and computes it in one call; it never waits for more to come.
+    """Threads that take what waits, up to a bound, and compute it in one call; they never wait for more to come.
 
     Args:
-        compute: Items -> their results, in the same order; called by one thread.
+        compute: Items -> their results, in the same order; called by several threads, if there are several.
         largest: Most items of a call; >= 1.
         waiting: Most items that wait; >= 1.
+        workers: Number of threads; >= 1. With two, one prepares a batch while the other computes.
     """
 
-    def __init__(self, *, compute: Callable[[list[Item]], Sequence[Result]], largest: int, waiting: int) -> None:
+    def __init__(
+        self, *, compute: Callable[[list[Item]], Sequence[Result]], largest: int, waiting: int, workers: int = 1
+    ) -> None:
         self._compute = compute
         self._largest = largest
         self._queue: queue.Queue[tuple[Item, Future[Result]] | None] = queue.Queue(maxsize=waiting)
-        self._thread = threading.Thread(target=self._run, name="micro-batches", daemon=True)
-        self._thread.start()
+        self._threads = [threading.Thread(target=self._run, name="micro-batches", daemon=True) for _ in range(workers)]
+        for thread in self._threads:
+            thread.start()
 
     @property
     def waiting(self) -> int:
@@ -52,9 +56,11 @@ class MicroBatches(Generic[Item, Result]):
         return future
 
     def close(self) -> None:
-        """Compute what waits, then end the thread; nothing is submitted after this."""
-        self._queue.put(None)
-        self._thread.join()
+        """Compute what waits, then end the threads; nothing is submitted after this."""
+        for _ in self._threads:
+            self._queue.put(None)
+        for thread in self._threads:
+            thread.join()
 
     def _run(self) -> None:
         while (first := self._queue.get()) is not None:

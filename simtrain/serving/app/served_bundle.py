@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from simtrain.serving.app.metrics import ServiceMetrics
 from simtrain.serving.app.micro_batches import MicroBatches
 from simtrain.serving.app.served_items import ServedItems
-from simtrain.serving.app.settings import Limits
+from simtrain.serving.app.settings import BATCHES_AT_A_TIME, Limits
+from simtrain.serving.onnx_query_encoder import OnnxQueryEncoder
 from simtrain.serving.opened_bundle import OpenedBundle
 
 Answer = TypeVar("Answer")
@@ -44,7 +45,10 @@ class ServedBundle:
             max_workers=_SEARCHING_THREADS, thread_name_prefix="searching", initializer=_search_alone
         )
         self._batches: MicroBatches[Query, NDArray[np.float32]] = MicroBatches(
-            compute=self._embedded, largest=limits.batch, waiting=limits.waiting
+            compute=self._embedded,
+            largest=limits.batch,
+            waiting=limits.waiting,
+            workers=BATCHES_AT_A_TIME if isinstance(self.searcher.encoder, OnnxQueryEncoder) else 1,
         )
 
     @property

@@ -2,6 +2,10 @@
 
 from dataclasses import dataclass
 
+BATCHES_AT_A_TIME = 2
+"""Batches that onnxruntime computes at a time, each on its share of the cores: none waits at a step for another's
+thread, and what has to be done in between goes on meanwhile. Torch computes one."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:

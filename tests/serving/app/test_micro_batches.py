@@ -77,3 +77,16 @@ def test_what_is_cancelled_is_not_computed_and_closing_answers_the_rest() -> Non
     batches.close()
     assert not wait(futures, timeout=10).not_done
     assert held.batches == [[0], [2]]
+
+
+def test_two_threads_compute_at_a_time_and_closing_answers_what_waits() -> None:
+    both = threading.Barrier(2, timeout=10)
+
+    def compute(items: list[int]) -> list[int]:
+        both.wait()  # which one thread alone would never pass
+        return [2 * item for item in items]
+
+    batches = MicroBatches(compute=compute, largest=1, waiting=10, workers=2)
+    futures = [batches.submit(number) for number in range(6)]
+    batches.close()
+    assert [future.result(0) for future in futures] == [0, 2, 4, 6, 8, 10]

@@ -42,7 +42,7 @@ def meant_key(
     reachable = [one for one in settable if one.goes_with(tree)]
     word = _OTHER_WORDS.get(last, last)
     if of_kinds is not None:
-        deeper = [name for name in _named(reachable, last) if name.startswith(f"{names[0]}.")]
+        deeper = [name for name in _named(reachable, last) if name.startswith(f"{names[0]}.") and _is_given(name, tree)]
         return f"{of_kinds}; here there is '{deeper[0]}'" if deeper else of_kinds
     if exact := _named(reachable, word):
         return _did_you_mean(exact)
@@ -53,6 +53,14 @@ def meant_key(
     if alike := difflib.get_close_matches(last, {one.last for one in reachable}, n=1, cutoff=_NEAR_ELSEWHERE):
         return _did_you_mean(_named(reachable, alike[0]))
     return _of_other_schemas(schema, key, word) or f"; allowed: {', '.join(own)}"
+
+
+def _is_given(name: str, tree: Mapping[str, Any]) -> bool:
+    """Whether the section of a key is one that the configuration has."""
+    section: Any = tree
+    for step in name.split(".")[:-1]:
+        section = section.get(step) if isinstance(section, Mapping) else None
+    return isinstance(section, Mapping)
 
 
 def nearest_keys(schema: type[Section], name: str, *, most: int = 5) -> list[str]:

@@ -156,3 +156,13 @@ def _own_frames(error: BaseException) -> Iterator[FrameType]:
         if str(traceback.tb_frame.f_globals.get("__name__", "")).partition(".")[0] == _OWN:
             yield traceback.tb_frame
         traceback = traceback.tb_next
+
+
+def origins(error: BaseException) -> Iterator[BaseException]:
+    """An error, and those that it comes from, one after the other."""
+    seen = set[int]()
+    one: BaseException | None = error
+    while one is not None and id(one) not in seen:
+        yield one
+        seen.add(id(one))
+        one = one.__cause__ or one.__context__

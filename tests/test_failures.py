@@ -16,7 +16,7 @@ from lightning_fabric.utilities.rank_zero import _get_rank
 from safetensors import SafetensorError
 
 from simtrain.errors import CatalogError
-from simtrain.failures import mendable, own_line
+from simtrain.failures import mendable, origins, own_line
 
 
 def told(error: Exception) -> str:
@@ -143,3 +143,11 @@ def test_path_that_our_code_held_is_named(tmp_path: Path, monkeypatch: pytest.Mo
 def test_message_of_a_loading_process_is_its_last_line() -> None:
     error = ValueError("Caught ValueError in process 0.\nTraceback (most recent call last):\n  File\nValueError: why\n")
     assert own_line(error) == "ValueError: why"
+
+
+def test_an_error_is_followed_to_what_it_comes_from_and_round_in_no_circle() -> None:
+    first, second, third = ValueError("1"), TypeError("2"), OSError("3")
+    first.__context__, second.__cause__ = second, third
+    assert list(origins(first)) == [first, second, third]
+    third.__context__ = first
+    assert list(origins(first)) == [first, second, third]

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from simtrain.cli.console import TERMINAL, fail, message_of
-from simtrain.failures import mendable, own_line
+from simtrain.failures import mendable, origins, own_line
 from simtrain.own_code import ALLOW, CodeNotAllowedError, own_failure
 from simtrain.version import VERSION
 
@@ -28,7 +28,7 @@ def end_with(error: Exception) -> NoReturn:
     """Tell an error and end the process: 2 for what the user can mend, 1 for a bug, 141 for a closed pipe."""
     if isinstance(error, BrokenPipeError) and error.filename is None:
         _leave_quietly()
-    if _was_interrupted(error):
+    if any(isinstance(one, KeyboardInterrupt) for one in origins(error)):  # it met a library that was being imported
         TERMINAL.aside("interrupted")
         sys.exit(INTERRUPTED)
     found = own_failure(error) or mendable(error)
@@ -47,17 +47,6 @@ def end_with(error: Exception) -> NoReturn:
     else:
         TERMINAL.aside(f"its log: {log}")
     sys.exit(BUG)
-
-
-def _was_interrupted(error: BaseException | None) -> bool:
-    """Whether Ctrl-C lies behind an error, as where it met a library that was being imported."""
-    seen = set[int]()
-    while error is not None and id(error) not in seen:
-        if isinstance(error, KeyboardInterrupt):
-            return True
-        seen.add(id(error))
-        error = error.__cause__ or error.__context__
-    return False
 
 
 def _report(error: Exception) -> str:

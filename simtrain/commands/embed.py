@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import functools
 import io
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from simtrain.catalog.staging import work_folder
 from simtrain.commands.search import image_encoder
 from simtrain.config import PrepareConfig
 from simtrain.console import Console
+from simtrain.cores import usable_cores
 from simtrain.data.fashion_mnist_download import fetch_fashion_mnist
 from simtrain.errors import SimtrainError, system_reason
 from simtrain.files import write_whole
@@ -201,5 +201,5 @@ def _remove(out: Path, name: str) -> None:
 
 
 def _threads(processes: int | None) -> int:
-    cores = len(os.sched_getaffinity(0))
+    cores = usable_cores()
     return max(1, cores // (processes or cores))

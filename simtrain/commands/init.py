@@ -1,6 +1,5 @@
 """`simtrain init`: a commented configuration for a catalogue and this machine."""
 
-import os
 import shlex
 import textwrap
 from collections.abc import Sequence
@@ -15,6 +14,7 @@ from simtrain.config import RunConfig, apply_overrides, parse_run_config
 from simtrain.config.commented_yaml import commented_yaml
 from simtrain.config.proposal import Proposal, Route, propose
 from simtrain.config.proposal_facts import CatalogFacts, MachineFacts
+from simtrain.cores import usable_cores
 from simtrain.errors import ConfigError, system_reason
 from simtrain.files import write_whole
 from simtrain.phrases import counted
@@ -89,7 +89,7 @@ def machine_facts() -> MachineFacts:
     import torch
 
     gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = usable_cores()
     return MachineFacts(
         gpus=gpus,
         gpu=torch.cuda.get_device_name(0) if gpus else "",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from simtrain.commands.search import SearchedPlace, open_bundle
 from simtrain.console import Console
+from simtrain.cores import usable_cores
 from simtrain.errors import SimtrainError
 from simtrain.own_code import code_allowed, is_code_allowed
 from simtrain.serving.app.settings import BATCHES_AT_A_TIME, ServeSettings
@@ -86,8 +86,7 @@ def _served(place: SearchedPlace) -> Iterator[ServedPlace]:
 
 def _threads() -> int:
     """Threads of each batch that is computed, of which a service computes several at a time."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, cores // BATCHES_AT_A_TIME)
+    return max(1, usable_cores() // BATCHES_AT_A_TIME)
 
 
 def bundle_place(given: GivenBundle) -> ServedPlace:

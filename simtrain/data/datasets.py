@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader, Dataset
 from typing_extensions import override
 
 from simtrain.catalog.store.reader import ImageReader
+from simtrain.cores import usable_cores
 from simtrain.data.batch import Batch, Draw, ImageBatch, as_it_is
 from simtrain.data.joined_batches import BATCHES_AHEAD, JoinedBatches, Parts, part_samples
 from simtrain.data.samplers import EpochBatches, EvaluationBatches, Share
@@ -213,7 +214,7 @@ def worker_count(configured: int | None, *, sharing: int) -> int:
     if configured is not None:
         return configured
     everything = os.cpu_count() or 1
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else everything  # not on macOS
+    usable = usable_cores()
     of_its_own = "SLURM_CPUS_PER_TASK" in os.environ and usable < everything
     return min(_MOST_WORKERS, max(1, usable if of_its_own else usable // sharing))
 

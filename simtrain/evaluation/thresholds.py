@@ -203,10 +203,8 @@ def _threshold(pairs: _Pairs, wanted: float, *, settings: ThresholdSettings) -> 
         return _no_threshold(wanted, f"it needs {needed} pairs or more, and there are {len(pairs.relevant)}")
     reached = enough & (precisions >= wanted)
     if not reached.any():
-        best = float(precisions[enough].max())
-        return _no_threshold(
-            wanted, f"it needs {needed} pairs or more, and of so many at most {100 * best:.1f} % are right"
-        )
+        best = 100 * float(precisions[enough].max())
+        return _no_threshold(wanted, f"it needs {needed} pairs or more, and of so many at most {best:.1f} % are right")
     last = int(np.flatnonzero(reached)[-1])
     shown = slice(0, int(ends[last]) + 1)
     positives = int(pairs.relevant[shown].sum())

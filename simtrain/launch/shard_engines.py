@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from simtrain.catalog.inspection.reading import live_and_die_with_the_parent
+from simtrain.cores import usable_cores
 from simtrain.errors import SimtrainError, first_line
 
 Task = TypeVar("Task")
@@ -50,7 +51,7 @@ def in_processes(worker: Worker[Task], tasks: Sequence[Task], processes: int | N
         SimtrainError: of the worker, or where a process died.
     """
     devices = cuda_devices() or [CPU]
-    wanted = processes or (len(devices) if devices != [CPU] else len(os.sched_getaffinity(0)))
+    wanted = processes or (len(devices) if devices != [CPU] else usable_cores())
     count = min(wanted, len(tasks))
     if count <= 1:
         for task in tasks:

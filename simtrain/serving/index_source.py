@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 from simtrain.catalog.sources.collection import Collection
 from simtrain.catalog.table import NEAR_DUPLICATES
 from simtrain.console import Console
+from simtrain.cores import usable_cores
 from simtrain.errors import SimtrainError
 from simtrain.files import sha256_if_readable
 from simtrain.serving.bundle import CONTENT_COLUMN, Bundle
@@ -155,7 +155,7 @@ def fresh_embeddings(
     if pending:
         encoder = load_encoder()
         blocks = [pending[start : start + _BLOCK] for start in range(0, len(pending), _BLOCK)]
-        with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as readers:
+        with ThreadPoolExecutor(usable_cores()) as readers:
             for block in console.bar(blocks, len(blocks), "embedding images"):
                 images = [(str(rows["id"].iat[row]), str(rows["path"].iat[row]), 0, 0) for row in block]
                 shard = embedded(encoder, ShardTask.of(0, images), root=collection.root, readers=readers)

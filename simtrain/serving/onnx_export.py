@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from simtrain.encoders.base import Encoder
 from simtrain.errors import BundleError, first_line
+from simtrain.failures import origins
 from simtrain.files import whole_file
 from simtrain.serving.export_format import ExportFormat
 from simtrain.serving.onnx_runtime import INPUT_NAME, ONNX_FILE, OUTPUT_NAME, RUNTIME, OnnxEncoder
@@ -135,10 +136,7 @@ def _forget_origin(model: Any) -> None:
     model.metadata_props.clear()
 
 
-def _of_the_disk(error: BaseException | None) -> OSError | None:
+def _of_the_disk(error: BaseException) -> OSError | None:
     """The error of the disk that an error comes from; None: it comes from none."""
-    while error is not None:
-        if isinstance(error, OSError) and error.errno in _DISK_ERRORS:
-            return error
-        error = error.__cause__ or error.__context__
-    return None
+    of_system = (one for one in origins(error) if isinstance(one, OSError))
+    return next((one for one in of_system if one.errno in _DISK_ERRORS), None)

@@ -230,7 +230,7 @@ class _Walk:
         return False
 
     def _takes(self, entry: os.DirEntry[str], path: str) -> bool:
-        suffix = os.path.splitext(entry.name)[1].lower()  # noqa: PTH122 - see above
+        suffix = _suffix(entry.name)
         named_otherwise = suffix in NO_PICTURE_SUFFIXES
         problem = None if named_otherwise and entry.is_file(follow_symlinks=False) else self._problem(entry, path)
         if problem is not None:
